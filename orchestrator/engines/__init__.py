@@ -1,0 +1,129 @@
+"""What a Docker-like engine must be able to do, and the values that cross that door.
+
+A build is content, a publish is a name: `build` never publishes.  Engines know no release, no plan and no
+git.  Every engine answers the same contract test (tests/docker/test_engine.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from orchestrator.model import Progress
+    from orchestrator.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineHealth:
+    """What a running engine says of itself.  `root` is its data directory on its host, or "" (unknown)."""
+
+    version: str
+    api_version: str
+    os: str
+    architecture: str
+    storage_driver: str
+    root: str
+    is_local: bool  # reached over a unix socket, so that `root` is a path on this machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInfo:
+    """An image in the engine's store.  `id` is `sha256:...`: config digest or manifest digest, by engine."""
+
+    id: str
+    labels: Mapping[str, str]
+    size: int  # bytes, unpacked
+    layers: tuple[str, ...]  # diff_ids, base first
+    repo_digests: tuple[str, ...]  # `repository@sha256:...`; the engine's memory, never proof of a push
+    architecture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """One build.  `context` is an open tar (not filtered again), `dockerfile` a path inside it."""
+
+    context: IO[bytes]
+    dockerfile: str
+    tag: Reference
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
+    no_cache: bool = False
+    network: str = ""  # docker's network mode of RUN steps; "" is the engine's default
+    log: Path  # the full build log is written here, created or replaced
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One command in a container of an image.  `command` is an argv; `timeout` in seconds.
+
+    With an empty `entrypoint` tuple the image's own entrypoint is removed, so that `command` is what runs.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    timeout: float
+    env: Mapping[str, str] = field(default_factory=dict)
+    network: str = "none"
+    keep_entrypoint: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """How a command ended.  `exit_code` is None when it was killed at its timeout."""
+
+    exit_code: int | None
+    output: str  # stdout and stderr, the last 64 KiB
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Registry login.  repr hides the secret."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class Engine(Protocol):
+    """A container engine.  Everything raises RemoteError when the engine cannot be reached."""
+
+    def health(self) -> EngineHealth:
+        """Version and place of the engine; the cheapest call that proves it answers."""
+
+    def inspect(self, name: str) -> ImageInfo | None:
+        """The image of that name or id in the engine's store, or None when there is none."""
+
+    def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
+        """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""
+
+    def build(self, request: BuildRequest, report: Callable[[Progress], None]) -> ImageInfo:
+        """Build and tag locally.  Raises UnprovedError with the tail of the log when a step fails."""
+
+    def run(self, request: RunRequest) -> RunResult:
+        """Run one command in a fresh container that is always removed.  Raises UnprovedError when the
+        container cannot be started."""
+
+    def read_file(self, image: str, path: str) -> bytes | None:
+        """A file's bytes from an image, without running anything in it; None when it is not there."""
+
+    def tag(self, image: str, reference: Reference) -> None:
+        """Give an image in the store another local name."""
+
+    def remove_tag(self, reference: Reference) -> None:
+        """Forget a local name; silent when it is not there.  The registry is not touched."""
+
+    def push(
+        self,
+        reference: Reference,
+        *,
+        credentials: Credentials | None,
+        report: Callable[[Progress], None],
+        stall: float,
+    ) -> None:
+        """Push a local name.  Raises RemoteError on any error line of the stream, and when nothing moved for
+        `stall` seconds.  Success says only that the engine believes so: read the digest from the registry."""

@@ -1,0 +1,243 @@
+"""Frozen values that every floor speaks of.  No behaviour beyond small derived properties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+# ------------------------------------------------------------------ release.yaml, as values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A position in a file, 1-based; printed as `file:line:column`, the form editors jump to."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fix:
+    """One entry under `fixes:`.  Exactly one of `commit` and `range` is non-empty."""
+
+    place: Place
+    commit: str = ""
+    range: str = ""
+    reason: str = ""
+    approved_by: str = ""
+    backport: str = ""  # a hand-made commit applied in place of `commit`
+    mainline: int = 0  # parent number of a merge commit, 0 when not given
+    allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
+
+    @property
+    def declared(self) -> str:
+        return self.commit or self.range
+
+
+# What `allow:` may name: leave the pick out silently when it is already there.
+ALLOWED = ("duplicate", "empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseEntry:
+    """What release.yaml declares for one version."""
+
+    version: str
+    place: Place
+    summary: str = ""
+    fixes: tuple[Fix, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmokeCommand:
+    """A command run in the built image.  A string in release.yaml is run by `/bin/sh -c`."""
+
+    name: str
+    command: tuple[str, ...]
+    timeout: float = 300.0  # seconds
+    network: str = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """The `image:` section.  `repository` is kept as written; reference.py parses it."""
+
+    place: Place
+    repository: str
+    dockerfile: str = "Dockerfile"  # relative to the repository's top
+    context: str = "."
+    build_args: tuple[tuple[str, str], ...] = ()
+    floating: tuple[str, ...] = ()
+    smoke: tuple[SmokeCommand, ...] = ()
+    platform: str = ""
+    network: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionFile:
+    """A file whose version string the release commit rewrites.
+
+    `pattern` is a regular expression with exactly one group, searched line by line; "" means that the whole
+    file is the version.  The number is written without the tag's prefix.
+    """
+
+    place: Place
+    path: str
+    pattern: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """release.yaml, checked.  `text` is the file's exact bytes: the release commit carries them."""
+
+    place: Place
+    text: bytes
+    branch: str
+    source: tuple[str, ...]
+    remote: str = "origin"
+    releases: tuple[ReleaseEntry, ...] = ()
+    image: ImageSpec | None = None
+    verify: tuple[str, ...] = ()
+    changelog: str = "CHANGELOG.md"
+    version_files: tuple[VersionFile, ...] = ()
+
+    def release(self, version: str) -> ReleaseEntry | None:
+        return next((entry for entry in self.releases if entry.version == version), None)
+
+
+# ------------------------------------------------------------------ problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that stops a release: stable kebab-case `code`, one line, a place, what to do."""
+
+    code: str
+    message: str
+    where: str = ""
+    remedy: str = ""
+    exit_code: int = 2  # a value of errors.Exit
+
+
+# ------------------------------------------------------------------ picks and plans
+
+
+class PickState(StrEnum):
+    """What becomes of a declared fix on the line."""
+
+    CLEAN = "clean"
+    ADAPTED = "adapted"  # a person resolved it, or a `backport:` stands in
+    DUPLICATE = "duplicate"  # on the branch already under another id
+    EMPTY = "empty"  # applying it changes nothing
+    CONFLICT = "conflict"
+    SKIPPED = "skipped"  # left out by `release skip`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """A path that does not merge; `kind` in git's own words: content, modify/delete, add/add, ..."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """A later commit that speaks of a pick: `kind` is revert, fixes, fixup or mention."""
+
+    sha: str
+    kind: str
+    subject: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """One source commit judged against the line.  Ids are full; `result` is "" when nothing is made."""
+
+    source: str
+    subject: str
+    state: PickState
+    result: str = ""
+    conflicts: tuple[Conflict, ...] = ()
+    duplicate_of: str = ""
+    prerequisites: tuple[str, ...] = ()
+    followups: tuple[FollowUp, ...] = ()
+    applied: str = ""  # the commit whose change was applied, where it is not `source` (backport, resolution)
+    mainline: int = 0
+    declared: str = ""  # the entry as written
+    reason: str = ""
+    approved_by: str = ""
+    author: str = ""  # "Name <mail>"
+    type: str = ""  # Conventional Commit type, "" when the subject has none
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedImage:
+    """An image that the release will publish."""
+
+    repository: str
+    tag: str
+    candidate: str  # full reference under which the bytes are uploaded first
+    dockerfile: str
+    context: str
+    platform: str = ""
+    floating: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a cut will do, as a value.  `plan_id` is a hash of all the rest but `problems`, `notes`."""
+
+    plan_id: str
+    version: str
+    previous: str  # tag name, "" for the first release of a line
+    remote: str
+    branch: str
+    base: str
+    head: str  # the release commit, over the picks that apply
+    picked_tree: str
+    tree: str  # tree of the release commit
+    picks: tuple[Pick, ...]
+    images: tuple[PlannedImage, ...]
+    tasks: tuple[str, ...]
+    summary: str = ""
+    committer: str = ""  # "Name <mail>"; part of every commit id
+    config_path: str = ""  # relative to the repository's top
+    config_sha256: str = ""
+    git_version: str = ""
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+# ------------------------------------------------------------------ talk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A line of progress.  `item` names the moving part; `current`, `total` are bytes (layers) or steps."""
+
+    text: str
+    item: str = ""
+    current: int | None = None
+    total: int | None = None
+    is_log: bool = False  # a raw line of somebody else's log
+
+
+class CheckState(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # could not be run here; `message` says why
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """The outcome of one check; a check that could not run is skipped with a reason, never passed."""
+
+    name: str
+    state: CheckState
+    message: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
