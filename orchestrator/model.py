@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
 # ------------------------------------------------------------------ release.yaml, as values
 
 
