@@ -89,9 +89,7 @@ def parse_reference(text: str) -> Reference:
     """`repository[:tag|@digest]`; without either the tag is `latest`.  Raises UsageError."""
     if "@" in text:
         name, _, digest = text.partition("@")
-        return parse_repository(name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name).digest(
-            digest
-        )
+        return parse_repository(name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name).digest(digest)
     head, slash, last = text.rpartition("/")
     name, colon, tag = last.partition(":")
     return parse_repository(f"{head}{slash}{name}").tag(tag if colon else "latest")
