@@ -77,6 +77,11 @@ class Journal:
         done = [record for record in self.records if record.kind == "finished" and record.task == task]
         return done[-1].body["outcome"] if done else None
 
+    def seconds(self, task: str) -> float:
+        """How long the task took when it last ran to its end."""
+        done = [record.body.get("seconds", 0.0) for record in self.records if record.task == task]
+        return float(max(done, default=0.0))
+
     def touched(self, task: str) -> bool:
         """Whether the task was ever started."""
         return any(record.task == task for record in self.records)
@@ -97,15 +102,15 @@ def _read(path: Path) -> list[Record]:
 def _parse(line: bytes, where: str) -> Record:
     try:
         data = json.loads(line)
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
         raise UsageError(
-            "the journal has a line that is not JSON",
+            "the journal has a line that is not a JSON object",
             where=where,
             remedy="somebody edited or damaged it; release abort VERSION starts afresh (before landing)",
             code="journal-damaged",
-        ) from error
+        )
     if data.get("format") != FORMAT or data.get("kind") not in KINDS:
         raise UsageError(
             f"the journal has a record of an unknown kind (format {data.get('format')!r}, {data.get('kind')!r})",

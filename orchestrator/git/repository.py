@@ -196,6 +196,18 @@ class Repository:
         if output.status:
             raise unreachable(remote, output)
 
+    def fetch_ref(self, remote: str, ref: str) -> None:
+        """Fetch one ref of the remote under its own name."""
+        output = self.git.attempt(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{ref}:{ref}"
+        )
+        if output.status:
+            raise unreachable(remote, output)
+
+    def blob(self, sha: str) -> bytes:
+        """The content of a blob."""
+        return self.git.run("cat-file", "blob", sha).stdout
+
 
 class AmbiguousError(UsageError):
     """An abbreviated id that names several objects."""
