@@ -116,9 +116,7 @@ def _decoded(data: bytes, file: str) -> str:
         _stop("config-too-big", f"is larger than {MAX_BYTES // 1024} KiB", Place(file=file))
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         place = Place(file=file, line=1, column=1)
-        _stop(
-            "config-byte-order-mark", "starts with a byte order mark", place, "save it as UTF-8 without one"
-        )
+        _stop("config-byte-order-mark", "starts with a byte order mark", place, "save it as UTF-8 without one")
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

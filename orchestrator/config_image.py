@@ -99,9 +99,7 @@ REPOSITORY = Key(
     help="Where the image goes: registry and path, without scheme, login and tag.",
     required=True,
 )
-DOCKERFILE = Key(
-    name="dockerfile", shape=FILE, help="The Dockerfile, from the repository's top.", default="Dockerfile"
-)
+DOCKERFILE = Key(name="dockerfile", shape=FILE, help="The Dockerfile, from the repository's top.", default="Dockerfile")
 CONTEXT = Key(
     name="context",
     shape=Text(convert=rules.folder, what="a folder", json={"pattern": r"^[^/~-]"}),
@@ -122,9 +120,7 @@ BUILD_ARGS = Key(
 FLOATING = Key(
     name="floating",
     shape=ListOf(
-        item=Text(
-            convert=rules.floating_tag, what="an image tag", json={"pattern": f"^{rules.TAG_GRAMMAR}$"}
-        ),
+        item=Text(convert=rules.floating_tag, what="an image tag", json={"pattern": f"^{rules.TAG_GRAMMAR}$"}),
         what="a list of image tags",
         unique=True,
     ),

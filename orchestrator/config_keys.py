@@ -45,9 +45,7 @@ RANGE = Key(
 )
 REASON = Key(name="reason", shape=LINE, help="Why it must ship; kept in the plan, the tag and the record.")
 APPROVED_BY = Key(name="approved-by", shape=LINE, help="Who approved it: a name or a link.")
-BACKPORT = Key(
-    name="backport", shape=_REVISION, help="A hand-made commit that is applied in place of `commit`."
-)
+BACKPORT = Key(name="backport", shape=_REVISION, help="A hand-made commit that is applied in place of `commit`.")
 MAINLINE = Key(
     name="mainline",
     shape=Text(convert=rules.parent_number, what="a parent's number", json={"type": "integer", "minimum": 1}),
@@ -115,18 +113,14 @@ def _release(got: Got) -> ReleaseEntry:
 RELEASE = Table(title="a release", keys=(SUMMARY, FIXES), build=_release)
 
 
-def _releases(
-    entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults
-) -> tuple[ReleaseEntry, ...]:
+def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:
     seen: dict[str, str] = {}
     for node, version, _ in entries:
         first = seen.setdefault(version.removeprefix("v"), version)
         if first != version:
             remedy = "keep the spelling that the tags have"
             faults.add("config-same-version", f"{version} and {first} are the same version", node, remedy)
-    return tuple(
-        replace(entry, version=version, place=faults.place(node)) for node, version, entry in entries
-    )
+    return tuple(replace(entry, version=version, place=faults.place(node)) for node, version, entry in entries)
 
 
 # ------------------------------------------------------------------ version files
@@ -164,9 +158,7 @@ SOURCE = Key(
     shape=Either(
         what="a ref or a list of refs",
         text=Mapped(shape=_REF, into=lambda ref, _: (ref,)),
-        items=ListOf(
-            item=_REF, empty_code="config-no-source", empty_remedy="name one, such as main", unique=True
-        ),
+        items=ListOf(item=_REF, empty_code="config-no-source", empty_remedy="name one, such as main", unique=True),
     ),
     help="Where fixes come from: one ref or a list.",
     required=True,
@@ -188,9 +180,7 @@ RELEASES = Key(
     ),
     help="What each version takes over, by version (the tag's name).",
 )
-IMAGE_KEY = Key(
-    name="image", shape=IMAGE, help="The image to build and push. Without it a release ends with the tag."
-)
+IMAGE_KEY = Key(name="image", shape=IMAGE, help="The image to build and push. Without it a release ends with the tag.")
 VERIFY = Key(
     name="verify",
     shape=ListOf(item=COMMAND_TEXT, what="a list of commands"),

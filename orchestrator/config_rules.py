@@ -27,9 +27,7 @@ NETWORK_GRAMMAR = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 VERSION_GRAMMAR = r"v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?"
 
 # Control characters, what a YAML reader refuses, and marks that make a line look other than it is.
-_INVISIBLE = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
+_INVISIBLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)(?![$<{*])[^/\s@]+@")
 _KNOWN_SECRET = re.compile(
     r"\bgh[opsur]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20,}|\bhf_[A-Za-z0-9]{30,}"

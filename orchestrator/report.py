@@ -35,8 +35,7 @@ def size(number: float) -> str:
 def plan_lines(plan: Plan) -> list[str]:
     """What `plan` shows."""
     lines = [
-        f"{plan.version} after {plan.previous or 'nothing'}: {len(_made(plan))} of {len(plan.picks)} picks"
-        f" onto {plan.branch} at {plan.base[:12]}",
+        _heading(plan),
         "",
         *(_pick_line(pick) for pick in plan.picks),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
@@ -51,6 +50,11 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
+
+
+def _heading(plan: Plan) -> str:
+    picks = f"{len(_made(plan))} of {len(plan.picks)} picks"
+    return f"{plan.version} after {plan.previous or 'nothing'}: {picks} onto {plan.branch} at {plan.base[:12]}"
 
 
 def _made(plan: Plan) -> list[Pick]:
@@ -125,10 +129,15 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _size_line(image: Mapping[str, Any]) -> str:
+    sizes = f"{size(image['size'])}, {size(image['compressed_size'])} in the registry"
+    return f"    size    {sizes}, {len(image['layers'])} layers"
+
+
 def _image_lines(image: Mapping[str, Any]) -> list[str]:
     lines = [
         f"  image     {image['reference']}@{image['digest']}",
-        f"    size    {size(image['size'])}, {size(image['compressed_size'])} in the registry, {len(image['layers'])} layers",
+        _size_line(image),
         f"    base    {image['base']['name'] or 'none'}",
     ]
     lines += [f"    check   {check['state']:<8} {check['name']}  {check['message']}" for check in image["checks"]]

@@ -150,9 +150,7 @@ class _Rule:
         return f"{final} or {self.prefix}{following or f'{final.version}-rc.1'}"
 
     def _refusal(self, code: str, message: str, remedy: str) -> list[Problem]:
-        return [
-            Problem(code=code, message=message, where=self.where, remedy=remedy, exit_code=int(Exit.REFUSED))
-        ]
+        return [Problem(code=code, message=message, where=self.where, remedy=remedy, exit_code=int(Exit.REFUSED))]
 
     def existing(self, reachable: Collection[str], existing: Collection[str]) -> list[Problem]:
         known = {*existing, *reachable}
@@ -162,9 +160,7 @@ class _Rule:
         tag = str(self.wanted) if str(self.wanted) in same else same[0]
         remedy = f"a version is never made twice: the next is {self.right}"
         if tag not in reachable:
-            remedy = (
-                f"it is not on {self.branch}: see who made it with `git show {tag}`; a version never moves"
-            )
+            remedy = f"it is not on {self.branch}: see who made it with `git show {tag}`; a version never moves"
         return self._refusal("version-exists", f"tag {tag} exists already", remedy)
 
     def prefixed(self) -> list[Problem]:

@@ -192,11 +192,11 @@ def _guarded(function: Callable[..., int | None], call: Invocation, values: dict
         call.console.error(error)
         raise typer.Exit(error.status) from None
     except KeyboardInterrupt:
-        error = InterruptedRunError(
+        stopped = InterruptedRunError(
             "interrupted", state="what is done is kept", remedy="run the same command again, or: release status"
         )
-        call.console.error(error)
-        raise typer.Exit(error.status) from None
+        call.console.error(stopped)
+        raise typer.Exit(stopped.status) from None
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
         raise typer.Exit(Exit.UNEXPECTED) from None

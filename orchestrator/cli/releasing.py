@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import Invocation, command
-from orchestrator.cli.reading import PlainHttp, Version
+from orchestrator.cli.reading import PlainHttp, Version  # noqa: TC001  # typer reads annotations at run time
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def cut(
     if dry_run:
         return planning.__wrapped__(call=call, version=version)  # type: ignore[attr-defined, no-any-return]  # wraps
     if abort_it:
-        return _abort(call, version)
+        _abort(call, version)
+        return None
     with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
         if go_on:
             done = cutting.resume(desk, version, yes=yes)

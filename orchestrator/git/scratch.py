@@ -279,7 +279,8 @@ def isolated(gitdir: Path) -> dict[str, str]:
 def _conflicts(fields: Sequence[str]) -> tuple[Conflict, ...]:
     """Parse what follows the tree in `merge-tree -z`: unmerged entries, an empty field, then messages.
 
-    A path counts when it has unmerged entries or a CONFLICT message names it; its kind is git's own word.
+    The paths are those that git leaves unmerged; a conflict without any (a directory in the way, a submodule) is
+    known by the paths that its message names.  The kind is git's own word.
     """
     blank = fields.index("") if "" in fields else len(fields)
     unmerged = [field.partition("\t")[2] for field in fields[:blank]]
@@ -289,8 +290,7 @@ def _conflicts(fields: Sequence[str]) -> tuple[Conflict, ...]:
         if match:
             for path in paths:
                 kinds.setdefault(path, match[1])
-    ordered = dict.fromkeys([*unmerged, *kinds])
-    return tuple(Conflict(path=path, kind=kinds.get(path, "content")) for path in sorted(ordered))
+    return tuple(Conflict(path=path, kind=kinds.get(path, "content")) for path in sorted(set(unmerged) or kinds))
 
 
 def _messages(fields: Sequence[str]) -> Iterable[tuple[Sequence[str], str]]:
