@@ -263,8 +263,8 @@ class Wire:
         from requests.adapters import HTTPAdapter
 
         class Session(requests.Session):
-            def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - its signature
-                """None: even when told not to follow, requests would read the whole body and parse the URL."""
+            def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - as named
+                """None: even when told not to follow, requests would read it all and parse the URL."""
                 return None
 
         session = Session()

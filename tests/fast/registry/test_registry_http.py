@@ -100,6 +100,22 @@ def test_nobody_listens() -> None:
     assert client.slept == [0.5, 1.0]
 
 
+def test_docker_hub_has_its_own_address_and_a_name_that_does_not_resolve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def resolve(host: str, *args: int, **kwargs: int) -> object:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    error = failing(Client("docker.io", patience=Patience(tries=2)).registry.ping)
+    assert error.code == "registry-unreachable"
+    assert "name or service not known, 2 times" in error.message
+    assert set(asked) == {"registry-1.docker.io"}
+
+
 def test_a_cut_answer_is_asked_for_again(server: Script) -> None:
     cut = Reply(200, IMAGE[:20], FOUND.headers, promised=len(IMAGE))
     server.answer = in_turn(cut, FOUND)
@@ -223,6 +239,17 @@ def test_the_bundle_of_the_environment_is_used(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
     with pytest.raises(UsageError, match="bundle of certificates"):
         _registry(secure.host, tmp_path).ping()
+
+
+def test_a_redirect_does_not_leave_tls(
+    secure: Script, server: Script, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "ca.pem"))
+    secure.answer = lambda _: Reply(302, headers={"Location": f"http://{server.host}/x?sig=1"})
+    error = failing(lambda: _registry(secure.host, tmp_path).blob(DIGEST))
+    assert "not an https address" in error.message
+    assert "sig" not in error.message
+    assert server.seen == []
 
 
 def test_a_ca_file_that_is_none(secure: Script, tmp_path: Path) -> None:
