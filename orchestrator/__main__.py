@@ -6,7 +6,7 @@ import os
 import sys
 
 # A hook's git variables would point every git below at the hook's repository and index.
-_GIT_LOCAL = (
+GIT_LOCAL = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_DIR",
     "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE",
     "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE",
@@ -23,7 +23,7 @@ def main() -> None:
 
         sys.stdout.write(f"release {__version__}\n")
         return
-    for name in _GIT_LOCAL:
+    for name in GIT_LOCAL:
         os.environ.pop(name, None)
     from orchestrator.cli import app
 

@@ -58,7 +58,9 @@ class Repo:
                 self.write(path, text)
         self.git("add", "--all", "--", *files) if files else None
         self.minutes += 1
-        self.git("commit", "--quiet", "--allow-empty", "-F", "-", *([f"--author={author}"] if author else []), stdin=message)
+        self.git(
+            "commit", "--quiet", "--allow-empty", "-F", "-", *([f"--author={author}"] if author else []), stdin=message
+        )
         return self.git("rev-parse", "HEAD")
 
     def rev(self, name: str) -> str:
