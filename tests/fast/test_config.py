@@ -300,6 +300,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("login", top("image: {repository: bob:hunter2@r.io/x}"), "4:21", "config-secret"),
     ("absolute", image("dockerfile: /etc/passwd"), "6:15", "config-bad-path"),
     ("outside", image("context: a/../../b"), "6:12", "config-bad-path"),
+    ("outside and back", image("context: a/../b"), "6:12", "config-bad-path"),
     ("folder as file", image("dockerfile: images/"), "6:15", "config-bad-path"),
     ("inside .git", image("dockerfile: .git/config"), "6:15", "config-bad-path"),
     ("a home", image("context: ~/x"), "6:12", "config-bad-path"),

@@ -134,6 +134,7 @@ def test_the_right_version(requested: str, reachable: list[str], previous: str) 
         ("v2.7.1-rc.1", ["v2.7.1"], "version-goes-back", "v2.7.2"),
         ("v2.7.1-beta.1", ["v2.7.1-rc.1"], "version-goes-back", "v2.7.1-rc.2"),
         ("v2.7.1-rc10", ["v2.7.1-rc9"], "version-goes-back", "v2.7.1"),
+        ("v2.7.1", ["v2.7.1+cu126"], "version-goes-back", "v2.7.2"),
         ("v2.8.0", ["v2.7.1"], "version-other-line", "v2.7.2"),
         ("v2.6.1", ["v2.6.0", "v2.7.1"], "version-other-line", "v2.7.2"),
         ("2.7.2", ["v2.7.1"], "version-prefix", "v2.7.2"),
@@ -229,7 +230,9 @@ def test_floating_tags_move_forward_only(current: str | None, new: str, moves: b
 # ------------------------------------------------------------------ properties
 
 numbers = st.integers(0, 12)
-prereleases = st.none() | st.builds("{}.{}".format, st.sampled_from(["alpha", "beta", "rc"]), numbers)
+prereleases = st.none() | st.builds(
+    "{}{}{}".format, st.sampled_from(["alpha", "beta", "rc"]), st.sampled_from([".", ""]), numbers
+)
 versions = st.builds(lambda patch, pre: Version(2, 7, patch, pre), numbers, prereleases)
 lines = st.lists(versions.map(lambda version: f"v{version}"), max_size=8)
 
@@ -258,7 +261,8 @@ def test_every_version_of_the_remedy_is_accepted(reachable: list[str]) -> None:
     """Follow any refusal's advice, and it is no refusal any more."""
     (problem, *_) = judge("v2.7.999", *reachable).problems
     words = problem.remedy.removeprefix("cut ").split(" or ")
-    assert [codes(judge(word, *reachable)) for word in words] == [[], []]
+    assert words
+    assert not [word for word in words if codes(judge(word, *reachable))]
 
 
 @given(lines, st.integers(1, 12))
