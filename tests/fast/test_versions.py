@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from semver import Version
 
@@ -257,6 +257,7 @@ def test_what_is_accepted_is_above_all_and_next(reachable: list[str], wanted: Ve
 
 
 @given(lines)
+@example(["v2.7.1-rc9"])
 def test_every_version_of_the_remedy_is_accepted(reachable: list[str]) -> None:
     """Follow any refusal's advice, and it is no refusal any more."""
     (problem, *_) = judge("v2.7.999", *reachable).problems
