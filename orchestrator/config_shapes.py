@@ -332,7 +332,7 @@ class Table(Generic[T_co]):
 
     def _unknown(self, node: Scalar, faults: Faults) -> None:
         names = [key.name for key in self.keys]
-        close = difflib.get_close_matches(node.text.lower().replace("_", "-"), names, n=1)
+        close = difflib.get_close_matches(node.text.lower(), names, n=1)
         remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names)}"
         faults.add("config-unknown-key", f"unknown key {quoted(node.text)} in {self.title}", node, remedy)
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from orchestrator.config_rules import BadTextError, branch, file_path, ref, remote
+from orchestrator.config_rules import BadTextError, branch, check_text, file_path, ref, remote
 from orchestrator.versions import TagVersion, line_of_branch, next_patch, parse_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
@@ -33,14 +37,15 @@ def starter(facts: StarterFacts) -> str:
     """A valid release.yaml with one example release and one example image commented out."""
     latest = parse_tag(facts.latest_tag)
     release_branch = _release_branch(facts.branches, latest)
+    dockerfiles = sorted(facts.dockerfiles, key=lambda path: (path.count("/"), path))  # the shallowest first
     return _TEMPLATE.format(
         branch=_scalar(release_branch),
-        source=_scalar(_usable_ref(facts.default_branch)),
-        remote=_scalar(_usable_remote(facts.remote)),
+        source=_scalar(_usable(ref, facts.default_branch, "main")),
+        remote=_scalar(_usable(remote, facts.remote, "origin")),
         version=_example_version(release_branch, latest),
         line=_example_line(release_branch, latest),
         repository=f"registry.example.com/{_image_name(facts.project)}",
-        dockerfile=_scalar(_dockerfile(facts.dockerfiles)),
+        dockerfile=_scalar(_usable(file_path, *dockerfiles, "Dockerfile")),
     )
 
 
@@ -84,41 +89,23 @@ releases:
 
 def _release_branch(branches: tuple[str, ...], latest: TagVersion | None) -> str:
     """The branch of the newest line, or the name that the latest tag suggests."""
-    lines = [(line, name) for name in branches if (line := line_of_branch(name)) and _is_branch(name)]
+    lines = [
+        (line, name) for name in branches if (line := line_of_branch(name)) and _usable(branch, name, "")
+    ]
     if lines:
         return max(lines)[1]
     return f"release/{_dotted(latest)}" if latest else "release/v0.1"
 
 
-def _is_branch(name: str) -> bool:
-    try:
-        return branch(name) == name
-    except BadTextError:
-        return False
-
-
-def _usable_ref(name: str) -> str:
-    try:
-        return ref(name)
-    except BadTextError:
-        return "main"
-
-
-def _usable_remote(name: str) -> str:
-    try:
-        return remote(name)
-    except BadTextError:
-        return "origin"
-
-
-def _dockerfile(paths: tuple[str, ...]) -> str:
-    """The first path that release.yaml takes; the shallowest comes first."""
-    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
+def _usable(rule: Callable[[str], str], *texts: str) -> str:
+    """The first text that release.yaml takes under `rule`; the last one where none is."""
+    for text in texts:
         try:
-            return file_path(path)
+            if check_text(text, one_line=True, exact=False) == text:
+                return rule(text)
         except BadTextError:
             continue
-    return "Dockerfile"
+    return texts[-1]
 
 
 def _example_version(release_branch: str, latest: TagVersion | None) -> str:
@@ -147,4 +134,4 @@ def _scalar(text: str) -> str:
     """`text` as YAML: plain where nothing can be misread, else double-quoted, which JSON's form is."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML:
         return text
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)

@@ -146,8 +146,10 @@ class _Rule:
     def right(self) -> str:
         """The versions that may be cut now, in words."""
         final = next_patch(self.highest) if self.highest else _first(self.line, self.prefix)
-        following = _next_prerelease(self.highest) if self.highest else ""
-        return f"{final} or {self.prefix}{following or f'{final.version}-rc.1'}"
+        before = f"{final.version}-rc.1"
+        if self.highest and self.highest.version.prerelease:
+            before = _next_prerelease(self.highest)
+        return f"{final} or {self.prefix}{before}" if before else str(final)
 
     def _refusal(self, code: str, message: str, remedy: str) -> list[Problem]:
         return [Problem(code=code, message=message, where=self.where, remedy=remedy, exit_code=int(Exit.REFUSED))]
