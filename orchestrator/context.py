@@ -121,12 +121,8 @@ def _find_dockerfile(tree: dict[str, Entry], path: str) -> Entry:
     if entry is None or entry.mode == _SUBMODULE:
         known = [name for name in tree if "dockerfile" in posixpath.basename(name).lower()]
         near = difflib.get_close_matches(path, known, n=1, cutoff=0.4)
-        hint = (
-            f"did you mean {near[0]!r}?" if near else "commit it on the release branch, or name another one"
-        )
-        raise UsageError(
-            f"the Dockerfile {path!r} is not in the tree", remedy=hint, where=path, code="no-dockerfile"
-        )
+        hint = f"did you mean {near[0]!r}?" if near else "commit it on the release branch, or name another one"
+        raise UsageError(f"the Dockerfile {path!r} is not in the tree", remedy=hint, where=path, code="no-dockerfile")
     return entry
 
 

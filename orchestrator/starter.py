@@ -89,9 +89,7 @@ releases:
 
 def _release_branch(branches: tuple[str, ...], latest: TagVersion | None) -> str:
     """The branch of the newest line, or the name that the latest tag suggests."""
-    lines = [
-        (line, name) for name in branches if (line := line_of_branch(name)) and _usable(branch, name, "")
-    ]
+    lines = [(line, name) for name in branches if (line := line_of_branch(name)) and _usable(branch, name, "")]
     if lines:
         return max(lines)[1]
     return f"release/{_dotted(latest)}" if latest else "release/v0.1"

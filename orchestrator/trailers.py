@@ -20,7 +20,7 @@ def with_origin(message: bytes, source: str) -> bytes:
     text = _skip_blank_lines(message)
     if text and not text.endswith(b"\n"):
         text += b"\n"
-    if not has_trailer_block(text):
+    if text and not has_trailer_block(text):
         text += b"\n"
     return text + b"(cherry picked from commit " + source.encode() + b")\n"
 

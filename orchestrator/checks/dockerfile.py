@@ -157,9 +157,7 @@ class _Examination:
             remedy = _INSTEAD.get(_flag_key(name, value))
             code = NEEDS_BUILDKIT if remedy else INVALID
             verb = "needs BuildKit" if remedy else "is not known to the builder"
-            self._problem(
-                instruction.line, code, f"{instruction.name} --{name} {verb}", remedy or "drop the flag"
-            )
+            self._problem(instruction.line, code, f"{instruction.name} --{name} {verb}", remedy or "drop the flag")
 
     def _check_heredocs(self, instruction: Instruction) -> None:
         remedy = f"commit the file and {instruction.name} it by its name"
@@ -195,9 +193,7 @@ class _Examination:
             known = has_default or name in self.build_args or self.global_args.get(name)
             if name in _PLATFORM_ARGS and not known:
                 message = f"ARG {name} is filled in by BuildKit only; the classic builder leaves it empty"
-                remedy = (
-                    f"write a default (`ARG {name}={_EXAMPLE.get(name, '...')}`) or give it in build-args"
-                )
+                remedy = f"write a default (`ARG {name}={_EXAMPLE.get(name, '...')}`) or give it in build-args"
                 self._problem(instruction.line, NEEDS_BUILDKIT, message, remedy)
             if not self.seen_from:
                 self.global_args[name] = value
@@ -236,9 +232,7 @@ class _Examination:
 
     def _unresolved(self, instruction: Instruction, image: str, result: str | None) -> None:
         if result is None:
-            message = (
-                f"FROM {image}: of substitutions only ${{NAME}}, ${{NAME:-word}} and ${{NAME:+word}} work"
-            )
+            message = f"FROM {image}: of substitutions only ${{NAME}}, ${{NAME:-word}} and ${{NAME:+word}} work"
             self._problem(instruction.line, NEEDS_BUILDKIT, message, "use one of these")
             return
         names = [match[1] or match[4] for match in _VARIABLE.finditer(image)]

@@ -133,9 +133,7 @@ def _at(logical: _Logical, offset: int) -> Instruction:
         trigger = _at(logical, rest + len(logical.text[rest:]) - len(logical.text[rest:].lstrip()))
         return Instruction(name="ONBUILD", line=line, flags=flags, trigger=trigger)
     heredocs = _heredocs(logical, rest) if name.upper() in ("RUN", "COPY", "ADD") else ()
-    return Instruction(
-        name=name.upper(), line=line, args=logical.text[rest:].strip(), flags=flags, heredocs=heredocs
-    )
+    return Instruction(name=name.upper(), line=line, args=logical.text[rest:].strip(), flags=flags, heredocs=heredocs)
 
 
 def _flags(text: str, offset: int) -> tuple[tuple[tuple[str, str], ...], int]:

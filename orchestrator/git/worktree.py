@@ -27,8 +27,9 @@ _PINNED = (
     ("rerere.enabled", "false"),
     ("commit.gpgSign", "false"),
     ("advice.detachedHead", "false"),
+    ("core.quotePath", "false"),
 )
-_MARKER = re.compile(r"^(?P<place>.*:\d+): leftover conflict marker$")
+_MARKER = re.compile(r"^(?P<path>.*):(?P<line>\d+): leftover conflict marker$")
 
 
 class ConflictWorktree:
@@ -95,17 +96,21 @@ class ConflictWorktree:
         return tree
 
     def _markers(self, tip: str) -> list[str]:
-        """Places of `<<<<<<<` and `>>>>>>>` in lines that the resolution adds.
+        """Places of `<<<<<<<`, `|||||||` and `>>>>>>>` in lines that the resolution adds.
 
         A lone `=======` may be a heading in the text itself.
         """
-        lines = self._git.attempt("diff", "--cached", "--check", tip).lines()
         found = []
-        for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        for line in self._git.attempt("diff", "--cached", "--check", tip).lines():
             match = _MARKER.match(line)
-            if match and following.startswith(("+<<<<<<<", "+>>>>>>>")):
-                found.append(match["place"])
+            if match and self._line(match["path"], int(match["line"])).startswith(("<<<<<<<", ">>>>>>>", "|||||||")):
+                found.append(f"{match['path']}:{match['line']}")
         return found
+
+    def _line(self, path: str, number: int) -> str:
+        """A line of a file here; what is added equals the work tree by now."""
+        lines = (self.path / path).read_text(errors="replace").split("\n")
+        return lines[number - 1] if number <= len(lines) else ""
 
     def _open(self, what: str, again: str, *, add: list[str] | None = None, reset: str = "") -> PausedError:
         steps = [f"cd {self.path}"]

@@ -116,9 +116,7 @@ def test_the_image_is_read() -> None:
     assert image.smoke == (
         SmokeCommand(name="true", command=("/bin/sh", "-c", "true")),
         SmokeCommand(name="python -c import torch", command=("python", "-c", "import torch")),
-        SmokeCommand(
-            name="jupyter", command=("/bin/sh", "-c", "jupyter --version"), timeout=90.0, network="bridge"
-        ),
+        SmokeCommand(name="jupyter", command=("/bin/sh", "-c", "jupyter --version"), timeout=90.0, network="bridge"),
     )
 
 
@@ -156,9 +154,7 @@ def test_windows_line_ends_are_read_and_kept() -> None:
 
 
 def test_aliases_are_read() -> None:
-    got = read(
-        MINIMAL + 'releases:\n  v2.7.1:\n    fixes: [{commit: a, reason: &r "x"}, {commit: b, reason: *r}]\n'
-    )
+    got = read(MINIMAL + 'releases:\n  v2.7.1:\n    fixes: [{commit: a, reason: &r "x"}, {commit: b, reason: *r}]\n')
     assert got.releases[0].fixes[1].reason == "x"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fast.test_cut import VERSION, fix_line
 from tests.support.cli import Ran, release
 from tests.support.story import LOADER, Story
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -101,9 +101,7 @@ def test_members_carry_mode_and_time_and_nobody() -> None:
     data, _ = make()
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = {member.name: member for member in tar.getmembers()}
-    assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members.values()} == {
-        (0, 0, "", "", 1_750_000_000)
-    }
+    assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in members.values()} == {(0, 0, "", "", 1_750_000_000)}
     assert members["a/b/run.sh"].mode == 0o755
     assert members["a/z"].mode == 0o644
     assert members["a"].mode == 0o755
@@ -190,9 +188,7 @@ def test_ignored_paths_are_left_out_but_never_dockerfile_and_dockerignore() -> N
         ("images", "a/b/link", "no-dockerfile", "is a symbolic link outside", "points to"),
     ],
 )
-def test_wrong_paths_are_told_with_a_remedy(
-    root: str, dockerfile: str, code: str, message: str, remedy: str
-) -> None:
+def test_wrong_paths_are_told_with_a_remedy(root: str, dockerfile: str, code: str, message: str, remedy: str) -> None:
     with pytest.raises(UsageError) as caught:
         make(root=root, dockerfile=dockerfile)
     assert caught.value.code == code

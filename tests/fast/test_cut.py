@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.cli import release
 from tests.support.story import Repo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.story import Story
 
 VERSION = "v2.7.1"
@@ -60,8 +61,8 @@ def test_cut_makes_exactly_what_was_planned(tale: Story) -> None:
 def test_cut_leaves_checkout_and_branches_alone(tale: Story) -> None:
     """A dirty work tree, another branch checked out, a stash: all stay; only the tag and the branch ref are new."""
     tale.release_yaml(fix_line(tale.fix))
-    tale.clone.write("README.md", "# changed, not committed\n")
     tale.clone.git("checkout", "--quiet", "release/v2.7")
+    tale.clone.write("README.md", "# changed, not committed\n")
     before = tale.clone.snapshot()
     done = release("cut", VERSION, "--yes", cwd=tale.clone.path)
     assert done.code == 0, done.err

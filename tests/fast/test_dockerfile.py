@@ -181,9 +181,7 @@ def test_bases(text: str, build_args: dict[str, str], bases: tuple[str, ...], fi
 
 
 def test_a_build_argument_that_nothing_takes_is_found() -> None:
-    facts = examine(
-        b"ARG BASE_IMAGE=a\nFROM $BASE_IMAGE\n", "Dockerfile", {"BASE_IMGE": "b", "HTTP_PROXY": "p"}
-    )
+    facts = examine(b"ARG BASE_IMAGE=a\nFROM $BASE_IMAGE\n", "Dockerfile", {"BASE_IMGE": "b", "HTTP_PROXY": "p"})
     (problem,) = facts.problems
     assert (problem.code, problem.remedy) == ("build-arg-unused", "did you mean 'BASE_IMAGE'?")
 

@@ -23,9 +23,7 @@ BRANCH = "release/v2.7"
 
 def judge(requested: str, *reachable: str, branch: str = BRANCH, elsewhere: tuple[str, ...] = ()) -> Verdict:
     existing = {*reachable, *elsewhere}
-    return check_version(
-        requested, branch=branch, reachable=reachable, existing=existing, where="release.yaml:6:3"
-    )
+    return check_version(requested, branch=branch, reachable=reachable, existing=existing, where="release.yaml:6:3")
 
 
 def codes(verdict: Verdict) -> list[str]:
@@ -68,19 +66,10 @@ def test_other_tags_are_no_versions(tag: str) -> None:
 @pytest.mark.parametrize(
     ("branch", "line"),
     [
-        *(
-            (name, (2, 7))
-            for name in ("release/v2.7", "release/2.7", "release-2.7", "v2.7", "2.7", "releases/2.7.x")
-        ),
-        *(
-            (name, (2, 7))
-            for name in ("stable/2.7", "team/release/2.7.0", "maint-2.7", "2.7-stable", "rel_2.7")
-        ),
+        *((name, (2, 7)) for name in ("release/v2.7", "release/2.7", "release-2.7", "v2.7", "2.7", "releases/2.7.x")),
+        *((name, (2, 7)) for name in ("stable/2.7", "team/release/2.7.0", "maint-2.7", "2.7-stable", "rel_2.7")),
         ("release/v2.10", (2, 10)),
-        *(
-            (name, None)
-            for name in ("main", "release/cuda-12.6", "fix/python3.11", "release/2", "release/v2.07", "")
-        ),
+        *((name, None) for name in ("main", "release/cuda-12.6", "fix/python3.11", "release/2", "release/v2.07", "")),
         *((name, None) for name in ("release/2.7.1.1", "v\u0662.7", "release/2.7/hotfix")),
     ],
 )

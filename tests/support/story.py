@@ -11,7 +11,10 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _EPOCH = 1_750_000_000  # 2025-06-15
 
@@ -131,12 +134,13 @@ def story(root: Path) -> Story:
     clone.commit("docs: more words", {"README.md": "# image\n\nmore\n"})
     clone.git("checkout", "--quiet", "-b", "fix/dataloader-leak")
     before = clone.commit("wip: trace the loader", {"trace.py": "TRACE = True\n"})
+    closed = LOADER.replace("return 5\n", "return 5  # closed\n")
     fix = clone.commit(
         "fix(loader): close the workers\n\nThey leaked.\n\nSigned-off-by: Fay Fixer <fay@example.com>\n",
-        {"loader.py": LOADER.replace("return 5\n", "return 5  # closed\n")},
+        {"loader.py": closed},
         author="Fay Fixer <fay@example.com>",
     )
-    after = clone.commit("wip: half a rewrite", {"loader.py": LOADER.replace("return 9\n", "return 99\n")})
+    after = clone.commit("wip: half a rewrite", {"loader.py": closed.replace("return 9\n", "return 99\n")})
     clone.git("checkout", "--quiet", "main")
     clone.git("push", "--quiet", "origin", "main", "release/v2.7", "fix/dataloader-leak", "v2.7.0")
     return Story(clone=clone, remote=remote, base=base, fix=fix, before=before, after=after)
