@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
 _GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _PICKED = re.compile(r"^\(cherry picked from commit ([0-9a-f]{40}|[0-9a-f]{64})\)$", re.MULTILINE)
 _REVERTS = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
@@ -20,15 +21,26 @@ def with_origin(message: bytes, source: str) -> bytes:
     text = _skip_blank_lines(message)
     if text and not text.endswith(b"\n"):
         text += b"\n"
-    if text and not has_trailer_block(text):
+    if not has_trailer_block(text):
         text += b"\n"
-    return text + b"(cherry picked from commit " + source.encode() + b")\n"
+    return _strip_space(text + b"(cherry picked from commit " + source.encode() + b")\n")
+
+
+def _strip_space(message: bytes) -> bytes:
+    """`git stripspace`, which `cherry-pick -x` applies: no blanks at line ends, single empty lines, none around."""
+    kept: list[bytes] = []
+    for line in (line.rstrip(_BLANKS) for line in message.split(b"\n")):
+        if line or (kept and kept[-1]):
+            kept.append(line)
+    while kept and not kept[-1]:
+        kept.pop()
+    return b"\n".join(kept) + b"\n"
 
 
 def _skip_blank_lines(message: bytes) -> bytes:
     while message:
         line, newline, rest = message.partition(b"\n")
-        if line.strip(b" \t\r\v\f"):
+        if line.strip(_BLANKS):
             return message
         if not newline:
             return b""
@@ -53,7 +65,7 @@ def has_trailer_block(text: bytes) -> bool:
                 return (recognised and trailers * 3 >= others) or (trailers > 0 and others == 0)
         elif line.startswith(_GENERATED):
             trailers, continuation, recognised, seen = trailers + 1, 0, True, True
-        elif line[:1].isspace():
+        elif line[:1] in (b" ", b"\t", b"\r"):
             continuation, seen = continuation + 1, True
         elif _separator(line) >= 1:
             trailers, continuation, seen = trailers + 1, 0, True
@@ -63,7 +75,7 @@ def has_trailer_block(text: bytes) -> bool:
 
 
 def _is_blank(line: bytes) -> bool:
-    return not line.strip(b" \t\r\v\f")
+    return not line.strip(_BLANKS)
 
 
 def _separator(line: bytes) -> int:

@@ -11,7 +11,7 @@ from orchestrator.versions import moves_forward, parse_tag
 
 if TYPE_CHECKING:
     from orchestrator.model import Plan, PlannedImage
-    from orchestrator.registry import Registry
+    from orchestrator.registry import Manifest, Registry
 
 _VERSION = "org.opencontainers.image.version"
 
@@ -33,7 +33,7 @@ def _promote(image: PlannedImage) -> Task:
 def _run(shop: Workshop, image: PlannedImage) -> Promoted:
     uploaded = shop.outcome(Uploaded, image)
     promotion = shop.doors.registry(image.repository).promote(uploaded.digest, image.reference.rpartition(":")[2])
-    return Promoted(image=image.reference, digest=promotion.digest, already=promotion.already)
+    return Promoted(image=image.reference, digest=promotion.digest, already=not promotion.changed)
 
 
 def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
@@ -73,6 +73,13 @@ def _move_all(shop: Workshop, image: PlannedImage) -> Floated:
     return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
 
 
+def _version_of(registry: Registry, manifest: Manifest) -> str:
+    """The version label in the config of an image, "" when it has none."""
+    config = registry.config(manifest).get("config")
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    return str(labels.get(_VERSION, "")) if isinstance(labels, dict) else ""
+
+
 def _why_not(registry: Registry, tag: str, digest: str, version: str) -> str:
     """Why a floating tag must stay: it is ahead already, or nobody can tell what it is."""
     parsed = parse_tag(version)
@@ -81,8 +88,7 @@ def _why_not(registry: Registry, tag: str, digest: str, version: str) -> str:
     manifest = registry.manifest(tag)
     if manifest is None or manifest.digest == digest:
         return ""
-    labels = registry.labels(manifest)
-    current = labels.get(_VERSION, "")
+    current = _version_of(registry, manifest)
     if not parse_tag(current):
         return f"the image there ({manifest.digest[:19]}) does not say its version; move it by hand once"
     return "" if moves_forward(current, version) else f"it is at {current}"

@@ -58,15 +58,15 @@ def _there(shop: Workshop, image: PlannedImage) -> Uploaded | None:
     the two must be what the registry holds.
     """
     built = shop.outcome(Built, image)
-    manifest = shop.doors.registry(image.repository).manifest(parse_reference(image.candidate).tag)
+    registry = shop.doors.registry(image.repository)
+    manifest = registry.manifest(parse_reference(image.candidate).tag)
     if manifest is None:
         return None
-    data = json.loads(manifest.data)
-    config = data.get("config", {}).get("digest", "")
+    config = json.loads(manifest.content).get("config", {}).get("digest", "")
     if built.image_id not in (config, manifest.digest):
         raise MismatchError(
             f"{image.candidate} in the registry is {config or manifest.digest}, the image built is {built.image_id}",
             code="candidate-differs",
         )
-    size = sum(int(layer["size"]) for layer in data.get("layers", ()))
+    size = sum(layer.size for layer in registry.layers(manifest))
     return Uploaded(image=image.reference, digest=manifest.digest, candidate=image.candidate, size=size)
