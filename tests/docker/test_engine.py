@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 import subprocess
 import sys
@@ -219,25 +220,27 @@ class TestRun:
         kept = RunRequest(image=image.id, command=("more",), timeout=20, keep_entrypoint=True)
         assert engine.run(kept).output == "entry more\n"
 
-    def test_what_a_killed_run_left_is_swept_by_its_owner(
-        self, lab: Lab, engine: DockerEngine, client: docker.DockerClient
+    @pytest.mark.parametrize(("end", "left"), [(signal.SIGKILL, 1), (signal.SIGINT, 0)])
+    def test_a_run_that_is_ended_from_outside(
+        self, lab: Lab, engine: DockerEngine, client: docker.DockerClient, end: signal.Signals, left: int
     ) -> None:
-        owner = f"killed-{uuid.uuid4().hex}"
+        """ctrl-C still removes the container; what a SIGKILL leaves is swept by its owner, and by no other."""
+        owner = f"ended-{uuid.uuid4().hex}"
         script = f"""
             from orchestrator.engines import RunRequest
             from orchestrator.engines.docker import connect
             engine = connect({{"DOCKER_HOST": {lab.docker_host!r}}}, owner={owner!r})
             engine.run(RunRequest(image={lab.base!r}, command=("sleep", "60"), timeout=60))
         """
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
         label: dict[str, str | list[str] | bool] = {"label": f"{OWNER_LABEL}={owner}"}
         deadline = time.monotonic() + 20
         while not client.containers.list(filters=label) and time.monotonic() < deadline:
             time.sleep(0.1)
-        process.kill()
+        process.send_signal(end)
         process.wait()
         assert engine.sweep(f"{owner}-other") == 0
-        assert engine.sweep(owner) == 1
+        assert engine.sweep(owner) == left
         assert client.containers.list(all=True, filters=label) == []
 
 
