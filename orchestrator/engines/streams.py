@@ -26,6 +26,7 @@ Event = dict[str, Any]
 
 TAIL_LINES = 30
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
+_RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
 _BUILT = re.compile(r"Successfully built ([0-9a-f]+)")
 
 
@@ -58,7 +59,7 @@ class BuildLog:
         self._built = ""
         self._report = report
         self._file: IO[str] | None = None
-        self._partial = ""
+        self._partial = {"out": "", "err": ""}  # lines that have not ended, by stream
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._printed: deque[str] = deque(maxlen=TAIL_LINES)  # by the step that runs
         self._step = ""
@@ -128,13 +129,14 @@ class BuildLog:
         )
 
     def _text(self, text: str) -> None:
-        *lines, self._partial = (self._partial + text).split("\n")
+        stream = "err" if text.startswith(_RED) else "out"
+        *lines, self._partial[stream] = (self._partial[stream] + ANSI.sub("", text)).split("\n")
         for line in lines:
             self._line(line)
 
     def _line_end(self) -> None:
-        partial, self._partial = self._partial, ""
-        if partial:
+        for stream, partial in self._partial.items():
+            self._partial[stream] = ""
             self._line(partial)
 
     def _line(self, line: str) -> None:

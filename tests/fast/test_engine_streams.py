@@ -177,3 +177,12 @@ def test_a_layer_that_is_sent_again_counts_again() -> None:
     assert after(4, "Retrying in 5 seconds") == 1
     assert after(5, "Pushing", 10) == 0
     assert after(6, "Pushing", 5) == 1
+
+
+def test_pieces_of_stdout_and_stderr_are_not_mixed_into_one_line(tmp_path: Path) -> None:
+    pieces = ["Step 1/1 : RUN x\n", "out ", "\x1b[91merr \x1b[0m", "put\n", "\x1b[91mor\n\x1b[0m", "unended"]
+    events = [*({"stream": piece} for piece in pieces), {"errorDetail": {"code": 1, "message": "bad"}}]
+    with engine_that_says(lambda: events) as engine, pytest.raises(UnprovedError) as caught:
+        build(engine, tmp_path)
+    assert caught.value.detail.splitlines() == ["Step 1/1 : RUN x", "out put", "err or", "unended", "bad"]
+    assert (tmp_path / "log").read_text() == caught.value.detail + "\n"
