@@ -96,9 +96,9 @@ class TestBuild:
         self, engine: DockerEngine, name: Reference, build: Build, client: docker.DockerClient, tmp_path: Path
     ) -> None:
         before = all_containers(client)
+        # The engine reads stdout and stderr apart, so without the pause either may come first.
+        step = "for i in $(seq 50); do echo line $i; done; sleep 0.5; echo oh >&2; exit 7"
         with pytest.raises(UnprovedError) as caught:
-            # The engine reads stdout and stderr apart, so without the pause either may come first.
-            step = "for i in $(seq 50); do echo line $i; done; sleep 0.5; echo oh >&2; exit 7"
             build(f"FROM BASE\nRUN true\nRUN {step}\n")
         error = caught.value
         assert error.code == "build-failed"
