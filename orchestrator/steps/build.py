@@ -130,7 +130,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 
 
 def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
-    from orchestrator.engines.docker import ignore_filter
+    from orchestrator.dockerignore import ignore_filter
 
     prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
     rules = scratch.file(tree, f"{prefix}.dockerignore")
