@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,13 +20,10 @@ ENGINE_PROGRAMS = ("dockerd", "containerd", "docker-proxy", "docker-registry", "
 
 
 def start(argv: Sequence[str], *, pid_file: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a daemon in a session of its own, so that ctrl-C reaches the command and not the engine.
-
-    The kernel sends it SIGTERM when the lab dies, however it dies.
-    """
+    """Start a daemon in a session of its own, so that ctrl-C reaches the command and not the engine."""
     with log.open("ab") as file:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "--", *argv],
+            dying_with_us(argv),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -33,6 +31,11 @@ def start(argv: Sequence[str], *, pid_file: Path, log: Path) -> subprocess.Popen
         )
     pid_file.write_text(f"{process.pid} {identity(process.pid)}\n", encoding="ascii")
     return process
+
+
+def dying_with_us(argv: Sequence[str]) -> list[str]:
+    """The command, sent SIGTERM by the kernel when the lab dies (where there is a setpriv: on Linux)."""
+    return ["setpriv", "--pdeathsig", "TERM", "--", *argv] if shutil.which("setpriv") else [*argv]
 
 
 def identity(pid: int) -> str:
@@ -92,26 +95,32 @@ def _wait(pid: int, still: Callable[[], bool], patience: float) -> None:
         time.sleep(0.05)
 
 
-def stop_leftovers(mark: str) -> None:
-    """End what a killed engine left: its own helpers that name `mark`, and every process in its cgroup.
+def kill_containers(mark: str) -> None:
+    """SIGKILL every process in the engine's own cgroup: nobody needs its last words, and the engine would
+    wait ten seconds for each."""
+    for pid, known in _living():
+        if mark in _read(Path(f"/proc/{pid}/cgroup")) and identity(pid) == known:
+            _send(pid, signal.SIGKILL)
 
-    The mark is the slot's own name, found nowhere else; a pager or an editor that shows a file of the slot
-    has it in its command line too, hence the look at the program's name.
+
+def stop_leftovers(mark: str) -> None:
+    """End the helpers that a killed engine left: they name `mark`, the slot's own, in their command line.
+
+    So does a pager or an editor that shows a file of the slot, hence the look at the program's name.
     """
-    for pid in [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]:
-        known = identity(pid)
-        if known and _belongs(Path(f"/proc/{pid}"), mark):
+    for pid, known in _living():
+        process = Path(f"/proc/{pid}")
+        if mark in _read(process / "cmdline") and _read(process / "comm").startswith(ENGINE_PROGRAMS):
             end(pid, still=partial(_is, pid, known))
+
+
+def _living() -> list[tuple[int, str]]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [(pid, known) for pid in pids if (known := identity(pid))]
 
 
 def _is(pid: int, known: str) -> bool:
     return identity(pid) == known
-
-
-def _belongs(process: Path, mark: str) -> bool:
-    if mark in _read(process / "cgroup"):
-        return True
-    return mark in _read(process / "cmdline") and _read(process / "comm").startswith(ENGINE_PROGRAMS)
 
 
 def _read(path: Path) -> str:

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tools.lab import engine, images, registry, slots, talk
+from tools.lab import engine, images, processes, registry, slots, talk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ def bring_up(slot: Slot) -> dict[str, str]:
 def execute(command: Sequence[str], environment: dict[str, str]) -> int:
     surroundings = {name: value for name, value in os.environ.items() if name != "DOCKER_CONTEXT"}
     try:
-        process = subprocess.Popen(command, env=surroundings | environment)
+        process = subprocess.Popen(processes.dying_with_us(command), env=surroundings | environment)
     except OSError as error:
         raise talk.LabError(f"{command[0]}: {error.strerror}") from error
     try:

@@ -108,6 +108,7 @@ def try_lock(slot: Slot) -> IO[str] | None:
 def take_down(slot: Slot) -> None:
     """End and remove everything that a run left in the slot, but the engine's images."""
     if slot.state.exists():
+        processes.kill_containers(slot.mark)
         for pid_file in sorted(slot.state.glob("*.pid")):
             processes.stop(pid_file)
         processes.stop_leftovers(slot.mark)
