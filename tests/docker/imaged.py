@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.engines import Credentials
 from orchestrator.reference import parse_repository
 from orchestrator.registry import Registry
 from tests.support.cli import Ran, release
 from tests.support.story import Story, story
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.docker.lab import Lab
 
 DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -21,24 +24,6 @@ ARG RELEASE_VERSION
 RUN mkdir -p /etc/release && printf '%s\\n' "$RELEASE_VERSION" > /etc/release/version
 """
 VERSION = "v2.7.1"
-
-
-@dataclass(frozen=True)
-class Lab:
-    """What tools/lab gives to the tests."""
-
-    registry: str
-    username: str
-    password: str
-    busybox: str
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {
-            "DOCKER_HOST": os.environ["DOCKER_HOST"],
-            "RELEASE_REGISTRY_USERNAME": self.username,
-            "RELEASE_REGISTRY_PASSWORD": self.password,
-        }
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,7 @@ class Imaged:
             version=version,
             extra=(
                 f"image:\n  repository: {self.repository}\n  dockerfile: Dockerfile\n"
-                f"  build-args: {{BASE_IMAGE: '{self.lab.busybox}'}}\n{image}"
+                f"  build-args: {{BASE_IMAGE: '{self.lab.base}'}}\n{image}"
                 f"  smoke:\n    - grep -q closed /opt/loader.py\n{smoke}"
             ),
         )
@@ -68,7 +53,7 @@ class Imaged:
     def registry(self) -> Registry:
         return Registry(
             parse_repository(self.repository),
-            credentials=lambda: Credentials(username=self.lab.username, password=self.lab.password),
+            credentials=lambda: self.lab.credentials,
         )
 
 

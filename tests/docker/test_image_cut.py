@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import VERSION, Imaged, Lab, imaged
+from tests.docker.imaged import VERSION, Imaged, imaged
 from tests.support.story import Repo
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 
@@ -82,7 +84,9 @@ def test_patch_release_moves_a_thin_layer(shipped: Imaged) -> None:
 def test_a_failing_build_changes_nothing(shipped: Imaged) -> None:
     bad = shipped.story.clone
     bad.git("checkout", "--quiet", "fix/dataloader-leak")
-    sha = bad.commit("fix: break the build", {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo oh no; exit 7\n"})
+    sha = bad.commit(
+        "fix: break the build", {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo oh no; exit 7\n"}
+    )
     bad.git("checkout", "--quiet", "main")
     shipped.declare(fix=sha)
     before = shipped.story.remote.git("for-each-ref")
@@ -107,11 +111,12 @@ def test_a_failing_smoke_is_exit_6_and_nothing_is_pushed(shipped: Imaged) -> Non
 
 
 def test_a_smoke_that_hangs_is_ended(shipped: Imaged) -> None:
+    before = docker("ps", "--all", "--quiet", "--filter", f"ancestor={shipped.lab.base}")
     shipped.declare(smoke="    - {name: hangs, run: 'sleep 600', timeout: 2}\n")
     failed = shipped.release("cut", VERSION, "--yes")
     assert failed.code == 6
     assert "hangs" in failed.err
-    assert docker("ps", "--all", "--quiet") == ""
+    assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={shipped.lab.base}") == before
 
 
 def test_buildkit_syntax_is_refused_before_anything(shipped: Imaged) -> None:
@@ -140,7 +145,9 @@ def test_engine_down_is_found_before_anything(shipped: Imaged) -> None:
 
 
 def test_registry_down_is_found_before_anything(shipped: Imaged) -> None:
-    shipped.story.declare((shipped.story.clone.path / "release.yaml").read_text().replace(shipped.lab.registry, "127.0.0.1:9"))
+    shipped.story.declare(
+        (shipped.story.clone.path / "release.yaml").read_text().replace(shipped.lab.registry, "127.0.0.1:9")
+    )
     refused = shipped.release("cut", VERSION, "--yes")
     assert refused.code == 7
     assert "127.0.0.1:9" in refused.err
@@ -149,7 +156,7 @@ def test_registry_down_is_found_before_anything(shipped: Imaged) -> None:
 def test_an_image_under_the_version_is_never_overwritten(shipped: Imaged) -> None:
     reference = f"{shipped.repository}:{VERSION}"
     docker("login", "-u", shipped.lab.username, "-p", shipped.lab.password, shipped.lab.registry)
-    docker("tag", shipped.lab.busybox, reference)
+    docker("tag", shipped.lab.base, reference)
     docker("push", "--quiet", reference)
     squatter = shipped.registry.head(VERSION)
     refused = shipped.release("cut", VERSION, "--yes")
@@ -163,9 +170,9 @@ def test_an_image_that_appears_meanwhile_is_refused_naming_both(shipped: Imaged)
     """After preflight somebody else pushes the version: ours stops at promote, with both digests."""
     from tests.docker.test_image_kill import killed_cut
 
-    killed_cut(shipped, "before", 15)  # landed, not yet promoted
+    killed_cut(shipped, "before", 14)  # landed, not yet promoted
     docker("login", "-u", shipped.lab.username, "-p", shipped.lab.password, shipped.lab.registry)
-    docker("tag", shipped.lab.busybox, f"{shipped.repository}:{VERSION}")
+    docker("tag", shipped.lab.base, f"{shipped.repository}:{VERSION}")
     docker("push", "--quiet", f"{shipped.repository}:{VERSION}")
     other = shipped.registry.head(VERSION)
     candidate = next(tag for tag in shipped.registry.tags() if tag.startswith("candidate-"))
@@ -187,7 +194,10 @@ def test_floating_tags_move_forward_only(shipped: Imaged) -> None:
     clone.git("tag", "-a", "-m", "v2.6.0", "v2.6.0", shipped.story.base)
     clone.git("push", "--quiet", "origin", "release/v2.6", "v2.6.0")
     text = (clone.path / "release.yaml").read_text()
-    clone.write("release.yaml", text.replace("release/v2.7", "release/v2.6").replace("v2.7.1:", "v2.6.1:").replace("[v2.7, ", "[v2.6, "))
+    clone.write(
+        "release.yaml",
+        text.replace("release/v2.7", "release/v2.6").replace("v2.7.1:", "v2.6.1:").replace("[v2.7, ", "[v2.6, "),
+    )
     done = shipped.release("cut", "v2.6.1", "--yes")
     assert done.code == 0, done.err
     latest, newest, old = (shipped.registry.head(tag) for tag in ("latest", VERSION, "v2.6"))
@@ -202,7 +212,7 @@ def test_publish_builds_from_a_tag_that_git_alone_released(shipped: Imaged, tmp_
     """CI's job: branch and tag are public, the image is not; a fresh clone brings it out, twice without harm."""
     from tests.docker.test_image_kill import killed_cut
 
-    killed_cut(shipped, "before", 15)
+    killed_cut(shipped, "before", 14)
     Repo(tmp_path).git("clone", "--quiet", str(shipped.story.remote.path), str(tmp_path / "ci"))
     from tests.support.cli import release
 
@@ -216,12 +226,21 @@ def test_publish_builds_from_a_tag_that_git_alone_released(shipped: Imaged, tmp_
     assert (again.code, again.json["released"]) == (0, False)
 
 
+def test_ci_finds_nothing_to_do_after_a_whole_cut(shipped: Imaged, tmp_path: Path) -> None:
+    """The tag push of a cut starts the CI job too: it sees that the image is there, and is this commit's."""
+    from tests.support.cli import release
+
+    first = shipped.release("cut", VERSION, "--yes", "--json")
+    Repo(tmp_path).git("clone", "--quiet", str(shipped.story.remote.path), str(tmp_path / "ci"))
+    done = release("publish", VERSION, "--json", cwd=tmp_path / "ci", env=shipped.lab.env)
+    assert (done.code, done.json["released"]) == (0, False), done.err
+    assert done.json["digest"] == first.json["digest"]
+
+
 def test_doctor_reports_all_at_once(shipped: Imaged) -> None:
     well = shipped.release("doctor", "--json")
     assert well.code == 0, well.err
     assert {"engine", "registry", "registry-push", "config", "remote"} <= {each["name"] for each in well.json["checks"]}
-    ill = shipped.release(
-        "doctor", env={"DOCKER_HOST": "unix:///nowhere.sock", "RELEASE_REGISTRY_PASSWORD": "wrong"}
-    )
+    ill = shipped.release("doctor", env={"DOCKER_HOST": "unix:///nowhere.sock", "RELEASE_REGISTRY_PASSWORD": "wrong"})
     assert ill.code == 7
     assert ill.out.count("FAILED") == 2 + 1  # engine twice (its disk too), registry once

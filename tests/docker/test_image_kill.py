@@ -10,11 +10,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import VERSION, Imaged, Lab, imaged
+from tests.docker.imaged import VERSION, Imaged, imaged
 from tests.support.cli import clean_env
+
+if TYPE_CHECKING:
+    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 KILL = Path(__file__).parents[1] / "fast" / "kill.py"
