@@ -1,8 +1,8 @@
 """The build context: a tar made from git-tree entries, the same bytes for the same inputs.
 
 The work tree never takes part, so what is built is what is tagged.  Names are sorted by their bytes, owners
-are 0 and nameless, modes are 0644 or 0755, and every time is the one given: the classic builder keeps these
-times, so unchanged files give unchanged layers.
+are 0 and nameless, modes are 0644 or 0755, and every time is the one given, which the classic builder keeps
+for what it copies (folders that it makes itself get the time of the build).
 """
 
 from __future__ import annotations

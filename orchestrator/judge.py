@@ -36,12 +36,16 @@ class Judge:
     def __init__(self, scratch: Scratch, base: str, sources: Sequence[Source], resolved: Mapping[str, str]) -> None:
         self.scratch = scratch
         self.resolved = resolved
+        self._attributes_stale = True
+        self._touch_attributes = _touching_attributes(scratch, sources, resolved)
         self.twins = twins(scratch, base, [source.commit.sha for source in sources if source.stand_in is None])
 
     def judge(self, source: Source, tip: str) -> Verdict:
         """What becomes of `source` on top of commit `tip`."""
         ours = self.scratch.tree_of(tip)
-        self.scratch.use_attributes(ours)
+        if self._attributes_stale:
+            self.scratch.use_attributes(ours)
+        self._attributes_stale = source.commit.sha in self._touch_attributes
         if source.stand_in:
             return self._apply_stand_in(source, source.stand_in, ours, "backport")
         merge = self._merge(source.parent, source.commit.tree, ours)
@@ -111,6 +115,21 @@ class Judge:
         if state.value in source.fix.allow:
             return Verdict(pick=pick, tree="", like=source.commit)
         return Verdict(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: Mapping[str, str]) -> set[str]:
+    """Sources after which `.gitattributes` may have changed: asked once for all of them."""
+    stands_for = {source.commit.sha: source.commit.sha for source in sources}
+    stands_for |= {source.stand_in.sha: source.commit.sha for source in sources if source.stand_in}
+    stands_for |= {commit: source for source, commit in resolved.items()}
+    if not stands_for:
+        return set()
+    output = scratch.git.run(
+        "diff-tree", "--stdin", "-m", "-r", "-z", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
+        stdin="\n".join(stands_for).encode() + b"\n",
+    )  # fmt: skip
+    named = {field.strip("\n").split(" ")[0] for field in output.fields()}
+    return {source for commit, source in stands_for.items() if commit in named}
 
 
 def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:

@@ -1,6 +1,6 @@
 """What history says about a fix: is its change on the release branch already, under its own id or another?
 
-Three signals name a candidate: ancestry, the `-x` trailer, and the patch-id (with context and without).  None of
+Three signals name a candidate: ancestry, the `-x` trailer, and the patch-id.  None of
 them is proof: a pick may have been undone since, by a revert or by hand.  So a candidate counts only while the tree
 still holds its change.
 """
@@ -74,21 +74,16 @@ def _reverted_on(messages: Sequence[tuple[str, str]]) -> set[str]:
 
 
 def _by_patch(scratch: Scratch, branch: Sequence[str], sources: Sequence[str]) -> dict[str, Twin]:
-    """Twins by patch-id: same added and removed lines in the same files, with context or without."""
+    """Twins by patch-id: the same added and removed lines in the same files, wherever they stand there."""
     singles = [sha for sha in sources if len(scratch.commit(sha).parents) <= 1]
     if not branch or not singles:
         return {}
     paths = scratch.git.run("diff-tree", "--stdin", "-r", "-z", "--root", "--name-only", "--no-commit-id",
                             stdin="\n".join(singles).encode() + b"\n").fields()  # fmt: skip
     near = _touching(scratch, branch, set(paths))
-    found: dict[str, Twin] = {}
-    for context in ("-U3", "-U0"):
-        ids = _patch_ids(scratch, [*near, *singles], context)
-        by_id = {ids[sha]: sha for sha in reversed(near) if sha in ids}
-        for sha in singles:
-            if ids.get(sha) in by_id:
-                found.setdefault(sha, Twin(sha=by_id[ids[sha]], signal="patch-id"))
-    return found
+    ids = _patch_ids(scratch, [*near, *singles])
+    by_id = {ids[sha]: sha for sha in reversed(near) if sha in ids}
+    return {sha: Twin(sha=by_id[ids[sha]], signal="patch-id") for sha in singles if ids.get(sha) in by_id}
 
 
 def _touching(scratch: Scratch, commits: Sequence[str], paths: set[str]) -> list[str]:
@@ -105,10 +100,13 @@ def _touching(scratch: Scratch, commits: Sequence[str], paths: set[str]) -> list
     return [sha for sha in commits if sha in near]
 
 
-def _patch_ids(scratch: Scratch, commits: Sequence[str], context: str) -> dict[str, str]:
-    """Commit -> stable patch-id; commits without a textual change have none."""
+def _patch_ids(scratch: Scratch, commits: Sequence[str]) -> dict[str, str]:
+    """Commit -> stable patch-id of its diff without context; commits without a textual change have none.
+
+    Without context it finds all that the usual patch-id finds, and picks whose surroundings differ.
+    """
     if not commits:
         return {}
-    patches = scratch.git.run(*_PATCH, context, stdin="\n".join(commits).encode() + b"\n").stdout
+    patches = scratch.git.run(*_PATCH, "-U0", stdin="\n".join(commits).encode() + b"\n").stdout
     rows = [line.split() for line in scratch.git.run("patch-id", "--stable", stdin=patches).lines()]
     return {row[1]: row[0] for row in rows}

@@ -108,3 +108,33 @@ def encode_commit(*, tree: str, parents: tuple[str, ...], author: bytes, committ
 def object_id(kind: str, data: bytes) -> str:
     """The SHA-1 id of an object with this content."""
     return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeItem:
+    """An entry of one tree object: octal mode as git stores it (`40000` for a directory), raw name, id."""
+
+    mode: str
+    name: bytes
+    sha: str
+
+    @property
+    def is_tree(self) -> bool:
+        return self.mode == "40000"
+
+
+def parse_tree(data: bytes) -> list[TreeItem]:
+    """The entries of a tree object (SHA-1 repositories: ids of 20 bytes)."""
+    items, at = [], 0
+    while at < len(data):
+        space, end = data.index(b" ", at), data.index(b"\0", at)
+        sha = data[end + 1 : end + 21].hex()
+        items.append(TreeItem(mode=data[at:space].decode(), name=data[space + 1 : end], sha=sha))
+        at = end + 21
+    return items
+
+
+def encode_tree(items: list[TreeItem]) -> bytes:
+    """The content of a tree object: git sorts a directory as if its name ended in a slash."""
+    ordered = sorted(items, key=lambda item: item.name + b"/" if item.is_tree else item.name)
+    return b"".join(item.mode.encode() + b" " + item.name + b"\0" + bytes.fromhex(item.sha) for item in ordered)

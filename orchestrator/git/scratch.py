@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ReleaseError
-from orchestrator.git.objects import EMPTY_TREE, Commit, encode_commit, parse_commit
+from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
 from orchestrator.model import Conflict
 
@@ -166,14 +166,18 @@ class Scratch:
         return found
 
     def file(self, tree: str, path: str) -> bytes | None:
-        """The content of a file in a tree, None when there is none at that path."""
-        listed = self.git.run("--literal-pathspecs", "ls-tree", "-z", "--full-tree", tree, path).fields()
-        for line in listed:
-            meta, _, name = line.partition("\t")
-            mode, kind, sha = meta.split(" ")
-            if name == path and kind == "blob" and mode != "120000":
-                return self.blob(sha)
-        return None
+        """The content of a regular file in a tree, None when there is none at that path."""
+        item = None
+        for name in path.encode("utf-8", "surrogateescape").split(b"/"):
+            item = next((each for each in self._items(tree) if each.name == name), None)
+            if item is None:
+                return None
+            tree = item.sha if item.is_tree else ""
+        return self.blob(item.sha) if item and item.mode.startswith("100") else None
+
+    def _items(self, tree: str) -> list[TreeItem]:
+        """The entries of one tree, none for the empty name that a file stands for on the way to a path."""
+        return parse_tree(self.read(tree)[1]) if tree else []
 
     def rev_list(self, *args: str) -> list[str]:
         """Full ids as `git rev-list ARGS` gives them."""
@@ -201,15 +205,22 @@ class Scratch:
         )
 
     def change_files(self, tree: str, files: Mapping[str, bytes]) -> str:
-        """The tree with these files written (mode 100644, or the mode the file already has)."""
-        index = {"GIT_INDEX_FILE": str(self.path / "index")}
-        self.git.run("read-tree", tree, env=index)
-        modes = {entry.path: entry.mode for entry in self.entries(tree)} if files else {}
-        lines = [
-            f"{modes.get(path, '100644')} {self.write_blob(data)}\t{path}".encode() for path, data in files.items()
-        ]
-        self.git.run("update-index", "-z", "--index-info", stdin=b"\0".join(lines) + b"\0", env=index)
-        return self.git.run("write-tree", env=index).text.strip()
+        """The tree with these files written, with mode 100644 or the mode that the file has already."""
+        for path, data in files.items():
+            tree = self._change(tree, path.encode().split(b"/"), self.write_blob(data))
+        return tree
+
+    def _change(self, tree: str, path: Sequence[bytes], blob: str) -> str:
+        """The tree with one blob at a path; directories on the way are made, a file in their way is replaced."""
+        items = self._items(tree)
+        old = next((item for item in items if item.name == path[0]), None)
+        if len(path) == 1:
+            mode = old.mode if old and old.mode.startswith("100") else "100644"
+            new = TreeItem(mode=mode, name=path[0], sha=blob)
+        else:
+            below = old.sha if old and old.is_tree else ""
+            new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
+        return self._store("tree", encode_tree([*(item for item in items if item is not old), new]))
 
     # -------------------------------------------------------------- merging
 

@@ -78,9 +78,11 @@ def _run(shop: Workshop, image: PlannedImage) -> Built:
 
 
 def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done while the engine still has that very image under the candidate's name."""
+    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
+    if shop.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+        return before
     found = shop.doors.engine().inspect(image.candidate)
     return before if found and found.id == before.image_id else None
 
@@ -130,7 +132,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 
 
 def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
-    from orchestrator.engines.docker import ignore_filter
+    from orchestrator.dockerignore import ignore_filter
 
     prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
     rules = scratch.file(tree, f"{prefix}.dockerignore")
