@@ -18,6 +18,7 @@ from orchestrator.errors import (
     RefusedError,
     UsageError,
 )
+from orchestrator.facts import refuse_incomplete
 from orchestrator.git.repository import Repository
 from orchestrator.journal import Journal, Lock
 from orchestrator.model import CheckState, PickState, Problem
@@ -139,6 +140,7 @@ class Desk:
 def prepare(desk: Desk, version: str) -> Plan:
     """The sealed plan of a version ("" for the next patch), with every problem in it."""
     config = desk.config()
+    refuse_incomplete(desk.repository, config.remote)
     request = Request(
         version=version,
         config=config,
@@ -263,8 +265,7 @@ def _refuse_or_pause(desk: Desk, store: Store, plan: Plan, *, yes: bool) -> None
             config=str(desk.config_file) if desk.job.config else "",
             yes=yes,
         )
-        store.pause(paused, desk.scratch)
-        raise waiting(store, paused, pick)
+        raise waiting(store, store.pause(paused, desk.scratch), pick)
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:

@@ -9,7 +9,7 @@ from orchestrator import changelog, steps
 from orchestrator import config as configuration
 from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
-from orchestrator.facts import Facts, reachable_tags
+from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
 from orchestrator.planner import Decisions, Request, draft, seal
 from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
@@ -78,6 +78,7 @@ def _published(desk: Desk, plan: Plan) -> dict[str, str]:
 def plan_from_tag(desk: Desk, version: str) -> Plan:
     """Plan the release again from what the tag says; the result must be the tag's own commit."""
     repository = desk.repository
+    refuse_incomplete(repository, "origin")
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
         raise UsageError(f"tag {version} is not in this clone", remedy=f"git fetch origin tag {version}", code="no-tag")
