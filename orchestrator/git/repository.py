@@ -63,7 +63,12 @@ class Repository:
                                     "--show-object-format")  # fmt: skip
         if output.status:
             raise _not_a_repository(start, output)
-        first, second, hashing = output.stdout.split(b"\n")[:3]
+        *paths, hashing, _ = output.stdout.split(b"\n")
+        if len(paths) != 2:
+            raise UsageError(
+                "the path of this clone has a line break in it", remedy="rename the directory", code="bad-path"
+            )
+        first, second = paths
         if hashing != b"sha1":
             raise UsageError(
                 f"{start} is a {hashing.decode()} repository; only SHA-1 repositories are supported",

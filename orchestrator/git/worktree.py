@@ -29,9 +29,14 @@ _PINNED = (
     ("rerere.enabled", "false"),
     ("commit.gpgSign", "false"),
     ("advice.detachedHead", "false"),
+    ("core.sparseCheckout", "false"),  # a conflict outside of the sparse part could not be added
     ("core.quotePath", "false"),
 )
 _MARKERS = (b"<<<<<<<", b"|||||||", b">>>>>>>")
+
+
+# What any merge driver of the user is replaced by: git's own merge, as in the plan.
+_GITS_OWN = "git merge-file -L HEAD -L base -L theirs --marker-size=%L %A %O %B"
 
 
 class ConflictWorktree:
@@ -57,7 +62,8 @@ class ConflictWorktree:
         adder = Git(self.repository.top, config=_PINNED)
         adder.run("worktree", "add", "--quiet", "--detach", "--", str(self.path), tip)
         args = ["cherry-pick", "--no-commit", *(["-m", str(mainline)] if mainline else []), source]
-        output = self._git.attempt(*args)
+        drivers = tuple((key, _GITS_OWN) for key, _ in self.repository.config_items(r"^merge\..*\.driver$"))
+        output = Git(self.path, env=self._git.env, config=(*_PINNED, *drivers)).attempt(*args)
         if output.status not in (0, 1):
             raise failure(tuple(args), output)
 

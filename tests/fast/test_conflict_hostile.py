@@ -159,3 +159,59 @@ def test_words_of_a_shell() -> None:
     for odd in (*NAMES, "", "~x", "a\\b", "back\\\n'slash"):
         said = subprocess.run(["bash", "-c", f"printf %s {word(odd)}"], capture_output=True, check=True).stdout
         assert said == odd.encode()
+
+
+def test_a_sparse_checkout_gets_a_whole_worktree(clash: Story) -> None:
+    """git refuses to add what is outside of the sparse part."""
+    clash.clone.git("sparse-checkout", "set", "--no-cone", "/README.md")
+    clash.release_yaml(fix_line(clash.fix))
+    _, tree = pause(clash)
+    resolve(tree)
+    done = release("continue", cwd=clash.clone.path)
+    assert done.code == 0, done.err
+    assert not (clash.clone.path / "loader.py").exists()
+
+
+def test_a_merge_driver_of_the_user_decides_nothing(clash: Story) -> None:
+    """Neither in the plan nor in the worktree: the conflict that was planned is the one to resolve."""
+    mark = clash.clone.path.parent / "ran"
+    clash.clone.git("config", "merge.custom.driver", f"touch {mark}")
+    attributes = clash.clone.path / ".git/info/attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("*.py merge=custom\n")
+    _, tree = pause(clash)
+    assert "<<<<<<< HEAD\n" in (tree / "loader.py").read_text()
+    assert not mark.exists()
+
+
+def contents(tale: Story) -> dict[str, bytes]:
+    """Every file of clone and `.git`, without the objects."""
+    top = tale.clone.path
+    files = [path for path in top.rglob("*") if path.is_file() and "objects" not in path.parts]
+    return {str(path.relative_to(top)): path.read_bytes() for path in files}
+
+
+def objects(tale: Story) -> set[str]:
+    return set(tale.clone.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split())
+
+
+def test_abort_leaves_no_byte_but_unreachable_objects(clash: Story) -> None:
+    """Packed refs, FETCH_HEAD, ORIG_HEAD, a stash and a dirty file stay; so do `.git/worktrees` and `.git/logs`."""
+    clash.clone.write("README.md", "# stashed\n")
+    clash.clone.git("stash")
+    clash.clone.write("README.md", "# dirty\n")
+    clash.clone.git("fetch", "--quiet", "origin", "main")
+    clash.clone.git("update-ref", "ORIG_HEAD", "HEAD")
+    clash.clone.git("pack-refs", "--all")
+    before, known = contents(clash), objects(clash)
+    _, tree = pause(clash)
+    resolve(tree)
+    hooks = clash.clone.path.parent / "remote.git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-receive").write_text("#!/bin/sh\nexit 1\n")
+    (hooks / "pre-receive").chmod(0o755)
+    assert release("continue", cwd=clash.clone.path).code == 7  # a resolution, a candidate, a tag object
+    assert release("abort", VERSION, cwd=clash.clone.path).code == 0
+    assert contents(clash) == before
+    unreachable = clash.clone.git("fsck", "--unreachable").splitlines()
+    assert objects(clash) - known <= {line.split()[2] for line in unreachable}
