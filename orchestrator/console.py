@@ -108,7 +108,7 @@ class Console:
         elif progress.is_log:
             if self.verbose or self.on_github:
                 self._talk(f"    {progress.text}")
-        elif progress.total is None and progress.current is None:
+        elif not progress.item and progress.total is None:
             self._talk(f"  {progress.text}")
 
     def _stop_live(self) -> None:

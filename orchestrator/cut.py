@@ -310,7 +310,9 @@ def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
     """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
     already = journal.closed
     doors = desk.doors()
-    shop = Workshop(plan, desk.repository, store, doors, desk.job.terminal.progress)
+    shop = Workshop(
+        plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
+    )
     order = steps.PUBLISH if plan.tag_object else steps.CUT
     tasks = steps.tasks(order, plan)
     if already:

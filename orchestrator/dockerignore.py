@@ -24,11 +24,7 @@ def ignore_filter(patterns_text: str) -> Callable[[str], bool]:
     The last pattern that matches a path or a folder above it decides; `!` takes back in.  Raises UsageError
     for a lone `!`, as docker does.
     """
-    rules = [
-        rule
-        for line in enumerate(patterns_text.removeprefix("\ufeff").splitlines(), 1)
-        for rule in _rule(*line)
-    ]
+    rules = [rule for line in enumerate(patterns_text.removeprefix("\ufeff").splitlines(), 1) for rule in _rule(*line)]
 
     def is_ignored(path: str) -> bool:
         parts = path.split("/")

@@ -40,13 +40,20 @@ class Workshop:
     """What a task may use: the plan, the doors, and the outcomes of the tasks before it."""
 
     def __init__(
-        self, plan: Plan, repository: Repository, store: Store, doors: Doors, report: Callable[[Progress], None]
+        self,
+        plan: Plan,
+        repository: Repository,
+        store: Store,
+        doors: Doors,
+        report: Callable[[Progress], None],
+        finished: Callable[[str], bool],
     ) -> None:
         self.plan = plan
         self.repository = repository
         self.store = store
         self.doors = doors
         self.report = report
+        self.finished = finished  # whether the journal has an outcome for a task key
         self._outcomes: list[Outcome] = []
         self.durations: dict[str, float] = {}
 

@@ -11,6 +11,7 @@ from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags
 from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
 
 if TYPE_CHECKING:
@@ -53,8 +54,25 @@ def publish(desk: Desk, version: str) -> Cut:
             return carry_on(desk, store)
         if stored:
             journal.restart()
+        if digests := _published(desk, plan):
+            return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
         begin(desk, plan, journal, yes=True)
         return carry_on(desk, store)
+
+
+def _published(desk: Desk, plan: Plan) -> dict[str, str]:
+    """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
+
+    A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
+    """
+    digests = {}
+    for image in plan.images:
+        registry = desk.doors().registry(image.repository)
+        manifest = registry.manifest(image.reference.rpartition(":")[2])
+        if manifest is None or image_labels(registry, manifest).get(REVISION) != plan.head:
+            return {}
+        digests[image.reference] = manifest.digest
+    return digests
 
 
 def plan_from_tag(desk: Desk, version: str) -> Plan:

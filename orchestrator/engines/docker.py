@@ -114,9 +114,7 @@ def _context_endpoint(name: str) -> tuple[str, dict[str, Any]]:
 class DockerEngine:
     """`Engine` for Docker (and what speaks its API), by docker-py."""
 
-    def __init__(
-        self, open_api: Callable[[float | None], docker.APIClient], *, place: str, owner: str
-    ) -> None:
+    def __init__(self, open_api: Callable[[float | None], docker.APIClient], *, place: str, owner: str) -> None:
         self._open_api = open_api
         self._place = place
         self._labels = {OWNER_LABEL: owner}
@@ -230,9 +228,7 @@ class DockerEngine:
             self._reaching(f"push {reference}", "push-failed", remedy, stall=stall),
             self._streaming(stall) as api,
         ):
-            events = api.push(
-                str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
-            )
+            events = api.push(str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth)
             for event in events:
                 raise_error(event, f"push of {reference}", str(reference), "push-failed", remedy)
                 layers.take(event)
@@ -274,9 +270,7 @@ class DockerEngine:
         return len(found)
 
     @contextmanager
-    def _container(
-        self, image: str, command: Iterable[str], *, network: str, **options: Any
-    ) -> Iterator[str]:
+    def _container(self, image: str, command: Iterable[str], *, network: str, **options: Any) -> Iterator[str]:
         """A created container, removed whatever happens."""
         from docker.errors import APIError
         from docker.types import LogConfig

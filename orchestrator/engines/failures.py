@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NO_SPACE = "no space left on device"
-_DISK_REMEDY = (
-    "free space on the engine's disk (`docker system df`, `docker system prune`), or move its data-root"
-)
+_DISK_REMEDY = "free space on the engine's disk (`docker system df`, `docker system prune`), or move its data-root"
 
 _START = "start Docker (`systemctl start docker`), or set DOCKER_HOST or DOCKER_CONTEXT"
 _TLS = "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) for this engine"

@@ -78,9 +78,11 @@ def _run(shop: Workshop, image: PlannedImage) -> Built:
 
 
 def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done while the engine still has that very image under the candidate's name."""
+    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
+    if shop.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+        return before
     found = shop.doors.engine().inspect(image.candidate)
     return before if found and found.id == before.image_id else None
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from orchestrator.model import Plan, PlannedImage
     from orchestrator.registry import Manifest, Registry
 
-_VERSION = "org.opencontainers.image.version"
+VERSION = "org.opencontainers.image.version"
+REVISION = "org.opencontainers.image.revision"
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -73,11 +74,13 @@ def _move_all(shop: Workshop, image: PlannedImage) -> Floated:
     return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
 
 
-def _version_of(registry: Registry, manifest: Manifest) -> str:
-    """The version label in the config of an image, "" when it has none."""
+def image_labels(registry: Registry, manifest: Manifest) -> dict[str, str]:
+    """The labels in the config of an image; none for an index of several platforms."""
+    if manifest.is_index:
+        return {}
     config = registry.config(manifest).get("config")
     labels = config.get("Labels") if isinstance(config, dict) else None
-    return str(labels.get(_VERSION, "")) if isinstance(labels, dict) else ""
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _why_not(registry: Registry, tag: str, digest: str, version: str) -> str:
@@ -88,7 +91,7 @@ def _why_not(registry: Registry, tag: str, digest: str, version: str) -> str:
     manifest = registry.manifest(tag)
     if manifest is None or manifest.digest == digest:
         return ""
-    current = _version_of(registry, manifest)
+    current = image_labels(registry, manifest).get(VERSION, "")
     if not parse_tag(current):
         return f"the image there ({manifest.digest[:19]}) does not say its version; move it by hand once"
     return "" if moves_forward(current, version) else f"it is at {current}"

@@ -23,7 +23,7 @@ def _task(image: PlannedImage) -> Task:
         key=f"upload/{image.reference.rpartition(':')[2]}",
         title=f"upload {image.candidate}",
         run=lambda shop: _run(shop, image),
-        probe=lambda shop, _before: _probe(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
     )
 
 
@@ -44,7 +44,12 @@ def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
     return uploaded
 
 
-def _probe(shop: Workshop, image: PlannedImage) -> Outcome | None:
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """Done when the registry has the image, as the candidate or, should that name be gone, as the version."""
+    if isinstance(before, Uploaded):
+        released = shop.doors.registry(image.repository).head(parse_reference(image.reference).tag)
+        if released and released.digest == before.digest:
+            return before
     try:
         return _there(shop, image)
     except MismatchError:

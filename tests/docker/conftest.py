@@ -6,15 +6,15 @@ import io
 import os
 import tarfile
 import uuid
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
 import docker
 import pytest
 
-from orchestrator.engines import BuildRequest, Credentials
+from orchestrator.engines import BuildRequest
 from orchestrator.engines.docker import OWNER_LABEL, connect
 from orchestrator.reference import parse_repository
+from tests.docker.lab import Lab, lab_from, missing_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,42 +25,16 @@ if TYPE_CHECKING:
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
 
-_NEEDED = (
-    "DOCKER_HOST",
-    "RELEASE_LAB_REGISTRY",
-    "RELEASE_LAB_USERNAME",
-    "RELEASE_LAB_PASSWORD",
-    "RELEASE_LAB_BASE",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lab:
-    """The engine's address, a registry with its login, and a small base image with busybox."""
-
-    docker_host: str
-    registry: str
-    username: str
-    password: str
-    base: str
-
-    @property
-    def credentials(self) -> Credentials:
-        return Credentials(username=self.username, password=self.password)
-
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
-    missing = [name for name in _NEEDED if not os.environ.get(name)]
+    missing = missing_from(os.environ)
     if missing:
-        reason = f"no lab: {', '.join(missing)} not set (tools/lab.py starts one)"
+        reason = f"no lab: {', '.join(missing)} not set (make test-docker starts one)"
         if os.environ.get("CI") == "true" or os.environ.get("RELEASE_LAB_REQUIRED") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
-    values = [os.environ[name] for name in _NEEDED]
-    return Lab(
-        docker_host=values[0], registry=values[1], username=values[2], password=values[3], base=values[4]
-    )
+    return lab_from(os.environ)
 
 
 @pytest.fixture(scope="session")

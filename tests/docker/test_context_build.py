@@ -14,7 +14,8 @@ from orchestrator.dockerignore import ignore_filter
 if TYPE_CHECKING:
     from orchestrator.engines import ImageInfo
     from orchestrator.engines.docker import DockerEngine
-    from tests.docker.conftest import Build, Lab
+    from tests.docker.conftest import Build
+    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 
@@ -53,9 +54,7 @@ def made(build: Build, tree: dict[str, tuple[str, str]], root: str, ignore: str 
     return build("", context=out, dockerfile=context.dockerfile_in_context, no_cache=True)
 
 
-def test_every_kind_of_file_arrives(
-    engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]
-) -> None:
+def test_every_kind_of_file_arrives(engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]) -> None:
     image = made(build, tree, ".").id
     assert engine.read_file(image, "/app/src/link") == b"a\n"
     assert engine.read_file(image, "/app/src/grüße/x") == b"x\n"
@@ -71,9 +70,7 @@ def test_a_dockerfile_from_outside_is_used_and_is_not_copied(
     assert engine.read_file(image, "/app/.dockerignore") is None
 
 
-def test_ignored_files_do_not_arrive(
-    engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]
-) -> None:
+def test_ignored_files_do_not_arrive(engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]) -> None:
     image = made(build, tree, "src", "*.key\n").id
     assert engine.read_file(image, "/app/secret.key") is None
     assert engine.read_file(image, "/app/a.txt") == b"a\n"

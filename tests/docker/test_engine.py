@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.engines.docker import DockerEngine
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
-    from tests.docker.conftest import Build, Lab
+    from tests.docker.conftest import Build
+    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 
@@ -80,9 +81,7 @@ class TestBuild:
         self, engine: DockerEngine, name: Reference, build: Build, said: list[Progress], tmp_path: Path
     ) -> None:
         log = tmp_path / "deep" / "build.log"
-        image = build(
-            "FROM BASE\nCOPY hello /hello\nRUN cat /hello\n", labels={"a": "b c"}, log=log, no_cache=True
-        )
+        image = build("FROM BASE\nCOPY hello /hello\nRUN cat /hello\n", labels={"a": "b c"}, log=log, no_cache=True)
         assert engine.inspect(str(name)) == image
         assert image.labels["a"] == "b c"
         steps = [(p.current, p.total) for p in said if not p.is_log]
@@ -122,9 +121,7 @@ class TestBuild:
             build(f"FROM {lab.registry}/no/such:1\n")
 
     def test_the_last_stage_is_the_image(self, build: Build, engine: DockerEngine) -> None:
-        image = build(
-            "FROM BASE AS one\nRUN echo 1 > /stage\nFROM BASE\nRUN echo 2 > /stage\n", no_cache=True
-        )
+        image = build("FROM BASE AS one\nRUN echo 1 > /stage\nFROM BASE\nRUN echo 2 > /stage\n", no_cache=True)
         assert engine.read_file(image.id, "/stage") == b"2\n"
 
     def test_arguments_reach_the_build(self, build: Build, engine: DockerEngine) -> None:
@@ -195,9 +192,7 @@ class TestRun:
 
     def test_a_container_that_fails_to_start_is_removed_too(self, engine: DockerEngine, lab: Lab) -> None:
         with pytest.raises(UnprovedError, match="cannot be started"):
-            engine.run(
-                RunRequest(image=lab.base, command=("true",), timeout=5, network="container:no-such-one")
-            )
+            engine.run(RunRequest(image=lab.base, command=("true",), timeout=5, network="container:no-such-one"))
 
     def test_only_the_end_of_much_output_is_kept(self, engine: DockerEngine, lab: Lab) -> None:
         result = run(engine, lab.base, "sh", "-c", "yes ä | head -c 300000; echo END")
@@ -211,9 +206,7 @@ class TestRun:
         assert run(engine, lab.base, "ls", "/sys/class/net").output.split() == ["lo"]
 
     def test_the_environment_is_given(self, engine: DockerEngine, lab: Lab) -> None:
-        result = engine.run(
-            RunRequest(image=lab.base, command=("sh", "-c", "echo $X"), timeout=20, env={"X": "a b"})
-        )
+        result = engine.run(RunRequest(image=lab.base, command=("sh", "-c", "echo $X"), timeout=20, env={"X": "a b"}))
         assert result.output == "a b\n"
 
     def test_the_entrypoint_is_removed_unless_kept(self, engine: DockerEngine, build: Build) -> None:

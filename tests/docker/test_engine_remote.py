@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from orchestrator.engines.docker import DockerEngine
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
-    from tests.docker.conftest import Build, Lab
+    from tests.docker.conftest import Build
+    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 
@@ -72,9 +73,7 @@ class TestPush:
         assert lab.password not in repr(said)
         assert engine.resolve(str(name), platform="", report=silent) == engine.inspect(str(name))
 
-    def test_a_second_push_moves_nothing(
-        self, engine: DockerEngine, lab: Lab, name: Reference, build: Build
-    ) -> None:
+    def test_a_second_push_moves_nothing(self, engine: DockerEngine, lab: Lab, name: Reference, build: Build) -> None:
         build("FROM BASE\nRUN true\n")
         engine.push(name, credentials=lab.credentials, report=silent, stall=STALL)
         said: list[Progress] = []
@@ -97,9 +96,7 @@ class TestPush:
         assert "wr0ng-one" not in str(vars(caught.value))
 
     @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
-    def test_a_registry_that_is_not_there_is_an_error(
-        self, engine: DockerEngine, lab: Lab, host: str
-    ) -> None:
+    def test_a_registry_that_is_not_there_is_an_error(self, engine: DockerEngine, lab: Lab, host: str) -> None:
         reference = parse_repository(f"{host}/test/x").tag("v1")
         engine.tag(lab.base, reference)
         with pytest.raises(RemoteError, match=f"push of {host}/test/x:v1 failed") as caught:
@@ -107,9 +104,7 @@ class TestPush:
         engine.remove_tag(reference)
         assert caught.value.code == "push-failed"
 
-    def test_what_is_not_in_the_store_cannot_be_pushed(
-        self, engine: DockerEngine, lab: Lab, name: Reference
-    ) -> None:
+    def test_what_is_not_in_the_store_cannot_be_pushed(self, engine: DockerEngine, lab: Lab, name: Reference) -> None:
         with pytest.raises(RemoteError) as caught:
             engine.push(name, credentials=lab.credentials, report=silent, stall=STALL)
         assert caught.value.code == "push-failed"
@@ -133,9 +128,7 @@ class TestPush:
             engine.resolve(name, platform="", report=silent)
         assert caught.value.code == "pull-failed"
 
-    def test_another_platform_is_not_taken_for_the_one_asked_for(
-        self, engine: DockerEngine, lab: Lab
-    ) -> None:
+    def test_another_platform_is_not_taken_for_the_one_asked_for(self, engine: DockerEngine, lab: Lab) -> None:
         with pytest.raises(RemoteError) as caught:
             engine.resolve(f"{lab.base}", platform="linux/s390x", report=silent)
         assert caught.value.code in ("pull-failed", "engine-unreachable")

@@ -13,7 +13,8 @@ from orchestrator.smoke import smoke
 if TYPE_CHECKING:
     from orchestrator.engines.docker import DockerEngine
     from orchestrator.model import CheckResult, Progress
-    from tests.docker.conftest import Build, Lab
+    from tests.docker.conftest import Build
+    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 

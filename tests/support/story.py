@@ -123,12 +123,14 @@ class Story:
         )
 
 
-def story(root: Path) -> Story:
+def story(root: Path, dockerfile: str = "") -> Story:
     """Make the story under `root`."""
     remote = make_repo(root / "remote.git", bare=True)
     clone = make_repo(root / "clone")
     clone.git("remote", "add", "origin", str(remote.path))
-    base = clone.commit("feat: first", {"loader.py": LOADER, "README.md": "# image\n", "Dockerfile": DOCKERFILE})
+    base = clone.commit(
+        "feat: first", {"loader.py": LOADER, "README.md": "# image\n", "Dockerfile": dockerfile or DOCKERFILE}
+    )
     clone.git("branch", "release/v2.7")
     clone.git("tag", "-a", "-m", "v2.7.0", "v2.7.0")
     clone.commit("docs: more words", {"README.md": "# image\n\nmore\n"})
