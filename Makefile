@@ -1,0 +1,44 @@
+# Every target sets up what it needs.  PYTHON must be 3.11 or newer.
+PYTHON ?= python3
+LAB = $(PYTHON) tools/lab
+BIN = .venv/bin
+READY = .venv/ready
+
+.PHONY: help venv demo test test-fast test-docker lint clean
+
+help:
+	@echo "make venv         the project and its tools in .venv"
+	@echo "make demo         the whole story: fix, plan, cut, pull it back"
+	@echo "make test         test-fast, then test-docker"
+	@echo "make test-fast    real git, no engine"
+	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
+	@echo "make lint         format, lint, types"
+	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
+
+venv: $(READY)
+
+$(READY): pyproject.toml tools/make-venv
+	@PYTHON="$(PYTHON)" tools/make-venv .venv
+	@touch $@
+
+demo: $(READY)
+	@$(LAB) run -- $(BIN)/python tools/demo
+
+test: test-fast test-docker
+
+test-fast: $(READY)
+	@echo "==> fast tier: real git"
+	@$(BIN)/pytest -n 2 -m "not docker"
+
+test-docker: $(READY)
+	@echo "==> docker tier: a real engine, a real registry"
+	@$(LAB) run -- $(BIN)/pytest -m docker
+
+lint: $(READY)
+	@echo "==> lint"
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

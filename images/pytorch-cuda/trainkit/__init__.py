@@ -1,0 +1,1 @@
+"""The team's own helpers for training runs, in every image."""
