@@ -34,6 +34,7 @@ class Console:
         self.env = env
         self.interactive = interactive  # whether somebody can be asked
         self.on_github = env.get("GITHUB_ACTIONS") == "true"
+        self._answered = False
         self._live: Live | None = None
         self._titles: dict[str, str] = {}
 
@@ -49,8 +50,9 @@ class Console:
     def document(self, data: Mapping[str, Any]) -> None:
         """The result, as the one JSON document of `--json`."""
         self._stop_live()
-        if self.as_json:
-            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        if self.as_json and not self._answered:
+            self._answered = True  # one document, whatever goes wrong after it
+            sys.stdout.write(json.dumps(data, indent=2) + "\n")  # ASCII: names in any encoding, any locale
             sys.stdout.flush()
 
     # -------------------------------------------------------------- talk
@@ -117,7 +119,7 @@ class Console:
             self._live = None
 
     def _talk(self, text: str) -> None:
-        sys.stderr.write(f"{text if text.startswith('::') else printable(text)}\n")
+        sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 
     # -------------------------------------------------------------- errors
@@ -164,7 +166,13 @@ class Console:
 
 def printable(text: str) -> str:
     """Text from commits, logs and registries without control characters: it must not drive the terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
 def _error_lines(error: ReleaseError) -> list[str]:

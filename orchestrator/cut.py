@@ -24,6 +24,7 @@ from orchestrator.model import CheckState, PickState, Problem
 from orchestrator.outcomes import Promoted
 from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
+from orchestrator.quoting import word, words
 from orchestrator.store import Paused, Store, in_progress, releases_directory
 
 if TYPE_CHECKING:
@@ -187,7 +188,9 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -
             _must_equal(plans.load(plan_file), plan)
         store = Store(desk.repository, plan.version)
         if paused := store.paused():
-            raise waiting(store, paused)
+            if store.worktree.exists:
+                raise waiting(store, paused)
+            store.unpause()  # somebody removed the worktree: the conflict is opened again below
         _refuse_or_pause(desk, store, plan, yes=yes)
         journal = desk.journal(store)
         old = journal.plan()
@@ -255,7 +258,7 @@ def _refuse_or_pause(desk: Desk, store: Store, plan: Plan, *, yes: bool) -> None
             tip=_tip_before(plan, pick),
             mainline=0 if pick.applied else pick.mainline,
             files=tuple(conflict.path for conflict in pick.conflicts),
-            config=desk.job.config,
+            config=str(desk.config_file) if desk.job.config else "",
             yes=yes,
         )
         store.pause(paused, desk.scratch)
@@ -272,9 +275,10 @@ def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedErr
     subject = f" {pick.subject!r}" if pick else ""
     tree = store.worktree.path
     return PausedError(
-        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {', '.join(paused.files)}",
+        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}",
         where=str(tree),
-        remedy=f"cd {tree}   (resolve, then)   git add -- {' '.join(paused.files)} && release continue {store.version}"
+        remedy=f"cd {word(str(tree))}   (resolve, then)   git add -- {words(paused.files)} "
+        f"&& release continue {store.version}"
         f'   | release skip {store.version} --reason "..."   | release abort {store.version}',
         state="nothing is public; your checkout is untouched",
     )
@@ -347,8 +351,9 @@ def chosen(desk: Desk, version: str) -> Store:
 def _paused(store: Store) -> Paused:
     paused = store.paused()
     if paused is None or not store.worktree.exists:
+        how = "is not paused on a conflict" if paused is None else f"is paused, but {store.worktree.path} is gone"
         raise UsageError(
-            f"{store.version} is not paused on a conflict",
+            f"{store.version} {how}",
             remedy=f"release cut {store.version} goes on with it; release status shows where it stands",
             code="not-paused",
         )

@@ -124,7 +124,7 @@ def _parent(commit: Commit, fix: Fix) -> str:
             remedy="add `mainline: 1` (the parent whose side is kept), or declare the commits of the merged branch",
             code="merge-needs-mainline",
         )
-    if fix.mainline > max(number, 1):
+    if fix.mainline > number:
         raise UnusableFixError(
             f"{commit.sha[:12]} has {number} parent(s), so `mainline: {fix.mainline}` does not exist",
             remedy="leave `mainline` out, or give a smaller number",

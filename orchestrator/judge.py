@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import Exit
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.model import Conflict, Pick, PickState, Problem
+from orchestrator.quoting import word
 from orchestrator.trailers import conventional
 from orchestrator.upstream import Twin, twins
 
@@ -85,6 +86,10 @@ class Judge:
             tree = stand_in.tree
         else:
             merge = self._merge(parent, stand_in.tree, ours)
+            resolution = self.resolved.get(source.commit.sha, "")
+            if merge.conflicts and resolution not in ("", stand_in.sha):
+                verdict = self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
+                return replace(verdict, like=stand_in)
             if merge.conflicts:
                 return self._conflicting(source, merge.conflicts, f"{what} {stand_in.sha[:12]} of ", stand_in.sha)
             tree = merge.tree
@@ -94,7 +99,7 @@ class Judge:
         return Verdict(pick=_pick(source, PickState.ADAPTED, applied=stand_in.sha), tree=tree, like=like)
 
     def _conflicting(self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str) -> Verdict:
-        files = ", ".join(f"{conflict.path} ({conflict.kind})" for conflict in conflicts)
+        files = ", ".join(f"{word(conflict.path)} ({conflict.kind})" for conflict in conflicts)
         problem = Problem(
             code="conflict",
             message=f"{what}{source.commit.sha[:12]} {source.commit.subject!r} conflicts in {files}",

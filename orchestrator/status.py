@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import plans, provenance, steps
 from orchestrator.errors import ReleaseError, UsageError
 from orchestrator.journal import Journal
+from orchestrator.quoting import word, words
 from orchestrator.store import Store, in_progress
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def standings(desk: Desk, version: str) -> list[Standing]:
 
 def _standing(desk: Desk, store: Store) -> Standing:
     paused = store.paused()
+    tree = store.worktree.path
+    if paused and not store.worktree.exists:
+        return Standing(
+            version=store.version, state="paused", done=(), missing=(), public=False,
+            said=f"paused on a conflict of {paused.source[:12]}, but somebody removed {tree}",
+            next=(f"release cut {store.version}   (opens it again)", f"release abort {store.version}"),
+        )  # fmt: skip
     if paused:
         return Standing(
             version=store.version,
@@ -44,9 +52,9 @@ def _standing(desk: Desk, store: Store) -> Standing:
             done=(),
             missing=(),
             public=False,
-            said=f"paused on a conflict of {paused.source[:12]} in {', '.join(paused.files)}, in {store.worktree.path}",
+            said=f"paused on a conflict of {paused.source[:12]} in {words(paused.files, ', ')}, in {tree}",
             next=(
-                f"cd {store.worktree.path}, resolve, git add",
+                f"cd {word(str(tree))}, resolve, git add",
                 f"release continue {store.version}",
                 f'release skip {store.version} --reason "..."',
                 f"release abort {store.version}",

@@ -21,6 +21,7 @@ from orchestrator.errors import UsageError
 from orchestrator.git import transfer
 from orchestrator.git.worktree import ConflictWorktree
 from orchestrator.planner import Decisions
+from orchestrator.versions import parse_tag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ class Paused:
     tip: str
     mainline: int
     files: tuple[str, ...]
-    config: str  # path of the release.yaml in use
+    config: str  # absolute path of the release.yaml in use, "" for the default
     yes: bool = False  # whether `cut` was given --yes
 
 
@@ -49,14 +50,16 @@ def releases_directory(repository: Repository) -> Path:
 def in_progress(repository: Repository) -> list[str]:
     """Versions that have state here, paused, broken off or done, oldest name first."""
     directory = releases_directory(repository)
-    return sorted(path.name for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
+    if not directory.is_dir():
+        return []
+    return sorted(path.name for path in directory.iterdir() if path.is_dir() and parse_tag(path.name))
 
 
 class Store:
     """The state of one release."""
 
     def __init__(self, repository: Repository, version: str) -> None:
-        if "/" in version or version in ("", ".", ".."):
+        if parse_tag(version) is None:  # it becomes part of paths and of ref patterns
             raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
         self.repository = repository
         self.version = version

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _IDENT = re.compile(r"^(?P<name>.*) <(?P<mail>[^>]*)> \d+ [+-]\d{4}$")
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 OLDEST_GIT = (2, 38)
+HOME = "home"  # beside the worktree of a paused release: the checkout that the release was begun in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,8 @@ class Repository:
         output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
         if output.status:
             raise _not_a_repository(start, output)
-        common, top = output.lines()[:2]
-        return cls(Path(top), Path(common))
+        common, top = (Path(os.fsdecode(line)) for line in output.stdout.split(b"\n")[:2])
+        return cls(_home(top, common), common)
 
     def close(self) -> None:
         """Stop the reader process."""
@@ -122,7 +123,7 @@ class Repository:
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
         except ValueError as error:
-            if "ambiguous" in str(error):
+            if str(error).rstrip("'\"").endswith(" ambiguous"):
                 raise AmbiguousError(revision) from error
             return ""
         return _text(sha)
@@ -229,6 +230,20 @@ def unreachable(remote: str, output: Output) -> RemoteError:
     )
 
 
+def _home(top: Path, common: Path) -> Path:
+    """The checkout to work for: in the worktree of a paused release it is the one that the release was begun in.
+
+    There a person types `release continue`; release.yaml and the commands' directory must outlive that worktree.
+    """
+    if top.parent.parent != common / "release":
+        return top
+    try:
+        home = Path(os.fsdecode((top.parent / HOME).read_bytes()))
+    except FileNotFoundError:
+        home = common.parent
+    return home if home.is_dir() else common.parent
+
+
 def _text(value: Any) -> str:
     """GitPython answers ids as bytes or text, by version."""
     return value.decode() if isinstance(value, bytes) else str(value)
@@ -248,6 +263,13 @@ def _not_a_repository(start: Path, output: Output) -> UsageError:
             f"{start} belongs to another user, so git refuses it",
             remedy=f"git config --global --add safe.directory {start}",
             code="unsafe-repository",
+        )
+    inside = Git(start).attempt("rev-parse", "--is-inside-git-dir", "--is-bare-repository").lines()
+    if inside == ["true", "false"]:
+        return UsageError(
+            f"{start} is inside the .git directory of a clone",
+            remedy="cd into your work tree, or give it with -C DIR",
+            code="inside-git-directory",
         )
     if "work tree" in output.stderr:
         return UsageError(

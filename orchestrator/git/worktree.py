@@ -6,12 +6,14 @@ and index.  The user's own checkout is never touched.
 
 from __future__ import annotations
 
-import re
+import os
 import shutil
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import PausedError, ReleaseError
+from orchestrator.errors import DecisionError, PausedError
 from orchestrator.git.process import Git, failure
+from orchestrator.git.repository import HOME
+from orchestrator.quoting import word, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +31,7 @@ _PINNED = (
     ("advice.detachedHead", "false"),
     ("core.quotePath", "false"),
 )
-_MARKER = re.compile(r"^(?P<path>.*):(?P<line>\d+): leftover conflict marker$")
+_MARKERS = (b"<<<<<<<", b"|||||||", b">>>>>>>")
 
 
 class ConflictWorktree:
@@ -51,6 +53,7 @@ class ConflictWorktree:
         """Make the worktree at `tip` and apply `source` there, leaving the conflict for a person."""
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        (self.path.parent / HOME).write_bytes(os.fsencode(self.repository.top))
         adder = Git(self.repository.top, config=_PINNED)
         adder.run("worktree", "add", "--quiet", "--detach", "--", str(self.path), tip)
         args = ["cherry-pick", "--no-commit", *(["-m", str(mainline)] if mainline else []), source]
@@ -77,9 +80,9 @@ class ConflictWorktree:
         """
         git = self._git
         if unmerged := self.unmerged():
-            raise self._open("still unmerged: " + ", ".join(unmerged), again, add=unmerged)
+            raise self._open("still unmerged: " + words(unmerged, ", "), again, add=unmerged)
         if edited := git.run("diff", "--name-only", "-z").fields():
-            raise self._open("edited but not added: " + ", ".join(edited), again, add=edited)
+            raise self._open("edited but not added: " + words(edited, ", "), again, add=edited)
         if markers := self._markers(tip):
             raise self._open("conflict markers are left at " + ", ".join(markers), again)
         head = git.text("rev-parse", "HEAD")
@@ -87,7 +90,7 @@ class ConflictWorktree:
             raise self._open("HEAD there is not one commit on top of the release branch", again, reset=tip)
         tree = git.text("write-tree")
         if tree == git.text("rev-parse", f"{tip}^{{tree}}"):
-            raise ReleaseError(
+            raise DecisionError(
                 "the resolution changes nothing",
                 code="empty-resolution",
                 where=str(self.path),
@@ -98,23 +101,26 @@ class ConflictWorktree:
     def _markers(self, tip: str) -> list[str]:
         """Places of `<<<<<<<`, `|||||||` and `>>>>>>>` in lines that the resolution adds.
 
-        A lone `=======` may be a heading in the text itself.
+        The staged bytes are read, not a diff: attributes (`-diff`, `binary`, `conflict-marker-size`) hide markers from
+        `git diff --check`.  A lone `=======` may be a heading in the text itself.
         """
-        found = []
-        for line in self._git.attempt("diff", "--cached", "--check", tip).lines():
-            match = _MARKER.match(line)
-            if match and self._line(match["path"], int(match["line"])).startswith(("<<<<<<<", ">>>>>>>", "|||||||")):
-                found.append(f"{match['path']}:{match['line']}")
-        return found
+        changed = self._git.run("diff-index", "--cached", "--name-only", "--no-renames", "--diff-filter=d", "-z", tip)
+        return [place for path in changed.fields() for place in self._markers_of(path, tip)]
 
-    def _line(self, path: str, number: int) -> str:
-        """A line of a file here; what is added equals the work tree by now."""
-        lines = (self.path / path).read_text(errors="replace").split("\n")
-        return lines[number - 1] if number <= len(lines) else ""
+    def _markers_of(self, path: str, tip: str) -> list[str]:
+        staged = self._git.attempt("cat-file", "blob", f":0:{path}").stdout
+        if not any(marker in staged for marker in _MARKERS):
+            return []
+        old = set(self._git.attempt("cat-file", "blob", f"{tip}:{path}").stdout.split(b"\n"))
+        return [
+            f"{word(path)}:{number}"
+            for number, line in enumerate(staged.split(b"\n"), 1)
+            if line.startswith(_MARKERS) and line not in old
+        ]
 
     def _open(self, what: str, again: str, *, add: list[str] | None = None, reset: str = "") -> PausedError:
-        steps = [f"cd {self.path}"]
+        steps = [f"cd {word(str(self.path))}"]
         if reset:
             steps.append(f"git reset --soft {reset[:12]}")
-        steps += [f"git add -- {' '.join(add)}"] if add else []
+        steps += [f"git add -- {words(add)}"] if add else []
         return PausedError(what, where=str(self.path), remedy=" && ".join([*steps, again]), code="unresolved")

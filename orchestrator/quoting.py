@@ -1,0 +1,33 @@
+"""File names in messages and in commands to type: every name is one word on one line, and pastes as written."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", "'": "\\'"}
+
+
+def word(name: str) -> str:
+    """`name` as a shell takes it: bare where that is safe, quoted else, `$'...'` where it has unprintable bytes."""
+    if name.isprintable():
+        return shlex.quote(name) if any(char in _SPECIAL for char in name) or not name else name
+    return "$'" + "".join(_escaped(char) for char in name) + "'"
+
+
+_SPECIAL = frozenset(" !\"#$&'()*;<>?[\\]^`{|}~")
+
+
+def words(names: Iterable[str], separator: str = " ") -> str:
+    return separator.join(word(name) for name in names)
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isprintable():
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
