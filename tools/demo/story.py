@@ -155,9 +155,7 @@ def scene_colleague(stage: Stage) -> None:
 def forget_names(stage: Stage, shell: Shell, keep: str = "-") -> None:
     """Remove the engine's local names of this repository, but not the tag `keep`."""
     listing = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", stage.repository)
-    names = [
-        name for name in shell.quiet(*listing).splitlines() if not name.endswith((f":{keep}", ":<none>"))
-    ]
+    names = [name for name in shell.quiet(*listing).splitlines() if not name.endswith((f":{keep}", ":<none>"))]
     if names:
         shell.quiet("docker", "image", "rm", *names)
 
