@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -125,6 +127,7 @@ class Desk:
                 monotonic=self.job.monotonic,
                 plain_http=self.job.plain_http,
                 push_stall=self.job.push_stall,
+                owner=_owner(self.repository),
             )
         return self._doors
 
@@ -132,6 +135,12 @@ class Desk:
         journal = Journal(store.journal_path, self.job.now)
         journal.observers.append(self.job.terminal.record)
         return journal
+
+
+def _owner(repository: Repository) -> str:
+    """Names the containers of this clone's releases: under its lock no other run of that name can be alive."""
+    place = f"{os.uname().nodename}:{repository.common_dir}"
+    return f"release-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
 
 
 def prepare(desk: Desk, version: str) -> Plan:

@@ -124,7 +124,8 @@ def _show(call: Invocation, done: Cut) -> None:
 
     plan = done.plan
     reference, digest = next(iter(done.digests.items()), ("", ""))
-    word = "is released already; nothing was uploaded" if done.already else "is released"
+    nothing = "; nothing was uploaded" if done.digests else ""
+    word = f"is released already{nothing}" if done.already else "is released"
     call.console.lines(
         [
             f"{plan.version} {word}",

@@ -245,3 +245,34 @@ def test_doctor_reports_all_at_once(shipped: Imaged) -> None:
     ill = shipped.release("doctor", env={"DOCKER_HOST": "unix:///nowhere.sock", "RELEASE_REGISTRY_PASSWORD": "wrong"})
     assert ill.code == 7
     assert ill.out.count("FAILED") == 2 + 1  # engine twice (its disk too), registry once
+
+
+def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
+    """SIGKILL in the middle of a smoke command leaves its container; the next run removes it."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from tests.support.cli import clean_env
+
+    shipped.declare(smoke="    - {name: slow, run: 'test -e /nothing || sleep 45; true', timeout: 50}\n")
+    cut = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes", "-q"],
+        cwd=shipped.story.clone.path,
+        env=clean_env() | shipped.lab.env,
+    )
+    mine = ("ps", "--all", "--quiet", "--filter", "label=org.release-orchestrator.owner")
+    for _ in range(200):
+        built = docker("images", "--quiet", shipped.repository)
+        if built and docker("ps", "--quiet", "--filter", f"ancestor={built}"):
+            break
+        time.sleep(0.1)
+    os.kill(cut.pid, signal.SIGKILL)
+    cut.wait()
+    left = docker(*mine, "--filter", f"ancestor={built}")
+    assert left != ""
+    shipped.declare()
+    assert shipped.release("cut", VERSION, "--yes").code == 0
+    assert left not in docker(*mine)
