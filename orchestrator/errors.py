@@ -75,6 +75,11 @@ class ReleaseError(Exception):
         self.state = state
         self.detail = detail  # several lines, such as the tail of a build log
 
+    @property
+    def status(self) -> Exit:
+        """The exit code of this very error."""
+        return self.exit_code
+
 
 class UsageError(ReleaseError):
     """A flag, an argument or the environment is wrong."""
@@ -92,6 +97,33 @@ class ConfigError(UsageError):
         first = problems[0]
         super().__init__(first.message, where=first.where, remedy=first.remedy, code=first.code)
         self.problems = tuple(problems)
+
+
+# When a plan has several problems, the exit code is that of the first kind here: what a person must settle first.
+_PRECEDENCE = (Exit.USAGE, Exit.REFUSED, Exit.REMOTE, Exit.UNPROVED, Exit.DECISION, Exit.CONFLICT)
+
+
+class ProblemsError(ReleaseError):
+    """A plan that cannot be carried out; `problems` holds every reason."""
+
+    default_code = "problems"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        number = len(problems)
+        super().__init__(
+            f"{number} problem{'s' if number > 1 else ''} found; nothing was changed", state="nothing was changed"
+        )
+        self.problems = tuple(problems)
+
+    @property
+    def status(self) -> Exit:
+        return worst(self.problems)
+
+
+def worst(problems: Sequence[Problem]) -> Exit:
+    """The exit code that stands for these problems; DONE when there is none."""
+    codes = {problem.exit_code for problem in problems}
+    return next((code for code in _PRECEDENCE if code in codes), Exit.UNEXPECTED if codes else Exit.DONE)
 
 
 class PausedError(ReleaseError):

@@ -134,7 +134,6 @@ class PickState(StrEnum):
     DUPLICATE = "duplicate"  # on the branch already under another id
     EMPTY = "empty"  # applying it changes nothing
     CONFLICT = "conflict"
-    SKIPPED = "skipped"  # left out by `release skip`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,16 +175,28 @@ class Pick:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A declared fix that a person left out at a conflict, with the reason given."""
+
+    source: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlannedImage:
     """An image that the release will publish."""
 
     repository: str
-    tag: str
+    reference: str  # repository:tag, what people pull
     candidate: str  # full reference under which the bytes are uploaded first
     dockerfile: str
     context: str
+    build_args: tuple[tuple[str, str], ...] = ()
     platform: str = ""
+    network: str = ""
     floating: tuple[str, ...] = ()
+    smoke: tuple[SmokeCommand, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +213,14 @@ class Plan:
     picked_tree: str
     tree: str  # tree of the release commit
     picks: tuple[Pick, ...]
+    skipped: tuple[Skipped, ...]
     images: tuple[PlannedImage, ...]
     tasks: tuple[str, ...]
+    verify: tuple[str, ...] = ()
     summary: str = ""
     committer: str = ""  # "Name <mail>"; part of every commit id
+    when: str = ""  # committer date of the release commit, `seconds zone`
+    tag_object: str = ""  # for `publish`: the tag that exists already
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""

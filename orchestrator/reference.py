@@ -7,25 +7,43 @@ registry only when it holds a dot or a colon, or is `localhost`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.errors import UsageError
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::([0-9]{{1,5}}))?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 DEFAULT_REGISTRY = "docker.io"
+_HUB_NAMES = (DEFAULT_REGISTRY, "index.docker.io")  # docker's own two names for one registry
+
+_MAX_NAME = 255  # docker refuses a longer `host/path`, and so do the registries
+_MAX_PORT = 65535
+_REMEDY = "write it as registry.example.com/team/pytorch-cuda, without scheme and tag"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository in a registry: `host` (with port, never a scheme) and `path`."""
+    """A repository in a registry: `host` (with port, never a scheme) and `path`.
+
+    Raises UsageError for anything else, however it is made: both parts go into URLs and file names.
+    """
 
     host: str
     path: str
+
+    def __post_init__(self) -> None:
+        host = _HOST.fullmatch(self.host)
+        if not host or not 0 < int(host[1] or 1) <= _MAX_PORT:
+            raise _bad(f"{self.host!r} is not a registry host")
+        if not _REPOSITORY.fullmatch(self.path):
+            raise _bad(f"{self.path!r} in {str(self)!r} is not a repository name (lower case, no tag)")
+        if len(str(self)) > _MAX_NAME:
+            raise _bad(f"the repository name {str(self)[:40]!r}... is longer than {_MAX_NAME} characters")
 
     def __str__(self) -> str:
         return f"{self.host}/{self.path}"
@@ -45,11 +63,15 @@ class Repository:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A repository with a tag or a digest (exactly one of them is set)."""
+    """A repository with a tag or a digest: made by `Repository.tag`, `.digest` and `parse_reference`."""
 
     repository: Repository
     tag: str = ""
     digest: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.tag) == bool(self.digest):
+            raise ValueError("a reference has a tag or a digest, one of them")
 
     @property
     def identifier(self) -> str:
@@ -57,10 +79,14 @@ class Reference:
         return self.digest or self.tag
 
     def with_tag(self, tag: str) -> Reference:
-        return replace(self.repository.tag(tag))
+        return self.repository.tag(tag)
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+
+def _bad(message: str) -> UsageError:
+    return UsageError(message, remedy=_REMEDY, code="bad-reference")
 
 
 def parse_repository(text: str) -> Repository:
@@ -68,30 +94,25 @@ def parse_repository(text: str) -> Repository:
 
     Raises UsageError naming what is wrong: a scheme, a tag, upper case, an empty part.
     """
-    remedy = "write it as registry.example.com/team/pytorch-cuda, without scheme and tag"
+    if not text:
+        raise _bad("the image repository is empty")
     if "://" in text:
-        raise UsageError(f"image repository {text!r} has a scheme", remedy=remedy, code="bad-reference")
+        raise _bad(f"image repository {text!r} has a scheme")
     host, slash, path = text.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
-        host, path = DEFAULT_REGISTRY, text if slash else f"library/{text}"
-    if not _HOST.fullmatch(host):
-        raise UsageError(f"{host!r} in {text!r} is not a registry host", remedy=remedy, code="bad-reference")
-    if not _REPOSITORY.fullmatch(path):
-        raise UsageError(
-            f"{path!r} in {text!r} is not a repository name (lower case, no tag)",
-            remedy=remedy,
-            code="bad-reference",
-        )
+        host, path = DEFAULT_REGISTRY, text
+    if host in _HUB_NAMES:
+        host, path = DEFAULT_REGISTRY, path if "/" in path else f"library/{path}"
     return Repository(host=host, path=path)
 
 
 def parse_reference(text: str) -> Reference:
-    """`repository[:tag|@digest]`; without either the tag is `latest`.  Raises UsageError."""
-    if "@" in text:
-        name, _, digest = text.partition("@")
-        return parse_repository(name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name).digest(
-            digest
-        )
-    head, slash, last = text.rpartition("/")
+    """`repository[:tag][@digest]`; without either the tag is `latest`.  Raises UsageError.
+
+    Where both are given the digest decides, as in docker; the tag must still be a valid one.
+    """
+    rest, at, digest = text.partition("@")
+    head, slash, last = rest.rpartition("/")
     name, colon, tag = last.partition(":")
-    return parse_repository(f"{head}{slash}{name}").tag(tag if colon else "latest")
+    tagged = parse_repository(f"{head}{slash}{name}").tag(tag if colon else "latest")
+    return tagged.repository.digest(digest) if at else tagged

@@ -32,7 +32,7 @@ THE_FIX = (
     ),
 )
 
-UNFINISHED = '''"""How many batches to prepare, from what the last steps cost.  Not ready: never shrinks."""
+UNFINISHED = '''"""How many batches to prepare, from what the last steps cost.  Not ready: it never shrinks."""
 
 
 def depth(wait: float, step: float) -> int:
@@ -107,9 +107,7 @@ def start(work: Shell) -> None:
     edit(work, THE_FIX)
     commit(work, "feat: the training image", day=1)
     work.quiet("git", "branch", "release/v2.7")
-    work.quiet(
-        *("git", "tag", "--annotate", "v2.7.0", "--message", "v2.7.0", "release/v2.7"), more=stamp(day=2)
-    )
+    work.quiet(*("git", "tag", "--annotate", "v2.7.0", "--message", "v2.7.0", "release/v2.7"), more=stamp(day=2))
 
 
 def topic_branch(work: Shell) -> str:

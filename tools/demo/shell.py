@@ -48,9 +48,7 @@ class Shell:
     def quiet(self, *argv: str, stdin: bytes = b"", more: Mapping[str, str] | None = None) -> str:
         """Run the command; its stdout.  On failure DemoError has the end of what it said."""
         environment = os.environ | dict(self.environment) | dict(more or {})
-        done = subprocess.run(
-            argv, cwd=self.folder, env=environment, input=stdin, capture_output=True, check=False
-        )
+        done = subprocess.run(argv, cwd=self.folder, env=environment, input=stdin, capture_output=True, check=False)
         if done.returncode != 0:
             said = (done.stdout + done.stderr).decode(errors="replace").strip()[-3000:]
             raise DemoError(f"`{' '.join(argv[:3])} …` exited {done.returncode}:\n{said}")

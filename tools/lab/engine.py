@@ -50,9 +50,7 @@ def private(slot: Slot) -> str:
     if os.environ.get("DOCKER_HOST"):
         talk.say(f"the Docker Engine at DOCKER_HOST={os.environ['DOCKER_HOST']} does not answer")
     if os.geteuid() != 0:
-        raise talk.LabError(
-            "no Docker Engine answers, and only root can start one; start Docker, or use sudo"
-        )
+        raise talk.LabError("no Docker Engine answers, and only root can start one; start Docker, or use sudo")
     add_bridge(slot.bridge)
     host = f"unix://{slot.state}/engine.sock"
     log = slot.state / "dockerd.log"
@@ -110,9 +108,7 @@ def free_subnet() -> ipaddress.IPv4Network:
     for candidate in candidates:
         if not any(candidate.overlaps(network) for network in used):
             return candidate
-    raise talk.LabError(
-        "10.213.0.0/16 is routed elsewhere on this machine; set DOCKER_HOST to an engine instead"
-    )
+    raise talk.LabError("10.213.0.0/16 is routed elsewhere on this machine; set DOCKER_HOST to an engine instead")
 
 
 def used_networks() -> list[ipaddress.IPv4Network]:

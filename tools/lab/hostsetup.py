@@ -90,9 +90,7 @@ def apt_options() -> str:
 def pip_conf() -> str:
     """The host's remote indexes and proxy for pip, certificates from the system's bundle."""
     found = pip_settings()
-    kept = {
-        key: value for key in ("index-url", "extra-index-url") if (value := remote_only(found.get(key, "")))
-    }
+    kept = {key: value for key in ("index-url", "extra-index-url") if (value := remote_only(found.get(key, "")))}
     proxy = found.get("proxy") or os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
     settings = {"cert": SYSTEM_BUNDLE, **kept, **({"proxy": proxy} if proxy else {})}
     return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())

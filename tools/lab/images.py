@@ -57,9 +57,7 @@ def obtain(docker: list[str], hub: str, own: str, make: hostsetup.Maker) -> str:
     for name in (own, hub):
         if talk.succeeds([*docker, "image", "inspect", name]):
             return name
-    if os.environ.get("RELEASE_LAB_HUB") != "0" and talk.succeeds(
-        [*docker, "pull", hub], timeout=HUB_PATIENCE
-    ):
+    if os.environ.get("RELEASE_LAB_HUB") != "0" and talk.succeeds([*docker, "pull", hub], timeout=HUB_PATIENCE):
         return hub
     archive = cached(own, make)
     changes = ["--change", f"LABEL {engine.KEEP}", "--change", 'CMD ["/bin/sh"]']
@@ -111,6 +109,4 @@ def make_busybox(archive: Path) -> None:
     shutil.copy2(folder / "package" / "bin" / "busybox", root / "bin" / "busybox")
     for applet in APPLETS.split():
         (root / "bin" / applet).symlink_to("busybox")
-    talk.output(
-        ["tar", "--create", "--file", str(archive), "--owner=0", "--group=0", "--directory", str(root), "."]
-    )
+    talk.output(["tar", "--create", "--file", str(archive), "--owner=0", "--group=0", "--directory", str(root), "."])

@@ -42,9 +42,7 @@ def identity(pid: int) -> str:
     """Start time and boot id of a living process, "" when there is none (a zombie counts as none)."""
     try:
         # The name, in parentheses, may hold spaces: count from behind it.  Fields: proc(5).
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if fields[0] in "ZX" else f"{fields[19]} {boot_id()}"

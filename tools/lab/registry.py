@@ -31,6 +31,11 @@ class Registry:
     password: str = field(repr=False)
 
 
+def log_file(slot: Slot) -> Path:
+    """Where a registry that is a process of ours writes its access log."""
+    return slot.state / "registry.log"
+
+
 def provide(slot: Slot, host: str) -> Registry:
     """Start one with a password made for this run."""
     password = secrets.token_urlsafe(24)
@@ -43,7 +48,7 @@ def provide(slot: Slot, host: str) -> Registry:
 def from_package(slot: Slot, password: str) -> Registry:
     users = slot.state / "htpasswd"
     users.write_text(talk.output(["htpasswd", "-niB", USERNAME], stdin=password) + "\n", encoding="ascii")
-    log = slot.state / "registry.log"
+    log = log_file(slot)
     for _attempt in range(3):  # another program may take the port between the look and the start
         port = free_port()
         configuration = slot.state / "registry.yml"

@@ -56,6 +56,7 @@ def bring_up(slot: Slot) -> dict[str, str]:
         "RELEASE_LAB_REGISTRY": place.address,
         "RELEASE_LAB_USERNAME": place.username,
         "RELEASE_LAB_PASSWORD": place.password,
+        "RELEASE_LAB_REGISTRY_LOG": str(registry.log_file(slot)),
         "RELEASE_LAB_BASE": images.base(docker),
         "RELEASE_LAB_BUSYBOX": images.busybox(docker),
         "RELEASE_LAB_REQUIRED": "1",

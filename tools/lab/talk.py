@@ -56,14 +56,10 @@ def logged(
                 process.kill()
             raise  # `with` waits for its end
     if process.returncode != 0:
-        raise LabError(
-            f"`{' '.join(argv[:2])} …` failed with {process.returncode}; end of {log}:\n{tail(log)}"
-        )
+        raise LabError(f"`{' '.join(argv[:2])} …` failed with {process.returncode}; end of {log}:\n{tail(log)}")
 
 
-def _start(
-    argv: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None
-) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

@@ -1,0 +1,34 @@
+"""The entry point: answers `--version` without loading anything, then hands over to the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# A hook's git variables would point every git below at the hook's repository and index.
+GIT_LOCAL = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_DIR",
+    "GIT_GRAFT_FILE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE", "GIT_WORK_TREE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_TRACE", "GIT_ATTR_SOURCE",
+    "GIT_DEFAULT_REF_FORMAT", "GIT_NOTES_REF", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    if sys.argv[1:] == ["--version"]:
+        from orchestrator import __version__
+
+        sys.stdout.write(f"release {__version__}\n")
+        return
+    for name in GIT_LOCAL:
+        os.environ.pop(name, None)
+    from orchestrator.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

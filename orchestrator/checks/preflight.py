@@ -1,0 +1,103 @@
+"""Everything that can be known before the first minute is spent on building.
+
+`release cut` runs these before its one question; `release doctor` runs them alone and shows them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.checks import Finding, SkipCheck, run_check
+from orchestrator.errors import RefusedError, UsageError
+from orchestrator.model import CheckState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.git.repository import Repository
+    from orchestrator.model import Plan, PlannedImage
+    from orchestrator.pipeline import Doors
+
+_GIB = 1 << 30
+DISK_FOR_GIT = 256 << 20  # bytes
+_DISK_FOR_BUILD = 2 * _GIB
+
+
+def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
+    """All checks that fit the plan, in order."""
+    return list(_all(plan, repository, doors))
+
+
+def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
+    yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
+    for image in plan.images:
+        yield from image_checks(image, doors, with_tag=True)
+
+
+def image_checks(image: PlannedImage, doors: Doors, *, with_tag: bool) -> Iterator[Finding]:
+    """The checks of engine and registry for an image; `with_tag` for its version too."""
+    yield run_check("engine", partial(engine, doors))
+    yield run_check("engine-disk", partial(engine_disk, doors))
+    answers = run_check("registry", partial(registry, image, doors))
+    yield answers
+    if answers.result.state is CheckState.FAILED:
+        return  # the rest would say the same again
+    yield run_check("registry-push", partial(registry_push, image, doors))
+    if with_tag:
+        yield run_check("image-tag-free", partial(image_tag_free, image, doors))
+
+
+def disk(directory: Path, wanted: int) -> str:
+    """There is room for commits, logs and the journal where git keeps them."""
+    free = shutil.disk_usage(directory).free
+    if free < wanted:
+        raise UsageError(
+            f"{free >> 20} MiB are free at {directory}, {wanted >> 20} MiB are needed",
+            where=str(directory),
+            remedy="free some disk",
+            code="disk-full",
+        )
+    return f"{free / _GIB:.1f} GiB free at {directory}"
+
+
+def engine(doors: Doors) -> str:
+    """The Docker Engine answers, and its API is one that this tool speaks."""
+    health = doors.engine().health()
+    return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
+
+
+def engine_disk(doors: Doors) -> str:
+    """There is room for the build in the engine's data directory, where that is on this machine."""
+    health = doors.engine().health()
+    if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
+        raise SkipCheck("the engine's data directory is not on this machine, or not readable")
+    return disk(Path(health.root), _DISK_FOR_BUILD)
+
+
+def registry(image: PlannedImage, doors: Doors) -> str:
+    """The registry answers and takes the credentials."""
+    doors.registry(image.repository).ping()
+    return f"{image.repository.partition('/')[0]} answers"
+
+
+def registry_push(image: PlannedImage, doors: Doors) -> str:
+    """The credentials may push to this very repository (an upload is opened and cancelled)."""
+    doors.registry(image.repository).can_push()
+    return f"may push to {image.repository}"
+
+
+def image_tag_free(image: PlannedImage, doors: Doors) -> str:
+    """Nobody has published an image under the version yet: version tags are never overwritten."""
+    found = doors.registry(image.repository).head(image.reference.rpartition(":")[2])
+    if found:
+        raise RefusedError(
+            f"{image.reference} exists already as {found.digest}",
+            where=image.reference,
+            remedy="a version tag is never overwritten: release the next version",
+            code="image-tag-exists",
+        )
+    return f"{image.reference} is free"

@@ -1,0 +1,235 @@
+"""The application, the options that every command takes, and the one place where errors become exit codes.
+
+Common options may stand before or after the command: `release -C DIR plan` and `release plan -C DIR`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator import __version__
+from orchestrator.console import Console
+from orchestrator.errors import EXIT_MEANINGS, Exit, InterruptedRunError, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from orchestrator.cut import Desk, Job
+
+app = typer.Typer(
+    name="release",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Cherry-pick declared fixes onto a release branch, tag, build the image, prove it, push it.",
+    epilog="Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_MEANINGS.items()) + ".",
+)
+
+Directory = Annotated[
+    str | None,
+    typer.Option("-C", metavar="DIR", envvar="RELEASE_DIR", help="Run as if started in DIR."),
+]
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("-c", "--config", metavar="FILE", envvar="RELEASE_CONFIG", help="Another file than release.yaml."),
+]
+Offline = Annotated[
+    bool | None,
+    typer.Option("--offline", envvar="RELEASE_OFFLINE", help="Ask no remote: believe the last fetch."),
+]
+Json = Annotated[bool | None, typer.Option("--json", envvar="RELEASE_JSON", help="One JSON document on stdout.")]
+Quiet = Annotated[bool | None, typer.Option("-q", "--quiet", envvar="RELEASE_QUIET", help="Results and errors only.")]
+Verbose = Annotated[
+    bool | None, typer.Option("-v", "--verbose", envvar="RELEASE_VERBOSE", help="Show build logs and tracebacks.")
+]
+NoColor = Annotated[
+    bool | None, typer.Option("--no-color", envvar="RELEASE_NO_COLOR", help="No colours, no live progress.")
+]
+
+_COMMON: dict[str, Any] = {
+    "directory": Directory,
+    "config": ConfigFile,
+    "offline": Offline,
+    "as_json": Json,
+    "quiet": Quiet,
+    "verbose": Verbose,
+    "no_color": NoColor,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """The common options, after both places were read."""
+
+    directory: str | None = None
+    config: str | None = None
+    offline: bool | None = None
+    as_json: bool | None = None
+    quiet: bool | None = None
+    verbose: bool | None = None
+    no_color: bool | None = None
+
+    def over(self, other: Common) -> Common:
+        """These options where given, the other's elsewhere."""
+        given = {name: value for name in _COMMON if (value := getattr(self, name)) is not None and value is not False}
+        return replace(other, **given)
+
+
+class Invocation:
+    """One run of a command: its console and its way to a desk."""
+
+    def __init__(self, common: Common) -> None:
+        self.common = common
+        env = os.environ
+        self.console = Console(
+            as_json=bool(common.as_json),
+            quiet=bool(common.quiet),
+            verbose=bool(common.verbose),
+            color=not common.no_color and "NO_COLOR" not in env and env.get("TERM") != "dumb" and sys.stderr.isatty(),
+            env=env,
+            interactive=sys.stdin.isatty() and sys.stderr.isatty(),
+        )
+        self.directory = Path(common.directory or ".").absolute()
+
+    def job(self, *, plain_http: bool = False, push_stall: float = 300.0) -> Job:
+        """What the floors below are started with: clock, environment and terminal enter here."""
+        from orchestrator.cut import Job
+
+        return Job(
+            directory=self.directory,
+            config=self.common.config or "",
+            offline=bool(self.common.offline),
+            env=os.environ,
+            now=_now,
+            monotonic=time.monotonic,
+            holder=f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {' '.join(sys.argv[1:2])}",
+            terminal=self.console,
+            plain_http=plain_http,
+            push_stall=push_stall,
+        )
+
+    @contextlib.contextmanager
+    def desk(self, *, plain_http: bool = False, push_stall: float = 300.0) -> Iterator[Desk]:
+        from orchestrator.cut import Desk
+
+        with Desk(self.job(plain_http=plain_http, push_stall=push_stall)) as desk:
+            yield desk
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    directory: Directory = None,
+    config: ConfigFile = None,
+    offline: Offline = None,
+    as_json: Json = None,
+    quiet: Quiet = None,
+    verbose: Verbose = None,
+    no_color: NoColor = None,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Patch releases of an image: declared cherry-picks, a tag, a proved image, a push."""
+    if version:
+        typer.echo(f"release {__version__}")
+        raise typer.Exit
+    context.obj = Common(
+        directory=directory, config=config, offline=offline, as_json=as_json,
+        quiet=quiet, verbose=verbose, no_color=no_color,
+    )  # fmt: skip
+
+
+def command(name: str) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Register a function as a command: it gets an Invocation and its own options, and may return an exit code."""
+
+    def register(function: Callable[..., int | None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        own = [parameter for parameter in signature.parameters.values() if parameter.name != "call"]
+        common = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            for key, hint in _COMMON.items()
+        ]
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+
+        @wraps(function)
+        def run(context: typer.Context, **values: Any) -> None:
+            given = Common(**{key: values.pop(key) for key in _COMMON})
+            _guarded(function, Invocation(given.over(context.obj or Common())), values)
+
+        parameters = [context, *own, *common]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        app.command(name)(run)
+        return run
+
+    return register
+
+
+def _guarded(function: Callable[..., int | None], call: Invocation, values: dict[str, Any]) -> None:
+    """Run a command; every expected failure becomes one line and its exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = function(call=call, **values)
+    except ReleaseError as error:
+        call.console.error(error)
+        raise typer.Exit(error.status) from None
+    except KeyboardInterrupt:
+        stopped = InterruptedRunError(
+            "interrupted", state="what is done is kept", remedy="run the same command again, or: release status"
+        )
+        call.console.error(stopped)
+        raise typer.Exit(stopped.status) from None
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        raise typer.Exit(Exit.UNEXPECTED) from None
+    except OSError as error:
+        call.console.error(_of_the_machine(error))
+        raise typer.Exit(Exit.UNEXPECTED) from None
+    except Exception:  # the last resort: a bug, with all that is needed to report it
+        call.console.error(_bug(call))
+        raise typer.Exit(Exit.UNEXPECTED) from None
+    raise typer.Exit(code or Exit.DONE)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _of_the_machine(error: OSError) -> ReleaseError:
+    return ReleaseError(
+        f"the machine refused: {error.strerror or error}",
+        where=str(error.filename or ""),
+        remedy="free some disk or correct the permissions, then run the same command again",
+        code="disk-full" if error.errno == 28 else "machine",
+        state="what is done is kept",
+    )
+
+
+def _bug(call: Invocation) -> ReleaseError:
+    text = traceback.format_exc()
+    with tempfile.NamedTemporaryFile("w", prefix="release-bug-", suffix=".log", delete=False) as log:
+        log.write(f"release {__version__} {sys.version}\ncommand: {sys.argv[1:2]}\n{text}")
+    return ReleaseError(
+        f"unexpected: {text.strip().splitlines()[-1]}",
+        where=log.name,
+        remedy="this is a bug: report it with that file; the journal is intact",
+        detail=text if call.common.verbose else "",
+    )

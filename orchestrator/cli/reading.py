@@ -1,0 +1,122 @@
+"""Commands that change nothing: check, schema, init (one new file), plan, status, show, doctor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.app import Invocation, command
+from orchestrator.errors import UsageError, worst
+
+Version = Annotated[str, typer.Argument(metavar="[VERSION]", help="The version, such as v2.7.1.")]
+PlainHttp = Annotated[
+    bool, typer.Option("--plain-http", envvar="RELEASE_PLAIN_HTTP", help="Speak HTTP to a registry that has no TLS.")
+]
+
+
+@command("init")
+def init(call: Invocation) -> None:
+    """Write a commented release.yaml from what is found in the repository; never over an existing one."""
+    from orchestrator.beginning import starter_facts
+    from orchestrator.git.repository import Repository
+    from orchestrator.starter import starter
+
+    repository = Repository.discover(call.directory)
+    try:
+        target = call.directory / call.common.config if call.common.config else repository.top / "release.yaml"
+        text = starter(starter_facts(repository))
+    finally:
+        repository.close()
+    try:
+        with target.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
+        ) from error
+    call.console.lines([str(target)])
+    call.console.document({"schema_version": 1, "file": str(target)})
+
+
+@command("check")
+def check(call: Invocation) -> None:
+    """Check release.yaml: every fault at once, each with file:line:column."""
+    with call.desk() as desk:
+        config = desk.config()
+        call.console.lines([f"{desk.config_file.name} is valid: {len(config.releases)} release(s) declared"])
+        call.console.document(
+            {"schema_version": 1, "valid": True, "releases": [entry.version for entry in config.releases]}
+        )
+
+
+@command("schema")
+def schema(call: Invocation) -> None:
+    """Print the JSON Schema of release.yaml, for editors."""
+    from orchestrator.config import schema as make
+
+    text = json.dumps(make(), indent=2)
+    call.console.lines(text.splitlines())
+    call.console.document(make())
+
+
+@command("plan")
+def plan(
+    call: Invocation,
+    version: Version = "",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", envvar="RELEASE_OUT", help="Write the plan there.")
+    ] = None,
+) -> int:
+    """Show exactly what a cut would do, with every problem.  Changes nothing at all."""
+    from orchestrator import plans, report
+    from orchestrator.cut import prepare
+
+    with call.desk() as desk:
+        made = prepare(desk, version)
+    if out:
+        plans.save(made, call.directory / out)
+    call.console.lines(report.plan_lines(made))
+    call.console.document(plans.encode(made))
+    call.console.problems(made.problems)
+    return worst(made.problems)
+
+
+@command("status")
+def status(call: Invocation, version: Version = "") -> None:
+    """Say what is done, what is missing, and what to type."""
+    from orchestrator import report
+    from orchestrator.status import standings
+
+    with call.desk() as desk:
+        found = standings(desk, version)
+    call.console.lines(report.standing_lines(found))
+    call.console.document({"schema_version": 1, "releases": [asdict(each) for each in found]})
+
+
+@command("show")
+def show(call: Invocation, version: Annotated[str, typer.Argument(help="A released version.")]) -> None:
+    """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
+    from orchestrator import report
+    from orchestrator.status import read_record, remote_name
+
+    with call.desk() as desk:
+        record = read_record(desk, version, remote_name(desk))
+    call.console.lines(report.record_lines(record))
+    call.console.document(record)
+
+
+@command("doctor")
+def doctor(call: Invocation, plain_http: PlainHttp = False) -> int:
+    """Run every preflight check alone and report all of them, each with its remedy."""
+    from orchestrator import report
+    from orchestrator.doctor import examine
+
+    with call.desk(plain_http=plain_http) as desk:
+        findings = examine(desk)
+    call.console.lines(report.finding_lines(findings))
+    call.console.document({"schema_version": 1, "checks": [asdict(finding.result) for finding in findings]})
+    return worst([finding.problem for finding in findings if finding.result.state == "failed"])

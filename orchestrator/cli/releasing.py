@@ -1,0 +1,154 @@
+"""Commands that release: cut, continue, skip, abort, publish."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.reading import PlainHttp, Version  # noqa: TC001  # typer reads annotations at run time
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.cut import Cut
+
+Yes = Annotated[bool, typer.Option("-y", "--yes", envvar="RELEASE_YES", help="Do not ask.")]
+Stall = Annotated[
+    float,
+    typer.Option("--push-stall", envvar="RELEASE_PUSH_STALL", min=1, help="Seconds without progress that end a push."),
+]
+Reason = Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why a pick is skipped.")]
+
+
+@command("cut")
+def cut(
+    call: Invocation,
+    version: Version = "",
+    yes: Yes = False,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", envvar="RELEASE_PLAN", help="Refuse unless this plan still holds.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Same as `plan`.")] = False,
+    go_on: Annotated[bool, typer.Option("--continue", help="Same as `release continue`.")] = False,
+    skip_pick: Annotated[bool, typer.Option("--skip", help="Same as `release skip`; needs --reason.")] = False,
+    abort_it: Annotated[bool, typer.Option("--abort", help="Same as `release abort`.")] = False,
+    reason: Reason = "",
+    plain_http: PlainHttp = False,
+    push_stall: Stall = 300.0,
+) -> int | None:
+    """Make a release, or go on with one that was broken off."""
+    from orchestrator import cut as cutting
+    from orchestrator.cli.reading import plan as planning
+
+    if sum((dry_run, go_on, skip_pick, abort_it)) > 1:
+        raise UsageError("give only one of --dry-run, --continue, --skip, --abort", code="options-exclude")
+    if dry_run:
+        return planning.__wrapped__(call=call, version=version)  # type: ignore[attr-defined, no-any-return]  # wraps
+    if abort_it:
+        _abort(call, version)
+        return None
+    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+        if go_on:
+            done = cutting.resume(desk, version, yes=yes)
+        elif skip_pick:
+            done = cutting.skip(desk, version, reason=reason, yes=yes)
+        else:
+            done = cutting.cut(desk, version, yes=yes, plan_file=call.directory / plan if plan else None)
+    _show(call, done)
+    return None
+
+
+@command("continue")
+def go_on(
+    call: Invocation,
+    version: Version = "",
+    yes: Yes = False,
+    plain_http: PlainHttp = False,
+    push_stall: Stall = 300.0,
+) -> None:
+    """Take the resolution in the release's worktree and go on with all remaining picks."""
+    from orchestrator.cut import resume
+
+    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+        done = resume(desk, version, yes=yes)
+    _show(call, done)
+
+
+@command("skip")
+def skip(
+    call: Invocation,
+    version: Version = "",
+    reason: Reason = "",
+    yes: Yes = False,
+    plain_http: PlainHttp = False,
+    push_stall: Stall = 300.0,
+) -> None:
+    """Leave the conflicting pick out, with a reason for the record, and go on."""
+    from orchestrator.cut import skip as leave_out
+
+    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+        done = leave_out(desk, version, reason=reason, yes=yes)
+    _show(call, done)
+
+
+@command("abort")
+def abort(call: Invocation, version: Version = "") -> None:
+    """Forget a release that is not public; the repository is as it was before."""
+    _abort(call, version)
+
+
+def _abort(call: Invocation, version: str) -> None:
+    from orchestrator.cut import abort as forget
+
+    with call.desk() as desk:
+        name, left = forget(desk, version)
+    call.console.lines([f"{name} is forgotten; nothing was public", *left])
+    call.console.document({"schema_version": 1, "aborted": name, "left": left})
+
+
+@command("publish")
+def publish(call: Invocation, version: Version = "", plain_http: PlainHttp = False, push_stall: Stall = 300.0) -> None:
+    """Build, prove and push the image of a tag that is public: the CI job on a tag push."""
+    from orchestrator.publish import publish as bring_out
+
+    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+        done = bring_out(desk, version)
+    _show(call, done)
+
+
+def _show(call: Invocation, done: Cut) -> None:
+    """The end of a release: what it is called, everywhere."""
+    from orchestrator import report
+
+    plan = done.plan
+    reference, digest = next(iter(done.digests.items()), ("", ""))
+    word = "is released already; nothing was uploaded" if done.already else "is released"
+    call.console.lines(
+        [
+            f"{plan.version} {word}",
+            f"  commit  {plan.head} on {plan.branch}",
+            *(f"  image   {name}@{value}" for name, value in done.digests.items()),
+        ]
+    )
+    values = {
+        "released": "false" if done.already else "true",
+        "version": plan.version,
+        "tag": plan.version,
+        "commit_sha": plan.head,
+        "previous_version": plan.previous,
+        "image": reference,
+        "digest": digest,
+    }
+    call.console.document(
+        {
+            "schema_version": 1,
+            **values,
+            "released": not done.already,
+            "tag_object": done.tag_object,
+            "branch": plan.branch,
+            "images": dict(done.digests),
+        }
+    )
+    call.console.outputs(values, report.summary_markdown(plan, done.digests))

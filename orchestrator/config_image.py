@@ -1,0 +1,190 @@
+"""The `image:` section of release.yaml: its keys, and the smoke commands in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator import config_rules as rules
+from orchestrator.config_shapes import Either, Got, Key, ListOf, MapOf, Mapped, Table, Text
+from orchestrator.model import ImageSpec, Place, SmokeCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHELL = ("/bin/sh", "-c")
+_MAX_NAME = 60  # characters of a command that serve as its name
+
+LINE = Text(convert=rules.plain, what="a line of text")
+COMMAND_TEXT = Text(convert=rules.plain, what="a command", one_line=False)
+FILE = Text(convert=rules.file_path, what="a path", json={"pattern": r"^[^/~-]"})
+
+# ------------------------------------------------------------------ smoke commands
+
+NAME = Key(name="name", shape=LINE, help="What reports call it. Unique.", default="the command's first line")
+RUN: Key[tuple[str, ...]] = Key(
+    name="run",
+    shape=Either(
+        what="a command (text or list)",
+        text=Mapped(shape=COMMAND_TEXT, into=lambda text, _: (*_SHELL, text)),
+        items=ListOf(
+            item=Text(convert=rules.plain, one_line=False, exact=True),
+            empty_code="config-no-command",
+            empty_remedy='write it as ["python", "-c", "import torch"]',
+        ),
+    ),
+    help="The command: a text is run by `/bin/sh -c`, a list is run as it is.",
+    required=True,
+)
+TIMEOUT = Key(
+    name="timeout",
+    shape=Text(
+        convert=rules.timeout,
+        what="a time",
+        json={"type": ["string", "number"], "pattern": f"^{rules.TIMEOUT_GRAMMAR}$", "exclusiveMinimum": 0},
+    ),
+    help="Seconds, or with a unit: `90s`, `5m`, `1h`.",
+    default="300",
+)
+SMOKE_NETWORK = Key(
+    name="network",
+    shape=Text(convert=rules.one_of("none", "bridge", "host"), json={"enum": ["none", "bridge", "host"]}),
+    help="The container's network: `none`, `bridge` or `host`.",
+    default="none",
+)
+
+
+def _smoke_command(got: Got) -> SmokeCommand:
+    return SmokeCommand(
+        name=got(NAME, ""),
+        command=got(RUN, ()),
+        timeout=got(TIMEOUT, SmokeCommand.timeout),
+        network=got(SMOKE_NETWORK, SmokeCommand.network),
+    )
+
+
+def _bare_command(command: tuple[str, ...], _: Place) -> SmokeCommand:
+    return SmokeCommand(name="", command=command)
+
+
+SMOKE_COMMAND = Table(title="a smoke command", keys=(NAME, RUN, TIMEOUT, SMOKE_NETWORK), build=_smoke_command)
+
+
+def _named(commands: Sequence[SmokeCommand]) -> tuple[SmokeCommand, ...]:
+    """Name the nameless after their command, with a number where that is taken."""
+    taken = Counter(command.name for command in commands)
+    named: list[SmokeCommand] = []
+    for command in commands:
+        name = command.name or _short(command.command)
+        while not command.name and taken[name]:
+            taken[name] += 1
+            name = f"{name} ({taken[name]})"
+        taken[name] += 1
+        named.append(replace(command, name=name))
+    return tuple(named)
+
+
+def _short(command: tuple[str, ...]) -> str:
+    words = command[len(_SHELL) :] if command[: len(_SHELL)] == _SHELL else command
+    first = " ".join(words).strip().partition("\n")[0] or "command"
+    return first if len(first) <= _MAX_NAME else f"{first[: _MAX_NAME - 1]}…"
+
+
+# ------------------------------------------------------------------ image
+
+REPOSITORY = Key(
+    name="repository",
+    shape=Text(convert=rules.image_repository, what="an image repository", json={"pattern": "^[^@]*$"}),
+    help="Where the image goes: registry and path, without scheme, login and tag.",
+    required=True,
+)
+DOCKERFILE = Key(name="dockerfile", shape=FILE, help="The Dockerfile, from the repository's top.", default="Dockerfile")
+CONTEXT = Key(
+    name="context",
+    shape=Text(convert=rules.folder, what="a folder", json={"pattern": r"^[^/~-]"}),
+    help="The build context, from the repository's top.",
+    default=".",
+)
+BUILD_ARGS = Key(
+    name="build-args",
+    shape=MapOf(
+        key=Text(convert=rules.build_arg, json={"pattern": f"^{rules.ARG_GRAMMAR}$"}),
+        value=Text(convert=rules.plain, one_line=False, exact=True),
+        join=lambda entries, _: tuple((name, value) for _, name, value in entries),
+        what="a mapping of names to texts",
+    ),
+    help="Build arguments. They stay in the image's history, so no secrets. RELEASE_VERSION, "
+    "RELEASE_REVISION and SOURCE_DATE_EPOCH are set by the tool.",
+)
+FLOATING = Key(
+    name="floating",
+    shape=ListOf(
+        item=Text(convert=rules.floating_tag, what="an image tag", json={"pattern": f"^{rules.TAG_GRAMMAR}$"}),
+        what="a list of image tags",
+        unique=True,
+    ),
+    help="Image tags that follow the newest release, such as `v2.7` or `latest`. They only move forward.",
+)
+SMOKE = Key(
+    name="smoke",
+    shape=ListOf(
+        item=Either(
+            what="a command (text, list or mapping)",
+            text=Mapped(shape=RUN.shape, into=_bare_command),
+            items=Mapped(shape=RUN.shape, into=_bare_command),
+            pairs=SMOKE_COMMAND,
+        ),
+        what="a list of commands",
+    ),
+    help="Commands that must succeed in the built image before anything is public.",
+)
+PLATFORM = Key(
+    name="platform",
+    shape=Text(
+        convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
+        what="a platform",
+        json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
+    ),
+    help="The platform to build for.",
+    default="the engine's own",
+)
+BUILD_NETWORK = Key(
+    name="network",
+    shape=Text(
+        convert=rules.matching(rules.NETWORK_GRAMMAR, "none, host, or a network's name"),
+        what="a network",
+        json={"pattern": f"^{rules.NETWORK_GRAMMAR}$"},
+    ),
+    help="The network of the build's `RUN` steps: `none`, `host`, or a network's name.",
+    default="the engine's own",
+)
+
+
+def _image(got: Got) -> ImageSpec:
+    smoke = got(SMOKE, ())
+    if any(command.command[:1] == ("",) for command in smoke):
+        message = "a smoke command starts with an empty word"
+        got.faults.add("config-no-command", message, got.nodes[SMOKE.name], "name the program first")
+    given = Counter(command.name for command in smoke if command.name)
+    for name in sorted(name for name, count in given.items() if count > 1):
+        message = f"two smoke commands are called {rules.quoted(name)}"
+        got.faults.add("config-same-name", message, got.nodes[SMOKE.name], "give each a name of its own")
+    return ImageSpec(
+        place=got.place,
+        repository=got(REPOSITORY, ""),
+        dockerfile=got(DOCKERFILE, ImageSpec.dockerfile),
+        context=got(CONTEXT, ImageSpec.context),
+        build_args=got(BUILD_ARGS, ()),
+        floating=got(FLOATING, ()),
+        smoke=_named(smoke),
+        platform=got(PLATFORM, ""),
+        network=got(BUILD_NETWORK, ""),
+    )
+
+
+IMAGE = Table(
+    title="'image'",
+    keys=(REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK),
+    build=_image,
+)

@@ -1,0 +1,236 @@
+"""The format of release.yaml: every key it knows, declared once.
+
+config.py reads with these tables, the JSON Schema and the reference in docs/release-yaml.md are made from
+them.  To add a key: declare it here, list it in its table, use it in the table's `build`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator import config_rules as rules
+from orchestrator.config_image import COMMAND_TEXT, FILE, IMAGE, LINE
+from orchestrator.config_shapes import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
+from orchestrator.model import (
+    ALLOWED,
+    Config,
+    Fix,
+    Place,
+    ReleaseEntry,
+    VersionFile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_REVISION = Text(convert=rules.revision, what="a revision", json={"pattern": r"^[^-^\s][^\s]*$"})
+_REF = Text(convert=rules.ref, what="a ref", json={"pattern": r"^[^-\s][^\s]*$"})
+
+# ------------------------------------------------------------------ fixes
+
+COMMIT = Key(
+    name="commit",
+    shape=_REVISION,
+    help="The commit to pick: any revision that names one. A fix has this or `range`.",
+)
+RANGE = Key(
+    name="range",
+    shape=Text(
+        convert=rules.revision_range,
+        what="a range A..B",
+        json={"pattern": r"^[^-\s.]([^\s]*[^\s.])?\.\.[^\s.][^\s]*$"},
+    ),
+    help="Several commits, oldest first: `A..B` without A, `A^..B` with A.",
+)
+REASON = Key(name="reason", shape=LINE, help="Why it must ship; kept in the plan, the tag and the record.")
+APPROVED_BY = Key(name="approved-by", shape=LINE, help="Who approved it: a name or a link.")
+BACKPORT = Key(name="backport", shape=_REVISION, help="A hand-made commit that is applied in place of `commit`.")
+MAINLINE = Key(
+    name="mainline",
+    shape=Text(convert=rules.parent_number, what="a parent's number", json={"type": "integer", "minimum": 1}),
+    help="For a merge commit: the number of the parent that the change is taken against, usually 1.",
+)
+ALLOW = Key(
+    name="allow",
+    shape=ListOf(item=Text(convert=rules.one_of(*ALLOWED), json={"enum": list(ALLOWED)}), unique=True),
+    help=f"Findings that are known and fine for this fix: {', '.join(f'`{word}`' for word in ALLOWED)}.",
+)
+
+
+def _fix(got: Got) -> Fix:
+    return Fix(
+        place=got.place,
+        commit=got(COMMIT, ""),
+        range=got(RANGE, ""),
+        reason=got(REASON, ""),
+        approved_by=got(APPROVED_BY, ""),
+        backport=got(BACKPORT, ""),
+        mainline=got(MAINLINE, 0),
+        allow=got(ALLOW, ()),
+    )
+
+
+FIX = Table(
+    title="a fix",
+    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW),
+    build=_fix,
+    exactly_one=("commit", "range"),
+    needs={"backport": "commit", "mainline": "commit"},
+)
+
+# ------------------------------------------------------------------ releases
+
+SUMMARY = Key(name="summary", shape=LINE, help="One line for the tag and the changelog.")
+FIXES = Key(
+    name="fixes",
+    shape=ListOf(
+        item=FIX,
+        what="a list of fixes",
+        empty_code="config-no-fixes",
+        empty_remedy="declare at least one, such as `- commit: 4f1c2d9a`, or remove the release",
+    ),
+    help="What the release takes over, in this order. At least one.",
+    required=True,
+)
+
+
+def _release(got: Got) -> ReleaseEntry:
+    fixes = got(FIXES, ())
+    seen: dict[str, Fix] = {}
+    for fix in fixes:
+        first = seen.setdefault(fix.declared.lower(), fix)
+        if first is not fix and fix.declared:
+            got.faults.add_at(
+                "config-same-fix",
+                f"{rules.quoted(fix.declared)} is declared twice in this release",
+                fix.place,
+                f"the first is on line {first.place.line}: keep one",
+            )
+    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), fixes=fixes)
+
+
+RELEASE = Table(title="a release", keys=(SUMMARY, FIXES), build=_release)
+
+
+def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:
+    seen: dict[str, str] = {}
+    for node, version, _ in entries:
+        first = seen.setdefault(version.removeprefix("v"), version)
+        if first != version:
+            remedy = "keep the spelling that the tags have"
+            faults.add("config-same-version", f"{version} and {first} are the same version", node, remedy)
+    return tuple(replace(entry, version=version, place=faults.place(node)) for node, version, entry in entries)
+
+
+# ------------------------------------------------------------------ version files
+
+PATH = Key(name="path", shape=FILE, help="The file, from the repository's top.", required=True)
+PATTERN = Key(
+    name="pattern",
+    shape=Text(convert=rules.version_pattern, what="a regular expression", exact=True),
+    help="A regular expression, searched line by line, with exactly one group: the place of the version.",
+    default="the whole file is the version",
+)
+
+VERSION_FILE = Table(
+    title="a version file",
+    keys=(PATH, PATTERN),
+    build=lambda got: VersionFile(place=got.place, path=got(PATH, ""), pattern=got(PATTERN, "")),
+)
+
+# ------------------------------------------------------------------ the file
+
+FORMAT = Key(
+    name="version",
+    shape=Text(convert=rules.format_one, what="the number 1", json={"enum": [1, "1"]}),
+    help="The format of this file: 1.",
+    required=True,
+)
+BRANCH = Key(
+    name="branch",
+    shape=Text(convert=rules.branch, what="a branch", json={"pattern": r"^[^-/\s][^\s]*$"}),
+    help="The release branch, by its short name.",
+    required=True,
+)
+SOURCE = Key(
+    name="source",
+    shape=Either(
+        what="a ref or a list of refs",
+        text=Mapped(shape=_REF, into=lambda ref, _: (ref,)),
+        items=ListOf(item=_REF, empty_code="config-no-source", empty_remedy="name one, such as main", unique=True),
+    ),
+    help="Where fixes come from: one ref or a list.",
+    required=True,
+)
+REMOTE = Key(
+    name="remote",
+    shape=Text(convert=rules.remote, what="a remote's name", json={"pattern": r"^[^-/:@\s][^:@\s]*$"}),
+    help="The git remote that is pushed to, by its name.",
+    default="origin",
+)
+RELEASES = Key(
+    name="releases",
+    shape=MapOf(
+        key=Text(convert=rules.version_tag, json={"pattern": f"^{rules.VERSION_GRAMMAR}$"}),
+        value=RELEASE,
+        join=_releases,
+        what="a mapping of versions to releases",
+        may_be_null=True,
+    ),
+    help="What each version takes over, by version (the tag's name).",
+)
+IMAGE_KEY = Key(name="image", shape=IMAGE, help="The image to build and push. Without it a release ends with the tag.")
+VERIFY = Key(
+    name="verify",
+    shape=ListOf(item=COMMAND_TEXT, what="a list of commands"),
+    help="Commands run by `/bin/sh -c` on the tree after each pick; a failure stops the release.",
+)
+CHANGELOG = Key(
+    name="changelog",
+    shape=FILE,
+    help="The file that the release commit adds a section to.",
+    default="CHANGELOG.md",
+)
+VERSION_FILES = Key(
+    name="version-files",
+    shape=ListOf(
+        item=Either(
+            what="a path or a mapping",
+            text=Mapped(shape=FILE, into=lambda path, place: VersionFile(place=place, path=path)),
+            pairs=VERSION_FILE,
+        ),
+        what="a list of files",
+    ),
+    help="Files in which the release commit writes the version, without `v`.",
+)
+
+
+def _config(got: Got) -> Config:
+    changelog = got(CHANGELOG, Config.changelog)
+    files = got(VERSION_FILES, ())
+    written = {changelog}
+    for file in files:
+        if file.path and file.path in written and not file.pattern:
+            message = f"{rules.quoted(file.path)} is written already, and has no pattern here"
+            got.faults.add_at("config-same-file", message, file.place, "remove it, or give a pattern")
+        written.add(file.path)
+    return Config(
+        place=Place(file=got.faults.file),
+        text=b"",
+        branch=got(BRANCH, ""),
+        source=got(SOURCE, ()),
+        remote=got(REMOTE, Config.remote),
+        releases=got(RELEASES, ()),
+        image=got(IMAGE_KEY, None),
+        verify=got(VERIFY, ()),
+        changelog=changelog,
+        version_files=files,
+    )
+
+
+ROOT = Table(
+    title="release.yaml",
+    keys=(FORMAT, BRANCH, SOURCE, REMOTE, RELEASES, IMAGE_KEY, VERIFY, CHANGELOG, VERSION_FILES),
+    build=_config,
+)

@@ -1,0 +1,209 @@
+"""The only writer.  stdout is the result, stderr is the talk; `--json` puts one document on stdout.
+
+On a terminal progress is live (rich); elsewhere a line a task; in GitHub Actions groups and annotations too.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import report
+from orchestrator.errors import ConfigError, ProblemsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.errors import ReleaseError
+    from orchestrator.journal import Record
+    from orchestrator.live import Live
+    from orchestrator.model import Plan, Problem, Progress
+
+
+class Console:
+    """Where a command's words go.  `quiet` keeps results and errors only; `verbose` shows other people's logs."""
+
+    def __init__(
+        self, *, as_json: bool, quiet: bool, verbose: bool, color: bool, env: Mapping[str, str], interactive: bool
+    ) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.color = color and interactive
+        self.env = env
+        self.interactive = interactive  # whether somebody can be asked
+        self.on_github = env.get("GITHUB_ACTIONS") == "true"
+        self._live: Live | None = None
+        self._titles: dict[str, str] = {}
+
+    # -------------------------------------------------------------- results
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """The result, as text; nothing where a document is asked for."""
+        self._stop_live()
+        if not self.as_json:
+            sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+            sys.stdout.flush()
+
+    def document(self, data: Mapping[str, Any]) -> None:
+        """The result, as the one JSON document of `--json`."""
+        self._stop_live()
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+
+    # -------------------------------------------------------------- talk
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            self._talk(text)
+
+    def show_plan(self, plan: Plan) -> None:
+        for line in report.plan_lines(plan):
+            self._talk(line)
+
+    def confirm(self, question: str) -> bool | None:
+        """The answer to a yes/no question, None when nobody can be asked.  The default is no."""
+        if not self.interactive:
+            return None
+        self._stop_live()
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def record(self, record: Record) -> None:
+        """A journal record, as it is written."""
+        if self.quiet:
+            return
+        title = self._titles.setdefault(record.task, str(record.body.get("title", record.task)))
+        if record.kind == "started":
+            self._begin(title)
+        elif record.kind == "finished":
+            self._end(title, f"{record.body.get('seconds', 0.0):.1f} s")
+        elif record.kind == "failed":
+            self._end(title, "failed")
+
+    def _begin(self, title: str) -> None:
+        if self.on_github:
+            self._talk(f"::group::{title}")
+        elif self.color:
+            from orchestrator.live import Live
+
+            self._stop_live()
+            self._live = Live(title)
+
+    def _end(self, title: str, how: str) -> None:
+        self._stop_live()
+        self._talk(f"{title}: {how}")
+        if self.on_github:
+            self._talk("::endgroup::")
+
+    def progress(self, progress: Progress) -> None:
+        """Progress of the task at work: live on a terminal, log lines with --verbose, else only plain sentences."""
+        if self.quiet:
+            return
+        if self._live is not None:
+            self._live.show(progress)
+        elif progress.is_log:
+            if self.verbose or self.on_github:
+                self._talk(f"    {progress.text}")
+        elif not progress.item and progress.total is None:
+            self._talk(f"  {progress.text}")
+
+    def _stop_live(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _talk(self, text: str) -> None:
+        sys.stderr.write(f"{text if text.startswith('::') else printable(text)}\n")
+        sys.stderr.flush()
+
+    # -------------------------------------------------------------- errors
+
+    def error(self, error: ReleaseError) -> None:
+        """What happened, in what state things are, what to do.  With --json the document says it too."""
+        self._stop_live()
+        problems = error.problems if isinstance(error, (ConfigError, ProblemsError)) else ()
+        for line in report.problem_lines(problems) if problems else _error_lines(error):
+            self._talk(line)
+        if self.on_github:
+            self._annotate(error, problems)
+        if error.detail and not self.quiet:
+            self._talk("\n".join(f"    {line}" for line in error.detail.splitlines()[-40:]))
+        if error.state:
+            self._talk(f"  state: {error.state}")
+        self.document(error_document(error, problems))
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """Problems of a plan that is shown all the same."""
+        for line in report.problem_lines(problems):
+            self._talk(line)
+        if self.on_github:
+            for problem in problems:
+                self._talk(annotation(problem.message, problem.where, problem.code))
+
+    def _annotate(self, error: ReleaseError, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            self._talk(annotation(problem.message, problem.where, problem.code))
+        if not problems:
+            self._talk(annotation(error.message, error.where, error.code))
+
+    # -------------------------------------------------------------- CI
+
+    def outputs(self, values: Mapping[str, str], summary: str) -> None:
+        """GitHub Actions: outputs of the step and its summary, where their files are given."""
+        if path := self.env.get("GITHUB_OUTPUT"):
+            with open(path, "a", encoding="utf-8") as out:  # noqa: PTH123  # a path from the environment
+                out.writelines(f"{key}={value}\n" for key, value in values.items())
+        if path := self.env.get("GITHUB_STEP_SUMMARY"):
+            with open(path, "a", encoding="utf-8") as out:  # noqa: PTH123  # a path from the environment
+                out.write(summary)
+
+
+def printable(text: str) -> str:
+    """Text from commits, logs and registries without control characters: it must not drive the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
+
+
+def _error_lines(error: ReleaseError) -> list[str]:
+    where = f"{error.where}: " if error.where else ""
+    return [f"error: {where}{error.message} [{error.code}]"] + ([f"  do: {error.remedy}"] if error.remedy else [])
+
+
+def error_document(error: ReleaseError, problems: Sequence[Problem]) -> dict[str, Any]:
+    """An error for machines."""
+    from orchestrator.plans import public
+
+    return {
+        "schema_version": 1,
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "where": error.where,
+            "remedy": error.remedy,
+            "state": error.state,
+            "exit_code": int(error.status),
+        },
+        "problems": [public(problem) for problem in problems],
+    }
+
+
+def annotation(message: str, where: str, code: str) -> str:
+    """A GitHub Actions `::error` line; data is escaped as the runner wants it."""
+    file, _, rest = where.partition(":")
+    line, _, column = rest.partition(":")
+    properties = [f"file={_property(file)}"] if file else []
+    properties += [f"line={line}"] if line.isdigit() else []
+    properties += [f"col={column}"] if column.isdigit() else []
+    properties.append(f"title={_property(code)}")
+    return f"::error {','.join(properties)}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

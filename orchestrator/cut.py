@@ -1,0 +1,422 @@
+"""One release: prepare, execute, pause, resume, abort."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator import config as configuration
+from orchestrator import plans, steps
+from orchestrator.checks import preflight
+from orchestrator.checks.dockerfile import examine
+from orchestrator.doors import open_doors
+from orchestrator.errors import (
+    MismatchError,
+    PausedError,
+    ProblemsError,
+    RefusedError,
+    UsageError,
+)
+from orchestrator.git.repository import Repository
+from orchestrator.journal import Journal, Lock
+from orchestrator.model import CheckState, PickState, Problem
+from orchestrator.outcomes import Promoted
+from orchestrator.pipeline import Workshop, execute
+from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
+from orchestrator.store import Paused, Store, in_progress, releases_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.journal import Record
+    from orchestrator.model import Config, Pick, Plan, PlannedImage, Progress
+    from orchestrator.pipeline import Doors
+
+
+class Terminal(Protocol):
+    """What a release needs of the person in front of it, if there is one."""
+
+    def progress(self, progress: Progress) -> None: ...
+    def record(self, record: Record) -> None: ...
+    def note(self, text: str) -> None: ...
+    def show_plan(self, plan: Plan) -> None: ...
+    def confirm(self, question: str) -> bool | None:
+        """The answer, None when nobody can be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything that a command was started with; clock, environment and terminal come in here."""
+
+    directory: Path
+    config: str  # path as given, "" for the default
+    offline: bool
+    env: Mapping[str, str]
+    now: Callable[[], str]  # UTC, RFC 3339
+    monotonic: Callable[[], float]
+    holder: str  # who holds the lock, for the one who waits
+    terminal: Terminal
+    plain_http: bool = False
+    push_stall: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How a cut ended: the plan, and the digests by image reference.  `already` when nothing had to be done."""
+
+    plan: Plan
+    digests: Mapping[str, str]
+    tag_object: str
+    already: bool = False
+
+
+class Desk:
+    """A job's repository, configuration and open scratch stores, closed together."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.repository = Repository.discover(job.directory)
+        self._stack = ExitStack()
+        self._stack.callback(self.repository.close)
+        self._scratch: Scratch | None = None
+        self._doors: Doors | None = None
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def config_file(self) -> Path:
+        """release.yaml: as given, relative to the directory the command was started in; else at the top."""
+        return self.job.directory / self.job.config if self.job.config else self.repository.top / "release.yaml"
+
+    def config(self) -> Config:
+        return configuration.load(self.config_file, shown_as=self.job.config or self.config_file.name)
+
+    def config_path(self) -> str:
+        """Where the release commit puts release.yaml: its path in the repository."""
+        try:
+            return self.config_file.resolve().relative_to(self.repository.top.resolve()).as_posix()
+        except ValueError:
+            return "release.yaml"
+
+    @property
+    def scratch(self) -> Scratch:
+        if self._scratch is None:
+            self._scratch = self._stack.enter_context(self.repository.scratch())
+        return self._scratch
+
+    def lock(self) -> Lock:
+        return Lock(releases_directory(self.repository) / "lock", self.job.holder)
+
+    def doors(self) -> Doors:
+        """Engine and registry, opened when first used; one set for the whole command."""
+        if self._doors is None:
+            self._doors = open_doors(
+                env=self.job.env,
+                scratch=lambda: self.scratch,
+                now=self.job.now,
+                monotonic=self.job.monotonic,
+                plain_http=self.job.plain_http,
+                push_stall=self.job.push_stall,
+            )
+        return self._doors
+
+    def journal(self, store: Store) -> Journal:
+        journal = Journal(store.journal_path, self.job.now)
+        journal.observers.append(self.job.terminal.record)
+        return journal
+
+
+def prepare(desk: Desk, version: str) -> Plan:
+    """The sealed plan of a version ("" for the next patch), with every problem in it."""
+    config = desk.config()
+    request = Request(
+        version=version,
+        config=config,
+        config_path=desk.config_path(),
+        identity=desk.repository.identity(),
+        offline=desk.job.offline,
+    )
+    decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
+    plan = draft(request, decisions, desk.repository, desk.scratch)
+    if not version:
+        decisions = Store(desk.repository, plan.version).decisions()
+        if decisions != NO_DECISIONS:
+            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch)
+    plan = replace(plan, problems=(*plan.problems, *_dockerfile_problems(desk, plan)))
+    return seal(plan, tuple(task.key for task in steps.tasks(steps.CUT, plan)))
+
+
+def _dockerfile_problems(desk: Desk, plan: Plan) -> list[Problem]:
+    """What the classic builder would refuse, or worse, misbuild."""
+    problems: list[Problem] = []
+    for image in plan.images:
+        text = desk.scratch.file(plan.tree, image.dockerfile)
+        if text is None:
+            problems.append(_no_dockerfile(desk, plan, image))
+        else:
+            problems += examine(text, image.dockerfile, dict(image.build_args)).problems
+    return problems
+
+
+def _no_dockerfile(desk: Desk, plan: Plan, image: PlannedImage) -> Problem:
+    return Problem(
+        code="no-dockerfile",
+        message=f"{image.dockerfile} is not in the released tree of {plan.branch}",
+        where=desk.job.config or desk.config_file.name,
+        remedy="correct `image.dockerfile`, or bring the file to the branch by a fix",
+    )
+
+
+def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -> Cut:
+    """Make a release, or go on with one.  Raises PausedError at a conflict, ProblemsError for anything else."""
+    if desk.job.offline:
+        raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
+    with desk.lock():
+        stored = _public_already(desk, version)
+        if stored:
+            return carry_on(desk, stored)
+        plan = prepare(desk, version)
+        if plan_file:
+            _must_equal(plans.load(plan_file), plan)
+        store = Store(desk.repository, plan.version)
+        if paused := store.paused():
+            raise waiting(store, paused)
+        _refuse_or_pause(desk, store, plan, yes=yes)
+        journal = desk.journal(store)
+        old = journal.plan()
+        if old is None or old.get("plan_id") != plan.plan_id:
+            if old is not None:
+                desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
+                journal.restart()
+                store.forget_candidate()
+            begin(desk, plan, journal, yes=yes)
+        return _execute(desk, store, plan, journal)
+
+
+def _public_already(desk: Desk, version: str) -> Store | None:
+    """The state of a release whose tag is on the remote: its stored plan is obeyed, release.yaml is not read.
+
+    Without a version: the one release here that has landed and is not finished.
+    """
+    for name in [version] if version else in_progress(desk.repository):
+        store = Store(desk.repository, name)
+        journal = Journal(store.journal_path, desk.job.now)
+        data, tag_object = journal.plan(), store.ref("tag")
+        if not data or not journal.touched("land") or (journal.closed and not version):
+            continue
+        ref = f"refs/tags/{name}"
+        there = desk.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
+        if there and there == tag_object:
+            return store
+        if journal.outcome("land"):
+            raise MismatchError(
+                f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
+                where=str(store.journal_path),
+                remedy="somebody moved or removed the tag; put it back, or release the next version",
+                code="tag-differs",
+            )
+    return None
+
+
+def carry_on(desk: Desk, store: Store) -> Cut:
+    """Obey the stored plan."""
+    journal = desk.journal(store)
+    plan = plans.decode(journal.plan() or {})
+    return _execute(desk, store, plan, journal)
+
+
+def _must_equal(old: Plan, new: Plan) -> None:
+    if old.plan_id != new.plan_id:
+        raise RefusedError(
+            "the plan file is stale: " + "; ".join(plans.differences(old, new)),
+            remedy=f"look again: release plan {new.version} --out FILE",
+            code="stale-plan",
+            state="nothing was changed",
+        )
+
+
+def _refuse_or_pause(desk: Desk, store: Store, plan: Plan, *, yes: bool) -> None:
+    """Problems stop a cut; when conflicts are all there is, the first one is opened for a person."""
+    others = [problem for problem in plan.problems if problem.code != "conflict"]
+    if others:
+        raise ProblemsError(plan.problems)
+    pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)
+    if pick:
+        paused = Paused(
+            source=pick.source,
+            applied=pick.applied,
+            tip=_tip_before(plan, pick),
+            mainline=0 if pick.applied else pick.mainline,
+            files=tuple(conflict.path for conflict in pick.conflicts),
+            config=desk.job.config,
+            yes=yes,
+        )
+        store.pause(paused, desk.scratch)
+        raise waiting(store, paused, pick)
+
+
+def _tip_before(plan: Plan, pick: Pick) -> str:
+    done = [earlier.result for earlier in plan.picks[: plan.picks.index(pick)] if earlier.result]
+    return done[-1] if done else plan.base
+
+
+def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedError:
+    """The message of a pause: files, and the very commands to type."""
+    subject = f" {pick.subject!r}" if pick else ""
+    tree = store.worktree.path
+    return PausedError(
+        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {', '.join(paused.files)}",
+        where=str(tree),
+        remedy=f"cd {tree}   (resolve, then)   git add -- {' '.join(paused.files)} && release continue {store.version}"
+        f'   | release skip {store.version} --reason "..."   | release abort {store.version}',
+        state="nothing is public; your checkout is untouched",
+    )
+
+
+def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool) -> None:
+    """Preflight, the one question, and the journal's first record."""
+    doors = desk.doors()
+    failed = [
+        problem
+        for finding in preflight.run(plan, desk.repository, doors)
+        if finding.result.state is CheckState.FAILED
+        for problem in (finding.problem,)
+    ]
+    if failed:
+        raise ProblemsError(failed)
+    if not yes:
+        desk.job.terminal.show_plan(plan)
+        answer = desk.job.terminal.confirm(f"Release {plan.version} to {plan.remote}?")
+        if answer is None:
+            raise RefusedError(
+                "nobody can be asked: there is no terminal",
+                remedy=f"release cut {plan.version} --yes",
+                code="not-confirmed",
+                state="nothing was changed",
+            )
+        if not answer:
+            raise RefusedError("not confirmed", code="not-confirmed", state="nothing was changed")
+    journal.append("opened", plan=plans.encode(plan))
+
+
+def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
+    """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
+    already = journal.closed
+    doors = desk.doors()
+    shop = Workshop(
+        plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
+    )
+    order = steps.PUBLISH if plan.tag_object else steps.CUT
+    tasks = steps.tasks(order, plan)
+    if already:
+        tasks = tuple(task for task in tasks if not task.key.startswith(("float", "annotate")))
+    execute(tasks, shop, journal)
+    if not already:
+        journal.append("closed")
+    digests = {promoted.image: promoted.digest for promoted in shop.all(Promoted)}
+    return Cut(plan=plan, digests=digests, tag_object=store.ref("tag") or plan.tag_object, already=already)
+
+
+# ------------------------------------------------------------------ conflicts
+
+
+def chosen(desk: Desk, version: str) -> Store:
+    """The release meant: the one named, else the only one that is paused.  Raises UsageError."""
+    if version:
+        return Store(desk.repository, version)
+    stores = [Store(desk.repository, name) for name in in_progress(desk.repository)]
+    paused = [store for store in stores if store.paused()]
+    open_ = paused or [store for store in stores if not Journal(store.journal_path, desk.job.now).closed]
+    if len(open_) == 1:
+        return open_[0]
+    names = ", ".join(store.version for store in open_)
+    raise UsageError(
+        f"several releases are open: {names}" if open_ else "no release is in progress here",
+        remedy="name the version" if open_ else "release plan, then release cut",
+        code="which-release" if open_ else "no-release",
+    )
+
+
+def _paused(store: Store) -> Paused:
+    paused = store.paused()
+    if paused is None or not store.worktree.exists:
+        raise UsageError(
+            f"{store.version} is not paused on a conflict",
+            remedy=f"release cut {store.version} goes on with it; release status shows where it stands",
+            code="not-paused",
+        )
+    return paused
+
+
+def resume(desk: Desk, version: str, *, yes: bool) -> Cut:
+    """Take the person's resolution and go on with all remaining picks."""
+    with desk.lock():
+        store = chosen(desk, version)
+        paused = _paused(store)
+        tree = store.worktree.resolution(paused.tip, f"release continue {store.version}")
+        source = desk.scratch.commit(paused.source)
+        commit = write_pick(desk.scratch, paused.tip, tree, source, source, desk.repository.identity())
+        store.adopt(desk.scratch, commit, f"resolved/{paused.source}")
+        store.unpause()
+    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
+
+
+def skip(desk: Desk, version: str, *, reason: str, yes: bool) -> Cut:
+    """Leave the paused pick out, with a reason that the record keeps, and go on."""
+    if not reason.strip():
+        raise UsageError("a skip needs a reason", remedy='release skip --reason "..."', code="no-reason")
+    with desk.lock():
+        store = chosen(desk, version)
+        paused = _paused(store)
+        store.skip(paused.source, reason.strip())
+        store.unpause()
+    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
+
+
+def _again(desk: Desk, paused: Paused) -> Desk:
+    """The same desk, reading the release.yaml that the paused cut read."""
+    if not desk.job.config and paused.config:
+        desk.job = replace(desk.job, config=paused.config)
+    return desk
+
+
+def abort(desk: Desk, version: str) -> tuple[str, list[str]]:
+    """Forget a release that is not public.  Returns its version and what is left elsewhere.
+
+    Raises RefusedError once the tag is on the remote.
+    """
+    with desk.lock():
+        store = chosen(desk, version)
+        if not store.directory.exists() and not desk.repository.refs(store.prefix.rstrip("/")):
+            raise UsageError(f"there is no release {store.version} in progress here", code="no-release")
+        left = _must_be_private(desk, store)
+        store.destroy()
+    return store.version, left
+
+
+def _must_be_private(desk: Desk, store: Store) -> list[str]:
+    journal = Journal(store.journal_path, desk.job.now)
+    data = journal.plan()
+    if data is None:
+        return []
+    plan = plans.decode(data)
+    if journal.touched("land"):
+        ref = f"refs/tags/{plan.version}"
+        there = desk.repository.ls_remote(plan.remote, ref).refs.get(ref, "")
+        if there and there == (store.ref("tag") or plan.tag_object):
+            raise RefusedError(
+                f"{plan.version} is public already: its tag is on {plan.remote}",
+                remedy=f"finish it: release cut {plan.version}",
+                code="already-public",
+            )
+    uploaded = [image.candidate for image in plan.images if journal.touched(f"upload/{plan.version}")]
+    return [
+        f"the candidate image {name} stays in the registry (a private name; no tag points at it)" for name in uploaded
+    ]

@@ -1,0 +1,57 @@
+"""Opens engine and registry when they are first needed, and only then loads their libraries."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from orchestrator.pipeline import Doors
+from orchestrator.reference import parse_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.engines import Credentials, Engine
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.registry import Registry
+
+
+def open_doors(
+    *,
+    env: Mapping[str, str],
+    scratch: Callable[[], Scratch],
+    now: Callable[[], str],
+    monotonic: Callable[[], float],
+    plain_http: bool,
+    push_stall: float,
+) -> Doors:
+    """Doors that open at most once each."""
+
+    @cache
+    def engine() -> Engine:
+        from orchestrator.engines.docker import connect
+
+        return connect(env)
+
+    @cache
+    def credentials(host: str) -> Credentials | None:
+        from orchestrator.credentials import find
+
+        return find(host, env)
+
+    @cache
+    def registry(repository: str) -> Registry:
+        from orchestrator.registry import Registry
+
+        parsed = parse_repository(repository)
+        return Registry(parsed, credentials=lambda: credentials(parsed.host), plain_http=plain_http)
+
+    return Doors(
+        engine=engine,
+        registry=registry,
+        credentials=credentials,
+        scratch=scratch,
+        now=now,
+        monotonic=monotonic,
+        push_stall=push_stall,
+    )

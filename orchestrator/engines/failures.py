@@ -1,0 +1,133 @@
+"""What an engine's failures mean to a person: one line, a place, a remedy.  Knows no client library."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import RemoteError, UnprovedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_NO_SPACE = "no space left on device"
+_DISK_REMEDY = "free space on the engine's disk (`docker system df`, `docker system prune`), or move its data-root"
+
+_START = "start Docker (`systemctl start docker`), or set DOCKER_HOST or DOCKER_CONTEXT"
+_TLS = "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH (ca.pem, cert.pem, key.pem) for this engine"
+# The first class that is found among an error's causes says why, and what to do.
+_CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
+    (
+        PermissionError,
+        "permission denied",
+        "run as a member of the group `docker` (`usermod -aG docker NAME`, then log in again)",
+    ),
+    (FileNotFoundError, "there is no such socket", _START),
+    (ConnectionRefusedError, "connection refused", _START),
+    (ssl.SSLError, "TLS failed", _TLS),
+    (socket.gaierror, "the host name is not known", "check DOCKER_HOST"),
+    (TimeoutError, "no answer in time", _START),
+)
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """`text` on one line, at most `limit` characters."""
+    line = " ".join(ANSI.sub("", text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def disk_full(text: str, where: str) -> RemoteError | None:
+    """The error to raise where `text` says that a disk is full."""
+    line = next((line for line in text.splitlines() if _NO_SPACE in line.lower()), None)
+    if line is None:
+        return None
+    message = f"the engine's disk is full: {one_line(line)}"
+    return RemoteError(message, where=where, remedy=_DISK_REMEDY, code="disk-full")
+
+
+def refused(text: str, doing: str, code: str, remedy: str) -> RemoteError:
+    """The engine answered, and said no."""
+    return disk_full(text, "") or RemoteError(
+        f"the engine could not {doing}: {one_line(text)}", remedy=remedy, code=code
+    )
+
+
+def not_started(image: str, text: str) -> RemoteError | UnprovedError:
+    """A container of `image` could not be made or started."""
+    return disk_full(text, image) or UnprovedError(
+        f"a container of {image} cannot be started: {one_line(text)}",
+        where=image,
+        remedy="check that the image and the command's first word exist",
+        code="container-not-started",
+    )
+
+
+def stalled(doing: str, seconds: float) -> RemoteError:
+    """Nothing moved for too long."""
+    return RemoteError(
+        f"could not {doing}: nothing moved for {seconds:g} s",
+        remedy="check the registry and the network, then run the same command again: what is there is kept",
+        code="push-stalled",
+    )
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether it was waiting that ended; client libraries wrap this in several classes of their own."""
+    return any(isinstance(link, TimeoutError) for link in _chain(error))
+
+
+def require_paramiko(place: str) -> None:
+    """Raises UsageError where engines over ssh cannot be reached for want of a package."""
+    if find_spec("paramiko") is None:
+        raise UsageError(
+            "engines over ssh need the Python package paramiko",
+            where=place,
+            remedy="pip install paramiko, or forward the socket with `ssh -L` and set DOCKER_HOST to it",
+            code="engine-needs-paramiko",
+        )
+
+
+def probe_socket(place: str) -> None:
+    """Raises RemoteError when a unix socket takes no connection; docker-py would leave a socket open then."""
+    if not place.startswith("unix:"):
+        return
+    path = "/" + place.removeprefix("unix:").lstrip("/")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(path)
+    except OSError as error:
+        raise unreachable(error, place, "reach the engine") from error
+
+
+def unreachable(error: BaseException, place: str, doing: str) -> RemoteError:
+    """No engine at `place`.  The text of `error` is not shown: it can hold a URL with build arguments."""
+    why, remedy = _cause(error)
+    return RemoteError(
+        f"the Docker Engine cannot be reached: {why}",
+        where=place,
+        remedy=remedy,
+        code="engine-unreachable",
+        state=f"while trying to {doing}",
+    )
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    chain = list(_chain(error))
+    for kind, why, remedy in _CAUSES:
+        if any(isinstance(link, kind) for link in chain):
+            return why, remedy
+    if any("HTTPS server" in str(link) for link in chain):
+        return "it speaks TLS and was asked without", _TLS
+    return f"the connection broke ({type(chain[-1]).__name__})", _START
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__

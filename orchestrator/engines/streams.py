@@ -1,0 +1,219 @@
+"""What an engine's build, pull and push streams mean.  Pure: events in, values and errors out.
+
+An engine answers 200 first and fails afterwards, inside the stream; nothing but reading every event tells.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from orchestrator.engines.failures import ANSI, disk_full, one_line
+from orchestrator.errors import RemoteError, UnprovedError
+from orchestrator.model import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+Event = dict[str, Any]
+
+TAIL_LINES = 30
+_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
+_RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
+_BUILT = re.compile(r"Successfully built ([0-9a-f]+)")
+
+
+def error_of(event: Event) -> tuple[str, int | None]:
+    """An event's error text and exit code; ("", None) when it is no error.
+
+    `errorDetail` comes first: it alone has the code, and some stores leave `error` out.
+    """
+    detail = event.get("errorDetail")
+    if isinstance(detail, dict) and (detail.get("message") or detail.get("code")):
+        return str(detail.get("message") or event.get("error") or "unknown error"), detail.get("code")
+    return (str(event["error"]), None) if event.get("error") else ("", None)
+
+
+def raise_error(event: Event, doing: str, where: str, code: str, remedy: str) -> None:
+    """Raises RemoteError when `event` is an error."""
+    text, _ = error_of(event)
+    if text:
+        raise disk_full(text, where) or RemoteError(
+            f"{doing} failed: {one_line(text)}", where=where, remedy=remedy, code=code
+        )
+
+
+class BuildLog:
+    """Follows a build: keeps the full log in a file, tells progress, remembers the image and the step."""
+
+    def __init__(self, path: Path, report: Callable[[Progress], None]) -> None:
+        self.path = path
+        self._aux = ""
+        self._built = ""
+        self._report = report
+        self._file: IO[str] | None = None
+        self._partial = {"out": "", "err": ""}  # lines that have not ended, by stream
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._printed: deque[str] = deque(maxlen=TAIL_LINES)  # by the step that runs
+        self._step = ""
+        self._step_count = ""
+
+    def __enter__(self) -> Self:
+        with _writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.unlink(missing_ok=True)  # so that the mode below holds, and no link is written through
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._file = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._line_end()
+        finally:
+            if self._file is not None:
+                with _writing(self.path):
+                    self._file.close()
+
+    @property
+    def image(self) -> str:
+        """The id of what was built, "" until the engine has said that all is done.
+
+        A stream that breaks off after a stage has an `aux` too, so that alone is no proof.
+        """
+        whole = self._built and self._aux.removeprefix("sha256:").startswith(self._built)
+        return self._aux if whole else self._built
+
+    def take(self, event: Event) -> None:
+        """One event.  Raises UnprovedError when it is an error, RemoteError when a disk is full."""
+        text, code = error_of(event)
+        if text:
+            self._line_end()
+            failure = self.failure(text, code)
+            self._line(text)
+            failure.detail = "\n".join(self._tail)
+            raise failure
+        if "aux" in event:
+            self._aux = event["aux"].get("ID", "") or self._aux  # the last one is the final stage
+        elif "stream" in event:
+            self._text(str(event["stream"]))
+        elif event.get("status") and not event.get("progressDetail"):
+            name = f"{event['id']}: " if event.get("id") else ""
+            self._line(f"{name}{event['status']}")
+
+    def failure(self, text: str, code: int | None = None) -> UnprovedError | RemoteError:
+        """The error for a build that ended with `text`."""
+        is_exit = code is not None and "non-zero code" in text
+        # The text of a failed RUN repeats the command, so for these only what the command printed counts.
+        full = disk_full("\n".join(self._printed) if is_exit else text, str(self.path))
+        if full is not None:
+            return full
+        step = f"{self._step_count} {one_line(self._step, 80)}"
+        if not self._step:
+            message = f"the build failed before its first step: {one_line(text)}"
+        else:
+            message = f"{step} exited {code}" if is_exit else f"{step} failed: {one_line(text)}"
+        return UnprovedError(
+            message,
+            where=str(self.path),
+            remedy="read the log above; the full one is in the file named",
+            code="build-failed",
+        )
+
+    def _text(self, text: str) -> None:
+        stream = "err" if text.startswith(_RED) else "out"
+        *lines, self._partial[stream] = (self._partial[stream] + ANSI.sub("", text)).split("\n")
+        for line in lines:
+            self._line(line)
+
+    def _line_end(self) -> None:
+        for stream, partial in self._partial.items():
+            self._partial[stream] = ""
+            self._line(partial)
+
+    def _line(self, line: str) -> None:
+        line = ANSI.sub("", line).rstrip("\r")
+        if not line:
+            return
+        if self._file is not None:
+            with _writing(self.path):
+                self._file.write(f"{line}\n")
+        self._tail.append(line)
+        self._printed.append(line)
+        if match := _STEP.fullmatch(line):
+            self._step_count, self._step = f"step {match[1]}/{match[2]}", match[3]
+            self._printed.clear()
+            self._report(Progress(text=line, item="build", current=int(match[1]), total=int(match[2])))
+            return
+        if built := _BUILT.fullmatch(line):
+            self._built = built[1]
+        self._report(Progress(text=line, item="build", is_log=True))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns an OSError of the log file into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise RemoteError(
+            f"the build log cannot be written: {error.strerror}",
+            where=str(path),
+            remedy="free space on this disk" if full else "make that folder writable",
+            code="disk-full" if full else "log-unwritable",
+        ) from error
+
+
+@dataclass
+class Layers:
+    """Follows a pull or a push layer by layer and knows when something last *moved*.
+
+    Events are not progress: an engine can repeat "Waiting" ten times a second for ever.  Moving is a status
+    that this layer has not had yet, or more bytes than ever under it.  A new status (such as "Retrying in 5
+    seconds") starts the bytes again, so that a layer sent twice counts twice.
+    """
+
+    report: Callable[[Progress], None]
+    clock: Callable[[], float]
+    moved_at: float = field(init=False)
+    _seen: dict[str, set[str]] = field(default_factory=dict)
+    _peak: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.moved_at = self.clock()
+
+    def take(self, event: Event) -> None:
+        """One event that is no error."""
+        status = str(event.get("status") or "")
+        if not status:
+            return
+        layer = str(event.get("id") or "")
+        detail = event.get("progressDetail") or {}
+        current, total = detail.get("current"), detail.get("total")
+        if self._moved(layer, status, current or 0):
+            self.moved_at = self.clock()
+            self.report(Progress(text=status, item=layer, current=current, total=total))
+
+    def stalled_for(self) -> float:
+        """Seconds since something moved."""
+        return self.clock() - self.moved_at
+
+    def _moved(self, layer: str, status: str, current: int) -> bool:
+        seen = self._seen.setdefault(layer, set())
+        if status not in seen:
+            seen.add(status)
+            self._peak[layer] = current
+            return True
+        if current > self._peak[layer]:
+            self._peak[layer] = current
+            return True
+        return False

@@ -1,0 +1,170 @@
+"""What is so, before anything is decided: the branch's tip, the tags, the sources.  Asked once, believed once.
+
+The remote's branch is the truth: a release starts from what colleagues see, not from a local branch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import Exit, ReleaseError, RemoteError, UsageError
+from orchestrator.model import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.git.repository import RemoteRefs, Repository
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.model import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """`tags` are all known tags (name -> commit), `reachable` those of them on the branch."""
+
+    base: str
+    tags: Mapping[str, str]
+    reachable: tuple[str, ...]
+    source_tips: Mapping[str, str]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def gather(repository: Repository, scratch: Scratch, config: Config, *, offline: bool) -> Facts:
+    """Ask remote and repository.  Raises UsageError when there is no branch to plan on."""
+    refuse_shallow(repository, config.remote)
+    remote, problems = _remote_refs(repository, config, offline=offline)
+    base, notes, more = _base(repository, config, remote)
+    problems += more
+    tags = {**repository.local_tags(), **(remote.tags() if remote else {})}
+    if remote:
+        _bring_missing(repository, scratch, config, remote, base)
+    source_tips, more = _sources(repository, config)
+    return Facts(
+        base=base,
+        tags=tags,
+        reachable=reachable_tags(scratch, base, tags),
+        source_tips=source_tips,
+        problems=(*problems, *more),
+        notes=tuple(notes),
+    )
+
+
+def refuse_shallow(repository: Repository, remote: str) -> None:
+    """Raises UsageError for a clone without its whole history: what is on a branch could not be told."""
+    if repository.is_shallow():
+        raise UsageError(
+            "this clone is shallow: its history is cut off",
+            where=str(repository.top),
+            remedy=f"git fetch --unshallow --tags {remote}",
+            code="shallow-clone",
+        )
+
+
+def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tuple[RemoteRefs | None, list[Problem]]:
+    if offline:
+        return None, []
+    if not repository.remote_url(config.remote):
+        return None, [
+            Problem(
+                code="no-remote",
+                message=f"this clone has no remote {config.remote!r}; planned on local refs",
+                where=str(config.place),
+                remedy=f"git remote add {config.remote} URL, or name another one in `remote:`",
+                exit_code=Exit.USAGE,
+            )
+        ]
+    try:
+        return repository.ls_remote(config.remote, f"refs/heads/{config.branch}", "refs/tags/*"), []
+    except RemoteError as error:
+        return None, [as_problem(error)]
+
+
+def as_problem(error: ReleaseError) -> Problem:
+    """An error as one problem among others."""
+    return Problem(
+        code=error.code, message=error.message, where=error.where, remedy=error.remedy, exit_code=error.exit_code
+    )
+
+
+def _base(repository: Repository, config: Config, remote: RemoteRefs | None) -> tuple[str, list[str], list[Problem]]:
+    """(tip to build on, notes, problems).  Without an answer of the remote: its last fetched state, then local."""
+    local = repository.resolve(f"refs/heads/{config.branch}")
+    fetched = repository.resolve(f"refs/remotes/{config.remote}/{config.branch}")
+    if remote is None:
+        base = fetched or local
+        if not base:
+            raise _no_branch(config)
+        return base, [], []
+    if public := remote.branch(config.branch):
+        if local and local != public and not _behind(repository, local, public):
+            return public, [f"local {config.branch} differs from {config.remote}'s; the remote's is used"], []
+        return public, [], []
+    if not local:
+        raise _no_branch(config)
+    problem = Problem(
+        code="branch-not-on-remote",
+        message=f"branch {config.branch} is not on {config.remote}",
+        where=str(config.place),
+        remedy=f"git push {config.remote} {config.branch}",
+        exit_code=Exit.USAGE,
+    )
+    return local, [], [problem]
+
+
+def _behind(repository: Repository, local: str, public: str) -> bool:
+    return repository.git.attempt("merge-base", "--is-ancestor", local, public).status == 0
+
+
+def _no_branch(config: Config) -> UsageError:
+    return UsageError(
+        f"there is no branch {config.branch!r}, here or on {config.remote}",
+        where=str(config.place),
+        remedy=f"git push {config.remote} TAG^{{}}:refs/heads/{config.branch}, or correct `branch:`",
+        code="no-branch",
+    )
+
+
+def _bring_missing(repository: Repository, scratch: Scratch, config: Config, remote: RemoteRefs, base: str) -> None:
+    """Fetch the branch and its line's tags into the scratch store where this clone lacks them."""
+    wanted = [] if scratch.has(base) or not remote.branch(config.branch) else [f"refs/heads/{config.branch}"]
+    if wanted:
+        repository.bring(scratch, config.remote, wanted)
+
+
+def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Tags whose commit is in the history of `base`: one walk for all of them.
+
+    A tag whose commit is not here cannot be: the whole history of the base is.
+    """
+    commits = {sha for sha in tags.values() if scratch.has(sha)}
+    if not commits:
+        return ()
+    listing = "\n".join([*commits, f"^{base}"]).encode() + b"\n"
+    outside = set(scratch.git.run("rev-list", "--stdin", stdin=listing).lines())
+    return tuple(tag for tag, sha in tags.items() if sha in commits and sha not in outside)
+
+
+def _sources(repository: Repository, config: Config) -> tuple[dict[str, str], list[Problem]]:
+    """Tips of the source branches; the remote's last fetched state counts too."""
+    tips: dict[str, str] = {}
+    problems = []
+    for name in config.source:
+        remote = repository.resolve(f"refs/remotes/{config.remote}/{name}")
+        local = repository.resolve(name)
+        if remote:
+            tips[f"{config.remote}/{name}"] = remote
+        if local and local != remote:
+            tips[name] = local
+        if not remote and not local:
+            problems.append(
+                Problem(
+                    code="no-source",
+                    message=f"source {name!r} is no branch, tag or commit here",
+                    where=str(config.place),
+                    remedy=f"git fetch {config.remote}, or correct `source:`",
+                    exit_code=Exit.USAGE,
+                )
+            )
+    return tips, problems

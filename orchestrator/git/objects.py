@@ -1,0 +1,140 @@
+"""Commit objects as bytes: read exactly, written exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+_PERSON = re.compile(rb"^(?P<name>.*?) ?<(?P<mail>[^>]*)> (?P<when>-?\d+) (?P<zone>[+-]\d+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """Author or committer line, without the date."""
+
+    name: str
+    email: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class When:
+    """Seconds since the epoch and git's zone text (`+0200`)."""
+
+    seconds: int
+    zone: str
+
+    def __str__(self) -> str:
+        return f"{self.seconds} {self.zone}"
+
+
+def later(first: When, second: When) -> When:
+    """The later of two dates; the first on a tie."""
+    return second if second.seconds > first.seconds else first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """A commit.  `author` is the raw author line (name, mail, date) in UTF-8, `message` UTF-8 bytes."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: bytes
+    committer: Signature
+    when: When
+    message: bytes
+
+    @property
+    def text(self) -> str:
+        return self.message.decode("utf-8", "replace")
+
+    @property
+    def subject(self) -> str:
+        """First paragraph on one line, as `git log --format=%s` shows it."""
+        paragraph = self.text.lstrip("\n").split("\n\n", 1)[0]
+        return " ".join(line.strip() for line in paragraph.splitlines() if line.strip())
+
+    @property
+    def author_name(self) -> str:
+        """`Name <mail>`."""
+        match = _PERSON.match(self.author)
+        return f"{match['name'].decode(errors='replace')} <{match['mail'].decode(errors='replace')}>" if match else ""
+
+
+def parse_commit(sha: str, data: bytes) -> Commit:
+    """Parse the content of a commit object.  Raises ValueError when it is none."""
+    head, _, message = data.partition(b"\n\n")
+    headers = [line.partition(b" ") for line in head.split(b"\n") if not line.startswith(b" ")]
+    single = {key: value for key, _, value in headers}
+    encoding = single.get(b"encoding", b"utf-8").decode("ascii", "replace")
+    committer = _PERSON.match(_utf8(single[b"committer"], encoding))
+    if not committer or b"tree" not in single:
+        raise ValueError(f"{sha} is not a well-formed commit")
+    return Commit(
+        sha=sha,
+        tree=single[b"tree"].decode(),
+        parents=tuple(value.decode() for key, _, value in headers if key == b"parent"),
+        author=_utf8(single[b"author"], encoding),
+        committer=Signature(
+            name=committer["name"].decode(errors="replace"), email=committer["mail"].decode(errors="replace")
+        ),
+        when=When(seconds=int(committer["when"]), zone=committer["zone"].decode()),
+        message=_utf8(message, encoding),
+    )
+
+
+def _utf8(data: bytes, encoding: str) -> bytes:
+    """Re-encode as git does for a commit with an `encoding` header; unknown or wrong encodings stay as they are."""
+    if encoding.lower() in {"utf-8", "utf8"}:
+        return data
+    try:
+        return data.decode(encoding).encode()
+    except (LookupError, UnicodeDecodeError):
+        return data
+
+
+def encode_commit(*, tree: str, parents: tuple[str, ...], author: bytes, committer: bytes, message: bytes) -> bytes:
+    """The content of a commit object; `author` and `committer` are whole lines with their dates."""
+    lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents)]
+    return b"\n".join([*lines, b"author " + author, b"committer " + committer, b"", message])
+
+
+def object_id(kind: str, data: bytes) -> str:
+    """The SHA-1 id of an object with this content."""
+    return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeItem:
+    """An entry of one tree object: octal mode as git stores it (`40000` for a directory), raw name, id."""
+
+    mode: str
+    name: bytes
+    sha: str
+
+    @property
+    def is_tree(self) -> bool:
+        return self.mode == "40000"
+
+
+def parse_tree(data: bytes) -> list[TreeItem]:
+    """The entries of a tree object (SHA-1 repositories: ids of 20 bytes)."""
+    items, at = [], 0
+    while at < len(data):
+        space, end = data.index(b" ", at), data.index(b"\0", at)
+        sha = data[end + 1 : end + 21].hex()
+        items.append(TreeItem(mode=data[at:space].decode(), name=data[space + 1 : end], sha=sha))
+        at = end + 21
+    return items
+
+
+def encode_tree(items: list[TreeItem]) -> bytes:
+    """The content of a tree object: git sorts a directory as if its name ended in a slash."""
+    ordered = sorted(items, key=lambda item: item.name + b"/" if item.is_tree else item.name)
+    return b"".join(item.mode.encode() + b" " + item.name + b"\0" + bytes.fromhex(item.sha) for item in ordered)

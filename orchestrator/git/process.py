@@ -1,0 +1,106 @@
+"""Run git.  One place decides how: no shell, no locale, no prompt without a terminal, no inherited stdin."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ReleaseError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a git command ended.  `stdout` is exact bytes; `stderr` is for people."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+    def fields(self) -> list[str]:
+        """NUL separated answers, without the empty one at the end."""
+        return [part.decode("utf-8", "surrogateescape") for part in self.stdout.split(b"\0")[:-1]]
+
+
+class GitCommandError(ReleaseError):
+    """git failed where it should not have."""
+
+    default_code = "git-failed"
+
+
+class Git:
+    """git, bound to a directory and a set of environment variables.
+
+    `config` pairs are passed as `-c key=value`; they win over every configuration file.
+    """
+
+    def __init__(
+        self, cwd: Path, *, env: Mapping[str, str] | None = None, config: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.cwd = cwd
+        self.env = dict(env or {})
+        self.config = config
+
+    def attempt(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
+        """Run `git ARGS` and return how it ended, whatever the status."""
+        from git import Git as Runner
+        from git.exc import GitCommandNotFound
+
+        command = ["git", *(part for key, value in self.config for part in ("-c", f"{key}={value}")), *args]
+        with tempfile.TemporaryFile() as feed:
+            if stdin is not None:
+                feed.write(stdin)
+                feed.seek(0)
+            try:
+                status, stdout, stderr = Runner(self.cwd).execute(
+                    command,
+                    istream=feed if stdin is not None else None,
+                    with_extended_output=True,
+                    with_exceptions=False,
+                    stdout_as_string=False,
+                    strip_newline_in_stdout=False,
+                    env={**self.env, **(env or {})},
+                )
+            except GitCommandNotFound as error:
+                raise UsageError(
+                    "git is not on PATH", remedy="install git 2.38 or newer", code="git-missing"
+                ) from error
+        return Output(status=status, stdout=bytes(stdout), stderr=str(stderr))
+
+    def run(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
+        """Run `git ARGS`; raises GitCommandError (with git's own last words) unless the status is 0."""
+        output = self.attempt(*args, stdin=stdin, env=env)
+        if output.status:
+            raise failure(args, output)
+        return output
+
+    def text(self, *args: str) -> str:
+        """stdout of `git ARGS` without surrounding blanks."""
+        return self.run(*args).text.strip()
+
+
+def failure(args: tuple[str, ...], output: Output) -> GitCommandError:
+    """The error for a failed command: git's first `fatal:` or `error:` line, then the rest as detail."""
+    lines = [line for line in output.stderr.splitlines() if line.strip()]
+    said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
+    verb = next((arg for arg in args if not arg.startswith("-")), "git")
+    if "No space left on device" in output.stderr:
+        return GitCommandError(
+            f"git {verb}: no space left on the disk",
+            code="disk-full",
+            remedy="free some disk and run the same command again; nothing was lost",
+        )
+    return GitCommandError(
+        f"git {verb} failed with status {output.status}: {said or 'no message'}", detail=output.stderr
+    )

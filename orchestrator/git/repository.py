@@ -1,0 +1,262 @@
+"""A person's repository: where it is, what its names mean, what its remote has.  Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import RemoteError, UsageError
+from orchestrator.git.objects import Signature
+from orchestrator.git.process import Git, Output
+from orchestrator.git.scratch import Scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_IDENT = re.compile(r"^(?P<name>.*) <(?P<mail>[^>]*)> \d+ [+-]\d{4}$")
+_VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
+OLDEST_GIT = (2, 38)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteRefs:
+    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags."""
+
+    refs: Mapping[str, str]
+    peeled: Mapping[str, str] = field(default_factory=dict)
+
+    def branch(self, name: str) -> str:
+        return self.refs.get(f"refs/heads/{name}", "")
+
+    def tag_commit(self, tag: str) -> str:
+        return self.peeled.get(f"refs/tags/{tag}") or self.refs.get(f"refs/tags/{tag}", "")
+
+    def tags(self) -> dict[str, str]:
+        """Tag name -> commit."""
+        prefix = "refs/tags/"
+        return {ref[len(prefix) :]: self.tag_commit(ref[len(prefix) :]) for ref in self.refs if ref.startswith(prefix)}
+
+
+class Repository:
+    """The repository that a command was started in.
+
+    `top` is the work tree's top, `common_dir` the directory shared by all worktrees.
+    """
+
+    def __init__(self, top: Path, common_dir: Path) -> None:
+        self.top = top
+        self.common_dir = common_dir
+        self.git = Git(top, env={"GIT_NO_REPLACE_OBJECTS": "1"})
+        self._objects: Any = None
+
+    @classmethod
+    def discover(cls, start: Path) -> Repository:
+        """Raises UsageError when `start` is in no work tree of a git repository, or git is too old."""
+        if not start.is_dir():
+            raise UsageError(f"{start} is not a directory", remedy="give -C an existing directory", code="no-directory")
+        output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+        if output.status:
+            raise _not_a_repository(start, output)
+        common, top = output.lines()[:2]
+        return cls(Path(top), Path(common))
+
+    def close(self) -> None:
+        """Stop the reader process."""
+        if self._objects is not None:
+            self._objects.close()
+            self._objects = None
+
+    # -------------------------------------------------------------- what kind of repository
+
+    def git_version(self) -> str:
+        """The version as git prints it.  Raises UsageError below 2.38, where merge-tree cannot merge."""
+        text = self.git.text("version")
+        match = _VERSION.match(text)
+        if not match or (int(match[1]), int(match[2])) < OLDEST_GIT:
+            raise UsageError(
+                f"{text} is too old",
+                remedy="install git 2.38 or newer (merge-tree --write-tree)",
+                code="git-too-old",
+            )
+        return text.removeprefix("git version ").split(" ")[0]
+
+    def is_shallow(self) -> bool:
+        return (self.common_dir / "shallow").exists()
+
+    def config(self, key: str) -> str:
+        """A configuration value, "" when not set."""
+        return self.git.attempt("config", "--get", key).text.strip()
+
+    def config_items(self, pattern: str) -> list[tuple[str, str]]:
+        """(key, value) pairs whose key matches the regular expression."""
+        output = self.git.attempt("config", "-z", "--get-regexp", pattern)
+        return [(key, value) for key, _, value in (item.partition("\n") for item in output.fields())]
+
+    def identity(self) -> Signature:
+        """Who commits.  Raises UsageError when git knows no name or mail."""
+        output = self.git.attempt("var", "GIT_COMMITTER_IDENT")
+        match = _IDENT.match(output.text.strip())
+        if output.status or not match:
+            raise UsageError(
+                "git does not know who you are",
+                remedy='git config user.name "Your Name" && git config user.email you@example.com',
+                code="no-identity",
+            )
+        return Signature(name=match["name"], email=match["mail"])
+
+    # -------------------------------------------------------------- names
+
+    def resolve(self, revision: str, kind: str = "commit") -> str:
+        """Full id of a revision, peeled to `kind`; "" when there is none.  Raises AmbiguousError.
+
+        The text goes through stdin of one long-lived process, so it can be no option.
+        """
+        from git import Repo
+
+        if self._objects is None:
+            self._objects = Repo(self.top)
+            self._objects.git.update_environment(GIT_NO_REPLACE_OBJECTS="1")
+        try:
+            sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
+        except ValueError as error:
+            if "ambiguous" in str(error):
+                raise AmbiguousError(revision) from error
+            return ""
+        return _text(sha)
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """Full ref name -> id of the object it names (not peeled)."""
+        output = self.git.run("for-each-ref", "--format=%(refname)%00%(objectname)%00", *patterns)
+        names = [part.strip("\n") for part in output.fields()]
+        return dict(zip(names[::2], names[1::2], strict=True))
+
+    def local_tags(self) -> dict[str, str]:
+        """Tag name -> commit."""
+        output = self.git.run("for-each-ref", "--format=%(refname:strip=2) %(*objectname) %(objectname)", "refs/tags")
+        rows = [line.split() for line in output.lines()]
+        return {row[0]: row[1] for row in rows}
+
+    def checked_out(self) -> dict[str, str]:
+        """Branch ref -> worktree path, for every worktree of this repository."""
+        found, path = {}, ""
+        for item in self.git.run("worktree", "list", "--porcelain", "-z").fields():
+            if item.startswith("worktree "):
+                path = item.removeprefix("worktree ")
+            elif item.startswith("branch "):
+                found[item.removeprefix("branch ")] = path
+        return found
+
+    # -------------------------------------------------------------- the remote
+
+    def remote_url(self, remote: str) -> str:
+        """The URL fetches use, "" when there is no such remote."""
+        output = self.git.attempt("remote", "get-url", "--", remote)
+        return output.text.strip() if output.status == 0 else ""
+
+    def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
+        """Ask the remote for its refs.  Raises RemoteError when it cannot be reached."""
+        output = self.git.attempt("ls-remote", "--", remote, *patterns)
+        if output.status:
+            raise unreachable(remote, output)
+        refs: dict[str, str] = {}
+        peeled: dict[str, str] = {}
+        for line in output.lines():
+            sha, _, name = line.partition("\t")
+            if name.endswith("^{}"):
+                peeled[name[:-3]] = sha
+            else:
+                refs[name] = sha
+        return RemoteRefs(refs=refs, peeled=peeled)
+
+    # -------------------------------------------------------------- scratch
+
+    def scratch(self) -> Scratch:
+        """A new scratch store over this repository's objects; partial clones keep fetching what is missing."""
+        lines = []
+        if self.config("extensions.partialclone"):
+            lines.append(f"[extensions]\n\tpartialClone = {self.config('extensions.partialclone')}\n")
+            for key, value in self.config_items(r"^remote\..*\.(url|promisor|partialclonefilter)$"):
+                name, _, leaf = key.removeprefix("remote.").rpartition(".")
+                lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
+        return Scratch.open(self.common_dir / "objects", "".join(lines))
+
+    def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
+        """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
+        env = {
+            "GIT_OBJECT_DIRECTORY": str(scratch.gitdir / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.common_dir / "objects"),
+        }
+        output = self.git.attempt(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "--no-recurse-submodules", "--refmap=", "--", remote, *refs, env=env,
+        )  # fmt: skip
+        if output.status:
+            raise unreachable(remote, output)
+
+    def fetch_ref(self, remote: str, ref: str) -> None:
+        """Fetch one ref of the remote under its own name."""
+        output = self.git.attempt(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{ref}:{ref}"
+        )
+        if output.status:
+            raise unreachable(remote, output)
+
+    def blob(self, sha: str) -> bytes:
+        """The content of a blob."""
+        return self.git.run("cat-file", "blob", sha).stdout
+
+
+class AmbiguousError(UsageError):
+    """An abbreviated id that names several objects."""
+
+    default_code = "ambiguous-revision"
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(f"revision {revision!r} is ambiguous", remedy="write more digits of the id")
+
+
+def unreachable(remote: str, output: Output) -> RemoteError:
+    """The error for a remote that did not answer; git's last words are kept, URLs' passwords are not."""
+    said = [line for line in output.stderr.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
+    text = re.sub(r"://[^/@\s]+@", "://", said[0] if said else output.stderr.strip().split("\n")[-1])
+    return RemoteError(
+        f"git remote {remote!r} cannot be read: {text or 'no message'}",
+        remedy=f"check it with: git ls-remote {remote}",
+        code="remote-unreachable",
+    )
+
+
+def _text(value: Any) -> str:
+    """GitPython answers ids as bytes or text, by version."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _quoted(path: Path) -> str:
+    """A path as GIT_ALTERNATE_OBJECT_DIRECTORIES wants it: C-quoted where it holds the separator."""
+    text = str(path)
+    if os.pathsep not in text and not text.startswith('"'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _not_a_repository(start: Path, output: Output) -> UsageError:
+    if "dubious ownership" in output.stderr:
+        return UsageError(
+            f"{start} belongs to another user, so git refuses it",
+            remedy=f"git config --global --add safe.directory {start}",
+            code="unsafe-repository",
+        )
+    if "work tree" in output.stderr:
+        return UsageError(
+            f"{start} is a bare repository",
+            remedy="run release in a clone with a work tree",
+            code="bare-repository",
+        )
+    return UsageError(
+        f"{start} is not in a git repository",
+        remedy="cd into your clone, or give it with -C DIR",
+        code="not-a-repository",
+    )

@@ -1,0 +1,314 @@
+"""A throw-away object store in which picks are made.
+
+The store is a repository of its own in a temporary directory; it borrows every object of the user's repository
+(alternates) and shares nothing else with it: no configuration, attributes, replace refs, grafts, hooks or index.
+So the result of a pick depends on the commits alone, and nothing is left behind.
+
+A pick without a checkout, also before git 2.40 (`merge-tree --merge-base`): three throw-away commits.  The base
+has the tree of the pick's parent and no parents; ours has the tree of the tip, theirs the tree of the pick, both
+on that base.  Merging ours and theirs then uses exactly that base.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import ReleaseError
+from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
+from orchestrator.git.process import Git, failure
+from orchestrator.model import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+# What decides the outcome of a merge is pinned: a user's settings must not change a release.
+_SETTINGS = """\
+[core]
+\trepositoryformatversion = {format}
+\tbare = false
+\tworktree = {worktree}
+\tattributesFile = /dev/null
+\thooksPath = /dev/null
+\tlogAllRefUpdates = false
+[merge]
+\trenames = true
+\tdirectoryRenames = conflict
+\trenameLimit = 7000
+\tverbosity = 2
+[diff]
+\trenames = true
+\talgorithm = default
+[gc]
+\tauto = 0
+"""
+_KIND = re.compile(r"CONFLICT \(([^)]*)\)")
+_NOBODY = b"release <release@localhost> 0 +0000"
+
+MODE_DIRECTORY = "040000"
+MODE_SUBMODULE = "160000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge:
+    """A merged tree; with conflicts it holds files with conflict markers and must not be used."""
+
+    tree: str
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeEntry:
+    """A line of `git ls-tree -r`: octal mode, blob (or submodule commit) id, path from the top."""
+
+    mode: str
+    sha: str
+    path: str
+
+
+class Scratch:
+    """An open scratch store.  Use as a context manager: the directory goes away at the end."""
+
+    def __init__(self, path: Path, objects: Path, extra_config: str) -> None:
+        self.path = path
+        self._tree = path / "tree"
+        self._tree.mkdir()
+        for directory in ("objects/info", "objects/pack", "refs/heads"):
+            (path / "git" / directory).mkdir(parents=True)
+        gitdir = path / "git"
+        (gitdir / "HEAD").write_text("ref: refs/heads/none\n")
+        (gitdir / "objects/info/alternates").write_text(f"{objects}\n")
+        fmt = 1 if extra_config else 0
+        (gitdir / "config").write_text(_SETTINGS.format(format=fmt, worktree=self._tree) + extra_config)
+        self.gitdir = gitdir
+        self.git = Git(self._tree, env=isolated(gitdir))
+        self._commits: dict[str, Commit] = {}
+        self._attributes = ""
+        self._reader_: Any = None
+
+    @classmethod
+    def open(cls, objects: Path, extra_config: str = "") -> Scratch:
+        """A new store that borrows from the object directory `objects`."""
+        return cls(Path(tempfile.mkdtemp(prefix="release-")), objects, extra_config)
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the reader process and remove the directory."""
+        if self._reader_ is not None:
+            self._reader_.close()
+            self._reader_ = None
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    # -------------------------------------------------------------- reading
+
+    @property
+    def _reader(self) -> Any:
+        """GitPython's repository: one long-lived `cat-file --batch` for all reads."""
+        if self._reader_ is None:
+            from git import Repo
+
+            repo = Repo(self.gitdir)
+            repo.git.update_environment(**self.git.env)
+            self._reader_ = repo
+        return self._reader_
+
+    def read(self, sha: str) -> tuple[str, bytes]:
+        """Type and content of an object.  Raises MissingObjectError."""
+        try:
+            _, kind, _, data = self._reader.git.get_object_data(sha)
+        except ValueError as error:
+            raise MissingObjectError(sha) from error
+        return kind.decode() if isinstance(kind, bytes) else str(kind), bytes(data)
+
+    def blob(self, sha: str) -> bytes:
+        return self.read(sha)[1]
+
+    def has(self, sha: str) -> bool:
+        """Whether the object is here (a replaced or missing one is not fetched)."""
+        try:
+            self._reader.git.get_object_header(sha)
+        except ValueError:
+            return False
+        return True
+
+    def commit(self, sha: str) -> Commit:
+        """A commit by its full id.  Raises MissingObjectError."""
+        if sha not in self._commits:
+            kind, data = self.read(sha)
+            if kind != "commit":
+                raise MissingObjectError(sha)
+            self._commits[sha] = parse_commit(sha, data)
+        return self._commits[sha]
+
+    def tree_of(self, sha: str) -> str:
+        return self.commit(sha).tree
+
+    def entries(self, tree: str) -> list[TreeEntry]:
+        """Every file of a tree, recursively, in git's order."""
+        found = []
+        for line in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).fields():
+            meta, _, path = line.partition("\t")
+            mode, _, sha = meta.split(" ")
+            found.append(TreeEntry(mode=mode, sha=sha, path=path))
+        return found
+
+    def file(self, tree: str, path: str) -> bytes | None:
+        """The content of a regular file in a tree, None when there is none at that path."""
+        item = None
+        for name in path.encode("utf-8", "surrogateescape").split(b"/"):
+            item = next((each for each in self._items(tree) if each.name == name), None)
+            if item is None:
+                return None
+            tree = item.sha if item.is_tree else ""
+        return self.blob(item.sha) if item and item.mode.startswith("100") else None
+
+    def _items(self, tree: str) -> list[TreeItem]:
+        """The entries of one tree, none for the empty name that a file stands for on the way to a path."""
+        return parse_tree(self.read(tree)[1]) if tree else []
+
+    def rev_list(self, *args: str) -> list[str]:
+        """Full ids as `git rev-list ARGS` gives them."""
+        return self.git.run("rev-list", *args).lines()
+
+    # -------------------------------------------------------------- writing
+
+    def _store(self, kind: str, data: bytes) -> str:
+        from gitdb import IStream
+        from gitdb.db import LooseObjectDB
+
+        stream = LooseObjectDB(str(self.gitdir / "objects")).store(IStream(kind.encode(), len(data), io.BytesIO(data)))
+        return str(stream.hexsha.decode())
+
+    def write_blob(self, data: bytes) -> str:
+        return self._store("blob", data)
+
+    def write_commit(
+        self, *, tree: str, parents: tuple[str, ...], author: bytes, committer: bytes, message: bytes
+    ) -> str:
+        """Store a commit; the same arguments always give the same id."""
+        return self._store(
+            "commit",
+            encode_commit(tree=tree, parents=parents, author=author, committer=committer, message=message),
+        )
+
+    def change_files(self, tree: str, files: Mapping[str, bytes]) -> str:
+        """The tree with these files written, with mode 100644 or the mode that the file has already."""
+        for path, data in files.items():
+            tree = self._change(tree, path.encode().split(b"/"), self.write_blob(data))
+        return tree
+
+    def _change(self, tree: str, path: Sequence[bytes], blob: str) -> str:
+        """The tree with one blob at a path; directories on the way are made, a file in their way is replaced."""
+        items = self._items(tree)
+        old = next((item for item in items if item.name == path[0]), None)
+        if len(path) == 1:
+            mode = old.mode if old and old.mode.startswith("100") else "100644"
+            new = TreeItem(mode=mode, name=path[0], sha=blob)
+        else:
+            below = old.sha if old and old.is_tree else ""
+            new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
+        return self._store("tree", encode_tree([*(item for item in items if item is not old), new]))
+
+    # -------------------------------------------------------------- merging
+
+    def pick(self, *, base: str, ours: str, theirs: str) -> Merge:
+        """Apply the change from tree `base` to tree `theirs` on tree `ours`, as a cherry-pick does."""
+        root = self._throw_away(base or EMPTY_TREE, ())
+        return self.merge_commits(self._throw_away(ours, (root,)), self._throw_away(theirs, (root,)))
+
+    def _throw_away(self, tree: str, parents: tuple[str, ...]) -> str:
+        return self.write_commit(tree=tree, parents=parents, author=_NOBODY, committer=_NOBODY, message=b"x\n")
+
+    def merge_commits(self, ours: str, theirs: str) -> Merge:
+        args = ("merge-tree", "--write-tree", "-z", ours, theirs)
+        output = self.git.attempt(*args)
+        if output.status not in (0, 1):
+            raise failure(args, output)
+        fields = output.fields()
+        return Merge(tree=fields[0], conflicts=_conflicts(fields[1:]) if output.status else ())
+
+    def use_attributes(self, tree: str) -> None:
+        """Let merges see the `.gitattributes` of a tree, as a cherry-pick in a checkout of it would.
+
+        Only git's own merge drivers can be chosen that way: drivers are configuration, and none is here.
+        """
+        if tree == self._attributes:
+            return
+        shutil.rmtree(self._tree)
+        self._tree.mkdir()
+        for entry in self.entries(tree):
+            if entry.path.rpartition("/")[2] == ".gitattributes" and entry.mode.startswith("100"):
+                target = self._tree / entry.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self.blob(entry.sha))
+        self._attributes = tree
+
+    # -------------------------------------------------------------- checkout
+
+    def checkout(self, tree: str, directory: Path) -> None:
+        """Make `directory` hold exactly the tracked files of a tree; files that others made there stay."""
+        directory.mkdir(parents=True, exist_ok=True)
+        env = {"GIT_INDEX_FILE": f"{directory}.index", "GIT_WORK_TREE": str(directory)}
+        Git(directory, env={**self.git.env, **env}).run("read-tree", "--reset", "-u", tree)
+
+
+class MissingObjectError(ReleaseError):
+    """An object that should be in the clone is not."""
+
+    default_code = "missing-object"
+
+    def __init__(self, sha: str) -> None:
+        super().__init__(f"commit {sha} is not in this clone", remedy="git fetch --all --tags, then run again")
+        self.sha = sha
+
+
+def isolated(gitdir: Path) -> dict[str, str]:
+    """Environment for git in a repository that nobody's configuration may reach."""
+    return {
+        "GIT_DIR": str(gitdir),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }
+
+
+def _conflicts(fields: Sequence[str]) -> tuple[Conflict, ...]:
+    """Parse what follows the tree in `merge-tree -z`: unmerged entries, an empty field, then messages.
+
+    The paths are those that git leaves unmerged; a conflict without any (a directory in the way, a submodule) is
+    known by the paths that its message names.  The kind is git's own word.
+    """
+    blank = fields.index("") if "" in fields else len(fields)
+    unmerged = [field.partition("\t")[2] for field in fields[:blank]]
+    kinds: dict[str, str] = {}
+    for paths, message in _messages(fields[blank + 1 :]):
+        match = _KIND.match(message)
+        if match:
+            for path in paths:
+                kinds.setdefault(path, match[1])
+    return tuple(Conflict(path=path, kind=kinds.get(path, "content")) for path in sorted(set(unmerged) or kinds))
+
+
+def _messages(fields: Sequence[str]) -> Iterable[tuple[Sequence[str], str]]:
+    """(paths, message) of each record `<count> <path>... <short type> <message>`."""
+    position = 0
+    while position < len(fields):
+        count = int(fields[position])
+        paths = fields[position + 1 : position + 1 + count]
+        yield paths, fields[position + 2 + count]
+        position += count + 3

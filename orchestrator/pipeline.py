@@ -1,0 +1,151 @@
+"""Tasks in order, each journaled; done ones are recognised by asking the world, not by believing the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from orchestrator import outcomes
+from orchestrator.errors import ReleaseError, UsageError
+from orchestrator.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.engines import Engine
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.journal import Journal
+    from orchestrator.model import Plan, PlannedImage, Progress
+    from orchestrator.registry import Registry
+    from orchestrator.store import Store
+
+Kind = TypeVar("Kind", bound=Outcome)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
+
+    engine: Callable[[], Engine]
+    registry: Callable[[str], Registry]
+    credentials: Callable[[str], Any]
+    scratch: Callable[[], Scratch]
+    monotonic: Callable[[], float]
+    now: Callable[[], str]
+    push_stall: float = 300.0  # seconds without progress after which a push is given up
+
+
+class Workshop:
+    """What a task may use: the plan, the doors, and the outcomes of the tasks before it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        repository: Repository,
+        store: Store,
+        doors: Doors,
+        report: Callable[[Progress], None],
+        finished: Callable[[str], bool],
+    ) -> None:
+        self.plan = plan
+        self.repository = repository
+        self.store = store
+        self.doors = doors
+        self.report = report
+        self.finished = finished  # whether the journal has an outcome for a task key
+        self._outcomes: list[Outcome] = []
+        self.durations: dict[str, float] = {}
+
+    def keep(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+
+    def find(self, kind: type[Kind], image: PlannedImage | None = None) -> Kind | None:
+        """The outcome of that type (for that image), None when its task is not in this order of tasks."""
+        reference = image.reference if image else ""
+        for outcome in reversed(self._outcomes):
+            if isinstance(outcome, kind) and outcome.image == reference:
+                return outcome
+        return None
+
+    def outcome(self, kind: type[Kind], image: PlannedImage | None = None) -> Kind:
+        """As `find`, for an outcome that the order of tasks guarantees."""
+        found = self.find(kind, image)
+        if found is None:
+            raise ReleaseError(f"the order of tasks gives no {kind.__name__} here", code="task-order")
+        return found
+
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        return [outcome for outcome in self._outcomes if isinstance(outcome, kind)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One thing to do.  `key` is stable over versions of this tool.
+
+    `probe` is asked after an interruption: given the outcome in the journal (None when it never finished there), it
+    looks at the world and returns the outcome when the task is done, None when it must run.
+    """
+
+    key: str
+    title: str
+    run: Callable[[Workshop], Outcome]
+    probe: Callable[[Workshop, Outcome | None], Outcome | None]
+
+
+class Step(Protocol):
+    """A module under steps/."""
+
+    def tasks(self, plan: Plan) -> Sequence[Task]:
+        """The tasks of this step for a plan, none when it has nothing to do."""
+
+
+def execute(tasks: Sequence[Task], shop: Workshop, journal: Journal) -> None:
+    """Run what is not done yet.  Raises what a task raises, after journaling it."""
+    for task in tasks:
+        before = _decoded(journal.outcome(task.key), journal)
+        if journal.touched(task.key):
+            found = task.probe(shop, before)
+            if found is not None:
+                if found != before:
+                    journal.append("finished", task.key, outcome=outcomes.encode(found), seconds=0.0)
+                shop.keep(found)
+                shop.durations[task.key] = journal.seconds(task.key)
+                continue
+        shop.keep(_run(task, shop, journal))
+
+
+def _run(task: Task, shop: Workshop, journal: Journal) -> Outcome:
+    journal.append("started", task.key, title=task.title)
+    begun = shop.doors.monotonic()
+    try:
+        outcome = task.run(shop)
+    except ReleaseError as error:
+        journal.append("failed", task.key, code=error.code, message=error.message)
+        raise
+    except KeyboardInterrupt:
+        journal.append("failed", task.key, code="interrupted", message="interrupted")
+        raise
+    seconds = round(shop.doors.monotonic() - begun, 3)
+    journal.append("finished", task.key, outcome=outcomes.encode(outcome), seconds=seconds)
+    shop.durations[task.key] = seconds
+    return outcome
+
+
+def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None:
+    if data is None:
+        return None
+    try:
+        return outcomes.decode(data)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"the journal holds something that this version does not know: {error}",
+            where=str(journal.path),
+            remedy="finish this release with the version of the tool that began it",
+            code="journal-format",
+        ) from error
+
+
+def never(_shop: Workshop, before: Outcome | None) -> Outcome | None:
+    """A probe for tasks whose outcome lives in the journal alone: what finished there is done."""
+    return before

@@ -1,0 +1,245 @@
+"""Request + release.yaml + repository -> Plan, or every problem at once.  Nothing is left behind.
+
+The same inputs give the same ids: author from the source, committer from git's identity, committer date the later
+of the parent's and the source's.  So a plan names the commit that a cut will make.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator import changelog
+from orchestrator.errors import Exit
+from orchestrator.facts import Facts, gather
+from orchestrator.fixes import Source, expand
+from orchestrator.git.objects import later
+from orchestrator.judge import Judge
+from orchestrator.model import Pick, Plan, PlannedImage, Problem, Skipped
+from orchestrator.reference import parse_repository
+from orchestrator.versionfiles import rewrite
+from orchestrator.versions import check_version, default_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.git.objects import Commit, Signature, When
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.model import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to plan.  `version` "" means the next patch; `offline` believes the last fetch."""
+
+    version: str
+    config: Config
+    config_path: str  # relative to the repository's top, where the release commit puts it
+    identity: Signature
+    offline: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """What people decided at conflicts: source id -> resolving commit, source id -> reason for leaving it out."""
+
+    resolved: Mapping[str, str]
+    skipped: Mapping[str, str]
+
+
+NO_DECISIONS = Decisions(resolved={}, skipped={})
+
+
+def draft(
+    request: Request, decisions: Decisions, repository: Repository, scratch: Scratch, facts: Facts | None = None
+) -> Plan:
+    """The plan, with every problem found; `seal` it once the order of tasks is known.
+
+    `facts` are gathered unless given.  Raises UsageError only where nothing can be planned at all (no such branch,
+    a shallow clone).
+    """
+    facts = facts or gather(repository, scratch, request.config, offline=request.offline)
+    config = request.config
+    version = request.version or default_version(config.branch, facts.reachable)
+    verdict = check_version(
+        version, branch=config.branch, reachable=facts.reachable, existing=facts.tags, where=_where(config, version)
+    )
+    problems = [*facts.problems, *verdict.problems]
+    entry = config.release(version)
+    if entry is None:
+        problems.append(_undeclared(config, version))
+    sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
+    problems += faults
+    tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base).run(sources)
+    problems += faults
+    summary = entry.summary if entry else ""
+    made = _release_commit(request, scratch, tip, version, summary, picks)
+    problems += made.problems
+    return Plan(
+        plan_id="",
+        version=version,
+        previous=verdict.previous,
+        remote=config.remote,
+        branch=config.branch,
+        base=facts.base,
+        head=made.head,
+        picked_tree=scratch.tree_of(tip),
+        tree=made.tree,
+        picks=tuple(picks),
+        skipped=tuple(skipped),
+        images=planned_images(config, version, made.head),
+        tasks=(),
+        verify=config.verify,
+        summary=summary,
+        committer=str(request.identity),
+        when=made.when,
+        config_path=request.config_path,
+        config_sha256=hashlib.sha256(config.text).hexdigest(),
+        git_version=repository.git_version(),
+        problems=tuple(problems),
+        notes=(*facts.notes, *_where_fixes_live(scratch, sources, facts)),
+    )
+
+
+def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
+    """The plan with its order of tasks and its id: SHA-256 over all content but problems and notes."""
+    plan = replace(plan, tasks=tasks, plan_id="")
+    content = {key: value for key, value in asdict(plan).items() if key not in ("problems", "notes", "plan_id")}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
+
+
+class Picker:
+    """Applies sources one by one to a tip.  A pick that does not apply is left out and the rest goes on."""
+
+    def __init__(self, scratch: Scratch, identity: Signature, decisions: Decisions, base: str) -> None:
+        self.scratch = scratch
+        self.identity = identity
+        self.decisions = decisions
+        self.base = base
+
+    def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
+        """(tip, picks, skipped, problems)."""
+        judge = Judge(self.scratch, self.base, sources, self.decisions.resolved)
+        tip = self.base
+        picks: list[Pick] = []
+        skipped: list[Skipped] = []
+        problems: list[Problem] = []
+        for source in sources:
+            if source.commit.sha in self.decisions.skipped:
+                skipped.append(
+                    Skipped(
+                        source=source.commit.sha,
+                        subject=source.commit.subject,
+                        reason=self.decisions.skipped[source.commit.sha],
+                    )
+                )
+                continue
+            verdict = judge.judge(source, tip)
+            pick = verdict.pick
+            if verdict.tree:
+                tip = write_pick(self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity)
+                pick = replace(pick, result=tip)
+            picks.append(pick)
+            problems += verdict.problems
+        return tip, picks, skipped, problems
+
+
+def write_pick(
+    scratch: Scratch, tip: str, tree: str, source: Commit, like: Commit, identity: Signature, when: When | None = None
+) -> str:
+    """The commit of a pick: author and message of `like` (the source, or its backport), `-x` naming the source."""
+    from orchestrator.trailers import with_origin
+
+    when = when or later(scratch.commit(tip).when, source.when)
+    return scratch.write_commit(
+        tree=tree,
+        parents=(tip,),
+        author=like.author,
+        committer=f"{identity} {when}".encode(),
+        message=with_origin(like.message, source.sha),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    head: str
+    tree: str
+    when: str
+    problems: tuple[Problem, ...]
+
+
+def _release_commit(
+    request: Request, scratch: Scratch, tip: str, version: str, summary: str, picks: Sequence[Pick]
+) -> _Made:
+    """The release commit: release.yaml as used, the changelog section, version files."""
+    config, parent = request.config, scratch.commit(tip)
+    old = scratch.file(parent.tree, config.changelog)
+    text = changelog.section(version, summary, picks)
+    files = {request.config_path: config.text, config.changelog: changelog.insert(old, text)}
+    rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(parent.tree, path))
+    tree = scratch.change_files(parent.tree, files | rewritten)
+    who = f"{request.identity} {parent.when}".encode()
+    head = scratch.write_commit(
+        tree=tree,
+        parents=(tip,),
+        author=who,
+        committer=who,
+        message=changelog.commit_message(version, summary, picks),
+    )
+    return _Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+
+
+def planned_images(config: Config, version: str, head: str) -> tuple[PlannedImage, ...]:
+    """The images of a release; the candidate's name comes from the commit, so a rerun finds it again."""
+    spec = config.image
+    if spec is None:
+        return ()
+    repository = parse_repository(spec.repository)
+    return (
+        PlannedImage(
+            repository=str(repository),
+            reference=str(repository.tag(version)),
+            candidate=str(repository.tag(f"candidate-{head[:12]}")),
+            dockerfile=spec.dockerfile,
+            context=spec.context,
+            build_args=spec.build_args,
+            platform=spec.platform,
+            network=spec.network,
+            floating=spec.floating,
+            smoke=spec.smoke,
+        ),
+    )
+
+
+def _where(config: Config, version: str) -> str:
+    entry = config.release(version)
+    return str(entry.place if entry else config.place)
+
+
+def _undeclared(config: Config, version: str) -> Problem:
+    declared = ", ".join(entry.version for entry in config.releases) or "nothing"
+    return Problem(
+        code="not-declared",
+        message=f"release.yaml declares no {version} (it declares {declared})",
+        where=str(config.place),
+        remedy=f"add under `releases:` an entry `{version}:` with its fixes",
+        exit_code=Exit.USAGE,
+    )
+
+
+def _where_fixes_live(scratch: Scratch, sources: Sequence[Source], facts: Facts) -> list[str]:
+    """A line for each fix that is not on a source branch yet: allowed, but said aloud."""
+    if not sources or not facts.source_tips:
+        return []
+    ids = [source.commit.sha for source in sources]
+    outside = set(scratch.rev_list(*ids, "--not", *facts.source_tips.values(), "--"))
+    names = ", ".join(facts.source_tips)
+    return [
+        f"{source.commit.sha[:12]} {source.commit.subject!r} is not on {names} yet"
+        for source in sources
+        if source.commit.sha in outside
+    ]

@@ -1,0 +1,188 @@
+"""The CI entry on a tag push: prove that tag, branch and release.yaml agree, then build ... promote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator import changelog, steps
+from orchestrator import config as configuration
+from orchestrator.cut import Cut, begin, carry_on
+from orchestrator.errors import MismatchError, ProblemsError, UsageError
+from orchestrator.facts import Facts, reachable_tags
+from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.steps.promote import REVISION, image_labels
+from orchestrator.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.cut import Desk
+    from orchestrator.model import Config, Plan
+
+# In this order: what each CI calls the tag that started the job.
+_TAG_VARIABLES = ("CI_COMMIT_TAG", "TAG_NAME", "BUILD_SOURCEBRANCHNAME")
+
+
+def tag_from_ci(env: Mapping[str, str]) -> str:
+    """The tag that this CI job runs for, "" outside of one."""
+    if env.get("GITHUB_REF_TYPE") == "tag":
+        return env.get("GITHUB_REF_NAME", "")
+    return next((env[name] for name in _TAG_VARIABLES if env.get(name)), "")
+
+
+def publish(desk: Desk, version: str) -> Cut:
+    """Build, prove and publish the image of a tag that is public.  Doing it again is a no-op.
+
+    Raises MismatchError when the tag is not what release.yaml at the tag declares.
+    """
+    version = version or tag_from_ci(desk.job.env)
+    if not version:
+        raise UsageError(
+            "no version given and no tag in the CI's environment",
+            remedy="release publish v2.7.1",
+            code="no-version",
+        )
+    with desk.lock():
+        store = Store(desk.repository, version)
+        plan = plan_from_tag(desk, version)
+        if plan.problems:
+            raise ProblemsError(plan.problems)
+        journal = desk.journal(store)
+        stored = journal.plan()
+        if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
+            return carry_on(desk, store)
+        if stored:
+            journal.restart()
+        if digests := _published(desk, plan):
+            return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
+        begin(desk, plan, journal, yes=True)
+        return carry_on(desk, store)
+
+
+def _published(desk: Desk, plan: Plan) -> dict[str, str]:
+    """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
+
+    A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
+    """
+    digests = {}
+    for image in plan.images:
+        registry = desk.doors().registry(image.repository)
+        manifest = registry.manifest(image.reference.rpartition(":")[2])
+        if manifest is None or image_labels(registry, manifest).get(REVISION) != plan.head:
+            return {}
+        digests[image.reference] = manifest.digest
+    return digests
+
+
+def plan_from_tag(desk: Desk, version: str) -> Plan:
+    """Plan the release again from what the tag says; the result must be the tag's own commit."""
+    repository = desk.repository
+    tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
+    if not head:
+        raise UsageError(f"tag {version} is not in this clone", remedy=f"git fetch origin tag {version}", code="no-tag")
+    if not tag_object:
+        raise MismatchError(
+            f"tag {version} is lightweight here: it says nothing of its picks",
+            remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
+            code="lightweight-tag",
+        )
+    config = _config_at(desk, version, head)
+    _must_be_public(desk, config, version, tag_object, head)
+    picks = changelog.tagged_picks(repository.git.text("cat-file", "tag", tag_object))
+    base = _base(desk, head, [result for _, _, result in picks], version)
+    commit = desk.scratch.commit(head)
+    request = Request(
+        version=version, config=config, config_path=desk.config_path(), identity=commit.committer, offline=True
+    )
+    tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
+    facts = Facts(
+        base=base,
+        tags=tags,
+        reachable=reachable_tags(desk.scratch, base, tags),
+        source_tips={},
+        problems=(),
+        notes=(),
+    )
+    plan = draft(request, _decisions(desk, request, picks), repository, desk.scratch, facts)
+    if plan.head != head and not plan.problems:
+        raise _differs(desk, plan, head, version)
+    plan = replace(plan, tag_object=tag_object, when=str(commit.when))
+    return seal(plan, tuple(task.key for task in steps.tasks(steps.PUBLISH, plan)))
+
+
+def _config_at(desk: Desk, version: str, head: str) -> Config:
+    path = desk.config_path()
+    text = desk.scratch.file(desk.scratch.tree_of(head), path)
+    if text is None:
+        raise MismatchError(
+            f"the commit of tag {version} has no {path}",
+            remedy="give its path with --config; the tag of a cut always carries it",
+            code="no-config-at-tag",
+        )
+    return configuration.parse(text, f"{version}:{path}")
+
+
+def _must_be_public(desk: Desk, config: Config, version: str, tag_object: str, head: str) -> None:
+    """The remote has this very tag, and its branch contains the tag's commit."""
+    refs = desk.repository.ls_remote(
+        config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
+    )
+    there = refs.refs.get(f"refs/tags/{version}", "")
+    if there != tag_object:
+        raise MismatchError(
+            f"tag {version} is {tag_object} here and {there or 'not there'} on {config.remote}",
+            remedy=f"git fetch --force {config.remote} refs/tags/{version}:refs/tags/{version}",
+            code="tag-differs",
+        )
+    tip = refs.branch(config.branch)
+    if tip and not desk.scratch.has(tip):
+        desk.repository.bring(desk.scratch, config.remote, [f"refs/heads/{config.branch}"])
+    if not tip or head in desk.scratch.rev_list(head, "--not", tip, "--"):
+        raise MismatchError(
+            f"tag {version} is not on {config.branch} of {config.remote}",
+            remedy="a release is a commit of its branch: somebody tagged another commit, or rewrote the branch",
+            code="tag-not-on-branch",
+        )
+
+
+def _base(desk: Desk, head: str, results: list[str], version: str) -> str:
+    """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
+    parents = desk.scratch.commit(head).parents
+    tip = parents[0] if parents else ""
+    for result in reversed(results):
+        if tip != result:
+            raise MismatchError(
+                f"tag {version} lists pick {result[:12]}, its history has {tip[:12] or 'nothing'} there",
+                code="tag-differs-from-history",
+                remedy="the tag's message does not belong to its commit",
+            )
+        above = desk.scratch.commit(result).parents
+        tip = above[0] if above else ""
+    if not tip:
+        raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
+    return tip
+
+
+def _decisions(desk: Desk, request: Request, picks: list[tuple[str, str, str]]) -> Decisions:
+    """What people decided at the cut, read off the tag: adapted picks as they are, what is not listed left out."""
+    from orchestrator.fixes import expand
+
+    entry = request.config.release(request.version)
+    sources, _ = expand(entry.fixes if entry else (), request.config.remote, desk.repository, desk.scratch)
+    listed = {source for _, source, _ in picks}
+    return Decisions(
+        resolved={source: result for state, source, result in picks if state == "adapted"},
+        skipped={each.commit.sha: "not in the tag" for each in sources if each.commit.sha not in listed},
+    )
+
+
+def _differs(desk: Desk, plan: Plan, head: str, version: str) -> MismatchError:
+    made, tagged = desk.scratch.tree_of(plan.head), desk.scratch.tree_of(head)
+    paths = desk.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+    files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
+    return MismatchError(
+        f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
+        remedy="the branch holds something undeclared; compare its git log with the tag's message",
+        code="tag-differs-from-plan",
+    )

@@ -1,0 +1,160 @@
+"""Values as text for people: plans, standings, records, findings.  Pure: lines in, nothing printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.model import CheckState, PickState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.checks import Finding
+    from orchestrator.model import Pick, Plan, Problem
+    from orchestrator.status import Standing
+
+_MARK = {
+    PickState.CLEAN: "+",
+    PickState.ADAPTED: "~",
+    PickState.DUPLICATE: "=",
+    PickState.EMPTY: "0",
+    PickState.CONFLICT: "!",
+}
+_CHECK_MARK = {CheckState.PASSED: "ok", CheckState.FAILED: "FAILED", CheckState.SKIPPED: "skipped"}
+
+
+def size(number: float) -> str:
+    """Bytes for people, in powers of 1024: `5.8 GiB`."""
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What `plan` shows."""
+    lines = [
+        _heading(plan),
+        "",
+        *(_pick_line(pick) for pick in plan.picks),
+        *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
+        "",
+        f"  release commit  {plan.head}",
+        f"  tag             {plan.version} (annotated)",
+    ]
+    for image in plan.images:
+        floating = f", then {', '.join(image.floating)} forward" if image.floating else ""
+        lines.append(f"  image           {image.reference}  (first as :{image.candidate.rpartition(':')[2]}{floating})")
+    lines += [f"  pushed to       {plan.remote}: {plan.branch} and {plan.version}, together", ""]
+    lines += [f"  note: {note}" for note in plan.notes]
+    lines.append(f"  plan {plan.plan_id[:16]}")
+    return lines
+
+
+def _heading(plan: Plan) -> str:
+    picks = f"{len(_made(plan))} of {len(plan.picks)} picks"
+    return f"{plan.version} after {plan.previous or 'nothing'}: {picks} onto {plan.branch} at {plan.base[:12]}"
+
+
+def _made(plan: Plan) -> list[Pick]:
+    return [pick for pick in plan.picks if pick.result]
+
+
+def _pick_line(pick: Pick) -> str:
+    tail = f"  -> {pick.result[:12]}" if pick.result else ""
+    if pick.duplicate_of and pick.duplicate_of != pick.source:
+        tail = f"  = {pick.duplicate_of[:12]}"
+    return f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"
+
+
+def problem_lines(problems: Sequence[Problem]) -> list[str]:
+    """One line a problem, with its place, and its remedy below."""
+    lines = []
+    for problem in problems:
+        where = f"{problem.where}: " if problem.where else ""
+        lines.append(f"error: {where}{problem.message} [{problem.code}]")
+        if problem.remedy:
+            lines.append(f"  do: {problem.remedy}")
+    return lines
+
+
+def standing_lines(standings: Sequence[Standing]) -> list[str]:
+    """What `status` shows."""
+    if not standings:
+        return ["no release is in progress in this clone"]
+    lines = []
+    for each in standings:
+        lines.append(f"{each.version}: {each.said}")
+        lines += [f"  done     {title}" for title in each.done] if each.state != "released" else []
+        lines += [f"  missing  {title}" for title in each.missing]
+        lines += [f"  next     {command}" for command in each.next]
+    return lines
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """What `doctor` shows."""
+    lines = []
+    for finding in findings:
+        result = finding.result
+        lines.append(f"{_CHECK_MARK[result.state]:<8} {result.name}: {result.message}")
+        if result.state is CheckState.FAILED and result.remedy:
+            lines.append(f"         do: {result.remedy}")
+    return lines
+
+
+def record_lines(record: Mapping[str, Any]) -> list[str]:
+    """What `show` shows."""
+    lines = [
+        f"{record['version']}" + (f": {record['summary']}" if record["summary"] else ""),
+        f"  after     {record['previous'] or 'nothing'}, on {record['branch']}",
+        f"  commit    {record['commit']}",
+        f"  tree      {record['tree']}",
+        f"  tag       {record['tag']['object']}",
+        f"  finished  {record['finished_at']} by {record['committer']}, release {record['tool']['version']}",
+        "  picks",
+    ]
+    lines += [
+        f"    {pick['source'][:12]} {pick['state']:<9} {pick['subject']}"
+        + (f"  -> {pick['result'][:12]}" if pick["result"] else "")
+        for pick in record["picks"]
+    ]
+    lines += [
+        f"    {each['source'][:12]} skipped   {each['subject']}  ({each['reason']})" for each in record["skipped"]
+    ]
+    for image in record["images"]:
+        lines += _image_lines(image)
+    took = ", ".join(f"{key} {seconds:.1f}" for key, seconds in sorted(record["seconds"].items()) if seconds >= 0.05)
+    lines.append(f"  seconds   {took or 'all under 0.05'}")
+    return lines
+
+
+def _size_line(image: Mapping[str, Any]) -> str:
+    sizes = f"{size(image['size'])}, {size(image['compressed_size'])} in the registry"
+    return f"    size    {sizes}, {len(image['layers'])} layers"
+
+
+def _image_lines(image: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"  image     {image['reference']}@{image['digest']}",
+        _size_line(image),
+        f"    base    {image['base']['name'] or 'none'}",
+    ]
+    lines += [f"    check   {check['state']:<8} {check['name']}  {check['message']}" for check in image["checks"]]
+    floating = image["floating"] or {"moved": [], "left": []}
+    lines += [f"    moved   {tag}" for tag in floating["moved"]]
+    lines += [f"    left    {line}" for line in floating["left"]]
+    return lines
+
+
+def summary_markdown(plan: Plan, digests: Mapping[str, str]) -> str:
+    """A CI step summary."""
+    lines = [f"## {plan.version}", "", f"`{plan.head}` on `{plan.branch}`, after `{plan.previous}`.", ""]
+    lines += ["| pick | state | subject |", "|---|---|---|"]
+    lines += [f"| `{pick.source[:12]}` | {pick.state} | {_cell(pick.subject)} |" for pick in plan.picks]
+    lines += ["", *(f"- `{reference}@{digest}`" for reference, digest in digests.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

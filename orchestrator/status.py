@@ -1,0 +1,129 @@
+"""Where a release stands, in words: what is done, what is missing, what to type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator import plans, provenance, steps
+from orchestrator.errors import ReleaseError, UsageError
+from orchestrator.journal import Journal
+from orchestrator.store import Store, in_progress
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orchestrator.cut import Desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """`state` is paused, interrupted, failed, released or decided (a decision is stored, nothing runs)."""
+
+    version: str
+    state: str
+    done: tuple[str, ...]
+    missing: tuple[str, ...]
+    public: bool
+    said: str
+    next: tuple[str, ...]
+
+
+def standings(desk: Desk, version: str) -> list[Standing]:
+    """One for each release that has state in this clone, or for the one named."""
+    names = [version] if version else in_progress(desk.repository)
+    return [_standing(desk, Store(desk.repository, name)) for name in names]
+
+
+def _standing(desk: Desk, store: Store) -> Standing:
+    paused = store.paused()
+    if paused:
+        return Standing(
+            version=store.version,
+            state="paused",
+            done=(),
+            missing=(),
+            public=False,
+            said=f"paused on a conflict of {paused.source[:12]} in {', '.join(paused.files)}, in {store.worktree.path}",
+            next=(
+                f"cd {store.worktree.path}, resolve, git add",
+                f"release continue {store.version}",
+                f'release skip {store.version} --reason "..."',
+                f"release abort {store.version}",
+            ),
+        )
+    journal = Journal(store.journal_path, desk.job.now)
+    data = journal.plan()
+    if data is None:
+        return _without_plan(store)
+    return _with_plan(store, journal, data)
+
+
+def _without_plan(store: Store) -> Standing:
+    decisions = store.decisions()
+    if not decisions.resolved and not decisions.skipped:
+        raise UsageError(
+            f"nothing is known of {store.version} in this clone",
+            remedy=f"release plan {store.version}; release show {store.version} reads a finished one",
+            code="no-release",
+        )
+    said = f"{len(decisions.resolved)} resolved and {len(decisions.skipped)} skipped picks are remembered"
+    return Standing(
+        version=store.version, state="decided", done=(), missing=(), public=False, said=said,
+        next=(f"release cut {store.version}", f"release abort {store.version}"),
+    )  # fmt: skip
+
+
+def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
+    plan = plans.decode(data)
+    titles = {task.key: task.title for task in steps.tasks(steps.PUBLISH if plan.tag_object else steps.CUT, plan)}
+    done = [key for key in plan.tasks if journal.outcome(key) is not None]
+    missing = [key for key in plan.tasks if key not in done]
+    public = bool(plan.tag_object) or "land" in done
+    following: tuple[str, ...]
+    again = f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
+    failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
+    if journal.closed:
+        state, said, following = "released", "released and complete", (f"release show {plan.version}",)
+    elif failed and failed is journal.records[-1]:
+        state, said = "failed", f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}"
+        following = (again,) if public else (again, f"release abort {plan.version}")
+    else:
+        state, said = "interrupted", "broken off"
+        following = (again,) if public else (again, f"release abort {plan.version}")
+    said += "" if journal.closed else ("; branch and tag are public" if public else "; nothing is public")
+    return Standing(
+        version=store.version,
+        state=state,
+        done=tuple(titles.get(key, key) for key in done),
+        missing=tuple(titles.get(key, key) for key in missing),
+        public=public,
+        said=said,
+        next=following,
+    )
+
+
+def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
+    """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
+    ref = provenance.record_ref(version)
+    sha = desk.repository.refs(ref).get(ref, "")
+    if not sha and not desk.job.offline:
+        sha = desk.repository.ls_remote(remote, ref).refs.get(ref, "")
+        if sha:
+            desk.repository.fetch_ref(remote, ref)
+    if not sha:
+        raise UsageError(
+            f"there is no record of {version}, here or on {remote}",
+            where=ref,
+            remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
+            code="no-record",
+        )
+    return provenance.parse_record(desk.repository.blob(sha), ref)
+
+
+def remote_name(desk: Desk) -> str:
+    """The remote of release.yaml; `origin` when there is no readable release.yaml (reading needs none)."""
+    try:
+        return desk.config().remote
+    except ReleaseError:
+        return "origin"

@@ -1,0 +1,147 @@
+"""Build each image from the tree of the tag: never from the work tree, and never published here."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.checks.dockerfile import examine
+from orchestrator.context import Context, Entry, write_context
+from orchestrator.engines import BuildRequest, ImageInfo
+from orchestrator.errors import UsageError
+from orchestrator.model import Progress
+from orchestrator.outcomes import Built, Outcome
+from orchestrator.pipeline import Task, Workshop
+from orchestrator.reference import parse_reference
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.model import Plan, PlannedImage
+
+_LOGIN = re.compile(r"^(?P<scheme>[a-z+]+://)[^/@]*@")
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    return tuple(_task(image) for image in plan.images)
+
+
+def _task(image: PlannedImage) -> Task:
+    return Task(
+        key=f"build/{image.reference.rpartition(':')[2]}",
+        title=f"build {image.reference}",
+        run=lambda shop: _run(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
+    )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Built:
+    engine = shop.doors.engine()
+    seconds = int(shop.plan.when.split()[0])
+    with shop.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
+        text = dockerfile_text(scratch, shop.plan.tree, image.dockerfile)
+        base = examine(text, image.dockerfile, dict(image.build_args)).final_base
+        base_info = engine.resolve(base, platform=image.platform, report=shop.report) if base else None
+        labels = expected_labels(shop, image) | _base_labels(base, base_info)
+        context = _context(scratch, shop.plan.tree, image, seconds, tar)
+        for path in context.lfs_pointers:
+            shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
+        tar.seek(0)
+        log = shop.store.logs / "build.log"
+        built = engine.build(
+            BuildRequest(
+                context=tar,
+                dockerfile=context.dockerfile_in_context,
+                tag=parse_reference(image.candidate),
+                build_args={**dict(image.build_args), **given_args(shop.plan)},
+                labels=labels,
+                platform=image.platform,
+                network=image.network,
+                log=log,
+            ),
+            shop.report,
+        )
+    return Built(
+        image=image.reference,
+        image_id=built.id,
+        size=built.size,
+        layers=built.layers,
+        base=base,
+        base_id=base_info.id if base_info else "",
+        context_sha256=context.sha256,
+        labels=tuple(sorted(labels.items())),
+        log=str(log),
+    )
+
+
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
+    if not isinstance(before, Built):
+        return None
+    if shop.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+        return before
+    found = shop.doors.engine().inspect(image.candidate)
+    return before if found and found.id == before.image_id else None
+
+
+def given_args(plan: Plan) -> dict[str, str]:
+    """Build arguments that every build gets; a Dockerfile that declares one with ARG can use it."""
+    return {
+        "RELEASE_VERSION": plan.version,
+        "RELEASE_REVISION": plan.head,
+        "SOURCE_DATE_EPOCH": plan.when.split()[0],
+    }
+
+
+def expected_labels(shop: Workshop, image: PlannedImage) -> dict[str, str]:
+    """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
+    plan = shop.plan
+    created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
+    labels = {"version": plan.version, "revision": plan.head, "created": created, "ref.name": plan.version}
+    source = _LOGIN.sub(r"\g<scheme>", shop.repository.remote_url(plan.remote))
+    if "://" in source or re.match(r"^[^/]+@[^/]+:", source):  # a path on this machine says nothing elsewhere
+        labels["source"] = source
+    labels["title"] = image.repository.rpartition("/")[2]
+    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()}
+
+
+def _base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
+    """Name of the base, and its registry digest where the engine knows one."""
+    if info is None:
+        return {}
+    labels = {"org.opencontainers.image.base.name": base}
+    if info.repo_digests:
+        labels["org.opencontainers.image.base.digest"] = sorted(info.repo_digests)[0].partition("@")[2]
+    return labels
+
+
+def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
+    """The Dockerfile in a tree.  Raises UsageError when there is none."""
+    text = scratch.file(tree, path)
+    if text is None:
+        raise UsageError(
+            f"{path} is not in the released tree",
+            where=path,
+            remedy="correct `image.dockerfile`, or add the file to the release branch by a fix",
+            code="no-dockerfile",
+        )
+    return text
+
+
+def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
+    from orchestrator.dockerignore import ignore_filter
+
+    prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
+    rules = scratch.file(tree, f"{prefix}.dockerignore")
+    return write_context(
+        [Entry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in scratch.entries(tree)],
+        lambda entry: scratch.blob(entry.sha),
+        out,
+        root=image.context,
+        dockerfile=image.dockerfile,
+        mtime=seconds,
+        ignored=ignore_filter(rules.decode("utf-8", "replace")) if rules is not None else None,
+    )

@@ -1,0 +1,54 @@
+"""The line crossed once: branch and tag, in one atomic push, with leases on both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import MismatchError
+from orchestrator.git import transfer
+from orchestrator.outcomes import Landed, Outcome, Picked, Tagged
+from orchestrator.pipeline import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.model import Plan
+
+
+def tasks(_plan: Plan) -> tuple[Task, ...]:
+    return (Task(key="land", title="push branch and tag", run=_run, probe=_probe),)
+
+
+def _run(shop: Workshop) -> Landed:
+    plan, head, tag_object = shop.plan, shop.outcome(Picked).head, shop.outcome(Tagged).tag_object
+    transfer.land(
+        shop.repository,
+        remote=plan.remote,
+        branch=plan.branch,
+        old=plan.base,
+        new=head,
+        tag=plan.version,
+        tag_object=tag_object,
+    )
+    return _landed(shop)
+
+
+def _landed(shop: Workshop) -> Landed:
+    plan, head, tag_object = shop.plan, shop.outcome(Picked).head, shop.outcome(Tagged).tag_object
+    note = transfer.publish_tag_locally(
+        shop.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=plan.base, new=head
+    )
+    return Landed(branch=plan.branch, head=head, tag_object=tag_object, note=note)
+
+
+def _probe(shop: Workshop, before: Outcome | None) -> Outcome | None:
+    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not for us to mend."""
+    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+    there = shop.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
+    if there == tag_object:
+        return before if isinstance(before, Landed) else _landed(shop)
+    if before is not None or there:
+        raise MismatchError(
+            f"tag {plan.version}: the journal says {tag_object}, {plan.remote} has {there or 'none'}",
+            remedy="somebody moved or removed the tag; put it back, or release the next version",
+            code="tag-differs",
+        )
+    return None

@@ -1,0 +1,59 @@
+"""Prove each built image before anything is public."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import UnprovedError
+from orchestrator.model import CheckState
+from orchestrator.outcomes import Built, Outcome, Smoked
+from orchestrator.pipeline import Task, Workshop
+from orchestrator.smoke import smoke
+from orchestrator.steps.build import expected_labels
+
+if TYPE_CHECKING:
+    from orchestrator.model import Plan, PlannedImage
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    return tuple(_task(image) for image in plan.images)
+
+
+def _task(image: PlannedImage) -> Task:
+    return Task(
+        key=f"smoke/{image.reference.rpartition(':')[2]}",
+        title=f"smoke-test {image.reference}",
+        run=lambda shop: _run(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
+    )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Smoked:
+    built = shop.outcome(Built, image)
+    results = smoke(
+        shop.doors.engine(),
+        built.image_id,
+        tag=shop.plan.version,
+        revision=shop.plan.head,
+        commands=image.smoke,
+        expected_labels=expected_labels(shop, image),
+        report=shop.report,
+    )
+    failed = [result for result in results if result.state is CheckState.FAILED]
+    if failed:
+        raise UnprovedError(
+            f"smoke: {len(failed)} of {len(results)} checks failed: " + ", ".join(result.name for result in failed),
+            where=image.candidate,
+            remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
+            detail="\n".join(f"{result.name}: {result.message}" for result in failed),
+            code="smoke-failed",
+            state=f"nothing was pushed; the image is {built.image_id[:19]} in the engine",
+        )
+    return Smoked(image=image.reference, image_id=built.image_id, results=tuple(results))
+
+
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """What was proved of these very bytes stays proved."""
+    if isinstance(before, Smoked) and before.image_id == shop.outcome(Built, image).image_id:
+        return before
+    return None

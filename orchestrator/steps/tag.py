@@ -1,0 +1,41 @@
+"""Make the annotated tag object, private until `land`.  Signed where the user's git configuration says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator import changelog
+from orchestrator.git.transfer import make_tag
+from orchestrator.outcomes import Outcome, Picked, Tagged
+from orchestrator.pipeline import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.model import Plan
+
+
+def tasks(_plan: Plan) -> tuple[Task, ...]:
+    return (Task(key="tag", title="make the tag object", run=_run, probe=_probe),)
+
+
+def _run(shop: Workshop) -> Tagged:
+    plan, head = shop.plan, shop.outcome(Picked).head
+    message = changelog.tag_message(plan.version, plan.summary, plan.previous, plan.branch, plan.picks)
+    with shop.repository.scratch() as scratch:
+        tag_object = make_tag(
+            shop.repository,
+            scratch,
+            name=plan.version,
+            commit=head,
+            message=message,
+            tagger=f"{plan.committer} {plan.when}",
+        )
+        shop.store.adopt(scratch, tag_object, "tag")
+    return Tagged(tag_object=tag_object)
+
+
+def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
+    """A tag object that names the planned commit is taken again: a signature made twice would differ."""
+    found = shop.store.ref("tag")
+    if found and shop.repository.resolve(found) == shop.plan.head:
+        return Tagged(tag_object=found)
+    return None

@@ -1,0 +1,126 @@
+"""Commit messages as git writes and reads them: trailers, `-x` lines, reverts, Conventional Commit subjects.
+
+Pure text.  The rule of what a trailer block is follows git's trailer.c (2.39); tests compare the result with
+`git cherry-pick -x` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
+_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
+_PICKED = re.compile(r"^\(cherry picked from commit ([0-9a-f]{40}|[0-9a-f]{64})\)$", re.MULTILINE)
+_REVERTS = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
+_CONVENTIONAL = re.compile(r"^(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^()\r\n]*)\))?(?P<breaking>!)?: (?P<text>\S.*)$")
+
+
+def with_origin(message: bytes, source: str) -> bytes:
+    """`message` as `git cherry-pick -x` would write it for a pick of `source` (a full id)."""
+    text = _skip_blank_lines(message)
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    if not has_trailer_block(text):
+        text += b"\n"
+    return _strip_space(text + b"(cherry picked from commit " + source.encode() + b")\n")
+
+
+def _strip_space(message: bytes) -> bytes:
+    """`git stripspace`, which `cherry-pick -x` applies: no blanks at line ends, single empty lines, none around."""
+    kept: list[bytes] = []
+    for line in (line.rstrip(_BLANKS) for line in message.split(b"\n")):
+        if line or (kept and kept[-1]):
+            kept.append(line)
+    while kept and not kept[-1]:
+        kept.pop()
+    return b"\n".join(kept) + b"\n"
+
+
+def _skip_blank_lines(message: bytes) -> bytes:
+    while message:
+        line, newline, rest = message.partition(b"\n")
+        if line.strip(_BLANKS):
+            return message
+        if not newline:
+            return b""
+        message = rest
+    return message
+
+
+def has_trailer_block(text: bytes) -> bool:
+    """Whether the last paragraph is what git takes for trailers, so that another may follow directly."""
+    lines = text.split(b"\n")
+    if lines and lines[-1] == b"":
+        lines.pop()
+    title_end = next((n for n, line in enumerate(lines) if _is_blank(line)), len(lines))
+    trailers = others = continuation = 0
+    recognised = seen = False
+    for line in reversed(lines[title_end:]):
+        if line.startswith(b"#"):
+            others, continuation = others + continuation, 0
+        elif _is_blank(line):
+            if seen:
+                others += continuation
+                return (recognised and trailers * 3 >= others) or (trailers > 0 and others == 0)
+        elif line.startswith(_GENERATED):
+            trailers, continuation, recognised, seen = trailers + 1, 0, True, True
+        elif line[:1] in (b" ", b"\t", b"\r"):
+            continuation, seen = continuation + 1, True
+        elif _separator(line) >= 1:
+            trailers, continuation, seen = trailers + 1, 0, True
+        else:
+            others, continuation, seen = others + 1 + continuation, 0, True
+    return False
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line.strip(_BLANKS)
+
+
+def _separator(line: bytes) -> int:
+    """Position of the `:` that ends a trailer's key, or -1: letters, digits, dashes, then blanks."""
+    blank = False
+    for position, char in enumerate(line):
+        if char == ord(":"):
+            return position
+        if not blank and (chr(char).isascii() and (chr(char).isalnum() or char == ord("-"))):
+            continue
+        if position and char in b" \t":
+            blank = True
+            continue
+        break
+    return -1
+
+
+def origins(message: str) -> tuple[str, ...]:
+    """Ids named by `(cherry picked from commit ...)` lines, in order: the last is the direct source."""
+    return tuple(_PICKED.findall(message))
+
+
+def reverted(message: str) -> tuple[str, ...]:
+    """Ids (perhaps abbreviated) that the message says it reverts."""
+    return tuple(_REVERTS.findall(message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A Conventional Commit subject; `type` is "" where the subject is not one."""
+
+    type: str = ""
+    scope: str = ""
+    breaking: bool = False
+    text: str = ""
+
+
+def conventional(subject: str) -> Subject:
+    """Parse a subject by conventionalcommits.org 1.0."""
+    match = _CONVENTIONAL.match(subject)
+    if not match:
+        return Subject(text=subject)
+    return Subject(
+        type=match["type"].lower(),
+        scope=match["scope"] or "",
+        breaking=bool(match["breaking"]),
+        text=match["text"],
+    )

@@ -1,0 +1,32 @@
+"""Guards: no test may touch the real home, the user's git configuration, or a credential of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.__main__ import GIT_LOCAL
+from tests.support.story import Story, story
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def no_real_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home of its own, git without the machine's configuration, no CI variables."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    for name in (*GIT_LOCAL, "GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_REF_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def tale(tmp_path: Path) -> Story:
+    """The story of the README, fresh for each test."""
+    return story(tmp_path / "story")

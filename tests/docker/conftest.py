@@ -1,0 +1,125 @@
+"""A real engine and a real registry, taken from the environment that `tools/lab.py` makes."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import uuid
+from typing import IO, TYPE_CHECKING, Protocol
+
+import docker
+import pytest
+
+from orchestrator.engines import BuildRequest
+from orchestrator.engines.docker import OWNER_LABEL, connect
+from orchestrator.reference import parse_repository
+from tests.docker.lab import Lab, lab_from, missing_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from orchestrator.engines import ImageInfo
+    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.model import Progress
+    from orchestrator.reference import Reference
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    missing = missing_from(os.environ)
+    if missing:
+        reason = f"no lab: {', '.join(missing)} not set (make test-docker starts one)"
+        if os.environ.get("CI") == "true" or os.environ.get("RELEASE_LAB_REQUIRED") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return lab_from(os.environ)
+
+
+@pytest.fixture(scope="session")
+def owner() -> str:
+    """Marks the containers of this test run, so that others on the same engine do not matter."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+# Every implementation of Engine, by name: all of them answer the contract in test_engine.py.
+ENGINES: Mapping[str, Callable[[Lab, str], DockerEngine]] = {
+    "docker": lambda lab, owner: connect({"DOCKER_HOST": lab.docker_host}, owner=owner),
+}
+
+
+@pytest.fixture(scope="session", params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest, lab: Lab, owner: str) -> DockerEngine:
+    return ENGINES[request.param](lab, owner)
+
+
+@pytest.fixture(scope="session")
+def client(lab: Lab) -> Iterator[docker.DockerClient]:
+    """docker-py itself, to look at what the door did."""
+    opened = docker.DockerClient(base_url=lab.docker_host)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def no_container_is_left(client: docker.DockerClient, owner: str) -> Iterator[None]:
+    yield
+    left = client.containers.list(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
+    assert [container.id for container in left] == []
+
+
+@pytest.fixture
+def name(lab: Lab, engine: DockerEngine) -> Iterator[Reference]:
+    """A name in the lab's registry that nobody else has, forgotten by the engine afterwards."""
+    reference = parse_repository(f"{lab.registry}/test/{uuid.uuid4().hex[:12]}").tag("v1")
+    yield reference
+    engine.remove_tag(reference)
+
+
+def context_of(files: Mapping[str, str]) -> IO[bytes]:
+    """A build context with these files."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path, text in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out
+
+
+class Build(Protocol):
+    """Builds a Dockerfile's text; `BASE` in it stands for the lab's base image.
+
+    Options are fields of BuildRequest, and `interrupt_at`: the log line at which the user presses ctrl-C.
+    """
+
+    def __call__(self, text: str, /, **options: object) -> ImageInfo: ...
+
+
+@pytest.fixture
+def said() -> list[Progress]:
+    """What was reported while building or pushing."""
+    return []
+
+
+@pytest.fixture
+def build(lab: Lab, engine: DockerEngine, name: Reference, tmp_path: Path, said: list[Progress]) -> Build:
+    def run(text: str, /, **options: object) -> ImageInfo:
+        arguments: dict[str, object] = {
+            "context": context_of({"Dockerfile": text.replace("BASE", lab.base), "hello": "hi\n"}),
+            "dockerfile": "Dockerfile",
+            "tag": name,
+            "log": tmp_path / "logs" / "build.log",
+            **options,
+        }
+        interrupt_at = arguments.pop("interrupt_at", None)
+
+        def report(progress: Progress) -> None:
+            said.append(progress)
+            if progress.text == interrupt_at:
+                raise KeyboardInterrupt
+
+        return engine.build(BuildRequest(**arguments), report)  # type: ignore[arg-type]  # options are free
+
+    return run

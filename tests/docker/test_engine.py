@@ -1,0 +1,264 @@
+"""The contract of an engine, asked of every implementation with a real engine and a real registry."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.engines import RunRequest, RunResult
+from orchestrator.engines.docker import OWNER_LABEL
+from orchestrator.errors import RemoteError, UnprovedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.model import Progress
+    from orchestrator.reference import Reference
+    from tests.docker.conftest import Build
+    from tests.docker.lab import Lab
+
+pytestmark = pytest.mark.docker
+
+STALL = 20.0
+
+
+def silent(_: Progress) -> None:
+    """For where progress does not matter."""
+
+
+def all_containers(client: docker.DockerClient) -> set[str]:
+    return {str(container.id) for container in client.containers.list(all=True, ignore_removed=True)}
+
+
+def run(engine: DockerEngine, image: str, *command: str, timeout: float = 30) -> RunResult:
+    return engine.run(RunRequest(image=image, command=command, timeout=timeout))
+
+
+class TestStore:
+    def test_health_names_version_and_place(self, engine: DockerEngine, lab: Lab) -> None:
+        health = engine.health()
+        assert health.version
+        assert tuple(map(int, health.api_version.split("."))) >= (1, 24)
+        assert (health.os, health.is_local) == ("linux", lab.docker_host.startswith("unix:"))
+        assert health.root.startswith("/")
+
+    def test_inspect_tells_there_from_not_there(self, engine: DockerEngine, lab: Lab) -> None:
+        image = engine.inspect(lab.base)
+        assert image is not None
+        assert image.id.startswith("sha256:")
+        assert image.layers
+        assert engine.inspect(image.id) == image
+        assert engine.inspect(f"no-such-image:{uuid.uuid4().hex}") is None
+
+    def test_names_come_and_go(self, engine: DockerEngine, lab: Lab, name: Reference) -> None:
+        image = engine.inspect(lab.base)
+        assert image is not None
+        engine.tag(image.id, name)
+        assert engine.inspect(str(name)) is not None
+        engine.remove_tag(name)
+        engine.remove_tag(name)
+        assert engine.inspect(str(name)) is None
+        assert engine.inspect(lab.base) is not None
+
+    def test_tagging_what_is_not_there_is_an_error(self, engine: DockerEngine, name: Reference) -> None:
+        with pytest.raises(RemoteError, match="No such image"):
+            engine.tag("no-such-image:1", name)
+
+
+class TestBuild:
+    def test_a_build_is_tagged_labelled_and_told(
+        self, engine: DockerEngine, name: Reference, build: Build, said: list[Progress], tmp_path: Path
+    ) -> None:
+        log = tmp_path / "deep" / "build.log"
+        image = build("FROM BASE\nCOPY hello /hello\nRUN cat /hello\n", labels={"a": "b c"}, log=log, no_cache=True)
+        assert engine.inspect(str(name)) == image
+        assert image.labels["a"] == "b c"
+        steps = [(p.current, p.total) for p in said if not p.is_log]
+        assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]  # the last one sets the labels
+        assert "hi" in [p.text for p in said if p.is_log]
+        assert "Step 3/4 : RUN cat /hello\n" in log.read_text()
+        assert "\nhi\n" in log.read_text()
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+    def test_a_failing_step_is_named_and_leaves_nothing(
+        self, engine: DockerEngine, name: Reference, build: Build, client: docker.DockerClient, tmp_path: Path
+    ) -> None:
+        before = all_containers(client)
+        # The engine reads stdout and stderr apart, so without the pause either may come first.
+        step = "for i in $(seq 50); do echo line $i; done; sleep 0.5; echo oh >&2; exit 7"
+        with pytest.raises(UnprovedError) as caught:
+            build(f"FROM BASE\nRUN true\nRUN {step}\n")
+        error = caught.value
+        assert error.code == "build-failed"
+        assert error.message.startswith("step 3/3 RUN for i in")
+        assert error.message.endswith("exited 7")
+        assert error.where == str(tmp_path / "logs" / "build.log")
+        assert len(error.detail.splitlines()) == 30
+        assert "oh" in error.detail.splitlines()
+        assert "\x1b" not in error.detail
+        assert "line 1\n" in (tmp_path / "logs" / "build.log").read_text()
+        assert engine.inspect(str(name)) is None
+        assert all_containers(client) <= before
+
+    def test_what_the_engine_refuses_at_once_is_a_build_failure(self, build: Build) -> None:
+        with pytest.raises(UnprovedError, match=r"before its first step: .*unknown instruction") as caught:
+            build("FROM BASE\nRUNN x\n")
+        assert caught.value.code == "build-failed"
+
+    def test_a_missing_base_is_a_build_failure(self, build: Build, lab: Lab) -> None:
+        with pytest.raises(UnprovedError, match=r"^step 1/1 FROM .* failed: "):
+            build(f"FROM {lab.registry}/no/such:1\n")
+
+    def test_the_last_stage_is_the_image(self, build: Build, engine: DockerEngine) -> None:
+        image = build("FROM BASE AS one\nRUN echo 1 > /stage\nFROM BASE\nRUN echo 2 > /stage\n", no_cache=True)
+        assert engine.read_file(image.id, "/stage") == b"2\n"
+
+    def test_arguments_reach_the_build(self, build: Build, engine: DockerEngine) -> None:
+        image = build("FROM BASE\nARG A=no\nRUN echo $A > /a\n", build_args={"A": "yes"})
+        assert engine.read_file(image.id, "/a") == b"yes\n"
+
+    def test_the_same_build_again_uses_the_cache_unless_told(self, build: Build) -> None:
+        dockerfile = f"FROM BASE\nRUN echo {uuid.uuid4().hex} && cat /proc/uptime > /t\n"
+        first, again = build(dockerfile), build(dockerfile)
+        assert again == first
+        assert build(dockerfile, no_cache=True).id != first.id
+
+    def test_a_full_disk_has_a_code_of_its_own(self, build: Build) -> None:
+        with pytest.raises(RemoteError, match=r"disk is full: dd: .*No space left on device") as caught:
+            build("FROM BASE\nRUN dd if=/dev/zero of=/dev/full\n")
+        assert (caught.value.code, "docker system prune" in caught.value.remedy) == ("disk-full", True)
+
+    def test_a_command_that_only_mentions_a_full_disk_does_not(self, build: Build) -> None:
+        with pytest.raises(UnprovedError):
+            build("FROM BASE\nRUN : no space left on device; exit 1\n")
+
+    def test_a_log_that_cannot_be_written_is_told(self, build: Build, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(RemoteError, match="log cannot be written") as caught:
+            build("FROM BASE\n", log=tmp_path / "file" / "build.log")
+        assert caught.value.code == "log-unwritable"
+
+    def test_ctrl_c_stops_the_build_on_the_engine(
+        self, build: Build, client: docker.DockerClient, engine: DockerEngine, name: Reference
+    ) -> None:
+        before = all_containers(client)
+        with pytest.raises(KeyboardInterrupt):
+            build("FROM BASE\nRUN echo started; sleep 60\n", no_cache=True, interrupt_at="started")
+        deadline = time.monotonic() + 15
+        while all_containers(client) - before and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert all_containers(client) <= before
+        assert engine.inspect(str(name)) is None
+
+
+class TestRun:
+    def test_output_and_success(self, engine: DockerEngine, lab: Lab) -> None:
+        result = run(engine, lab.base, "sh", "-c", "echo out; echo err >&2")
+        assert (result.exit_code, sorted(result.output.split())) == (0, ["err", "out"])
+
+    def test_an_exit_code_is_given_back(self, engine: DockerEngine, lab: Lab) -> None:
+        assert run(engine, lab.base, "sh", "-c", "exit 3").exit_code == 3
+
+    def test_arguments_are_not_read_by_a_shell(self, engine: DockerEngine, lab: Lab) -> None:
+        assert run(engine, lab.base, "echo", "$HOME; *", "a  b").output == "$HOME; * a  b\n"
+
+    def test_a_command_is_killed_at_its_timeout(self, engine: DockerEngine, lab: Lab) -> None:
+        started = time.monotonic()
+        result = run(engine, lab.base, "sh", "-c", "trap '' TERM; echo here; sleep 60", timeout=1.5)
+        assert (result.exit_code, result.output) == (None, "here\n")
+        assert 1.4 < result.seconds < 10
+        assert time.monotonic() - started < 20
+
+    def test_a_program_that_is_not_there_fails_like_in_a_shell(self, engine: DockerEngine, lab: Lab) -> None:
+        result = run(engine, lab.base, "no-such-program")
+        assert result.exit_code == 127
+        assert "no-such-program" in result.output
+
+    def test_an_image_that_is_not_there_cannot_be_started(self, engine: DockerEngine) -> None:
+        with pytest.raises(UnprovedError, match="No such image") as caught:
+            run(engine, "no-such-image:1", "true")
+        assert caught.value.code == "container-not-started"
+
+    def test_a_container_that_fails_to_start_is_removed_too(self, engine: DockerEngine, lab: Lab) -> None:
+        with pytest.raises(UnprovedError, match="cannot be started"):
+            engine.run(RunRequest(image=lab.base, command=("true",), timeout=5, network="container:no-such-one"))
+
+    def test_only_the_end_of_much_output_is_kept(self, engine: DockerEngine, lab: Lab) -> None:
+        result = run(engine, lab.base, "sh", "-c", "yes ä | head -c 300000; echo END")
+        assert result.output.endswith("END\n")
+        assert 60_000 < len(result.output.encode("utf-8", "replace")) < 66_000
+
+    def test_bytes_that_are_no_text_are_replaced(self, engine: DockerEngine, lab: Lab) -> None:
+        assert run(engine, lab.base, "printf", "a\\377b").output == "a\ufffdb"
+
+    def test_there_is_no_network_by_default(self, engine: DockerEngine, lab: Lab) -> None:
+        assert run(engine, lab.base, "ls", "/sys/class/net").output.split() == ["lo"]
+
+    def test_the_environment_is_given(self, engine: DockerEngine, lab: Lab) -> None:
+        result = engine.run(RunRequest(image=lab.base, command=("sh", "-c", "echo $X"), timeout=20, env={"X": "a b"}))
+        assert result.output == "a b\n"
+
+    def test_the_entrypoint_is_removed_unless_kept(self, engine: DockerEngine, build: Build) -> None:
+        image = build('FROM BASE\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n')
+        assert run(engine, image.id, "echo", "plain").output == "plain\n"
+        kept = RunRequest(image=image.id, command=("more",), timeout=20, keep_entrypoint=True)
+        assert engine.run(kept).output == "entry more\n"
+
+    @pytest.mark.parametrize(("end", "left"), [(signal.SIGKILL, 1), (signal.SIGINT, 0)])
+    def test_a_run_that_is_ended_from_outside(
+        self, lab: Lab, engine: DockerEngine, client: docker.DockerClient, end: signal.Signals, left: int
+    ) -> None:
+        """ctrl-C still removes the container; what a SIGKILL leaves is swept by its owner alone."""
+        owner = f"ended-{uuid.uuid4().hex}"
+        script = f"""
+            from orchestrator.engines import RunRequest
+            from orchestrator.engines.docker import connect
+            engine = connect({{"DOCKER_HOST": {lab.docker_host!r}}}, owner={owner!r})
+            engine.run(RunRequest(image={lab.base!r}, command=("sleep", "60"), timeout=60))
+        """
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
+        label: dict[str, str | list[str] | bool] = {"label": f"{OWNER_LABEL}={owner}"}
+        deadline = time.monotonic() + 20
+        while not client.containers.list(filters=label) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(end)
+        process.wait()
+        assert engine.sweep(f"{owner}-other") == 0
+        assert engine.sweep(owner) == left
+        assert client.containers.list(all=True, filters=label) == []
+
+
+class TestReadFile:
+    @pytest.fixture
+    def image(self, build: Build) -> str:
+        return build(
+            "FROM BASE\nRUN mkdir /d && echo text > /d/f && ln -s /d/f /absolute && ln -s absolute /twice"
+            " && ln -s ../d/f /d/relative && ln -s d /folder && ln -s /nowhere /dangling && ln -s loop /loop"
+            " && ln -s ../../../../d/f /d/escape\n"
+        ).id
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/d/f", "d/f", "/absolute", "/twice", "/d/relative", "/folder/f", "/folder/relative", "/d/escape"],
+    )
+    def test_files_and_links_to_files(self, engine: DockerEngine, image: str, path: str) -> None:
+        assert engine.read_file(image, path) == b"text\n"
+
+    @pytest.mark.parametrize("path", ["/none", "/none/f", "/d", "/folder", "/dangling", "/loop", "/d/f/g"])
+    def test_what_is_no_file(self, engine: DockerEngine, image: str, path: str) -> None:
+        assert engine.read_file(image, path) is None
+
+    def test_an_image_without_a_command_can_be_read(self, engine: DockerEngine, build: Build) -> None:
+        image = build("FROM scratch\nCOPY hello /hello\n")
+        assert engine.read_file(image.id, "/hello") == b"hi\n"

@@ -1,0 +1,269 @@
+"""release.yaml: what is read, and what is refused with which place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator import config
+from orchestrator.config_rules import branch_fault
+from orchestrator.errors import ConfigError
+from orchestrator.model import Config, Fix, Place, ReleaseEntry, SmokeCommand, VersionFile
+
+DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
+
+FULL = """\
+version: 1
+branch: release/v2.7
+source: [main, fix/dataloader-leak]
+remote: upstream
+releases:
+  v2.7.1:
+    summary: one line
+    fixes:
+      - commit: 00123456       # stays text
+        reason: why it must ship
+        approved-by: https://example.com/pull/7
+        backport: 1e5
+        mainline: 1
+        allow: [duplicate, empty]
+      - range: e4f5a6b^..c7d8e9f
+  v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}]}
+image:
+  repository: registry.example.com:5000/team/pytorch-cuda
+  dockerfile: ./images/pytorch-cuda/Dockerfile
+  context: images/
+  build-args: {BASE_IMAGE: "debian:12", TORCH: 2.10, EMPTY: "", TOKENIZERS_PARALLELISM: 1}
+  floating: [v2.7, latest]
+  smoke:
+    - true
+    - [python, -c, "import torch"]
+    - {name: jupyter, run: jupyter --version, timeout: 90s, network: bridge}
+  platform: linux/amd64
+  network: host
+verify:
+  - make test
+  - |
+    set -e
+    make lint
+changelog: docs/CHANGES.md
+version-files:
+  - VERSION
+  - path: setup.py
+    pattern: 'version="(.*)"'
+"""
+
+MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
+
+
+def read(text: str) -> Config:
+    return config.parse(text.encode(), "release.yaml")
+
+
+# ------------------------------------------------------------------ what is read
+
+
+def test_every_key_is_read() -> None:
+    got = read(FULL)
+    assert (got.branch, got.source, got.remote) == (
+        "release/v2.7",
+        ("main", "fix/dataloader-leak"),
+        "upstream",
+    )
+    assert got.releases[0] == ReleaseEntry(
+        version="v2.7.1",
+        place=Place(file="release.yaml", line=6, column=3),
+        summary="one line",
+        fixes=(
+            Fix(
+                place=Place(file="release.yaml", line=9, column=9),
+                commit="00123456",
+                reason="why it must ship",
+                approved_by="https://example.com/pull/7",
+                backport="1e5",
+                mainline=1,
+                allow=("duplicate", "empty"),
+            ),
+            Fix(place=Place(file="release.yaml", line=15, column=9), range="e4f5a6b^..c7d8e9f"),
+        ),
+    )
+    assert got.releases[1].fixes[0].commit == "main^{/leak}"
+    assert got.verify == ("make test", "set -e\nmake lint")
+    assert got.changelog == "docs/CHANGES.md"
+    place = Place(file="release.yaml", line=36, column=5)
+    assert got.version_files[0] == VersionFile(place=place, path="VERSION")
+    assert got.version_files[1].pattern == 'version="(.*)"'
+    assert got.text == FULL.encode()
+
+
+def test_the_image_is_read() -> None:
+    image = read(FULL).image
+    assert image is not None
+    assert image.repository == "registry.example.com:5000/team/pytorch-cuda"
+    assert (image.dockerfile, image.context) == ("images/pytorch-cuda/Dockerfile", "images")
+    assert dict(image.build_args)["TORCH"] == "2.10"
+    assert dict(image.build_args)["EMPTY"] == ""
+    assert image.floating == ("v2.7", "latest")
+    assert (image.platform, image.network) == ("linux/amd64", "host")
+    assert image.smoke == (
+        SmokeCommand(name="true", command=("/bin/sh", "-c", "true")),
+        SmokeCommand(name="python -c import torch", command=("python", "-c", "import torch")),
+        SmokeCommand(name="jupyter", command=("/bin/sh", "-c", "jupyter --version"), timeout=90.0, network="bridge"),
+    )
+
+
+def test_defaults() -> None:
+    got = read(MINIMAL)
+    assert (got.remote, got.releases, got.image, got.changelog) == ("origin", (), None, "CHANGELOG.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("90s", 90), ("5m", 300), ("1h", 3600), ("24h", 86400)]
+)
+def test_timeouts(text: str, seconds: float) -> None:
+    image = f"image:\n  repository: r.io/x\n  smoke: [{{run: ls, timeout: {text}}}]\n"
+    got = read(MINIMAL + image).image
+    assert got is not None
+    assert got.smoke[0].timeout == seconds
+
+
+def test_equal_commands_get_names_of_their_own() -> None:
+    got = read(MINIMAL + "image:\n  repository: r.io/x\n  smoke: [ls, ls, {name: ls (2), run: pwd}]\n").image
+    assert got is not None
+    assert len({command.name for command in got.smoke}) == 3
+
+
+@pytest.mark.parametrize("extra", ["releases: {}\n", "releases:\n", "verify: []\n"])
+def test_empty_sections_are_fine(extra: str) -> None:
+    assert read(MINIMAL + extra).releases == ()
+
+
+def test_windows_line_ends_are_read_and_kept() -> None:
+    data = FULL.replace("\n", "\r\n").encode()
+    got = config.parse(data, "release.yaml")
+    assert got.text == data
+    assert got.releases == read(FULL).releases
+
+
+def test_aliases_are_read() -> None:
+    got = read(MINIMAL + 'releases:\n  v2.7.1:\n    fixes: [{commit: a, reason: &r "x"}, {commit: b, reason: *r}]\n')
+    assert got.releases[0].fixes[1].reason == "x"
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_load(tmp_path: Path) -> None:
+    path = tmp_path / "release.yaml"
+    path.write_text(FULL)
+    assert config.load(path, shown_as="release.yaml") == read(FULL)
+
+
+def test_load_names_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, code in (
+        ("nothing", "config-missing"),
+        (".", "config-not-a-file"),
+        ("pipe", "config-not-a-file"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            config.load(tmp_path / name, shown_as="release.yaml")
+        assert (caught.value.where, caught.value.code) == ("release.yaml", code)
+
+
+# ------------------------------------------------------------------ git's own opinion
+
+NAMES = [
+    *(
+        "main",
+        "a/b",
+        "release/v2.7",
+        "a.b",
+        "a@b",
+        "ü",
+        "a{b",
+        "a}",
+        "a@",
+        "-a/b",
+        "x/-a",
+        "a.lock.b",
+        "#1",
+        "a!$&'b",
+    ),
+    *("a..b", "a b", "a~b", "a^b", "a:b", "a?b", "a*b", "a[b", "a\\b", "a\tb", "a\x7fb", "a@{b", "a//b"),
+    *("/a", "a/", "a.", ".a", "a/.b", "a.lock", "a.lock/b", "a/b.lock", "", "a./b"),
+]
+
+
+def git_takes(name: str) -> bool:
+    done = subprocess.run(["git", "check-ref-format", f"refs/heads/{name}"], check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_branch_names_are_judged_as_git_judges(name: str) -> None:
+    assert (branch_fault(name) == "") == git_takes(name)
+
+
+@given(st.text(alphabet="ab.@{/-~\\*l", max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_any_branch_name_is_judged_as_git_judges(name: str) -> None:
+    if name != "@":  # git itself takes this one for HEAD
+        assert (branch_fault(name) == "") == git_takes(name)
+
+
+# ------------------------------------------------------------------ schema and reference
+
+
+def editor_says(text: str) -> list[str]:
+    """What an editor with the schema would underline."""
+    document: Any = yaml.safe_load(text)
+    validator = jsonschema.Draft202012Validator(config.schema())
+    return [error.message for error in validator.iter_errors(document)]
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(config.schema())
+
+
+@pytest.mark.parametrize("text", [FULL, MINIMAL, f"{MINIMAL}releases: {{}}\n", f"{MINIMAL}releases:\n"])
+def test_good_files_pass_the_schema_too(text: str) -> None:
+    read(text)
+    assert editor_says(text) == []
+
+
+def test_every_key_has_a_description() -> None:
+    def keys(part: object) -> list[dict[str, object]]:
+        if isinstance(part, list):
+            return [found for item in part for found in keys(item)]
+        if not isinstance(part, dict):
+            return []
+        own = part.get("properties", {})
+        assert isinstance(own, dict)
+        return [*own.values(), *(found for value in part.values() for found in keys(value))]
+
+    found = keys(config.schema())
+    assert len(found) > 20
+    assert all(key["description"] for key in found)
+
+
+def test_the_reference_in_the_docs_is_the_one_of_the_tables() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- keys: ")
+    table = rest.partition("-->\n")[2].partition("<!-- /keys -->")[0]
+    assert table.strip() == config.config_reference_markdown().strip()
+
+
+def test_the_example_in_the_docs_is_valid() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    assert read(example).releases[0].fixes[1].backport == "9ab8c7d"
+    assert editor_says(example) == []

@@ -1,0 +1,195 @@
+"""The Dockerfile check: what the classic builder cannot do is found with its line, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.checks.dockerfile import examine
+
+BUILDKIT = "dockerfile-needs-buildkit"
+INVALID = "dockerfile-invalid"
+UNRESOLVED = "dockerfile-base-unresolved"
+
+# name, Dockerfile, the problems as (code, line, part of the message, part of the remedy)
+CASES: list[tuple[str, str, list[tuple[str, int, str, str]]]] = [
+    # directives
+    ("syntax", "# syntax=docker/dockerfile:1\nFROM a\n", [(BUILDKIT, 1, "# syntax=", "delete the line")]),
+    ("syntax-odd", "#  SYNTAX = docker/dockerfile:1\nFROM a\n", [(BUILDKIT, 1, "# syntax=", "delete")]),
+    ("check", "# check=error=true\nFROM a\n", [(BUILDKIT, 1, "# check=error=true", "delete the line")]),
+    ("second-directive", "# escape=\\\n# check=skip=all\nFROM a\n", [(BUILDKIT, 2, "# check=", "delete")]),
+    ("syntax-after-comment", "# hello\n# syntax=docker/dockerfile:1\nFROM a\n", []),
+    ("syntax-after-instruction", "FROM a\n# syntax=docker/dockerfile:1\n", []),
+    ("escape", "# escape=`\nFROM a\nRUN echo `\n  hi\nRUN dir c:\\\nRUN echo\n", []),
+    ("escape-unknown", "# escape=x\nFROM a\n", [(INVALID, 1, "not an escape character", "use `")]),
+    ("bom", "\ufeff# syntax=x\nFROM a\n", [(BUILDKIT, 1, "# syntax=x", "delete")]),
+    # RUN flags
+    (
+        "mount-cache",
+        "FROM a\nRUN --mount=type=cache,target=/c x\n",
+        [(BUILDKIT, 2, "RUN --mount", "no-cache")],
+    ),
+    ("mount-default", "FROM a\nRUN --mount=target=. x\n", [(BUILDKIT, 2, "RUN --mount", "COPY")]),
+    ("mount-secret", "FROM a\nRUN --mount=type=secret,id=t x\n", [(BUILDKIT, 2, "--mount", "secret")]),
+    (
+        "two-mounts",
+        "FROM a\nRUN --mount=type=bind,target=. \\\n  --mount=type=ssh x\n",
+        [(BUILDKIT, 2, "RUN --mount", "COPY"), (BUILDKIT, 2, "RUN --mount", "key outside")],
+    ),
+    ("lower-case", "from a\nrun --mount=type=cache,target=/c x\n", [(BUILDKIT, 2, "RUN --mount", "drop")]),
+    ("network", "FROM a\nRUN --network=none x\n", [(BUILDKIT, 2, "RUN --network", "release.yaml")]),
+    ("security", "FROM a\nRUN --security=insecure x\n", [(BUILDKIT, 2, "RUN --security", "drop it")]),
+    ("flag-of-the-command", "FROM a\nRUN pip --mount=x --network=none\nRUN -- --mount=x\n", []),
+    (
+        "unknown-flag",
+        "FROM a\nRUN --nettwork=none x\n",
+        [(INVALID, 2, "RUN --nettwork is not known", "drop")],
+    ),
+    ("flag-on-cmd", "FROM a\nCMD --serve\n", [(INVALID, 2, "CMD --serve", "drop")]),
+    ("health", "FROM a\nHEALTHCHECK --interval=1s --start-period=2s --timeout=1s --retries=2 CMD x\n", []),
+    ("health-start", "FROM a\nHEALTHCHECK --start-interval=1s CMD x\n", [(BUILDKIT, 2, "start-int", "drop")]),
+    # COPY and ADD
+    ("copy-plain", "FROM a AS b\nFROM a\nCOPY --from=b --chown=1:1 x /x\nADD --chown=1 x /x\n", []),
+    ("chmod", "FROM a\nCOPY --chmod=755 x /x\n", [(BUILDKIT, 2, "COPY --chmod", "git update-index")]),
+    ("add-chmod", "FROM a\nADD --chmod=755 x /x\n", [(BUILDKIT, 2, "ADD --chmod", "git update-index")]),
+    ("link", "FROM a\nCOPY --link --from=a x /x\n", [(BUILDKIT, 2, "COPY --link", "drop --link")]),
+    ("parents", "FROM a\nCOPY --parents x /x\n", [(BUILDKIT, 2, "COPY --parents", "each directory")]),
+    ("exclude", "FROM a\nCOPY --exclude=*.c x /x\n", [(BUILDKIT, 2, "COPY --exclude", ".dockerignore")]),
+    (
+        "checksum",
+        "FROM a\nADD --checksum=sha256:0 http://h/f /x\n",
+        [(BUILDKIT, 2, "ADD --checksum", "sha256sum")],
+    ),
+    (
+        "keep-git",
+        "FROM a\nADD --keep-git-dir=true x /x\n",
+        [(BUILDKIT, 2, "ADD --keep-git-dir", "git clone")],
+    ),
+    (
+        "add-ssh-git",
+        "FROM a\nADD git@h.com:a/b.git /x\n",
+        [(BUILDKIT, 2, "ADD git@h.com:a/b.git", "git clone")],
+    ),
+    ("add-git", "FROM a\nADD https://h/b.git#v1 /x\n", [(BUILDKIT, 2, "git repository", "git clone")]),
+    (
+        "add-git-json",
+        'FROM a\nADD ["https://h/b.git", "/x"]\n',
+        [(BUILDKIT, 2, "ADD https://h/b.git", "git")],
+    ),
+    ("add-url", "FROM a\nADD https://h/b.git.tar.gz /x.git\n", []),
+    # heredocs
+    ("heredoc", "FROM a\nRUN <<EOF\nFROM nothing\nbogus\nEOF\nRUN x\n", [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
+    ("heredoc-dash", "FROM a\nRUN <<-EOF\n\tx\n\tEOF\n", [(BUILDKIT, 2, "RUN <<EOF", "COPY a script")]),
+    ("heredoc-quoted", 'FROM a\nRUN cat <<"EOF" > x\ny\nEOF\n', [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
+    ("heredoc-single", "FROM a\nRUN cat <<'E F'\n", []),
+    ("heredoc-fd", "FROM a\nRUN x 3<<EOF\nEOF\n", [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
+    ("heredoc-glued", "FROM a\nRUN cat<<EOF\nEOF\n", [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
+    ("heredoc-space", "FROM a\nRUN cat << EOF\nEOF\n", [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
+    ("heredoc-copy", "FROM a\nCOPY <<EOF /x\nhi\nEOF\n", [(BUILDKIT, 2, "COPY <<EOF", "commit the file")]),
+    (
+        "heredoc-two",
+        "FROM a\nCOPY <<A <<B /x/\n1\nA\n2\nB\nRUNN x\n",
+        [
+            (BUILDKIT, 2, "COPY <<A", "commit"),
+            (BUILDKIT, 2, "COPY <<B", "commit"),
+            (INVALID, 7, "unknown instruction RUNN", "did you mean RUN?"),
+        ],
+    ),
+    ("heredoc-deep", "FROM a\nRUN x && \\\n  # note\n\n  cat <<EOF\nEOF\n", [(BUILDKIT, 5, "<<EOF", "&&")]),
+    ("heredoc-in-comment", "FROM a\n# RUN <<EOF\nRUN x\n", []),
+    ("here-string", 'FROM a\nRUN bash -c x <<<"EOF"\nRUN cat <<<EOF\n', []),
+    ("quoted", 'FROM a\nRUN echo "<<EOF" \'<<EOF\' \\<<EOF "a\\" <<EOF"\n', []),
+    ("arithmetic", "FROM a\nRUN echo $((1<<2)) $(( (1<<X) + 1 )) && x=1<<2\n", []),
+    ("json-form", 'FROM a\nRUN ["cat", "<<EOF"]\n', []),
+    ("other-instruction", 'FROM a\nLABEL a="<<EOF" b=<<EOF\nENV X=<<EOF\n', []),
+    # platforms
+    (
+        "build-platform",
+        "FROM --platform=$BUILDPLATFORM a\n",
+        [(BUILDKIT, 1, "--platform=$BUILDPLATFORM is empty", "release.yaml")],
+    ),
+    ("platform", "FROM --platform=linux/amd64 a\n", []),
+    ("platform-arg", "ARG P=linux/amd64\nFROM --platform=${P} a\n", []),
+    ("auto-arg", "FROM a\nARG TARGETARCH\n", [(BUILDKIT, 2, "ARG TARGETARCH", "ARG TARGETARCH=amd64")]),
+    ("auto-arg-default", "FROM a\nARG TARGETARCH=amd64\n", []),
+    ("auto-arg-above", "ARG TARGETARCH=amd64\nFROM a-$TARGETARCH\nARG TARGETARCH\n", []),
+    ("auto-arg-from", "FROM a:$TARGETARCH\n", [(BUILDKIT, 1, "names no image", "name out")]),
+    # ONBUILD
+    ("onbuild", "FROM a\nONBUILD RUN --mount=type=ssh x\n", [(BUILDKIT, 2, "RUN --mount", "outside")]),
+    ("onbuild-heredoc", "FROM a\nONBUILD RUN <<EOF\nx\nEOF\n", [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
+    ("onbuild-chmod", "FROM a\nonbuild copy --chmod=1 x /x\n", [(BUILDKIT, 2, "COPY --chmod", "git")]),
+    ("onbuild-onbuild", "FROM a\nONBUILD ONBUILD RUN x\n", [(INVALID, 2, "ONBUILD ONBUILD", "name the")]),
+    ("onbuild-alone", "FROM a\nONBUILD\n", [(INVALID, 2, "nothing after it", "name the")]),
+    ("onbuild-unknown", "FROM a\nONBUILD RAN x\n", [(INVALID, 2, "unknown instruction RAN", "RUN")]),
+    # layout
+    ("crlf", "FROM a\r\nRUN x \\\r\n  --mount=y\r\nCOPY --link a b\r\n", [(BUILDKIT, 4, "--link", "drop")]),
+    ("continued-flag", "FROM a\nCOPY \\\n  --chmod=755 \\\n x /x\n", [(BUILDKIT, 2, "COPY --chmod", "git")]),
+    ("trailing-blanks", "FROM a\nRUN x \\  \t\n  y\n", []),
+    ("indented", "  FROM a\n   RUN x\n   # c\n", []),
+    # structure
+    ("empty", "", [(INVALID, 0, "no instructions", "FROM")]),
+    ("only-comments", "# a\n\n   \n", [(INVALID, 0, "no instructions", "FROM")]),
+    ("only-args", "ARG A=1\n", [(INVALID, 0, "no FROM line", "FROM")]),
+    (
+        "run-first",
+        "RUN x\nFROM a\n",
+        [(INVALID, 1, "RUN stands before the first FROM", "only ARG")],
+    ),
+    ("unknown", "FROM a\nCOYP x /x\n", [(INVALID, 2, "unknown instruction COYP", "did you mean COPY?")]),
+    ("unknown-far", "FROM a\nQQQ x\n", [(INVALID, 2, "unknown instruction QQQ", "reference")]),
+    ("from-two-words", "FROM a b\n", [(INVALID, 1, "FROM takes an image", "AS NAME")]),
+    ("from-nothing", "FROM\n", [(INVALID, 1, "FROM takes an image", "AS NAME")]),
+    ("from-unset", "FROM $X\n", [(UNRESOLVED, 1, "FROM $X names no image", "give X a default")]),
+    ("from-empty-tag", "ARG T\nFROM a:${T}\n", [(UNRESOLVED, 2, "comes to 'a:'", "give T a default")]),
+    ("from-stage-arg", "FROM a\nARG X=b\nFROM $X\n", [(UNRESOLVED, 3, "FROM $X", "above the first FROM")]),
+    ("from-cut", "ARG A=ab\nFROM ${A%b}\n", [(BUILDKIT, 2, "of substitutions only", "one of these")]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_problems(text: str, expected: list[tuple[str, int, str, str]]) -> None:
+    problems = examine(text.encode(), "d/Dockerfile", {}).problems
+    assert [(p.code, p.where) for p in problems] == [
+        (code, f"d/Dockerfile:{line}" if line else "d/Dockerfile") for code, line, _, _ in expected
+    ]
+    for problem, (_, _, message, remedy) in zip(problems, expected, strict=True):
+        assert message in problem.message
+        assert remedy in problem.remedy
+        assert problem.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "build_args", "bases", "final"),
+    [
+        ("FROM a:1\n", {}, ("a:1",), "a:1"),
+        ("FROM scratch\n", {}, (), ""),
+        ("ARG B=a:1\nFROM $B\n", {}, ("a:1",), "a:1"),
+        ("ARG B=a:1\nFROM $B\n", {"B": "c:2"}, ("c:2",), "c:2"),
+        ("ARG B\nFROM ${B}\n", {"B": "r:5000/c@sha256:0"}, ("r:5000/c@sha256:0",), "r:5000/c@sha256:0"),
+        ('ARG T=1\nARG B="a:${T}"\nFROM "$B"\n', {}, ("a:1",), "a:1"),
+        ("ARG T\nFROM a:${T:-9}\n", {}, ("a:9",), "a:9"),
+        ("ARG T=1\nFROM a${T:+-cuda}:$T\n", {}, ("a-cuda:1",), "a-cuda:1"),
+        ("FROM a AS One\nFROM b AS two\nFROM ONE\n", {}, ("a", "b"), "a"),
+        ("FROM a AS x\nFROM scratch\nCOPY --from=x a b\n", {}, ("a",), ""),
+        ("FROM a AS x\nFROM x AS y\nFROM y\n", {}, ("a",), "a"),
+        ("FROM a\nFROM a\n", {}, ("a",), "a"),
+        ("ARG T=1\nFROM a:$T\nARG T=2\nFROM b:$T\n", {}, ("a:1", "b:1"), "b:1"),
+    ],
+)
+def test_bases(text: str, build_args: dict[str, str], bases: tuple[str, ...], final: str) -> None:
+    facts = examine(text.encode(), "Dockerfile", build_args)
+    assert (facts.problems, facts.bases, facts.final_base) == ((), bases, final)
+
+
+def test_a_build_argument_that_nothing_takes_is_found() -> None:
+    facts = examine(b"ARG BASE_IMAGE=a\nFROM $BASE_IMAGE\n", "Dockerfile", {"BASE_IMGE": "b", "HTTP_PROXY": "p"})
+    (problem,) = facts.problems
+    assert (problem.code, problem.remedy) == ("build-arg-unused", "did you mean 'BASE_IMAGE'?")
+
+
+def test_an_unresolved_base_is_no_base() -> None:
+    facts = examine(b"FROM a AS x\nFROM $NOPE\n", "Dockerfile", {})
+    assert (facts.bases, facts.final_base) == (("a",), "")
+
+
+def test_a_file_that_is_no_text_gives_problems_and_no_traceback() -> None:
+    assert examine(bytes(range(256)) * 4, "Dockerfile", {}).problems

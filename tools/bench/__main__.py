@@ -1,0 +1,179 @@
+"""`python tools/bench`: ratios against plain git, measured in one run on one machine.
+
+    planning N picks       `release plan` (a whole process) against a fresh worktree and `git cherry-pick -x`
+                           one by one, and against one `git cherry-pick A B C...`
+    a finished release     `release cut` again, against `git ls-remote`
+
+The repository is made by `git fast-import`: 5,000 files, 50,000 commits, a release branch in the middle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+FILES, COMMITS, LINES = 5_000, 50_000, 60
+EPOCH = 1_700_000_000
+
+
+def git(repo: Path, *args: str, stdin: bytes | None = None) -> str:
+    """Run git there; its output.  Fails loudly."""
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(["git", *args], cwd=repo, env=env, input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def history(files: int, commits: int) -> bytes:
+    """A fast-import stream: every commit changes one line of one file, files in turn, lines in turn."""
+    texts = {n: [f"file {n} line {line}" for line in range(LINES)] for n in range(files)}
+    out: list[str] = []
+
+    def commit(branch: str, number: int, changed: range) -> None:
+        message = f"fix: change {number}"
+        out.append(f"commit refs/heads/{branch}\ncommitter B <b@example.com> {EPOCH + number} +0000")
+        out.append(f"data {len(message)}\n{message}")
+        for n in changed:
+            text = "\n".join(texts[n]) + "\n"
+            out.append(f"M 100644 inline dir{n % 100}/file{n}.txt\ndata {len(text)}\n{text}")
+
+    commit("main", 0, range(files))
+    for number in range(1, commits):
+        n = number % files
+        texts[n][(number // files * 7) % LINES] = f"changed by {number}"
+        commit("main", number, range(n, n + 1))
+        if number == commits - 2_000:
+            out.append("reset refs/heads/release/v1.0\nfrom refs/heads/main\n")
+    return ("\n".join(out) + "\n").encode()
+
+
+def make(root: Path, files: int, commits: int) -> Path:
+    """The repository and its bare remote; the clone is on main."""
+    repo, remote = root / "clone", root / "remote.git"
+    repo.mkdir()
+    git(repo, "init", "--quiet", "--initial-branch=main")
+    git(repo, "fast-import", "--quiet", stdin=history(files, commits))
+    git(repo, "config", "user.name", "B")
+    git(repo, "config", "user.email", "b@example.com")
+    git(repo, "tag", "-a", "-m", "v1.0.0", "v1.0.0", "release/v1.0")
+    git(repo, "reset", "--quiet", "--hard", "main")
+    git(repo, "repack", "-adq")
+    git(root, "clone", "--quiet", "--bare", str(repo), str(remote))
+    git(repo, "remote", "add", "origin", str(remote))
+    git(repo, "fetch", "--quiet", "origin")
+    return repo
+
+
+def seconds(work: Callable[[], object], times: int) -> float:
+    """Median wall time of `times` runs."""
+    found = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found)
+
+
+def release(repo: Path, *args: str) -> str:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", *args], cwd=repo, env=env, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"release {args}: {done.stderr.decode()}")
+    return done.stdout.decode()
+
+
+def declare(repo: Path, picks: list[str]) -> None:
+    fixes = "".join(f"      - commit: {sha}\n" for sha in picks)
+    text = f"version: 1\nbranch: release/v1.0\nsource: main\nreleases:\n  v1.0.1:\n    fixes:\n{fixes}"
+    (repo / "release.yaml").write_text(text)
+
+
+def cherry_pick(repo: Path, picks: list[str], *, one_by_one: bool) -> str:
+    """Plain git in a fresh worktree; the tree that comes out."""
+    with tempfile.TemporaryDirectory() as where:
+        path = Path(where) / "worktree"
+        git(repo, "worktree", "add", "--quiet", "--detach", str(path), "release/v1.0")
+        try:
+            for group in [[sha] for sha in picks] if one_by_one else [picks]:
+                git(path, "cherry-pick", "-x", *group)
+            return git(path, "rev-parse", "HEAD^{tree}")
+        finally:
+            git(repo, "worktree", "remove", "--force", str(path))
+
+
+def processes(repo: Path) -> int:
+    """How many git processes one plan starts, counted by git's own trace."""
+    with tempfile.TemporaryDirectory() as where:
+        os.environ["GIT_TRACE2_EVENT"] = where
+        try:
+            release(repo, "plan", "v1.0.1", "-q")
+        finally:
+            del os.environ["GIT_TRACE2_EVENT"]
+        return sum(1 for path in Path(where).iterdir() if '"event":"start"' in path.read_text())
+
+
+def main() -> int:
+    """Print one line a measurement; with --check exit 1 when a ratio is over its limit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=FILES)
+    parser.add_argument("--commits", type=int, default=COMMITS)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--check", action="store_true", help="fail when a ratio is over its limit")
+    args = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="release-bench-"))
+    try:
+        over = measure(make(root, args.files, args.commits), args.runs)
+    finally:
+        shutil.rmtree(root)
+    return 1 if over and args.check else 0
+
+
+def measure(repo: Path, runs: int) -> list[str]:
+    """All measurements; returns the names of those over their limit."""
+    print(
+        f"{'planning':<12}{'release':>10}{'one by one':>12}{'ratio':>8}{'at once':>10}{'ratio':>8}{'git processes':>15}"
+    )
+    over = []
+    available = git(repo, "rev-list", "--reverse", "release/v1.0..main").splitlines()
+    for number, limit in ((1, 1.0), (10, 0.3), (50, 0.6)):
+        picks = available[3 :: len(available) // number][:number]
+        declare(repo, picks)
+        plan = json.loads(release(repo, "plan", "v1.0.1", "--json"))
+        if plan["picked_tree"] != cherry_pick(repo, picks, one_by_one=True):
+            raise SystemExit(f"{number} picks: the tree differs from plain git's")
+        ours = seconds(lambda: release(repo, "plan", "v1.0.1", "-q"), runs)
+        single = seconds(partial(cherry_pick, repo, picks, one_by_one=True), runs)
+        together = seconds(partial(cherry_pick, repo, picks, one_by_one=False), runs)
+        count = processes(repo)
+        print(
+            f"{number:>3} picks   {ours:>9.2f}s{single:>11.2f}s{ours / single:>8.2f}"
+            f"{together:>9.2f}s{ours / together:>8.2f}{count:>11} ({count / number:.1f} a pick)"
+        )
+        if ours / single > limit:
+            over.append(f"{number} picks")
+    declare(repo, available[3:200:20])
+    cut = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), 1)
+    again = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), runs)
+    asking = seconds(lambda: git(repo, "ls-remote", "origin"), runs)
+    print(f"cut of 10 picks without an image: {cut:.2f}s (limit 5)")
+    print(f"the finished release again: {again:.2f}s (limit 1); git ls-remote alone: {asking:.2f}s")
+    return over + (["cut"] if cut > 5 else []) + (["again"] if again > 1 else [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
