@@ -32,7 +32,7 @@ THE_FIX = (
     ),
 )
 
-UNFINISHED = '''"""How many batches to prepare, from what the last steps cost.  Not ready: never shrinks."""
+UNFINISHED = '''"""How many batches to prepare, from what the last steps cost.  Not ready: it never shrinks."""
 
 
 def depth(wait: float, step: float) -> int:
