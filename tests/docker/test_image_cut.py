@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.docker.lab import Lab
+    from tests.support.cli import Ran
 
 pytestmark = pytest.mark.docker
 
@@ -276,3 +277,21 @@ def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
     shipped.declare()
     assert shipped.release("cut", VERSION, "--yes").code == 0
     assert left not in docker(*mine)
+
+
+def test_password_from_stdin(shipped: Imaged) -> None:
+    """A login without environment or docker configuration; the password never stands in argv."""
+    from tests.support.cli import release
+
+    def cut(*args: str, stdin: str) -> Ran:
+        engine = {"DOCKER_HOST": shipped.lab.docker_host}
+        return release("cut", VERSION, "--yes", *args, cwd=shipped.story.clone.path, env=engine, stdin=stdin)
+
+    nobody = cut("--password-stdin", stdin=shipped.lab.password)
+    assert nobody.code == 2
+    assert "--registry-username" in nobody.err
+    login = ("--registry-username", shipped.lab.username, "--password-stdin")
+    assert cut(*login, stdin="").code == 2
+    done = cut(*login, stdin=f"{shipped.lab.password}\n")
+    assert done.code == 0, done.err
+    assert shipped.registry.head(VERSION) is not None
