@@ -23,7 +23,7 @@ from orchestrator.errors import (
 from orchestrator.git.repository import Repository
 from orchestrator.journal import Journal, Lock
 from orchestrator.model import CheckState, PickState, Problem
-from orchestrator.outcomes import Promoted
+from orchestrator.outcomes import Floated, Landed, Promoted
 from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
 from orchestrator.quoting import word, words
@@ -74,6 +74,7 @@ class Cut:
     digests: Mapping[str, str]
     tag_object: str
     already: bool = False
+    notes: tuple[str, ...] = ()  # what was left as it was, and why
 
 
 class Desk:
@@ -102,11 +103,12 @@ class Desk:
         return configuration.load(self.config_file, shown_as=self.job.config or self.config_file.name)
 
     def config_path(self) -> str:
-        """Where the release commit puts release.yaml: its path in the repository."""
+        """Where the release commit puts release.yaml: its path in the work tree, for a file outside at the top."""
         try:
-            return self.config_file.resolve().relative_to(self.repository.top.resolve()).as_posix()
+            path = self.config_file.resolve().relative_to(self.repository.top.resolve())
         except ValueError:
             return "release.yaml"
+        return "release.yaml" if ".git" in path.parts else path.as_posix()
 
     @property
     def scratch(self) -> Scratch:
@@ -240,7 +242,7 @@ def _public_already(desk: Desk, version: str) -> Store | None:
 def carry_on(desk: Desk, store: Store) -> Cut:
     """Obey the stored plan."""
     journal = desk.journal(store)
-    plan = plans.decode(journal.plan() or {})
+    plan = plans.recall(journal.plan() or {}, str(journal.path))
     return _execute(desk, store, plan, journal)
 
 
@@ -334,7 +336,10 @@ def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
     if not already:
         journal.append("closed")
     digests = {promoted.image: promoted.digest for promoted in shop.all(Promoted)}
-    return Cut(plan=plan, digests=digests, tag_object=store.ref("tag") or plan.tag_object, already=already)
+    notes = [note for landed in shop.all(Landed) if (note := landed.note) and not already]
+    notes += [line for floated in shop.all(Floated) for line in floated.left]
+    tag_object = store.ref("tag") or plan.tag_object
+    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
 
 
 # ------------------------------------------------------------------ conflicts
@@ -399,38 +404,3 @@ def _again(desk: Desk, paused: Paused) -> Desk:
     if not desk.job.config and paused.config:
         desk.job = replace(desk.job, config=paused.config)
     return desk
-
-
-def abort(desk: Desk, version: str) -> tuple[str, list[str]]:
-    """Forget a release that is not public.  Returns its version and what is left elsewhere.
-
-    Raises RefusedError once the tag is on the remote.
-    """
-    with desk.lock():
-        store = chosen(desk, version)
-        if not store.directory.exists() and not desk.repository.refs(store.prefix.rstrip("/")):
-            raise UsageError(f"there is no release {store.version} in progress here", code="no-release")
-        left = _must_be_private(desk, store)
-        store.destroy()
-    return store.version, left
-
-
-def _must_be_private(desk: Desk, store: Store) -> list[str]:
-    journal = Journal(store.journal_path, desk.job.now)
-    data = journal.plan()
-    if data is None:
-        return []
-    plan = plans.decode(data)
-    if journal.touched("land"):
-        ref = f"refs/tags/{plan.version}"
-        there = desk.repository.ls_remote(plan.remote, ref).refs.get(ref, "")
-        if there and there == (store.ref("tag") or plan.tag_object):
-            raise RefusedError(
-                f"{plan.version} is public already: its tag is on {plan.remote}",
-                remedy=f"finish it: release cut {plan.version}",
-                code="already-public",
-            )
-    uploaded = [image.candidate for image in plan.images if journal.touched(f"upload/{plan.version}")]
-    return [
-        f"the candidate image {name} stays in the registry (a private name; no tag points at it)" for name in uploaded
-    ]

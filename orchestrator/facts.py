@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """`tags` are all known tags (name -> commit), `reachable` those of them on the branch."""
+    """`tags` are all known tags (name -> commit), `reachable` those on the branch, `public_tags` the remote's."""
 
     base: str
     tags: Mapping[str, str]
     reachable: tuple[str, ...]
+    public_tags: tuple[str, ...] = ()
     source_tips: Mapping[str, str]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
@@ -37,13 +38,15 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
     remote, problems = _remote_refs(repository, config, offline=offline)
     base, notes, more = _base(repository, config, remote)
     problems += more
-    tags = {**repository.local_tags(), **(remote.tags() if remote else {})}
+    local, public = repository.local_tags(), remote.tags() if remote else {}
+    tags = {**local, **public}
     if remote:
         _bring_missing(repository, scratch, config, remote, base)
     source_tips, more = _sources(repository, config)
     return Facts(
         base=base,
         tags=tags,
+        public_tags=tuple(public),
         reachable=reachable_tags(scratch, base, tags),
         source_tips=source_tips,
         problems=(*problems, *more),
@@ -138,7 +141,7 @@ def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tupl
 
     A tag whose commit is not here cannot be: the whole history of the base is.
     """
-    commits = {sha for sha in tags.values() if scratch.has(sha)}
+    commits = {sha for sha in tags.values() if scratch.is_commit(sha)}
     if not commits:
         return ()
     listing = "\n".join([*commits, f"^{base}"]).encode() + b"\n"

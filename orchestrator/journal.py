@@ -6,6 +6,7 @@ task keys, never positions.  One lock a repository: an flock, so that a killed p
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 FORMAT = 1
+DAMAGED = "journal-damaged"  # a code that `release abort` knows how to go on from
 KINDS = ("opened", "started", "finished", "failed", "closed")
 
 
@@ -104,12 +106,12 @@ def _parse(line: bytes, where: str) -> Record:
         data = json.loads(line)
     except ValueError:
         data = None
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or (data.get("kind"), "plan" in data) == ("opened", False):
         raise UsageError(
-            "the journal has a line that is not a JSON object",
+            "the journal has a line that is no record",
             where=where,
-            remedy="somebody edited or damaged it; release abort VERSION starts afresh (before landing)",
-            code="journal-damaged",
+            remedy="somebody edited or damaged it: release abort VERSION forgets a release that is not public",
+            code=DAMAGED,
         )
     if data.get("format") != FORMAT or data.get("kind") not in KINDS:
         raise UsageError(
@@ -143,25 +145,42 @@ class Lock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Lock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.seek(0)
-            who = self._file.read().strip() or "another process"
+        self._file = self._held()
+        while not self._is_there(self._file):  # its holder removed it between our open and our lock
             self._file.close()
-            raise LockedError(
-                f"another release is running here: {who}", where=str(self.path), remedy="wait until it has ended"
-            ) from error
+            self._file = self._held()
         self._file.truncate(0)
         self._file.write(self.holder)
         self._file.flush()
         return self
 
+    def _held(self) -> IO[str]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            who = file.read().strip() or "another process"
+            file.close()
+            raise LockedError(
+                f"another release is running here: {who}", where=str(self.path), remedy="wait until it has ended"
+            ) from error
+        return file
+
+    def _is_there(self, file: IO[str]) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.truncate(0)
+            with contextlib.suppress(OSError):  # releases keep their state beside it: then it stays
+                self._file.truncate(0)
+                if [path.name for path in self.path.parent.iterdir()] == [self.path.name]:
+                    self.path.unlink()
+                    self.path.parent.rmdir()
             self._file.close()

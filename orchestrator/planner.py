@@ -67,7 +67,7 @@ def draft(
     verdict = check_version(
         version, branch=config.branch, reachable=facts.reachable, existing=facts.tags, where=_where(config, version)
     )
-    problems = [*facts.problems, *verdict.problems]
+    problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config)]
     entry = config.release(version)
     if entry is None:
         problems.append(_undeclared(config, version))
@@ -181,6 +181,7 @@ def _release_commit(
     text = changelog.section(version, summary, picks)
     files = {request.config_path: config.text, config.changelog: changelog.insert(old, text)}
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(parent.tree, path))
+    problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
     tree = scratch.change_files(parent.tree, files | rewritten)
     who = f"{request.identity} {parent.when}".encode()
     head = scratch.write_commit(
@@ -191,6 +192,31 @@ def _release_commit(
         message=changelog.commit_message(version, summary, picks),
     )
     return _Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+
+
+def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]:
+    """Git keeps refs as paths: beside `v2.7.1/rc` there is no room for `v2.7.1` on the remote."""
+    return [
+        Problem(
+            code="tag-in-the-way",
+            message=f"tag {tag} on {config.remote} leaves no room for tag {version}",
+            where=_where(config, version),
+            remedy=f"remove it there: git push {config.remote} :refs/tags/{tag}",
+            exit_code=Exit.REFUSED,
+        )
+        for tag in facts.public_tags
+        if tag.startswith(f"{version}/")
+    ]
+
+
+def _in_the_way(path: str, there: str, config: Config) -> Problem:
+    return Problem(
+        code="path-in-the-way",
+        message=f"the release commit writes {path}, but on {config.branch} {there} is in the way",
+        where=str(config.place),
+        remedy="name another path (`changelog:`, --config), or make it a regular file on the branch first",
+        exit_code=Exit.USAGE,
+    )
 
 
 def planned_images(config: Config, version: str, head: str) -> tuple[PlannedImage, ...]:

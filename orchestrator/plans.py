@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,19 @@ def decode(data: Mapping[str, Any]) -> Plan:
     return Plan(**values)
 
 
+def recall(data: Mapping[str, Any], where: str) -> Plan:
+    """The plan that a journal holds.  Raises UsageError for one of another version of this tool."""
+    try:
+        return decode(data)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"the journal holds a plan that this version does not know ({error})",
+            where=where,
+            remedy="finish this release with the version of the tool that began it",
+            code="journal-format",
+        ) from error
+
+
 def _pick(data: Mapping[str, Any]) -> Pick:
     return Pick(
         **{
@@ -92,6 +106,8 @@ def save(plan: Plan, path: Path) -> None:
         temporary.write_text(json.dumps(encode(plan), indent=2) + "\n")
         temporary.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise UsageError(
             f"the plan cannot be written: {error.strerror}", where=str(path), remedy="give --out another path"
         ) from error
@@ -118,6 +134,7 @@ def differences(old: Plan, new: Plan) -> Sequence[str]:
     """In words, what has changed between two plans of one version."""
     said = []
     for key, name in (
+        ("version", "version"),
         ("base", "tip of the branch"),
         ("previous", "previous version"),
         ("config_sha256", "release.yaml"),

@@ -81,8 +81,15 @@ def parse_record(data: bytes, where: str) -> dict[str, Any]:
     try:
         parsed = json.loads(data)
         known = parsed["schema_version"] == SCHEMA_VERSION
+        if known:
+            essence(parsed)
     except (ValueError, TypeError, KeyError) as error:
-        raise UsageError("this is not a release record", where=where, code="bad-record") from error
+        raise UsageError(
+            "this is not a release record",
+            where=where,
+            remedy=f"somebody else wrote that ref; see: git ls-remote origin {where}",
+            code="bad-record",
+        ) from error
     if not known:
         raise UsageError(
             f"the record has format {parsed['schema_version']!r}, this tool reads {SCHEMA_VERSION}",

@@ -83,11 +83,12 @@ def _without_plan(store: Store) -> Standing:
 
 
 def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
-    plan = plans.decode(data)
+    plan = plans.recall(data, str(store.journal_path))
     titles = {task.key: task.title for task in steps.tasks(steps.PUBLISH if plan.tag_object else steps.CUT, plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
     missing = [key for key in plan.tasks if key not in done]
     public = bool(plan.tag_object) or "land" in done
+    unsure = not public and journal.touched("land") and not _came_back(journal)
     following: tuple[str, ...]
     again = f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
     failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
@@ -99,7 +100,9 @@ def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
     else:
         state, said = "interrupted", "broken off"
         following = (again,) if public else (again, f"release abort {plan.version}")
-    said += "" if journal.closed else ("; branch and tag are public" if public else "; nothing is public")
+    if not journal.closed:
+        said += "; the push was begun and may be public" if unsure else ""
+        said += "" if unsure else "; branch and tag are public" if public else "; nothing is public"
     return Standing(
         version=store.version,
         state=state,
@@ -109,6 +112,12 @@ def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
         said=said,
         next=following,
     )
+
+
+def _came_back(journal: Journal) -> bool:
+    """Whether the last word on the push is that the remote did not take it."""
+    last = journal.records[-1]
+    return last.kind == "failed" and last.body.get("code") in ("push-rejected", "push-failed", "remote-moved")
 
 
 def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:

@@ -147,6 +147,3 @@ class Store:
         transfer.delete_refs(self.repository, self.prefix)
         if self.directory.exists():
             shutil.rmtree(self.directory)
-        parent = self.directory.parent
-        if parent.is_dir() and {path.name for path in parent.iterdir()} <= {"lock"}:
-            shutil.rmtree(parent)

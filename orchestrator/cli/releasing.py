@@ -90,7 +90,7 @@ def abort(call: Invocation, version: Version = "") -> None:
 
 
 def _abort(call: Invocation, version: str) -> None:
-    from orchestrator.cut import abort as forget
+    from orchestrator.abort import abort as forget
 
     with call.desk() as desk:
         name, left = forget(desk, version)
@@ -121,6 +121,7 @@ def _show(call: Invocation, done: Cut) -> None:
             f"{plan.version} {word}",
             f"  commit  {plan.head} on {plan.branch}",
             *(f"  image   {name}@{value}" for name, value in done.digests.items()),
+            *(f"  note    {note}" for note in done.notes),
         ]
     )
     values = {
@@ -140,6 +141,7 @@ def _show(call: Invocation, done: Cut) -> None:
             "tag_object": done.tag_object,
             "branch": plan.branch,
             "images": dict(done.digests),
+            "notes": list(done.notes),
         }
     )
     call.console.outputs(values, report.summary_markdown(plan, done.digests))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import RemoteError
 from orchestrator.git.process import Git
+from orchestrator.git.transfer import said_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
         output = git.attempt("push", "--porcelain", "--no-verify", "--no-follow-tags", "--", remote, f"{REF}:{REF}")
         if output.status == 0:
             return
-        said = output.text.strip().splitlines()[-1:][0] if output.text.strip() else output.stderr.strip()
+        said = said_by(output)
     raise RemoteError(
         f"the notes could not be pushed: {said[:300]}",
         remedy=f"give this user the right to push {REF}, then run the same command again",
@@ -57,10 +58,12 @@ def _take_theirs(git: Git, remote: str) -> None:
 
 
 def _add(git: Git, sha: str, line: str) -> None:
-    old = git.attempt("notes", "show", sha)
-    lines = old.lines() if old.status == 0 else []
-    if line not in lines:
-        git.run("notes", "add", "--force", "--file=-", sha, stdin="\n".join([*lines, line, ""]).encode())
+    """Other people's lines stay as they are, byte by byte."""
+    shown = git.attempt("notes", "show", sha)
+    old = shown.stdout if shown.status == 0 else b""
+    if line.encode() not in old.split(b"\n"):
+        joint = b"" if not old or old.endswith(b"\n") else b"\n"
+        git.run("notes", "add", "--force", "--file=-", sha, stdin=old + joint + line.encode() + b"\n")
 
 
 def read(repository: Repository, sha: str) -> list[str]:

@@ -94,7 +94,7 @@ def failure(args: tuple[str, ...], output: Output) -> GitCommandError:
     """The error for a failed command: git's first `fatal:` or `error:` line, then the rest as detail."""
     lines = [line for line in output.stderr.splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
-    verb = next((arg for arg in args if not arg.startswith("-")), "git")
+    verb = next((arg for arg in args if not arg.startswith("-") and "=" not in arg), "git")
     if "No space left on device" in output.stderr:
         return GitCommandError(
             f"git {verb}: no space left on the disk",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _IDENT = re.compile(r"^(?P<name>.*) <(?P<mail>[^>]*)> \d+ [+-]\d{4}$")
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
+_SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
 OLDEST_GIT = (2, 38)
 HOME = "home"  # beside the worktree of a paused release: the checkout that the release was begun in
 
@@ -58,10 +59,18 @@ class Repository:
         """Raises UsageError when `start` is in no work tree of a git repository, or git is too old."""
         if not start.is_dir():
             raise UsageError(f"{start} is not a directory", remedy="give -C an existing directory", code="no-directory")
-        output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+        output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel",
+                                    "--show-object-format")  # fmt: skip
         if output.status:
             raise _not_a_repository(start, output)
-        common, top = (Path(os.fsdecode(line)) for line in output.stdout.split(b"\n")[:2])
+        first, second, hashing = output.stdout.split(b"\n")[:3]
+        if hashing != b"sha1":
+            raise UsageError(
+                f"{start} is a {hashing.decode()} repository; only SHA-1 repositories are supported",
+                remedy="release from a SHA-1 clone",
+                code="object-format",
+            )
+        common, top = Path(os.fsdecode(first)), Path(os.fsdecode(second))
         return cls(_home(top, common), common)
 
     def close(self) -> None:
@@ -122,11 +131,19 @@ class Repository:
             self._objects.git.update_environment(GIT_NO_REPLACE_OBJECTS="1")
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
-        except ValueError as error:
-            if str(error).rstrip("'\"").endswith(" ambiguous"):
-                raise AmbiguousError(revision) from error
+        except ValueError:
+            if (short := _SHORT.match(revision)) and self._is_ambiguous(short[0]):
+                raise AmbiguousError(revision) from None
             return ""
         return _text(sha)
+
+    def _is_ambiguous(self, short: str) -> bool:
+        """git says `missing` of an ambiguous id that is to be peeled, and `ambiguous` of the bare one."""
+        try:
+            self._objects.git.get_object_header(short)
+        except ValueError as error:
+            return str(error).rstrip("'\"").endswith(" ambiguous")
+        return False
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Full ref name -> id of the object it names (not peeled)."""
@@ -135,10 +152,13 @@ class Repository:
         return dict(zip(names[::2], names[1::2], strict=True))
 
     def local_tags(self) -> dict[str, str]:
-        """Tag name -> commit."""
-        output = self.git.run("for-each-ref", "--format=%(refname:strip=2) %(*objectname) %(objectname)", "refs/tags")
-        rows = [line.split() for line in output.lines()]
-        return {row[0]: row[1] for row in rows}
+        """Tag name -> commit (or what else it names); a tag of a tag is peeled to its end, as `ls-remote` does it."""
+        form = "--format=%(refname:strip=2)%00%(objectname)%00%(*objectname)%00%(*objecttype)%00"
+        rows = [part.lstrip("\n") for part in self.git.run("for-each-ref", form, "refs/tags").fields()]
+        tags = {}
+        for name, sha, peeled, kind in zip(rows[::4], rows[1::4], rows[2::4], rows[3::4], strict=True):
+            tags[name] = self.git.text("rev-parse", f"{sha}^{{}}") if kind == "tag" else peeled or sha
+        return tags
 
     def checked_out(self) -> dict[str, str]:
         """Branch ref -> worktree path, for every worktree of this repository."""
@@ -164,7 +184,7 @@ class Repository:
             raise unreachable(remote, output)
         refs: dict[str, str] = {}
         peeled: dict[str, str] = {}
-        for line in output.lines():
+        for line in output.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]:
             sha, _, name = line.partition("\t")
             if name.endswith("^{}"):
                 peeled[name[:-3]] = sha
@@ -206,8 +226,8 @@ class Repository:
             raise unreachable(remote, output)
 
     def blob(self, sha: str) -> bytes:
-        """The content of a blob."""
-        return self.git.run("cat-file", "blob", sha).stdout
+        """The content of a blob, b"" where the object is something else."""
+        return self.git.attempt("cat-file", "blob", sha).stdout
 
 
 class AmbiguousError(UsageError):

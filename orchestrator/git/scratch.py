@@ -53,6 +53,7 @@ _NOBODY = b"release <release@localhost> 0 +0000"
 
 MODE_DIRECTORY = "040000"
 MODE_SUBMODULE = "160000"
+_WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +145,13 @@ class Scratch:
             return False
         return True
 
+    def is_commit(self, sha: str) -> bool:
+        """Whether the object is here and a commit (a tag may name a tree or a blob)."""
+        try:
+            return self._reader.git.get_object_header(sha)[1] in ("commit", b"commit")
+        except ValueError:
+            return False
+
     def commit(self, sha: str) -> Commit:
         """A commit by its full id.  Raises MissingObjectError."""
         if sha not in self._commits:
@@ -174,6 +182,20 @@ class Scratch:
                 return None
             tree = item.sha if item.is_tree else ""
         return self.blob(item.sha) if item and item.mode.startswith("100") else None
+
+    def in_the_way(self, tree: str, path: str) -> str:
+        """What keeps a regular file from being written at `path`: `docs, a directory`; "" when nothing does."""
+        parts = path.split("/")
+        for depth, part in enumerate(parts, 1):
+            name = part.encode("utf-8", "surrogateescape")
+            item = next((each for each in self._items(tree) if each.name == name), None)
+            wanted = "100" if depth == len(parts) else "40000"
+            if item is None:
+                return ""
+            if not item.mode.startswith(wanted):
+                return f"{'/'.join(parts[:depth])}, {_WORDS.get(item.mode, 'a file')},"
+            tree = item.sha
+        return ""
 
     def _items(self, tree: str) -> list[TreeItem]:
         """The entries of one tree, none for the empty name that a file stands for on the way to a path."""

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import MismatchError, RefusedError, RemoteError
+from orchestrator.errors import MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.git.process import Git, Output, failure
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, br
         changes[branch_ref] = (new, old)
     elif here and local.get(branch_ref) == old:
         note = f"{branch} is checked out in {here} and was left alone: git -C {here} pull --ff-only"
-    update_refs(repository, changes)
+    try:
+        update_refs(repository, changes)
+    except ReleaseError as error:  # the release is public: a clone's own refs must not hold it up
+        note = f"the local {tag} could not be made ({error.message}); repair the clone, then: git fetch --tags"
     return note
 
 
@@ -114,7 +117,11 @@ def land(
         f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:",
         "--", remote, f"{new}:{branch_ref}", f"{tag_object}:{tag_ref}",
     )  # fmt: skip
-    refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
+    try:
+        refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
+    except RemoteError as error:
+        error.state = "the push was sent and nobody answers now: it may be public; run the same command again to see"
+        raise
     if refs.refs.get(tag_ref) == tag_object:  # also when an earlier, killed push got through meanwhile
         return refs
     if refs.refs.get(tag_ref):
@@ -130,19 +137,40 @@ def land(
             code="remote-moved",
             state="nothing was pushed",
         )
-    raise _rejected(remote, output)
+    if output.status == 0:
+        raise RemoteError(
+            f"the push to {remote} succeeded, but {remote} does not show {tag}",
+            remedy=f"does {remote} push elsewhere than it fetches from?  git remote get-url --push --all {remote}",
+            code="push-not-visible",
+            state=f"branch and tag are public where {remote} pushes to",
+        )
+    raise _rejected(remote, output, "branch and tag on the remote are unchanged")
 
 
-def _rejected(remote: str, output: Output) -> RemoteError:
-    said = [line.removeprefix("remote: ").strip() for line in output.stderr.splitlines() if line.startswith("remote:")]
-    reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
-    text = "; ".join(part for part in [*said, *dict.fromkeys(reasons)] if part) or output.stderr.strip()
+def _rejected(remote: str, output: Output, state: str) -> RemoteError:
+    text = said_by(output)
+    reached = any(line.startswith("!") for line in output.lines())
     return RemoteError(
-        f"{remote} rejected the push: {_URL_LOGIN.sub('://', text)[:500]}",
-        remedy="the branch may be protected: give this user (or the CI job) the right to push branch and tag",
-        code="push-rejected",
-        state="branch and tag on the remote are unchanged",
+        f"{remote} rejected the push: {text}" if reached else f"nothing could be pushed to {remote}: {text}",
+        remedy=_why_rejected(text) if reached else f"see what stands in the way: git push --dry-run {remote} HEAD",
+        code="push-rejected" if reached else "push-failed",
+        state=state,
     )
+
+
+def said_by(output: Output) -> str:
+    """What server, hook or git said, on one line, without a login."""
+    lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    server = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
+    text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else lines) if part)
+    return _URL_LOGIN.sub("://", text)[:500] or "no message"
+
+
+def _why_rejected(text: str) -> str:
+    if "cannot lock ref" in text:
+        return "a ref on the remote is in the way: delete or rename it there, then run the same command again"
+    return "the ref may be protected: give this user (or the CI job) the right to push it, then run the same again"
 
 
 def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> None:
@@ -156,4 +184,4 @@ def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> 
         return
     if there:
         raise MismatchError(f"{ref} on {remote} is {there}, not {sha}", code="record-differs")
-    raise _rejected(remote, output)
+    raise _rejected(remote, output, f"branch and tag are public; {ref} is not")
