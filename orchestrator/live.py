@@ -27,7 +27,7 @@ class Live:
             console=RichConsole(stderr=True),
             transient=True,
         )
-        self._heading = self._bars.add_task(title[:80], total=None, amount="")
+        self._heading = self._bars.add_task(title[:48], total=None, amount="")
         self._title = title
         self._items: dict[str, TaskID] = {}
         self._bars.start()
@@ -36,7 +36,7 @@ class Live:
         """Move the bar of the report's item; a line without one goes behind the heading."""
         if report.current is None or not report.item:
             text = report.text.strip().splitlines()
-            self._bars.update(self._heading, description=f"{self._title}: {text[-1] if text else ''}"[:100])
+            self._bars.update(self._heading, description=f"{self._title}: {text[-1] if text else ''}"[:64])
             return
         if report.item not in self._items:
             self._make_room()
@@ -45,7 +45,7 @@ class Live:
             self._items[report.item],
             completed=report.current,
             total=report.total,
-            description=f"  {report.text.strip()[:60]}",
+            description=f"  {report.text.strip()[:48]}",
             amount=_amount(report),
         )
 
