@@ -4,7 +4,7 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo test test-fast test-docker lint clean
+.PHONY: help venv demo test test-fast test-docker bench lint clean
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -12,6 +12,7 @@ help:
 	@echo "make test         test-fast, then test-docker"
 	@echo "make test-fast    real git, no engine"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
+	@echo "make bench        ratios against plain git, in one run on this machine"
 	@echo "make lint         format, lint, types"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
@@ -33,6 +34,9 @@ test-fast: $(READY)
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
 	@$(LAB) run -- $(BIN)/pytest -m docker
+
+bench: $(READY)
+	@$(BIN)/python tools/bench
 
 lint: $(READY)
 	@echo "==> lint"
