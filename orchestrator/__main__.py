@@ -25,9 +25,12 @@ def main() -> None:
         return
     for name in GIT_LOCAL:
         os.environ.pop(name, None)
-    from orchestrator.cli import app
+    try:
+        from orchestrator.cli import run
 
-    app()
+        run()
+    except KeyboardInterrupt:  # before the command began
+        sys.exit(130)
 
 
 if __name__ == "__main__":

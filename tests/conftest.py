@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def no_real_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home of its own, git without the machine's configuration, no CI variables."""
+    """A home and a place for temporary files of its own, git without the machine's configuration, no CI variables."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))  # a killed run leaves its scratch store behind
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)

@@ -1,8 +1,8 @@
 """The command line: parse, call one function, show, exit code.  The only package that imports typer."""
 
-from orchestrator.cli.app import app
+from orchestrator.cli.app import app, run
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
 
-__all__ = ["app"]
+__all__ = ["app", "run"]
 COMMAND_MODULES = (_reading, _releasing)  # importing them registers their commands

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator import __version__
-from orchestrator.console import Console
+from orchestrator.console import Console, error_document
 from orchestrator.errors import EXIT_MEANINGS, Exit, InterruptedRunError, ReleaseError, UsageError
 
 if TYPE_CHECKING:
@@ -158,7 +158,16 @@ class Invocation:
             env=env,
             interactive=sys.stdin.isatty() and sys.stderr.isatty(),
         )
-        self.directory = Path(common.directory or ".").absolute()
+
+    @property
+    def directory(self) -> Path:
+        """Where to work.  Raises UsageError when the shell stands in a directory that was removed."""
+        try:
+            return Path(self.common.directory or ".").absolute()
+        except FileNotFoundError as error:
+            raise UsageError(
+                "the current directory does not exist any more", remedy="cd into your clone", code="no-directory"
+            ) from error
 
     def job(self) -> Job:
         """What the floors below are started with: clock, environment and terminal enter here."""
@@ -183,6 +192,28 @@ class Invocation:
 
         with Desk(self.job()) as desk:
             yield desk
+
+
+# click's class or typer's own copy of it, by the version of typer
+_WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def run() -> None:
+    """Parse the command line, run the command and exit; a wrong command line is a document too with `--json`."""
+    try:
+        sys.exit(app(prog_name="release", standalone_mode=False))
+    except typer.Abort:
+        sys.exit(Exit.INTERRUPTED)
+    except _WrongUsage as error:
+        error.show()  # type: ignore[attr-defined]  # the usage and what is wrong, on stderr
+        if "--json" in sys.argv or os.environ.get("RELEASE_JSON"):
+            Invocation(Common(as_json=True), Reach()).console.document(_of_the_command_line(error))
+        sys.exit(Exit.USAGE)
+
+
+def _of_the_command_line(error: Exception) -> dict[str, Any]:
+    message = error.format_message()  # type: ignore[attr-defined]  # click has it on every such error
+    return error_document(UsageError(message or "missing command", remedy="release --help"), ())
 
 
 def _now() -> str:
@@ -247,7 +278,9 @@ def command(name: str, *, registry: bool = False) -> Callable[[Callable[..., int
 
 def _guarded(function: Callable[..., int | None], call: Invocation, values: dict[str, Any]) -> None:
     """Run a command; every expected failure becomes one line and its exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup release cut` goes on without its terminal
+            signal.signal(number, _interrupted)
     try:
         code = function(call=call, **values)
     except ReleaseError as error:
@@ -271,7 +304,10 @@ def _guarded(function: Callable[..., int | None], call: Invocation, values: dict
     raise typer.Exit(code or Exit.DONE)
 
 
-def _terminated(_number: int, _frame: FrameType | None) -> None:
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    """The first signal ends the command; further ones must not tear the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

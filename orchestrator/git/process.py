@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ReleaseError, UsageError
 
@@ -63,20 +63,18 @@ class Git:
                 feed.write(stdin)
                 feed.seek(0)
             try:
-                status, stdout, stderr = Runner(self.cwd).execute(
+                process = Runner(self.cwd).execute(
                     command,
                     istream=feed if stdin is not None else None,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
+                    as_process=True,
                     env={**self.env, **(env or {})},
                 )
             except GitCommandNotFound as error:
                 raise UsageError(
                     "git is not on PATH", remedy="install git 2.38 or newer", code="git-missing"
                 ) from error
-        return Output(status=status, stdout=bytes(stdout), stderr=str(stderr))
+            stdout, stderr = _to_its_end(process)
+        return Output(status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
 
     def run(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
         """Run `git ARGS`; raises GitCommandError (with git's own last words) unless the status is 0."""
@@ -88,6 +86,17 @@ class Git:
     def text(self, *args: str) -> str:
         """stdout of `git ARGS` without surrounding blanks."""
         return self.run(*args).text.strip()
+
+
+def _to_its_end(process: Any) -> tuple[bytes, bytes]:
+    """stdout and stderr of a process.  An interrupted release leaves no git behind that would go on pushing."""
+    try:
+        stdout, stderr = process.communicate()
+    except BaseException:
+        process.terminate()  # git removes its lock files on SIGTERM and ends at once
+        process.proc.wait()
+        raise
+    return bytes(stdout), bytes(stderr)
 
 
 def failure(args: tuple[str, ...], output: Output) -> GitCommandError:

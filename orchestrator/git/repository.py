@@ -103,7 +103,8 @@ class Repository:
     def config_items(self, pattern: str) -> list[tuple[str, str]]:
         """(key, value) pairs whose key matches the regular expression."""
         output = self.git.attempt("config", "-z", "--get-regexp", pattern)
-        return [(key, value) for key, _, value in (item.partition("\n") for item in output.fields())]
+        pairs = (item.partition("\n") for item in output.fields())
+        return [(key, value if equals else "true") for key, equals, value in pairs]  # a bare key means true
 
     def identity(self) -> Signature:
         """Who commits.  Raises UsageError when git knows no name or mail."""

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import MismatchError, RefusedError, ReleaseError, RemoteError
+from orchestrator.errors import MismatchError, RefusedError, ReleaseError, RemoteError, UsageError
 from orchestrator.git.process import Git, Output, failure
 
 if TYPE_CHECKING:
@@ -72,12 +72,26 @@ def make_tag(repository: Repository, scratch: Scratch, *, name: str, commit: str
     git = Git(repository.top, env=env, config=tuple(signing))
     args = ("tag", "--annotate", "--force", "--cleanup=verbatim", "--file=-", name, commit)
     output = git.attempt(*args, stdin=message.encode())
-    if output.status:
-        error = failure(args, output)
-        if signing:
-            error.remedy = "check the signing key, or switch tag.gpgSign off for this repository"
-        raise error
+    if output.status and not signing:
+        raise failure(args, output)
+    if output.status or (_signs(git) and not _is_signed(git, name)):
+        raise UsageError(
+            f"the tag could not be signed: {said_by(output)}",
+            remedy="check user.signingKey and gpg.format, or: git config tag.gpgSign false",
+            code="cannot-sign",
+            detail=output.stderr,
+            state="nothing was pushed",
+        )
     return git.text("rev-parse", f"refs/tags/{name}")
+
+
+def _signs(git: Git) -> bool:
+    return git.attempt("config", "--type=bool", "--get", "tag.gpgSign").text.strip() == "true"
+
+
+def _is_signed(git: Git, name: str) -> bool:
+    """git 2.39 makes an unsigned tag and exits 0 when ssh-keygen fails: only the object tells."""
+    return b"\n-----BEGIN " in git.run("cat-file", "tag", f"refs/tags/{name}").stdout
 
 
 def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, branch: str, old: str, new: str) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.git.objects import object_id
 from tests.fast.test_cut import VERSION, fix_line
-from tests.support.cli import Ran, release
+from tests.support.cli import Ran, clean_env, release
 from tests.support.story import Repo, make_repo
 
 if TYPE_CHECKING:
@@ -308,3 +313,166 @@ def test_one_document_whatever_fails_after_it(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     ran = release("cut", VERSION, "--yes", "--json", cwd=tale.clone.path, env={"GITHUB_OUTPUT": "/nowhere/at/all"})
     assert json.loads(ran.out)["version"] == VERSION
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan --bogus --json",
+        "--json nosuch",
+        "plan a b --json",
+        "--json",
+        "cut --push-stall x --json",
+        "show --json",
+        "cut --continue --abort --json",
+        "abort --json",
+        "skip --json",
+        "publish --json",
+        "show v9.9.9 --json",
+        "plan v2.7.1 --json -C /nowhere/at/all",
+        "check --json -c /nowhere/at/all",
+    ],
+)
+def test_every_error_is_one_document(tale: Story, words: str) -> None:
+    ran = release(*words.split(), cwd=tale.clone.path)
+    assert ran.code == 2
+    assert ran.json["error"]["exit_code"] == 2
+    assert ran.json["error"]["message"]
+
+
+def test_the_directory_was_removed_under_the_shell(tale: Story) -> None:
+    (tale.clone.path / "sub").mkdir()
+    script = f"cd sub && rmdir ../sub && {shlex.quote(sys.executable)} -m orchestrator status"
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], cwd=tale.clone.path, env=clean_env(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: the current directory does not exist any more [no-directory]",
+    )
+
+
+# ------------------------------------------------------------------ settings and surroundings
+
+
+def test_a_real_ssh_signature_and_a_missing_key(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    config = tale.clone.path / ".git/config"
+    config.write_text(config.read_text() + "[tag]\n\tgpgSign\n[gpg]\n\tformat = ssh\n[user]\n\tsigningKey = /nowhere\n")
+    assert "[cannot-sign]" in cut(tale, code=2).err  # a bare `gpgSign` is true
+    assert private(tale)
+    key = tale.clone.path.parent / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text()
+    key.with_name("allowed").write_text(f"mia@example.com {public}")
+    tale.clone.git("config", "user.signingKey", f"{key}.pub")
+    tale.clone.git("config", "gpg.ssh.allowedSignersFile", str(key.with_name("allowed")))
+    cut(tale, code=0)
+    assert "Good " in tale.clone.attempt("verify-tag", VERSION).stderr
+
+
+SETTINGS = """
+[merge]
+    renames = false
+    conflictStyle = zdiff3
+[diff]
+    algorithm = histogram
+    noprefix = true
+[core]
+    autocrlf = true
+    abbrev = 4
+    quotePath = false
+    commentChar = v
+[push]
+    followTags = true
+    default = nothing
+[fetch]
+    prune = true
+    pruneTags = true
+    writeCommitGraph = true
+[color]
+    ui = always
+[column]
+    ui = always
+[log]
+    showSignature = true
+[i18n]
+    logOutputEncoding = latin1
+[transfer]
+    fsckObjects = true
+"""
+
+
+def test_personal_settings_replacements_and_grafts_change_no_release(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    before = plan(tale, "--json", code=0).json
+    config = tale.clone.path / ".git/config"
+    config.write_text(config.read_text() + SETTINGS)
+    tale.clone.git("tag", "mine", "main")
+    tale.clone.git("replace", tale.fix, tale.after)
+    tale.clone.git("replace", tale.base, tale.before)
+    grafts = tale.clone.path / ".git/info/grafts"
+    grafts.parent.mkdir(exist_ok=True)
+    grafts.write_text(f"{tale.fix} {tale.clone.rev('main')}\n")
+    assert plan(tale, "--json", code=0).json == before
+    assert cut(tale, "--json", code=0).json["commit_sha"] == before["head"]
+    assert tale.clone.git("tag", "--list", "mine", "--no-column") == "mine"
+    assert tale.remote.git("fsck", "--connectivity-only") == ""
+    assert tale.remote.git("tag").split() == ["v2.7.0", VERSION]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere/i", "GIT_WORK_TREE": "/nowhere"},  # as in a hook
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "merge.renames", "GIT_CONFIG_VALUE_0": "false"},
+        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
+        {"TMPDIR": "/nowhere/at/all"},
+        {"GIT_TRACE2": "1", "GIT_MERGE_VERBOSITY": "0"},
+        {"GIT_TRACE2_EVENT": "1", "GIT_TRACE_SETUP": "1"},
+    ],
+)
+def test_surroundings_change_no_plan(tale: Story, env: dict[str, str]) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    before = plan(tale, "--json", code=0).json
+    assert release("plan", VERSION, "--json", cwd=tale.clone.path, env=env).json == before
+    done = release("cut", VERSION, "--yes", "--json", cwd=tale.clone.path, env=env)
+    assert (done.code, done.json["commit_sha"]) == (0, before["head"]), done.err
+
+
+# ------------------------------------------------------------------ interrupted
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("where", ["verify", "push"])
+def test_interrupted_in_the_middle_of_a_step(tale: Story, tmp_path: Path, how: signal.Signals, where: str) -> None:
+    """130, no child left at work, no temporary directory; the same command goes on."""
+    reached = tmp_path / "reached"
+    wait = f"touch {reached}; exec sleep 61"
+    tale.release_yaml(fix_line(tale.fix), extra=f"verify: ['{wait}']\n" if where == "verify" else "")
+    if where == "push":
+        hook(tale.clone, "pre-push", wait)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes", "--json"],
+        cwd=tale.clone.path, env=clean_env() | {"TMPDIR": str(tmp_path / "tmp")}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not reached.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if how is signal.SIGINT:
+        os.killpg(process.pid, how)  # as ctrl-C does
+    else:
+        process.send_signal(how)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert json.loads(out)["error"]["code"] == "interrupted"
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert private(tale)
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(tale.remote.path) not in "\n".join(line for line in running.splitlines() if "push" in line)
+    if where == "push":
+        (tale.clone.path / ".git/hooks/pre-push").unlink()
+    else:
+        tale.release_yaml(fix_line(tale.fix))
+    cut(tale, code=0)
