@@ -20,6 +20,7 @@ from orchestrator.errors import (
     RefusedError,
     UsageError,
 )
+from orchestrator.facts import refuse_incomplete
 from orchestrator.git.repository import Repository
 from orchestrator.journal import Journal, Lock
 from orchestrator.model import CheckState, PickState, Problem
@@ -148,6 +149,7 @@ def _owner(repository: Repository) -> str:
 def prepare(desk: Desk, version: str) -> Plan:
     """The sealed plan of a version ("" for the next patch), with every problem in it."""
     config = desk.config()
+    refuse_incomplete(desk.repository, config.remote)
     request = Request(
         version=version,
         config=config,
@@ -190,13 +192,16 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -
     """Make a release, or go on with one.  Raises PausedError at a conflict, ProblemsError for anything else."""
     if desk.job.offline:
         raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
+    wanted = plans.load(plan_file) if plan_file else None
     with desk.lock():
         stored = _public_already(desk, version)
         if stored:
+            if wanted:
+                _must_equal(wanted, stored_plan(desk, stored))
             return carry_on(desk, stored)
         plan = prepare(desk, version)
-        if plan_file:
-            _must_equal(plans.load(plan_file), plan)
+        if wanted:
+            _must_equal(wanted, plan)
         store = Store(desk.repository, plan.version)
         if paused := store.paused():
             if store.worktree.exists:
@@ -241,9 +246,13 @@ def _public_already(desk: Desk, version: str) -> Store | None:
 
 def carry_on(desk: Desk, store: Store) -> Cut:
     """Obey the stored plan."""
-    journal = desk.journal(store)
-    plan = plans.recall(journal.plan() or {}, str(journal.path))
-    return _execute(desk, store, plan, journal)
+    return _execute(desk, store, stored_plan(desk, store), desk.journal(store))
+
+
+def stored_plan(desk: Desk, store: Store) -> Plan:
+    """The plan that the journal was opened with."""
+    journal = Journal(store.journal_path, desk.job.now)
+    return plans.recall(journal.plan() or {}, str(journal.path))
 
 
 def _must_equal(old: Plan, new: Plan) -> None:
@@ -272,8 +281,7 @@ def _refuse_or_pause(desk: Desk, store: Store, plan: Plan, *, yes: bool) -> None
             config=str(desk.config_file) if desk.job.config else "",
             yes=yes,
         )
-        store.pause(paused, desk.scratch)
-        raise waiting(store, paused, pick)
+        raise waiting(store, store.pause(paused, desk.scratch), pick)
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:

@@ -31,9 +31,9 @@ def examine(desk: Desk) -> list[Finding]:
 
 def _history(desk: Desk) -> str:
     """The clone has its whole history."""
-    from orchestrator.facts import refuse_shallow
+    from orchestrator.facts import refuse_incomplete
 
-    refuse_shallow(desk.repository, "origin")
+    refuse_incomplete(desk.repository, "origin")
     return "complete"
 
 

@@ -34,7 +34,6 @@ class Facts:
 
 def gather(repository: Repository, scratch: Scratch, config: Config, *, offline: bool) -> Facts:
     """Ask remote and repository.  Raises UsageError when there is no branch to plan on."""
-    refuse_shallow(repository, config.remote)
     remote, problems = _remote_refs(repository, config, offline=offline)
     base, notes, more = _base(repository, config, remote)
     problems += more
@@ -54,8 +53,12 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
     )
 
 
-def refuse_shallow(repository: Repository, remote: str) -> None:
-    """Raises UsageError for a clone without its whole history: what is on a branch could not be told."""
+def refuse_incomplete(repository: Repository, remote: str) -> None:
+    """Raises UsageError for a clone without its whole history, or without all of its trees and files.
+
+    What a pick does could not be told, or only by fetching object by object; and git's upload-pack, by which the
+    picks come out of the scratch store, fetches nothing at all (since 2.39.4).
+    """
     if repository.is_shallow():
         raise UsageError(
             "this clone is shallow: its history is cut off",
@@ -63,6 +66,14 @@ def refuse_shallow(repository: Repository, remote: str) -> None:
             remedy=f"git fetch --unshallow --tags {remote}",
             code="shallow-clone",
         )
+    for name, kept in repository.promisors().items():
+        if kept:
+            raise UsageError(
+                f"this clone is partial (--filter={kept}): a release needs all of its objects",
+                where=str(repository.top),
+                remedy=f"git fetch --refetch --no-filter {name} && git config --unset remote.{name}.partialCloneFilter",
+                code="partial-clone",
+            )
 
 
 def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tuple[RemoteRefs | None, list[Problem]]:

@@ -9,7 +9,7 @@ from orchestrator import changelog, steps
 from orchestrator import config as configuration
 from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
-from orchestrator.facts import Facts, reachable_tags, refuse_shallow
+from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
 from orchestrator.planner import Decisions, Request, draft, seal
 from orchestrator.provenance import record_ref
 from orchestrator.steps.promote import REVISION, image_labels
@@ -90,7 +90,7 @@ def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
 def plan_from_tag(desk: Desk, version: str) -> Plan:
     """Plan the release again from what the tag says; the result must be the tag's own commit."""
     repository = desk.repository
-    refuse_shallow(repository, "origin")
+    refuse_incomplete(repository, "origin")
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
         raise UsageError(f"tag {version} is not in this clone", remedy=f"git fetch origin tag {version}", code="no-tag")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
@@ -120,14 +120,20 @@ class Store:
                 code="pause-damaged",
             ) from error
 
-    def pause(self, paused: Paused, scratch: Scratch) -> None:
-        """Open the worktree, then say so on disk: a crash in between leaves nothing that counts."""
+    def pause(self, paused: Paused, scratch: Scratch) -> Paused:
+        """Open the worktree, then say so on disk: a crash in between leaves nothing that counts.
+
+        Returns the pause with the paths as they are to be added there: git puts a file aside that stands in the way
+        of a directory.
+        """
         self.adopt(scratch, paused.tip, "tip")
         self.worktree.open(tip=paused.tip, source=paused.applied or paused.source, mainline=paused.mainline)
+        paused = replace(paused, files=tuple(self.worktree.unmerged()) or paused.files)
         path = self.directory / "paused.json"
         temporary = path.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(paused)))
         temporary.replace(path)
+        return paused
 
     def unpause(self) -> None:
         (self.directory / "paused.json").unlink(missing_ok=True)

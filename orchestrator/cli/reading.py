@@ -12,7 +12,7 @@ import typer
 from orchestrator.cli.app import Invocation, command
 from orchestrator.errors import UsageError, worst
 
-Version = Annotated[str, typer.Argument(metavar="[VERSION]", help="The version, such as v2.7.1.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
 
 
 @command("init")

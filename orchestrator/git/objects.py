@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
+_LATEST = 1 << 62  # seconds; git cannot write a date beyond its time_t
+
 _PERSON = re.compile(rb"^(?P<name>.*?) ?<(?P<mail>[^>]*)> (?P<when>-?\d+) (?P<zone>[+-]\d+)$")
 
 
@@ -68,13 +70,15 @@ class Commit:
 
 
 def parse_commit(sha: str, data: bytes) -> Commit:
-    """Parse the content of a commit object.  Raises ValueError when it is none."""
+    """Parse the content of a commit object.  Raises ValueError when it is none, or one that git cannot date."""
     head, _, message = data.partition(b"\n\n")
     headers = [line.partition(b" ") for line in head.split(b"\n") if not line.startswith(b" ")]
     single = {key: value for key, _, value in headers}
+    if not {b"tree", b"author", b"committer"} <= set(single):
+        raise ValueError(f"{sha} is not a well-formed commit")
     encoding = single.get(b"encoding", b"utf-8").decode("ascii", "replace")
     committer = _PERSON.match(_utf8(single[b"committer"], encoding))
-    if not committer or b"tree" not in single:
+    if not committer or int(committer["when"]) >= _LATEST:
         raise ValueError(f"{sha} is not a well-formed commit")
     return Commit(
         sha=sha,
@@ -95,7 +99,7 @@ def _utf8(data: bytes, encoding: str) -> bytes:
         return data
     try:
         return data.decode(encoding).encode()
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, UnicodeError):
         return data
 
 

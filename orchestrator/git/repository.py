@@ -96,6 +96,12 @@ class Repository:
     def is_shallow(self) -> bool:
         return (self.common_dir / "shallow").exists()
 
+    def promisors(self) -> dict[str, str]:
+        """Remote -> filter, for the remotes that a partial clone fetches its missing objects from."""
+        found = dict(self.config_items(r"^remote\..*\.(promisor|partialclonefilter)$"))
+        names = [key.removesuffix(".promisor") for key in found if key.endswith(".promisor")]
+        return {name.removeprefix("remote."): found.get(f"{name}.partialclonefilter", "") for name in names}
+
     def config(self, key: str) -> str:
         """A configuration value, "" when not set."""
         return self.git.attempt("config", "--get", key).text.strip()
@@ -198,8 +204,8 @@ class Repository:
     def scratch(self) -> Scratch:
         """A new scratch store over this repository's objects; partial clones keep fetching what is missing."""
         lines = []
-        if self.config("extensions.partialclone"):
-            lines.append(f"[extensions]\n\tpartialClone = {self.config('extensions.partialclone')}\n")
+        if promisors := self.promisors():
+            lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
             for key, value in self.config_items(r"^remote\..*\.(url|promisor|partialclonefilter)$"):
                 name, _, leaf = key.removeprefix("remote.").rpartition(".")
                 lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')

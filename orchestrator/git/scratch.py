@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ReleaseError
+from orchestrator.errors import UsageError
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
 from orchestrator.model import Conflict
@@ -158,7 +158,14 @@ class Scratch:
             kind, data = self.read(sha)
             if kind != "commit":
                 raise MissingObjectError(sha)
-            self._commits[sha] = parse_commit(sha, data)
+            try:
+                self._commits[sha] = parse_commit(sha, data)
+            except ValueError as error:
+                raise UsageError(
+                    f"commit {sha} is malformed: no author, no committer, or a date that is none",
+                    remedy="git fsck tells more; declare a hand-made commit of the same change instead",
+                    code="malformed-commit",
+                ) from error
         return self._commits[sha]
 
     def tree_of(self, sha: str) -> str:
@@ -259,7 +266,8 @@ class Scratch:
         output = self.git.attempt(*args)
         if output.status not in (0, 1):
             raise failure(args, output)
-        fields = output.fields()
+        # A file in a directory's way is put aside as `path~<commit>`: our commits are nobody's business.
+        fields = [field.removesuffix(f"~{ours}").removesuffix(f"~{theirs}") for field in output.fields()]
         return Merge(tree=fields[0], conflicts=_conflicts(fields[1:]) if output.status else ())
 
     def use_attributes(self, tree: str) -> None:
@@ -287,7 +295,7 @@ class Scratch:
         Git(directory, env={**self.git.env, **env}).run("read-tree", "--reset", "-u", tree)
 
 
-class MissingObjectError(ReleaseError):
+class MissingObjectError(UsageError):
     """An object that should be in the clone is not."""
 
     default_code = "missing-object"
