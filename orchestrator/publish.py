@@ -18,7 +18,7 @@ from orchestrator.store import Store
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.cut import Desk
+    from orchestrator.desk import Desk
     from orchestrator.model import Config, Plan
 
 # In this order: what each CI calls the tag that started the job.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
-    from orchestrator.cut import Desk, Job
+    from orchestrator.desk import Desk, Job
 
 app = typer.Typer(
     name="release",
@@ -171,7 +171,7 @@ class Invocation:
 
     def job(self) -> Job:
         """What the floors below are started with: clock, environment and terminal enter here."""
-        from orchestrator.cut import Job
+        from orchestrator.desk import Job
 
         return Job(
             directory=self.directory,
@@ -188,7 +188,7 @@ class Invocation:
 
     @contextlib.contextmanager
     def desk(self) -> Iterator[Desk]:
-        from orchestrator.cut import Desk
+        from orchestrator.desk import Desk
 
         with Desk(self.job()) as desk:
             yield desk
