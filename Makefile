@@ -4,14 +4,16 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo test test-fast test-docker lint clean
+.PHONY: help venv demo test test-fast test-docker bench lint clean test-hostile
 
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
-	@echo "make test         test-fast, then test-docker"
+	@echo "make test         test-fast, test-hostile, test-docker"
 	@echo "make test-fast    real git, no engine"
+	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
+	@echo "make bench        ratios against plain git, in one run on this machine"
 	@echo "make lint         format, lint, types"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
@@ -24,15 +26,22 @@ $(READY): pyproject.toml tools/make-venv
 demo: $(READY)
 	@$(LAB) run -- $(BIN)/python tools/demo
 
-test: test-fast test-docker
+test: test-fast test-hostile test-docker
 
 test-fast: $(READY)
 	@echo "==> fast tier: real git"
-	@$(BIN)/pytest -n 2 -m "not docker"
+	@$(BIN)/pytest -n 2 -m "not docker and not hostile"
+
+test-hostile: $(READY)
+	@echo "==> hostile tier: real git, bad input, interruptions"
+	@$(BIN)/pytest -n 2 -m hostile
 
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
 	@$(LAB) run -- $(BIN)/pytest -m docker
+
+bench: $(READY)
+	@$(BIN)/python tools/bench
 
 lint: $(READY)
 	@echo "==> lint"

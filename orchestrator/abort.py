@@ -11,7 +11,7 @@ from orchestrator.journal import DAMAGED, Journal
 from orchestrator.status import remote_name
 
 if TYPE_CHECKING:
-    from orchestrator.cut import Desk
+    from orchestrator.desk import Desk
     from orchestrator.store import Store
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from orchestrator import config as configuration
 from orchestrator import plans, steps
 from orchestrator.checks import preflight
 from orchestrator.checks.dockerfile import examine
-from orchestrator.doors import open_doors
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -19,50 +16,20 @@ from orchestrator.errors import (
     UsageError,
 )
 from orchestrator.facts import refuse_incomplete
-from orchestrator.git.repository import Repository
-from orchestrator.journal import Journal, Lock
+from orchestrator.journal import Journal
 from orchestrator.model import CheckState, PickState, Problem
 from orchestrator.outcomes import Floated, Landed, Promoted
 from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
 from orchestrator.quoting import word, words
-from orchestrator.store import Paused, Store, in_progress, releases_directory
+from orchestrator.store import Paused, Store, in_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.git.scratch import Scratch
-    from orchestrator.journal import Record
-    from orchestrator.model import Config, Pick, Plan, PlannedImage, Progress
-    from orchestrator.pipeline import Doors
-
-
-class Terminal(Protocol):
-    """What a release needs of the person in front of it, if there is one."""
-
-    def progress(self, progress: Progress) -> None: ...
-    def record(self, record: Record) -> None: ...
-    def note(self, text: str) -> None: ...
-    def show_plan(self, plan: Plan) -> None: ...
-    def confirm(self, question: str) -> bool | None:
-        """The answer, None when nobody can be asked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """Everything that a command was started with; clock, environment and terminal come in here."""
-
-    directory: Path
-    config: str  # path as given, "" for the default
-    offline: bool
-    env: Mapping[str, str]
-    now: Callable[[], str]  # UTC, RFC 3339
-    monotonic: Callable[[], float]
-    holder: str  # who holds the lock, for the one who waits
-    terminal: Terminal
-    plain_http: bool = False
-    push_stall: float = 300.0
+    from orchestrator.desk import Desk
+    from orchestrator.model import Pick, Plan, PlannedImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,67 +41,6 @@ class Cut:
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
-
-
-class Desk:
-    """A job's repository, configuration and open scratch stores, closed together."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.repository = Repository.discover(job.directory)
-        self._stack = ExitStack()
-        self._stack.callback(self.repository.close)
-        self._scratch: Scratch | None = None
-        self._doors: Doors | None = None
-
-    def __enter__(self) -> Desk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    @property
-    def config_file(self) -> Path:
-        """release.yaml: as given, relative to the directory the command was started in; else at the top."""
-        return self.job.directory / self.job.config if self.job.config else self.repository.top / "release.yaml"
-
-    def config(self) -> Config:
-        return configuration.load(self.config_file, shown_as=self.job.config or self.config_file.name)
-
-    def config_path(self) -> str:
-        """Where the release commit puts release.yaml: its path in the work tree, for a file outside at the top."""
-        try:
-            path = self.config_file.resolve().relative_to(self.repository.top.resolve())
-        except ValueError:
-            return "release.yaml"
-        return "release.yaml" if ".git" in path.parts else path.as_posix()
-
-    @property
-    def scratch(self) -> Scratch:
-        if self._scratch is None:
-            self._scratch = self._stack.enter_context(self.repository.scratch())
-        return self._scratch
-
-    def lock(self) -> Lock:
-        return Lock(releases_directory(self.repository) / "lock", self.job.holder)
-
-    def doors(self) -> Doors:
-        """Engine and registry, opened when first used; one set for the whole command."""
-        if self._doors is None:
-            self._doors = open_doors(
-                env=self.job.env,
-                scratch=lambda: self.scratch,
-                now=self.job.now,
-                monotonic=self.job.monotonic,
-                plain_http=self.job.plain_http,
-                push_stall=self.job.push_stall,
-            )
-        return self._doors
-
-    def journal(self, store: Store) -> Journal:
-        journal = Journal(store.journal_path, self.job.now)
-        journal.observers.append(self.job.terminal.record)
-        return journal
 
 
 def prepare(desk: Desk, version: str) -> Plan:
@@ -183,13 +89,16 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -
     """Make a release, or go on with one.  Raises PausedError at a conflict, ProblemsError for anything else."""
     if desk.job.offline:
         raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
+    wanted = plans.load(plan_file) if plan_file else None
     with desk.lock():
         stored = _public_already(desk, version)
         if stored:
+            if wanted:
+                _must_equal(wanted, stored_plan(desk, stored))
             return carry_on(desk, stored)
         plan = prepare(desk, version)
-        if plan_file:
-            _must_equal(plans.load(plan_file), plan)
+        if wanted:
+            _must_equal(wanted, plan)
         store = Store(desk.repository, plan.version)
         if paused := store.paused():
             if store.worktree.exists:
@@ -234,9 +143,13 @@ def _public_already(desk: Desk, version: str) -> Store | None:
 
 def carry_on(desk: Desk, store: Store) -> Cut:
     """Obey the stored plan."""
-    journal = desk.journal(store)
-    plan = plans.recall(journal.plan() or {}, str(journal.path))
-    return _execute(desk, store, plan, journal)
+    return _execute(desk, store, stored_plan(desk, store), desk.journal(store))
+
+
+def stored_plan(desk: Desk, store: Store) -> Plan:
+    """The plan that the journal was opened with."""
+    journal = Journal(store.journal_path, desk.job.now)
+    return plans.recall(journal.plan() or {}, str(journal.path))
 
 
 def _must_equal(old: Plan, new: Plan) -> None:

@@ -8,7 +8,7 @@ from orchestrator.checks import Finding, SkipCheck, preflight, run_check
 from orchestrator.planner import planned_images
 
 if TYPE_CHECKING:
-    from orchestrator.cut import Desk
+    from orchestrator.desk import Desk
     from orchestrator.model import Config
 
 

@@ -24,6 +24,7 @@ def open_doors(
     monotonic: Callable[[], float],
     plain_http: bool,
     push_stall: float,
+    owner: str,
 ) -> Doors:
     """Doors that open at most once each."""
 
@@ -31,7 +32,7 @@ def open_doors(
     def engine() -> Engine:
         from orchestrator.engines.docker import connect
 
-        return connect(env)
+        return connect(env, owner=owner)
 
     @cache
     def credentials(host: str) -> Credentials | None:
@@ -54,4 +55,5 @@ def open_doors(
         now=now,
         monotonic=monotonic,
         push_stall=push_stall,
+        owner=owner,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich import filesize
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from orchestrator.model import Progress as Report
@@ -21,12 +22,12 @@ class Live:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[amount]}"),
             TimeElapsedColumn(),
             console=RichConsole(stderr=True),
             transient=True,
         )
-        self._heading = self._bars.add_task(title[:80], total=None)
+        self._heading = self._bars.add_task(title[:48], total=None, amount="")
         self._title = title
         self._items: dict[str, TaskID] = {}
         self._bars.start()
@@ -35,13 +36,17 @@ class Live:
         """Move the bar of the report's item; a line without one goes behind the heading."""
         if report.current is None or not report.item:
             text = report.text.strip().splitlines()
-            self._bars.update(self._heading, description=f"{self._title}: {text[-1] if text else ''}"[:100])
+            self._bars.update(self._heading, description=f"{self._title}: {text[-1] if text else ''}"[:64])
             return
         if report.item not in self._items:
             self._make_room()
-            self._items[report.item] = self._bars.add_task(report.item[:40], total=report.total)
+            self._items[report.item] = self._bars.add_task(report.item[:40], total=report.total, amount="")
         self._bars.update(
-            self._items[report.item], completed=report.current, total=report.total, description=report.text[:60]
+            self._items[report.item],
+            completed=report.current,
+            total=report.total,
+            description=f"  {report.text.strip()[:48]}",
+            amount=_amount(report),
         )
 
     def _make_room(self) -> None:
@@ -51,3 +56,12 @@ class Live:
 
     def stop(self) -> None:
         self._bars.stop()
+
+
+def _amount(report: Report) -> str:
+    """`3/9` for steps, sizes for bytes: a count of steps is never as large as a layer."""
+    if report.current is None or report.total is None:
+        return ""
+    if report.total < 1024:
+        return f"{report.current}/{report.total}"
+    return f"{filesize.decimal(report.current)} of {filesize.decimal(report.total)}"

@@ -33,6 +33,7 @@ class Doors:
     scratch: Callable[[], Scratch]
     monotonic: Callable[[], float]
     now: Callable[[], str]
+    owner: str = "release"  # marks the containers of this repository's releases
     push_stall: float = 300.0  # seconds without progress after which a push is given up
 
 

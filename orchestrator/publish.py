@@ -11,13 +11,14 @@ from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
 from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.provenance import record_ref
 from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.cut import Desk
+    from orchestrator.desk import Desk
     from orchestrator.model import Config, Plan
 
 # In this order: what each CI calls the tag that started the job.
@@ -55,6 +56,7 @@ def publish(desk: Desk, version: str) -> Cut:
         if stored:
             journal.restart()
         if digests := _published(desk, plan):
+            _say_what_is_missing(desk, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
         begin(desk, plan, journal, yes=True)
         return carry_on(desk, store)
@@ -73,6 +75,16 @@ def _published(desk: Desk, plan: Plan) -> dict[str, str]:
             return {}
         digests[image.reference] = manifest.digest
     return digests
+
+
+def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
+    """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
+    ref = record_ref(plan.version)
+    if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
+        desk.job.terminal.note(
+            f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
+            f" finish it in the clone that began it: release cut {plan.version}"
+        )
 
 
 def plan_from_tag(desk: Desk, version: str) -> Plan:

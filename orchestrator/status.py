@@ -14,7 +14,7 @@ from orchestrator.store import Store, in_progress
 if TYPE_CHECKING:
     from typing import Any
 
-    from orchestrator.cut import Desk
+    from orchestrator.desk import Desk
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,10 +26,10 @@ from orchestrator.console import Console, error_document
 from orchestrator.errors import EXIT_MEANINGS, Exit, InterruptedRunError, ReleaseError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
-    from orchestrator.cut import Desk, Job
+    from orchestrator.desk import Desk, Job
 
 app = typer.Typer(
     name="release",
@@ -72,6 +72,59 @@ _COMMON: dict[str, Any] = {
 }
 
 
+_REACH: dict[str, Any] = {
+    "plain_http": Annotated[
+        bool,
+        typer.Option("--plain-http", envvar="RELEASE_PLAIN_HTTP", help="Speak HTTP to a registry that has no TLS."),
+    ],
+    "push_stall": Annotated[
+        float,
+        typer.Option(
+            "--push-stall", envvar="RELEASE_PUSH_STALL", min=1, help="Seconds without progress that end a push."
+        ),
+    ],
+    "registry_username": Annotated[
+        str,
+        typer.Option(
+            "--registry-username",
+            metavar="NAME",
+            envvar="RELEASE_REGISTRY_USERNAME",
+            help="Log in to the registry as NAME; the password is RELEASE_REGISTRY_PASSWORD or --password-stdin.",
+        ),
+    ],
+    "password_stdin": Annotated[
+        bool,
+        typer.Option(
+            "--password-stdin", envvar="RELEASE_PASSWORD_STDIN", help="Read the registry's password from stdin."
+        ),
+    ],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How a command reaches the registry."""
+
+    plain_http: bool = False
+    push_stall: float = 300.0
+    registry_username: str = ""
+    password_stdin: bool = False
+
+    def login(self, env: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment with the login that was given; the password never stands in argv."""
+        if not self.password_stdin:
+            return {**env, "RELEASE_REGISTRY_USERNAME": self.registry_username} if self.registry_username else env
+        if not self.registry_username:
+            raise UsageError(
+                "--password-stdin needs a user name",
+                remedy="give --registry-username NAME, or RELEASE_REGISTRY_USERNAME",
+                code="registry-credentials",
+            )
+        from orchestrator.credentials import PASSWORD, USERNAME, read_password
+
+        return {**env, USERNAME: self.registry_username, PASSWORD: read_password(sys.stdin)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """The common options, after both places were read."""
@@ -93,8 +146,9 @@ class Common:
 class Invocation:
     """One run of a command: its console and its way to a desk."""
 
-    def __init__(self, common: Common) -> None:
+    def __init__(self, common: Common, reach: Reach) -> None:
         self.common = common
+        self.reach = reach
         env = os.environ
         self.console = Console(
             as_json=bool(common.as_json),
@@ -115,28 +169,28 @@ class Invocation:
                 "the current directory does not exist any more", remedy="cd into your clone", code="no-directory"
             ) from error
 
-    def job(self, *, plain_http: bool = False, push_stall: float = 300.0) -> Job:
+    def job(self) -> Job:
         """What the floors below are started with: clock, environment and terminal enter here."""
-        from orchestrator.cut import Job
+        from orchestrator.desk import Job
 
         return Job(
             directory=self.directory,
             config=self.common.config or "",
             offline=bool(self.common.offline),
-            env=os.environ,
+            env=self.reach.login(os.environ),
             now=_now,
             monotonic=time.monotonic,
             holder=f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {' '.join(sys.argv[1:2])}",
             terminal=self.console,
-            plain_http=plain_http,
-            push_stall=push_stall,
+            plain_http=self.reach.plain_http,
+            push_stall=self.reach.push_stall,
         )
 
     @contextlib.contextmanager
-    def desk(self, *, plain_http: bool = False, push_stall: float = 300.0) -> Iterator[Desk]:
-        from orchestrator.cut import Desk
+    def desk(self) -> Iterator[Desk]:
+        from orchestrator.desk import Desk
 
-        with Desk(self.job(plain_http=plain_http, push_stall=push_stall)) as desk:
+        with Desk(self.job()) as desk:
             yield desk
 
 
@@ -153,7 +207,7 @@ def run() -> None:
     except _WrongUsage as error:
         error.show()  # type: ignore[attr-defined]  # the usage and what is wrong, on stderr
         if "--json" in sys.argv or os.environ.get("RELEASE_JSON"):
-            Invocation(Common(as_json=True)).console.document(_of_the_command_line(error))
+            Invocation(Common(as_json=True), Reach()).console.document(_of_the_command_line(error))
         sys.exit(Exit.USAGE)
 
 
@@ -188,8 +242,11 @@ def options(
     )  # fmt: skip
 
 
-def command(name: str) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Register a function as a command: it gets an Invocation and its own options, and may return an exit code."""
+def command(name: str, *, registry: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Register a function as a command: it gets an Invocation and its own options, and may return an exit code.
+
+    `registry` adds the options that say how to reach one.
+    """
 
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
         signature = inspect.signature(function, eval_str=True)
@@ -198,14 +255,19 @@ def command(name: str) -> Callable[[Callable[..., int | None]], Callable[..., No
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
             for key, hint in _COMMON.items()
         ]
+        reach = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(Reach(), key), annotation=hint)
+            for key, hint in (_REACH if registry else {}).items()
+        ]
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
         @wraps(function)
         def run(context: typer.Context, **values: Any) -> None:
             given = Common(**{key: values.pop(key) for key in _COMMON})
-            _guarded(function, Invocation(given.over(context.obj or Common())), values)
+            way = Reach(**{key: values.pop(key) for key in (_REACH if registry else {})})
+            _guarded(function, Invocation(given.over(context.obj or Common()), way), values)
 
-        parameters = [context, *own, *common]
+        parameters = [context, *own, *reach, *common]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         app.command(name)(run)

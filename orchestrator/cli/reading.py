@@ -12,10 +12,7 @@ import typer
 from orchestrator.cli.app import Invocation, command
 from orchestrator.errors import UsageError, worst
 
-Version = Annotated[str, typer.Argument(metavar="[VERSION]", help="The version, such as v2.7.1.")]
-PlainHttp = Annotated[
-    bool, typer.Option("--plain-http", envvar="RELEASE_PLAIN_HTTP", help="Speak HTTP to a registry that has no TLS.")
-]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
 
 
 @command("init")
@@ -109,13 +106,13 @@ def show(call: Invocation, version: Annotated[str, typer.Argument(help="A releas
     call.console.document(record)
 
 
-@command("doctor")
-def doctor(call: Invocation, plain_http: PlainHttp = False) -> int:
+@command("doctor", registry=True)
+def doctor(call: Invocation) -> int:
     """Run every preflight check alone and report all of them, each with its remedy."""
     from orchestrator import report
     from orchestrator.doctor import examine
 
-    with call.desk(plain_http=plain_http) as desk:
+    with call.desk() as desk:
         findings = examine(desk)
     call.console.lines(report.finding_lines(findings))
     call.console.document({"schema_version": 1, "checks": [asdict(finding.result) for finding in findings]})

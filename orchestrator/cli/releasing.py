@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import Invocation, command
-from orchestrator.cli.reading import PlainHttp, Version  # noqa: TC001  # typer reads annotations at run time
+from orchestrator.cli.reading import Version  # noqa: TC001  # typer reads annotations at run time
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from orchestrator.cut import Cut
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", envvar="RELEASE_YES", help="Do not ask.")]
-Stall = Annotated[
-    float,
-    typer.Option("--push-stall", envvar="RELEASE_PUSH_STALL", min=1, help="Seconds without progress that end a push."),
-]
 Reason = Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why a pick is skipped.")]
 
 
-@command("cut")
+@command("cut", registry=True)
 def cut(
     call: Invocation,
     version: Version = "",
@@ -35,8 +31,6 @@ def cut(
     skip_pick: Annotated[bool, typer.Option("--skip", help="Same as `release skip`; needs --reason.")] = False,
     abort_it: Annotated[bool, typer.Option("--abort", help="Same as `release abort`.")] = False,
     reason: Reason = "",
-    plain_http: PlainHttp = False,
-    push_stall: Stall = 300.0,
 ) -> int | None:
     """Make a release, or go on with one that was broken off."""
     from orchestrator import cut as cutting
@@ -49,7 +43,7 @@ def cut(
     if abort_it:
         _abort(call, version)
         return None
-    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+    with call.desk() as desk:
         if go_on:
             done = cutting.resume(desk, version, yes=yes)
         elif skip_pick:
@@ -60,35 +54,31 @@ def cut(
     return None
 
 
-@command("continue")
+@command("continue", registry=True)
 def go_on(
     call: Invocation,
     version: Version = "",
     yes: Yes = False,
-    plain_http: PlainHttp = False,
-    push_stall: Stall = 300.0,
 ) -> None:
     """Take the resolution in the release's worktree and go on with all remaining picks."""
     from orchestrator.cut import resume
 
-    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+    with call.desk() as desk:
         done = resume(desk, version, yes=yes)
     _show(call, done)
 
 
-@command("skip")
+@command("skip", registry=True)
 def skip(
     call: Invocation,
     version: Version = "",
     reason: Reason = "",
     yes: Yes = False,
-    plain_http: PlainHttp = False,
-    push_stall: Stall = 300.0,
 ) -> None:
     """Leave the conflicting pick out, with a reason for the record, and go on."""
     from orchestrator.cut import skip as leave_out
 
-    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+    with call.desk() as desk:
         done = leave_out(desk, version, reason=reason, yes=yes)
     _show(call, done)
 
@@ -108,12 +98,12 @@ def _abort(call: Invocation, version: str) -> None:
     call.console.document({"schema_version": 1, "aborted": name, "left": left})
 
 
-@command("publish")
-def publish(call: Invocation, version: Version = "", plain_http: PlainHttp = False, push_stall: Stall = 300.0) -> None:
+@command("publish", registry=True)
+def publish(call: Invocation, version: Version = "") -> None:
     """Build, prove and push the image of a tag that is public: the CI job on a tag push."""
     from orchestrator.publish import publish as bring_out
 
-    with call.desk(plain_http=plain_http, push_stall=push_stall) as desk:
+    with call.desk() as desk:
         done = bring_out(desk, version)
     _show(call, done)
 
@@ -124,7 +114,8 @@ def _show(call: Invocation, done: Cut) -> None:
 
     plan = done.plan
     reference, digest = next(iter(done.digests.items()), ("", ""))
-    word = "is released already; nothing was uploaded" if done.already else "is released"
+    nothing = "; nothing was uploaded" if done.digests else ""
+    word = f"is released already{nothing}" if done.already else "is released"
     call.console.lines(
         [
             f"{plan.version} {word}",

@@ -61,7 +61,7 @@ class BuildRequest:
 class RunRequest:
     """One command in a container of an image.  `command` is an argv; `timeout` in seconds.
 
-    With an empty `entrypoint` tuple the image's own entrypoint is removed, so that `command` is what runs.
+    Unless `keep_entrypoint` is set the image's own entrypoint is removed, so that `command` is what runs.
     """
 
     image: str
@@ -110,6 +110,9 @@ class Engine(Protocol):
 
     def read_file(self, image: str, path: str) -> bytes | None:
         """A file's bytes from an image, without running anything in it; None when it is not there."""
+
+    def sweep(self, owner: str) -> int:
+        """Remove the containers that a killed run of `owner` left behind; how many there were."""
 
     def tag(self, image: str, reference: Reference) -> None:
         """Give an image in the store another local name."""

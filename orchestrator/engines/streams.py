@@ -201,7 +201,7 @@ class Layers:
         current, total = detail.get("current"), detail.get("total")
         if self._moved(layer, status, current or 0):
             self.moved_at = self.clock()
-            self.report(Progress(text=status, item=layer, current=current, total=total))
+            self.report(Progress(text=status, item=layer, current=current, total=total, is_log=not layer))
 
     def stalled_for(self) -> float:
         """Seconds since something moved."""

@@ -30,8 +30,10 @@ def _task(image: PlannedImage) -> Task:
 
 def _run(shop: Workshop, image: PlannedImage) -> Smoked:
     built = shop.outcome(Built, image)
+    engine = shop.doors.engine()
+    engine.sweep(shop.doors.owner)  # a run that was killed here could not remove its container
     results = smoke(
-        shop.doors.engine(),
+        engine,
         built.image_id,
         tag=shop.plan.version,
         revision=shop.plan.head,

@@ -1,4 +1,4 @@
-"""A real engine and a real registry, taken from the environment that `tools/lab.py` makes."""
+"""A real engine and a real registry, taken from the environment that `tools/lab` makes."""
 
 from __future__ import annotations
 

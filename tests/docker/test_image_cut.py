@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.docker.lab import Lab
+    from tests.support.cli import Ran
 
 pytestmark = pytest.mark.docker
 
@@ -245,3 +246,52 @@ def test_doctor_reports_all_at_once(shipped: Imaged) -> None:
     ill = shipped.release("doctor", env={"DOCKER_HOST": "unix:///nowhere.sock", "RELEASE_REGISTRY_PASSWORD": "wrong"})
     assert ill.code == 7
     assert ill.out.count("FAILED") == 2 + 1  # engine twice (its disk too), registry once
+
+
+def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
+    """SIGKILL in the middle of a smoke command leaves its container; the next run removes it."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from tests.support.cli import clean_env
+
+    shipped.declare(smoke="    - {name: slow, run: 'test -e /nothing || sleep 45; true', timeout: 50}\n")
+    cut = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes", "-q"],
+        cwd=shipped.story.clone.path,
+        env=clean_env() | shipped.lab.env,
+    )
+    mine = ("ps", "--all", "--quiet", "--filter", "label=org.release-orchestrator.owner")
+    for _ in range(200):
+        built = docker("images", "--quiet", shipped.repository)
+        if built and docker("ps", "--quiet", "--filter", f"ancestor={built}"):
+            break
+        time.sleep(0.1)
+    os.kill(cut.pid, signal.SIGKILL)
+    cut.wait()
+    left = docker(*mine, "--filter", f"ancestor={built}")
+    assert left != ""
+    shipped.declare()
+    assert shipped.release("cut", VERSION, "--yes").code == 0
+    assert left not in docker(*mine)
+
+
+def test_password_from_stdin(shipped: Imaged) -> None:
+    """A login without environment or docker configuration; the password never stands in argv."""
+    from tests.support.cli import release
+
+    def cut(*args: str, stdin: str) -> Ran:
+        engine = {"DOCKER_HOST": shipped.lab.docker_host}
+        return release("cut", VERSION, "--yes", *args, cwd=shipped.story.clone.path, env=engine, stdin=stdin)
+
+    nobody = cut("--password-stdin", stdin=shipped.lab.password)
+    assert nobody.code == 2
+    assert "--registry-username" in nobody.err
+    login = ("--registry-username", shipped.lab.username, "--password-stdin")
+    assert cut(*login, stdin="").code == 2
+    done = cut(*login, stdin=f"{shipped.lab.password}\n")
+    assert done.code == 0, done.err
+    assert shipped.registry.head(VERSION) is not None

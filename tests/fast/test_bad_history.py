@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.support.story import Story
 
+pytestmark = pytest.mark.hostile
+
 PERSON = "J <j@example.com>"
 
 

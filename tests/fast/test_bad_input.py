@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.support.story import Story
 
 
+pytestmark = pytest.mark.hostile
+
+
 def cut(tale: Story, *args: str, code: int) -> Ran:
     ran = release("cut", VERSION, "--yes", *args, cwd=tale.clone.path)
     assert ran.code == code, ran.err

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from orchestrator.quoting import word, words
 from tests.fast.test_conflict import _git as git_in
 from tests.fast.test_conflict import clash, pause
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from tests.support.story import Story
 
 __all__ = ["clash"]  # a fixture
+pytestmark = pytest.mark.hostile
+
 CLOSED = LOADER.replace("return 5\n", "return 55  # closed\n")
 
 

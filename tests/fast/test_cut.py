@@ -125,6 +125,9 @@ def test_plan_file_is_obeyed_or_refused(tale: Story) -> None:
     assert "release.yaml" in stale.err
     tale.release_yaml(fix_line(tale.fix))
     assert release("cut", VERSION, "--yes", "--plan", "p.json", cwd=tale.clone.path).code == 0
+    assert release("cut", VERSION, "--yes", "--plan", "p.json", cwd=tale.clone.path).code == 0
+    tale.clone.write("q.json", "no plan\n")
+    assert release("cut", VERSION, "--yes", "--plan", "q.json", cwd=tale.clone.path).code == 2  # a finished one too
 
 
 def test_version_files_and_changelog_groups(tale: Story) -> None:

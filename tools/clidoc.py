@@ -1,0 +1,118 @@
+"""`python tools/clidoc.py`: write docs/cli.md and the tables of docs/environment.md from the command line itself.
+
+tests/fast/test_docs.py compares both.  Rendered here and not by the help formatter, so that another version of typer
+does not change the pages.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import typer
+
+from orchestrator.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DOCS = Path(__file__).parents[1] / "docs"
+_HEAD = """\
+# The commands
+
+<!-- made by tools/clidoc.py, compared by tests/fast/test_docs.py -->
+
+What `release COMMAND --help` says, on one page. Options can stand in any order; those that every command takes may
+stand before it too (`release -C DIR plan`). The variables are those of [environment.md](environment.md).
+"""
+
+
+def group() -> Any:
+    """The command line as typer builds it; `Any`, because its classes differ between versions of typer."""
+    return typer.main.get_command(app)
+
+
+def cli_page() -> str:
+    """docs/cli.md."""
+    root = group()
+    common = [parameter for parameter in root.params if parameter.envvar]
+    parts = [_HEAD, "## Every command", _options(root.params)]
+    shared = {tuple(parameter.opts) for parameter in common}
+    for name, command in root.commands.items():
+        own = [parameter for parameter in command.params if tuple(parameter.opts) not in shared]
+        arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
+        options = [parameter for parameter in own if parameter.param_type_name == "option"]
+        parts += [f"## release {name}", _usage(name, arguments, options), command.help.strip()]
+        parts += [_options(options)] if options else []
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _usage(name: str, arguments: Iterable[Any], options: Iterable[Any]) -> str:
+    words = [f"release {name}", *(_metavar(argument) for argument in arguments), "[OPTIONS]" if options else ""]
+    return f"    {' '.join(words).strip()}"
+
+
+def _metavar(argument: Any) -> str:
+    name = (argument.metavar or argument.name).strip("[]").upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _options(parameters: Iterable[Any]) -> str:
+    rows = [f"| {_spelling(each)} | {_variable(each)} | {_text(each)} |" for each in parameters]
+    return "\n".join(["| option | variable | meaning |", "|---|---|---|", *rows])
+
+
+def _spelling(parameter: Any) -> str:
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.rpartition('_')[2].upper()}"
+    return ", ".join(f"`{name}{value}`" for name in parameter.opts)
+
+
+def _variable(parameter: Any) -> str:
+    return f"`{parameter.envvar}`" if parameter.envvar else "—"
+
+
+def _text(parameter: Any) -> str:
+    default = f" Default: {parameter.default:g}." if isinstance(parameter.default, float) else ""
+    return f"{parameter.help}{default}"
+
+
+def environment_table() -> str:
+    """One row a variable, with the commands that read it."""
+    root = group()
+    common = {parameter.envvar: parameter for parameter in root.params if parameter.envvar}
+    users: dict[str, list[str]] = {}
+    known = dict(common)
+    for name, command in root.commands.items():
+        for parameter in command.params:
+            if parameter.envvar and parameter.envvar not in common:
+                known[parameter.envvar] = parameter
+                users.setdefault(parameter.envvar, []).append(f"`{name}`")
+    rows = [
+        f"| `{variable}` | {_spelling(parameter)} | {', '.join(users.get(variable, ['every command']))} |"
+        f" {_text(parameter)} |"
+        for variable, parameter in known.items()
+    ]
+    return "\n".join(["| variable | option | read by | meaning |", "|---|---|---|---|", *rows])
+
+
+def between(text: str, name: str, new: str | None = None) -> str:
+    """What stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; with `new`, the text with that replaced."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    head, _, rest = text.partition(begin)
+    old, _, tail = rest.partition(end)
+    return old if new is None else f"{head}{begin}{new}\n{end}{tail}"
+
+
+def main() -> None:
+    """Write both pages."""
+    (DOCS / "cli.md").write_text(cli_page())
+    page = DOCS / "environment.md"
+    page.write_text(between(page.read_text(), "variables", environment_table()))
+    print("docs/cli.md, docs/environment.md")
+
+
+if __name__ == "__main__":
+    main()
