@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # ------------------------------------------------------------------ settings and surroundings
 
 
+pytestmark = pytest.mark.hostile
+
+
 def test_a_real_ssh_signature_and_a_missing_key(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     config = tale.clone.path / ".git/config"
