@@ -128,7 +128,8 @@ def _base(repository: Repository, config: Config, remote: RemoteRefs | None) -> 
 
 
 def _behind(repository: Repository, local: str, public: str) -> bool:
-    return repository.git.attempt("merge-base", "--is-ancestor", local, public).status == 0
+    """Whether the local branch has no commit of its own; also when that cannot be told: `public` is not here yet."""
+    return repository.git.attempt("merge-base", "--is-ancestor", local, public).status != 1
 
 
 def _no_branch(config: Config) -> UsageError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +30,22 @@ def no_real_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(scope="session")
+def told_once(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The story that every test gets a copy of: making it takes forty git processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in GIT_LOCAL:
+            patch.delenv(name, raising=False)
+        return story(tmp_path_factory.mktemp("template") / "story")
+
+
 @pytest.fixture
-def tale(tmp_path: Path) -> Story:
+def tale(told_once: Story, tmp_path: Path) -> Story:
     """The story of the README, fresh for each test."""
-    return story(tmp_path / "story")
+    old, new = told_once.clone.path.parent, tmp_path / "story"
+    shutil.copytree(old, new, symlinks=True)
+    config = new / "clone/.git/config"
+    config.write_text(config.read_text().replace(str(old), str(new)))
+    clone = replace(told_once.clone, path=new / "clone", env={})
+    clone.git("update-index", "--refresh")  # the copies have other inodes
+    return replace(told_once, clone=clone, remote=replace(told_once.remote, path=new / "remote.git", env={}))

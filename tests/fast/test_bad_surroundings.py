@@ -99,13 +99,11 @@ def test_personal_settings_replacements_and_grafts_change_no_release(tale: Story
     "env",
     [
         {"GIT_DIR": "/nowhere", "GIT_INDEX_FILE": "/nowhere/i", "GIT_WORK_TREE": "/nowhere"},  # as in a hook
-        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "merge.renames", "GIT_CONFIG_VALUE_0": "false"},
-        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
-        {"TMPDIR": "/nowhere/at/all"},
-        {"GIT_TRACE2": "1", "GIT_MERGE_VERBOSITY": "0"},
-        {"GIT_TRACE2_EVENT": "1", "GIT_TRACE_SETUP": "1"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "merge.renames", "GIT_CONFIG_VALUE_0": "false", "LC_ALL": "C",
+         "PYTHONIOENCODING": "ascii", "TMPDIR": "/nowhere/at/all"},
+        {"GIT_TRACE2": "1", "GIT_TRACE2_EVENT": "1", "GIT_TRACE_SETUP": "1", "GIT_MERGE_VERBOSITY": "0"},
     ],
-)
+)  # fmt: skip
 def test_surroundings_change_no_plan(tale: Story, env: dict[str, str]) -> None:
     tale.release_yaml(fix_line(tale.fix))
     before = plan(tale, "--json", code=0).json
