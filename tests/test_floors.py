@@ -24,7 +24,7 @@ FLOORS = {
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_rules config_shapes registry_answer"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
-    2: "git. engines. registry registry_http registry_auth credentials journal live",  # doors: one outside each
+    2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes upstream judge planner store pipeline provenance smoke beginning checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk cut abort publish status doctor",  # one release
@@ -32,7 +32,7 @@ FLOORS = {
 }
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",
-    "docker": "engines.docker",
+    "docker": "engines.docker", "sqlite3": "cache",
     "requests": "registry_http engines.docker",  # docker-py raises requests' and urllib3's errors as they are
     "urllib3": "registry_http engines.docker",
     "subprocess": "steps.verify credentials",  # the user's verify commands, docker's credential helpers

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.cache import Cache
 from orchestrator.errors import RemoteError, UsageError
 from orchestrator.git.objects import Signature
 from orchestrator.git.process import Git, Output
@@ -214,7 +215,9 @@ class Repository:
             for key, value in self.config_items(r"^remote\..*\.(url|promisor|partialclonefilter)$"):
                 name, _, leaf = key.removeprefix("remote.").rpartition(".")
                 lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
-        return Scratch.open(self.common_dir / "objects", "".join(lines))
+        return Scratch.open(
+            self.common_dir / "objects", "".join(lines), Cache(self.common_dir / "release/cache.sqlite")
+        )
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""

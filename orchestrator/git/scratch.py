@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.cache import Cache
 from orchestrator.errors import UsageError
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
@@ -76,8 +77,9 @@ class TreeEntry:
 class Scratch:
     """An open scratch store.  Use as a context manager: the directory goes away at the end."""
 
-    def __init__(self, path: Path, objects: Path, extra_config: str) -> None:
+    def __init__(self, path: Path, objects: Path, extra_config: str, cache: Cache) -> None:
         self.path = path
+        self.cache = cache
         self._tree = path / "tree"
         self._tree.mkdir()
         for directory in ("objects/info", "objects/pack", "refs/heads"):
@@ -94,9 +96,9 @@ class Scratch:
         self._reader_: Any = None
 
     @classmethod
-    def open(cls, objects: Path, extra_config: str = "") -> Scratch:
-        """A new store that borrows from the object directory `objects`."""
-        return cls(Path(tempfile.mkdtemp(prefix="release-")), objects, extra_config)
+    def open(cls, objects: Path, extra_config: str = "", cache: Cache | None = None) -> Scratch:
+        """A new store that borrows from the object directory `objects`, and what is known of them from `cache`."""
+        return cls(Path(tempfile.mkdtemp(prefix="release-")), objects, extra_config, cache or Cache())
 
     def __enter__(self) -> Scratch:
         return self
@@ -107,7 +109,8 @@ class Scratch:
         self.close()
 
     def close(self) -> None:
-        """Stop the reader process and remove the directory."""
+        """Stop the reader process, keep what was found out, and remove the directory."""
+        self.cache.close()
         if self._reader_ is not None:
             self._reader_.close()
             self._reader_ = None
