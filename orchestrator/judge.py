@@ -38,7 +38,9 @@ class Judge:
         self.resolved = resolved
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
-        self.twins = twins(scratch, base, [source.commit.sha for source in sources if source.stand_in is None])
+        self.twins = twins(
+            scratch, base, {source.commit.sha: source.parent for source in sources if source.stand_in is None}
+        )
 
     def judge(self, source: Source, tip: str) -> Verdict:
         """What becomes of `source` on top of commit `tip`."""
@@ -111,7 +113,7 @@ class Judge:
         return Verdict(pick=pick, tree="", like=source.commit, problems=(problem,))
 
     def _present(self, source: Source, state: PickState, twin: Twin | None) -> Verdict:
-        pick = _pick(source, state, duplicate_of=twin.sha if twin else "")
+        pick = _pick(source, state, twin=twin)
         if state.value in source.fix.allow:
             return Verdict(pick=pick, tree="", like=source.commit)
         return Verdict(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
@@ -137,7 +139,7 @@ def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:
     if twin and twin.sha == source.commit.sha:
         said = "is on the branch already"
     elif twin:
-        said = f"is on the branch already as {twin.sha[:12]} (by {twin.signal})"
+        said = f"is on the branch already as {twin.sha[:12]} (by {twin.said_by})"
     return Problem(
         code=f"{state.value}-pick",
         message=f"{source.commit.sha[:12]} {source.commit.subject!r} {said}",
@@ -152,7 +154,7 @@ def _pick(
     state: PickState,
     *,
     conflicts: tuple[Conflict, ...] = (),
-    duplicate_of: str = "",
+    twin: Twin | None = None,
     applied: str = "",
 ) -> Pick:
     return Pick(
@@ -160,7 +162,8 @@ def _pick(
         subject=source.commit.subject,
         state=state,
         conflicts=conflicts,
-        duplicate_of=duplicate_of,
+        duplicate_of=twin.sha if twin else "",
+        duplicate_by=twin.signals if twin else (),
         applied=applied,
         mainline=source.fix.mainline,
         declared=source.fix.declared,

@@ -163,6 +163,7 @@ class Pick:
     result: str = ""
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
+    duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
     prerequisites: tuple[str, ...] = ()
     followups: tuple[FollowUp, ...] = ()
     applied: str = ""  # the commit whose change was applied, where it is not `source` (backport, resolution)
