@@ -124,10 +124,11 @@ def _left_out(scratch: Scratch, picks: Sequence[Pick], declared: Mapping[str, So
 
 def wanted(pick: Pick) -> list[FollowUp]:
     """The fixes of a pick, and of those in turn, that nobody has taken back since."""
-    line = {pick.source}
-    found = []
-    for each in pick.followups:
-        if each.kind in _SPEAKS and each.stands and each.of in line:
-            line.add(each.sha)
-            found.append(each)
-    return found
+    found: dict[str, FollowUp] = {}
+    todo = [pick.source]
+    while todo:
+        of = todo.pop(0)
+        new = [each for each in pick.followups if each.of == of and each.kind in _SPEAKS and each.stands]
+        todo += [each.sha for each in new if each.sha not in found]
+        found |= {each.sha: each for each in new}
+    return list(found.values())

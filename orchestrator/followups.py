@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from orchestrator.model import FollowUp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from orchestrator.fixes import Source
     from orchestrator.git.objects import Commit
@@ -34,8 +34,8 @@ _IDS = rf"({_ID}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_ID})*)"
 _QUOTED = re.compile(r"^\s*>.*$", re.MULTILINE)
 _COPY = re.compile(
     r"\((?:cherry[ -]picked|back-?ported) from commit ([0-9a-f]{7,40})\b[^)\n]*\)"
-    r"|^\[ ?upstream commit ([0-9a-f]{7,40}) ?\]|^commit ([0-9a-f]{7,40}) upstream\b",
-    re.IGNORECASE | re.MULTILINE,
+    r"|^\[ ?[Uu]pstream commit ([0-9a-f]{7,40}) ?\]|^commit ([0-9a-f]{7,40}) upstream\b",
+    re.MULTILINE,
 )
 _REVERTS = re.compile(
     rf"(?:\b[Tt]his (?:commit |change |patch )?reverts|^Reverts?:?)\s+(?:commits?\s+)?{_IDS}", re.MULTILINE
@@ -92,24 +92,24 @@ def _search(
         records = [*_log(scratch, held, tips), *records]
         elsewhere = _Said(scratch, records, subjects)
     return {
-        commit.sha: _Chain(elsewhere if homes.outside(commit.sha) else there, commit, homes).all() for commit in commits
+        commit.sha: _Chain(elsewhere if homes.outside(commit.sha) else there, commit, homes, there.position).all()
+        for commit in commits
     }
 
 
 def _since(scratch: Scratch, commits: Sequence[Commit], tips: Sequence[str], homes: Homes) -> list[bytes]:
-    """The messages on the tips that some fix may be spoken of in, newest first.
+    """The messages on the tips that may speak of some fix, newest first.
 
-    All that the oldest fix contains is left out.  Where clocks lie that may be another fix: then that one is older.
+    All that the oldest fix contains is left out.  Where clocks lie that may be another fix: then only what all of
+    them contain.
     """
     oldest = min(commits, key=lambda commit: commit.when.seconds)
-    shown = [commit for commit in commits if len(commit.parents) < 2 and not homes.outside(commit.sha)]
-    while True:
-        records = _log(scratch, tips, [oldest.sha])
-        seen = {record[:40] for record in records}
-        shown = [each for each in shown if each is not oldest and each.sha.encode() not in seen]
-        if not shown:
-            return records
-        oldest = shown[0]
+    records = _log(scratch, tips, [oldest.sha])
+    shown = {commit.sha for commit in commits if len(commit.parents) < 2 and not homes.outside(commit.sha)}
+    if shown <= {oldest.sha, *(record[:40].decode() for record in records)}:
+        return records
+    shared = scratch.git.attempt("merge-base", "--octopus", "--all", *(commit.sha for commit in commits))
+    return _log(scratch, tips, shared.lines())
 
 
 def _log(scratch: Scratch, tips: Sequence[str], without: Sequence[str]) -> list[bytes]:
@@ -186,18 +186,18 @@ class _Said:
 
     def family(self, commit: Commit) -> list[str]:
         """The commit, and the same change under other ids: picks of it, what it was picked from, picks of that."""
-        origins = [found for match in _COPY.finditer(commit.text) for found in match.groups() if found][-1:]
-        names = [commit.sha, *origins]
+        names = [commit.sha, *_origins(commit.text)[-1:]]
         return list(dict.fromkeys([*names, *(copy for name in names for copy in self.copies.get(name, ()))]))
 
 
 class _Chain:
     """Everything that follows one fix."""
 
-    def __init__(self, said: _Said, commit: Commit, homes: Homes) -> None:
+    def __init__(self, said: _Said, commit: Commit, homes: Homes, there: Collection[str]) -> None:
         self.said = said
         self.commit = commit
         self.homes = homes
+        self.there = there  # commits on the source tips
         self.family = said.family(commit)
 
     def all(self) -> tuple[FollowUp, ...]:
@@ -211,16 +211,17 @@ class _Chain:
             for kind, speaker in self.said.of(sha):
                 if kind == REVERT:
                     reverts[sha].append(speaker.sha)
-                if speaker.sha not in found and speaker.sha not in self.family:
+                known = found.get(speaker.sha)
+                if speaker.sha not in self.family and (known is None or known.kind == MENTION != kind):
                     found[speaker.sha] = FollowUp(sha=speaker.sha, kind=kind, subject=speaker.subject, of=of)
                     origins[speaker.sha] = speaker.origins
-                    todo.append(speaker.sha)
+                    todo += [speaker.sha] if known is None else []
         gone = _gone([*self.family, *found], reverts)
-        known = {*found, *self.family}
+        listed = {*found, *self.family}
         return tuple(
             replace(each, stands=self._stands(each, gone))
             for each in found.values()
-            if each.kind == REVERT or known.isdisjoint(origins[each.sha])  # a copy of what is listed already
+            if each.kind == REVERT or listed.isdisjoint(origins[each.sha])  # a copy of what is listed already
         )
 
     def _stands(self, followup: FollowUp, gone: set[str]) -> bool:
@@ -228,8 +229,8 @@ class _Chain:
             return False
         if followup.kind != REVERT or followup.of != self.commit.sha:
             return True
-        on_tips = [sha for sha in self.family if sha in self.said.position]
-        if not self.homes.outside(self.commit.sha):
+        on_tips = [sha for sha in self.family if sha in self.there]
+        if not on_tips or not self.homes.outside(self.commit.sha):
             on_tips.append(self.commit.sha)
         return gone.issuperset(on_tips) and self.homes.cover(self.commit.sha, followup.sha)
 
@@ -252,14 +253,22 @@ def _gone(commits: Sequence[str], reverts: Mapping[str, Sequence[str]]) -> set[s
     return gone
 
 
+def _origins(message: str) -> tuple[str, ...]:
+    """The ids that a message says it is a copy of, in order: the last is the direct one."""
+    if "from commit" not in message and "pstream" not in message:
+        return ()
+    return tuple(found for match in _COPY.finditer(message) for found in match.groups() if found)
+
+
 def _speaker(sha: str, message: str) -> _Speaker:
     subject = " ".join(line.strip() for line in message.lstrip("\n").split("\n\n", 1)[0].splitlines())
-    origins = [found for match in _COPY.finditer(message) for found in match.groups() if found]
-    text = _QUOTED.sub("", _COPY.sub("", message))
-    reverts = [name for ids in _REVERTS.findall(text) for name in _ONE.findall(ids)]
+    origins = _origins(message)
+    text = _COPY.sub("", message) if origins else message
+    text = _QUOTED.sub("", text) if ">" in text else text
+    reverts = [name for ids in _REVERTS.findall(text) for name in _ONE.findall(ids)] if "evert" in text else []
     fixes = [name for ids in _FIXES.findall(text) for name in _ONE.findall(ids)]
     names = {REVERT: reverts, FIXES: fixes, MENTION: _NAMES.findall(text)}
-    merge = _MERGE_UNDONE.search(text)
+    merge = _MERGE_UNDONE.search(text) if reverts else None
     if merge:  # the parent that is gone back to is not what the message is about
         names[MENTION] = [name for name in names[MENTION] if name != merge[2]]
     of_subject = ("", "")
@@ -274,7 +283,7 @@ def _speaker(sha: str, message: str) -> _Speaker:
         sha=sha,
         subject=subject,
         names={kind: tuple(dict.fromkeys(ids)) for kind, ids in names.items()},
-        origins=tuple(origins),
+        origins=origins,
         of_subject=of_subject,
         merge=(merge[1], merge[2]) if merge else ("", ""),
     )

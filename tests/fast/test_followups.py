@@ -166,7 +166,7 @@ def test_a_revert_of_the_merge_that_brought_the_fix(tale: Story, ask: Callable[.
     assert told(ask(tale.fix)) == [("revert", revert, True)]
     assert told(ask(merge, tale.fix)) == [("revert", revert, True)]
     repo.git("revert", "--no-edit", "HEAD")
-    assert told(ask(tale.fix)) == [("revert", revert, False), ("revert", repo.rev("HEAD"), True)]
+    assert set(told(ask(tale.fix))) == {("revert", revert, False), ("revert", repo.rev("HEAD"), True)}
 
 
 def test_a_copy_on_the_source_speaks_for_the_fix(tale: Story, ask: Callable[..., Said]) -> None:
@@ -216,7 +216,7 @@ def test_odd_bytes_and_long_lines(repo: Repo, ask: Callable[..., Said]) -> None:
     fix = repo.rev("HEAD")
     text = f"caf\udce9\n\nThis reverts commit 1234567,{' ' * 50_000}x {'and ' * 20_000}\nFixes: {fix}"
     repo.write("message", text.encode("utf-8", "surrogateescape"))
-    repo.git("commit", "--quiet", "--allow-empty", "-F", "message")
+    repo.git("-c", "i18n.commitEncoding=x-none", "commit", "--quiet", "--allow-empty", "-F", "message")
     assert [(each.kind, each.subject) for each in ask(fix)] == [("fixes", "caf\ufffd")]
 
 
