@@ -18,6 +18,7 @@ from tests.support.story import LOADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.story import Repo, Story
 
@@ -212,6 +213,25 @@ def test_clocks_that_lie_hide_nothing(repo: Repo, ask: Callable[..., Said]) -> N
     assert told(ask(fix, early)) == [("fixes", later, True)]
 
 
+def test_many_fixes_cost_no_more_processes_than_one(repo: Repo, tmp_path: Path) -> None:
+    shas = [empty(repo, f"fix: {number}") for number in range(12)]
+    assert _processes(repo, shas[:1], tmp_path / "one") == 1
+    assert _processes(repo, shas, tmp_path / "many") == 1
+    assert _processes(repo, shas, tmp_path / "again") == 0  # the cache knows
+
+
+def _processes(repo: Repo, shas: list[str], trace: Path) -> int:
+    """How many git processes the search starts, by git's own trace; the reader of objects is one that runs already."""
+    repository = Repository.discover(repo.path)
+    with repository.scratch() as scratch:
+        sources = [Source(fix=Fix(place=Place(file="x")), commit=scratch.commit(sha), parent="") for sha in shas]
+        where = homes.find(repository, scratch, shas, [repo.rev("main")], "origin")
+        scratch.git.env["GIT_TRACE"] = str(trace)
+        assert followups(scratch, sources, {"main": repo.rev("main")}, where)[shas[0]] == ()
+    repository.close()
+    return trace.read_text().count("built-in: git ") if trace.exists() else 0
+
+
 def test_odd_bytes_and_long_lines(repo: Repo, ask: Callable[..., Said]) -> None:
     fix = repo.rev("HEAD")
     text = f"caf\udce9\n\nThis reverts commit 1234567,{' ' * 50_000}x {'and ' * 20_000}\nFixes: {fix}"
@@ -324,3 +344,25 @@ def test_a_fix_on_no_branch_is_said_aloud(tale: Story) -> None:
     planned = plan(tale, fix_line(loose)).json
     assert planned["picks"][0]["lives_on"] == ""
     assert "no branch here holds it" in planned["notes"][0]
+
+
+def test_a_branch_that_has_the_revert_of_a_fix_elsewhere_refuses_it(tale: Story) -> None:
+    repo = tale.clone
+    repo.git("checkout", "--quiet", "fix/dataloader-leak")
+    repo.git("revert", "--no-edit", tale.fix)
+    revert = repo.rev("HEAD")
+    repo.git("checkout", "--quiet", "main")
+    assert codes(plan(tale, fix_line(tale.fix))) == []  # origin's branch does not have it yet
+    repo.git("push", "--quiet", "origin", "fix/dataloader-leak")
+    refused = plan(tale, fix_line(tale.fix))
+    assert refused.code == 5
+    assert f"was reverted on origin/fix/dataloader-leak by {revert[:12]}" in refused.json["problems"][0]["message"]
+
+
+def test_a_revert_after_the_tag_does_not_stop_its_publication(tale: Story, repo: Repo) -> None:
+    fix = repo.rev("HEAD")
+    tale.release_yaml(fix_line(fix))
+    assert release("cut", VERSION, "--yes", cwd=repo.path).code == 0
+    repo.git("revert", "--no-edit", fix)
+    repo.git("push", "--quiet", "origin", "main")
+    assert release("publish", VERSION, cwd=repo.path).code == 0
