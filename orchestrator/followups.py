@@ -31,7 +31,7 @@ _HEX = re.compile(rb"\b[0-9a-f]{7,40}\b")
 _LATER = (b"fixup! ", b"squash! ", b"amend! ", b'Revert "')
 _ID = r"\b[0-9a-f]{7,40}\b"
 _IDS = rf"({_ID}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_ID})*)"
-_QUOTED = re.compile(r"^\s*>.*$", re.MULTILINE)
+_QUOTED = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
 _COPY = re.compile(
     r"\((?:cherry[ -]picked|back-?ported) from commit ([0-9a-f]{7,40})\b[^)\n]*\)"
     r"|^\[ ?[Uu]pstream commit ([0-9a-f]{7,40}) ?\]|^commit ([0-9a-f]{7,40}) upstream\b",
