@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.checks import Finding
+    from orchestrator.duplicates import Answer
     from orchestrator.model import Pick, Plan, Problem
     from orchestrator.status import Standing
 
@@ -105,6 +106,15 @@ def standing_lines(standings: Sequence[Standing]) -> list[str]:
         lines += [f"  done     {title}" for title in each.done] if each.state != "released" else []
         lines += [f"  missing  {title}" for title in each.missing]
         lines += [f"  next     {command}" for command in each.next]
+    return lines
+
+
+def duplicate_lines(answer: Answer) -> list[str]:
+    """What `duplicates` shows."""
+    lines = [f"{len(answer.duplicates)} of {answer.examined} commits of {answer.range} are on {answer.branch} already"]
+    for each in answer.duplicates:
+        lines.append(f"  =  {each.commit[:12]} {each.subject}")
+        lines.append(f"     as {each.duplicate_of[:12]} (by {' and '.join(each.signals)})")
     return lines
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _RAW = ("--raw", "-r", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _PATCH = ("-p", "-r", "--root", "--no-ext-diff", "--no-textconv", "--full-index", "--binary", "--no-renames")
 _START = b"\x01"  # begins a commit in our format; fields are counted, so a file of that name does not matter
-_AT_ONCE = 400  # patches in one pipe: a few MiB
+_AT_ONCE = 200  # patches in one pipe: a few MiB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,15 +133,25 @@ def patch_ids(scratch: Scratch, commits: Mapping[str, str], *, context: int) -> 
     """
     kind = f"patch-id-{context}"
     keys = {sha: f"{sha} {parent}" for sha, parent in commits.items()}
-    known = scratch.cache.get(kind, keys.values())
-    found = {sha: known[key].decode() for sha, key in keys.items() if key in known}
+    kept = scratch.cache.get(kind, keys.values())
+    found = {sha: kept[key].decode() for sha, key in keys.items() if key in kept}
     rest = [sha for sha in commits if sha not in found]
-    for start in range(0, len(rest), _AT_ONCE):
-        part = {sha: commits[sha] for sha in rest[start : start + _AT_ONCE]}
-        new = dict.fromkeys(part, "") | _patch_ids(scratch, part, context)
-        scratch.cache.put(kind, {keys[sha]: value.encode() for sha, value in new.items()})
-        found |= new
+    parts = [{sha: commits[sha] for sha in rest[start : start + _AT_ONCE]} for start in range(0, len(rest), _AT_ONCE)]
+    for part, new in zip(parts, _side_by_side(scratch, parts, context), strict=True):
+        known = dict.fromkeys(part, "") | new
+        scratch.cache.put(kind, {keys[sha]: value.encode() for sha, value in known.items()})
+        found |= known
     return {sha: value for sha, value in found.items() if value}
+
+
+def _side_by_side(scratch: Scratch, parts: Sequence[Mapping[str, str]], context: int) -> Iterable[dict[str, str]]:
+    """Diffs cost processor time in git, so two processes at a time halve it."""
+    if len(parts) < 2:
+        return [_patch_ids(scratch, part, context) for part in parts]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda part: _patch_ids(scratch, part, context), parts))
 
 
 def _patch_ids(scratch: Scratch, commits: Mapping[str, str], context: int) -> dict[str, str]:
