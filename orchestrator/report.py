@@ -21,6 +21,7 @@ _MARK = {
     PickState.EMPTY: "0",
     PickState.CONFLICT: "!",
 }
+_NAMED = 3  # so many commits that only name a pick are listed
 _CHECK_MARK = {CheckState.PASSED: "ok", CheckState.FAILED: "FAILED", CheckState.SKIPPED: "skipped"}
 
 
@@ -38,7 +39,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [
         _heading(plan),
         "",
-        *(_pick_line(pick) for pick in plan.picks),
+        *(line for pick in plan.picks for line in (_pick_line(pick), *_followup_lines(pick))),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
         f"  release commit  {plan.head}",
@@ -67,6 +68,21 @@ def _pick_line(pick: Pick) -> str:
     if pick.duplicate_of and pick.duplicate_of != pick.source:
         tail = f"  = {pick.duplicate_of[:12]}"
     return f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"
+
+
+def _followup_lines(pick: Pick) -> list[str]:
+    """What the source says of a pick since: a line each; those that only name it on one line together."""
+    lines = []
+    for each in pick.followups:
+        if each.kind != "mention":
+            of = f" of {each.of[:12]}" if each.of != pick.source else ""
+            undone = "" if each.stands else "  (no longer)"
+            lines.append(f"       {each.kind}{of}: {each.sha[:12]} {each.subject}{undone}")
+    named = [each.sha[:12] for each in pick.followups if each.kind == "mention"]
+    if named:
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        lines.append(f"       named in {', '.join(named[:_NAMED])}{more}")
+    return lines
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
@@ -127,6 +143,7 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     lines += [
         f"    {pick['source'][:12]} {pick['state']:<9} {pick['subject']}"
         + (f"  -> {pick['result'][:12]}" if pick["result"] else "")
+        + (f"  (from {pick['lives_on']})" if pick.get("lives_on") else "")
         for pick in record["picks"]
     ]
     lines += [
