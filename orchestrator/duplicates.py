@@ -7,7 +7,6 @@ whose surroundings differ, and commits that were taken back on the release branc
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,10 +60,8 @@ def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tu
     if known := scratch.cache.get("duplicates", [key]):
         examined, rows = json.loads(known[key])
         return examined, tuple(_duplicate(*row) for row in rows)
-    with ThreadPoolExecutor(2) as pool:
-        theirs = pool.submit(changes.log, scratch, *heads, "--not", base, *([start] if start else []))
-        ours = pool.submit(changes.log, scratch, base, "--not", *heads)
-        wanted, own = theirs.result(), ours.result()
+    wanted = changes.wide_log(scratch, *heads, "--not", base, *([start] if start else []))
+    own = changes.wide_log(scratch, base, "--not", *heads)
     twins = match(scratch, wanted, own, own)
     rows = [
         (change.sha, change.message.partition("\n")[0], twin.sha, twin.signals)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.fixes import Source
-    from orchestrator.git.objects import Commit
     from orchestrator.git.merges import Merge
+    from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
 

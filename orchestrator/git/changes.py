@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _RAW = ("--raw", "-r", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none")
 _PATCH = ("-p", "-r", "--root", "--no-ext-diff", "--no-textconv", "--full-index", "--binary", "--no-renames")
 _START = b"\x01"  # begins a commit in our format; fields are counted, so a file of that name does not matter
+_WIDE = 2000  # commits
 _AT_ONCE = 200  # patches in one pipe: a few MiB
 
 
@@ -74,6 +75,20 @@ def log(scratch: Scratch, *revisions: str, paths: Sequence[bytes] = (), merges: 
         "--full-diff", "--format=%x01%H %P%x00%B%x00", *revisions, "--", *named,
     )  # fmt: skip
     return parse(output.stdout)
+
+
+def wide_log(scratch: Scratch, *revisions: str) -> list[Change]:
+    """As `log`, with two processes where there is much to compare: comparing trees costs processor time in git."""
+    rows = [line.split() for line in scratch.rev_list("--topo-order", "--no-merges", "--parents", *revisions, "--")]
+    commits = {row[0]: row[1] if len(row) > 1 else "" for row in rows}
+    if len(commits) < _WIDE:
+        return of(scratch, commits)
+    from concurrent.futures import ThreadPoolExecutor
+
+    ids, half = list(commits), (len(commits) + 1) // 2
+    parts = [{sha: commits[sha] for sha in part} for part in (ids[:half], ids[half:])]
+    with ThreadPoolExecutor(2) as pool:
+        return [change for part in pool.map(lambda part: of(scratch, part), parts) for change in part]
 
 
 def messages(scratch: Scratch, *revisions: str) -> list[Change]:
