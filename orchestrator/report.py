@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.declare import pasteable
 from orchestrator.model import CheckState, PickState
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [
         _heading(plan),
         "",
-        *(_pick_line(pick) for pick in plan.picks),
+        *(line for pick in plan.picks for line in _pick_lines(pick)),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
         f"  release commit  {plan.head}",
@@ -61,11 +62,16 @@ def _made(plan: Plan) -> list[Pick]:
     return [pick for pick in plan.picks if pick.result]
 
 
-def _pick_line(pick: Pick) -> str:
+def _pick_lines(pick: Pick) -> list[str]:
     tail = f"  -> {pick.result[:12]}" if pick.result else ""
     if pick.duplicate_of and pick.duplicate_of != pick.source:
         tail = f"  = {pick.duplicate_of[:12]}"
-    return f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"
+    lines = [f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"]
+    if pick.prerequisites:
+        names = " and ".join(sha[:12] for sha in pick.prerequisites)
+        lines.append(f"       pick {names} first: then it applies.  Before its entry in release.yaml, or by --write:")
+        lines += pasteable(pick, 9)
+    return lines
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
