@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING
 from orchestrator import yamledit
 from orchestrator.cut import prepare
 from orchestrator.errors import RefusedError, UsageError
-from orchestrator.yamledit import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from orchestrator.desk import Desk
-    from orchestrator.model import Config, Pick, Plan
+    from orchestrator.model import Config, Plan
+    from orchestrator.yamledit import Entry
 
 ROUNDS = 5  # a prerequisite may need another one, which only the next plan sees
 
@@ -57,14 +55,9 @@ def undeclared(plan: Plan) -> dict[str, list[Entry]]:
     for pick in plan.picks:
         new = [sha for sha in pick.prerequisites if sha not in known]
         if new:
-            missing.setdefault(pick.declared, []).extend(needed(new, pick.source))
+            missing.setdefault(pick.declared, []).extend(yamledit.needed(new, pick.source))
         known.update(new)
     return missing
-
-
-def needed(prerequisites: Sequence[str], source: str) -> list[Entry]:
-    """Entries for what must come before a source."""
-    return [Entry(commit=sha, reason=f"needed by {source[:12]}") for sha in prerequisites]
 
 
 def with_prerequisites(config: Config, version: str, missing: dict[str, list[Entry]]) -> bytes:
@@ -88,11 +81,6 @@ def _misplaced(plan: Plan) -> list[str]:
 
 def _unsettled(plan: Plan) -> list[str]:
     return [f"more prerequisites showed up after {ROUNDS} edits: run it again"] if undeclared(plan) else []
-
-
-def pasteable(pick: Pick, indent: int) -> list[str]:
-    """The lines to paste before a pick's entry."""
-    return yamledit.snippet(needed(pick.prerequisites, pick.source), indent).splitlines()
 
 
 # ------------------------------------------------------------------ the file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.declare import pasteable
 from orchestrator.model import CheckState, PickState
 
 if TYPE_CHECKING:
@@ -68,9 +67,11 @@ def _pick_lines(pick: Pick) -> list[str]:
         tail = f"  = {pick.duplicate_of[:12]}"
     lines = [f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"]
     if pick.prerequisites:
+        from orchestrator.yamledit import needed, snippet
+
         names = " and ".join(sha[:12] for sha in pick.prerequisites)
         lines.append(f"       pick {names} first: then it applies.  Before its entry in release.yaml, or by --write:")
-        lines += pasteable(pick, 9)
+        lines += snippet(needed(pick.prerequisites, pick.source), 9).splitlines()
     return lines
 
 

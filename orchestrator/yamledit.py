@@ -44,6 +44,11 @@ def snippet(entries: Sequence[Entry], indent: int) -> str:
     return "".join(f"{line}\n" for line in _lines(entries, indent))
 
 
+def needed(prerequisites: Sequence[str], source: str) -> list[Entry]:
+    """Entries for the commits that must come before a source."""
+    return [Entry(commit=sha, reason=f"needed by {source[:12]}") for sha in prerequisites]
+
+
 def insert(
     text: bytes, version: str, entries: Sequence[Entry], before: str | None = None, *, file: str = "release.yaml"
 ) -> bytes:
