@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import yamledit
+from orchestrator.candidates import entries
 from orchestrator.cut import prepare
 from orchestrator.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.candidates import Candidate
     from orchestrator.desk import Desk
     from orchestrator.model import Config, Plan
     from orchestrator.yamledit import Entry
@@ -48,6 +52,12 @@ def settle(desk: Desk, version: str) -> Settled:
     return Settled(plan=plan, diffs=tuple(diffs), notes=(*_misplaced(plan), *_unsettled(plan)))
 
 
+def add(desk: Desk, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
+    """Declare candidates for a version, behind what it has; returns the change as a unified diff."""
+    new = yamledit.insert(config.text, version, entries(candidates), file=config.place.file)
+    return write(desk, config, new)
+
+
 def undeclared(plan: Plan) -> dict[str, list[Entry]]:
     """The proved prerequisites that the plan lacks, by the entry that they go before; each once."""
     known = {pick.source for pick in plan.picks} | {skipped.source for skipped in plan.skipped}
@@ -63,8 +73,8 @@ def undeclared(plan: Plan) -> dict[str, list[Entry]]:
 def with_prerequisites(config: Config, version: str, missing: dict[str, list[Entry]]) -> bytes:
     """The text of release.yaml with these entries, each list before the fix that is declared so."""
     text = config.text
-    for declared, entries in missing.items():
-        text = yamledit.insert(text, version, entries, declared, file=config.place.file)
+    for declared, new in missing.items():
+        text = yamledit.insert(text, version, new, declared, file=config.place.file)
     return text
 
 

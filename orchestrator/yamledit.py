@@ -85,8 +85,8 @@ def _lines(entries: Sequence[Entry], indent: int) -> list[str]:
     for entry in entries:
         subject = _shown(entry.subject)
         lines.append(f"{pad}- commit: {entry.commit}" + (f"  # {subject}" if subject else ""))
-        if entry.reason:
-            lines.append(f"{pad}  reason: {_text(_shown(entry.reason))}")
+        if reason := _shown(entry.reason):
+            lines.append(f"{pad}  reason: {_text(reason)}")
     return lines
 
 

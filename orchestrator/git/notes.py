@@ -1,8 +1,8 @@
 """git notes on source commits (`refs/notes/release`), merged with what others wrote, never over it.
 
 Notes of many commits are read by one `ls-tree` and written by one `fast-import`, spread over directories as it spreads
-them (its own `N` refuses notes on commits that are not here, and other people's may be).  They are merged here: `git notes merge` would sort the lines of other people's texts (cat_sort_uniq), repeat them (union) or
-stop to be resolved.
+them (its own `N` refuses notes on commits that are not here, and other people's may be).  They are merged here:
+`git notes merge` would sort the lines of other people's texts (cat_sort_uniq), repeat them (union) or stop.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RemoteError
-from orchestrator.git.process import Git
 from orchestrator.git.transfer import said_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from orchestrator.git.process import Git
     from orchestrator.git.repository import Repository
 
 REF = "refs/notes/release"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.config import parse
@@ -49,7 +49,9 @@ image:
 
 
 def test_new_fixes_stand_at_the_end_behind_what_belongs_to_the_last() -> None:
-    text = f"{HEAD}releases:\n  v2.7.1:\n    fixes:\n    - commit: {A}\n      # of a\n    # - commit: gone\nverify: [x]\n"
+    text = (
+        f"{HEAD}releases:\n  v2.7.1:\n    fixes:\n    - commit: {A}\n      # of a\n    # - commit: gone\nverify: [x]\n"
+    )
     new = insert(text.encode(), VERSION, [Entry(commit=B)]).decode()
     assert new == text.replace("      # of a\n", f"      # of a\n    - commit: {B}\n")
 
@@ -64,7 +66,7 @@ def test_new_fixes_stand_at_the_end_behind_what_belongs_to_the_last() -> None:
         "releases:\n  v2.7.1:\n    fixes:\n    summary: s\n",
         f"releases:\n  v2.7.0:\n    fixes:\n    - commit: {A}\n",
         f"releases:\n  v2.7.0:\n    fixes:\n      - commit: {A}",  # no line end
-        f"releases:\n    v2.7.0:\n        fixes:\n            -\n                # why\n                commit: {A}\n...\n",
+        f"releases:\n    v2.7.0:\n        fixes:\n            -\n              # why\n              commit: {A}\n...\n",
         f"releases:\n  v2.7.1:\n    fixes:\n      -   commit: {A}\n          reason: |\n            a word\n\n\n",
         f"releases:\n  v2.7.1:\n    fixes:\n      - &x {{commit: {A}}}\n  v2.7.2:\n    fixes:\n      - *x\n",
     ],
@@ -121,6 +123,7 @@ def test_an_edit_that_would_make_the_file_wrong_is_refused(version: str, entry: 
     assert caught.value.code == "cannot-edit"
 
 
+@settings(max_examples=60, deadline=None)
 @given(reason=st.text(max_size=30), subject=st.text(max_size=30))
 def test_any_words_can_stand_in_an_entry(reason: str, subject: str) -> None:
     """Subjects and reasons come from commits: whatever they hold, the file stays readable and says the same."""
@@ -133,6 +136,7 @@ def test_any_words_can_stand_in_an_entry(reason: str, subject: str) -> None:
 NOISE = st.sampled_from(["", "# a", "      # b", "        # c", "    # d", "   "])
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     noise=st.lists(st.lists(NOISE, max_size=3), min_size=4, max_size=4),
     indent=st.sampled_from([4, 6, 9]),
