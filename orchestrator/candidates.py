@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from orchestrator import yamledit
+from orchestrator import homes, yamledit
+from orchestrator.aftermath import taken_back
 from orchestrator.context import sent
 from orchestrator.errors import RefusedError, UsageError
 from orchestrator.facts import gather, refuse_incomplete
 from orchestrator.fixes import Source, expand
+from orchestrator.followups import followups
 from orchestrator.git import changes
 from orchestrator.git.process import failure
 from orchestrator.judge import Judge
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.desk import Desk
     from orchestrator.facts import Facts
     from orchestrator.git.scratch import Scratch
-    from orchestrator.model import Config, Conflict, FollowUp, Problem
+    from orchestrator.model import Config, Conflict, FollowUp, Pick, Problem
 
 _FORMAT = "%H%x00%P%x00%an <%ae>%x00%aI%x00%B%x00%(trailers:only,unfold,separator=%x02)%x00"
 
@@ -59,6 +61,7 @@ class Candidate:
     conflicts: tuple[Conflict, ...] = ()
     needs: tuple[str, ...] = ()
     followups: tuple[FollowUp, ...] = ()
+    is_reverted: bool = False  # on the source, and that stands
     declared_in: tuple[str, ...] = ()
 
 
@@ -99,7 +102,9 @@ def find(desk: Desk, filters: Filters) -> Found:
     facts = gather(desk.repository, scratch, config, offline=desk.job.offline)
     rows = _named(desk, config, filters.shas) if filters.shas else _matching(desk, config, facts, filters)
     declared = _declared(desk, config)
-    candidates, already, seen = _judged(scratch, config, facts.base, rows, filters, declared)
+    limit = len(rows) if filters.shas else filters.limit
+    picks, already, seen = _judged(scratch, config, facts.base, rows, limit, keep=bool(filters.shas))
+    candidates = _told(desk, config, facts, picks, declared)
     return Found(
         branch=config.branch,
         base=facts.base,
@@ -254,21 +259,18 @@ def _declared(desk: Desk, config: Config) -> dict[str, tuple[str, ...]]:
 
 
 def _judged(
-    scratch: Scratch,
-    config: Config,
-    base: str,
-    rows: Sequence[_Row],
-    filters: Filters,
-    declared: Mapping[str, tuple[str, ...]],
-) -> tuple[list[Candidate], int, int]:
-    """(candidates, how many were duplicates, how many were looked at), newest first, until the limit is reached."""
-    limit = len(rows) if filters.shas else filters.limit
-    candidates: list[Candidate] = []
+    scratch: Scratch, config: Config, base: str, rows: Sequence[_Row], limit: int, *, keep: bool
+) -> tuple[list[tuple[_Row, Source, Pick]], int, int]:
+    """(picks, how many were left out as duplicates, how many were looked at), newest first, until there are `limit`.
+
+    With `keep` nothing is left out.
+    """
+    place = Place(file=config.place.file)
+    found: list[tuple[_Row, Source, Pick]] = []
     already = seen = 0
-    while len(candidates) < limit and seen < len(rows):
-        part = rows[seen : seen + limit - len(candidates)]
+    while len(found) < limit and seen < len(rows):
+        part = rows[seen : seen + limit - len(found)]
         seen += len(part)
-        place = Place(file=config.place.file)
         sources = [
             Source(fix=Fix(place=place, commit=row.sha), commit=scratch.commit(row.sha), parent=row.parent)
             for row in part
@@ -276,22 +278,39 @@ def _judged(
         judge = Judge(scratch, base, sources, {})
         for row, source in zip(part, sources, strict=True):
             pick = judge.judge(source, base).pick
-            if pick.state is PickState.DUPLICATE and not filters.shas:
+            if pick.state is PickState.DUPLICATE and not keep:
                 already += 1
-                continue
-            candidates.append(
-                Candidate(
-                    sha=row.sha,
-                    subject=pick.subject,
-                    author=pick.author,
-                    date=row.date,
-                    type=pick.type,
-                    forecast=pick.state,
-                    conflicts=pick.conflicts,
-                    declared_in=declared.get(row.sha, ()),
-                )
-            )
-    return candidates, already, seen
+            else:
+                found.append((row, source, pick))
+    return found, already, seen
+
+
+def _told(
+    desk: Desk,
+    config: Config,
+    facts: Facts,
+    picks: Sequence[tuple[_Row, Source, Pick]],
+    declared: Mapping[str, tuple[str, ...]],
+) -> list[Candidate]:
+    """The picks as candidates, with what the sources say of them since."""
+    tips = facts.source_tips
+    where = homes.find(desk.repository, desk.scratch, [row.sha for row, *_ in picks], [*tips.values()], config.remote)
+    later = followups(desk.scratch, [source for _, source, _ in picks], tips, where)
+    return [
+        Candidate(
+            sha=row.sha,
+            subject=pick.subject,
+            author=pick.author,
+            date=row.date,
+            type=pick.type,
+            forecast=pick.state,
+            conflicts=pick.conflicts,
+            followups=later.get(row.sha, ()),
+            is_reverted=taken_back(replace(pick, followups=later.get(row.sha, ()))) is not None,
+            declared_in=declared.get(row.sha, ()),
+        )
+        for row, _, pick in picks
+    ]
 
 
 # ------------------------------------------------------------------ into release.yaml
@@ -308,8 +327,9 @@ def entries(candidates: Sequence[Candidate]) -> list[Entry]:
 
 
 def chosen(found: Found, version: str, *, named: bool) -> list[Candidate]:
-    """The candidates to declare: those named, else those that apply.  What is declared or there already is not.
+    """The candidates to declare: those named, else those that apply and stand on the source.
 
+    What is declared or there already is left out.
     Raises UsageError for a text that is no version, RefusedError for a version that is released.
     """
     if parse_tag(version) is None:
@@ -324,4 +344,8 @@ def chosen(found: Found, version: str, *, named: bool) -> list[Candidate]:
     new = [candidate for candidate in found.candidates if version not in candidate.declared_in]
     if named:
         return [candidate for candidate in new if candidate.forecast is not PickState.DUPLICATE]
-    return [candidate for candidate in new if candidate.forecast is PickState.CLEAN and not candidate.declared_in]
+    return [
+        candidate
+        for candidate in new
+        if candidate.forecast is PickState.CLEAN and not candidate.declared_in and not candidate.is_reverted
+    ]

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator import plans, steps
-from orchestrator.checks import preflight
-from orchestrator.checks.dockerfile import examine
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -66,6 +64,10 @@ def prepare(desk: Desk, version: str) -> Plan:
 
 def _dockerfile_problems(desk: Desk, plan: Plan) -> list[Problem]:
     """What the classic builder would refuse, or worse, misbuild."""
+    if not plan.images:
+        return []
+    from orchestrator.checks.dockerfile import examine
+
     problems: list[Problem] = []
     for image in plan.images:
         text = desk.scratch.file(plan.tree, image.dockerfile)
@@ -202,6 +204,8 @@ def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedErr
 
 def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool) -> None:
     """Preflight, the one question, and the journal's first record."""
+    from orchestrator.checks import preflight
+
     doors = desk.doors()
     failed = [
         problem

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.fixes import Source
+    from orchestrator.git.merges import Merge
     from orchestrator.git.objects import Commit
-    from orchestrator.git.scratch import Merge, Scratch
+    from orchestrator.git.scratch import Scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Judge:
 
     def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
         base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
-        return self.scratch.pick(base=base, ours=ours, theirs=theirs)
+        return self.scratch.pick(base=base, ours=ours, theirs=theirs, remember=True)
 
     def _still_there(self, source: Source, ours: str, forward: Merge) -> bool:
         """Whether the tree holds the change: it can be taken out again, or putting it in does nothing new.
@@ -72,7 +73,7 @@ class Judge:
         if forward.conflicts or forward.tree == ours:
             return True
         before = self.scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
-        backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before)
+        backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before, remember=True)
         return not backward.conflicts and backward.tree != ours
 
     def _conflict(self, source: Source, ours: str, merge: Merge) -> Verdict:
@@ -124,14 +125,17 @@ def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: 
     stands_for = {source.commit.sha: source.commit.sha for source in sources}
     stands_for |= {source.stand_in.sha: source.commit.sha for source in sources if source.stand_in}
     stands_for |= {commit: source for source, commit in resolved.items()}
-    if not stands_for:
-        return set()
-    output = scratch.git.run(
-        "diff-tree", "--stdin", "-m", "-r", "-z", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
-        stdin="\n".join(stands_for).encode() + b"\n",
-    )  # fmt: skip
-    named = {field.strip("\n").split(" ")[0] for field in output.fields()}
-    return {source for commit, source in stands_for.items() if commit in named}
+    known = scratch.cache.get("touches attributes", stands_for)
+    if rest := [sha for sha in stands_for if sha not in known]:
+        output = scratch.git.run(
+            "diff-tree", "--stdin", "-m", "-r", "-z", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
+            stdin="\n".join(rest).encode() + b"\n",
+        )  # fmt: skip
+        named = {field.strip("\n").split(" ")[0] for field in output.fields()}
+        new = {sha: b"yes" if sha in named else b"no" for sha in rest}
+        scratch.cache.put("touches attributes", new)
+        known |= new
+    return {source for commit, source in stands_for.items() if known[commit] == b"yes"}
 
 
 def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:

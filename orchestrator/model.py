@@ -38,8 +38,8 @@ class Fix:
         return self.commit or self.range
 
 
-# What `allow:` may name: leave the pick out silently when it is already there.
-ALLOWED = ("duplicate", "empty")
+# What `allow:` may name: leave the pick out silently when it is already there; pick what the source took back.
+ALLOWED = ("duplicate", "empty", "reverted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +146,19 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True)
 class FollowUp:
-    """A later commit that speaks of a pick: `kind` is revert, fixes, fixup or mention."""
+    """A later commit that speaks of a pick, or of an earlier follow-up of it (`of`).
+
+    `kind` is the strongest of what it says: `revert` (takes it back, or the merge that brought it), `fixes` (a
+    `Fixes:` trailer, or "fixes <id>" in its text), `fixup` (subject `fixup!`, `squash!` or `amend!`), `mention`
+    (names the id).  `stands` is false for what was itself taken back, and for a revert in spite of which the
+    change is there: under another id, or on a branch without the revert.
+    """
 
     sha: str
     kind: str
     subject: str
+    of: str = ""  # full id; the pick's own also where a copy of it is spoken of
+    stands: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +181,7 @@ class Pick:
     approved_by: str = ""
     author: str = ""  # "Name <mail>"
     type: str = ""  # Conventional Commit type, "" when the subject has none
+    lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +211,7 @@ class PlannedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a cut will do, as a value.  `plan_id` is a hash of all the rest but `problems`, `notes`."""
+    """Everything a cut will do, as a value.  `plan_id` is a hash of all but what is only said of it: planner.seal."""
 
     plan_id: str
     version: str

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.model import PickState
 from orchestrator.quoting import word
+from orchestrator.report import followup_lines
 
 if TYPE_CHECKING:
     from orchestrator.candidates import Candidate, Found
@@ -48,5 +49,4 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
         lines.append(f"       needs {' and '.join(sha[:12] for sha in candidate.needs)} first")
     if candidate.declared_in:
         lines.append(f"       declared in {', '.join(candidate.declared_in)}")
-    lines += [f"       later: {each.kind} {each.sha[:12]} {each.subject}" for each in candidate.followups]
-    return lines
+    return lines + followup_lines(candidate.sha, candidate.followups)

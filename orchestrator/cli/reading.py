@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import Invocation, command
-from orchestrator.errors import UsageError, worst
+from orchestrator.errors import Exit, UsageError, worst
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
 
@@ -92,6 +92,24 @@ def plan(
     call.console.document(plans.encode(made))
     call.console.problems(made.problems)
     return worst(made.problems)
+
+
+@command("duplicates")
+def duplicates(
+    call: Invocation,
+    range_: Annotated[
+        str, typer.Argument(metavar="[A..B | BRANCH]", help="What to examine; without it the source branches.")
+    ] = "",
+) -> int:
+    """List commits that are on the release branch already under other ids; exit 9 when there are any."""
+    from orchestrator import report
+    from orchestrator.duplicates import duplicates as find
+
+    with call.desk() as desk:
+        answer = find(desk, range_)
+    call.console.lines(report.duplicate_lines(answer))
+    call.console.document({"schema_version": 1, **asdict(answer)})
+    return Exit.MISMATCH if answer.duplicates else Exit.DONE
 
 
 @command("status")

@@ -135,6 +135,23 @@ def test_a_filter_that_cannot_be_used(tale: Story) -> None:
         assert "Traceback" not in refused.err
 
 
+def test_what_the_source_says_since_is_told_and_a_reverted_one_is_not_declared(tale: Story) -> None:
+    clone = tale.clone
+    fix = clone.commit("fix: say it", {"say.py": "SAY = 1\n"})
+    good = clone.commit("fix: write it", {"write.py": "WRITE = 1\n"})
+    better = clone.commit(f"fix: write more\n\nFixes: {good[:12]}\n", {"more.py": "MORE = 1\n"})
+    clone.minutes += 1
+    clone.git("revert", "--no-edit", fix)
+    tale.declare(HEAD)
+    found = {each["sha"]: each for each in ask(tale, "--json", "--type", "fix").json["candidates"]}
+    assert (found[fix]["forecast"], found[fix]["is_reverted"]) == ("clean", True)
+    assert [each["sha"] for each in found[good]["followups"]] == [better]
+    shown = ask(tale, "--type", "fix").out
+    assert f"revert: {clone.rev('main')[:12]}" in shown
+    ask(tale, "--write", VERSION, "--type", "fix", "--yes")
+    assert fixes(tale) == [good, better]
+
+
 # ------------------------------------------------------------------ --write
 
 
