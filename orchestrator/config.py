@@ -16,6 +16,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.model import Config, Place, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import yaml
@@ -29,8 +30,8 @@ _CORE = "tag:yaml.org,2002:"
 _CORE_TAGS = ("!", *(f"{_CORE}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")))
 
 
-def load(path: Path, *, shown_as: str) -> Config:
-    """Read and check the file at `path`; messages call it `shown_as`.  Raises ConfigError."""
+def load(path: Path, *, shown_as: str, forgive: Collection[str] = ()) -> Config:
+    """Read and check the file at `path`; messages call it `shown_as`.  Raises ConfigError, as `parse` does."""
     if not path.is_file():
         exists = path.exists()
         problem = Problem(
@@ -46,22 +47,28 @@ def load(path: Path, *, shown_as: str) -> Config:
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise ConfigError([Problem(code="config-unreadable", message=message, where=shown_as)]) from error
-    return parse(text, shown_as)
+    return parse(text, shown_as, forgive=forgive)
 
 
-def parse(text: bytes, file: str) -> Config:
+def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
     """Check the bytes of a release.yaml that messages call `file`.
 
     Raises ConfigError with all faults in the order of the file; what makes the rest unreadable (encoding,
-    YAML syntax, another format) is reported alone.
+    YAML syntax, another format) is reported alone.  Faults with a code in `forgive` count for none.
     """
     root = _Composer(_decoded(text, file), file).document()
     faults = root.faults
     _check_format(root.node, file)
     config = ROOT.read(root.node, file, faults)
-    if faults.problems or config is None:
-        raise ConfigError(faults.problems)
+    problems = [problem for problem in faults.problems if problem.code not in forgive]
+    if problems or config is None:
+        raise ConfigError(problems or faults.problems)
     return replace(config, text=text)
+
+
+def compose(text: bytes, file: str) -> Node:
+    """The nodes of the file with their places, for an edit of it.  Raises ConfigError where it is no YAML."""
+    return _Composer(_decoded(text, file), file).document().node
 
 
 def schema() -> Json:
@@ -164,6 +171,7 @@ class _Composer:
         self._faults = Faults(file)
         self._file = file
         self._anchors: dict[str, Node | None] = {}  # None while its node is being read
+        self._last = 0  # the last line that anything read so far fills
 
     def document(self) -> _Document:
         """The one document of the text."""
@@ -192,6 +200,7 @@ class _Composer:
         """The next event; a syntax error becomes a ConfigError with its place."""
         try:
             event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call] # the stubs miss it
+            self._fill(event.start_mark, event.end_mark)
             return event
         except self._yaml.MarkedYAMLError as error:
             place = self._place(error.problem_mark or error.context_mark)
@@ -201,6 +210,12 @@ class _Composer:
         if "'\\t'" in problem:
             _stop("config-tab", "a tab, where YAML wants spaces", place, "indent with spaces")
         _stop("config-syntax", f"not YAML: {problem}", place)
+
+    def _fill(self, start: _Mark | None, end: _Mark | None) -> None:
+        """Note how far an event reaches; one without text (the end of a block) fills nothing."""
+        if start and end and (start.line, start.column) != (end.line, end.column):
+            # a block scalar ends where the next line begins
+            self._last = end.line if end.column == 0 and end.line > start.line else end.line + 1
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         place = self._place(event.start_mark)
@@ -229,10 +244,10 @@ class _Composer:
     def _fresh(self, event: yaml.Event, place: Place, depth: int) -> Node:
         if isinstance(event, self._yaml.SequenceStartEvent):
             self._check_tag(event.tag, place)
-            return self._items(place, depth)
+            return self._items(event, depth)
         if isinstance(event, self._yaml.MappingStartEvent):
             self._check_tag(event.tag, place)
-            return self._pairs(place, depth)
+            return self._pairs(event, depth)
         if not isinstance(event, self._yaml.ScalarEvent):
             _stop("config-syntax", "not YAML: a value is missing", place)
         self._check_tag(event.tag, place)
@@ -243,14 +258,21 @@ class _Composer:
         if tag is not None and tag not in _CORE_TAGS:
             self._faults.add_at("config-yaml-tag", f"YAML tag {quoted(tag)} is not read", place, "remove it")
 
-    def _items(self, place: Place, depth: int) -> Items:
+    def _items(self, start: yaml.SequenceStartEvent, depth: int) -> Items:
+        place = self._place(start.start_mark)
         items: list[Node] = []
+        starts: list[tuple[int, int]] = []
         while not isinstance(event := self._next(), self._yaml.SequenceEndEvent):
+            at = self._place(event.start_mark)
+            starts.append((at.line, at.column))
             items.append(self._node(event, depth + 1))
-        size = 1 + sum(item.size for item in items)
-        return Items(line=place.line, column=place.column, size=size, items=tuple(items))
+        return Items(
+            line=place.line, column=place.column, size=1 + sum(item.size for item in items),
+            items=tuple(items), starts=tuple(starts), is_flow=bool(start.flow_style), last=self._last,
+        )  # fmt: skip
 
-    def _pairs(self, place: Place, depth: int) -> Pairs:
+    def _pairs(self, start: yaml.MappingStartEvent, depth: int) -> Pairs:
+        place = self._place(start.start_mark)
         pairs: list[tuple[Scalar, Node]] = []
         seen: dict[str, Node] = {}
         size = 1
@@ -265,7 +287,10 @@ class _Composer:
             elif not isinstance(key, Scalar):
                 remedy = "quote a value that starts with '{' or '['"
                 self._faults.add("config-bad-key", "a key must be a plain text", key, remedy)
-        return Pairs(line=place.line, column=place.column, size=size, pairs=tuple(pairs))
+        return Pairs(
+            line=place.line, column=place.column, size=size, pairs=tuple(pairs),
+            is_flow=bool(start.flow_style), last=self._last,
+        )  # fmt: skip
 
     def _is_new(self, key: Scalar, seen: dict[str, Node], *, is_plain: bool) -> bool:
         """Whether a key is the first of its name; notes the fault where it is not, or asks for a merge."""

@@ -47,12 +47,24 @@ class Scalar(Node):
 
 @dataclass(frozen=True, slots=True)
 class Items(Node):
+    """A list.  `starts` has line and column of each item, of an alias too; `last` is the last line that it fills."""
+
     items: tuple[Node, ...] = ()
+    starts: tuple[tuple[int, int], ...] = ()
+    is_flow: bool = False
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs(Node):
+    """A mapping; `last` is the last line that it fills."""
+
     pairs: tuple[tuple[Scalar, Node], ...] = ()
+    is_flow: bool = False
+    last: int = 0
+
+    def find(self, key: str) -> tuple[Scalar, Node] | None:
+        return next((pair for pair in self.pairs if pair[0].text == key), None)
 
 
 def kind_of(node: Node) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.dockerignore import ignore_filter
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +86,24 @@ def write_context(
         if path in (name, IGNORE_FILE) or ignored is None or not ignored(path):
             writer.add(path, items[path])
     return writer.finish(name)
+
+
+def sent(read: Callable[[str], bytes | None], root: str, dockerfile: str) -> Callable[[str], bool]:
+    """A function telling whether a path of the repository is among what a build with this context gets.
+
+    `read` gives the content of a file by its path from the repository's top, None where there is none.
+    """
+    root, dockerfile = _clean(root, "context directory"), _clean(dockerfile, "Dockerfile")
+    text = read(posixpath.join(root, IGNORE_FILE) if root != "." else IGNORE_FILE)
+    ignored = ignore_filter(text.decode("utf-8", "replace")) if text is not None else None
+
+    def is_sent(path: str) -> bool:
+        inside = _relative(path, root)
+        if path == dockerfile or inside == IGNORE_FILE:
+            return True
+        return bool(inside) and not (ignored and ignored(inside))
+
+    return is_sent
 
 
 @dataclass(frozen=True)

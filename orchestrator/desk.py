@@ -16,6 +16,7 @@ from orchestrator.doors import open_doors
 from orchestrator.git.repository import Repository
 from orchestrator.journal import Journal, Lock
 from orchestrator.store import releases_directory
+from orchestrator.yamledit import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,8 +78,13 @@ class Desk:
         """release.yaml: as given, relative to the directory the command was started in; else at the top."""
         return self.job.directory / self.job.config if self.job.config else self.repository.top / "release.yaml"
 
-    def config(self) -> Config:
-        return configuration.load(self.config_file, shown_as=self.job.config or self.config_file.name)
+    def config(self, *, unfinished: bool = False) -> Config:
+        """release.yaml.  `unfinished` lets a list of fixes be empty, for a command that fills it."""
+        return configuration.load(
+            self.config_file,
+            shown_as=self.job.config or self.config_file.name,
+            forgive=UNFINISHED if unfinished else (),
+        )
 
     def config_path(self) -> str:
         """Where the release commit puts release.yaml: its path in the work tree, for a file outside at the top."""

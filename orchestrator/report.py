@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from orchestrator.checks import Finding
     from orchestrator.duplicates import Answer
-    from orchestrator.model import Pick, Plan, Problem
+    from orchestrator.model import FollowUp, Pick, Plan, Problem
     from orchestrator.status import Standing
 
 _MARK = {
@@ -39,7 +39,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [
         _heading(plan),
         "",
-        *(line for pick in plan.picks for line in (_pick_line(pick), *_followup_lines(pick))),
+        *(line for pick in plan.picks for line in (*_pick_lines(pick), *followup_lines(pick.source, pick.followups))),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
         f"  release commit  {plan.head}",
@@ -63,22 +63,29 @@ def _made(plan: Plan) -> list[Pick]:
     return [pick for pick in plan.picks if pick.result]
 
 
-def _pick_line(pick: Pick) -> str:
+def _pick_lines(pick: Pick) -> list[str]:
     tail = f"  -> {pick.result[:12]}" if pick.result else ""
     if pick.duplicate_of and pick.duplicate_of != pick.source:
         tail = f"  = {pick.duplicate_of[:12]}"
-    return f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"
+    lines = [f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"]
+    if pick.prerequisites:
+        from orchestrator.yamledit import needed, snippet
+
+        names = " and ".join(sha[:12] for sha in pick.prerequisites)
+        lines.append(f"       pick {names} first: then it applies.  Before its entry in release.yaml, or by --write:")
+        lines += snippet(needed(pick.prerequisites, pick.source), 9).splitlines()
+    return lines
 
 
-def _followup_lines(pick: Pick) -> list[str]:
+def followup_lines(source: str, followups: Sequence[FollowUp]) -> list[str]:
     """What the source says of a pick since: a line each; those that only name it on one line together."""
     lines = []
-    for each in pick.followups:
+    for each in followups:
         if each.kind != "mention":
-            of = f" of {each.of[:12]}" if each.of != pick.source else ""
+            of = f" of {each.of[:12]}" if each.of != source else ""
             undone = "" if each.stands else "  (no longer)"
             lines.append(f"       {each.kind}{of}: {each.sha[:12]} {each.subject}{undone}")
-    named = [each.sha[:12] for each in pick.followups if each.kind == "mention"]
+    named = [each.sha[:12] for each in followups if each.kind == "mention"]
     if named:
         more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
         lines.append(f"       named in {', '.join(named[:_NAMED])}{more}")

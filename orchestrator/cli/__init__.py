@@ -1,8 +1,9 @@
 """The command line: parse, call one function, show, exit code.  The only package that imports typer."""
 
 from orchestrator.cli.app import app, run
+from orchestrator.cli.asking import __name__ as _asking
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing)  # importing them registers their commands
+COMMAND_MODULES = (_reading, _releasing, _asking)  # importing them registers their commands

@@ -67,13 +67,25 @@ def plan(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="RELEASE_OUT", help="Write the plan there.")
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", envvar="RELEASE_WRITE", help="Declare proved prerequisites in release.yaml.")
+    ] = False,
 ) -> int:
-    """Show exactly what a cut would do, with every problem.  Changes nothing at all."""
+    """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator import plans, report
     from orchestrator.cut import prepare
+    from orchestrator.declare import settle
 
     with call.desk() as desk:
-        made = prepare(desk, version)
+        if write:
+            settled = settle(desk, version)
+            made = settled.plan
+            for diff in settled.diffs:
+                call.console.lines([*diff.splitlines(), ""])
+            for note in settled.notes:
+                call.console.note(f"note: {note}")
+        else:
+            made = prepare(desk, version)
     if out:
         plans.save(made, call.directory / out)
     call.console.lines(report.plan_lines(made))

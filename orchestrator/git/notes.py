@@ -1,21 +1,28 @@
-"""git notes on source commits (`refs/notes/release`), merged with what others wrote, never over it."""
+"""git notes on source commits (`refs/notes/release`), merged with what others wrote, never over it.
+
+Notes of many commits are read by one `ls-tree` and written by one `fast-import`, spread over directories as it spreads
+them (its own `N` refuses notes on commits that are not here, and other people's may be).  They are merged here:
+`git notes merge` would sort the lines of other people's texts (cat_sort_uniq), repeat them (union) or stop.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RemoteError
-from orchestrator.git.process import Git
 from orchestrator.git.transfer import said_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from orchestrator.git.process import Git
     from orchestrator.git.repository import Repository
 
 REF = "refs/notes/release"
 _THEIRS = "refs/notes/release-remote"
 _ATTEMPTS = 5
+_NOTE = re.compile(r"[0-9a-f]{40}")  # a path without its slashes
 
 
 def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str) -> None:
@@ -23,14 +30,11 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
 
     Raises RemoteError when the remote refuses every time.
     """
-    name, _, mail = committer.rstrip(">").partition(" <")
-    who = {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": mail, "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail}
-    git = Git(repository.top, env={**repository.git.env, **who, "GIT_NOTES_REF": REF})
+    git = repository.git
     said = ""
     for _ in range(_ATTEMPTS):
-        _take_theirs(git, remote)
-        for sha, line in lines.items():
-            _add(git, sha, line)
+        _join_theirs(git, remote, committer)
+        _add(git, lines, committer)
         output = git.attempt("push", "--porcelain", "--no-verify", "--no-follow-tags", "--", remote, f"{REF}:{REF}")
         if output.status == 0:
             return
@@ -43,30 +47,123 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
     )
 
 
-def _take_theirs(git: Git, remote: str) -> None:
-    """Fetch the remote's notes and join them with ours: the union of all lines of each note."""
+def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
+    tip = _tip(git, REF)
+    old = listing(git, tip)
+    texts = blobs(git, {old[sha] for sha in lines if sha in old})
+    changed = {}
+    for sha, line in lines.items():
+        before = texts[old[sha]] if sha in old else b""
+        after = with_lines(before, [line.encode()])
+        if after != before:
+            changed[sha] = after
+    _write(git, changed, (), tip, [], committer)
+
+
+def _join_theirs(git: Git, remote: str, committer: str) -> None:
+    """Fetch the remote's notes and join them with ours."""
     fetched = git.attempt(
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{REF}:{_THEIRS}"
     )
     if fetched.status:
         return  # no notes there yet; an unreachable remote shows at the push
-    if git.attempt("rev-parse", "--quiet", "--verify", REF).status:
-        git.run("update-ref", REF, _THEIRS)
-    else:
-        git.run("notes", "merge", "--quiet", "--strategy=cat_sort_uniq", _THEIRS)
+    theirs, ours = _tip(git, _THEIRS), _tip(git, REF)
+    if not ours or git.attempt("merge-base", "--is-ancestor", ours, theirs).status == 0:
+        git.run("update-ref", REF, theirs, ours)
+    elif git.attempt("merge-base", "--is-ancestor", theirs, ours).status:
+        _merge(git, ours, theirs, committer)
     git.run("update-ref", "-d", _THEIRS)
 
 
-def _add(git: Git, sha: str, line: str) -> None:
-    """Other people's lines stay as they are, byte by byte."""
-    shown = git.attempt("notes", "show", sha)
-    old = shown.stdout if shown.status == 0 else b""
-    if line.encode() not in old.split(b"\n"):
-        joint = b"" if not old or old.endswith(b"\n") else b"\n"
-        git.run("notes", "add", "--force", "--file=-", sha, stdin=old + joint + line.encode() + b"\n")
+def _merge(git: Git, ours: str, theirs: str, committer: str) -> None:
+    """Both sides' changes since they parted; where both changed a note, theirs as it is, then what only ours says."""
+    found = git.attempt("merge-base", ours, theirs)
+    base = listing(git, found.text.strip() if found.status == 0 else "")
+    mine, other = listing(git, ours), listing(git, theirs)
+    gone, changed, both = [], {}, []
+    for sha in {**mine, **other}:
+        if mine.get(sha) == other.get(sha) or base.get(sha) == other.get(sha):
+            continue  # nothing to take over
+        if base.get(sha) == mine.get(sha):
+            if sha in other:
+                changed[sha] = other[sha]
+            else:
+                gone.append(sha)
+        elif sha in other:
+            if sha in mine:
+                both.append(sha)
+            else:
+                changed[sha] = other[sha]
+    texts = blobs(git, {*changed.values(), *(side[sha] for sha in both for side in (mine, other))})
+    joined = {sha: texts[blob] for sha, blob in changed.items()}
+    joined |= {sha: with_lines(texts[other[sha]], texts[mine[sha]].splitlines()) for sha in both}
+    _write(git, joined, gone, ours, [theirs], committer)
 
 
-def read(repository: Repository, sha: str) -> list[str]:
-    """The lines of a commit's note, none when it has no note."""
-    output = Git(repository.top, env={**repository.git.env, "GIT_NOTES_REF": REF}).attempt("notes", "show", sha)
-    return output.lines() if output.status == 0 else []
+def with_lines(text: bytes, lines: Iterable[bytes]) -> bytes:
+    """The text, byte for byte, and behind it those of the lines that it lacks."""
+    known = set(text.split(b"\n"))
+    for line in lines:
+        if line not in known:
+            text += (b"" if not text or text.endswith(b"\n") else b"\n") + line + b"\n"
+    return text
+
+
+# ------------------------------------------------------------------ notes as git keeps them
+
+
+def listing(git: Git, commit: str) -> dict[str, str]:
+    """Annotated commit -> blob of its note, of a notes commit; nothing for ""."""
+    return {path.replace("/", ""): blob for path, blob in _files(git, commit)}
+
+
+def _files(git: Git, commit: str) -> list[tuple[str, str]]:
+    """(path, blob) of each note.  Other files may lie beside them."""
+    if not commit:
+        return []
+    rows = (field.partition("\t") for field in git.run("ls-tree", "-r", "-z", "--full-tree", commit).fields())
+    return [(path, meta.split(" ")[2]) for meta, _, path in rows if _NOTE.fullmatch(path.replace("/", ""))]
+
+
+def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
+    """The contents of many blobs, by one process."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    data = git.run("cat-file", "--batch", stdin="".join(f"{sha}\n" for sha in wanted).encode()).stdout
+    found, at = {}, 0
+    for sha in wanted:
+        end = data.index(b"\n", at)
+        size = int(data[at:end].split(b" ")[2])
+        found[sha] = data[end + 1 : end + 1 + size]
+        at = end + 1 + size + 1
+    return found
+
+
+def _tip(git: Git, ref: str) -> str:
+    return git.attempt("rev-parse", "--quiet", "--verify", ref).text.strip()
+
+
+def _write(
+    git: Git, texts: Mapping[str, bytes], removed: Collection[str], tip: str, merged: Collection[str], committer: str
+) -> None:
+    """One commit on `tip` that sets and removes notes; none when there is nothing to say."""
+    if not texts and not removed and not merged:
+        return
+    files = dict(_files(git, tip))
+    old = {path.replace("/", ""): path for path in files}
+    kept = {sha for sha in (*old, *texts) if sha not in removed}
+    depth = max(0, (len(kept).bit_length() - 1) // 8)  # as fast-import has it: a level more at 256, 65536, ... notes
+    new = {sha: _path(sha, depth) for sha in kept}
+    stream = [f"commit {REF}\ncommitter {committer} now\ndata 15\nrelease: notes\n\n".encode()]
+    stream += [f"from {tip}\n".encode()] if tip else []
+    stream += [f"merge {sha}\n".encode() for sha in merged]
+    stream += [f"D {path}\n".encode() for sha, path in old.items() if new.get(sha) != path]
+    moved = {sha: files[path] for sha, path in old.items() if sha in kept - set(texts) and new[sha] != path}
+    stream += [f"M 100644 {blob} {new[sha]}\n".encode() for sha, blob in moved.items()]
+    stream += [f"M 100644 inline {new[sha]}\ndata {len(text)}\n".encode() + text + b"\n" for sha, text in texts.items()]
+    git.run("fast-import", "--quiet", "--date-format=now", "--done", stdin=b"".join(stream) + b"done\n")
+
+
+def _path(sha: str, depth: int) -> str:
+    return "/".join([*(sha[2 * level : 2 * level + 2] for level in range(depth)), sha[2 * depth :]])
