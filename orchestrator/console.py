@@ -132,11 +132,15 @@ class Console:
             self._talk(line)
         if self.on_github:
             self._annotate(error, problems)
-        if error.detail and not self.quiet:
-            self._talk("\n".join(f"    {line}" for line in error.detail.splitlines()[-40:]))
+        self.detail(error.detail)
         if error.state:
             self._talk(f"  state: {error.state}")
         self.document(error_document(error, problems))
+
+    def detail(self, text: str) -> None:
+        """The end of somebody's output, below the error that it explains."""
+        if text and not self.quiet:
+            self._talk("\n".join(f"    {line}" for line in text.splitlines()[-40:]))
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Problems of a plan that is shown all the same."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.checks import Finding
     from orchestrator.model import Pick, Plan, Problem
     from orchestrator.status import Standing
+    from orchestrator.verifying import Proof
 
 _MARK = {
     PickState.CLEAN: "+",
@@ -50,6 +51,15 @@ def plan_lines(plan: Plan) -> list[str]:
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
+
+
+def proof_lines(proof: Proof) -> list[str]:
+    """What `plan --verify` adds: how much was asked, and how much of it was known."""
+    if not proof.commands:
+        return ["  verify: release.yaml declares no commands"]
+    if proof.problem:
+        return ["  verify: failed, see below"]
+    return [f"  verify: {proof.commands} command(s) pass on {proof.trees} pick(s); {proof.ran} had to be run"]
 
 
 def _heading(plan: Plan) -> str:

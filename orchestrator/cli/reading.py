@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.app import Invocation, command
 from orchestrator.errors import UsageError, worst
+
+if TYPE_CHECKING:
+    from orchestrator.desk import Desk
+    from orchestrator.model import Plan
+    from orchestrator.verifying import Proof
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
 
@@ -67,6 +72,9 @@ def plan(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="RELEASE_OUT", help="Write the plan there.")
     ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", envvar="RELEASE_VERIFY", help="Run the `verify:` commands on each pick too.")
+    ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all."""
     from orchestrator import plans, report
@@ -74,12 +82,25 @@ def plan(
 
     with call.desk() as desk:
         made = prepare(desk, version)
+        proof = _prove(call, desk, made) if verify else None
     if out:
         plans.save(made, call.directory / out)
-    call.console.lines(report.plan_lines(made))
-    call.console.document(plans.encode(made))
-    call.console.problems(made.problems)
-    return worst(made.problems)
+    problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
+    call.console.lines([*report.plan_lines(made), *(report.proof_lines(proof) if proof else [])])
+    encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
+    call.console.document({**encoded, "verified": asdict(replace(proof, problem=None))} if proof else encoded)
+    call.console.problems(problems)
+    if proof:
+        call.console.detail(proof.tail)
+    return worst(problems)
+
+
+def _prove(call: Invocation, desk: Desk, plan: Plan) -> Proof:
+    from orchestrator.store import releases_directory
+    from orchestrator.verifying import verify
+
+    logs = releases_directory(desk.repository) / "logs/plan"
+    return verify(plan, desk.scratch, logs=logs, report=lambda progress: call.console.note(progress.text))
 
 
 @command("status")

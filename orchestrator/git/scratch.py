@@ -11,7 +11,9 @@ on that base.  Merging ours and theirs then uses exactly that base.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import re
 import shutil
 import tempfile
@@ -114,7 +116,7 @@ class Scratch:
         if self._reader_ is not None:
             self._reader_.close()
             self._reader_ = None
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
 
     # -------------------------------------------------------------- reading
 
@@ -227,6 +229,9 @@ class Scratch:
     def write_blob(self, data: bytes) -> str:
         return self._store("blob", data)
 
+    def write_tree(self, items: list[TreeItem]) -> str:
+        return self._store("tree", encode_tree(items))
+
     def write_commit(
         self, *, tree: str, parents: tuple[str, ...], author: bytes, committer: bytes, message: bytes
     ) -> str:
@@ -252,7 +257,7 @@ class Scratch:
         else:
             below = old.sha if old and old.is_tree else ""
             new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
-        return self._store("tree", encode_tree([*(item for item in items if item is not old), new]))
+        return self.write_tree([*(item for item in items if item is not old), new])
 
     # -------------------------------------------------------------- merging
 
@@ -292,10 +297,34 @@ class Scratch:
     # -------------------------------------------------------------- checkout
 
     def checkout(self, tree: str, directory: Path) -> None:
-        """Make `directory` hold exactly the tracked files of a tree; files that others made there stay."""
+        """Make `directory` hold a tree and nothing else; of what was checked out there, only the rest is written."""
+        index = Path(f"{directory}.index")
+        git = Git(directory, env={**self.git.env, "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(directory)})
+        if directory.exists():
+            _remove(directory / ".git")  # made by somebody: git would neither see nor remove it
+            if git.attempt("clean", "-ffdxq").status:
+                _remove(directory)
+                index.unlink(missing_ok=True)
+                if directory.exists():  # it holds files of another user, a container's perhaps
+                    directory.rename(tempfile.mkdtemp(dir=self.path))
         directory.mkdir(parents=True, exist_ok=True)
-        env = {"GIT_INDEX_FILE": f"{directory}.index", "GIT_WORK_TREE": str(directory)}
-        Git(directory, env={**self.git.env, **env}).run("read-tree", "--reset", "-u", tree)
+        git.run("read-tree", "--reset", "-u", tree)
+
+
+def _remove(path: Path) -> None:
+    """Remove a directory or file, also where somebody took the right to write in it away."""
+    if path.is_file() or path.is_symlink():
+        path.unlink()
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir():
+        with contextlib.suppress(OSError):
+            path.chmod(0o700)
+            for root, names, _ in os.walk(path):
+                for name in names:
+                    if not (below := Path(root, name)).is_symlink():
+                        below.chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class MissingObjectError(UsageError):
