@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,7 +88,10 @@ def plan(
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
     call.console.lines([*report.plan_lines(made), *(report.proof_lines(proof) if proof else [])])
     encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
-    call.console.document({**encoded, "verified": asdict(replace(proof, problem=None))} if proof else encoded)
+    if proof:
+        verified = {"commands": proof.commands, "trees": proof.trees, "ran": proof.ran, "tail": proof.tail}
+        encoded = {**encoded, "verified": verified}
+    call.console.document(encoded)
     call.console.problems(problems)
     if proof:
         call.console.detail(proof.tail)
