@@ -78,6 +78,24 @@ def _pick_line(pick: Pick) -> str:
     return f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"
 
 
+def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> list[str]:
+    """What `cut -i` shows of a pick before it asks; `subjects` are those of its prerequisites."""
+    said = {
+        PickState.CLEAN: "applies cleanly",
+        PickState.ADAPTED: f"adapted: {pick.applied[:12]} stands in for it",
+        PickState.DUPLICATE: f"is on the branch already as {pick.duplicate_of[:12]}",
+        PickState.EMPTY: "changes nothing on the branch",
+        PickState.CONFLICT: "conflicts in " + ", ".join(f"{each.path} ({each.kind})" for each in pick.conflicts),
+    }
+    lines = ["", f"({which}) {pick.source[:12]} {pick.subject}", f"    author    {pick.author}"]
+    lines += [f"    reason    {pick.reason}"] if pick.reason else []
+    lines += [f"    approved  {pick.approved_by}"] if pick.approved_by else []
+    lines.append(f"    forecast  {said[pick.state]}")
+    lines += [f"    needs     {sha[:12]} {subjects.get(sha, '')}".rstrip() for sha in pick.prerequisites]
+    lines += [f"    {each.kind:<8}  {each.sha[:12]} {each.subject}" for each in pick.followups]
+    return [*lines, *(f"   {line}" for line in stat)]
+
+
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
     """One line a problem, with its place, and its remedy below."""
     lines = []

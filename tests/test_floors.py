@@ -28,7 +28,7 @@ FLOORS = {
     3: "facts fixes upstream judge planner store pipeline verifying provenance smoke beginning"  # deciding
     " checks.preflight",
     4: "steps.",  # doing: one step a module
-    5: "doors desk cut abort publish status doctor",  # one release
+    5: "doors desk asking cut abort publish status doctor",  # one release
     6: "report console cli. __main__",  # six people: what they see and type
 }
 DOORS = {
