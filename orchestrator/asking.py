@@ -113,7 +113,9 @@ def _takes(desk: Desk, plan: Plan, pick: Pick, which: str) -> bool:
     before, after = _change(desk.scratch, pick)
     terminal = desk.job.terminal
     subjects = {sha: desk.scratch.commit(sha).subject for sha in pick.prerequisites if desk.scratch.is_commit(sha)}
-    terminal.show_pick(pick, which=which, stat=_diff(desk.scratch, before, after, "--stat=100"), subjects=subjects)
+    terminal.show_pick(
+        pick, which=which, stat=_diff(desk.scratch, before, after, "--stat=100", "--summary"), subjects=subjects
+    )
     while True:
         said = terminal.ask(f"Take it into {plan.version}? [y]es, [n]o, [d]iff, [q]uit: ")
         answer = "q" if said is None else _ANSWERS.get(said.lower(), "")
@@ -149,7 +151,7 @@ def _trees(scratch: Scratch, commit: Commit, mainline: int) -> tuple[str, str]:
     return scratch.tree_of(parent) if parent else EMPTY_TREE, commit.tree
 
 
-def _diff(scratch: Scratch, before: str, after: str, form: str) -> list[str]:
+def _diff(scratch: Scratch, before: str, after: str, *form: str) -> list[str]:
     """`git diff` without any program that a user or repository may have set."""
     safe = ("--no-ext-diff", "--no-textconv", "--no-color")
-    return scratch.git.run("diff-tree", "-r", "--find-renames", "--summary", *safe, form, before, after).lines()
+    return scratch.git.run("diff-tree", "-r", "--find-renames", *safe, *form, before, after).lines()
