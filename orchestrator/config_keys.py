@@ -55,7 +55,8 @@ MAINLINE = Key(
 ALLOW = Key(
     name="allow",
     shape=ListOf(item=Text(convert=rules.one_of(*ALLOWED), json={"enum": list(ALLOWED)}), unique=True),
-    help=f"Findings that are known and fine for this fix: {', '.join(f'`{word}`' for word in ALLOWED)}.",
+    help=f"Findings that are known and fine for this fix: {', '.join(f'`{word}`' for word in ALLOWED)}"
+    " (the last with a `reason`).",
 )
 
 CONFIRM = Key(
@@ -67,6 +68,9 @@ CONFIRM = Key(
 
 
 def _fix(got: Got) -> Fix:
+    if "reverted" in got(ALLOW, ()) and REASON.name not in got.nodes:
+        remedy = "say in `reason:` why a fix is released that its source took back"
+        got.faults.add("config-no-reason", "'reverted' is allowed without a reason", got.nodes[ALLOW.name], remedy)
     return Fix(
         place=got.place,
         commit=got(COMMIT, ""),

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator import plans, steps
 from orchestrator.asking import Answers, ask
-from orchestrator.checks import preflight
-from orchestrator.checks.dockerfile import examine
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -72,6 +70,10 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
 
 def _dockerfile_problems(desk: Desk, plan: Plan) -> list[Problem]:
     """What the classic builder would refuse, or worse, misbuild."""
+    if not plan.images:
+        return []
+    from orchestrator.checks.dockerfile import examine
+
     problems: list[Problem] = []
     for image in plan.images:
         text = desk.scratch.file(plan.tree, image.dockerfile)
@@ -219,6 +221,8 @@ def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedErr
 
 def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
     """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it."""
+    from orchestrator.checks import preflight
+
     doors = desk.doors()
     failed = [
         problem

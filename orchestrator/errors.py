@@ -37,7 +37,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.USAGE: "usage or configuration is wrong",
     Exit.CONFLICT: "paused on a conflict (`plan`: a pick would conflict)",
     Exit.REFUSED: "refused by policy: version rule, existing tag, no confirmation",
-    Exit.DECISION: "a duplicate, an empty pick or a missing prerequisite needs a decision",
+    Exit.DECISION: "a duplicate, an empty or reverted pick, or a missing prerequisite needs a decision",
     Exit.UNPROVED: "verify, build or smoke failed",
     Exit.REMOTE: "git remote, Docker Engine or registry failed after retries",
     Exit.LOCKED: "another release holds the lock",

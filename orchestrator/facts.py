@@ -41,16 +41,27 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
     tags = {**local, **public}
     if remote:
         _bring_missing(repository, scratch, config, remote, base)
-    source_tips, more = _sources(repository, config)
+    tips, more = source_tips(repository, config)
     return Facts(
         base=base,
         tags=tags,
         public_tags=tuple(public),
         reachable=reachable_tags(scratch, base, tags),
-        source_tips=source_tips,
+        source_tips=tips,
         problems=(*problems, *more),
         notes=tuple(notes),
     )
+
+
+def branch_tip(repository: Repository, scratch: Scratch, config: Config, *, offline: bool) -> str:
+    """The tip of the release branch as colleagues see it; its objects are here.  Raises RemoteError, UsageError."""
+    remote = None
+    if not offline and repository.remote_url(config.remote):
+        remote = repository.ls_remote(config.remote, f"refs/heads/{config.branch}")
+    base, _, _ = _base(repository, config, remote)
+    if remote:
+        _bring_missing(repository, scratch, config, remote, base)
+    return base
 
 
 def refuse_incomplete(repository: Repository, remote: str) -> None:
@@ -161,7 +172,7 @@ def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tupl
     return tuple(tag for tag, sha in tags.items() if sha in commits and sha not in outside)
 
 
-def _sources(repository: Repository, config: Config) -> tuple[dict[str, str], list[Problem]]:
+def source_tips(repository: Repository, config: Config) -> tuple[dict[str, str], list[Problem]]:
     """Tips of the source branches; the remote's last fetched state counts too."""
     tips: dict[str, str] = {}
     problems = []

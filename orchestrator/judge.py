@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.fixes import Source
+    from orchestrator.git.merges import Merge
     from orchestrator.git.objects import Commit
-    from orchestrator.git.scratch import Merge, Scratch
+    from orchestrator.git.scratch import Scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,9 @@ class Judge:
         self.resolved = resolved
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
-        self.twins = twins(scratch, base, [source.commit.sha for source in sources if source.stand_in is None])
+        self.twins = twins(
+            scratch, base, {source.commit.sha: source.parent for source in sources if source.stand_in is None}
+        )
 
     def judge(self, source: Source, tip: str) -> Verdict:
         """What becomes of `source` on top of commit `tip`."""
@@ -60,7 +63,7 @@ class Judge:
 
     def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
         base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
-        return self.scratch.pick(base=base, ours=ours, theirs=theirs)
+        return self.scratch.pick(base=base, ours=ours, theirs=theirs, remember=True)
 
     def _still_there(self, source: Source, ours: str, forward: Merge) -> bool:
         """Whether the tree holds the change: it can be taken out again, or putting it in does nothing new.
@@ -70,7 +73,7 @@ class Judge:
         if forward.conflicts or forward.tree == ours:
             return True
         before = self.scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
-        backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before)
+        backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before, remember=True)
         return not backward.conflicts and backward.tree != ours
 
     def _conflict(self, source: Source, ours: str, merge: Merge) -> Verdict:
@@ -111,7 +114,7 @@ class Judge:
         return Verdict(pick=pick, tree="", like=source.commit, problems=(problem,))
 
     def _present(self, source: Source, state: PickState, twin: Twin | None) -> Verdict:
-        pick = _pick(source, state, duplicate_of=twin.sha if twin else "")
+        pick = _pick(source, state, twin=twin)
         if state.value in source.fix.allow:
             return Verdict(pick=pick, tree="", like=source.commit)
         return Verdict(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
@@ -122,14 +125,17 @@ def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: 
     stands_for = {source.commit.sha: source.commit.sha for source in sources}
     stands_for |= {source.stand_in.sha: source.commit.sha for source in sources if source.stand_in}
     stands_for |= {commit: source for source, commit in resolved.items()}
-    if not stands_for:
-        return set()
-    output = scratch.git.run(
-        "diff-tree", "--stdin", "-m", "-r", "-z", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
-        stdin="\n".join(stands_for).encode() + b"\n",
-    )  # fmt: skip
-    named = {field.strip("\n").split(" ")[0] for field in output.fields()}
-    return {source for commit, source in stands_for.items() if commit in named}
+    known = scratch.cache.get("touches attributes", stands_for)
+    if rest := [sha for sha in stands_for if sha not in known]:
+        output = scratch.git.run(
+            "diff-tree", "--stdin", "-m", "-r", "-z", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
+            stdin="\n".join(rest).encode() + b"\n",
+        )  # fmt: skip
+        named = {field.strip("\n").split(" ")[0] for field in output.fields()}
+        new = {sha: b"yes" if sha in named else b"no" for sha in rest}
+        scratch.cache.put("touches attributes", new)
+        known |= new
+    return {source for commit, source in stands_for.items() if known[commit] == b"yes"}
 
 
 def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:
@@ -137,7 +143,7 @@ def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:
     if twin and twin.sha == source.commit.sha:
         said = "is on the branch already"
     elif twin:
-        said = f"is on the branch already as {twin.sha[:12]} (by {twin.signal})"
+        said = f"is on the branch already as {twin.sha[:12]} (by {twin.said_by})"
     return Problem(
         code=f"{state.value}-pick",
         message=f"{source.commit.sha[:12]} {source.commit.subject!r} {said}",
@@ -152,7 +158,7 @@ def _pick(
     state: PickState,
     *,
     conflicts: tuple[Conflict, ...] = (),
-    duplicate_of: str = "",
+    twin: Twin | None = None,
     applied: str = "",
 ) -> Pick:
     return Pick(
@@ -160,7 +166,8 @@ def _pick(
         subject=source.commit.subject,
         state=state,
         conflicts=conflicts,
-        duplicate_of=duplicate_of,
+        duplicate_of=twin.sha if twin else "",
+        duplicate_by=twin.signals if twin else (),
         applied=applied,
         mainline=source.fix.mainline,
         declared=source.fix.declared,

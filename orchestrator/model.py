@@ -39,8 +39,8 @@ class Fix:
         return self.commit or self.range
 
 
-# What `allow:` may name: leave the pick out silently when it is already there.
-ALLOWED = ("duplicate", "empty")
+# What `allow:` may name: leave the pick out silently when it is already there; pick what the source took back.
+ALLOWED = ("duplicate", "empty", "reverted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,11 +157,19 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True)
 class FollowUp:
-    """A later commit that speaks of a pick: `kind` is revert, fixes, fixup or mention."""
+    """A later commit that speaks of a pick, or of an earlier follow-up of it (`of`).
+
+    `kind` is the strongest of what it says: `revert` (takes it back, or the merge that brought it), `fixes` (a
+    `Fixes:` trailer, or "fixes <id>" in its text), `fixup` (subject `fixup!`, `squash!` or `amend!`), `mention`
+    (names the id).  `stands` is false for what was itself taken back, and for a revert in spite of which the
+    change is there: under another id, or on a branch without the revert.
+    """
 
     sha: str
     kind: str
     subject: str
+    of: str = ""  # full id; the pick's own also where a copy of it is spoken of
+    stands: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +182,7 @@ class Pick:
     result: str = ""
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
+    duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
     prerequisites: tuple[str, ...] = ()
     followups: tuple[FollowUp, ...] = ()
     applied: str = ""  # the commit whose change was applied, where it is not `source` (backport, resolution)
@@ -184,6 +193,7 @@ class Pick:
     author: str = ""  # "Name <mail>"
     type: str = ""  # Conventional Commit type, "" when the subject has none
     confirm: bool = False  # release.yaml wants a person's yes to it
+    lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +223,7 @@ class PlannedImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a cut will do, as a value.  `plan_id` is a hash of all the rest but `problems`, `notes`."""
+    """Everything a cut will do, as a value.  `plan_id` is a hash of all but what is only said of it: planner.seal."""
 
     plan_id: str
     version: str

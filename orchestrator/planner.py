@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator import changelog
+from orchestrator.aftermath import aftermath
 from orchestrator.errors import Exit
 from orchestrator.facts import Facts, gather
 from orchestrator.fixes import Source, expand
@@ -50,6 +51,7 @@ class Decisions:
     skipped: Mapping[str, str]
 
 
+_ADVICE = ("prerequisites", "followups", "lives_on")  # fields of a pick that are no part of the release
 NO_DECISIONS = Decisions(resolved={}, skipped={})
 
 
@@ -75,6 +77,9 @@ def draft(
     problems += faults
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base).run(sources)
     problems += faults
+    after = aftermath(repository, scratch, sources, picks,
+                      base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
+    problems += after.problems
     summary = entry.summary if entry else ""
     made = _release_commit(request, scratch, tip, version, summary, picks)
     problems += made.problems
@@ -88,7 +93,7 @@ def draft(
         head=made.head,
         picked_tree=scratch.tree_of(tip),
         tree=made.tree,
-        picks=tuple(picks),
+        picks=after.picks,
         skipped=tuple(skipped),
         images=planned_images(config, version, made.head),
         tasks=(),
@@ -100,14 +105,18 @@ def draft(
         config_sha256=hashlib.sha256(config.text).hexdigest(),
         git_version=repository.git_version(),
         problems=tuple(problems),
-        notes=(*facts.notes, *_where_fixes_live(scratch, sources, facts)),
+        notes=(*facts.notes, *after.notes),
     )
 
 
 def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
-    """The plan with its order of tasks and its id: SHA-256 over all content but problems and notes."""
+    """The plan with its order of tasks and its id: SHA-256 over all content but what is only said of it.
+
+    Problems, notes, and what other commits say of a pick may change while the source moves on; the release does not.
+    """
     plan = replace(plan, tasks=tasks, plan_id="")
     content = {key: value for key, value in asdict(plan).items() if key not in ("problems", "notes", "plan_id")}
+    content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
 
@@ -255,17 +264,3 @@ def _undeclared(config: Config, version: str) -> Problem:
         remedy=f"add under `releases:` an entry `{version}:` with its fixes",
         exit_code=Exit.USAGE,
     )
-
-
-def _where_fixes_live(scratch: Scratch, sources: Sequence[Source], facts: Facts) -> list[str]:
-    """A line for each fix that is not on a source branch yet: allowed, but said aloud."""
-    if not sources or not facts.source_tips:
-        return []
-    ids = [source.commit.sha for source in sources]
-    outside = set(scratch.rev_list(*ids, "--not", *facts.source_tips.values(), "--"))
-    names = ", ".join(facts.source_tips)
-    return [
-        f"{source.commit.sha[:12]} {source.commit.subject!r} is not on {names} yet"
-        for source in sources
-        if source.commit.sha in outside
-    ]

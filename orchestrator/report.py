@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.checks import Finding
+    from orchestrator.duplicates import Answer
     from orchestrator.model import Pick, Plan, Problem
     from orchestrator.status import Standing
     from orchestrator.verifying import Proof
@@ -21,6 +22,7 @@ _MARK = {
     PickState.EMPTY: "0",
     PickState.CONFLICT: "!",
 }
+_NAMED = 3  # so many commits that only name a pick are listed
 _CHECK_MARK = {CheckState.PASSED: "ok", CheckState.FAILED: "FAILED", CheckState.SKIPPED: "skipped"}
 
 
@@ -38,7 +40,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [
         _heading(plan),
         "",
-        *(_pick_line(pick) for pick in plan.picks),
+        *(line for pick in plan.picks for line in (_pick_line(pick), *_followup_lines(pick))),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
         f"  release commit  {plan.head}",
@@ -92,8 +94,24 @@ def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mappin
     lines += [f"    approved  {pick.approved_by}"] if pick.approved_by else []
     lines.append(f"    forecast  {said[pick.state]}")
     lines += [f"    needs     {sha[:12]} {subjects.get(sha, '')}".rstrip() for sha in pick.prerequisites]
-    lines += [f"    {each.kind:<8}  {each.sha[:12]} {each.subject}" for each in pick.followups]
+    lines += [f"    lives on  {pick.lives_on}"] if pick.lives_on else []
+    lines += _followup_lines(pick)
     return [*lines, *(f"   {line}" for line in stat)]
+
+
+def _followup_lines(pick: Pick) -> list[str]:
+    """What the source says of a pick since: a line each; those that only name it on one line together."""
+    lines = []
+    for each in pick.followups:
+        if each.kind != "mention":
+            of = f" of {each.of[:12]}" if each.of != pick.source else ""
+            undone = "" if each.stands else "  (no longer)"
+            lines.append(f"       {each.kind}{of}: {each.sha[:12]} {each.subject}{undone}")
+    named = [each.sha[:12] for each in pick.followups if each.kind == "mention"]
+    if named:
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        lines.append(f"       named in {', '.join(named[:_NAMED])}{more}")
+    return lines
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
@@ -117,6 +135,15 @@ def standing_lines(standings: Sequence[Standing]) -> list[str]:
         lines += [f"  done     {title}" for title in each.done] if each.state != "released" else []
         lines += [f"  missing  {title}" for title in each.missing]
         lines += [f"  next     {command}" for command in each.next]
+    return lines
+
+
+def duplicate_lines(answer: Answer) -> list[str]:
+    """What `duplicates` shows."""
+    lines = [f"{len(answer.duplicates)} of {answer.examined} commits of {answer.range} are on {answer.branch} already"]
+    for each in answer.duplicates:
+        lines.append(f"  =  {each.commit[:12]} {each.subject}")
+        lines.append(f"     as {each.duplicate_of[:12]} (by {' and '.join(each.signals)})")
     return lines
 
 
@@ -145,6 +172,7 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     lines += [
         f"    {pick['source'][:12]} {pick['state']:<9} {pick['subject']}"
         + (f"  -> {pick['result'][:12]}" if pick["result"] else "")
+        + (f"  (from {pick['lives_on']})" if pick.get("lives_on") else "")
         for pick in record["picks"]
     ]
     lines += [

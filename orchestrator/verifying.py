@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from orchestrator.changelog import shipped
 from orchestrator.credentials import PASSWORD
 from orchestrator.errors import Exit
-from orchestrator.git.partial import has_path, partial_tree
+from orchestrator.git.checkout import checkout, has_path, partial_tree
 from orchestrator.model import PickState, Problem, Progress
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class _Bench:
         command, on = job.command, self._name(job)
         self.report(Progress(text=f"verify {on}: {_short(command)}", item="verify"))
         directory = self._directories.setdefault(command.paths, self.scratch.path / f"verify-{len(self._directories)}")
-        self.scratch.checkout(job.tree, directory)
+        checkout(self.scratch, job.tree, directory)
         self.ran += 1
         log = self._log(job)
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -25,10 +25,10 @@ FLOORS = {
     " config config_image config_keys config_rules config_shapes registry_answer"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
-    3: "facts fixes upstream judge planner store pipeline verifying provenance smoke beginning"  # deciding
-    " checks.preflight",
+    3: "facts fixes homes followups aftermath upstream judge planner store pipeline verifying provenance smoke"
+    " beginning checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
-    5: "doors desk asking cut abort publish status doctor",  # one release
+    5: "doors desk asking cut abort publish status doctor duplicates",  # one release
     6: "report console cli. __main__",  # six people: what they see and type
 }
 DOORS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import Invocation, command
-from orchestrator.errors import UsageError, worst
+from orchestrator.errors import Exit, UsageError, worst
 
 if TYPE_CHECKING:
     from orchestrator.desk import Desk
@@ -104,6 +104,24 @@ def _prove(call: Invocation, desk: Desk, plan: Plan) -> Proof:
 
     logs = releases_directory(desk.repository) / "logs/plan"
     return verify(plan, desk.scratch, logs=logs, report=lambda progress: call.console.note(progress.text))
+
+
+@command("duplicates")
+def duplicates(
+    call: Invocation,
+    range_: Annotated[
+        str, typer.Argument(metavar="[A..B | BRANCH]", help="What to examine; without it the source branches.")
+    ] = "",
+) -> int:
+    """List commits that are on the release branch already under other ids; exit 9 when there are any."""
+    from orchestrator import report
+    from orchestrator.duplicates import duplicates as find
+
+    with call.desk() as desk:
+        answer = find(desk, range_)
+    call.console.lines(report.duplicate_lines(answer))
+    call.console.document({"schema_version": 1, **asdict(answer)})
+    return Exit.MISMATCH if answer.duplicates else Exit.DONE
 
 
 @command("status")

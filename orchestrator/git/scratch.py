@@ -11,24 +11,26 @@ on that base.  Merging ours and theirs then uses exactly that base.
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import io
-import os
-import re
+import json
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cache import Cache
 from orchestrator.errors import UsageError
+from orchestrator.git.files import remove
+from orchestrator.git.merges import Merge, conflicts, decode_merge, encode_merge
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
-from orchestrator.model import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
 # What decides the outcome of a merge is pinned: a user's settings must not change a release.
@@ -51,20 +53,11 @@ _SETTINGS = """\
 [gc]
 \tauto = 0
 """
-_KIND = re.compile(r"CONFLICT \(([^)]*)\)")
 _NOBODY = b"release <release@localhost> 0 +0000"
 
 MODE_DIRECTORY = "040000"
 MODE_SUBMODULE = "160000"
 _WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Merge:
-    """A merged tree; with conflicts it holds files with conflict markers and must not be used."""
-
-    tree: str
-    conflicts: tuple[Conflict, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +88,7 @@ class Scratch:
         self.git = Git(self._tree, env=isolated(gitdir))
         self._commits: dict[str, Commit] = {}
         self._attributes = ""
+        self._attributes_key = ""
         self._reader_: Any = None
 
     @classmethod
@@ -116,7 +110,12 @@ class Scratch:
         if self._reader_ is not None:
             self._reader_.close()
             self._reader_ = None
-        _remove(self.path)
+        remove(self.path)
+
+    @cached_property
+    def git_version(self) -> str:
+        """As git prints it; another git may merge differently."""
+        return self.git.text("version")
 
     # -------------------------------------------------------------- reading
 
@@ -261,10 +260,53 @@ class Scratch:
 
     # -------------------------------------------------------------- merging
 
-    def pick(self, *, base: str, ours: str, theirs: str) -> Merge:
-        """Apply the change from tree `base` to tree `theirs` on tree `ours`, as a cherry-pick does."""
+    def pick(self, *, base: str, ours: str, theirs: str, remember: bool = False) -> Merge:
+        """Apply the change from tree `base` to tree `theirs` on tree `ours`, as a cherry-pick does.
+
+        `remember` keeps the outcome in the cache, new objects and all: the same pick costs no process then.
+        """
+        key = f"{self.git_version} {base} {ours} {theirs} {self._attributes_key}"
+        if remember and (merge := self._recalled(key)):
+            return merge
         root = self._throw_away(base or EMPTY_TREE, ())
-        return self.merge_commits(self._throw_away(ours, (root,)), self._throw_away(theirs, (root,)))
+        merge = self.merge_commits(self._throw_away(ours, (root,)), self._throw_away(theirs, (root,)))
+        if remember:
+            new = {} if merge.conflicts else self._new_objects(merge.tree, ours)
+            self.cache.put("merge", {key: encode_merge(merge, new)})
+        return merge
+
+    def _recalled(self, key: str) -> Merge | None:
+        """The outcome of an earlier pick; its objects are put back here."""
+        known = self.cache.get("merge", [key])
+        if not known:
+            return None
+        merge, objects = decode_merge(known[key])
+        for sha, data in objects.items():
+            path = self._loose(sha)
+            if not path.exists():  # planned twice in one run: git's own file is there, and may not be written to
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
+        return merge
+
+    def _new_objects(self, tree: str, ours: str) -> dict[str, bytes]:
+        """Loose objects of this store that `tree` has and `ours` has not: id -> bytes of the object file."""
+        path = self._loose(tree)
+        if tree == ours or not path.exists():
+            return {}
+        found = {tree: path.read_bytes()}
+        old = {item.name: item for item in self._items(ours)}
+        for item in parse_tree(zlib.decompress(found[tree]).partition(b"\0")[2]):
+            before = old.get(item.name)
+            if before and before.sha == item.sha:
+                continue
+            if item.is_tree:
+                found |= self._new_objects(item.sha, before.sha if before and before.is_tree else "")
+            elif (blob := self._loose(item.sha)).exists():
+                found[item.sha] = blob.read_bytes()
+        return found
+
+    def _loose(self, sha: str) -> Path:
+        return self.gitdir / "objects" / sha[:2] / sha[2:]
 
     def _throw_away(self, tree: str, parents: tuple[str, ...]) -> str:
         return self.write_commit(tree=tree, parents=parents, author=_NOBODY, committer=_NOBODY, message=b"x\n")
@@ -276,7 +318,7 @@ class Scratch:
             raise failure(args, output)
         # A file in a directory's way is put aside as `path~<commit>`: our commits are nobody's business.
         fields = [field.removesuffix(f"~{ours}").removesuffix(f"~{theirs}") for field in output.fields()]
-        return Merge(tree=fields[0], conflicts=_conflicts(fields[1:]) if output.status else ())
+        return Merge(tree=fields[0], conflicts=conflicts(fields[1:]) if output.status else ())
 
     def use_attributes(self, tree: str) -> None:
         """Let merges see the `.gitattributes` of a tree, as a cherry-pick in a checkout of it would.
@@ -287,44 +329,25 @@ class Scratch:
             return
         shutil.rmtree(self._tree)
         self._tree.mkdir()
-        for entry in self.entries(tree):
-            if entry.path.rpartition("/")[2] == ".gitattributes" and entry.mode.startswith("100"):
-                target = self._tree / entry.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.blob(entry.sha))
+        files = self._attribute_files(tree)
+        for path, sha in files:
+            target = self._tree / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self.blob(sha))
         self._attributes = tree
+        self._attributes_key = hashlib.sha256(json.dumps(files).encode()).hexdigest() if files else ""
 
-    # -------------------------------------------------------------- checkout
-
-    def checkout(self, tree: str, directory: Path) -> None:
-        """Make `directory` hold a tree and nothing else; of what was checked out there, only the rest is written."""
-        index = Path(f"{directory}.index")
-        git = Git(directory, env={**self.git.env, "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(directory)})
-        if directory.exists():
-            _remove(directory / ".git")  # made by somebody: git would neither see nor remove it
-            if git.attempt("clean", "-ffdxq").status:
-                _remove(directory)
-                index.unlink(missing_ok=True)
-                if directory.exists():  # it holds files of another user, a container's perhaps
-                    directory.rename(tempfile.mkdtemp(dir=self.path))
-        directory.mkdir(parents=True, exist_ok=True)
-        git.run("read-tree", "--reset", "-u", tree)
-
-
-def _remove(path: Path) -> None:
-    """Remove a directory or file, also where somebody took the right to write in it away."""
-    if path.is_file() or path.is_symlink():
-        path.unlink()
-        return
-    shutil.rmtree(path, ignore_errors=True)
-    if path.is_dir():
-        with contextlib.suppress(OSError):
-            path.chmod(0o700)
-            for root, names, _ in os.walk(path):
-                for name in names:
-                    if not (below := Path(root, name)).is_symlink():
-                        below.chmod(0o700)
-        shutil.rmtree(path, ignore_errors=True)
+    def _attribute_files(self, tree: str) -> list[tuple[str, str]]:
+        """(path, blob) of every `.gitattributes` in a tree."""
+        if known := self.cache.get("attributes", [tree]):
+            return [(path, sha) for path, sha in json.loads(known[tree])]
+        files = [
+            (entry.path, entry.sha)
+            for entry in self.entries(tree)
+            if entry.path.rpartition("/")[2] == ".gitattributes" and entry.mode.startswith("100")
+        ]
+        self.cache.put("attributes", {tree: json.dumps(files).encode()})
+        return files
 
 
 class MissingObjectError(UsageError):
@@ -347,30 +370,3 @@ def isolated(gitdir: Path) -> dict[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
     }
-
-
-def _conflicts(fields: Sequence[str]) -> tuple[Conflict, ...]:
-    """Parse what follows the tree in `merge-tree -z`: unmerged entries, an empty field, then messages.
-
-    The paths are those that git leaves unmerged; a conflict without any (a directory in the way, a submodule) is
-    known by the paths that its message names.  The kind is git's own word.
-    """
-    blank = fields.index("") if "" in fields else len(fields)
-    unmerged = [field.partition("\t")[2] for field in fields[:blank]]
-    kinds: dict[str, str] = {}
-    for paths, message in _messages(fields[blank + 1 :]):
-        match = _KIND.match(message)
-        if match:
-            for path in paths:
-                kinds.setdefault(path, match[1])
-    return tuple(Conflict(path=path, kind=kinds.get(path, "content")) for path in sorted(set(unmerged) or kinds))
-
-
-def _messages(fields: Sequence[str]) -> Iterable[tuple[Sequence[str], str]]:
-    """(paths, message) of each record `<count> <path>... <short type> <message>`."""
-    position = 0
-    while position < len(fields):
-        count = int(fields[position])
-        paths = fields[position + 1 : position + 1 + count]
-        yield paths, fields[position + 2 + count]
-        position += count + 3

@@ -7,9 +7,6 @@ import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.checks.dockerfile import examine
-from orchestrator.context import Context, Entry, write_context
-from orchestrator.engines import BuildRequest, ImageInfo
 from orchestrator.errors import UsageError
 from orchestrator.model import Progress
 from orchestrator.outcomes import Built, Outcome
@@ -19,6 +16,8 @@ from orchestrator.reference import parse_reference
 if TYPE_CHECKING:
     from typing import IO
 
+    from orchestrator.context import Context
+    from orchestrator.engines import ImageInfo
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Plan, PlannedImage
 
@@ -39,6 +38,9 @@ def _task(image: PlannedImage) -> Task:
 
 
 def _run(shop: Workshop, image: PlannedImage) -> Built:
+    from orchestrator.checks.dockerfile import examine
+    from orchestrator.engines import BuildRequest
+
     engine = shop.doors.engine()
     seconds = int(shop.plan.when.split()[0])
     with shop.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
@@ -132,6 +134,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 
 
 def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
+    from orchestrator.context import Entry, write_context
     from orchestrator.dockerignore import ignore_filter
 
     prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"

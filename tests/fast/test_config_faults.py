@@ -152,6 +152,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("mainline of a range", fix("range: a..b\nmainline: 1"), "8:9", "config-misplaced-key"),
     ("backport of a range", fix("range: a..b\nbackport: c"), "8:9", "config-misplaced-key"),
     ("unknown allow", fix("commit: a\nallow: [conflict]"), "8:17", "config-bad-word"),
+    ("reverted without a reason", fix("commit: a\nallow: [empty, reverted]"), "8:16", "config-no-reason"),
     # image
     ("no repository", top("image: {context: .}"), "4:8", "config-missing-key"),
     ("scheme", top("image: {repository: https://r.io/x}"), "4:21", "config-bad-repository"),

@@ -86,7 +86,11 @@ class Repo:
 
 
 def _volatile(path: Path) -> bool:
-    return "objects" in path.parts or path.name.startswith("cache.sqlite") or path.name == "release"
+    return (
+        "objects" in path.parts
+        or path.name.startswith("cache.sqlite")
+        or path.parts[-2:] in ((".git", "release"), ("release", "lock"))
+    )
 
 
 def make_repo(path: Path, *, bare: bool = False) -> Repo:

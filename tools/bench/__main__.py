@@ -1,7 +1,11 @@
 """`python tools/bench`: ratios against plain git, measured in one run on one machine.
 
-    planning N picks       `release plan` (a whole process) against a fresh worktree and `git cherry-pick -x`
-                           one by one, and against one `git cherry-pick A B C...`
+    planning N picks       `release plan` (a whole process), cache cold and warm, against a fresh worktree and
+                           `git cherry-pick -x` one by one, and against one `git cherry-pick A B C...`; how much of it
+                           is no work but Python's start, by `release schema`, which reads no repository
+    duplicates             `release duplicates` of a long branch against `git cherry`, cold and warm, as a process and
+                           without Python's start
+    many picks             a plan of 1,000 picks against one of 100
     a finished release     `release cut` again, against `git ls-remote`
 
 The repository is made by `git fast-import`: 5,000 files, 50,000 commits, a release branch in the middle.
@@ -77,22 +81,25 @@ def make(root: Path, files: int, commits: int) -> Path:
     return repo
 
 
-def seconds(work: Callable[[], object], times: int) -> float:
-    """Median wall time of `times` runs."""
+def seconds(work: Callable[[], object], times: int, before: Callable[[], object] = lambda: None) -> float:
+    """Median wall time of `times` runs; `before` is not counted."""
     found = []
     for _ in range(times):
+        before()
         begun = time.perf_counter()
         work()
         found.append(time.perf_counter() - begun)
     return statistics.median(found)
 
 
-def release(repo: Path, *args: str) -> str:
+def release(repo: Path, *args: str, allowed: tuple[int, ...] = (0,)) -> str:
+    """A whole process, as installed: compiled modules are kept between runs."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", *args], cwd=repo, env=env, capture_output=True, check=False
     )
-    if done.returncode:
+    if done.returncode not in allowed:
         raise SystemExit(f"release {args}: {done.stderr.decode()}")
     return done.stdout.decode()
 
@@ -143,29 +150,84 @@ def main() -> int:
     return 1 if over and args.check else 0
 
 
-def measure(repo: Path, runs: int) -> list[str]:
-    """All measurements; returns the names of those over their limit."""
+def forget(repo: Path) -> None:
+    """Make the cache cold."""
+    shutil.rmtree(repo / ".git/release", ignore_errors=True)
+
+
+def planning(repo: Path, available: list[str], runs: int) -> list[str]:
+    """The table of plans; names of those over their limit."""
     print(
-        f"{'planning':<12}{'release':>10}{'one by one':>12}{'ratio':>8}{'at once':>10}{'ratio':>8}{'git processes':>15}"
+        f"{'planning':<10}{'git':>8}{'cold':>8}{'ratio':>7}{'warm':>8}{'ratio':>7}{'at once':>9}{'ratio':>7}  processes"
     )
     over = []
-    available = git(repo, "rev-list", "--reverse", "release/v1.0..main").splitlines()
+    start = seconds(lambda: release(repo, "schema"), runs)
     for number, limit in ((1, 1.0), (10, 0.3), (50, 0.6)):
         picks = available[3 :: len(available) // number][:number]
         declare(repo, picks)
+        forget(repo)
         plan = json.loads(release(repo, "plan", "v1.0.1", "--json"))
         if plan["picked_tree"] != cherry_pick(repo, picks, one_by_one=True):
             raise SystemExit(f"{number} picks: the tree differs from plain git's")
-        ours = seconds(lambda: release(repo, "plan", "v1.0.1", "-q"), runs)
+        cold = seconds(lambda: release(repo, "plan", "v1.0.1", "-q"), runs, before=lambda: forget(repo))
+        warm = seconds(lambda: release(repo, "plan", "v1.0.1", "-q"), runs)
         single = seconds(partial(cherry_pick, repo, picks, one_by_one=True), runs)
         together = seconds(partial(cherry_pick, repo, picks, one_by_one=False), runs)
+        forget(repo)
         count = processes(repo)
         print(
-            f"{number:>3} picks   {ours:>9.2f}s{single:>11.2f}s{ours / single:>8.2f}"
-            f"{together:>9.2f}s{ours / together:>8.2f}{count:>11} ({count / number:.1f} a pick)"
+            f"{number:>3} picks {single:>7.2f}s{cold:>7.2f}s{cold / single:>7.2f}{warm:>7.2f}s{warm / single:>7.2f}"
+            f"{together:>8.2f}s{cold / together:>7.2f}  {count}, warm {processes(repo)}"
         )
-        if ours / single > limit:
-            over.append(f"{number} picks")
+        print(f"{'':>10}without Python's start: cold {(cold - start) / single:.2f}, warm {(warm - start) / single:.2f}")
+        over += [f"{number} picks"] if cold / single > limit else []
+        over += [f"{number} picks, warm"] if (warm - start) / single > limit / 2 else []
+    print(f"Python's start (release schema): {start:.2f}s")
+    return over
+
+
+def many(repo: Path, available: list[str]) -> list[str]:
+    """Cost for each pick among 100 and among 1,000."""
+    each = {}
+    for number in (100, 1000):
+        declare(repo, available[3 :: max(1, len(available) // number)][:number])
+        forget(repo)
+        each[number] = seconds(lambda: release(repo, "plan", "v1.0.1", "-q"), 1) / number
+    print(f"a pick among 100: {each[100] * 1000:.1f} ms, among 1,000: {each[1000] * 1000:.1f} ms")
+    return ["1,000 picks"] if each[1000] > 1.5 * each[100] else []
+
+
+def duplicates(repo: Path, runs: int) -> list[str]:
+    """A branch of some thousand commits, 300 of them picked: ours as a process and as work, `git cherry`."""
+    far = git(repo, "rev-list", "--reverse", "main").splitlines()
+    git(repo, "branch", "--force", "release/v0.9", far[len(far) // 3])
+    with tempfile.TemporaryDirectory() as where:
+        path = Path(where) / "worktree"
+        git(repo, "worktree", "add", "--quiet", str(path), "release/v0.9")
+        git(path, "cherry-pick", "--allow-empty", "-Xtheirs", *far[len(far) // 3 + 7 :: len(far) // 450][:300])
+        git(repo, "worktree", "remove", "--force", str(path))
+    (repo / "release.yaml").write_text("version: 1\nbranch: release/v0.9\nsource: main\n")
+    args = ("duplicates", "main", "--offline", "--json")
+
+    def ask() -> int:
+        return len(json.loads(release(repo, *args, allowed=(0, 9)))["duplicates"])
+
+    theirs = seconds(lambda: git(repo, "cherry", "release/v0.9", "main"), runs)
+    start = seconds(lambda: release(repo, "schema"), runs)
+    cold = seconds(ask, runs, before=lambda: forget(repo))
+    warm = seconds(ask, runs)
+    print(
+        f"duplicates: {ask()} found, git cherry {theirs:.2f}s, "
+        f"cold {cold:.2f}s ({cold / theirs:.2f}), warm {warm:.2f}s ({warm / theirs:.2f})"
+    )
+    print(f"{'':>10}without Python's start: cold {(cold - start) / theirs:.2f}, warm {(warm - start) / theirs:.2f}")
+    return ["duplicates"] if cold - start > theirs else []
+
+
+def measure(repo: Path, runs: int) -> list[str]:
+    """All measurements; returns the names of those over their limit."""
+    available = git(repo, "rev-list", "--reverse", "release/v1.0..main").splitlines()
+    over = planning(repo, available, runs) + many(repo, available) + duplicates(repo, runs)
     declare(repo, available[3:200:20])
     cut = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), 1)
     again = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), runs)

@@ -1,11 +1,15 @@
-"""A part of a tree, as a tree of its own: what a sparse checkout holds, with an id that says when it has changed."""
+"""Trees as files in a directory: whole, or the part that a command reads, as a tree of its own with an id of its own."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.git.files import remove
 from orchestrator.git.objects import EMPTY_TREE, parse_tree
+from orchestrator.git.process import Git
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -13,6 +17,21 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 _Path = tuple[bytes, ...]
+
+
+def checkout(scratch: Scratch, tree: str, directory: Path) -> None:
+    """Make `directory` hold a tree and nothing else; of what was checked out there, only the rest is written."""
+    index = Path(f"{directory}.index")
+    git = Git(directory, env={**scratch.git.env, "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(directory)})
+    if directory.exists():
+        remove(directory / ".git")  # made by somebody: git would neither see nor remove it
+        if git.attempt("clean", "-ffdxq").status:
+            remove(directory)
+            index.unlink(missing_ok=True)
+            if directory.exists():  # it holds files of another user, a container's perhaps
+                directory.rename(tempfile.mkdtemp(dir=scratch.path))
+    directory.mkdir(parents=True, exist_ok=True)
+    git.run("read-tree", "--reset", "-u", tree)
 
 
 def partial_tree(scratch: Scratch, tree: str, paths: Sequence[str]) -> str:
