@@ -1,4 +1,4 @@
-"""Trees as files in a directory: whole, or the part that a command reads, as a tree of its own with an id of its own."""
+"""Trees as files in a directory: whole, or the part that a command reads, as a tree with an id of its own."""
 
 from __future__ import annotations
 
