@@ -63,9 +63,9 @@ def test_diff_nonsense_and_no_reason(tale: Story) -> None:
     person = two(tale)
     person.answer(TAKE, "d")
     person.answer("+TRACE = True", "maybe")
-    person.answer(TAKE, "")
+    person.answer(TAKE, " ")
     person.answer(TAKE, "NO")
-    person.answer(WHY, "")
+    person.answer(WHY, " ")
     person.answer(TAKE, "Yes")
     person.answer(ALL, "y")
     assert person.end() == 0, person.seen
@@ -88,10 +88,29 @@ def test_stopping_changes_nothing(tale: Story, how: str, where: str) -> None:
     assert (tale.clone.snapshot(), tale.remote.git("for-each-ref")) == (before, remote)
 
 
+def test_ctrl_c_at_a_question_changes_nothing(tale: Story) -> None:
+    person = two(tale)
+    person.answer(TAKE, "n")
+    person.interrupt(WHY)
+    assert person.end() == 130, person.seen
+    assert release("plan", VERSION, "--json", cwd=tale.clone.path).json["skipped"] == []
+
+
+def test_what_is_typed_is_kept_as_text(tale: Story) -> None:
+    """Arrow keys and bytes of another encoding are in no record."""
+    person = two(tale)
+    person.answer(TAKE, "n")
+    person.answer(WHY, "too \x1b[Alate\udcff")
+    person.answer(TAKE, "y")
+    person.answer(ALL, "y")
+    assert person.end() == 0, person.seen
+    assert record(tale)["skipped"][0]["reason"] == "too [Alate\N{REPLACEMENT CHARACTER}"
+
+
 def test_a_no_at_the_last_question_keeps_no_answer(tale: Story) -> None:
     person = two(tale)
     person.answer(TAKE, "n")
-    person.answer(WHY, "")
+    person.answer(WHY, " ")
     person.answer(TAKE, "y")
     person.answer(ALL, "n")
     assert person.end() == 4, person.seen
@@ -151,7 +170,7 @@ def test_a_pick_that_turns_into_a_conflict_is_asked_for_again(tale: Story) -> No
     tale.release_yaml(fix_line(tale.fix) + "\n" + fix_line(more))
     person = Terminal("cut", "-i", VERSION, cwd=tale.clone.path)
     person.answer(TAKE, "n")
-    person.answer(WHY, "")
+    person.answer(WHY, " ")
     person.answer(TAKE, "y")
     person.answer("(1 of 1)", "")
     person.answer("forecast  conflicts in loader.py", "q")
@@ -244,6 +263,15 @@ def test_a_yes_is_one_to_that_branch_and_that_change(tale: Story) -> None:
     tale.release_yaml(confirmed(tale.fix))
     line_moves(tale, other_md="x\n")
     assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 4
+
+
+def test_damaged_answers_are_none(tale: Story) -> None:
+    tale.release_yaml(confirmed(tale.fix))
+    answers = tale.clone.path / f".git/release/{VERSION}/confirmed.json"
+    answers.parent.mkdir(parents=True)
+    for text in (b"{", b"[]", b"\xff", f'{{"{tale.fix}": null}}'.encode()):
+        answers.write_bytes(text)
+        assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 4
 
 
 def test_publish_does_not_ask(tale: Story, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -34,13 +35,18 @@ class Terminal:
         self._answered = 0
 
     def answer(self, question: str, line: str) -> None:
-        """Wait until the question stands there, newer than the last one, then type."""
+        """Wait until the question stands there, newer than the last one, then type the line; nothing for ""."""
         deadline = time.monotonic() + _PATIENCE
         while (at := self.seen.find(question, self._answered)) < 0:
             if time.monotonic() > deadline or not self._read():
                 raise AssertionError(f"never asked {question!r}:\n{self.seen}")
         self._answered = at + len(question)
-        os.write(self._ours, (line if line == CTRL_D else f"{line}\n").encode())
+        os.write(self._ours, (line if line in ("", CTRL_D) else f"{line}\n").encode("utf-8", "surrogateescape"))
+
+    def interrupt(self, question: str) -> None:
+        """ctrl-C at a question."""
+        self.answer(question, "")
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """Wait for the end; the exit status."""
