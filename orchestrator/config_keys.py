@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator import config_rules as rules
-from orchestrator.config_image import COMMAND_TEXT, FILE, IMAGE, LINE
+from orchestrator.config_image import COMMAND_TEXT, FILE, IMAGE, LINE, TIMEOUT
 from orchestrator.config_shapes import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
 from orchestrator.model import (
     ALLOWED,
@@ -18,6 +18,7 @@ from orchestrator.model import (
     Fix,
     Place,
     ReleaseEntry,
+    VerifyCommand,
     VersionFile,
 )
 
@@ -58,6 +59,13 @@ ALLOW = Key(
     " (the last with a `reason`).",
 )
 
+CONFIRM = Key(
+    name="confirm",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether a person must say yes to each of its picks; `--yes` does not.",
+    default="false",
+)
+
 
 def _fix(got: Got) -> Fix:
     if "reverted" in got(ALLOW, ()) and REASON.name not in got.nodes:
@@ -72,12 +80,13 @@ def _fix(got: Got) -> Fix:
         backport=got(BACKPORT, ""),
         mainline=got(MAINLINE, 0),
         allow=got(ALLOW, ()),
+        confirm=got(CONFIRM, False),
     )
 
 
 FIX = Table(
     title="a fix",
-    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW),
+    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM),
     build=_fix,
     exactly_one=("commit", "range"),
     needs={"backport": "commit", "mainline": "commit"},
@@ -126,6 +135,37 @@ def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Fault
             faults.add("config-same-version", f"{version} and {first} are the same version", node, remedy)
     return tuple(replace(entry, version=version, place=faults.place(node)) for node, version, entry in entries)
 
+
+# ------------------------------------------------------------------ verify commands
+
+VERIFY_RUN = Key(name="run", shape=COMMAND_TEXT, help="The command, run by `/bin/sh -c`.", required=True)
+VERIFY_PATHS = Key(
+    name="paths",
+    shape=ListOf(
+        item=Text(convert=rules.folder, what="a path", json={"pattern": r"^[^/~-]"}),
+        what="a list of paths",
+        empty_code="config-no-paths",
+        empty_remedy="name files or folders that the command reads, or remove the key",
+        unique=True,
+    ),
+    help="Files and folders that the command reads: only they are checked out, and a pick that touches none of them "
+    "costs nothing.",
+    default="the whole tree",
+)
+VERIFY_TIMEOUT = replace(TIMEOUT, default="3600")
+
+
+def _verify_command(got: Got) -> VerifyCommand:
+    paths = got(VERIFY_PATHS, ())
+    return VerifyCommand(
+        run=got(VERIFY_RUN, ""),
+        paths=() if "." in paths else paths,
+        timeout=got(VERIFY_TIMEOUT, VerifyCommand.timeout),
+        line=got.place.line,
+    )
+
+
+VERIFY_COMMAND = Table(title="a verify command", keys=(VERIFY_RUN, VERIFY_PATHS, VERIFY_TIMEOUT), build=_verify_command)
 
 # ------------------------------------------------------------------ version files
 
@@ -187,8 +227,15 @@ RELEASES = Key(
 IMAGE_KEY = Key(name="image", shape=IMAGE, help="The image to build and push. Without it a release ends with the tag.")
 VERIFY = Key(
     name="verify",
-    shape=ListOf(item=COMMAND_TEXT, what="a list of commands"),
-    help="Commands run by `/bin/sh -c` on the tree after each pick; a failure stops the release.",
+    shape=ListOf(
+        item=Either(
+            what="a command (text or mapping)",
+            text=Mapped(shape=COMMAND_TEXT, into=lambda run, place: VerifyCommand(run=run, line=place.line)),
+            pairs=VERIFY_COMMAND,
+        ),
+        what="a list of commands",
+    ),
+    help="Commands run on the tree after each pick; a failure stops the release.",
 )
 CHANGELOG = Key(
     name="changelog",

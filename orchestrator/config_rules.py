@@ -291,6 +291,13 @@ def timeout(text: str) -> float:
     return seconds
 
 
+def true_or_false(text: str) -> bool:
+    """YAML 1.2's two words; `yes` and `on` are texts there."""
+    if text.lower() not in ("true", "false"):
+        raise BadTextError("config-bad-word", "is neither true nor false", "write true or false")
+    return text.lower() == "true"
+
+
 def one_of(*words: str) -> Callable[[str], str]:
     """A rule that lets these words through."""
 

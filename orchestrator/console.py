@@ -6,6 +6,8 @@ On a terminal progress is live (rich); elsewhere a line a task; in GitHub Action
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.errors import ReleaseError
     from orchestrator.journal import Record
     from orchestrator.live import Live
-    from orchestrator.model import Plan, Problem, Progress
+    from orchestrator.model import Pick, Plan, Problem, Progress
 
 
 class Console:
@@ -69,10 +71,39 @@ class Console:
         """The answer to a yes/no question, None when nobody can be asked.  The default is no."""
         if not self.interactive:
             return None
+        return (self.ask(f"{question} [y/N] ") or "").lower() in ("y", "yes")
+
+    def ask(self, question: str) -> str | None:
+        """The line that was typed, None at the end of input or when nobody can be asked."""
+        if not self.interactive:
+            return None
         self._stop_live()
-        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.write(printable(question))
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace")
+        if not line:
+            self._talk("")
+            return None
+        return "".join(char for char in line if char.isprintable()).strip()  # an arrow key is no answer
+
+    def show_pick(self, pick: Pick, *, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> None:
+        for line in report.forecast_lines(pick, which, stat, subjects):
+            self._talk(line)
+
+    def show_text(self, lines: Sequence[str]) -> None:
+        """Something long: through the pager where it is longer than a terminal that is there to show it."""
+        text = "".join(f"{printable(line)}\n" for line in lines)
+        if sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
+            import pydoc
+
+            before = signal.signal(signal.SIGINT, lambda *_: None)  # ctrl-C is the pager's
+            try:
+                pydoc.pager(text)
+            finally:
+                signal.signal(signal.SIGINT, before)
+        else:
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
     def record(self, record: Record) -> None:
         """A journal record, as it is written."""
@@ -132,11 +163,15 @@ class Console:
             self._talk(line)
         if self.on_github:
             self._annotate(error, problems)
-        if error.detail and not self.quiet:
-            self._talk("\n".join(f"    {line}" for line in error.detail.splitlines()[-40:]))
+        self.detail(error.detail)
         if error.state:
             self._talk(f"  state: {error.state}")
         self.document(error_document(error, problems))
+
+    def detail(self, text: str) -> None:
+        """The end of somebody's output, below the error that it explains."""
+        if text and not self.quiet:
+            self._talk("\n".join(f"    {line}" for line in text.splitlines()[-40:]))
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Problems of a plan that is shown all the same."""

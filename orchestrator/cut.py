@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator import plans, steps
+from orchestrator.asking import Answers, ask
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -41,8 +43,11 @@ class Cut:
     notes: tuple[str, ...] = ()  # what was left as it was, and why
 
 
-def prepare(desk: Desk, version: str) -> Plan:
-    """The sealed plan of a version ("" for the next patch), with every problem in it."""
+def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None) -> Plan:
+    """The sealed plan of a version ("" for the next patch), with every problem in it.
+
+    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.
+    """
     config = desk.config()
     refuse_incomplete(desk.repository, config.remote)
     request = Request(
@@ -53,6 +58,7 @@ def prepare(desk: Desk, version: str) -> Plan:
         offline=desk.job.offline,
     )
     decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
+    decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
     plan = draft(request, decisions, desk.repository, desk.scratch)
     if not version:
         decisions = Store(desk.repository, plan.version).decisions()
@@ -87,8 +93,11 @@ def _no_dockerfile(desk: Desk, plan: Plan, image: PlannedImage) -> Problem:
     )
 
 
-def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -> Cut:
-    """Make a release, or go on with one.  Raises PausedError at a conflict, ProblemsError for anything else."""
+def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
+    """Make a release, or go on with one; `each` asks for every pick.
+
+    Raises PausedError at a conflict, ProblemsError for anything else.
+    """
     if desk.job.offline:
         raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
     wanted = plans.load(plan_file) if plan_file else None
@@ -106,7 +115,11 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -
             if store.worktree.exists:
                 raise waiting(store, paused)
             store.unpause()  # somebody removed the worktree: the conflict is opened again below
-        _refuse_or_pause(desk, store, plan, yes=yes)
+        answers = ask(desk, store, plan, each=each, redraft=partial(prepare, desk, plan.version))
+        plan = answers.plan
+        if wanted:
+            _must_equal(wanted, plan)
+        _refuse_or_pause(desk, store, answers, yes=yes)
         journal = desk.journal(store)
         old = journal.plan()
         if old is None or old.get("plan_id") != plan.plan_id:
@@ -114,7 +127,9 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None) -
                 desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
                 journal.restart()
                 store.forget_candidate()
-            begin(desk, plan, journal, yes=yes)
+            begin(desk, plan, journal, yes=yes, answers=answers)
+        else:
+            answers.keep(store)
         return _execute(desk, store, plan, journal)
 
 
@@ -164,13 +179,15 @@ def _must_equal(old: Plan, new: Plan) -> None:
         )
 
 
-def _refuse_or_pause(desk: Desk, store: Store, plan: Plan, *, yes: bool) -> None:
+def _refuse_or_pause(desk: Desk, store: Store, answers: Answers, *, yes: bool) -> None:
     """Problems stop a cut; when conflicts are all there is, the first one is opened for a person."""
+    plan = answers.plan
     others = [problem for problem in plan.problems if problem.code != "conflict"]
     if others:
         raise ProblemsError(plan.problems)
     pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)
     if pick:
+        answers.keep(store)
         paused = Paused(
             source=pick.source,
             applied=pick.applied,
@@ -202,8 +219,8 @@ def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedErr
     )
 
 
-def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool) -> None:
-    """Preflight, the one question, and the journal's first record."""
+def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
+    """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it."""
     from orchestrator.checks import preflight
 
     doors = desk.doors()
@@ -227,6 +244,8 @@ def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool) -> None:
             )
         if not answer:
             raise RefusedError("not confirmed", code="not-confirmed", state="nothing was changed")
+    if answers:
+        answers.keep(Store(desk.repository, plan.version))
     journal.append("opened", plan=plans.encode(plan))
 
 

@@ -19,12 +19,12 @@ from orchestrator.store import releases_directory
 from orchestrator.yamledit import UNFINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.git.scratch import Scratch
     from orchestrator.journal import Record
-    from orchestrator.model import Config, Plan, Progress
+    from orchestrator.model import Config, Pick, Plan, Progress
     from orchestrator.pipeline import Doors
     from orchestrator.store import Store
 
@@ -32,10 +32,19 @@ if TYPE_CHECKING:
 class Terminal(Protocol):
     """What a release needs of the person in front of it, if there is one."""
 
+    interactive: bool  # whether somebody can be asked
+
     def progress(self, progress: Progress) -> None: ...
     def record(self, record: Record) -> None: ...
     def note(self, text: str) -> None: ...
     def show_plan(self, plan: Plan) -> None: ...
+    def show_pick(self, pick: Pick, *, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> None: ...
+    def show_text(self, lines: Sequence[str]) -> None:
+        """Something long, such as a diff: a page at a time on a terminal."""
+
+    def ask(self, question: str) -> str | None:
+        """The line that was typed, None at the end of input or when nobody can be asked."""
+
     def confirm(self, question: str) -> bool | None:
         """The answer, None when nobody can be asked."""
 

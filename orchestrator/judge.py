@@ -175,4 +175,5 @@ def _pick(
         approved_by=source.fix.approved_by,
         author=source.commit.author_name,
         type=conventional(source.commit.subject).type,
+        confirm=source.fix.confirm,
     )

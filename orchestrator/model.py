@@ -32,6 +32,7 @@ class Fix:
     backport: str = ""  # a hand-made commit applied in place of `commit`
     mainline: int = 0  # parent number of a merge commit, 0 when not given
     allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
+    confirm: bool = False  # a person must say yes to each of its picks
 
     @property
     def declared(self) -> str:
@@ -60,6 +61,16 @@ class SmokeCommand:
     command: tuple[str, ...]
     timeout: float = 300.0  # seconds
     network: str = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommand:
+    """A command run by `/bin/sh -c` on the tree of each pick.  With `paths` the checkout holds only those."""
+
+    run: str
+    paths: tuple[str, ...] = ()
+    timeout: float = 3600.0  # seconds
+    line: int = 0  # of release.yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +112,7 @@ class Config:
     remote: str = "origin"
     releases: tuple[ReleaseEntry, ...] = ()
     image: ImageSpec | None = None
-    verify: tuple[str, ...] = ()
+    verify: tuple[VerifyCommand, ...] = ()
     changelog: str = "CHANGELOG.md"
     version_files: tuple[VersionFile, ...] = ()
 
@@ -181,6 +192,7 @@ class Pick:
     approved_by: str = ""
     author: str = ""  # "Name <mail>"
     type: str = ""  # Conventional Commit type, "" when the subject has none
+    confirm: bool = False  # release.yaml wants a person's yes to it
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
 
@@ -226,7 +238,7 @@ class Plan:
     skipped: tuple[Skipped, ...]
     images: tuple[PlannedImage, ...]
     tasks: tuple[str, ...]
-    verify: tuple[str, ...] = ()
+    verify: tuple[VerifyCommand, ...] = ()
     summary: str = ""
     committer: str = ""  # "Name <mail>"; part of every commit id
     when: str = ""  # committer date of the release commit, `seconds zone`

@@ -18,6 +18,7 @@ from orchestrator.model import (
     Problem,
     Skipped,
     SmokeCommand,
+    VerifyCommand,
 )
 
 if TYPE_CHECKING:
@@ -49,12 +50,13 @@ def decode(data: Mapping[str, Any]) -> Plan:
     """Back from `encode`.  Raises ValueError, TypeError or KeyError for anything else."""
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {data['schema_version']!r}")
-    values = {key: value for key, value in data.items() if key != "schema_version"}
+    values = {key: value for key, value in data.items() if key not in ("schema_version", "verified")}
     values["picks"] = tuple(_pick(pick) for pick in data["picks"])
     values["skipped"] = tuple(Skipped(**skipped) for skipped in data["skipped"])
     values["images"] = tuple(_image(image) for image in data["images"])
     values["problems"] = tuple(Problem(**problem) for problem in data["problems"])
-    for key in ("tasks", "verify", "notes"):
+    values["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
+    for key in ("tasks", "notes"):
         values[key] = tuple(data[key])
     return Plan(**values)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.duplicates import Answer
     from orchestrator.model import FollowUp, Pick, Plan, Problem
     from orchestrator.status import Standing
+    from orchestrator.verifying import Proof
 
 _MARK = {
     PickState.CLEAN: "+",
@@ -54,6 +55,15 @@ def plan_lines(plan: Plan) -> list[str]:
     return lines
 
 
+def proof_lines(proof: Proof) -> list[str]:
+    """What `plan --verify` adds: how much was asked, and how much of it was known."""
+    if not proof.commands:
+        return ["  verify: release.yaml declares no commands"]
+    if proof.problem:
+        return ["  verify: failed, see below"]
+    return [f"  verify: {proof.commands} command(s) pass on {proof.trees} pick(s); {proof.ran} had to be run"]
+
+
 def _heading(plan: Plan) -> str:
     picks = f"{len(_made(plan))} of {len(plan.picks)} picks"
     return f"{plan.version} after {plan.previous or 'nothing'}: {picks} onto {plan.branch} at {plan.base[:12]}"
@@ -75,6 +85,25 @@ def _pick_lines(pick: Pick) -> list[str]:
         lines.append(f"       pick {names} first: then it applies.  Before its entry in release.yaml, or by --write:")
         lines += snippet(needed(pick.prerequisites, pick.source), 9).splitlines()
     return lines
+
+
+def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> list[str]:
+    """What `cut -i` shows of a pick before it asks; `subjects` are those of its prerequisites."""
+    said = {
+        PickState.CLEAN: "applies cleanly",
+        PickState.ADAPTED: f"adapted: {pick.applied[:12]} stands in for it",
+        PickState.DUPLICATE: f"is on the branch already as {pick.duplicate_of[:12]}",
+        PickState.EMPTY: "changes nothing on the branch",
+        PickState.CONFLICT: "conflicts in " + ", ".join(f"{each.path} ({each.kind})" for each in pick.conflicts),
+    }
+    lines = ["", f"({which}) {pick.source[:12]} {pick.subject}", f"    author    {pick.author}"]
+    lines += [f"    reason    {pick.reason}"] if pick.reason else []
+    lines += [f"    approved  {pick.approved_by}"] if pick.approved_by else []
+    lines.append(f"    forecast  {said[pick.state]}")
+    lines += [f"    needs     {sha[:12]} {subjects.get(sha, '')}".rstrip() for sha in pick.prerequisites]
+    lines += [f"    lives on  {pick.lives_on}"] if pick.lives_on else []
+    lines += followup_lines(pick.source, pick.followups)
+    return [*lines, *(f"   {line}" for line in stat)]
 
 
 def followup_lines(source: str, followups: Sequence[FollowUp]) -> list[str]:

@@ -3,6 +3,7 @@
 <git common dir>/release/lock                       one release at a time
 <git common dir>/release/<version>/journal.jsonl    what was done
 <git common dir>/release/<version>/paused.json      the conflict that waits for a person
+<git common dir>/release/<version>/confirmed.json   picks that a person said yes to
 <git common dir>/release/<version>/worktree/        where it is resolved
 <git common dir>/release/<version>/logs/            build and verify logs
 refs/release/<version>/candidate, tag, tip          commits and the tag object before they are public
@@ -24,6 +25,7 @@ from orchestrator.planner import Decisions
 from orchestrator.versions import parse_tag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from orchestrator.git.repository import Repository
@@ -102,6 +104,26 @@ class Store:
         """Remember that `source` is left out of this release, and why."""
         blob = transfer.write_blob(self.repository, reason.encode())
         transfer.update_refs(self.repository, {f"{self.prefix}skipped/{source}": (blob, "")})
+
+    def confirmed(self) -> dict[str, str]:
+        """Source -> what was shown when a person said yes to it.  A damaged file holds none: they are asked again."""
+        try:
+            data = json.loads(self._confirmed_path.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {str(source): str(stamp) for source, stamp in data.items()} if isinstance(data, dict) else {}
+
+    def confirm(self, stamps: Mapping[str, str]) -> None:
+        """Remember a person's yes to these sources."""
+        data = {**self.confirmed(), **stamps}
+        self.directory.mkdir(parents=True, exist_ok=True)
+        temporary = self._confirmed_path.with_suffix(".new")
+        temporary.write_text(json.dumps(data, indent=2) + "\n")
+        temporary.replace(self._confirmed_path)
+
+    @property
+    def _confirmed_path(self) -> Path:
+        return self.directory / "confirmed.json"
 
     # -------------------------------------------------------------- pause
 

@@ -25,10 +25,10 @@ FLOORS = {
     " config config_image config_keys config_rules config_shapes registry_answer"
     " yamledit checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
-    3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline provenance smoke beginning"
-    " checks.preflight",  # deciding
+    3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
+    " verifying provenance smoke beginning checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
-    5: "doors desk cut abort publish status doctor duplicates declare candidates released",  # one release
+    5: "doors desk asking cut abort publish status doctor duplicates declare candidates released",  # one release
     6: "report report_history console cli. __main__",  # six people: what they see and type
 }
 DOORS = {
@@ -36,10 +36,10 @@ DOORS = {
     "docker": "engines.docker", "sqlite3": "cache",
     "requests": "registry_http engines.docker",  # docker-py raises requests' and urllib3's errors as they are
     "urllib3": "registry_http engines.docker",
-    "subprocess": "steps.verify credentials",  # the user's verify commands, docker's credential helpers
+    "subprocess": "verifying credentials",  # the user's verify commands, docker's credential helpers
 }  # fmt: skip
 MAY_PRINT = "cli. console"
-MAY_READ_ENVIRONMENT = "__main__ cli. steps.verify"
+MAY_READ_ENVIRONMENT = "__main__ cli. verifying"
 
 
 def within(module: str, names: str) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.app import Invocation, command
 from orchestrator.errors import Exit, UsageError, worst
+
+if TYPE_CHECKING:
+    from orchestrator.desk import Desk
+    from orchestrator.model import Plan
+    from orchestrator.verifying import Proof
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
 
@@ -70,6 +75,9 @@ def plan(
     write: Annotated[
         bool, typer.Option("--write", envvar="RELEASE_WRITE", help="Declare proved prerequisites in release.yaml.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", envvar="RELEASE_VERIFY", help="Run the `verify:` commands on each pick too.")
+    ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator import plans, report
@@ -86,12 +94,28 @@ def plan(
                 call.console.note(f"note: {note}")
         else:
             made = prepare(desk, version)
+        proof = _prove(call, desk, made) if verify else None
     if out:
         plans.save(made, call.directory / out)
-    call.console.lines(report.plan_lines(made))
-    call.console.document(plans.encode(made))
-    call.console.problems(made.problems)
-    return worst(made.problems)
+    problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
+    call.console.lines([*report.plan_lines(made), *(report.proof_lines(proof) if proof else [])])
+    encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
+    if proof:
+        verified = {"commands": proof.commands, "trees": proof.trees, "ran": proof.ran, "tail": proof.tail}
+        encoded = {**encoded, "verified": verified}
+    call.console.document(encoded)
+    call.console.problems(problems)
+    if proof:
+        call.console.detail(proof.tail)
+    return worst(problems)
+
+
+def _prove(call: Invocation, desk: Desk, plan: Plan) -> Proof:
+    from orchestrator.store import releases_directory
+    from orchestrator.verifying import verify
+
+    logs = releases_directory(desk.repository) / "logs/plan"
+    return verify(plan, desk.scratch, logs=logs, report=lambda progress: call.console.note(progress.text))
 
 
 @command("duplicates")

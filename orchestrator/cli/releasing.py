@@ -26,6 +26,12 @@ def cut(
     plan: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="RELEASE_PLAN", help="Refuse unless this plan still holds.")
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "-i", "--interactive", envvar="RELEASE_INTERACTIVE", help="Show each pick, with its diff, and ask for it."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Same as `plan`.")] = False,
     go_on: Annotated[bool, typer.Option("--continue", help="Same as `release continue`.")] = False,
     skip_pick: Annotated[bool, typer.Option("--skip", help="Same as `release skip`; needs --reason.")] = False,
@@ -38,6 +44,12 @@ def cut(
 
     if sum((dry_run, go_on, skip_pick, abort_it)) > 1:
         raise UsageError("give only one of --dry-run, --continue, --skip, --abort", code="options-exclude")
+    if interactive and (plan or dry_run or go_on or skip_pick or abort_it):
+        raise UsageError(
+            "--interactive goes with none of --plan, --dry-run, --continue, --skip, --abort",
+            remedy="a plan file says yes to every pick already, and a paused release remembers the answers",
+            code="options-exclude",
+        )
     if dry_run:
         return planning.__wrapped__(call=call, version=version)  # type: ignore[attr-defined, no-any-return]  # wraps
     if abort_it:
@@ -49,7 +61,8 @@ def cut(
         elif skip_pick:
             done = cutting.skip(desk, version, reason=reason, yes=yes)
         else:
-            done = cutting.cut(desk, version, yes=yes, plan_file=call.directory / plan if plan else None)
+            plan_file = call.directory / plan if plan else None
+            done = cutting.cut(desk, version, yes=yes, plan_file=plan_file, each=interactive)
     _show(call, done)
     return None
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cache import Cache
 from orchestrator.errors import UsageError
+from orchestrator.git.files import remove
 from orchestrator.git.merges import Merge, conflicts, decode_merge, encode_merge
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
@@ -109,7 +110,7 @@ class Scratch:
         if self._reader_ is not None:
             self._reader_.close()
             self._reader_ = None
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove(self.path)
 
     @cached_property
     def git_version(self) -> str:
@@ -227,6 +228,9 @@ class Scratch:
     def write_blob(self, data: bytes) -> str:
         return self._store("blob", data)
 
+    def write_tree(self, items: list[TreeItem]) -> str:
+        return self._store("tree", encode_tree(items))
+
     def write_commit(
         self, *, tree: str, parents: tuple[str, ...], author: bytes, committer: bytes, message: bytes
     ) -> str:
@@ -252,7 +256,7 @@ class Scratch:
         else:
             below = old.sha if old and old.is_tree else ""
             new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
-        return self._store("tree", encode_tree([*(item for item in items if item is not old), new]))
+        return self.write_tree([*(item for item in items if item is not old), new])
 
     # -------------------------------------------------------------- merging
 
@@ -279,8 +283,9 @@ class Scratch:
         merge, objects = decode_merge(known[key])
         for sha, data in objects.items():
             path = self._loose(sha)
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
+            if not path.exists():  # planned twice in one run: git's own file is there, and may not be written to
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
         return merge
 
     def _new_objects(self, tree: str, ours: str) -> dict[str, bytes]:
@@ -343,14 +348,6 @@ class Scratch:
         ]
         self.cache.put("attributes", {tree: json.dumps(files).encode()})
         return files
-
-    # -------------------------------------------------------------- checkout
-
-    def checkout(self, tree: str, directory: Path) -> None:
-        """Make `directory` hold exactly the tracked files of a tree; files that others made there stay."""
-        directory.mkdir(parents=True, exist_ok=True)
-        env = {"GIT_INDEX_FILE": f"{directory}.index", "GIT_WORK_TREE": str(directory)}
-        Git(directory, env={**self.git.env, **env}).run("read-tree", "--reset", "-u", tree)
 
 
 class MissingObjectError(UsageError):

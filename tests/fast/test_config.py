@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from orchestrator import config
 from orchestrator.config_rules import branch_fault
 from orchestrator.errors import ConfigError
-from orchestrator.model import Config, Fix, Place, ReleaseEntry, SmokeCommand, VersionFile
+from orchestrator.model import Config, Fix, Place, ReleaseEntry, SmokeCommand, VerifyCommand, VersionFile
 
 DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
 
@@ -35,7 +35,7 @@ releases:
         backport: 1e5
         mainline: 1
         allow: [duplicate, empty]
-      - range: e4f5a6b^..c7d8e9f
+      - {range: e4f5a6b^..c7d8e9f, confirm: true}
   v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
@@ -54,6 +54,8 @@ verify:
   - |
     set -e
     make lint
+  - {run: make docs, paths: [docs/, setup.py], timeout: 10m}
+  - {run: make all, paths: [docs, .]}
 changelog: docs/CHANGES.md
 version-files:
   - VERSION
@@ -92,13 +94,18 @@ def test_every_key_is_read() -> None:
                 mainline=1,
                 allow=("duplicate", "empty"),
             ),
-            Fix(place=Place(file="release.yaml", line=15, column=9), range="e4f5a6b^..c7d8e9f"),
+            Fix(place=Place(file="release.yaml", line=15, column=9), range="e4f5a6b^..c7d8e9f", confirm=True),
         ),
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
-    assert got.verify == ("make test", "set -e\nmake lint")
+    assert got.verify == (
+        VerifyCommand(run="make test", line=30),
+        VerifyCommand(run="set -e\nmake lint", line=31),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=34),
+        VerifyCommand(run="make all", line=35),
+    )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=36, column=5)
+    place = Place(file="release.yaml", line=38, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     assert got.text == FULL.encode()
