@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.candidates import Filters, find
+from orchestrator.candidates import Candidate, Filters, entries, find
 from orchestrator.cli.app import Common, Invocation, Reach
 from orchestrator.config import parse
 from orchestrator.declare import replace_file, undeclared, with_prerequisites
@@ -186,6 +186,17 @@ def test_all_clean_ones_are_declared_only_when_that_is_confirmed(tale: Story, gr
 def test_versions_that_nothing_can_be_declared_for(tale: Story, grown: dict[str, str]) -> None:
     assert "[tag-exists]" in ask(tale, "--write", "v2.7.0", grown["new"], code=4).err
     assert "[version-malformed]" in ask(tale, "--write", "soon", grown["new"], code=2).err
+
+
+def test_what_a_candidate_needs_is_declared_before_it_once() -> None:
+    def candidate(sha: str, *needs: str) -> Candidate:
+        return Candidate(sha=sha, subject=f"fix: {sha[0]}", author="", date="", type="fix",
+                         forecast=PickState.CONFLICT, needs=needs)  # fmt: skip
+
+    made = entries([candidate(C, A, B), candidate(D, B), candidate(B)])
+    assert [(entry.commit, entry.reason) for entry in made] == [
+        (A, f"needed by {C[:12]}"), (B, f"needed by {C[:12]}"), (C, ""), (D, ""),
+    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------ prerequisites in release.yaml
