@@ -366,3 +366,30 @@ def test_a_revert_after_the_tag_does_not_stop_its_publication(tale: Story, repo:
     repo.git("revert", "--no-edit", fix)
     repo.git("push", "--quiet", "origin", "main")
     assert release("publish", VERSION, cwd=repo.path).code == 0
+
+
+def test_a_fix_merged_under_another_id_is_known_when_its_branch_is_gone(tale: Story) -> None:
+    """The commit on the release branch has the same change, so the old objects are not needed."""
+    repo = tale.clone
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("cut", VERSION, "--yes", cwd=repo.path).code == 0
+    picked = tale.remote.rev("release/v2.7^")
+    repo.git("cherry-pick", tale.fix)
+    merged = repo.rev("HEAD")
+    repo.git("push", "--quiet", "origin", "main", ":fix/dataloader-leak")
+    repo.git("branch", "-D", "fix/dataloader-leak")
+    repo.git("update-ref", "-d", "refs/notes/release")
+    repo.git("fetch", "--quiet", "origin")
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    repo.git("gc", "--quiet", "--prune=now")
+    assert repo.attempt("cat-file", "-e", tale.fix).returncode
+    found = release("duplicates", "main", "--json", cwd=repo.path)
+    assert found.code == 9, found.err
+    assert [(each["commit"], each["duplicate_of"]) for each in found.json["duplicates"]] == [(merged, picked)]
+
+
+def test_many_homes_are_counted(tale: Story) -> None:
+    for name in ("a", "b", "c"):
+        tale.clone.git("branch", name, tale.fix)
+    planned = plan(tale, fix_line(tale.fix)).json
+    assert planned["picks"][0]["lives_on"] == "a, b, c and 1 more"

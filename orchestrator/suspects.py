@@ -1,0 +1,141 @@
+"""Which source commits may be what a pick lacks: from the lines and files in conflict, likeliest first."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator.git import lines
+from orchestrator.upstream import twins
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from orchestrator.git.lines import Hunk, Patch
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.replay import Replay
+
+_CLASH, _CREATED, _TOUCHED, _BESIDE, _SAME_FILE = 100.0, 60.0, 30.0, 8.0, 1.0  # what a hit of each kind weighs
+_LOG = 400  # commits of a file's history that are read
+_WIDE = 3  # lines on both sides of a hunk that a merge may need
+_BIG = 3000  # blamed lines of one file
+_DEEP = 12  # candidates whose own needs are asked for
+
+
+class Suspects:
+    """Candidates among the commits that `head` has and `base` has not, without those in `known`."""
+
+    def __init__(self, scratch: Scratch, base: str, head: str, known: Collection[str]) -> None:
+        self.scratch = scratch
+        self.base = base
+        self.head = head
+        self.known = known
+        self._weights: dict[str, float] = {}
+        self._there: dict[str, bool] = {}
+        self._asked: set[str] = set()
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Every commit in question -> its place, oldest first."""
+        ids = self.scratch.rev_list("--topo-order", "--reverse", "--no-merges", self.head, f"^{self.base}", "--")
+        return {sha: number for number, sha in enumerate(ids)}
+
+    @property
+    def ranked(self) -> list[str]:
+        """Candidates, likeliest first; of equally likely ones the newest."""
+        possible = [sha for sha in self._weights if sha in self.position and sha not in self.known]
+        self._look_on_branch(possible)
+        return sorted(
+            (sha for sha in possible if not self._there[sha]),
+            key=lambda sha: (-self._weights[sha], -self.position[sha]),
+        )
+
+    def _look_on_branch(self, commits: Sequence[str]) -> None:
+        """What the branch has under another id is no candidate."""
+        new = [sha for sha in commits if sha not in self._there]
+        parents = {sha: next(iter(self.scratch.commit(sha).parents), "") for sha in new}
+        found = twins(self.scratch, self.base, parents)
+        self._there |= {sha: sha in found for sha in new}
+
+    # -------------------------------------------------------------- rounds
+
+    def of_lines(self, before: str, after: str, ours: str, paths: Collection[str]) -> list[str]:
+        """By the lines that the change `before`..`after` touches in the files that conflict on tree `ours`."""
+        wanted = lines.patches(self.scratch, before, after)
+        touched = [patch for patch in wanted if {patch.old, patch.new} & set(paths)] or wanted
+        olds = [patch.old for patch in touched if patch.old]
+        clashes = {patch.old: patch for patch in self._between(before, ours, olds)}
+        for patch in touched:
+            if patch.old:
+                self._weigh_lines(before, patch, clashes.get(patch.old))
+        return self.ranked
+
+    def _between(self, before: str, ours: str, olds: Sequence[str]) -> list[Patch]:
+        """How the branch differs in these files.  One that it lacks is looked for under other names."""
+        if not olds:
+            return []
+        found = lines.patches(self.scratch, before, ours, *olds)
+        if any(not patch.new for patch in found):
+            everywhere = lines.patches(self.scratch, before, ours)
+            found = [patch for patch in everywhere if patch.old in olds]
+        return found
+
+    def _weigh_lines(self, before: str, patch: Patch, clash: Patch | None) -> None:
+        theirs = clash.hunks if clash else ()
+        clashing = [hunk for hunk in theirs if any(hunk.near(mine, 1) for mine in patch.hunks)]
+        beside = [hunk for hunk in theirs if any(hunk.near(mine, _WIDE) for mine in patch.hunks)]
+        self._blame(before, patch.old, clashing, _CLASH)
+        self._blame(before, patch.old, patch.hunks, _TOUCHED)
+        self._blame(before, patch.old, beside, _BESIDE)
+        self._weigh_history(patch.old, clash, beside)
+
+    def _blame(self, commit: str, path: str, hunks: Sequence[Hunk], weight: float) -> None:
+        wanted = [line for hunk in hunks for line in hunk.span if line > 0][:_BIG]
+        if wanted:
+            lines.weigh(lines.blame(self.scratch, commit, self.base, path, wanted), weight, self._weights)
+
+    def _weigh_history(self, path: str, clash: Patch | None, beside: Sequence[Hunk]) -> None:
+        """Who took away what the branch still has there, who made the file, who gave it its name."""
+        still_there = {line for hunk in beside for line in hunk.added if line.strip()}
+        is_elsewhere = clash is not None and clash.new != path
+        for sha, found in self._history([path]).items():
+            for patch in found:
+                gone = {line for hunk in patch.hunks for line in hunk.removed}
+                if still_there & gone:
+                    lines.weigh({sha: len(still_there & gone)}, _CLASH / 2, self._weights)
+                if is_elsewhere and not patch.old:
+                    lines.weigh({sha: 1}, _CREATED * 4, self._weights)
+
+    def _history(self, paths: Sequence[str]) -> dict[str, list[Patch]]:
+        return lines.history(self.scratch, [self.head, f"^{self.base}"], paths, limit=_LOG)
+
+    def of_files(self, before: str, ours: str, paths: Collection[str]) -> list[str]:
+        """By the files that conflict, under their names on either side."""
+        renamed = {
+            patch.old: patch.new for patch in lines.patches(self.scratch, before, ours) if patch.new != patch.old
+        }
+        names = {*paths, *(new for old, new in renamed.items() if old in paths and new)}
+        names |= {old for old, new in renamed.items() if new in paths and old}
+        for sha in self._history(sorted(names)):
+            lines.weigh({sha: 1}, _SAME_FILE, self._weights)
+        return self.ranked
+
+    def of_suspects(self, replay: Replay) -> list[str]:
+        """What the likeliest candidates lack themselves, where they conflict."""
+        for sha in [each for each in self.ranked if each not in self._asked][:_DEEP]:
+            self._asked.add(sha)
+            replay.stop_if_late()
+            tree, paths = replay.pick(replay.tree, sha)
+            commit = self.scratch.commit(sha)
+            if not tree and commit.parents:
+                weight = self._weights.get(sha, 0.0)
+                before = dict(self._weights)
+                self.of_lines(commit.parents[0], sha, replay.tree, paths)
+                self._dampen(before, weight)
+        return self.ranked
+
+    def _dampen(self, before: dict[str, float], weight: float) -> None:
+        """A need of a need weighs less than what asks for it."""
+        for sha, new in self._weights.items():
+            if added := new - before.get(sha, 0.0):
+                self._weights[sha] = before.get(sha, 0.0) + min(added, weight) / 2
