@@ -35,6 +35,8 @@ def candidate_lines(found: Found) -> list[str]:
     lines += [""] if found.candidates else []
     if found.already:
         lines.append(f"  {found.already} more are on {found.branch} already, under other ids")
+    if found.unsearched:
+        lines.append(f"  for {found.unsearched} the time was too short to tell what they need: --effort SECONDS")
     if found.more:
         lines.append(f"  {found.more} older ones match too: --limit, or a closer filter")
     return lines

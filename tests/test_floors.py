@@ -25,7 +25,8 @@ FLOORS = {
     " config config_image config_keys config_rules config_shapes registry_answer"
     " yamledit checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
-    3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline provenance smoke beginning"
+    3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites"
+    " store pipeline provenance smoke beginning"
     " checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk cut abort publish status doctor duplicates declare candidates released",  # one release

@@ -152,6 +152,19 @@ def test_what_the_source_says_since_is_told_and_a_reverted_one_is_not_declared(t
     assert fixes(tale) == [good, better]
 
 
+def test_what_a_conflicting_one_needs_is_proved_and_declared_with_it(tale: Story) -> None:
+    clone = tale.clone
+    first = clone.commit("feat: step 3", {"loader.py": LOADER.replace("return 3\n", "return 33\n")})
+    second = clone.commit("fix: step 3", {"loader.py": LOADER.replace("return 3\n", "return 333\n")})
+    tale.declare(HEAD)
+    (found,) = ask(tale, second, "--json").json["candidates"]
+    assert (found["forecast"], found["needs"]) == ("conflict", [first])
+    assert ask(tale, second, "--effort", "0", "--json").json["candidates"][0]["needs"] == []
+    assert f"needs {first[:12]} first" in ask(tale, "--write", VERSION, second).out
+    assert fixes(tale) == [first, second]
+    assert release("plan", VERSION, cwd=clone.path).code == 0
+
+
 # ------------------------------------------------------------------ --write
 
 
