@@ -157,9 +157,12 @@ def test_what_a_conflicting_one_needs_is_proved_and_declared_with_it(tale: Story
     first = clone.commit("feat: step 3", {"loader.py": LOADER.replace("return 3\n", "return 33\n")})
     second = clone.commit("fix: step 3", {"loader.py": LOADER.replace("return 3\n", "return 333\n")})
     tale.declare(HEAD)
+    hurried = ask(tale, second, "--effort", "0.000001", "--json").json
+    assert (hurried["candidates"][0]["needs"], hurried["unsearched"]) == ([], 1)
     (found,) = ask(tale, second, "--json").json["candidates"]
     assert (found["forecast"], found["needs"]) == ("conflict", [first])
-    assert ask(tale, second, "--effort", "0", "--json").json["candidates"][0]["needs"] == []
+    unasked = ask(tale, second, "--effort", "0", "--json").json
+    assert (unasked["candidates"][0]["needs"], unasked["unsearched"]) == ([], 0)
     assert f"needs {first[:12]} first" in ask(tale, "--write", VERSION, second).out
     assert fixes(tale) == [first, second]
     assert release("plan", VERSION, cwd=clone.path).code == 0
