@@ -18,6 +18,7 @@ from orchestrator.git import changes
 from orchestrator.git.process import failure
 from orchestrator.judge import Judge
 from orchestrator.model import Fix, PickState, Place
+from orchestrator.prerequisites import Finder, Needs
 from orchestrator.trailers import conventional
 from orchestrator.versions import parse_tag
 from orchestrator.yamledit import Entry
@@ -46,6 +47,7 @@ class Filters:
     shipped: bool = False
     since: str = ""
     limit: int = 50
+    effort: float = 5.0  # seconds to look for what the conflicting ones need, all together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ class Found:
     candidates: tuple[Candidate, ...]
     already: int
     more: int
+    unsearched: int  # conflicting ones for which the time was too short to tell what they need
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     config: Config
@@ -104,13 +107,15 @@ def find(desk: Desk, filters: Filters) -> Found:
     declared = _declared(desk, config)
     limit = len(rows) if filters.shas else filters.limit
     picks, already, seen = _judged(scratch, config, facts.base, rows, limit, keep=bool(filters.shas))
-    candidates = _told(desk, config, facts, picks, declared)
+    needs = _needs(desk, facts.base, picks, filters.effort)
+    candidates = _told(desk, config, facts, picks, declared, needs)
     return Found(
         branch=config.branch,
         base=facts.base,
         candidates=tuple(reversed(candidates)),
         already=already,
         more=len(rows) - seen,
+        unsearched=sum(not each.complete for each in needs.values()),
         problems=facts.problems,
         notes=facts.notes,
         config=config,
@@ -285,14 +290,27 @@ def _judged(
     return found, already, seen
 
 
+def _needs(desk: Desk, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float) -> dict[str, Needs]:
+    """What the conflicting ones need first.  Each gets its share of the time that those before it have left."""
+    found: dict[str, Needs] = {}
+    conflicting = [(source, pick) for _, source, pick in picks if pick.conflicts]
+    end = desk.job.monotonic() + effort
+    for number, (source, pick) in enumerate(conflicting if effort else ()):
+        share = max(end - desk.job.monotonic(), 0.0) / (len(conflicting) - number)
+        finder = Finder(desk.scratch, base, effort=share)
+        found[pick.source] = finder.find(source, base, [each.path for each in pick.conflicts])
+    return found
+
+
 def _told(
     desk: Desk,
     config: Config,
     facts: Facts,
     picks: Sequence[tuple[_Row, Source, Pick]],
     declared: Mapping[str, tuple[str, ...]],
+    needs: Mapping[str, Needs],
 ) -> list[Candidate]:
-    """The picks as candidates, with what the sources say of them since."""
+    """The picks as candidates, with what they need first and what the sources say of them since."""
     tips = facts.source_tips
     where = homes.find(desk.repository, desk.scratch, [row.sha for row, *_ in picks], [*tips.values()], config.remote)
     later = followups(desk.scratch, [source for _, source, _ in picks], tips, where)
@@ -305,6 +323,7 @@ def _told(
             type=pick.type,
             forecast=pick.state,
             conflicts=pick.conflicts,
+            needs=needs[row.sha].commits if row.sha in needs else (),
             followups=later.get(row.sha, ()),
             is_reverted=taken_back(replace(pick, followups=later.get(row.sha, ()))) is not None,
             declared_in=declared.get(row.sha, ()),

@@ -182,7 +182,7 @@ def _must_equal(old: Plan, new: Plan) -> None:
 def _refuse_or_pause(desk: Desk, store: Store, answers: Answers, *, yes: bool) -> None:
     """Problems stop a cut; when conflicts are all there is, the first one is opened for a person."""
     plan = answers.plan
-    others = [problem for problem in plan.problems if problem.code != "conflict"]
+    others = [problem for problem in plan.problems if problem.code not in ("conflict", "missing-prerequisite")]
     if others:
         raise ProblemsError(plan.problems)
     pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)

@@ -126,7 +126,10 @@ def replace_file(path: Path, old: bytes, new: bytes) -> None:
             out.write(new)
             out.flush()
             os.fsync(out.fileno())
-        temporary.chmod(target.stat().st_mode & 0o7777)
+        there = target.stat()
+        with contextlib.suppress(PermissionError):  # for a file of somebody else, where we may
+            os.chown(temporary, there.st_uid, there.st_gid)
+        temporary.chmod(there.st_mode & 0o7777)
         temporary.replace(target)
     except OSError as error:
         if temporary:

@@ -183,7 +183,9 @@ class Pick:
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
     duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
-    prerequisites: tuple[str, ...] = ()
+    prerequisites: tuple[str, ...] = ()  # source commits with which it was seen to apply, in the order to pick them
+    search: str = ""  # how the search for them ended, "" when none was needed
+    near: tuple[str, ...] = ()  # without a proof: missing source commits of the same lines or files, likeliest first
     followups: tuple[FollowUp, ...] = ()
     applied: str = ""  # the commit whose change was applied, where it is not `source` (backport, resolution)
     mainline: int = 0

@@ -18,7 +18,8 @@ from orchestrator.facts import Facts, gather
 from orchestrator.fixes import Source, expand
 from orchestrator.git.objects import later
 from orchestrator.judge import Judge
-from orchestrator.model import Pick, Plan, PlannedImage, Problem, Skipped
+from orchestrator.model import Pick, PickState, Plan, PlannedImage, Problem, Skipped
+from orchestrator.prerequisites import EFFORT, Finder
 from orchestrator.reference import parse_repository
 from orchestrator.versionfiles import rewrite
 from orchestrator.versions import check_version, default_version
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config
+    from orchestrator.prerequisites import Needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Request:
     config_path: str  # relative to the repository's top, where the release commit puts it
     identity: Signature
     offline: bool = False
+    effort: float = EFFORT  # seconds to look for what a conflicting pick needs; 0 does not look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,13 @@ class Decisions:
     skipped: Mapping[str, str]
 
 
-_ADVICE = ("prerequisites", "followups", "lives_on")  # fields of a pick that are no part of the release
+_ADVICE = (
+    "prerequisites",
+    "search",
+    "near",
+    "followups",
+    "lives_on",
+)  # fields of a pick that are no part of the release
 NO_DECISIONS = Decisions(resolved={}, skipped={})
 
 
@@ -75,7 +84,7 @@ def draft(
         problems.append(_undeclared(config, version))
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
-    tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base).run(sources)
+    tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += faults
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
@@ -124,11 +133,14 @@ def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
 class Picker:
     """Applies sources one by one to a tip.  A pick that does not apply is left out and the rest goes on."""
 
-    def __init__(self, scratch: Scratch, identity: Signature, decisions: Decisions, base: str) -> None:
+    def __init__(
+        self, scratch: Scratch, identity: Signature, decisions: Decisions, base: str, effort: float = EFFORT
+    ) -> None:
         self.scratch = scratch
         self.identity = identity
         self.decisions = decisions
         self.base = base
+        self.finder = Finder(scratch, base, effort=effort)
 
     def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
         """(tip, picks, skipped, problems)."""
@@ -152,9 +164,36 @@ class Picker:
             if verdict.tree:
                 tip = write_pick(self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity)
                 pick = replace(pick, result=tip)
+            if pick.state is PickState.CONFLICT and not pick.applied:
+                pick, faults = self._with_needs(source, pick, tip, picks, verdict.problems)
+                problems += faults
+            else:
+                problems += verdict.problems
             picks.append(pick)
-            problems += verdict.problems
         return tip, picks, skipped, problems
+
+    def _with_needs(
+        self, source: Source, pick: Pick, tip: str, before: Sequence[Pick], problems: Sequence[Problem]
+    ) -> tuple[Pick, list[Problem]]:
+        """The pick with what it needs, and its problems: with a proof, the decision to make instead of the conflict."""
+        paths = [conflict.path for conflict in pick.conflicts]
+        needs = self.finder.find(source, tip, paths, [each.source for each in before if each.result])
+        said = dict(prerequisites=needs.commits, near=needs.near, search=needs.said)
+        return replace(pick, **said), [lacking(self.scratch, problem, needs) for problem in problems]
+
+
+def lacking(scratch: Scratch, problem: Problem, needs: Needs) -> Problem:
+    """The problem of a conflict, with what was found out about it."""
+    if not needs.proved:
+        return replace(problem, message=f"{problem.message}; {needs.said}") if needs.said else problem
+    names = " and ".join(f"{sha[:12]} {scratch.commit(sha).subject!r}" for sha in needs.commits)
+    return replace(
+        problem,
+        code="missing-prerequisite",
+        message=f"{problem.message}; with {names} picked first it applies",
+        remedy="declare what it needs before it (`release plan --write` does), or let `release cut` pause there",
+        exit_code=Exit.DECISION,
+    )
 
 
 def write_pick(

@@ -81,6 +81,7 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "state": PickState(data["state"]),
             "conflicts": tuple(Conflict(**each) for each in data["conflicts"]),
             "prerequisites": tuple(data["prerequisites"]),
+            "near": tuple(data.get("near", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),
             "followups": tuple(FollowUp(**each) for each in data["followups"]),
         }

@@ -45,6 +45,16 @@ class Needs:
     def proved(self) -> bool:
         return bool(self.commits)
 
+    @property
+    def said(self) -> str:
+        """How the search ended, in words; "" when nothing was looked for."""
+        if self.proved:
+            shorter = "" if self.complete else ", perhaps not the shortest list: the time ran out"
+            return f"proved by replay{shorter}"
+        if not self.complete:
+            return f"no prerequisites proved in the time given ({self.tried} lists tried)" if self.tried else ""
+        return f"no list of missing commits makes it apply ({self.tried} lists tried)"
+
 
 class Finder:
     """Looks for prerequisites of picks onto one branch; `base` is its tip without the picks of this plan."""

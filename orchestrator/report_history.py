@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.released import Whereabouts
 
 _MARK = {PickState.CLEAN: "+", PickState.DUPLICATE: "=", PickState.EMPTY: "0", PickState.CONFLICT: "!"}
+_FILES = 5  # conflicting files that are named; the rest are counted
 
 
 def whereabouts_lines(found: Whereabouts) -> list[str]:
@@ -34,6 +35,8 @@ def candidate_lines(found: Found) -> list[str]:
     lines += [""] if found.candidates else []
     if found.already:
         lines.append(f"  {found.already} more are on {found.branch} already, under other ids")
+    if found.unsearched:
+        lines.append(f"  for {found.unsearched} the time was too short to tell what they need: --effort SECONDS")
     if found.more:
         lines.append(f"  {found.more} older ones match too: --limit, or a closer filter")
     return lines
@@ -44,7 +47,9 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
     head = f"  {_MARK[candidate.forecast]}  {candidate.sha[:12]} {candidate.forecast:<9}"
     lines = [f"{head}  {candidate.subject}  ({who}, {candidate.date[:10]})"]
     if candidate.conflicts:
-        lines.append(f"       in {', '.join(f'{word(each.path)} ({each.kind})' for each in candidate.conflicts)}")
+        files = [f"{word(each.path)} ({each.kind})" for each in candidate.conflicts]
+        more = f" and {len(files) - _FILES} more" if len(files) > _FILES else ""
+        lines.append(f"       in {', '.join(files[:_FILES])}{more}")
     if candidate.needs:
         lines.append(f"       needs {' and '.join(sha[:12] for sha in candidate.needs)} first")
     if candidate.declared_in:

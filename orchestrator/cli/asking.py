@@ -62,6 +62,10 @@ def candidates(
     limit: Annotated[
         int, typer.Option(metavar="N", min=1, envvar="RELEASE_LIMIT", help="Show the newest N at most.")
     ] = 50,
+    effort: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, envvar="RELEASE_EFFORT", help="To look for what they need; 0: do not."),
+    ] = 5.0,
     write: Annotated[
         str,
         typer.Option(
@@ -79,7 +83,7 @@ def candidates(
 
     filters = Filters(
         shas=tuple(shas or ()), types=tuple(types or ()), paths=tuple(paths or ()), author=author, grep=grep,
-        trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit,
+        trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit, effort=effort,
     )  # fmt: skip
     with call.desk() as desk:
         found = find(desk, filters)
@@ -101,6 +105,7 @@ def candidates(
             "candidates": [asdict(candidate) for candidate in found.candidates],
             "duplicates": found.already,
             "more": found.more,
+            "unsearched": found.unsearched,
             "written": {"version": write, "commits": [each.sha for each in picked]} if picked else None,
         }
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.candidates import Filters, find
+from orchestrator.candidates import Candidate, Filters, entries, find
 from orchestrator.cli.app import Common, Invocation, Reach
 from orchestrator.config import parse
 from orchestrator.declare import replace_file, undeclared, with_prerequisites
@@ -152,6 +152,22 @@ def test_what_the_source_says_since_is_told_and_a_reverted_one_is_not_declared(t
     assert fixes(tale) == [good, better]
 
 
+def test_what_a_conflicting_one_needs_is_proved_and_declared_with_it(tale: Story) -> None:
+    clone = tale.clone
+    first = clone.commit("feat: step 3", {"loader.py": LOADER.replace("return 3\n", "return 33\n")})
+    second = clone.commit("fix: step 3", {"loader.py": LOADER.replace("return 3\n", "return 333\n")})
+    tale.declare(HEAD)
+    hurried = ask(tale, second, "--effort", "0.000001", "--json").json
+    assert (hurried["candidates"][0]["needs"], hurried["unsearched"]) == ([], 1)
+    (found,) = ask(tale, second, "--json").json["candidates"]
+    assert (found["forecast"], found["needs"]) == ("conflict", [first])
+    unasked = ask(tale, second, "--effort", "0", "--json").json
+    assert (unasked["candidates"][0]["needs"], unasked["unsearched"]) == ([], 0)
+    assert f"needs {first[:12]} first" in ask(tale, "--write", VERSION, second).out
+    assert fixes(tale) == [first, second]
+    assert release("plan", VERSION, cwd=clone.path).code == 0
+
+
 # ------------------------------------------------------------------ --write
 
 
@@ -186,6 +202,17 @@ def test_all_clean_ones_are_declared_only_when_that_is_confirmed(tale: Story, gr
 def test_versions_that_nothing_can_be_declared_for(tale: Story, grown: dict[str, str]) -> None:
     assert "[tag-exists]" in ask(tale, "--write", "v2.7.0", grown["new"], code=4).err
     assert "[version-malformed]" in ask(tale, "--write", "soon", grown["new"], code=2).err
+
+
+def test_what_a_candidate_needs_is_declared_before_it_once() -> None:
+    def candidate(sha: str, *needs: str) -> Candidate:
+        return Candidate(sha=sha, subject=f"fix: {sha[0]}", author="", date="", type="fix",
+                         forecast=PickState.CONFLICT, needs=needs)  # fmt: skip
+
+    made = entries([candidate(C, A, B), candidate(D, B), candidate(B)])
+    assert [(entry.commit, entry.reason) for entry in made] == [
+        (A, f"needed by {C[:12]}"), (B, f"needed by {C[:12]}"), (C, ""), (D, ""),
+    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------ prerequisites in release.yaml
