@@ -56,6 +56,7 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
         config_path=desk.config_path(),
         identity=desk.repository.identity(),
         offline=desk.job.offline,
+        effort=desk.job.effort,
     )
     decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})

@@ -63,6 +63,7 @@ class Job:
     terminal: Terminal
     plain_http: bool = False
     push_stall: float = 300.0
+    effort: float = 10.0  # seconds to look for what a conflicting pick needs
 
 
 class Desk:

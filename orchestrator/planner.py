@@ -178,8 +178,8 @@ class Picker:
         """The pick with what it needs, and its problems: with a proof, the decision to make instead of the conflict."""
         paths = [conflict.path for conflict in pick.conflicts]
         needs = self.finder.find(source, tip, paths, [each.source for each in before if each.result])
-        said = dict(prerequisites=needs.commits, near=needs.near, search=needs.said)
-        return replace(pick, **said), [lacking(self.scratch, problem, needs) for problem in problems]
+        told = replace(pick, prerequisites=needs.commits, near=needs.near, search=needs.said)
+        return told, [lacking(self.scratch, problem, needs) for problem in problems]
 
 
 def lacking(scratch: Scratch, problem: Problem, needs: Needs) -> Problem:

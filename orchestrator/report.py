@@ -84,6 +84,12 @@ def _pick_lines(pick: Pick) -> list[str]:
         names = " and ".join(sha[:12] for sha in pick.prerequisites)
         lines.append(f"       pick {names} first: then it applies.  Before its entry in release.yaml, or by --write:")
         lines += snippet(needed(pick.prerequisites, pick.source), 9).splitlines()
+    elif pick.search:
+        lines.append(f"       {pick.search}")
+    if pick.near:
+        lines.append(
+            f"       not on the branch, same lines or files: {' '.join(sha[:12] for sha in pick.near[:_NAMED])}"
+        )
     return lines
 
 

@@ -61,6 +61,13 @@ NoColor = Annotated[
     bool | None, typer.Option("--no-color", envvar="RELEASE_NO_COLOR", help="No colours, no live progress.")
 ]
 
+Effort = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", min=0, envvar="RELEASE_EFFORT", help="To look for what a conflicting pick needs; 0: do not."
+    ),
+]
+
 _COMMON: dict[str, Any] = {
     "directory": Directory,
     "config": ConfigFile,
@@ -149,6 +156,7 @@ class Invocation:
     def __init__(self, common: Common, reach: Reach) -> None:
         self.common = common
         self.reach = reach
+        self.effort = 10.0
         env = os.environ
         self.console = Console(
             as_json=bool(common.as_json),
@@ -184,6 +192,7 @@ class Invocation:
             terminal=self.console,
             plain_http=self.reach.plain_http,
             push_stall=self.reach.push_stall,
+            effort=self.effort,
         )
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import Effort, Invocation, command
 from orchestrator.errors import Exit, UsageError, worst
 
 if TYPE_CHECKING:
@@ -78,12 +78,14 @@ def plan(
     verify: Annotated[
         bool, typer.Option("--verify", envvar="RELEASE_VERIFY", help="Run the `verify:` commands on each pick too.")
     ] = False,
+    effort: Effort = 10.0,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator import plans, report
     from orchestrator.cut import prepare
     from orchestrator.declare import settle
 
+    call.effort = effort
     with call.desk() as desk:
         if write:
             settled = settle(desk, version)

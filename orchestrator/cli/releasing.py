@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import Effort, Invocation, command
 from orchestrator.cli.reading import Version  # noqa: TC001  # typer reads annotations at run time
 from orchestrator.errors import UsageError
 
@@ -37,6 +37,7 @@ def cut(
     skip_pick: Annotated[bool, typer.Option("--skip", help="Same as `release skip`; needs --reason.")] = False,
     abort_it: Annotated[bool, typer.Option("--abort", help="Same as `release abort`.")] = False,
     reason: Reason = "",
+    effort: Effort = 10.0,
 ) -> int | None:
     """Make a release, or go on with one that was broken off."""
     from orchestrator import cut as cutting
@@ -50,8 +51,9 @@ def cut(
             remedy="a plan file says yes to every pick already, and a paused release remembers the answers",
             code="options-exclude",
         )
+    call.effort = effort
     if dry_run:
-        return planning.__wrapped__(call=call, version=version)  # type: ignore[attr-defined, no-any-return]  # wraps
+        return planning.__wrapped__(call=call, version=version, effort=effort)  # type: ignore[attr-defined, no-any-return]  # wraps
     if abort_it:
         _abort(call, version)
         return None
