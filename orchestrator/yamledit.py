@@ -282,5 +282,5 @@ def _said(value: Config) -> Any:
 
 def _placeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _placeless(each) for key, each in value.items() if key != "place"}
+        return {key: _placeless(each) for key, each in value.items() if key not in ("place", "line")}
     return [_placeless(each) for each in value] if isinstance(value, (list, tuple)) else value
