@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.git.objects import EMPTY_TREE
-from orchestrator.replay import Replay, TimeUpError, smallest
+from orchestrator.git.process import TimeUpError
+from orchestrator.replay import Replay, smallest
 from orchestrator.suspects import Suspects
 
 if TYPE_CHECKING:
@@ -91,12 +92,15 @@ class Finder:
         deadline = self.clock() + self.effort
         replay = Replay(self.scratch, tree, _Fix(self.scratch, source), lambda: self.clock() > deadline)
         suspects = Suspects(self.scratch, self.base, source.parent, {source.commit.sha, *present})
+        self.scratch.git.remaining = lambda: deadline - self.clock()
         try:
             return self._rounds(source, replay, suspects, paths)
         except TimeUpError:
             best = replay.best
-            near = () if best else tuple(suspects.ranked[:_NEAR])
+            near = () if best else tuple(suspects.seen[:_NEAR])
             return Needs(commits=best, near=near, tried=replay.tried, complete=False)
+        finally:
+            self.scratch.git.remaining = None
 
     def _rounds(self, source: Source, replay: Replay, suspects: Suspects, paths: Collection[str]) -> Needs:
         """Wider and wider: the lines in conflict, then the files in conflict, then what the candidates need in turn."""
@@ -115,7 +119,7 @@ class Finder:
             seen = ranked
             if found := smallest(replay, ranked, suspects.position):
                 return Needs(commits=found, tried=replay.tried)
-        return Needs(near=tuple(suspects.ranked[:_NEAR]), tried=replay.tried)
+        return Needs(near=tuple(suspects.seen[:_NEAR]), tried=replay.tried)
 
 
 class _Fix:

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.git.objects import EMPTY_TREE
+from orchestrator.git.process import TimeUpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 
 _SINGLES, _PAIR_POOL, _TRIPLE_POOL = 60, 14, 7  # how many of the likeliest are tried alone, in pairs, in threes
 _CONFLICT = ""  # stands for the tree of a pick that conflicts
-
-
-class TimeUpError(Exception):
-    """The effort allowed is spent."""
 
 
 class Change(Protocol):

@@ -19,6 +19,7 @@ _CLASH, _CREATED, _TOUCHED, _BESIDE, _SAME_FILE = 100.0, 60.0, 30.0, 8.0, 1.0  #
 _LOG = 400  # commits of a file's history that are read
 _WIDE = 3  # lines on both sides of a hunk that a merge may need
 _BIG = 3000  # blamed lines of one file
+_LOOKED_AT = 120  # candidates, the likeliest
 _DEEP = 12  # candidates whose own needs are asked for
 
 
@@ -31,8 +32,10 @@ class Suspects:
         self.head = head
         self.known = known
         self._weights: dict[str, float] = {}
+        self._renamed: dict[tuple[str, str], dict[str, str]] = {}
         self._there: dict[str, bool] = {}
         self._asked: set[str] = set()
+        self.seen: list[str] = []  # as `ranked` was last
 
     @cached_property
     def position(self) -> dict[str, int]:
@@ -42,13 +45,12 @@ class Suspects:
 
     @property
     def ranked(self) -> list[str]:
-        """Candidates, likeliest first; of equally likely ones the newest."""
-        possible = [sha for sha in self._weights if sha in self.position and sha not in self.known]
-        self._look_on_branch(possible)
-        return sorted(
-            (sha for sha in possible if not self._there[sha]),
-            key=lambda sha: (-self._weights[sha], -self.position[sha]),
-        )
+        """Candidates that the branch has under no other id, likeliest first; of equally likely ones the newest."""
+        likely = [sha for sha in self._weights if sha in self.position and sha not in self.known]
+        likely.sort(key=lambda sha: (-self._weights[sha], -self.position[sha]))
+        self._look_on_branch(likely[:_LOOKED_AT])
+        self.seen = [sha for sha in likely[:_LOOKED_AT] if not self._there[sha]]
+        return self.seen
 
     def _look_on_branch(self, commits: Sequence[str]) -> None:
         """What the branch has under another id is no candidate."""
@@ -75,10 +77,16 @@ class Suspects:
         if not olds:
             return []
         found = lines.patches(self.scratch, before, ours, *olds)
-        if any(not patch.new for patch in found):
-            everywhere = lines.patches(self.scratch, before, ours)
-            found = [patch for patch in everywhere if patch.old in olds]
+        lost = [patch.old for patch in found if not patch.new]
+        if names := [name for old in lost if (name := self._renames(before, ours).get(old))]:
+            found = [patch for patch in found if patch.new]
+            found += [patch for patch in lines.patches(self.scratch, before, ours, *lost, *names) if patch.old in olds]
         return found
+
+    def _renames(self, before: str, ours: str) -> dict[str, str]:
+        if (before, ours) not in self._renamed:
+            self._renamed[before, ours] = lines.renames(self.scratch, before, ours)
+        return self._renamed[before, ours]
 
     def _weigh_lines(self, before: str, patch: Patch, clash: Patch | None) -> None:
         theirs = clash.hunks if clash else ()

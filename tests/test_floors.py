@@ -36,7 +36,7 @@ DOORS = {
     "docker": "engines.docker", "sqlite3": "cache",
     "requests": "registry_http engines.docker",  # docker-py raises requests' and urllib3's errors as they are
     "urllib3": "registry_http engines.docker",
-    "subprocess": "verifying credentials",  # the user's verify commands, docker's credential helpers
+    "subprocess": "git.process verifying credentials",  # the user's verify commands, docker's credential helpers
 }  # fmt: skip
 MAY_PRINT = "cli. console"
 MAY_READ_ENVIRONMENT = "__main__ cli. verifying"

@@ -51,6 +51,13 @@ def patches(scratch: Scratch, old: str, new: str, *paths: str) -> list[Patch]:
     return [patch for _, found in parse(output.stdout) for patch in found]
 
 
+def renames(scratch: Scratch, old: str, new: str) -> dict[str, str]:
+    """Old path -> new path, for files that have another name at `new`."""
+    output = scratch.git.run("diff-tree", "-r", "-z", "-M", "-l400", "--diff-filter=R", "--name-status", old, new)
+    fields = output.fields()
+    return dict(zip(fields[1::3], fields[2::3], strict=True))
+
+
 def history(scratch: Scratch, revisions: Sequence[str], paths: Sequence[str], *, limit: int) -> dict[str, list[Patch]]:
     """Commit -> its patches under `paths`, newest first, at most `limit` commits and none that is a merge."""
     output = scratch.git.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import ReleaseError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -33,6 +34,10 @@ class Output:
         return [part.decode("utf-8", "surrogateescape") for part in self.stdout.split(b"\0")[:-1]]
 
 
+class TimeUpError(Exception):
+    """The time allowed for a search is spent; what git was doing for it is ended."""
+
+
 class GitCommandError(ReleaseError):
     """git failed where it should not have."""
 
@@ -51,6 +56,7 @@ class Git:
         self.cwd = cwd
         self.env = dict(env or {})
         self.config = config
+        self.remaining: Callable[[], float] | None = None  # seconds left, while a search with a limit goes on
 
     def attempt(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
         """Run `git ARGS` and return how it ended, whatever the status."""
@@ -73,7 +79,7 @@ class Git:
                 raise UsageError(
                     "git is not on PATH", remedy="install git 2.38 or newer", code="git-missing"
                 ) from error
-            stdout, stderr = _to_its_end(process)
+            stdout, stderr = _to_its_end(process, max(self.remaining(), 0.001) if self.remaining else None)
         return Output(status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
 
     def run(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
@@ -88,13 +94,18 @@ class Git:
         return self.run(*args).text.strip()
 
 
-def _to_its_end(process: Any) -> tuple[bytes, bytes]:
-    """stdout and stderr of a process.  An interrupted release leaves no git behind that would go on pushing."""
+def _to_its_end(process: Any, timeout: float | None) -> tuple[bytes, bytes]:
+    """stdout and stderr of a process.  An interrupted release leaves no git behind that would go on pushing.
+
+    Raises TimeUpError after `timeout` seconds.
+    """
     try:
-        stdout, stderr = process.communicate()
-    except BaseException:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except BaseException as error:
         process.terminate()  # git removes its lock files on SIGTERM and ends at once
         process.proc.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise TimeUpError from error
         raise
     return bytes(stdout), bytes(stderr)
 
