@@ -209,9 +209,11 @@ def _tip_before(plan: Plan, pick: Pick) -> str:
 def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedError:
     """The message of a pause: files, and the very commands to type."""
     subject = f" {pick.subject!r}" if pick else ""
+    names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
+    needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
     tree = store.worktree.path
     return PausedError(
-        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}",
+        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
         where=str(tree),
         remedy=f"cd {word(str(tree))}   (resolve, then)   git add -- {words(paused.files)} "
         f"&& release continue {store.version}"
