@@ -189,9 +189,10 @@ def test_a_merge_driver_of_the_user_decides_nothing(clash: Story) -> None:
 
 
 def contents(tale: Story) -> dict[str, bytes]:
-    """Every file of clone and `.git`, without the objects."""
+    """Every file of clone and `.git`, without the objects, the cache and the lock that stands beside it."""
     top = tale.clone.path
-    files = [path for path in top.rglob("*") if path.is_file() and "objects" not in path.parts]
+    kept = {top / ".git/release/cache.sqlite", top / ".git/release/lock"}
+    files = [path for path in top.rglob("*") if path.is_file() and "objects" not in path.parts and path not in kept]
     return {str(path.relative_to(top)): path.read_bytes() for path in files}
 
 
