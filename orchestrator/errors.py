@@ -41,7 +41,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.UNPROVED: "verify, build or smoke failed",
     Exit.REMOTE: "git remote, Docker Engine or registry failed after retries",
     Exit.LOCKED: "another release holds the lock",
-    Exit.MISMATCH: "what is public does not match what was declared or recorded",
+    Exit.MISMATCH: "what is public does not match what was declared or recorded; `duplicates`: there are some",
     Exit.INTERRUPTED: "interrupted by ctrl-C or SIGTERM; run the same command again",
 }
 
