@@ -68,6 +68,8 @@ Effort = Annotated[
     ),
 ]
 
+_LONGEST_EFFORT = 86_400
+
 _COMMON: dict[str, Any] = {
     "directory": Directory,
     "config": ConfigFile,
@@ -205,6 +207,13 @@ class Invocation:
 
 # click's class or typer's own copy of it, by the version of typer
 _WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+def allowed_effort(seconds: float) -> float:
+    """The seconds, which "nan" and "inf" are not.  Raises UsageError."""
+    if not 0 <= seconds <= _LONGEST_EFFORT:
+        raise UsageError(f"--effort {seconds} is no number of seconds up to {_LONGEST_EFFORT}", code="bad-effort")
+    return seconds
 
 
 def run() -> None:

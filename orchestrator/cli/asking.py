@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import Invocation, allowed_effort, command
 from orchestrator.cli.releasing import Yes  # noqa: TC001  # typer reads annotations at run time
 from orchestrator.errors import RefusedError, worst
 
@@ -83,7 +83,7 @@ def candidates(
 
     filters = Filters(
         shas=tuple(shas or ()), types=tuple(types or ()), paths=tuple(paths or ()), author=author, grep=grep,
-        trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit, effort=effort,
+        trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit, effort=allowed_effort(effort),
     )  # fmt: skip
     with call.desk() as desk:
         found = find(desk, filters)

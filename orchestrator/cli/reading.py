@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import Effort, Invocation, command
+from orchestrator.cli.app import Effort, Invocation, allowed_effort, command
 from orchestrator.errors import Exit, UsageError, worst
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def plan(
     from orchestrator.cut import prepare
     from orchestrator.declare import settle
 
-    call.effort = effort
+    call.effort = allowed_effort(effort)
     with call.desk() as desk:
         if write:
             settled = settle(desk, version)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import Effort, Invocation, command
+from orchestrator.cli.app import Effort, Invocation, allowed_effort, command
 from orchestrator.cli.reading import Version  # noqa: TC001  # typer reads annotations at run time
 from orchestrator.errors import UsageError
 
@@ -51,7 +51,7 @@ def cut(
             remedy="a plan file says yes to every pick already, and a paused release remembers the answers",
             code="options-exclude",
         )
-    call.effort = effort
+    call.effort = allowed_effort(effort)
     if dry_run:
         return planning.__wrapped__(call=call, version=version, effort=effort)  # type: ignore[attr-defined, no-any-return]  # wraps
     if abort_it:

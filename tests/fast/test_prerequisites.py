@@ -155,6 +155,13 @@ def test_without_effort_it_is_a_plain_conflict(lacking: tuple[Story, str]) -> No
     assert plan.json["picks"][0]["prerequisites"] == []
 
 
+@pytest.mark.parametrize("effort", ["nan", "inf", "-1", "1e9"])
+def test_an_effort_that_is_none(tale: Story, effort: str) -> None:
+    for command in ("plan", "cut", "candidates"):
+        ran = release(command, "--effort", effort, cwd=tale.clone.path)
+        assert (ran.code, "--effort" in ran.err) == (2, True)
+
+
 def test_the_plan_does_not_depend_on_what_is_remembered(lacking: tuple[Story, str]) -> None:
     """A second plan starts no merge and says the same."""
     tale, _ = lacking
