@@ -81,11 +81,11 @@ class Finder:
                 [_RULES, self.scratch.git_version, self.base, tree, source.commit.sha, source.parent, sorted(present)]
             ).encode()
         ).hexdigest()
-        if known := self.scratch.cache.get("needs", [key]):
-            return _decoded(known[key])
+        hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
+        if known := self.scratch.cache.get("needs", [key, hurried]):
+            return _decoded(known.get(key) or known[hurried])
         found = self._search(source, tree, paths, present)
-        if found.complete:
-            self.scratch.cache.put("needs", {key: json.dumps(asdict(found)).encode()})
+        self.scratch.cache.put("needs", {key if found.complete else hurried: json.dumps(asdict(found)).encode()})
         return found
 
     def _search(self, source: Source, tree: str, paths: Collection[str], present: Collection[str]) -> Needs:
