@@ -61,8 +61,8 @@ def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tu
         examined, rows = json.loads(known[key])
         return examined, tuple(_duplicate(*row) for row in rows)
     wanted = changes.wide_log(scratch, *heads, "--not", base, *([start] if start else []))
-    own = changes.wide_log(scratch, base, "--not", *heads)
-    twins = match(scratch, wanted, own, own)
+    own = changes.log(scratch, base, "--not", *heads)
+    twins = match(scratch, wanted, own, own, every_signal=False)
     rows = [
         (change.sha, change.message.partition("\n")[0], twin.sha, twin.signals)
         for change in reversed(wanted)

@@ -18,7 +18,7 @@ from orchestrator.git import changes
 from orchestrator.trailers import origins, reverted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.git.changes import Change
     from orchestrator.git.scratch import Scratch
@@ -65,17 +65,26 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
     return found
 
 
-def match(scratch: Scratch, wanted: Sequence[Change], own: Sequence[Change], near: Sequence[Change]) -> dict[str, Twin]:
+def match(
+    scratch: Scratch,
+    wanted: Sequence[Change],
+    own: Sequence[Change],
+    near: Sequence[Change],
+    *,
+    every_signal: bool = True,
+) -> dict[str, Twin]:
     """Which of the branch's `own` commits carry a wanted change; `near` are those with files to compare.
 
-    Both newest first.  Of several twins the one with the strongest signal counts, then the newest.
+    Both newest first.  Of several twins the one with the strongest signal counts, then the newest.  Without
+    `every_signal` no diff is made for a commit that a trailer or equal files name already.
     """
+    gone = Undone(own, near).commits
     signals: dict[tuple[str, str], set[str]] = defaultdict(set)
     for source, twin in _by_trailer(wanted, own):
         signals[source, twin].add(TRAILER)
-    for source, twin, signal in _by_patch(scratch, wanted, near):
+    settled = set() if every_signal else {source for source, twin in signals if twin not in gone}
+    for source, twin, signal in _by_patch(scratch, wanted, near, settled):
         signals[source, twin].add(signal)
-    gone = Undone(own, near).commits
     order = {change.sha: number for number, change in enumerate(own)}
     found: dict[str, Twin] = {}
     strength = (TRAILER, PATCH_ID, ZERO_CONTEXT)
@@ -103,8 +112,13 @@ def _by_trailer(wanted: Sequence[Change], own: Sequence[Change]) -> list[tuple[s
     return pairs
 
 
-def _by_patch(scratch: Scratch, wanted: Sequence[Change], near: Sequence[Change]) -> list[tuple[str, str, str]]:
-    """(source, twin, signal).  Only changes of the very same paths are compared; equal blobs need no diff."""
+def _by_patch(
+    scratch: Scratch, wanted: Sequence[Change], near: Sequence[Change], settled: Collection[str]
+) -> list[tuple[str, str, str]]:
+    """(source, twin, signal).  Only changes of the very same paths are compared; equal blobs need no diff.
+
+    No diff is made for the `settled` sources either.
+    """
     groups: dict[frozenset[bytes], tuple[list[Change], list[Change]]] = {}
     for change in wanted:
         if change.files:
@@ -121,7 +135,7 @@ def _by_patch(scratch: Scratch, wanted: Sequence[Change], near: Sequence[Change]
         if one.digest == other.digest and one.sha != other.sha
     }
     pairs = [(source, twin, PATCH_ID) for source, twin in same]
-    settled = {source for source, _ in same}
+    settled = {*settled, *(source for source, _ in same)}
     left = [([one for one in mine if one.sha not in settled], theirs) for mine, theirs in alike]
     left = [(mine, theirs) for mine, theirs in left if mine]
     return pairs + _by_diff(scratch, left)

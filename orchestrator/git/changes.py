@@ -78,8 +78,11 @@ def log(scratch: Scratch, *revisions: str, paths: Sequence[bytes] = (), merges: 
 
 
 def wide_log(scratch: Scratch, *revisions: str) -> list[Change]:
-    """As `log`, with two processes where there is much to compare: comparing trees costs processor time in git."""
-    rows = [line.split() for line in scratch.rev_list("--topo-order", "--no-merges", "--parents", *revisions, "--")]
+    """As `log`, in the order of dates, with two processes where there is much to compare.
+
+    Comparing trees costs processor time in git; reading the answers costs it here, so that is done when both are there.
+    """
+    rows = [line.split() for line in scratch.rev_list("--no-merges", "--parents", *revisions, "--")]
     commits = {row[0]: row[1] if len(row) > 1 else "" for row in rows}
     if len(commits) < _WIDE:
         return of(scratch, commits)
@@ -88,7 +91,8 @@ def wide_log(scratch: Scratch, *revisions: str) -> list[Change]:
     ids, half = list(commits), (len(commits) + 1) // 2
     parts = [{sha: commits[sha] for sha in part} for part in (ids[:half], ids[half:])]
     with ThreadPoolExecutor(2) as pool:
-        return [change for part in pool.map(lambda part: of(scratch, part), parts) for change in part]
+        outputs = list(pool.map(lambda part: _raw(scratch, part), parts))
+    return [change for output in outputs for change in parse(output)]
 
 
 def messages(scratch: Scratch, *revisions: str) -> list[Change]:
@@ -103,15 +107,18 @@ def of(scratch: Scratch, commits: Mapping[str, str]) -> list[Change]:
     """The changes of these commits, each against the parent given ("" for a root commit)."""
     if not commits:
         return []
-    lines = "".join(f"{sha} {parent}".rstrip() + "\n" for sha, parent in commits.items())
-    output = scratch.git.run(
-        "diff-tree", "--stdin", "--root", *_RAW, "--always", "--encoding=UTF-8", "--format=%x01%H %P%x00%B%x00",
-        stdin=lines.encode(),
-    )  # fmt: skip
     return [
         Change(sha=change.sha, parent=commits[change.sha], message=change.message, files=change.files)
-        for change in parse(output.stdout)
+        for change in parse(_raw(scratch, commits))
     ]
+
+
+def _raw(scratch: Scratch, commits: Mapping[str, str]) -> bytes:
+    lines = "".join(f"{sha} {parent}".rstrip() + "\n" for sha, parent in commits.items())
+    return scratch.git.run(
+        "diff-tree", "--stdin", "--root", *_RAW, "--always", "--encoding=UTF-8", "--format=%x01%H %P%x00%B%x00",
+        stdin=lines.encode(),
+    ).stdout  # fmt: skip
 
 
 def parse(output: bytes) -> list[Change]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.story import Story
 
+pytestmark = pytest.mark.hostile  # interruptions, each on a terminal of its own
 TAKE, WHY, ALL = "[q]uit: ", "Why is it left out?", f"Release {VERSION} to origin? [y/N] "
 
 
