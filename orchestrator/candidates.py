@@ -11,7 +11,7 @@ from orchestrator import homes, yamledit
 from orchestrator.aftermath import taken_back
 from orchestrator.context import sent
 from orchestrator.errors import RefusedError, UsageError
-from orchestrator.facts import gather, refuse_incomplete
+from orchestrator.facts import commit_named, gather, refuse_incomplete
 from orchestrator.fixes import Source, expand
 from orchestrator.followups import followups
 from orchestrator.git import changes
@@ -130,7 +130,7 @@ def _named(desk: Desk, config: Config, revisions: Sequence[str]) -> list[_Row]:
     """The commits that a person named, newest first."""
     ids = {}
     for revision in revisions:
-        sha = _resolved(desk, config, revision)
+        sha = commit_named(desk.repository, config.remote, revision)
         if len(desk.scratch.commit(sha).parents) > 1:
             raise UsageError(
                 f"{sha[:12]} is a merge",
@@ -141,22 +141,11 @@ def _named(desk: Desk, config: Config, revisions: Sequence[str]) -> list[_Row]:
     return _log(desk.scratch, "--no-walk=sorted", *ids, "--")
 
 
-def _resolved(desk: Desk, config: Config, revision: str) -> str:
-    sha = desk.repository.resolve(revision) or desk.repository.resolve(f"refs/remotes/{config.remote}/{revision}")
-    if not sha:
-        raise UsageError(
-            f"revision {revision!r} names no commit of this clone",
-            remedy="git fetch --all --tags, or correct the id",
-            code="unknown-revision",
-        )
-    return sha
-
-
 def _matching(desk: Desk, config: Config, facts: Facts, filters: Filters) -> list[_Row]:
     """The commits of the sources that are not in the branch's history and pass the filters, newest first."""
     if not facts.source_tips:
         return []
-    limits = [facts.base, *([_resolved(desk, config, filters.since)] if filters.since else [])]
+    limits = [facts.base, *([commit_named(desk.repository, config.remote, filters.since)] if filters.since else [])]
     tips = dict.fromkeys(facts.source_tips.values())
     rows = _log(
         desk.scratch, "--date-order", "--no-merges", "--full-history", *tips, "--not", *limits, "--", *filters.paths

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
-from orchestrator.facts import branch_tip, refuse_incomplete, source_tips
+from orchestrator.facts import branch_tip, commit_named, refuse_incomplete, source_tips
 from orchestrator.git import changes
 from orchestrator.upstream import RULES, match
 
@@ -87,8 +87,11 @@ def _range(desk: Desk, config: Config, wanted: str) -> tuple[str, list[str], str
         raise UsageError(f"{wanted} is a symmetric difference", remedy="write A..B", code="bad-range")
     first, dots, last = wanted.partition("..")
     if not dots:
-        return "", [_resolve(desk, config, wanted)], wanted
-    start, end = _resolve(desk, config, first or "HEAD"), _resolve(desk, config, last or "HEAD")
+        return "", [commit_named(desk.repository, config.remote, wanted)], wanted
+    start, end = (
+        commit_named(desk.repository, config.remote, first or "HEAD"),
+        commit_named(desk.repository, config.remote, last or "HEAD"),
+    )
     if not desk.scratch.rev_list("--max-count=1", end, f"^{start}"):
         turned = desk.scratch.rev_list("--max-count=1", start, f"^{end}")
         raise UsageError(
@@ -97,15 +100,3 @@ def _range(desk: Desk, config: Config, wanted: str) -> tuple[str, list[str], str
             code="empty-range",
         )
     return start, [end], wanted
-
-
-def _resolve(desk: Desk, config: Config, revision: str) -> str:
-    """A commit by any revision; branch names of the remote are tried too."""
-    sha = desk.repository.resolve(revision) or desk.repository.resolve(f"refs/remotes/{config.remote}/{revision}")
-    if not sha:
-        raise UsageError(
-            f"revision {revision!r} is not known in this clone",
-            remedy="git fetch --all --tags, or correct the name",
-            code="unknown-revision",
-        )
-    return sha

@@ -64,6 +64,18 @@ def branch_tip(repository: Repository, scratch: Scratch, config: Config, *, offl
     return base
 
 
+def commit_named(repository: Repository, remote: str, revision: str) -> str:
+    """A commit by any revision; branch names of the remote are tried too.  Raises UsageError."""
+    sha = repository.resolve(revision) or repository.resolve(f"refs/remotes/{remote}/{revision}")
+    if not sha:
+        raise UsageError(
+            f"revision {revision!r} names no commit of this clone",
+            remedy="git fetch --all --tags, or correct it",
+            code="unknown-revision",
+        )
+    return sha
+
+
 def refuse_incomplete(repository: Repository, remote: str) -> None:
     """Raises UsageError for a clone without its whole history, or without all of its trees and files.
 

@@ -163,7 +163,7 @@ def test_a_fix_that_lived_on_a_topic_branch_is_found_when_that_branch_is_merged(
     [
         ("main..main~1", "range main..main~1 has no commits"),
         ("main..main", "range main..main has no commits"),
-        ("nowhere", "revision 'nowhere' is not known in this clone"),
+        ("nowhere", "revision 'nowhere' names no commit of this clone"),
         ("main...release/v2.7", "main...release/v2.7 is a symmetric difference"),
         ("--upload-pack=x", "No such option"),
     ],
