@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ from tests.support.story import Story, story
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: what we start would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
