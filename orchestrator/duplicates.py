@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import UsageError
 from orchestrator.facts import branch_tip, commit_named, refuse_incomplete, source_tips
 from orchestrator.git import changes
-from orchestrator.upstream import RULES, match
+from orchestrator.upstream import RULES, Undone, match
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tu
         return examined, tuple(_duplicate(*row) for row in rows)
     wanted = changes.wide_log(scratch, *heads, "--not", base, *([start] if start else []))
     own = changes.log(scratch, base, "--not", *heads)
-    twins = match(scratch, wanted, own, own, every_signal=False)
+    twins = match(scratch, wanted, own, own, Undone(own, own).commits, every_signal=False)
     rows = [
         (change.sha, change.message.partition("\n")[0], twin.sha, twin.signals)
         for change in reversed(wanted)

@@ -25,7 +25,7 @@ from orchestrator.versionfiles import rewrite
 from orchestrator.versions import check_version, default_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.git.objects import Commit, Signature, When
     from orchestrator.git.repository import Repository
@@ -146,6 +146,7 @@ class Picker:
         """(tip, picks, skipped, problems)."""
         judge = Judge(self.scratch, self.base, sources, self.decisions.resolved)
         tip = self.base
+        declared = {source.commit.sha for source in sources}
         picks: list[Pick] = []
         skipped: list[Skipped] = []
         problems: list[Problem] = []
@@ -165,33 +166,36 @@ class Picker:
                 tip = write_pick(self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity)
                 pick = replace(pick, result=tip)
             if pick.state is PickState.CONFLICT and not pick.applied:
-                pick, faults = self._with_needs(source, pick, tip, picks, verdict.problems)
-                problems += faults
+                needs = self._needs(source, pick, tip, picks)
+                pick = replace(pick, prerequisites=needs.commits, near=needs.near, search=needs.said)
+                problems += [lacking(self.scratch, problem, needs, declared) for problem in verdict.problems]
             else:
                 problems += verdict.problems
             picks.append(pick)
         return tip, picks, skipped, problems
 
-    def _with_needs(
-        self, source: Source, pick: Pick, tip: str, before: Sequence[Pick], problems: Sequence[Problem]
-    ) -> tuple[Pick, list[Problem]]:
-        """The pick with what it needs, and its problems: with a proof, the decision to make instead of the conflict."""
+    def _needs(self, source: Source, pick: Pick, tip: str, before: Sequence[Pick]) -> Needs:
         paths = [conflict.path for conflict in pick.conflicts]
-        needs = self.finder.find(source, tip, paths, [each.source for each in before if each.result])
-        told = replace(pick, prerequisites=needs.commits, near=needs.near, search=needs.said)
-        return told, [lacking(self.scratch, problem, needs) for problem in problems]
+        return self.finder.find(source, tip, paths, [each.source for each in before if each.result])
 
 
-def lacking(scratch: Scratch, problem: Problem, needs: Needs) -> Problem:
-    """The problem of a conflict, with what was found out about it."""
+def lacking(scratch: Scratch, problem: Problem, needs: Needs, declared: Collection[str]) -> Problem:
+    """The problem of a conflict, with what was found out about it; with a proof, the decision to make instead.
+
+    `declared` are the sources of the whole list: what stands behind the pick already must only be moved.
+    """
     if not needs.proved:
         return replace(problem, message=f"{problem.message}; {needs.said}") if needs.said else problem
     names = " and ".join(f"{sha[:12]} {scratch.commit(sha).subject!r}" for sha in needs.commits)
+    behind = " and ".join(sha[:12] for sha in needs.commits if sha in declared)
+    ways = [f"move {behind} above it in release.yaml"] if behind else []
+    if any(sha not in declared for sha in needs.commits):
+        ways.append("declare what it needs before it (`release plan --write` does)")
     return replace(
         problem,
         code="missing-prerequisite",
         message=f"{problem.message}; with {names} picked first it applies",
-        remedy="declare what it needs before it (`release plan --write` does), or let `release cut` pause there",
+        remedy=f"{', and '.join(ways)}; or let `release cut` pause there",
         exit_code=Exit.DECISION,
     )
 

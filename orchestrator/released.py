@@ -11,12 +11,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import RemoteError, UsageError
-from orchestrator.facts import refuse_incomplete
+from orchestrator.errors import RemoteError
+from orchestrator.facts import commit_named, refuse_incomplete
 from orchestrator.git import changes, notes
 from orchestrator.git.repository import RemoteRefs
 from orchestrator.status import remote_name
 from orchestrator.trailers import origins, reverted
+from orchestrator.upstream import PATCH_ID, TRAILER, ZERO_CONTEXT
 from orchestrator.versions import parse_tag
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.desk import Desk
     from orchestrator.git.scratch import Scratch
 
-NOTE, TRAILER, PATCH_ID, ITSELF = "note", "-x trailer", "patch-id", "itself"
+NOTE, ITSELF = "note", "itself"
 _LINE = re.compile(r"^in (?P<version>\S+) as (?P<sha>[0-9a-f]{40}) on (?P<branch>\S+)$", re.MULTILINE)
 _SPEAKING = ("--extended-regexp", "--grep=cherry picked from commit|This reverts commit")
 _MANY_PATHS = 200  # more of them are not compared by patch-id: a vendor drop, not a fix
@@ -57,13 +58,7 @@ def whereabouts(desk: Desk, revision: str) -> Whereabouts:
     """Raises UsageError when `revision` names no commit of this clone."""
     remote = remote_name(desk)
     refuse_incomplete(desk.repository, remote)
-    asked = desk.repository.resolve(revision) or desk.repository.resolve(f"refs/remotes/{remote}/{revision}")
-    if not asked:
-        raise UsageError(
-            f"revision {revision!r} names no commit of this clone",
-            remedy="git fetch --all --tags, or correct the id",
-            code="unknown-revision",
-        )
+    asked = commit_named(desk.repository, remote, revision)
     scratch = desk.scratch
     public, said = _public(desk, remote)
     tags = _tags(desk, public)
@@ -158,10 +153,14 @@ class _Family:
         alike = [each for each in near if each.paths == change.paths and each.sha not in self.members]
         if not alike:
             return
-        ids = changes.patch_ids(self.scratch, {each.sha: each.parent for each in (change, *alike)}, context=0)
+        compared = {each.sha: each.parent for each in (change, *alike)}
+        bare = changes.patch_ids(self.scratch, compared, context=0)
+        full = changes.patch_ids(self.scratch, compared, context=3)
         for each in alike:
-            if each.digest == change.digest or (ids.get(source) and ids.get(each.sha) == ids[source]):
+            if each.digest == change.digest or _agree(full, source, each.sha):
                 self.members[each.sha] = PATCH_ID
+            elif _agree(bare, source, each.sha):
+                self.members[each.sha] = ZERO_CONTEXT
 
     def releases(self, tags: Mapping[str, str]) -> list[Release]:
         """A release for each tag and each of the commits that it reaches."""
@@ -198,6 +197,10 @@ class _Family:
         names = list(numbers)
         sets = {value: {name for at, name in enumerate(names) if value >> at & 1} for value in set(bits.values())}
         return {sha: sets[value] for sha, value in bits.items()}
+
+
+def _agree(ids: Mapping[str, str], one: str, other: str) -> bool:
+    return bool(ids.get(one)) and ids.get(one) == ids.get(other)
 
 
 # ------------------------------------------------------------------ notes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.model import CheckState, PickState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.checks import Finding
     from orchestrator.duplicates import Answer
@@ -40,7 +40,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [
         _heading(plan),
         "",
-        *(line for pick in plan.picks for line in (*_pick_lines(pick), *followup_lines(pick.source, pick.followups))),
+        *(line for pick in plan.picks for line in _pick_lines(pick, {each.source for each in plan.picks})),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
         f"  release commit  {plan.head}",
@@ -73,7 +73,8 @@ def _made(plan: Plan) -> list[Pick]:
     return [pick for pick in plan.picks if pick.result]
 
 
-def _pick_lines(pick: Pick) -> list[str]:
+def _pick_lines(pick: Pick, declared: Collection[str]) -> list[str]:
+    """The pick, what it needs, and what came after it; `declared` are the sources of the whole plan."""
     tail = f"  -> {pick.result[:12]}" if pick.result else ""
     if pick.duplicate_of and pick.duplicate_of != pick.source:
         tail = f"  = {pick.duplicate_of[:12]}"
@@ -82,15 +83,18 @@ def _pick_lines(pick: Pick) -> list[str]:
         from orchestrator.yamledit import needed, snippet
 
         names = " and ".join(sha[:12] for sha in pick.prerequisites)
-        lines.append(f"       pick {names} first: then it applies.  Before its entry in release.yaml, or by --write:")
-        lines += snippet(needed(pick.prerequisites, pick.source), 9).splitlines()
+        new = [sha for sha in pick.prerequisites if sha not in declared]
+        lines.append(f"       pick {names} first: then it applies" + ("" if new else "; it is declared, but behind"))
+        if new:
+            lines.append("       before its entry in release.yaml, by hand or by --write:")
+            lines += snippet(needed(new, pick.source), 9).splitlines()
     elif pick.search:
         lines.append(f"       {pick.search}")
     if pick.near:
         lines.append(
             f"       not on the branch, same lines or files: {' '.join(sha[:12] for sha in pick.near[:_NAMED])}"
         )
-    return lines
+    return [*lines, *followup_lines(pick.source, pick.followups)]
 
 
 def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> list[str]:

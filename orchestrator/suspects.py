@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ class Suspects:
         self.known = known
         self._weights: dict[str, float] = {}
         self._renamed: dict[tuple[str, str], dict[str, str]] = {}
+        self._read: dict[tuple[str, ...], dict[str, list[Patch]]] = {}
         self._there: dict[str, bool] = {}
         self._asked: set[str] = set()
         self.seen: list[str] = []  # as `ranked` was last
@@ -92,15 +94,13 @@ class Suspects:
         theirs = clash.hunks if clash else ()
         clashing = [hunk for hunk in theirs if any(hunk.near(mine, 1) for mine in patch.hunks)]
         beside = [hunk for hunk in theirs if any(hunk.near(mine, _WIDE) for mine in patch.hunks)]
-        self._blame(before, patch.old, clashing, _CLASH)
-        self._blame(before, patch.old, patch.hunks, _TOUCHED)
-        self._blame(before, patch.old, beside, _BESIDE)
+        sets = ((clashing, _CLASH), (patch.hunks, _TOUCHED), (beside, _BESIDE))
+        wanted = {line for hunks, _ in sets for line in _lines(hunks)}
+        origin = lines.blame(self.scratch, before, self.base, patch.old, wanted)
+        for hunks, weight in sets:
+            hits = Counter(origin[line] for line in _lines(hunks) if line in origin)
+            lines.weigh(hits, weight, self._weights)
         self._weigh_history(patch.old, clash, beside)
-
-    def _blame(self, commit: str, path: str, hunks: Sequence[Hunk], weight: float) -> None:
-        wanted = [line for hunk in hunks for line in hunk.span if line > 0][:_BIG]
-        if wanted:
-            lines.weigh(lines.blame(self.scratch, commit, self.base, path, wanted), weight, self._weights)
 
     def _weigh_history(self, path: str, clash: Patch | None, beside: Sequence[Hunk]) -> None:
         """Who took away what the branch still has there, who made the file, who gave it its name."""
@@ -115,13 +115,14 @@ class Suspects:
                     lines.weigh({sha: 1}, _CREATED * 4, self._weights)
 
     def _history(self, paths: Sequence[str]) -> dict[str, list[Patch]]:
-        return lines.history(self.scratch, [self.head, f"^{self.base}"], paths, limit=_LOG)
+        key = tuple(paths)
+        if key not in self._read:
+            self._read[key] = lines.history(self.scratch, [self.head, f"^{self.base}"], paths, limit=_LOG)
+        return self._read[key]
 
     def of_files(self, before: str, ours: str, paths: Collection[str]) -> list[str]:
         """By the files that conflict, under their names on either side."""
-        renamed = {
-            patch.old: patch.new for patch in lines.patches(self.scratch, before, ours) if patch.new != patch.old
-        }
+        renamed = self._renames(before, ours)
         names = {*paths, *(new for old, new in renamed.items() if old in paths and new)}
         names |= {old for old, new in renamed.items() if new in paths and old}
         for sha in self._history(sorted(names)):
@@ -147,3 +148,8 @@ class Suspects:
         for sha, new in self._weights.items():
             if added := new - before.get(sha, 0.0):
                 self._weights[sha] = before.get(sha, 0.0) + min(added, weight) / 2
+
+
+def _lines(hunks: Sequence[Hunk]) -> list[int]:
+    """The lines that these hunks touch, as many as blame is asked for in one file."""
+    return [line for hunk in hunks for line in hunk.span if line > 0][:_BIG]

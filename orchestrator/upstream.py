@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 ANCESTOR, TRAILER, PATCH_ID, ZERO_CONTEXT = "ancestor", "trailer", "patch-id", "zero-context patch-id"
 RULES = 1  # part of the cache key: raise it when the same history would get another answer
-_MANY_PATHS = 8  # above this, a walk limited to the paths costs git more than one of everything (measured)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +55,9 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
     heads = ["--not", *sources]
     paths = {path for change in wanted for path in change.paths}
     own = changes.messages(scratch, base, *heads)
-    near = own and changes.log(scratch, base, *heads, paths=sorted(paths) if len(paths) <= _MANY_PATHS else ())
-    found = match(scratch, wanted, own, near)
+    near = own and changes.log(scratch, base, *heads, paths=sorted(paths))
     gone = Undone(own, near).commits
+    found = match(scratch, wanted, own, near, gone)
     found |= {sha: Twin(sha=sha, signals=(ANCESTOR,)) for sha in sources if sha not in outside and sha not in gone}
     rows = [(sha, twin.sha, twin.signals) for sha, twin in found.items()]
     scratch.cache.put("twins", {key: json.dumps(rows).encode()})
@@ -70,15 +69,15 @@ def match(
     wanted: Sequence[Change],
     own: Sequence[Change],
     near: Sequence[Change],
+    gone: Collection[str],
     *,
     every_signal: bool = True,
 ) -> dict[str, Twin]:
     """Which of the branch's `own` commits carry a wanted change; `near` are those with files to compare.
 
-    Both newest first.  Of several twins the one with the strongest signal counts, then the newest.  Without
-    `every_signal` no diff is made for a commit that a trailer or equal files name already.
+    Both newest first; `gone` are no twins.  Of several twins the one with the strongest signal counts, then the
+    newest.  Without `every_signal` no diff is made for a commit that a trailer or equal files name already.
     """
-    gone = Undone(own, near).commits
     signals: dict[tuple[str, str], set[str]] = defaultdict(set)
     for source, twin in _by_trailer(wanted, own):
         signals[source, twin].add(TRAILER)

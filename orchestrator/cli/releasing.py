@@ -74,10 +74,12 @@ def go_on(
     call: Invocation,
     version: Version = "",
     yes: Yes = False,
+    effort: Effort = 10.0,
 ) -> None:
     """Take the resolution in the release's worktree and go on with all remaining picks."""
     from orchestrator.cut import resume
 
+    call.effort = allowed_effort(effort)
     with call.desk() as desk:
         done = resume(desk, version, yes=yes)
     _show(call, done)
@@ -89,10 +91,12 @@ def skip(
     version: Version = "",
     reason: Reason = "",
     yes: Yes = False,
+    effort: Effort = 10.0,
 ) -> None:
     """Leave the conflicting pick out, with a reason for the record, and go on."""
     from orchestrator.cut import skip as leave_out
 
+    call.effort = allowed_effort(effort)
     with call.desk() as desk:
         done = leave_out(desk, version, reason=reason, yes=yes)
     _show(call, done)

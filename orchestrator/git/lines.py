@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 _HUNK = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_COMMIT = re.compile(rb"^([0-9a-f]{40}) \d+ \d+(?: \d+)?$")
+_COMMIT = re.compile(rb"^([0-9a-f]{40}) \d+ (\d+)(?: \d+)?$")
 _PATCH = ("-p", "-U0", "-r", "-M", "--no-ext-diff", "--no-textconv", "--full-index", "--submodule=short")
 
 
@@ -67,22 +66,25 @@ def history(scratch: Scratch, revisions: Sequence[str], paths: Sequence[str], *,
     return {sha: found for sha, found in parse(output.stdout) if sha}
 
 
-def blame(scratch: Scratch, commit: str, without: str, path: str, lines: Iterable[int]) -> Counter[str]:
-    """Commit -> how many of these lines of `path` at `commit` come from it; what `without` has does not count."""
+def blame(scratch: Scratch, commit: str, without: str, path: str, lines: Iterable[int]) -> dict[int, str]:
+    """Line of `path` at `commit` -> the commit that it comes from; lines that `without` has are left out.
+
+    A path that is no file (a submodule) has no lines.
+    """
     ranges = [f"-L{first},{last}" for first, last in _runs(sorted(set(lines)))]
     if not ranges:
-        return Counter()
+        return {}
     output = scratch.git.attempt("blame", "--porcelain", "-M", *ranges, commit, f"^{without}", "--", path)
-    found: Counter[str] = Counter()
+    found: dict[int, str] = {}
     old: set[str] = set()
     current = ""
     for line in output.stdout.split(b"\n"):
         if match := _COMMIT.match(line):
             current = match[1].decode()
-            found[current] += 1
+            found[int(match[2])] = current
         elif line == b"boundary":
             old.add(current)
-    return Counter({sha: number for sha, number in found.items() if sha not in old})
+    return {line: sha for line, sha in found.items() if sha not in old}
 
 
 def _runs(lines: Sequence[int]) -> list[tuple[int, int]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.cache import FORMAT, Cache
+from tests.support.cli import release
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.story import Story
 
 
 @pytest.fixture
@@ -71,6 +75,37 @@ def test_another_format_starts_anew(path: Path) -> None:
     with sqlite3.connect(path) as file:
         file.execute(f"PRAGMA user_version = {FORMAT + 1}")
     assert Cache(path).get("k", ["a"]) == {}
+
+
+@pytest.mark.hostile
+def test_whatever_becomes_of_the_file_a_plan_says_the_same(tale: Story) -> None:
+    """Locked by another process, a directory in its place, no right to write, garbage, two plans at once."""
+    tale.release_yaml(f"      - commit: {tale.fix}")
+    path = tale.clone.path / ".git/release/cache.sqlite"
+
+    def plan() -> dict[str, Any]:
+        ran = release("plan", "--json", cwd=tale.clone.path)
+        assert (ran.code, ran.err) == (0, "")
+        return ran.json
+
+    first = plan()
+    locker = sqlite3.connect(path, isolation_level=None)
+    locker.execute("BEGIN EXCLUSIVE")
+    assert plan() == first
+    locker.close()
+    path.unlink()
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda _: plan(), range(2))) == [first, first]
+    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    path.write_bytes(path.read_bytes()[:5000])
+    assert plan() == first
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    assert plan() == first
+    path.rmdir()
+    path.parent.rename(path.parent.with_name("away"))
+    path.parent.write_text("a file where the directory goes\n")  # root may write everywhere, but not here
+    assert plan() == first
 
 
 def test_it_stays_under_its_limit_and_the_oldest_goes(path: Path) -> None:

@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import release
+from tests.support.story import lines
 
 if TYPE_CHECKING:
     from tests.support.story import Story
-
-LINES = [f"line {n}\n" for n in range(40)]
-
-
-def text(**changes: str) -> str:
-    """Forty lines, some of them changed: `l7="x"` is line 7."""
-    return "".join(changes.get(f"l{n}", line.rstrip("\n")) + "\n" for n, line in enumerate(LINES))
 
 
 @pytest.fixture
@@ -25,7 +19,7 @@ def branches(tale: Story) -> Story:
     tale.declare("version: 1\nbranch: release/v2.7\nsource: main\n")
     clone = tale.clone
     clone.git("checkout", "--quiet", "release/v2.7")
-    clone.commit("chore: data", {"data.txt": text()})
+    clone.commit("chore: data", {"data.txt": lines(40)})
     clone.git("checkout", "--quiet", "main")
     clone.git("merge", "--quiet", "--no-edit", "release/v2.7")
     return tale
@@ -59,14 +53,14 @@ def test_none(branches: Story) -> None:
 def test_each_signal(branches: Story) -> None:
     """A plain pick, one with `-x`, one whose surroundings differ, and one that a person adapted under `-x`."""
     clone = branches.clone
-    plain = clone.commit("fix: one", {"data.txt": text(l3="three")})
-    named = clone.commit("fix: two", {"data.txt": text(l3="three", l12="twelve")})
-    clone.commit("feat: not to be picked", {"data.txt": text(l3="three", l12="twelve", l22="new")})
-    moved = clone.commit("fix: three", {"data.txt": text(l3="three", l12="twelve", l22="new", l24="four")})
+    plain = clone.commit("fix: one", {"data.txt": lines(40, l3="three")})
+    named = clone.commit("fix: two", {"data.txt": lines(40, l3="three", l12="twelve")})
+    clone.commit("feat: not to be picked", {"data.txt": lines(40, l3="three", l12="twelve", l22="new")})
+    moved = clone.commit("fix: three", {"data.txt": lines(40, l3="three", l12="twelve", l22="new", l24="four")})
     adapted = clone.commit("fix: four", {"other.txt": "main's way\n"})
     one, two = pick(branches, plain), pick(branches, named, "-x")
     clone.git("checkout", "--quiet", "release/v2.7")
-    three = clone.commit("fix: three", {"data.txt": text(l3="three", l12="twelve", l24="four")})
+    three = clone.commit("fix: three", {"data.txt": lines(40, l3="three", l12="twelve", l24="four")})
     four = clone.commit(f"fix: four\n\n(cherry picked from commit {adapted})", {"other.txt": "the branch's way\n"})
     clone.git("checkout", "--quiet", "main")
     publish(branches)
@@ -83,7 +77,7 @@ def test_each_signal(branches: Story) -> None:
 
 
 def test_a_revert_on_the_branch_and_its_revert(branches: Story) -> None:
-    fix = branches.clone.commit("fix: one", {"data.txt": text(l3="three")})
+    fix = branches.clone.commit("fix: one", {"data.txt": lines(40, l3="three")})
     made = pick(branches, fix, "-x")
     clone = branches.clone
     clone.git("checkout", "--quiet", "release/v2.7")
@@ -100,10 +94,10 @@ def test_a_revert_on_the_branch_and_its_revert(branches: Story) -> None:
 
 def test_a_pick_taken_back_by_hand_is_not_there(branches: Story) -> None:
     clone = branches.clone
-    fix = clone.commit("fix: one", {"data.txt": text(l3="three")})
+    fix = clone.commit("fix: one", {"data.txt": lines(40, l3="three")})
     pick(branches, fix)
     clone.git("checkout", "--quiet", "release/v2.7")
-    clone.commit("chore: as it was", {"data.txt": text()})
+    clone.commit("chore: as it was", {"data.txt": lines(40)})
     clone.git("checkout", "--quiet", "main")
     publish(branches)
     assert ask(branches) == (0, [])
@@ -113,7 +107,7 @@ def test_through_a_merge_on_the_branch_and_a_chain_of_picks(branches: Story) -> 
     """The pick came by a merged topic branch; its source was itself a pick, and the original counts as well."""
     clone = branches.clone
     clone.git("checkout", "--quiet", "-b", "lts", "main")
-    first = clone.commit("fix: one", {"data.txt": text(l3="three")})
+    first = clone.commit("fix: one", {"data.txt": lines(40, l3="three")})
     clone.git("checkout", "--quiet", "main")
     clone.git("cherry-pick", "-x", first)
     second = clone.rev("HEAD")

@@ -118,8 +118,8 @@ def test_log_says_which_release_has_a_fix_and_who_says_so(tale: Story) -> None:
     cut(tale, "v2.7.2", tale.before)
     before = tale.clone.snapshot()
     shown = release("log", tale.fix[:9], cwd=tale.clone.path).out
-    assert f"v2.7.1  as {pick[:12]} on release/v2.7  (note, -x trailer)" in shown
-    assert f"v2.7.2  as {pick[:12]} on release/v2.7  (-x trailer)" in shown
+    assert f"v2.7.1  as {pick[:12]} on release/v2.7  (note, trailer)" in shown
+    assert f"v2.7.2  as {pick[:12]} on release/v2.7  (trailer)" in shown
     assert "v2.7.0" not in shown
     asked = log(tale, pick)  # the pick stands for its source
     assert asked["source"] == tale.fix
@@ -134,7 +134,7 @@ def test_log_knows_what_only_the_remote_has(tale: Story) -> None:
     pick = cut(tale, "v2.7.1", tale.fix)
     own = other.git("for-each-ref")
     found = release("log", tale.fix, "--json", cwd=other.path)
-    assert rows(found.json) == [("v2.7.1", pick, ("note", "-x trailer"))]
+    assert rows(found.json) == [("v2.7.1", pick, ("note", "trailer"))]
     assert other.git("for-each-ref") == own
     assert release("log", tale.fix, "--json", "--offline", cwd=other.path).json["releases"] == []
     other.git("remote", "set-url", "origin", str(tale.remote.path) + "-gone")
@@ -161,8 +161,8 @@ def test_log_follows_picks_of_picks_patches_and_the_commit_itself(tale: Story) -
     found = log(tale, tale.fix)
     assert rows(found) == [
         ("v2.5.9", clone.rev("v2.5.9"), ("patch-id",)),
-        ("v2.6.9", clone.rev("v2.6.9"), ("-x trailer",)),
-        ("v2.7.1", pick, ("note", "-x trailer")),
+        ("v2.6.9", clone.rev("v2.6.9"), ("trailer",)),
+        ("v2.7.1", pick, ("note", "trailer")),
         ("v2.8.0", tale.fix, ("itself",)),
     ]
     assert log(tale, clone.rev("v2.6.9"))["source"] == tale.fix

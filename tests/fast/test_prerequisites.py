@@ -11,16 +11,10 @@ from orchestrator.git.scratch import Scratch
 from orchestrator.prerequisites import Finder, Needs
 from tests.replay.replaying import source
 from tests.support.cli import release
-from tests.support.story import LOADER, Story
+from tests.support.story import LOADER, Story, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-LINES = [f"line {n}\n" for n in range(60)]
-
-
-def text(**changes: str) -> str:
-    return "".join(changes.get(f"l{n}", line.rstrip("\n")) + "\n" for n, line in enumerate(LINES))
 
 
 @pytest.fixture
@@ -28,7 +22,7 @@ def tale(tale: Story) -> Story:
     """The story, with a file of sixty lines on both branches."""
     clone = tale.clone
     clone.git("checkout", "--quiet", "release/v2.7")
-    clone.commit("chore: data", {"data.txt": text()})
+    clone.commit("chore: data", {"data.txt": lines(60)})
     clone.git("checkout", "--quiet", "main")
     clone.git("merge", "--quiet", "--no-edit", "release/v2.7")
     return tale
@@ -46,23 +40,23 @@ def needs(tale: Story, fix: str, *, effort: float = 10.0, clock: Callable[[], fl
 
 
 def test_the_same_line(tale: Story) -> None:
-    first = tale.clone.commit("fix: one", {"data.txt": text(l9="nine")})
+    first = tale.clone.commit("fix: one", {"data.txt": lines(60, l9="nine")})
     tale.clone.commit("docs: other", {"other.txt": "x\n"})
-    assert needs(tale, tale.clone.commit("fix: two", {"data.txt": text(l9="nine and a half")})).commits == (first,)
+    assert needs(tale, tale.clone.commit("fix: two", {"data.txt": lines(60, l9="nine and a half")})).commits == (first,)
 
 
 def test_a_line_that_is_gone_on_the_source(tale: Story) -> None:
     """Blame of what is there cannot name who took something away."""
-    gone = text().replace("line 20\nline 21\n", "")
+    gone = lines(60).replace("line 20\nline 21\n", "")
     first = tale.clone.commit("refactor: shorter", {"data.txt": gone})
     fix = tale.clone.commit("fix: two", {"data.txt": gone.replace("line 19\n", "line 19\nnew\n")})
     assert needs(tale, fix).commits == (first,)
 
 
 def test_two_of_which_one_needs_the_other(tale: Story) -> None:
-    first = tale.clone.commit("fix: one", {"data.txt": text(l9="nine")})
-    second = tale.clone.commit("fix: two", {"data.txt": text(l9="nine", l10="ten")})
-    fix = tale.clone.commit("fix: three", {"data.txt": text(l9="nine", l10="ten and more")})
+    first = tale.clone.commit("fix: one", {"data.txt": lines(60, l9="nine")})
+    second = tale.clone.commit("fix: two", {"data.txt": lines(60, l9="nine", l10="ten")})
+    fix = tale.clone.commit("fix: three", {"data.txt": lines(60, l9="nine", l10="ten and more")})
     assert needs(tale, fix).commits == (first, second)
 
 
@@ -75,16 +69,16 @@ def test_a_file_that_the_branch_lacks(tale: Story) -> None:
 def test_a_file_that_has_another_name_and_another_content(tale: Story) -> None:
     clone = tale.clone
     clone.git("mv", "data.txt", "moved.txt")
-    first = clone.commit("refactor: move", {"moved.txt": text(l9="nine")})
-    fix = clone.commit("fix: two", {"moved.txt": text(l9="nine and a half")})
+    first = clone.commit("refactor: move", {"moved.txt": lines(60, l9="nine")})
+    fix = clone.commit("fix: two", {"moved.txt": lines(60, l9="nine and a half")})
     assert needs(tale, fix).commits == (first,)
 
 
 def test_what_is_there_under_another_id_is_not_named(tale: Story) -> None:
     clone = tale.clone
-    first = clone.commit("fix: one", {"data.txt": text(l9="nine")})
-    second = clone.commit("fix: two", {"data.txt": text(l9="nine", l10="ten")})
-    fix = clone.commit("fix: three", {"data.txt": text(l9="nine", l10="ten and more")})
+    first = clone.commit("fix: one", {"data.txt": lines(60, l9="nine")})
+    second = clone.commit("fix: two", {"data.txt": lines(60, l9="nine", l10="ten")})
+    fix = clone.commit("fix: three", {"data.txt": lines(60, l9="nine", l10="ten and more")})
     clone.git("checkout", "--quiet", "release/v2.7")
     clone.git("cherry-pick", first)
     clone.git("checkout", "--quiet", "main")
@@ -95,17 +89,17 @@ def test_no_proof_names_what_is_near(tale: Story) -> None:
     """The branch went its own way in these very lines: nothing from the source helps."""
     clone = tale.clone
     clone.git("checkout", "--quiet", "release/v2.7")
-    clone.commit("chore: own way", {"data.txt": text(l9="own", l10="way")})
+    clone.commit("chore: own way", {"data.txt": lines(60, l9="own", l10="way")})
     clone.git("checkout", "--quiet", "main")
-    first = clone.commit("fix: one", {"data.txt": text(l9="nine")})
-    found = needs(tale, clone.commit("fix: two", {"data.txt": text(l9="nine and a half")}))
+    first = clone.commit("fix: one", {"data.txt": lines(60, l9="nine")})
+    found = needs(tale, clone.commit("fix: two", {"data.txt": lines(60, l9="nine and a half")}))
     assert (found.commits, found.near, found.complete) == ((), (first,), True)
     assert found.tried > 0
 
 
 def test_the_time_runs_out(tale: Story) -> None:
-    tale.clone.commit("fix: one", {"data.txt": text(l9="nine")})
-    fix = tale.clone.commit("fix: two", {"data.txt": text(l9="nine and a half")})
+    tale.clone.commit("fix: one", {"data.txt": lines(60, l9="nine")})
+    fix = tale.clone.commit("fix: two", {"data.txt": lines(60, l9="nine and a half")})
     ticks = itertools.count(step=4.0)
     found = needs(tale, fix, clock=lambda: next(ticks))
     assert not found.complete
@@ -139,6 +133,17 @@ def test_plan_tells_and_write_declares(lacking: tuple[Story, str]) -> None:
     assert f"+      - commit: {tale.fix}" in written.out
     again = release("plan", "--json", cwd=tale.clone.path)
     assert [(pick["source"], pick["state"]) for pick in again.json["picks"]] == [(tale.fix, "clean"), (fix, "clean")]
+
+
+def test_what_is_declared_behind_is_to_be_moved(lacking: tuple[Story, str]) -> None:
+    """Declaring it a second time would be refused, so nothing to paste is shown."""
+    tale, fix = lacking
+    tale.release_yaml(f"      - commit: {fix}\n      - commit: {tale.fix}")
+    plan = release("plan", cwd=tale.clone.path)
+    assert plan.code == 5
+    assert f"move {tale.fix[:12]} above it" in plan.err
+    assert "--write" not in plan.out + plan.err
+    assert "- commit:" not in plan.out
 
 
 def test_a_cut_pauses_and_names_them(lacking: tuple[Story, str]) -> None:

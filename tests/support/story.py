@@ -153,3 +153,8 @@ def story(root: Path, dockerfile: str = "") -> Story:
 
 
 DOCKERFILE = "FROM scratch\nCOPY loader.py /loader.py\n"
+
+
+def lines(count: int, **changes: str) -> str:
+    """`line 0` to the last, some of them changed: `l7="x"` is line 7."""
+    return "".join(changes.get(f"l{n}", f"line {n}") + "\n" for n in range(count))
