@@ -1,6 +1,6 @@
 """Kill it anywhere, run it again: the same branch, tag and record, whatever the journal record it died at.
 
-Here without an image, so that every point is cheap; tests/docker/test_kill.py does the same with engine and registry.
+Here without an image, so that every point is cheap; tests/docker/test_image_kill.py does the same with engine and registry.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from tests.support.story import story
 
 if TYPE_CHECKING:
     from tests.support.story import Story
+
+pytestmark = pytest.mark.hostile
 
 RECORDS = 12  # opened, five tasks started and finished, closed
 
