@@ -1,6 +1,6 @@
 """Kill it anywhere, run it again: the same branch, tag and record, whatever the journal record it died at.
 
-Here without an image, so that every point is cheap; tests/docker/test_image_kill.py does the same with engine and registry.
+Here without an image, so that every point is cheap; tests/docker/test_image_kill.py does it with engine and registry.
 """
 
 from __future__ import annotations
