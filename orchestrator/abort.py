@@ -46,7 +46,7 @@ def _must_be_private(desk: Desk, store: Store) -> list[str]:
     return [
         f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
         for image in plan.images
-        if journal.touched(f"upload/{plan.version}")
+        if journal.touched(f"upload/{image.reference.rpartition(':')[2]}")
     ]
 
 

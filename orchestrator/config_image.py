@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator import config_rules as rules
-from orchestrator.config_shapes import Either, Got, Key, ListOf, MapOf, Mapped, Table, Text
-from orchestrator.model import ImageSpec, Place, SmokeCommand
+from orchestrator.config_shapes import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
+from orchestrator.model import ImageSpec, Place, SmokeCommand, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,7 +161,63 @@ BUILD_NETWORK = Key(
 )
 
 
-def _image(got: Got) -> ImageSpec:
+LOCK = Key(
+    name="lock",
+    shape=FILE,
+    help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
+    "folder whose `*.txt` files are the lock together.",
+)
+PARALLEL = Key(
+    name="parallel",
+    shape=Text(convert=rules.at_most(16), what="a number", json={"type": ["integer", "string"]}),
+    help="How many variants are built at the same time.",
+    default="1",
+)
+
+# ------------------------------------------------------------------ variants
+
+VARIANT_NAME = Key(
+    name="name",
+    shape=Text(convert=rules.matching(rules.VARIANT_GRAMMAR, "cu126"), json={"pattern": f"^{rules.VARIANT_GRAMMAR}$"}),
+    help="The variant's name, such as `cu126`. Unique.",
+    required=True,
+)
+SUFFIX = Key(
+    name="tag-suffix",
+    shape=Text(convert=rules.tag_suffix, what="the end of a tag", json={"pattern": f"^{rules.SUFFIX_GRAMMAR}$"}),
+    help="What stands behind the version, and behind floating tags, in the variant's tags.",
+    default="`-` and the name",
+)
+
+
+def _variant(got: Got) -> Variant:
+    name = got(VARIANT_NAME, "")
+    return Variant(
+        place=got.place,
+        name=name,
+        build_args=got(BUILD_ARGS, ()),
+        platform=got(PLATFORM, ""),
+        suffix=got(SUFFIX, f"-{name}"),
+        smoke=_smoke_commands(got),
+        lock=got(LOCK, ""),
+    )
+
+
+VARIANT = Table(title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK), build=_variant)
+VARIANTS = Key(
+    name="variants",
+    shape=ListOf(
+        item=VARIANT,
+        what="a list of variants",
+        empty_code="config-no-variants",
+        empty_remedy="declare at least one, or remove the key",
+    ),
+    help="Images of the same release with other contents, each with tags of its own, such as `v2.7.1-cu118`. "
+    "The first is the default: it has the plain version tag as well.",
+)
+
+
+def _smoke_commands(got: Got) -> tuple[SmokeCommand, ...]:
     smoke = got(SMOKE, ())
     if any(command.command[:1] == ("",) for command in smoke):
         message = "a smoke command starts with an empty word"
@@ -170,6 +226,27 @@ def _image(got: Got) -> ImageSpec:
     for name in sorted(name for name, count in given.items() if count > 1):
         message = f"two smoke commands are called {rules.quoted(name)}"
         got.faults.add("config-same-name", message, got.nodes[SMOKE.name], "give each a name of its own")
+    return _named(smoke)
+
+
+def _check_variants(variants: Sequence[Variant], smoke: Sequence[SmokeCommand], faults: Faults) -> None:
+    """Names and suffixes are unique: two variants with one tag would overwrite each other."""
+    for index, variant in enumerate(variants):
+        before = variants[:index]
+        if variant.name and any(variant.name == other.name for other in before):
+            message = f"two variants are called {rules.quoted(variant.name)}"
+            faults.add_at("config-same-name", message, variant.place, "give each a name of its own")
+        elif any(variant.suffix == other.suffix for other in before):
+            message = f"two variants have the tag suffix {rules.quoted(variant.suffix)}"
+            faults.add_at("config-same-suffix", message, variant.place, "give each a tag-suffix of its own")
+        for name in sorted({command.name for command in variant.smoke} & {command.name for command in smoke}):
+            message = f"smoke command {rules.quoted(name)} is the image's and the variant's"
+            faults.add_at("config-same-name", message, variant.place, "the image's runs for every variant: keep one")
+
+
+def _image(got: Got) -> ImageSpec:
+    smoke, variants = _smoke_commands(got), got(VARIANTS, ())
+    _check_variants(variants, smoke, got.faults)
     return ImageSpec(
         place=got.place,
         repository=got(REPOSITORY, ""),
@@ -177,14 +254,20 @@ def _image(got: Got) -> ImageSpec:
         context=got(CONTEXT, ImageSpec.context),
         build_args=got(BUILD_ARGS, ()),
         floating=got(FLOATING, ()),
-        smoke=_named(smoke),
+        smoke=smoke,
         platform=got(PLATFORM, ""),
         network=got(BUILD_NETWORK, ""),
+        lock=got(LOCK, ""),
+        variants=variants,
+        parallel=got(PARALLEL, ImageSpec.parallel),
     )
 
 
 IMAGE = Table(
     title="'image'",
-    keys=(REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK),
+    keys=(
+        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, VARIANTS,
+        PARALLEL,
+    ),
     build=_image,
-)
+)  # fmt: skip

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_TIMEOUT = 24 * 3600.0
 TAG_GRAMMAR = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # OCI distribution spec
 TIMEOUT_GRAMMAR = r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(s|m|h)?"
+SUFFIX_GRAMMAR = r"[-._][A-Za-z0-9][A-Za-z0-9._-]{0,39}"
+VARIANT_GRAMMAR = r"[a-z0-9][a-z0-9._-]{0,38}"
 ARG_GRAMMAR = r"[A-Za-z_][A-Za-z0-9_]*"
 PLATFORM_GRAMMAR = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
 NETWORK_GRAMMAR = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -289,6 +291,24 @@ def timeout(text: str) -> float:
         remedy = "write 90, 90s, 5m or 1h; more than nothing and at most 24h"
         raise BadTextError("config-bad-timeout", "is not a time", remedy)
     return seconds
+
+
+def at_most(limit: int) -> Callable[[str], int]:
+    """A whole number from 1 to `limit`."""
+
+    def check(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= limit:
+            raise BadTextError("config-bad-number", f"is not a whole number from 1 to {limit}")
+        return int(text)
+
+    return check
+
+
+def tag_suffix(text: str) -> str:
+    """What is put behind a version to make a variant's tag; a suffix without a mark would make another version."""
+    if not re.fullmatch(SUFFIX_GRAMMAR, text):
+        raise BadTextError("config-bad-suffix", "is not the end of an image tag", "write it like -cu126")
+    return text
 
 
 def true_or_false(text: str) -> bool:

@@ -82,7 +82,7 @@ def _dockerfile_problems(desk: Desk, plan: Plan) -> list[Problem]:
             problems.append(_no_dockerfile(desk, plan, image))
         else:
             problems += examine(text, image.dockerfile, dict(image.build_args)).problems
-    return problems
+    return list(dict.fromkeys(problems))  # variants share a Dockerfile
 
 
 def _no_dockerfile(desk: Desk, plan: Plan, image: PlannedImage) -> Problem:

@@ -24,9 +24,8 @@ def examine(desk: Desk) -> list[Finding]:
     config = found[0] if found else None
     findings.append(run_check("remote", lambda: _remote(desk, config)))
     findings.append(run_check("disk", lambda: preflight.disk(desk.repository.common_dir, preflight.DISK_FOR_GIT)))
-    for image in planned_images(config, "v0.0.0", "0" * 40) if config else ():
-        findings += preflight.image_checks(image, desk.doors(), with_tag=False)
-    return findings
+    images = planned_images(config, "v0.0.0", "0" * 40) if config else ()
+    return [*findings, *preflight.image_checks(images, desk.doors(), with_tags=False)]
 
 
 def _history(desk: Desk) -> str:

@@ -74,6 +74,19 @@ class VerifyCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """An image of the same release with other contents.  What it does not say, the `image:` section says."""
+
+    place: Place
+    name: str
+    build_args: tuple[tuple[str, str], ...] = ()  # added to the image's own, and stronger
+    platform: str = ""
+    suffix: str = ""  # of its tags; begins with "-", "." or "_"
+    smoke: tuple[SmokeCommand, ...] = ()  # added to the image's own
+    lock: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """The `image:` section.  `repository` is kept as written; reference.py parses it."""
 
@@ -86,6 +99,9 @@ class ImageSpec:
     smoke: tuple[SmokeCommand, ...] = ()
     platform: str = ""
     network: str = ""
+    lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
+    variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
+    parallel: int = 1  # variants built at the same time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +228,7 @@ class PlannedImage:
     """An image that the release will publish."""
 
     repository: str
-    reference: str  # repository:tag, what people pull
+    reference: str  # repository:tag, what people pull; names the image in outcomes and in the record
     candidate: str  # full reference under which the bytes are uploaded first
     dockerfile: str
     context: str
@@ -221,6 +237,10 @@ class PlannedImage:
     network: str = ""
     floating: tuple[str, ...] = ()
     smoke: tuple[SmokeCommand, ...] = ()
+    variant: str = ""  # "" where release.yaml declares no variants
+    aliases: tuple[str, ...] = ()  # further version tags of the same digest, as full references
+    lock: str = ""
+    parallel: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from itertools import groupby
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orchestrator import outcomes
@@ -92,6 +96,7 @@ class Task:
     title: str
     run: Callable[[Workshop], Outcome]
     probe: Callable[[Workshop, Outcome | None], Outcome | None]
+    group: str = ""  # neighbours of one group do not need each other's outcomes, and touch no shared state
 
 
 class Step(Protocol):
@@ -102,18 +107,30 @@ class Step(Protocol):
 
 
 def execute(tasks: Sequence[Task], shop: Workshop, journal: Journal) -> None:
-    """Run what is not done yet.  Raises what a task raises, after journaling it."""
-    for task in tasks:
-        before = _decoded(journal.outcome(task.key), journal)
-        if journal.touched(task.key):
-            found = task.probe(shop, before)
-            if found is not None:
-                if found != before:
-                    journal.append("finished", task.key, outcome=outcomes.encode(found), seconds=0.0)
-                shop.keep(found)
-                shop.durations[task.key] = journal.seconds(task.key)
-                continue
-        shop.keep(_run(task, shop, journal))
+    """Run what is not done yet.  Raises what a task raises, after journaling it.
+
+    Neighbours of one `group` run together, as many at a time as the plan allows.
+    """
+    for _, group in groupby(tasks, key=lambda task: task.group or task.key):
+        batch = list(group)
+        todo = [task for task in batch if not _done_already(task, shop, journal)]
+        if len(todo) > 1 and (limit := max(image.parallel for image in shop.plan.images)) > 1:
+            _together(todo, shop, journal, limit)
+        else:
+            for task in todo:
+                shop.keep(_run(task, shop, journal))
+
+
+def _done_already(task: Task, shop: Workshop, journal: Journal) -> bool:
+    before = _decoded(journal.outcome(task.key), journal)
+    found = task.probe(shop, before) if journal.touched(task.key) else None
+    if found is None:
+        return False
+    if found != before:
+        journal.append("finished", task.key, outcome=outcomes.encode(found), seconds=0.0)
+    shop.keep(found)
+    shop.durations[task.key] = journal.seconds(task.key)
+    return True
 
 
 def _run(task: Task, shop: Workshop, journal: Journal) -> Outcome:
@@ -121,16 +138,92 @@ def _run(task: Task, shop: Workshop, journal: Journal) -> Outcome:
     begun = shop.doors.monotonic()
     try:
         outcome = task.run(shop)
-    except ReleaseError as error:
+    except (ReleaseError, KeyboardInterrupt) as error:
+        _journal_failure(task, error, journal)
+        raise
+    _journal_success(task, outcome, shop.doors.monotonic() - begun, shop, journal)
+    return outcome
+
+
+def _journal_failure(task: Task, error: BaseException, journal: Journal) -> None:
+    if isinstance(error, ReleaseError):
         journal.append("failed", task.key, code=error.code, message=error.message)
-        raise
-    except KeyboardInterrupt:
+    elif isinstance(error, KeyboardInterrupt):
         journal.append("failed", task.key, code="interrupted", message="interrupted")
-        raise
-    seconds = round(shop.doors.monotonic() - begun, 3)
+
+
+def _journal_success(task: Task, outcome: Outcome, seconds: float, shop: Workshop, journal: Journal) -> None:
+    seconds = round(seconds, 3)
     journal.append("finished", task.key, outcome=outcomes.encode(outcome), seconds=seconds)
     shop.durations[task.key] = seconds
-    return outcome
+
+
+def _together(tasks: Sequence[Task], shop: Workshop, journal: Journal, limit: int) -> None:
+    """Run the tasks in threads, and journal them here, where the journal is.
+
+    When one fails the others are told to stop: they hear it at their next word of progress.  The threads do not
+    keep the process alive, so an engine that says nothing loses its connection then, and gives up the work.
+    """
+    waiting, ended = deque(tasks), SimpleQueue[_Ended]()
+    begun: dict[str, float] = {}
+    made: dict[str, Outcome] = {}
+    error: BaseException | None = None
+    report, stop = shop.report, Event()
+    shop.report = _one_at_a_time(report, stop)
+    try:
+        while begun.keys() - made.keys() or (waiting and error is None):
+            while waiting and error is None and len(begun) - len(made) < limit:
+                task = waiting.popleft()
+                journal.append("started", task.key, title=task.title)
+                begun[task.key] = shop.doors.monotonic()
+                Thread(target=_into, args=(task, shop, ended), daemon=True).start()
+            end = ended.get()
+            if isinstance(end.result, Outcome):
+                made[end.task.key] = end.result
+                _journal_success(end.task, end.result, shop.doors.monotonic() - begun[end.task.key], shop, journal)
+                continue
+            stop.set()
+            del begun[end.task.key]
+            _journal_failure(end.task, end.result, journal)
+            error = error or end.result
+    except KeyboardInterrupt as interrupted:
+        stop.set()
+        for task in tasks:
+            if task.key in begun and task.key not in made:
+                _journal_failure(task, interrupted, journal)
+        raise
+    finally:
+        shop.report = report
+    if error:
+        raise error
+    for task in tasks:
+        shop.keep(made[task.key])
+
+
+@dataclass(frozen=True)
+class _Ended:
+    task: Task
+    result: Outcome | BaseException
+
+
+def _into(task: Task, shop: Workshop, ended: SimpleQueue[_Ended]) -> None:
+    try:
+        ended.put(_Ended(task, task.run(shop)))
+    except BaseException as error:  # it is raised again in the main thread
+        ended.put(_Ended(task, error))
+
+
+def _one_at_a_time(report: Callable[[Progress], None], stop: Event) -> Callable[[Progress], None]:
+    """Progress from several threads for a terminal that has one."""
+    lock = Lock()
+
+    def said(progress: Progress) -> None:
+        if stop.is_set():
+            raise ReleaseError("stopped, because another task failed", code="stopped")
+        with lock:
+            report(progress)
+
+    return said
 
 
 def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None:

@@ -18,7 +18,7 @@ from orchestrator.facts import Facts, gather
 from orchestrator.fixes import Source, expand
 from orchestrator.git.objects import later
 from orchestrator.judge import Judge
-from orchestrator.model import Pick, PickState, Plan, PlannedImage, Problem, Skipped
+from orchestrator.model import Pick, PickState, Plan, PlannedImage, Problem, Skipped, Variant
 from orchestrator.prerequisites import EFFORT, Finder
 from orchestrator.reference import parse_repository
 from orchestrator.versionfiles import rewrite
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.git.objects import Commit, Signature, When
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
-    from orchestrator.model import Config
+    from orchestrator.model import Config, ImageSpec
     from orchestrator.prerequisites import Needs
 
 
@@ -272,24 +272,39 @@ def _in_the_way(path: str, there: str, config: Config) -> Problem:
 
 
 def planned_images(config: Config, version: str, head: str) -> tuple[PlannedImage, ...]:
-    """The images of a release; the candidate's name comes from the commit, so a rerun finds it again."""
+    """The images of a release, the default variant first.
+
+    A candidate's name comes from the commit, so a rerun finds it again.  The default variant is published under
+    the plain version and, where variants are declared, under its own name too.
+    """
     spec = config.image
     if spec is None:
         return ()
+    if not spec.variants:
+        return (_planned(spec, Variant(place=spec.place, name=""), version, head, plain=True),)
+    return tuple(_planned(spec, each, version, head, plain=each is spec.variants[0]) for each in spec.variants)
+
+
+def _planned(spec: ImageSpec, variant: Variant, version: str, head: str, *, plain: bool) -> PlannedImage:
     repository = parse_repository(spec.repository)
-    return (
-        PlannedImage(
-            repository=str(repository),
-            reference=str(repository.tag(version)),
-            candidate=str(repository.tag(f"candidate-{head[:12]}")),
-            dockerfile=spec.dockerfile,
-            context=spec.context,
-            build_args=spec.build_args,
-            platform=spec.platform,
-            network=spec.network,
-            floating=spec.floating,
-            smoke=spec.smoke,
-        ),
+    # Twice the same where there are no variants; the first is the reference.
+    endings = list(dict.fromkeys(("", variant.suffix) if plain else (variant.suffix,)))
+    names = [str(repository.tag(f"{version}{ending}")) for ending in endings]
+    return PlannedImage(
+        repository=str(repository),
+        reference=names[0],
+        candidate=str(repository.tag(f"candidate-{head[:12]}{endings[0]}")),
+        dockerfile=spec.dockerfile,
+        context=spec.context,
+        build_args=tuple({**dict(spec.build_args), **dict(variant.build_args)}.items()),
+        platform=variant.platform or spec.platform,
+        network=spec.network,
+        floating=tuple(f"{tag}{ending}" for tag in spec.floating for ending in endings),
+        smoke=(*spec.smoke, *variant.smoke),
+        variant=variant.name,
+        aliases=tuple(names[1:]),
+        lock=variant.lock or spec.lock,
+        parallel=spec.parallel,
     )
 
 

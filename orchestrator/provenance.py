@@ -58,6 +58,8 @@ def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
     floated = shop.find(Floated, image)
     return {
         "reference": image.reference,
+        "variant": image.variant,
+        "aliases": list(image.aliases),
         "digest": shop.outcome(Promoted, image).digest,
         "image_id": built.image_id,
         "size": built.size,

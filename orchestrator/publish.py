@@ -73,6 +73,9 @@ def _published(desk: Desk, plan: Plan) -> dict[str, str]:
         manifest = registry.manifest(image.reference.rpartition(":")[2])
         if manifest is None or image_labels(registry, manifest).get(REVISION) != plan.head:
             return {}
+        names = [registry.head(name.rpartition(":")[2]) for name in image.aliases]
+        if any(name is None or name.digest != manifest.digest for name in names):
+            return {}
         digests[image.reference] = manifest.digest
     return digests
 

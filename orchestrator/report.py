@@ -48,7 +48,8 @@ def plan_lines(plan: Plan) -> list[str]:
     ]
     for image in plan.images:
         floating = f", then {', '.join(image.floating)} forward" if image.floating else ""
-        lines.append(f"  image           {image.reference}  (first as :{image.candidate.rpartition(':')[2]}{floating})")
+        names = " = :".join([image.reference, *(name.rpartition(":")[2] for name in image.aliases)])
+        lines.append(f"  image           {names}  (first as :{image.candidate.rpartition(':')[2]}{floating})")
     lines += [f"  pushed to       {plan.remote}: {plan.branch} and {plan.version}, together", ""]
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
@@ -210,6 +211,7 @@ def _size_line(image: Mapping[str, Any]) -> str:
 def _image_lines(image: Mapping[str, Any]) -> list[str]:
     lines = [
         f"  image     {image['reference']}@{image['digest']}",
+        *(f"    also    {name}" for name in image.get("aliases", ())),
         _size_line(image),
         f"    base    {image['base']['name'] or 'none'}",
     ]

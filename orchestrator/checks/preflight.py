@@ -16,7 +16,7 @@ from orchestrator.errors import RefusedError, UsageError
 from orchestrator.model import CheckState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.git.repository import Repository
     from orchestrator.model import Plan, PlannedImage
@@ -34,12 +34,14 @@ def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
 
 def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
-    for image in plan.images:
-        yield from image_checks(image, doors, with_tag=True)
+    yield from image_checks(plan.images, doors, with_tags=True)
 
 
-def image_checks(image: PlannedImage, doors: Doors, *, with_tag: bool) -> Iterator[Finding]:
-    """The checks of engine and registry for an image; `with_tag` for its version too."""
+def image_checks(images: Sequence[PlannedImage], doors: Doors, *, with_tags: bool) -> Iterator[Finding]:
+    """The checks of engine and registry for the images of a release; `with_tags` for their versions too."""
+    if not images:
+        return
+    image = images[0]  # the variants of a release share engine and repository
     yield run_check("engine", partial(engine, doors))
     yield run_check("engine-disk", partial(engine_disk, doors))
     answers = run_check("registry", partial(registry, image, doors))
@@ -47,8 +49,8 @@ def image_checks(image: PlannedImage, doors: Doors, *, with_tag: bool) -> Iterat
     if answers.result.state is CheckState.FAILED:
         return  # the rest would say the same again
     yield run_check("registry-push", partial(registry_push, image, doors))
-    if with_tag:
-        yield run_check("image-tag-free", partial(image_tag_free, image, doors))
+    for each in images if with_tags else ():
+        yield run_check("image-tag-free", partial(image_tag_free, each, doors))
 
 
 def disk(directory: Path, wanted: int) -> str:
@@ -92,12 +94,13 @@ def registry_push(image: PlannedImage, doors: Doors) -> str:
 
 def image_tag_free(image: PlannedImage, doors: Doors) -> str:
     """Nobody has published an image under the version yet: version tags are never overwritten."""
-    found = doors.registry(image.repository).head(image.reference.rpartition(":")[2])
-    if found:
-        raise RefusedError(
-            f"{image.reference} exists already as {found.digest}",
-            where=image.reference,
-            remedy="a version tag is never overwritten: release the next version",
-            code="image-tag-exists",
-        )
-    return f"{image.reference} is free"
+    for name in (image.reference, *image.aliases):
+        found = doors.registry(image.repository).head(name.rpartition(":")[2])
+        if found:
+            raise RefusedError(
+                f"{name} exists already as {found.digest}",
+                where=name,
+                remedy="a version tag is never overwritten: release the next version",
+                code="image-tag-exists",
+            )
+    return f"{' and '.join((image.reference, *image.aliases))} {'are' if image.aliases else 'is'} free"

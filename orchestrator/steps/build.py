@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Plan, PlannedImage
 
+VARIANT_LABEL = "org.release-orchestrator.variant"
 _LOGIN = re.compile(r"^(?P<scheme>[a-z+]+://)[^/@]*@")
 
 
@@ -34,6 +35,7 @@ def _task(image: PlannedImage) -> Task:
         title=f"build {image.reference}",
         run=lambda shop: _run(shop, image),
         probe=lambda shop, before: _probe(shop, image, before),
+        group="build",
     )
 
 
@@ -52,7 +54,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Built:
         for path in context.lfs_pointers:
             shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
         tar.seek(0)
-        log = shop.store.logs / "build.log"
+        log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
         built = engine.build(
             BuildRequest(
                 context=tar,
@@ -107,7 +109,8 @@ def expected_labels(shop: Workshop, image: PlannedImage) -> dict[str, str]:
     if "://" in source or re.match(r"^[^/]+@[^/]+:", source):  # a path on this machine says nothing elsewhere
         labels["source"] = source
     labels["title"] = image.repository.rpartition("/")[2]
-    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()}
+    own = {VARIANT_LABEL: image.variant} if image.variant else {}
+    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
 
 
 def _base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:

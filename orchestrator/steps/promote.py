@@ -33,23 +33,30 @@ def _promote(image: PlannedImage) -> Task:
 
 def _run(shop: Workshop, image: PlannedImage) -> Promoted:
     uploaded = shop.outcome(Uploaded, image)
-    promotion = shop.doors.registry(image.repository).promote(uploaded.digest, image.reference.rpartition(":")[2])
-    return Promoted(image=image.reference, digest=promotion.digest, already=not promotion.changed)
+    registry = shop.doors.registry(image.repository)
+    done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
+    return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
+
+
+def _tag(reference: str) -> str:
+    return reference.rpartition(":")[2]
 
 
 def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done when the registry has the version under the digest that was uploaded."""
+    """Done when the registry has the version, under each of its names, with the digest that was uploaded."""
     uploaded = shop.outcome(Uploaded, image)
-    found = shop.doors.registry(image.repository).head(image.reference.rpartition(":")[2])
-    if found is None and before is None:
-        return None
-    if found is None or found.digest != uploaded.digest:
-        raise MismatchError(
-            f"{image.reference} is {found.digest if found else 'not there'}, this release made {uploaded.digest}",
-            remedy="somebody changed the registry; a version tag is never overwritten: release the next version",
-            code="image-differs",
-        )
-    return before or Promoted(image=image.reference, digest=found.digest)
+    registry = shop.doors.registry(image.repository)
+    for name in (image.reference, *image.aliases):
+        found = registry.head(_tag(name))
+        if found is None and before is None:
+            return None
+        if found is None or found.digest != uploaded.digest:
+            raise MismatchError(
+                f"{name} is {found.digest if found else 'not there'}, this release made {uploaded.digest}",
+                remedy="somebody changed the registry; a version tag is never overwritten: release the next version",
+                code="image-differs",
+            )
+    return before or Promoted(image=image.reference, digest=uploaded.digest)
 
 
 def _float(image: PlannedImage) -> Task:

@@ -57,9 +57,9 @@ class Imaged:
         )
 
 
-def imaged(root: Path, lab: Lab, name: str = "") -> Imaged:
+def imaged(root: Path, lab: Lab, name: str = "", dockerfile: str = DOCKERFILE) -> Imaged:
     """A fresh story whose Dockerfile builds on the lab's busybox."""
-    tale = story(root, dockerfile=DOCKERFILE)
+    tale = story(root, dockerfile=dockerfile)
     made = Imaged(story=tale, lab=lab, repository=f"{lab.registry}/{name or f't{uuid.uuid4().hex[:10]}'}/pytorch-cuda")
     made.declare()
     return made

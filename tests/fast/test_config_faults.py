@@ -179,6 +179,13 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("empty program", image('smoke: [["", x]]'), "6:10", "config-no-command"),
     ("smoke without run", image("smoke: [{name: x}]"), "6:11", "config-missing-key"),
     ("name twice", image("smoke: [{name: x, run: a}, {name: x, run: b}]"), "6:10", "config-same-name"),
+    ("no variants", image("variants: []"), "6:13", "config-no-variants"),
+    ("variant twice", image("variants: [{name: a}, {name: a}]"), "6:25", "config-same-name"),
+    ("suffix twice", image("variants: [{name: a}, {name: b, tag-suffix: -a}]"), "6:25", "config-same-suffix"),
+    ("no suffix", image("variants: [{name: a, tag-suffix: a}]"), "6:35", "config-bad-suffix"),
+    ("variant's name", image("variants: [{name: A/b}]"), "6:21", "config-bad-text"),
+    ("smoke of both", image("smoke: [x]\n  variants: [{name: a, smoke: [x]}]"), "7:14", "config-same-name"),
+    ("too parallel", image("parallel: 17"), "6:13", "config-bad-number"),
     ("platform", image("platform: amd64"), "6:13", "config-bad-text"),
     # files
     ("two groups", top("version-files: [{path: a, pattern: (a)(b)}]"), "4:36", "config-bad-pattern"),

@@ -1,0 +1,88 @@
+"""Several images of one release: built together, and public only when all of them are proved."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.registry import Registry
+from tests.docker.imaged import VERSION, Imaged, imaged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.docker.lab import Lab
+
+pytestmark = pytest.mark.docker
+
+VARIANTS = """\
+  floating: [v2.7]
+  parallel: 2
+  variants:
+    - name: cu126
+    - {name: cu118, build-args: {WHICH: old}, smoke: [grep -q old /etc/which]}
+    - {name: cpu, build-args: {WHICH: none}, tag-suffix: .cpu}
+"""
+DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY loader.py /opt/loader.py
+ARG WHICH=new
+RUN test "$WHICH" != bad && echo "$WHICH" > /etc/which
+"""
+
+
+@pytest.fixture
+def several(tmp_path: Path, lab: Lab) -> Imaged:
+    made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
+    made.declare(image=VARIANTS)
+    return made
+
+
+def digest(registry: Registry, tag: str) -> str:
+    found = registry.head(tag)
+    return found.digest if found else ""
+
+
+def test_every_variant_has_its_tags_and_the_first_the_plain_one(several: Imaged) -> None:
+    done = several.release("cut", VERSION, "--yes", "--json")
+    assert done.code == 0, done.err
+    registry = several.registry
+    tags = {"v2.7.1", "v2.7.1-cu126", "v2.7.1-cu118", "v2.7.1.cpu", "v2.7", "v2.7-cu126", "v2.7-cu118", "v2.7.cpu"}
+    assert {tag for tag in registry.tags() if not tag.startswith("candidate-")} == tags
+    plain = digest(registry, "v2.7.1")
+    assert plain == digest(registry, "v2.7.1-cu126") == digest(registry, "v2.7") == digest(registry, "v2.7-cu126")
+    assert len({plain, digest(registry, "v2.7.1-cu118"), digest(registry, "v2.7.1.cpu")}) == 3
+    images = several.release("show", VERSION, "--json").json["images"]
+    assert [(image["variant"], image["aliases"]) for image in images] == [
+        ("cu126", [f"{several.repository}:v2.7.1-cu126"]),
+        ("cu118", []),
+        ("cpu", []),
+    ]
+    assert images[1]["labels"]["org.release-orchestrator.variant"] == "cu118"
+    again = several.release("cut", VERSION, "--yes", "--json")
+    assert (again.code, again.json["released"]) == (0, False), again.err
+    publish = several.release("publish", VERSION, "--json")
+    assert (publish.code, publish.json["released"]) == (0, False), publish.err
+
+
+def test_one_variant_that_fails_keeps_all_of_them_private(several: Imaged) -> None:
+    several.declare(image=VARIANTS.replace("grep -q old", "grep -q young"))
+    done = several.release("cut", VERSION, "--yes")
+    assert done.code == 6, done.err
+    assert "young" in done.err
+    assert several.registry.tags() == ()
+    assert VERSION not in several.story.remote.git("tag").split()
+
+
+def test_a_variant_that_does_not_build_stops_the_others_and_the_rest_goes_on_later(several: Imaged) -> None:
+    several.declare(image=VARIANTS.replace("WHICH: none", "WHICH: bad"))
+    done = several.release("cut", VERSION, "--yes")
+    assert done.code == 6, done.err
+    assert several.registry.tags() == ()
+    several.declare(image=VARIANTS)
+    mended = several.release("cut", VERSION, "--yes", "--json")
+    assert mended.code == 0, mended.err
+    assert json.dumps(mended.json).count("sha256:") >= 3
