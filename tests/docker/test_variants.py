@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.registry import Registry
 from tests.docker.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.registry import Registry
     from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker

@@ -182,7 +182,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("no variants", image("variants: []"), "6:13", "config-no-variants"),
     ("variant twice", image("variants: [{name: a}, {name: a}]"), "6:25", "config-same-name"),
     ("suffix twice", image("variants: [{name: a}, {name: b, tag-suffix: -a}]"), "6:25", "config-same-suffix"),
-    ("no suffix", image("variants: [{name: a, tag-suffix: a}]"), "6:35", "config-bad-suffix"),
+    ("no suffix", image("variants: [{name: a, tag-suffix: a}]"), "6:36", "config-bad-suffix"),
     ("variant's name", image("variants: [{name: A/b}]"), "6:21", "config-bad-text"),
     ("smoke of both", image("smoke: [x]\n  variants: [{name: a, smoke: [x]}]"), "7:14", "config-same-name"),
     ("too parallel", image("parallel: 17"), "6:13", "config-bad-number"),
