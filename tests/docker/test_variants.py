@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docker.imaged import VERSION, Imaged, imaged
+from tests.support.cli import clean_env
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +35,7 @@ ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 COPY loader.py /opt/loader.py
 ARG WHICH=new
+RUN sleep 1
 RUN test "$WHICH" != bad && echo "$WHICH" > /etc/which
 """
 
@@ -86,3 +92,23 @@ def test_a_variant_that_does_not_build_stops_the_others_and_the_rest_goes_on_lat
     mended = several.release("cut", VERSION, "--yes", "--json")
     assert mended.code == 0, mended.err
     assert json.dumps(mended.json).count("sha256:") >= 3
+
+
+def test_interrupting_builds_that_run_together_ends_them_and_leaves_a_release_to_go_on_with(several: Imaged) -> None:
+    cut = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"],
+        cwd=several.story.clone.path,
+        env=clean_env() | several.lab.env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal = several.story.clone.path / ".git" / "release" / VERSION / "journal.jsonl"
+    while cut.poll() is None and not (journal.exists() and '"build/v2.7.1-cu118"' in journal.read_text()):
+        time.sleep(0.01)
+    cut.send_signal(signal.SIGINT)
+    _, err = cut.communicate(timeout=60)
+    assert cut.returncode == 130, err
+    assert "Traceback" not in err
+    assert several.registry.tags() == ()
+    done = several.release("cut", VERSION, "--yes")
+    assert done.code == 0, done.err
