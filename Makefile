@@ -4,11 +4,12 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo test test-fast test-docker bench lint clean test-hostile
+.PHONY: help venv demo demo-cuda test test-fast test-docker bench lint clean test-hostile
 
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
+	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, about 10 minutes, 25 GB of disk"
 	@echo "make test         test-fast, test-hostile, test-docker"
 	@echo "make test-fast    real git, no engine"
 	@echo "make test-hostile bad input and interruptions, on real git"
@@ -25,6 +26,9 @@ $(READY): pyproject.toml tools/make-venv
 
 demo: $(READY)
 	@$(LAB) run -- $(BIN)/python tools/demo
+
+demo-cuda: $(READY)
+	@$(LAB) run -- $(BIN)/python tools/demo cu126
 
 test: test-fast test-hostile test-docker
 

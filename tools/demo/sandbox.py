@@ -15,6 +15,13 @@ from tools.demo.shell import DemoError, Shell
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCKERFILE = "images/pytorch-cuda/Dockerfile"
+LIGHT = "demo"
+# Variant -> what release.yaml asks of its image beyond the loader.
+VARIANTS = {
+    LIGHT: "",
+    "cu126": """    - python -c 'import torch; assert torch.version.cuda == "12.6", torch.version.cuda'
+""",
+}
 LOADER = "images/pytorch-cuda/trainkit/dataloader.py"
 
 # The project's loader is right.  In the story v2.7.0 was published without these lines, and the worker of
@@ -60,12 +67,12 @@ image:
   repository: {repository}
   dockerfile: images/pytorch-cuda/Dockerfile
   context: .
-  build-args: {{BASE_IMAGE: "{base}", VARIANT: demo}}
+  build-args: {{BASE_IMAGE: "{base}", VARIANT: {variant}}}
   network: host
   floating: [v2.7]
   smoke:
     - python -c 'from trainkit.dataloader import Prefetcher as P; assert list(P(range(9))) == list(range(9))'
-"""
+{smoke}"""
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,14 @@ class Sandbox:
     fix: str
 
 
-def make(folder: Path, repository: str, base: str) -> Sandbox:
+def make(folder: Path, repository: str, base: str, variant: str) -> Sandbox:
     """Everything up to the tag v2.7.0 and the edited release.yaml, all pushed."""
     work = clone(folder)
     start(work)
     fix = topic_branch(work)
     work.quiet("git", "checkout", "--quiet", "main")
-    (work.folder / "release.yaml").write_text(CONFIG.format(fix=fix[:12], repository=repository, base=base))
+    text = CONFIG.format(fix=fix[:12], repository=repository, base=base, variant=variant, smoke=VARIANTS[variant])
+    (work.folder / "release.yaml").write_text(text)
     commit(work, "chore: declare v2.7.1", day=8)
     work.quiet("git", "push", "--quiet", "origin", "main", "release/v2.7", "fix/dataloader-leak", "v2.7.0")
     return Sandbox(shell=work, fix=fix)

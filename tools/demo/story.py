@@ -16,7 +16,7 @@ from tools.demo.shell import DemoError, Shell, heading, note
 if TYPE_CHECKING:
     from tools.demo.sandbox import Sandbox
 
-CACHE = "release-demo/cache:v2.7.0"  # the one name that stays in the engine: the next demo finds the layers
+CACHE = "release-demo/cache"  # with the variant as tag, what stays in the engine: the next demo finds the layers
 
 # Ends twenty loops early, then looks what is left.
 PROBE = """
@@ -39,6 +39,7 @@ class Stage:
     folder: Path
     repository: str
     base: str
+    variant: str
     username: str
     password: str = field(repr=False)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -55,22 +56,25 @@ class Stage:
         return environment
 
 
-def tell(folder: Path) -> None:
+def tell(folder: Path, variant: str) -> None:
     """Raises DemoError when a scene does not end as it should."""
     stage = Stage(
         folder=folder,
         repository=f"{os.environ['RELEASE_LAB_REGISTRY']}/release-demo/pytorch-cuda",
         base=os.environ["RELEASE_LAB_BASE"],
+        variant=variant,
         username=os.environ["RELEASE_LAB_USERNAME"],
         password=os.environ["RELEASE_LAB_PASSWORD"],
     )
     started = time.monotonic()
-    box = sandbox.make(folder, stage.repository, stage.base)
+    box = sandbox.make(folder, stage.repository, stage.base, variant)
     try:
         scene_published(stage, box)
         scene_release(stage, box)
         scene_layers(stage)
         scene_colleague(stage)
+        if variant != sandbox.LIGHT:
+            scene_new_machine(stage)
         scene_again(stage, box)
     finally:
         forget_names(stage, box.shell)
@@ -86,7 +90,7 @@ def scene_published(stage: Stage, box: Sandbox) -> None:
     box.shell.quiet("git", "-c", "tar.umask=0022", "archive", "--output", str(archive), "v2.7.0")
     arguments = {
         "BASE_IMAGE": stage.base,
-        "VARIANT": "demo",
+        "VARIANT": stage.variant,
         "RELEASE_VERSION": "v2.7.0",
         "RELEASE_REVISION": box.shell.quiet("git", "rev-parse", "v2.7.0^{commit}"),
     }
@@ -97,7 +101,7 @@ def scene_published(stage: Stage, box: Sandbox) -> None:
     started = time.monotonic()
     box.shell.quiet("docker", "push", "--quiet", image, more=stage.login("maintainer"))
     stage.seconds["push v2.7.0"] = time.monotonic() - started
-    box.shell.quiet("docker", "tag", image, CACHE)
+    box.shell.quiet("docker", "tag", image, f"{CACHE}:{stage.variant}")
     note(f"built in {stage.seconds['build v2.7.0']:.1f} s, pushed in {stage.seconds['push v2.7.0']:.1f} s")
     box.shell.show("git", "log", "--oneline", "--graph", "main", "fix/dataloader-leak")
     note("the fix is the middle commit of its branch; the two around it are unfinished work")
@@ -150,6 +154,22 @@ def scene_colleague(stage: Stage) -> None:
     note(f"unfinished work inside v2.7.1: {'YES' if after[2] == 'True' else 'none'}")
     if before != ("v2.7.0", "20", "False") or after != ("v2.7.1", "0", "False"):
         raise DemoError(f"the images are not what the story says: {before}, {after}")
+
+
+def scene_new_machine(stage: Stage) -> None:
+    """The same on an engine that has nothing: what the first pull costs, and what the patch release costs after it."""
+    heading("a machine that has nothing pulls v2.7.0, then v2.7.1")
+    lab = Path(__file__).resolve().parents[1] / "lab"
+    pull = Path(__file__).with_name("pull.py")
+    names = [f"{stage.repository}:{tag}" for tag in ("v2.7.0", "v2.7.1")]
+    # `env -u`: with DOCKER_HOST set the lab would take that engine, which has the layers.
+    argv = ("env", "-u", "DOCKER_HOST", "python3", str(lab), "run", "--", sys.executable, str(pull), *names)
+    taken = Shell(stage.folder, stage.login("new-machine")).quiet(*argv).splitlines()[-1].split()
+    moved = [stage.manifest(tag).layers for tag in ("v2.7.0", "v2.7.1")]
+    added = sum(count for digest, count in moved[1].items() if digest not in moved[0])
+    for tag, seconds, count in zip(("v2.7.0", "v2.7.1"), taken, (sum(moved[0].values()), added), strict=True):
+        stage.seconds[f"new machine: pull {tag}"] = float(seconds)
+        note(f"{tag}: {size(count)} of layers in {float(seconds):.2f} s")
 
 
 def forget_names(stage: Stage, shell: Shell, keep: str = "-") -> None:
