@@ -16,8 +16,9 @@ from orchestrator.errors import (
     UsageError,
 )
 from orchestrator.facts import refuse_incomplete
+from orchestrator.images import image_problems
 from orchestrator.journal import Journal
-from orchestrator.model import CheckState, PickState, Problem
+from orchestrator.model import CheckState, PickState
 from orchestrator.outcomes import Floated, Landed, Promoted
 from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.desk import Desk
-    from orchestrator.model import Pick, Plan, PlannedImage
+    from orchestrator.model import Pick, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,33 +66,9 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
         decisions = Store(desk.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch)
-    plan = replace(plan, problems=(*plan.problems, *_dockerfile_problems(desk, plan)))
+    shown_as = desk.job.config or desk.config_file.name
+    plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
     return seal(plan, tuple(task.key for task in steps.tasks(steps.CUT, plan)))
-
-
-def _dockerfile_problems(desk: Desk, plan: Plan) -> list[Problem]:
-    """What the classic builder would refuse, or worse, misbuild."""
-    if not plan.images:
-        return []
-    from orchestrator.checks.dockerfile import examine
-
-    problems: list[Problem] = []
-    for image in plan.images:
-        text = desk.scratch.file(plan.tree, image.dockerfile)
-        if text is None:
-            problems.append(_no_dockerfile(desk, plan, image))
-        else:
-            problems += examine(text, image.dockerfile, dict(image.build_args)).problems
-    return list(dict.fromkeys(problems))  # variants share a Dockerfile
-
-
-def _no_dockerfile(desk: Desk, plan: Plan, image: PlannedImage) -> Problem:
-    return Problem(
-        code="no-dockerfile",
-        message=f"{image.dockerfile} is not in the released tree of {plan.branch}",
-        where=desk.job.config or desk.config_file.name,
-        remedy="correct `image.dockerfile`, or bring the file to the branch by a fix",
-    )
 
 
 def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:

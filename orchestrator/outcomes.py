@@ -48,6 +48,7 @@ class Built(Outcome):
     context_sha256: str
     labels: tuple[tuple[str, str], ...]
     log: str
+    lock_sha256: str = ""  # images.lock_digest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,7 @@ def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
         "compressed_size": uploaded.size,
         "layers": list(built.layers),
         "base": {"name": built.base, "id": built.base_id},
+        "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,
         "context_sha256": built.context_sha256,
         "labels": dict(built.labels),
         "checks": [asdict(result) for result in shop.outcome(Smoked, image).results],

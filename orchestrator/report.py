@@ -215,6 +215,8 @@ def _image_lines(image: Mapping[str, Any]) -> list[str]:
         _size_line(image),
         f"    base    {image['base']['name'] or 'none'}",
     ]
+    if lock := image.get("lock"):
+        lines.append(f"    lock    {lock['path']}  sha256:{lock['sha256'][:16]}")
     lines += [f"    check   {check['state']:<8} {check['name']}  {check['message']}" for check in image["checks"]]
     floating = image["floating"] or {"moved": [], "left": []}
     lines += [f"    moved   {tag}" for tag in floating["moved"]]

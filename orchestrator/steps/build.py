@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
+from orchestrator.images import lock_digest, lock_files
 from orchestrator.model import Progress
 from orchestrator.outcomes import Built, Outcome
 from orchestrator.pipeline import Task, Workshop
@@ -50,6 +51,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Built:
         base = examine(text, image.dockerfile, dict(image.build_args)).final_base
         base_info = engine.resolve(base, platform=image.platform, report=shop.report) if base else None
         labels = expected_labels(shop, image) | _base_labels(base, base_info)
+        lock = lock_digest(lock_files(scratch, shop.plan.tree, image.lock)) if image.lock else ""
         context = _context(scratch, shop.plan.tree, image, seconds, tar)
         for path in context.lfs_pointers:
             shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
@@ -78,6 +80,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Built:
         context_sha256=context.sha256,
         labels=tuple(sorted(labels.items())),
         log=str(log),
+        lock_sha256=lock,
     )
 
 

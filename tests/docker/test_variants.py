@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -45,6 +46,20 @@ def several(tmp_path: Path, lab: Lab) -> Imaged:
     made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
     made.declare(image=VARIANTS)
     return made
+
+
+def test_a_lock_is_named_in_the_record_by_its_digest_and_must_be_there(several: Imaged) -> None:
+    several.declare(image="  lock: locks/cu126\n")
+    done = several.release("plan", VERSION)
+    assert done.code == 2, done.err
+    assert "no-lock" in done.err
+    assert "locks/cu126" in done.err
+    several.declare(image="  lock: loader.py\n")  # any file serves here
+    assert several.release("cut", VERSION, "--yes").code == 0
+    lock = several.release("show", VERSION, "--json").json["images"][0]["lock"]
+    data = several.story.remote.attempt("show", "release/v2.7:loader.py").stdout.encode()
+    expected = hashlib.sha256(f"loader.py\0{len(data)}\0".encode() + data).hexdigest()
+    assert lock == {"path": "loader.py", "sha256": expected}
 
 
 def digest(registry: Registry, tag: str) -> str:
