@@ -174,6 +174,14 @@ PARALLEL = Key(
     default="1",
 )
 
+DELTA_BUDGET = Key(
+    name="delta-budget",
+    shape=Text(convert=rules.byte_size, what="a size", json={"pattern": f"^{rules.SIZE_GRAMMAR}$"}),
+    help="The most that a client with the previous version may have to pull for this one, such as `64KiB`. A cut that "
+    "needs more stops before anything is public.",
+    default="no limit",
+)
+
 # ------------------------------------------------------------------ variants
 
 VARIANT_NAME = Key(
@@ -260,6 +268,7 @@ def _image(got: Got) -> ImageSpec:
         lock=got(LOCK, ""),
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
+        delta_budget=got(DELTA_BUDGET, 0),
     )
 
 
@@ -267,7 +276,7 @@ IMAGE = Table(
     title="'image'",
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, VARIANTS,
-        PARALLEL,
+        PARALLEL, DELTA_BUDGET,
     ),
     build=_image,
 )  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_TIMEOUT = 24 * 3600.0
 TAG_GRAMMAR = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # OCI distribution spec
 TIMEOUT_GRAMMAR = r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(s|m|h)?"
+SIZE_GRAMMAR = r"([0-9]{1,12}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
 SUFFIX_GRAMMAR = r"[-._][A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 VARIANT_GRAMMAR = r"[a-z0-9][a-z0-9._-]{0,38}"
 ARG_GRAMMAR = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -302,6 +303,17 @@ def at_most(limit: int) -> Callable[[str], int]:
         return int(text)
 
     return check
+
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def byte_size(text: str) -> int:
+    """Bytes of `64KiB`, `2 MB`; the unit must be there, since nobody knows what a bare number means."""
+    found = re.fullmatch(SIZE_GRAMMAR, text)
+    if not found or not int(found[1]):
+        raise BadTextError("config-bad-size", "is not a size", f"write 64KiB, 2MB or 5GiB; units: {', '.join(_UNITS)}")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def tag_suffix(text: str) -> str:

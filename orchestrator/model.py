@@ -102,6 +102,7 @@ class ImageSpec:
     lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
     variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
     parallel: int = 1  # variants built at the same time
+    delta_budget: int = 0  # bytes a client of the previous version may have to pull, 0 for no limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +242,8 @@ class PlannedImage:
     aliases: tuple[str, ...] = ()  # further version tags of the same digest, as full references
     lock: str = ""
     parallel: int = 1
+    previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
+    delta_budget: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

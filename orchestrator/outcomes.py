@@ -58,10 +58,24 @@ class Smoked(Outcome):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delta:
+    """What a client that has `previous` must pull: compressed bytes, manifest and config included, and layers.
+
+    `unknown` says why nothing could be measured, "" where it was.
+    """
+
+    previous: str = ""
+    size: int = 0
+    layers: int = 0
+    unknown: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Uploaded(Outcome):
     digest: str
     candidate: str
     size: int  # bytes in the registry, compressed
+    delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +132,8 @@ def decode(data: Mapping[str, Any]) -> Outcome:
         values["results"] = tuple(
             CheckResult(**{**dict(each), "state": CheckState(each["state"])}) for each in data["results"]
         )
+    if kind is Uploaded and "delta" in values:
+        values["delta"] = Delta(**data["delta"])
     return kind(**values)
 
 

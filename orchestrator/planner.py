@@ -104,7 +104,7 @@ def draft(
         tree=made.tree,
         picks=after.picks,
         skipped=tuple(skipped),
-        images=planned_images(config, version, made.head),
+        images=planned_images(config, version, made.head, verdict.previous),
         tasks=(),
         verify=config.verify,
         summary=summary,
@@ -271,7 +271,7 @@ def _in_the_way(path: str, there: str, config: Config) -> Problem:
     )
 
 
-def planned_images(config: Config, version: str, head: str) -> tuple[PlannedImage, ...]:
+def planned_images(config: Config, version: str, head: str, previous: str = "") -> tuple[PlannedImage, ...]:
     """The images of a release, the default variant first.
 
     A candidate's name comes from the commit, so a rerun finds it again.  The default variant is published under
@@ -281,11 +281,14 @@ def planned_images(config: Config, version: str, head: str) -> tuple[PlannedImag
     if spec is None:
         return ()
     if not spec.variants:
-        return (_planned(spec, Variant(place=spec.place, name=""), version, head, plain=True),)
-    return tuple(_planned(spec, each, version, head, plain=each is spec.variants[0]) for each in spec.variants)
+        return (_planned(spec, Variant(place=spec.place, name=""), (version, previous), head, plain=True),)
+    versions = (version, previous)
+    return tuple(_planned(spec, each, versions, head, plain=each is spec.variants[0]) for each in spec.variants)
 
 
-def _planned(spec: ImageSpec, variant: Variant, version: str, head: str, *, plain: bool) -> PlannedImage:
+def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head: str, *, plain: bool) -> PlannedImage:
+    """`versions`: this one, and the one before or ""."""
+    version, previous = versions
     repository = parse_repository(spec.repository)
     # Twice the same where there are no variants; the first is the reference.
     endings = list(dict.fromkeys(("", variant.suffix) if plain else (variant.suffix,)))
@@ -305,6 +308,8 @@ def _planned(spec: ImageSpec, variant: Variant, version: str, head: str, *, plai
         aliases=tuple(names[1:]),
         lock=variant.lock or spec.lock,
         parallel=spec.parallel,
+        previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
+        delta_budget=spec.delta_budget,
     )
 
 

@@ -64,6 +64,7 @@ def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
         "image_id": built.image_id,
         "size": built.size,
         "compressed_size": uploaded.size,
+        "delta": asdict(uploaded.delta),
         "layers": list(built.layers),
         "base": {"name": built.base, "id": built.base_id},
         "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,

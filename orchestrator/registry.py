@@ -192,15 +192,18 @@ class Registry:
 
     def config(self, manifest: Manifest) -> dict[str, object]:
         """The image's configuration as it is stored: `config.Labels`, `created`, `rootfs.diff_ids`."""
-        document = self._image(manifest)
-        reference = document.get("config")
-        digest = reference.get("digest") if isinstance(reference, dict) else None
-        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise self._broken(manifest, "names no config")
-        config = parse_json(self.blob(digest))
+        config = parse_json(self.blob(self.config_digest(manifest)))
         if not isinstance(config, dict):
             raise self._broken(manifest, "has a config that is not a JSON object")
         return config
+
+    def config_digest(self, manifest: Manifest) -> str:
+        """Where `config` is.  Nothing is asked of the registry."""
+        reference = self._image(manifest).get("config")
+        digest = reference.get("digest") if isinstance(reference, dict) else None
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise self._broken(manifest, "names no config")
+        return digest
 
     def layers(self, manifest: Manifest) -> tuple[Layer, ...]:
         """The layers, base first.  Nothing is asked of the registry."""

@@ -49,6 +49,10 @@ def plan_lines(plan: Plan) -> list[str]:
     for image in plan.images:
         floating = f", then {', '.join(image.floating)} forward" if image.floating else ""
         names = " = :".join([image.reference, *(name.rpartition(":")[2] for name in image.aliases)])
+        if image.delta_budget:
+            names += (
+                f", at most {size(image.delta_budget)} to pull after {image.previous.rpartition(':')[2] or 'nothing'}"
+            )
         lines.append(f"  image           {names}  (first as :{image.candidate.rpartition(':')[2]}{floating})")
     lines += [f"  pushed to       {plan.remote}: {plan.branch} and {plan.version}, together", ""]
     lines += [f"  note: {note}" for note in plan.notes]
@@ -208,6 +212,12 @@ def _size_line(image: Mapping[str, Any]) -> str:
     return f"    size    {sizes}, {len(image['layers'])} layers"
 
 
+def _delta(delta: Mapping[str, Any]) -> str:
+    if delta["unknown"]:
+        return f"not known: {delta['unknown']}"
+    return f"{size(delta['size'])} in {delta['layers']} layers for a client that has {delta['previous']}"
+
+
 def _image_lines(image: Mapping[str, Any]) -> list[str]:
     lines = [
         f"  image     {image['reference']}@{image['digest']}",
@@ -215,6 +225,8 @@ def _image_lines(image: Mapping[str, Any]) -> list[str]:
         _size_line(image),
         f"    base    {image['base']['name'] or 'none'}",
     ]
+    if delta := image.get("delta"):
+        lines.insert(-1, f"    delta   {_delta(delta)}")
     if lock := image.get("lock"):
         lines.append(f"    lock    {lock['path']}  sha256:{lock['sha256'][:16]}")
     lines += [f"    check   {check['state']:<8} {check['name']}  {check['message']}" for check in image["checks"]]

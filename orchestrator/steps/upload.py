@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from orchestrator.delta import measure
 from orchestrator.errors import MismatchError, RemoteError
 from orchestrator.outcomes import Built, Outcome, Uploaded
 from orchestrator.pipeline import Task, Workshop
@@ -57,7 +58,7 @@ def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outco
 
 
 def _there(shop: Workshop, image: PlannedImage) -> Uploaded | None:
-    """The candidate in the registry when it is the image that was built.
+    """The candidate in the registry when it is the image that was built, and within its budget.
 
     An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store): one of
     the two must be what the registry holds.
@@ -74,4 +75,5 @@ def _there(shop: Workshop, image: PlannedImage) -> Uploaded | None:
             code="candidate-differs",
         )
     size = sum(layer.size for layer in registry.layers(manifest))
-    return Uploaded(image=image.reference, digest=manifest.digest, candidate=image.candidate, size=size)
+    delta = measure(registry, image, manifest)
+    return Uploaded(image=image.reference, digest=manifest.digest, candidate=image.candidate, size=size, delta=delta)
