@@ -1,13 +1,18 @@
-"""`release doctor`: every check that a cut makes before its question, without a plan, all reported."""
+"""`release doctor`: every check that a cut makes before its question, without a plan, all reported; or one image."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from orchestrator.checks import Finding, SkipCheck, preflight, run_check
+from orchestrator.compat import BUILDS, LOCKS_INSIDE, build_of, read_lock
+from orchestrator.errors import UnprovedError, UsageError
 from orchestrator.planner import planned_images
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.compat import Build, Pin
     from orchestrator.desk import Desk
     from orchestrator.model import Config
 
@@ -52,3 +57,27 @@ def _remote(desk: Desk, config: Config | None) -> str:
     if not refs.branch(config.branch):
         raise SkipCheck(f"{config.remote} answers, but has no branch {config.branch} yet")
     return f"{config.remote} has {config.branch} at {refs.branch(config.branch)[:12]}"
+
+
+def image_build(desk: Desk, image: str) -> tuple[Mapping[str, Pin], Build]:
+    """The pins that an image of the engine was installed from, and the published build that its torch is.
+
+    Raises UsageError for an image that is not there, UnprovedError for one that does not say.
+    """
+    engine = desk.doors().engine()
+    if engine.inspect(image) is None:
+        raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
+    read = ((path, engine.read_file(image, path)) for path in LOCKS_INSIDE)
+    pins, _ = read_lock({path: data for path, data in read if data is not None})
+    build = build_of(pins)
+    if build is None:
+        torch = pins.get("torch")
+        raise UnprovedError(
+            f"{image} has torch {torch.version}, of which nothing is known here"
+            if torch
+            else f"{image} does not say which torch it has: there is none in {LOCKS_INSIDE[0]} and its neighbours",
+            where=image,
+            remedy="known are: " + "; ".join(build.name for build in BUILDS),
+            code="image-unknown",
+        )
+    return pins, build

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from orchestrator.compat import judge
 from orchestrator.model import Problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.git.scratch import Scratch
-    from orchestrator.model import Plan, PlannedImage
+    from orchestrator.model import ImageSpec, Plan, PlannedImage
 
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
@@ -21,9 +24,12 @@ def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, 
 def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) -> list[Problem]:
     from orchestrator.checks.dockerfile import examine
 
-    problems = []
-    if image.lock and not lock_files(scratch, plan.tree, image.lock):
-        problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
+    problems: list[Problem] = []
+    if image.lock:
+        files = lock_files(scratch, plan.tree, image.lock)
+        problems += judge(files, image.variant)
+        if not files:
+            problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
     text = scratch.file(plan.tree, image.dockerfile)
     if text is None:
         return [*problems, _missing("no-dockerfile", image.dockerfile, "image.dockerfile", plan, config)]
@@ -53,6 +59,24 @@ def lock_files(scratch: Scratch, tree: str, path: str) -> dict[str, bytes]:
     )
     found = ((part, scratch.file(tree, part)) for part in parts)
     return {part: data for part, data in found if data is not None}
+
+
+def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
+    """As `image_problems`, of the locks alone and as they are in the work tree; for `release check`."""
+    wanted = {(variant.lock or spec.lock, variant.name) for variant in spec.variants} or {(spec.lock, "")}
+    problems: list[Problem] = []
+    for path, variant in sorted(wanted - {("", variant) for _, variant in wanted}):
+        place = top / path
+        parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
+        if not parts:
+            remedy = "correct `image.lock`, or make the lock: make lock"
+            problems.append(
+                Problem(
+                    code="no-lock", message=f"{path} is no file, and no folder with *.txt", where=config, remedy=remedy
+                )
+            )
+        problems += judge({part.relative_to(top).as_posix(): part.read_bytes() for part in parts}, variant)
+    return tuple(dict.fromkeys(problems))
 
 
 def lock_digest(files: dict[str, bytes]) -> str:

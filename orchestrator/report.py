@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.compat import SOURCES, runs_on
 from orchestrator.model import CheckState, PickState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.checks import Finding
+    from orchestrator.compat import Build, Pin
     from orchestrator.duplicates import Answer
     from orchestrator.model import FollowUp, Pick, Plan, Problem
     from orchestrator.status import Standing
@@ -210,6 +213,15 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
 def _size_line(image: Mapping[str, Any]) -> str:
     sizes = f"{size(image['size'])}, {size(image['compressed_size'])} in the registry"
     return f"    size    {sizes}, {len(image['layers'])} layers"
+
+
+def machine_lines(image: str, pins: Mapping[str, Pin], build: Build) -> list[str]:
+    """What `doctor --image` shows."""
+    return [f"{image}: {build.name}, {len(pins)} locked packages", *(f"  {line}" for line in runs_on(build))]
+
+
+def machine_document(image: str, pins: Mapping[str, Pin], build: Build) -> dict[str, Any]:
+    return {"schema_version": 1, "image": image, "packages": len(pins), "build": asdict(build), "sources": SOURCES}
 
 
 def _delta(delta: Mapping[str, Any]) -> str:

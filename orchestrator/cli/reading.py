@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import Effort, Invocation, allowed_effort, command
-from orchestrator.errors import Exit, UsageError, worst
+from orchestrator.errors import Exit, ProblemsError, UsageError, worst
 
 if TYPE_CHECKING:
     from orchestrator.desk import Desk
@@ -46,9 +46,15 @@ def init(call: Invocation) -> None:
 
 @command("check")
 def check(call: Invocation) -> None:
-    """Check release.yaml: every fault at once, each with file:line:column."""
+    """Check release.yaml and the image locks that it names: every fault at once, each with its place."""
+    from orchestrator.images import lock_problems_here
+
     with call.desk() as desk:
         config = desk.config()
+        if config.image:
+            problems = lock_problems_here(config.image, desk.repository.top, desk.job.config or desk.config_file.name)
+            if problems:
+                raise ProblemsError(problems)
         call.console.lines([f"{desk.config_file.name} is valid: {len(config.releases)} release(s) declared"])
         call.console.document(
             {"schema_version": 1, "valid": True, "releases": [entry.version for entry in config.releases]}
@@ -163,12 +169,28 @@ def show(call: Invocation, version: Annotated[str, typer.Argument(help="A releas
 
 
 @command("doctor", registry=True)
-def doctor(call: Invocation) -> int:
+def doctor(
+    call: Invocation,
+    image: Annotated[
+        str,
+        typer.Option(
+            "--image",
+            metavar="REF",
+            envvar="RELEASE_DOCTOR_IMAGE",
+            help="Say instead which drivers and GPUs this image of the engine can run on.",
+        ),
+    ] = "",
+) -> int:
     """Run every preflight check alone and report all of them, each with its remedy."""
     from orchestrator import report
-    from orchestrator.doctor import examine
+    from orchestrator.doctor import examine, image_build
 
     with call.desk() as desk:
+        if image:
+            pins, build = image_build(desk, image)
+            call.console.lines(report.machine_lines(image, pins, build))
+            call.console.document(report.machine_document(image, pins, build))
+            return Exit.DONE
         findings = examine(desk)
     call.console.lines(report.finding_lines(findings))
     call.console.document({"schema_version": 1, "checks": [asdict(finding.result) for finding in findings]})

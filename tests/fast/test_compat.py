@@ -1,0 +1,128 @@
+"""Locks against the builds of PyTorch that were really published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.compat import BUILDS, Build, build_of, judge, read_lock, table_markdown
+from tests.support.cli import release
+
+if TYPE_CHECKING:
+    from tests.support.story import Story
+
+ROOT = Path(__file__).parents[2]
+HASH = f" --hash=sha256:{'0' * 64}"
+
+
+def lock_of(build: Build, **other: str) -> dict[str, str]:
+    """Name -> version of what the build's wheels ask for, as PyTorch's own index names them."""
+    major = build.cuda.partition(".")[0]
+    pins = {"torch": build.torch if build.on_pypi else f"{build.torch}+{build.variant}"}
+    if build.cuda:
+        pins |= {
+            f"nvidia-cuda-runtime-cu{major}": f"{build.cuda}.77",
+            f"nvidia-cudnn-cu{major}": build.cudnn,
+            f"nvidia-nccl-cu{major}": build.nccl,
+            "triton": build.triton,
+        }
+    return pins | other
+
+
+def text(pins: dict[str, str]) -> dict[str, bytes]:
+    return {"locks/x.txt": "".join(f"{name}=={version}{HASH}\n" for name, version in pins.items()).encode()}
+
+
+CU126 = next(build for build in BUILDS if build.variant == "cu126" and build.torch == "2.7.1")
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda build: f"{build.torch}-{build.variant}")
+def test_every_published_build_is_right_and_known_again(build: Build) -> None:
+    files = text(lock_of(build))
+    assert judge(files, build.variant) == ()
+    assert build_of(read_lock(files)[0]) == build
+
+
+@pytest.mark.parametrize("build", [build for build in BUILDS if build.cuda], ids=lambda build: build.name[6:17])
+def test_each_pin_of_another_build_is_refused_at_its_line(build: Build) -> None:
+    right = lock_of(build)
+    for number, name in list(enumerate(right, 1))[1:]:
+        problems = judge(text(right | {name: "0.1"}))
+        assert [(problem.code, problem.where) for problem in problems] == [
+            ("lock-incompatible", f"locks/x.txt:{number}")
+        ]
+        assert build.name in problems[0].remedy
+        left_out = judge(text({key: version for key, version in right.items() if key != name}))
+        assert [problem.where for problem in left_out] == ["locks/x.txt:1"]
+        assert name in left_out[0].message
+
+
+@pytest.mark.parametrize(
+    ("change", "variant", "says"),
+    [
+        ({"nvidia-cudnn-cu12": "8.9.2.26"}, "", "nvidia-cudnn-cu12 8.9.2.26 does not go with torch 2.7.1 cu126"),
+        ({"nvidia-cuda-runtime-cu12": "12.1.105"}, "", "nvidia-cuda-runtime-cu12 12.1.105 does not go"),
+        ({"torch": "2.7.1+cu121"}, "", "torch 2.7.1+cu121 was never published"),
+        ({"torch": "2.7.1+cpu"}, "cu126", "variant cu126 is locked to torch 2.7.1+cpu, which is cpu"),
+        ({"nvidia-cublas-cu11": "11.11.3.6"}, "", "nvidia-cublas-cu11 is not for torch 2.7.1 cu126"),
+        ({"triton": "3.3.0"}, "", "it needs 3.3.1"),
+        ({}, "cu128", "variant cu128 is locked to torch 2.7.1, which is cu126"),
+    ],
+)
+def test_what_never_was(change: dict[str, str], variant: str, says: str) -> None:
+    problems = judge(text(lock_of(CU126) | change), variant)
+    assert any(says in problem.message for problem in problems), problems
+    assert all("cu118" in problem.remedy for problem in problems if problem.code == "lock-incompatible")
+
+
+def test_an_unknown_torch_is_not_judged_and_none_neither() -> None:
+    assert judge(text({"torch": "2.9.1", "nvidia-cudnn-cu12": "8.9.2.26"})) == ()
+    assert judge(text({"numpy": "2.2.6"}), "cu126") == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "says"),
+    [
+        ("numpy>=2\n", 1, "'numpy>=2' is not pinned"),
+        ("# a\n\nnumpy==2.2.6\n", 3, "has no --hash"),
+        (f"A.b_c==1 \\\n   {HASH}\na-B-c==1{HASH}\n", 3, "a-b-c is pinned in"),
+        ("git+https://example.com/x\n", 1, "is not pinned"),
+    ],
+)
+def test_the_form_of_a_lock(lines: str, line: int, says: str) -> None:
+    _, problems = read_lock({"l.txt": lines.encode()})
+    assert [(problem.code, problem.where) for problem in problems] == [("lock-invalid", f"l.txt:{line}")]
+    assert says in problems[0].message
+
+
+def test_options_comments_and_continued_lines_are_read_as_pip_does() -> None:
+    data = f"--index-url https://x\nnumpy[a]==2.2.6 ; python_version > '3' \\\n   {HASH}\n    # via x\n"
+    pins, problems = read_lock({"l.txt": data.encode()})
+    assert (pins["numpy"].version, pins["numpy"].line, problems) == ("2.2.6", 2, ())
+
+
+def test_the_locks_of_this_project_are_right() -> None:
+    locks = ROOT / "images" / "pytorch-cuda" / "locks"
+    found = sorted(locks.rglob("*.txt"))
+    assert found
+    assert judge({path.name: path.read_bytes() for path in found if "cu126" in str(path)}, "cu126") == ()
+
+
+def test_check_and_plan_refuse_the_lock_with_its_place(tale: Story) -> None:
+    bad = text(lock_of(CU126) | {"nvidia-cudnn-cu12": "8.9.2.26"})["locks/x.txt"].decode()
+    image = "image:\n  repository: localhost:1/x\n  lock: {}\n"
+    tale.release_yaml(f"      - commit: {tale.fix}", extra=image.format("lock.txt"))
+    missing = release("check", cwd=tale.clone.path)
+    assert missing.code == 2
+    assert "lock.txt is no file" in missing.err
+    (tale.clone.path / "lock.txt").write_text(bad)
+    done = release("check", cwd=tale.clone.path)
+    assert done.code == 2
+    assert "lock.txt:3: nvidia-cudnn-cu12 8.9.2.26 does not go with" in done.err
+
+
+def test_the_table_in_the_docs_is_the_one_of_the_program() -> None:
+    page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    assert page.partition("<!-- builds -->\n")[2].partition("<!-- /builds -->")[0].strip() == table_markdown()
