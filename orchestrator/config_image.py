@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import config_rules as rules
 from orchestrator.config_shapes import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
+from orchestrator.inside import CHECKS as INSIDE
 from orchestrator.model import ImageSpec, Place, SmokeCommand, Variant
 
 if TYPE_CHECKING:
@@ -182,6 +183,16 @@ DELTA_BUDGET = Key(
     default="no limit",
 )
 
+CHECKS = Key(
+    name="checks",
+    shape=ListOf(
+        item=Text(convert=rules.one_of(*INSIDE), json={"enum": list(INSIDE)}), what="a list of checks", unique=True
+    ),
+    help=f"The built-in checks of what is inside the image: {', '.join(f'`{name}`' for name in INSIDE)}. "
+    "What a check needs and the image has not is skipped, with the reason.",
+    default="all of them where there is a `lock`, else none",
+)
+
 # ------------------------------------------------------------------ variants
 
 VARIANT_NAME = Key(
@@ -269,6 +280,7 @@ def _image(got: Got) -> ImageSpec:
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
         delta_budget=got(DELTA_BUDGET, 0),
+        checks=got(CHECKS, None),
     )
 
 
@@ -276,7 +288,7 @@ IMAGE = Table(
     title="'image'",
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, VARIANTS,
-        PARALLEL, DELTA_BUDGET,
+        PARALLEL, DELTA_BUDGET, CHECKS,
     ),
     build=_image,
 )  # fmt: skip

@@ -102,6 +102,7 @@ class ImageSpec:
     lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
     variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
     parallel: int = 1  # variants built at the same time
+    checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
     delta_budget: int = 0  # bytes a client of the previous version may have to pull, 0 for no limit
 
 
@@ -242,6 +243,7 @@ class PlannedImage:
     aliases: tuple[str, ...] = ()  # further version tags of the same digest, as full references
     lock: str = ""
     parallel: int = 1
+    checks: tuple[str, ...] = ()
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
     delta_budget: int = 0
 

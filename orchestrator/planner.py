@@ -17,6 +17,7 @@ from orchestrator.errors import Exit
 from orchestrator.facts import Facts, gather
 from orchestrator.fixes import Source, expand
 from orchestrator.git.objects import later
+from orchestrator.inside import CHECKS
 from orchestrator.judge import Judge
 from orchestrator.model import Pick, PickState, Plan, PlannedImage, Problem, Skipped, Variant
 from orchestrator.prerequisites import EFFORT, Finder
@@ -308,6 +309,7 @@ def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head:
         aliases=tuple(names[1:]),
         lock=variant.lock or spec.lock,
         parallel=spec.parallel,
+        checks=spec.checks if spec.checks is not None else tuple(CHECKS) if variant.lock or spec.lock else (),
         previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
         delta_budget=spec.delta_budget,
     )

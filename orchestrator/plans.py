@@ -94,6 +94,7 @@ def _image(data: Mapping[str, Any]) -> PlannedImage:
             **data,
             "build_args": tuple((key, value) for key, value in data["build_args"].items()),
             "floating": tuple(data["floating"]),
+            "checks": tuple(data.get("checks", ())),
             "aliases": tuple(data.get("aliases", ())),
             "smoke": tuple(_smoke(each) for each in data["smoke"]),
         }

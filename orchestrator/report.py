@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.checks import Finding
     from orchestrator.compat import Build, Pin
     from orchestrator.duplicates import Answer
-    from orchestrator.model import FollowUp, Pick, Plan, Problem
+    from orchestrator.model import CheckResult, FollowUp, Pick, Plan, Problem
     from orchestrator.status import Standing
     from orchestrator.verifying import Proof
 
@@ -174,9 +174,13 @@ def duplicate_lines(answer: Answer) -> list[str]:
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
     """What `doctor` shows."""
+    return check_lines([finding.result for finding in findings])
+
+
+def check_lines(results: Sequence[CheckResult]) -> list[str]:
+    """What `smoke` shows."""
     lines = []
-    for finding in findings:
-        result = finding.result
+    for result in results:
         lines.append(f"{_CHECK_MARK[result.state]:<8} {result.name}: {result.message}")
         if result.state is CheckState.FAILED and result.remedy:
             lines.append(f"         do: {result.remedy}")

@@ -5,11 +5,17 @@ Every check runs even after one has failed, and each gives a result: passed, fai
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from orchestrator.compat import read_lock
 from orchestrator.engines import RunRequest
 from orchestrator.errors import UnprovedError, UsageError
+from orchestrator.inside import verdict
 from orchestrator.model import CheckResult, CheckState, Progress
 
 if TYPE_CHECKING:
@@ -27,7 +33,20 @@ _VERSION = "version-inside"
 _TAIL_LINES = 5
 _TAIL_CHARS = 500
 
+_PROBE_TIMEOUT = 900.0  # seconds
+_NO_PYTHON = 97
+_FIND_PYTHON = f'command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -c "$0" "$@"'
+
 _Outcome = tuple[CheckState, str, str]  # state, message, remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """Built-in checks to make (names of inside.CHECKS), the lock to make them against, and GPUs to give."""
+
+    checks: tuple[str, ...] = ()
+    lock: Mapping[str, bytes] = field(default_factory=dict)  # path -> bytes
+    gpus: str = ""
 
 
 def smoke(
@@ -39,19 +58,29 @@ def smoke(
     commands: Sequence[SmokeCommand],
     expected_labels: Mapping[str, str],
     report: Callable[[Progress], None],
+    inside: Inside | None = None,
 ) -> tuple[CheckResult, ...]:
-    """The results in order: labels, version inside, then the commands.
+    """The results in order: labels, version inside, what `inside` asks for, then the commands.
 
     `expected_labels` are added to the version (`tag`) and revision labels, which are always expected.  Raises
     UsageError when two checks have one name, RemoteError when the engine is gone.
     """
-    _refuse_same_names(commands)
+    inside = inside or Inside()
+    _refuse_same_names(commands, inside.checks)
     expected = {VERSION_LABEL: tag, REVISION_LABEL: revision, **expected_labels}
     checks: list[tuple[str, Callable[[], _Outcome]]] = [
         (_LABELS, lambda: _labels(engine, image, expected)),
         (_VERSION, lambda: _version_inside(engine, image, tag)),
     ]
+    checks += inside_checks(engine, image, inside)
     checks += [(command.name, _bound(engine, image, command)) for command in commands]
+    return run_checks(checks, report)
+
+
+def run_checks(
+    checks: Sequence[tuple[str, Callable[[], _Outcome]]], report: Callable[[Progress], None]
+) -> tuple[CheckResult, ...]:
+    """Every check runs, also after one has failed."""
     results: list[CheckResult] = []
     for number, (name, check) in enumerate(checks, 1):
         report(Progress(text=f"smoke: {name}", item="smoke", current=number, total=len(checks)))
@@ -59,13 +88,53 @@ def smoke(
     return tuple(results)
 
 
-def _refuse_same_names(commands: Sequence[SmokeCommand]) -> None:
-    seen = {_LABELS, _VERSION}
+def inside_checks(engine: Engine, image: str, inside: Inside) -> list[tuple[str, Callable[[], _Outcome]]]:
+    """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
+
+    @cache
+    def facts() -> Mapping[str, Any] | _Outcome:
+        return _ask(engine, image, inside)
+
+    pins, _ = read_lock(inside.lock)
+
+    def check(name: str) -> _Outcome:
+        found = facts()
+        return found if isinstance(found, tuple) else verdict(name, found, pins)
+
+    return [(name, partial(check, name)) for name in inside.checks]
+
+
+def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Outcome:
+    """What the probe found, or why it could not look."""
+    info = engine.inspect(image)
+    script = Path(__file__).with_name("inside_probe.py").read_text(encoding="utf-8")
+    command = ("/bin/sh", "-c", _FIND_PYTHON, script, *(info.starts if info else ()))
+    request = RunRequest(image=image, command=command, timeout=_PROBE_TIMEOUT, gpus=inside.gpus)
+    try:
+        result = engine.run(request)
+    except UnprovedError as error:
+        if error.code == "no-gpu":
+            raise
+        return CheckState.SKIPPED, f"nothing can be run in the image: {error.message}", error.remedy
+    if result.exit_code == _NO_PYTHON:
+        return CheckState.SKIPPED, "there is no python3 in the image", ""
+    last = result.output.strip().rpartition("\n")[2]
+    try:
+        found = json.loads(last)
+    except ValueError:
+        how = "did not end" if result.exit_code is None else f"exited {result.exit_code}"
+        end = _last_lines(result.output) or "nothing"
+        return CheckState.FAILED, f"looking inside {how}: {end}", "run python3 by hand in the image"
+    return dict(found)
+
+
+def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) -> None:
+    seen = {_LABELS, _VERSION, *inside}
     for command in commands:
         if command.name in seen:
             raise UsageError(
                 f"two smoke checks are named {command.name!r}",
-                remedy=f"give each its own name; {_LABELS!r} and {_VERSION!r} are built in",
+                remedy=f"give each its own name; built in are {', '.join(sorted({_LABELS, _VERSION, *inside}))}",
                 code="smoke-name",
             )
         seen.add(command.name)

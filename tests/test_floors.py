@@ -20,15 +20,17 @@ ROOT = Path(__file__).parents[1] / "orchestrator"
 
 # Every module fits exactly one line.  A name ending in a dot stands for a package and all in it.
 FLOORS = {
-    0: "errors model",  # words
+    0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_rules config_shapes registry_answer"
-    " yamledit compat checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
+    " yamledit compat inside"
+    " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
-    5: "doors desk asking cut abort publish status doctor duplicates declare candidates released",  # one release
+    5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
+    " smoking",  # one release
     6: "report report_history console cli. __main__",  # six people: what they see and type
 }
 DOORS = {
@@ -36,10 +38,11 @@ DOORS = {
     "docker": "engines.docker", "sqlite3": "cache",
     "requests": "registry_http engines.docker",  # docker-py raises requests' and urllib3's errors as they are
     "urllib3": "registry_http engines.docker",
-    "subprocess": "git.process verifying credentials",  # the user's verify commands, docker's credential helpers
+    # the user's verify commands, docker's credential helpers, what runs inside an image
+    "subprocess": "git.process verifying credentials inside_probe",
 }  # fmt: skip
 MAY_PRINT = "cli. console"
-MAY_READ_ENVIRONMENT = "__main__ cli. verifying"
+MAY_READ_ENVIRONMENT = "__main__ cli. verifying inside_probe"  # the probe runs in the image
 
 
 def within(module: str, names: str) -> bool:

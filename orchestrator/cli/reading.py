@@ -168,6 +168,39 @@ def show(call: Invocation, version: Annotated[str, typer.Argument(help="A releas
     call.console.document(record)
 
 
+@command("smoke")
+def smoke(
+    call: Invocation,
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image of the engine: name, or id.")],
+    gpus: Annotated[
+        str,
+        typer.Option(
+            metavar="WHICH",
+            envvar="RELEASE_GPUS",
+            help="GPUs for the checks: `all`, ids such as `0,1`, or CDI names such as `nvidia.com/gpu=all`.",
+        ),
+    ] = "",
+    lock: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", envvar="RELEASE_LOCK", help="The lock it must hold: a file, or a folder of *.txt."
+        ),
+    ] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", envvar="RELEASE_CHECK", help="Only this check; may be repeated.")
+    ] = None,
+) -> int:
+    """Make the built-in checks of what is inside an image: packages, CUDA, services, GPUs."""
+    from orchestrator import report
+    from orchestrator.smoking import smoke_image
+
+    with call.desk() as desk:
+        results = smoke_image(desk, image, gpus=gpus, lock=lock, names=tuple(check or ()))
+    call.console.lines(report.check_lines(results))
+    call.console.document({"schema_version": 1, "image": image, "checks": [asdict(result) for result in results]})
+    return Exit.UNPROVED if any(result.state == "failed" for result in results) else Exit.DONE
+
+
 @command("doctor", registry=True)
 def doctor(
     call: Invocation,

@@ -40,6 +40,7 @@ class ImageInfo:
     layers: tuple[str, ...]  # diff_ids, base first
     repo_digests: tuple[str, ...]  # `repository@sha256:...`; the engine's memory, never proof of a push
     architecture: str = ""
+    starts: tuple[str, ...] = ()  # what runs when no command is given: entrypoint and command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ class RunRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     network: str = "none"
     keep_entrypoint: bool = False
+    gpus: str = ""  # "", "all", ids such as "0,1" (NVIDIA Container Toolkit), or CDI names: "nvidia.com/gpu=all"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -241,6 +241,7 @@ class DockerEngine:
         options: dict[str, Any] = {"environment": dict(request.env)}
         if not request.keep_entrypoint:
             options["entrypoint"] = []
+        options["gpus"] = request.gpus
         with self._container(request.image, request.command, network=request.network, **options) as container:
             self._start(container, request)
             started = time.monotonic()
@@ -270,7 +271,9 @@ class DockerEngine:
         return len(found)
 
     @contextmanager
-    def _container(self, image: str, command: Iterable[str], *, network: str, **options: Any) -> Iterator[str]:
+    def _container(
+        self, image: str, command: Iterable[str], *, network: str, gpus: str = "", **options: Any
+    ) -> Iterator[str]:
         """A created container, removed whatever happens."""
         from docker.errors import APIError
         from docker.types import LogConfig
@@ -279,6 +282,7 @@ class DockerEngine:
             try:
                 host = self._api.create_host_config(
                     network_mode=network,
+                    device_requests=_gpu_requests(gpus),
                     init=True,  # reaps, and passes signals to a shell that would not
                     log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
                 )
@@ -384,6 +388,18 @@ class DockerEngine:
             if stall and is_timeout(error):
                 raise stalled(doing, stall) from error
             raise unreachable(error, self._place, doing) from error
+
+
+def _gpu_requests(gpus: str) -> list[Any]:
+    """How docker is asked for GPUs: by CDI names, which have a `=`, else by the NVIDIA Container Toolkit."""
+    from docker.types import DeviceRequest
+
+    if not gpus:
+        return []
+    if "=" in gpus:
+        return [DeviceRequest(driver="cdi", device_ids=gpus.split(","))]
+    which: dict[str, Any] = {"count": -1} if gpus == "all" else {"device_ids": gpus.split(",")}
+    return [DeviceRequest(capabilities=[["gpu"]], **which)]
 
 
 def _explanation(error: APIError) -> str:

@@ -58,12 +58,38 @@ def refused(text: str, doing: str, code: str, remedy: str) -> RemoteError:
 
 def not_started(image: str, text: str) -> RemoteError | UnprovedError:
     """A container of `image` could not be made or started."""
-    return disk_full(text, image) or UnprovedError(
-        f"a container of {image} cannot be started: {one_line(text)}",
-        where=image,
-        remedy="check that the image and the command's first word exist",
-        code="container-not-started",
+    return (
+        disk_full(text, image)
+        or _no_gpu(text, image)
+        or UnprovedError(
+            f"a container of {image} cannot be started: {one_line(text)}",
+            where=image,
+            remedy="check that the image and the command's first word exist",
+            code="container-not-started",
+        )
     )
+
+
+# What an engine, or NVIDIA's hook, says when GPUs cannot be given to a container -> what to do.
+_GPU_REMEDIES = (
+    ('could not select device driver "cdi"', "this engine has no CDI: Docker 25 or newer, or --gpus all"),
+    ("could not select device driver", "install the NVIDIA Container Toolkit on the engine's machine, restart docker"),
+    ("unresolvable CDI devices", "make the CDI specification: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
+    (
+        "CDI device injection failed",
+        "make the CDI specification: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+    ),
+    ("unsatisfied condition", "the driver is too old for the image: release doctor --image REF says which it needs"),
+    ("nvidia-container-cli", "the driver does not answer: nvidia-smi on the engine's machine"),
+)
+
+
+def _no_gpu(text: str, image: str) -> UnprovedError | None:
+    for sign, remedy in _GPU_REMEDIES:
+        if sign in text:
+            message = f"no GPU can be given to a container of {image}: {one_line(text)}"
+            return UnprovedError(message, where=image, remedy=remedy, code="no-gpu")
+    return None
 
 
 def stalled(doing: str, seconds: float) -> RemoteError:

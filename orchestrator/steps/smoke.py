@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UnprovedError
+from orchestrator.images import lock_files
 from orchestrator.model import CheckState
 from orchestrator.outcomes import Built, Outcome, Smoked
 from orchestrator.pipeline import Task, Workshop
-from orchestrator.smoke import smoke
+from orchestrator.smoke import Inside, smoke
 from orchestrator.steps.build import expected_labels
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Smoked:
         commands=image.smoke,
         expected_labels=expected_labels(shop, image),
         report=shop.report,
+        inside=_inside(shop, image),
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -52,6 +54,14 @@ def _run(shop: Workshop, image: PlannedImage) -> Smoked:
             state=f"nothing was pushed; the image is {built.image_id[:19]} in the engine",
         )
     return Smoked(image=image.reference, image_id=built.image_id, results=tuple(results))
+
+
+def _inside(shop: Workshop, image: PlannedImage) -> Inside:
+    if not image.checks:
+        return Inside()
+    with shop.repository.scratch() as scratch:
+        lock = lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {}
+    return Inside(checks=image.checks, lock=lock)
 
 
 def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:

@@ -1,0 +1,231 @@
+"""The built-in checks of what is inside an image: what its own Python found, against what its lock says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.compat import build_of
+from orchestrator.model import CheckState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from orchestrator.compat import Pin
+
+Verdict = tuple[CheckState, str, str]  # state, message, remedy
+
+
+_TOLERATED: Final = {"pip", "setuptools", "wheel"}  # of the virtual environment itself
+_CLOSE: Final = 1e-3  # relative; TF32 and other orders of summing stay below
+_REBUILD: Final = "make the lock again in the base image, and let the Dockerfile install nothing beside it"
+
+
+def _passed(message: str) -> Verdict:
+    return CheckState.PASSED, message, ""
+
+
+def _failed(message: str, remedy: str) -> Verdict:
+    return CheckState.FAILED, message, remedy
+
+
+def _skipped(message: str) -> Verdict:
+    return CheckState.SKIPPED, message, ""
+
+
+# ------------------------------------------------------------------ packages
+
+
+def installed(facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
+    """What is installed is what the lock names, all of it, and nothing else."""
+    if not pins:
+        return _skipped("no lock is declared: `image.lock`")
+    found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in facts["installed"].items()}
+    wrong = [f"{name} {pin.version} is missing" for name, pin in pins.items() if name not in found]
+    for name, version in sorted(found.items()):
+        if name not in pins and name not in _TOLERATED:
+            wrong.append(f"{name} {version} is not in the lock")
+        elif name in pins and pins[name].version != version:
+            wrong.append(f"{name} is {version}, the lock says {pins[name].version}")
+    if wrong:
+        more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
+        return _failed("; ".join(wrong[:5]) + more, _REBUILD)
+    return _passed(f"{len(pins)} packages, as locked")
+
+
+def torch_build(facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
+    """torch, CUDA, cuDNN and NCCL are those of the lock, as torch itself says."""
+    torch = facts["torch"]
+    if torch is None and "torch" not in pins:
+        return _skipped("there is no torch in the image, and none in the lock")
+    if torch is None:
+        return _failed(f"there is no torch in the image, the lock says {pins['torch'].version}", _REBUILD)
+    build = build_of(pins)
+    if build is None:
+        return _skipped("the lock names no torch that the table of builds knows")
+    wanted = {
+        "version": build.torch,
+        "cuda": build.cuda or None,
+        "cudnn": _cudnn(build.cudnn),
+        "nccl": build.nccl or None,
+    }
+    said = {**torch, "version": torch["version"].partition("+")[0]}
+    wrong = [f"{key} is {said[key]}, not {value}" for key, value in wanted.items() if said[key] != value]
+    if wrong:
+        return _failed(f"torch {torch['version']}: " + "; ".join(wrong), _REBUILD)
+    return _passed(build.name)
+
+
+def _cudnn(version: str) -> int | None:
+    """cuDNN's own number: 9.5.1.17 is 90501."""
+    if not version:
+        return None
+    major, minor, patch = (int(part) for part in version.split(".")[:3])
+    return major * 10000 + minor * 100 + patch
+
+
+def gpu_code(facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
+    """The wheel has code for every GPU generation that its build is published for."""
+    torch, build = facts["torch"], build_of(pins)
+    if torch is None or build is None or not build.cuda:
+        return _skipped("no CUDA build of torch that the table of builds knows")
+    missing = [code for code in build.code if code not in torch["code"]]
+    if missing:
+        return _failed(f"no code for {', '.join(missing)}; there is {' '.join(torch['code']) or 'none'}", _REBUILD)
+    return _passed(" ".join(torch["code"]))
+
+
+def libraries(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """NVIDIA's libraries of the wheels load."""
+    found = facts["libraries"]
+    if not found:
+        return _skipped("there are no nvidia-* packages in the image")
+    # What only a driver has cannot be there before the NVIDIA Container Toolkit puts it into a container.
+    driver = re.compile(r"libcuda\.so|libnvidia-")
+    wrong = {path: error for path, error in found.items() if error and not driver.search(f"{path} {error}")}
+    waiting = sum(1 for error in found.values() if error) - len(wrong)
+    if wrong:
+        shown = "; ".join(f"{path.rpartition('/')[2]}: {error}" for path, error in sorted(wrong.items())[:3])
+        return _failed(f"{len(wrong)} of {len(found)} do not load: {shown}", "look for what the Dockerfile removed")
+    later = f", {waiting} wait for a driver" if waiting else ""
+    return _passed(f"{len(found) - waiting} libraries load{later}")
+
+
+def imports(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """The science packages that are there can be imported."""
+    found = facts["imports"]
+    if not found:
+        return _skipped("none of them is in the image")
+    wrong = [f"{name}: {error}" for name, error in found.items() if error]
+    if wrong:
+        return _failed(
+            "; ".join(wrong), "import it by hand in the image: docker run --rm IMAGE python -c 'import NAME'"
+        )
+    return _passed(", ".join(found))
+
+
+# ------------------------------------------------------------------ services
+
+
+def host_keys(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """No SSH host key is in the image: everyone who can pull it could pose as every host that runs it."""
+    if found := facts["host_keys"]:
+        return _failed(f"baked into the image: {', '.join(found)}", "remove them in the layer that makes them")
+    return _passed("none baked in")
+
+
+def sshd(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """sshd takes keys and nothing else, as `sshd -T` says."""
+    settings = facts["sshd"]
+    if settings is None:
+        return _skipped("there is no sshd in the image")
+    if "error" in settings:
+        return _failed(f"sshd -T: {settings['error']}", "correct sshd's configuration in the image")
+    wanted = {
+        "passwordauthentication": ("no",),
+        "kbdinteractiveauthentication": ("no",),
+        "permitemptypasswords": ("no",),
+        "pubkeyauthentication": ("yes",),
+        "permitrootlogin": ("no", "without-password", "prohibit-password", "forced-commands-only"),
+    }
+    wrong = [f"{key} is {settings.get(key)}" for key, right in wanted.items() if settings.get(key) not in right]
+    if wrong:
+        return _failed("; ".join(wrong), "allow keys alone in /etc/ssh/sshd_config or a file under sshd_config.d")
+    return _passed("keys only")
+
+
+def jupyter(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """The server that the image starts refuses who has no token, and answers who has it."""
+    found = facts["jupyter"]
+    if found is None:
+        return _skipped("there is no Jupyter in the image")
+    if not found["port"]:
+        end = " ".join(found["said"].split())
+        return _failed(f"nothing answers on port 8888: {end}", "run the image by hand without a command")
+    for who, words in (("without", "without a token"), ("wrong", "with a wrong token")):
+        if found[who] < 400:
+            return _failed(f"it answers {found[who]} {words}", "never start it with an empty token")
+    if found["right"] != 200:
+        return _failed(f"it answers {found['right']} with the token", "let it take its token from JUPYTER_TOKEN")
+    return _passed(f"{found['without']} without and {found['wrong']} with a wrong token, 200 with the right one")
+
+
+# ------------------------------------------------------------------ computing
+
+
+def gloo(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """`torchrun` with two ranks on the CPU adds what it should."""
+    if facts["gloo"] is None:
+        return _skipped("there is no torch in the image")
+    if facts["gloo"]:
+        return _failed(" ".join(facts["gloo"].split()), "run torchrun by hand in the image")
+    return _passed("two ranks agree")
+
+
+def gpu(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """With a GPU: what it is, that the wheel has code for it, and that it computes what the CPU does."""
+    found = facts["gpu"]
+    if found is None:
+        return _skipped("no GPU was given to the container: release smoke IMAGE --gpus all")
+    code = (facts["torch"] or {}).get("code", [])
+    for device in found["devices"]:
+        if not any(_runs(device["code"], each) for each in code):
+            return _failed(
+                f"{device['name']} is {device['code']}, the wheel has {' '.join(code)}", "take another variant"
+            )
+    for name in ("matmul", "convolution"):
+        if not found[name] <= _CLOSE:
+            return _failed(f"{name} differs from the CPU by {found[name]:.1e}", "look for a broken GPU: dcgmi diag")
+    if not found["all_reduce"]:
+        return _failed("NCCL's all-reduce gives a wrong sum", "run with NCCL_DEBUG=INFO")
+    return _passed(", ".join(f"{device['name']} {device['memory'] >> 30} GiB" for device in found["devices"]))
+
+
+def _runs(device: str, code: str) -> bool:
+    """A GPU runs code of its own major version with a lower or equal minor one, and what PTX can be compiled from."""
+    if code.startswith("compute_"):
+        return int(device[3:]) >= int(code.removeprefix("compute_"))
+    return device[3:-1] == code[3:-1] and device[-1] >= code[-1]
+
+
+CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Pin]], Verdict]]] = {
+    "installed": installed,
+    "torch-build": torch_build,
+    "gpu-code": gpu_code,
+    "libraries": libraries,
+    "imports": imports,
+    "host-keys": host_keys,
+    "sshd": sshd,
+    "jupyter": jupyter,
+    "gloo": gloo,
+    "gpu": gpu,
+}
+
+
+def verdict(name: str, facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
+    """A check's verdict; a fact that could not be had fails the checks that need it."""
+    needs = {"torch-build": "torch", "gpu-code": "torch"}.get(name, name.replace("-", "_"))
+    fact = facts[needs]
+    if isinstance(fact, dict) and set(fact) == {"error"} and name != "sshd":
+        return _failed(str(fact["error"]), "run it by hand in the image")
+    return CHECKS[name](facts, pins)

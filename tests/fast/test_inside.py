@@ -1,0 +1,115 @@
+"""The built-in checks of an image, judged on what its Python said: every wrong image, and what is only absent."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import inside_probe
+from orchestrator.compat import BUILDS, read_lock
+from orchestrator.inside import CHECKS, verdict
+from orchestrator.model import CheckState
+
+CU126 = next(build for build in BUILDS if build.variant == "cu126" and build.torch == "2.7.1")
+LOCK = "torch==2.7.1 --hash=sha256:0\nnvidia-cudnn-cu12==9.5.1.17 --hash=sha256:0\nNumPy==2.2.6 --hash=sha256:0\n"
+PINS = read_lock({"lock.txt": LOCK.encode()})[0]
+GOOD: dict[str, Any] = {
+    "installed": {"torch": "2.7.1", "nvidia_cudnn.cu12": "9.5.1.17", "numpy": "2.2.6", "pip": "23"},
+    "host_keys": [],
+    "sshd": {
+        "passwordauthentication": "no",
+        "kbdinteractiveauthentication": "no",
+        "permitemptypasswords": "no",
+        "pubkeyauthentication": "yes",
+        "permitrootlogin": "no",
+    },
+    "jupyter": {"port": True, "without": 403, "wrong": 403, "right": 200},
+    "libraries": {"/x/libcudart.so.12": "", "/x/libnvidia-ml.so": "no such file"},
+    "torch": {"version": "2.7.1+cu126", "cuda": "12.6", "cudnn": 90501, "nccl": "2.26.2", "code": list(CU126.code)},
+    "imports": {"numpy": "", "torch": ""},
+    "gloo": "",
+    "gpu": {
+        "devices": [{"name": "L4", "code": "sm_89", "memory": 24 << 30}],
+        "matmul": 1e-5,
+        "convolution": 1e-5,
+        "all_reduce": True,
+    },
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    facts = copy.deepcopy(GOOD)
+    *above, last = path.split("/")
+    part = facts
+    for key in above:
+        part = part[key]
+    part[last] = value
+    return facts
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_right_image_passes(name: str) -> None:
+    state, message, _ = verdict(name, GOOD, PINS)
+    assert state is CheckState.PASSED, message
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "says"),
+    [
+        ("installed", "installed/leftpad", "1.0", "leftpad 1.0 is not in the lock"),
+        ("installed", "installed/numpy", "2.0.0", "numpy is 2.0.0, the lock says 2.2.6"),
+        ("installed", "installed", {"torch": "2.7.1"}, "numpy 2.2.6 is missing"),
+        ("torch-build", "torch/cuda", None, "cuda is None, not 12.6"),  # CPU torch under a CUDA lock
+        ("torch-build", "torch/version", "2.7.0", "version is 2.7.0, not 2.7.1"),  # old version under a new lock
+        ("torch-build", "torch/cudnn", 8902, "cudnn is 8902, not 90501"),
+        ("torch-build", "torch/nccl", "2.21.5", "nccl is 2.21.5"),
+        ("torch-build", "torch", None, "there is no torch in the image"),
+        ("gpu-code", "torch/code", ["sm_90"], "no code for sm_50"),
+        ("libraries", "libraries/~x~libcublas.so.12", "cannot open", "libcublas.so.12: cannot open"),
+        ("imports", "imports/scipy", "ImportError: x", "scipy: ImportError"),
+        ("host-keys", "host_keys", ["/etc/ssh/ssh_host_rsa_key"], "/etc/ssh/ssh_host_rsa_key"),
+        ("sshd", "sshd/passwordauthentication", "yes", "passwordauthentication is yes"),
+        ("sshd", "sshd/permitrootlogin", "yes", "permitrootlogin is yes"),
+        ("sshd", "sshd", {"error": "bad line"}, "bad line"),
+        ("jupyter", "jupyter/without", 200, "it answers 200 without a token"),
+        ("jupyter", "jupyter/wrong", 200, "with a wrong token"),
+        ("jupyter", "jupyter/right", 403, "403 with the token"),
+        ("jupyter", "jupyter", {"port": False, "said": "oh no"}, "oh no"),
+        ("gloo", "gloo", "AssertionError", "AssertionError"),
+        ("gpu", "gpu/devices", [{"name": "B200", "code": "sm_100", "memory": 1}], "B200 is sm_100"),
+        ("gpu", "gpu/matmul", 0.5, "matmul differs"),
+        ("gpu", "gpu/convolution", float("nan"), "convolution differs"),
+        ("gpu", "gpu/all_reduce", False, "all-reduce"),
+        ("imports", "imports", {"error": "OSError: x"}, "OSError: x"),
+    ],
+)
+def test_a_wrong_image_fails_with_the_reason(name: str, path: str, value: object, says: str) -> None:
+    state, message, remedy = verdict(name, changed(path, value), PINS)
+    assert state is CheckState.FAILED
+    assert says.replace("~", "/") in message
+    assert remedy
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKS if name != "host-keys"])
+def test_what_is_not_there_is_skipped_and_never_passed(name: str) -> None:
+    nothing = dict.fromkeys(GOOD) | {"installed": {}, "host_keys": [], "libraries": {}, "imports": {}}
+    state, message, _ = verdict(name, nothing, {})
+    assert state is CheckState.SKIPPED
+    assert message
+
+
+def test_the_probe_runs_as_text_in_a_python_that_knows_nothing_of_the_project(tmp_path: Path) -> None:
+    script = Path(inside_probe.__file__).read_text(encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, "false"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    facts = json.loads(done.stdout.strip().rpartition("\n")[2])
+    assert set(facts) == set(GOOD)
+    assert facts["installed"]["pytest"]
+    assert facts["torch"] is None
