@@ -4,7 +4,7 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo demo-cuda test test-fast test-docker bench lint clean test-hostile
+.PHONY: help venv demo demo-cuda test test-fast test-docker bench lint lock clean test-hostile
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
 	@echo "make bench        ratios against plain git, in one run on this machine"
 	@echo "make lint         format, lint, types"
+	@echo "make lock         the image's locks, resolved inside its base"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
 venv: $(READY)
@@ -52,6 +53,9 @@ lint: $(READY)
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+
+lock:
+	@$(LAB) run -- $(PYTHON) tools/lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -70,6 +70,8 @@ image:
   build-args: {{BASE_IMAGE: "{base}", VARIANT: {variant}}}
   network: host
   floating: [v2.7]
+  lock: images/pytorch-cuda/locks/{variant}
+  delta-budget: 64KiB
   smoke:
     - python -c 'from trainkit.dataloader import Prefetcher as P; assert list(P(range(9))) == list(range(9))'
 {smoke}"""

@@ -1,0 +1,342 @@
+"""The image's own start: Jupyter and SSH that are never open, users, read-only systems, exit codes, signals.
+
+On the variant `notebook`: the same Dockerfile and entrypoint without torch.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import tarfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.engines.docker import OWNER_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import docker
+    from docker.models.containers import Container
+
+    from tests.docker.lab import Lab
+
+pytestmark = pytest.mark.docker
+
+PROJECT = Path(__file__).parents[2]
+SOURCE = "images/pytorch-cuda"
+TOKEN = "a-token-of-this-test"
+READ_ONLY: dict[str, object] = {"read_only": True, "tmpfs": {"/tmp": "", "/run": ""}}
+GET = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:8888' + sys.argv[1]).status)"
+WHO = "import os, pwd; print(os.getuid(), os.getgid(), os.access('/workspace', os.W_OK), os.environ['HOME'])"
+
+
+def context() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:  # docker knows no PAX
+        tar.add(PROJECT / SOURCE, SOURCE)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def notebook(lab: Lab) -> str:
+    name = "release-lab/notebook:test"
+    arguments = {"BASE_IMAGE": os.environ["RELEASE_LAB_BASE"], "VARIANT": "notebook", "RELEASE_VERSION": "v2.7.1"}
+    argv = ["docker", "build", "--quiet", "--network", "host", "--file", f"{SOURCE}/Dockerfile", "--tag", name, "-"]
+    argv[2:2] = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    env = os.environ | {"DOCKER_HOST": lab.docker_host, "DOCKER_BUILDKIT": "0"}
+    built = subprocess.run(argv, input=context(), env=env, capture_output=True, check=False)
+    assert built.returncode == 0, (built.stdout + built.stderr).decode()[-3000:]
+    return name
+
+
+class Runner:
+    """Starts containers and removes them."""
+
+    def __init__(self, client: docker.DockerClient, image: str, owner: str) -> None:
+        self.client, self.image, self.owner = client, image, owner
+
+    @contextmanager
+    def start(self, *command: str, **options: object) -> Iterator[Container]:
+        made = self.client.containers.create(
+            self.image, list(command), labels={OWNER_LABEL: self.owner}, network_mode="none", **options
+        )
+        try:
+            made.start()
+            yield made
+        finally:
+            made.remove(force=True, v=True)
+
+    def run(self, *command: str, **options: object) -> tuple[int, str]:
+        """Exit code and what was said."""
+        with self.start(*command, **options) as container:
+            return container.wait(timeout=30)["StatusCode"], container.logs().decode().strip()
+
+
+@pytest.fixture
+def runner(client: docker.DockerClient, notebook: str, owner: str) -> Runner:
+    return Runner(client, notebook, owner)
+
+
+def execute(container: Container, *argv: str, user: str = "1000") -> tuple[int, str]:
+    done = container.exec_run(list(argv), user=user)
+    return done.exit_code, done.output.decode().strip()
+
+
+def eventually(container: Container, *argv: str, user: str = "1000") -> str:
+    """What the command says once it succeeds."""
+    deadline = time.monotonic() + 30
+    while True:
+        code, said = execute(container, *argv, user=user)
+        if code == 0:
+            return said
+        container.reload()
+        if time.monotonic() > deadline or container.status != "running":
+            pytest.fail(f"{argv}: {said}\n{container.logs().decode()}")
+        time.sleep(0.2)
+
+
+def get(container: Container, path: str) -> str:
+    return execute(container, "python", "-c", GET, path)[1].splitlines()[-1]
+
+
+# ---------------------------------------------------------------- Jupyter
+
+
+@pytest.mark.parametrize("options", [{}, READ_ONLY, {"user": "4711:4711"}], ids=["plain", "read-only", "user"])
+def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options: dict[str, object]) -> None:
+    with runner.start(**options) as container:
+        eventually(container, "healthcheck")
+        (token,) = re.findall(r"127\.0\.0\.1:8888/lab\?token=(\S{32,})", container.logs(stderr=False).decode())
+        assert "403" in get(container, "/api/contents")
+        assert "403" in get(container, "/api/contents?token=wrong")
+        assert get(container, f"/api/contents?token={token}") == "200"
+        assert token not in execute(container, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '", user="0")[1]
+        started = time.monotonic()
+        container.stop(timeout=20)
+        assert time.monotonic() - started < 10
+
+
+def test_jupyter_takes_the_token_that_is_given(runner: Runner) -> None:
+    with runner.start(environment={"JUPYTER_TOKEN": TOKEN}) as container:
+        eventually(container, "healthcheck")
+        assert "403" in get(container, "/api/contents")
+        assert get(container, f"/api/contents?token={TOKEN}") == "200"
+        assert "lab?token=" + TOKEN not in container.logs(stderr=False).decode()
+
+
+def test_jupyter_takes_a_password_hash(runner: Runner) -> None:
+    made = "from jupyter_server.auth import passwd; print(passwd('secret of this test'))"
+    code, hashed = runner.run("python", "-c", made)
+    assert code == 0, hashed
+    log_in = """
+import http.cookiejar, urllib.error, urllib.parse, urllib.request as u
+jar = http.cookiejar.CookieJar()
+opener = u.build_opener(u.HTTPCookieProcessor(jar))
+def post(word):
+    opener.open("http://127.0.0.1:8888/login").read()
+    xsrf = next(c.value for c in jar if c.name == "_xsrf")
+    try:
+        opener.open("http://127.0.0.1:8888/login", urllib.parse.urlencode({"password": word, "_xsrf": xsrf}).encode())
+        return opener.open("http://127.0.0.1:8888/api/contents").status
+    except urllib.error.HTTPError as error:
+        return error.code
+print(post("wrong"), post("secret of this test"))
+"""
+    with runner.start(environment={"JUPYTER_PASSWORD_HASH": hashed}) as container:
+        eventually(container, "healthcheck")
+        assert "403" in get(container, "/api/contents")
+        assert execute(container, "python", "-c", log_in)[1] == "401 200"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("JUPYTER_TOKEN", "", "JUPYTER_TOKEN is empty"),
+        ("JUPYTER_TOKEN", " \t", "JUPYTER_TOKEN is empty"),
+        ("JUPYTER_PASSWORD_HASH", "", "JUPYTER_PASSWORD_HASH is empty"),
+        ("JUPYTER_PASSWORD_HASH", "hunter2", "is no hash"),
+        ("SSH_AUTHORIZED_KEYS", "ssh-rsa nonsense", "no valid public key"),
+        ("RUN_AS", "train", "is not UID:GID"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(runner: Runner, name: str, value: str, says: str) -> None:
+    code, said = runner.run(environment={name: value})
+    assert (code, said.count("\n")) == (64, 0), said
+    assert says in said
+
+
+# ---------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (["sh", "-c", "echo ran; exit 7"], 7, "ran"),
+        (["python", "-c", "import trainkit; print(open('/etc/release/version').read())"], 0, "v2.7.1"),
+        (["no-such-program"], 127, "entrypoint: no-such-program: No such file or directory"),
+        (["/etc/passwd"], 126, "entrypoint: /etc/passwd: Permission denied"),
+        (["healthcheck"], 0, ""),
+    ],
+)
+def test_any_other_command_is_run_and_its_code_kept(runner: Runner, command: list[str], code: int, says: str) -> None:
+    assert runner.run(*command) == (code, says)
+
+
+def test_a_signal_reaches_the_whole_group(runner: Runner) -> None:
+    child = "trap 'echo child; exit' TERM; echo up; while :; do sleep .1; done"
+    script = f"trap 'echo parent; wait; exit 3' TERM; ({child}) & wait"
+    with runner.start("sh", "-c", script) as container:
+        eventually(container, "true")
+        deadline = time.monotonic() + 10
+        while b"up" not in container.logs() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        started = time.monotonic()
+        container.stop(timeout=20)
+        assert time.monotonic() - started < 5
+        assert {"child", "parent"} <= set(container.logs().decode().split())
+        container.reload()
+        assert container.attrs["State"]["ExitCode"] == 3
+
+
+# ---------------------------------------------------------------- users
+
+
+@pytest.fixture
+def workspace(client: docker.DockerClient, notebook: str, owner: str) -> Iterator[Callable[[str], str]]:
+    """Makes a volume that belongs to this owner."""
+    volumes = []
+
+    def make(belongs_to: str) -> str:
+        volume = client.volumes.create()
+        volumes.append(volume)
+        chown = client.containers.run(
+            notebook, ["sh", "-c", f"touch /workspace/file && chown {belongs_to} /workspace"], entrypoint=[], user="0", labels={OWNER_LABEL: owner},
+            network_mode="none", volumes={volume.name: {"bind": "/workspace"}}, detach=True,
+        )  # fmt: skip
+        assert chown.wait()["StatusCode"] == 0
+        chown.remove()
+        return str(volume.name)
+
+    yield make
+    for volume in volumes:
+        volume.remove(force=True)
+
+
+def mounted(volume: str) -> dict[str, object]:
+    return {"volumes": {volume: {"bind": "/workspace"}}}
+
+
+def test_runs_as_the_owner_of_the_workspace(runner: Runner, workspace: Callable[[str], str]) -> None:
+    mine = mounted(workspace("4242:4343"))
+    assert runner.run("python", "-c", WHO, **mine) == (0, "4242 4343 True /home/train")
+    assert runner.run("id", "-un", **mine) == (0, "train")
+    code, said = runner.run("python", "-c", WHO, **mine, **READ_ONLY)
+    assert (code, said.rpartition("/")[0]) == (0, "4242 4343 True /tmp")
+
+
+def test_a_workspace_of_root_is_said_and_run_as_settles_it(runner: Runner, workspace: Callable[[str], str]) -> None:
+    roots = mounted(workspace("0:0"))
+    code, said = runner.run("python", "-c", WHO, **roots)
+    assert code == 0
+    assert said.splitlines()[0].startswith("entrypoint: /workspace belongs to root")
+    assert said.splitlines()[1] == "1000 1000 False /home/train"
+    assert runner.run("python", "-c", WHO, environment={"RUN_AS": "0:0"}, **roots)[1].startswith("0 0 True")
+
+
+def test_user_and_dropped_capabilities(runner: Runner) -> None:
+    code, said = runner.run("python", "-c", WHO, user="4711:4711")
+    assert (code, said.rpartition("/")[0]) == (0, "4711 4711 False /tmp")
+    assert runner.run("id", "-u", user="1000", cap_drop=["ALL"]) == (0, "1000")
+    code, said = runner.run("id", "-u", cap_drop=["ALL"])
+    assert (code, said.count("\n")) == (64, 0)
+    assert "use --user 1000:1000" in said
+
+
+def test_a_read_only_system_without_tmpfs_says_what_is_missing(runner: Runner) -> None:
+    assert runner.run("id", "-u", read_only=True) == (0, "1000")
+    code, said = runner.run(read_only=True, environment={"JUPYTER_TOKEN": TOKEN})
+    assert (code, said) == (64, "entrypoint: Jupyter Lab needs a folder that it can write to: add --tmpfs /tmp")
+
+
+# ---------------------------------------------------------------- SSH
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A key pair of this test run: private, public."""
+    path = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path.read_text(), path.with_suffix(".pub").read_text()
+
+
+SSH = (
+    "printf '%s' \"$KEY\" > /tmp/id-$$ && chmod 600 /tmp/id-$$ && "
+    "ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes "
+    "-o IdentitiesOnly=yes "
+)
+
+
+def ssh(container: Container, options: str, command: str = "id -un; which python", secret: str = "") -> tuple[int, str]:
+    user = "1000" if "4711" not in options else "4711"
+    done = container.exec_run(
+        ["sh", "-c", f"{SSH} {options} 127.0.0.1 '{command}'"], environment={"KEY": secret}, user=user
+    )
+    return done.exit_code, done.output.decode().strip()
+
+
+@pytest.mark.parametrize(
+    ("port", "options"),
+    [(22, {}), (22, READ_ONLY), (2222, {"user": "1000:1000"}), (2222, {"user": "1000:1000", **READ_ONLY})],
+    ids=["root", "root-read-only", "user", "user-read-only"],
+)
+def test_ssh_takes_the_key_and_nothing_else(
+    runner: Runner, key: tuple[str, str], port: int, options: dict[str, object]
+) -> None:
+    private, public = key
+    with runner.start("sleep", "60", environment={"SSH_AUTHORIZED_KEYS": public}, **options) as container:
+        listening = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+        eventually(container, "python", "-c", listening)
+        code, said = ssh(container, f"-p {port} -i /tmp/id-$$ -l train", secret=private)
+        assert (code, said) == (0, "train\n/opt/venv/bin/python"), container.logs().decode()
+        assert "Permission denied (publickey)" in ssh(container, f"-p {port} -l train")[1]
+        assert "Permission denied (publickey)" in ssh(container, f"-p {port} -i /tmp/id-$$ -l root", secret=private)[1]
+        asked = ssh(container, f"-v -p {port} -l train -o PreferredAuthentications=password,keyboard-interactive")[1]
+        assert "Permission denied (publickey)" in asked
+
+
+def test_host_keys_are_made_at_the_first_start_and_kept_on_a_volume(
+    runner: Runner, client: docker.DockerClient, key: tuple[str, str]
+) -> None:
+    volume = client.volumes.create()
+    options: dict[str, object] = {
+        "environment": {"SSH_AUTHORIZED_KEYS": key[1]},
+        "volumes": {volume.name: {"bind": "/etc/ssh/hostkeys"}},
+    }
+    shows = ("cat", "/etc/ssh/hostkeys/ssh_host_ed25519_key.pub")
+    try:
+        first, second = runner.run(*shows, **options), runner.run(*shows, **options)
+        assert first[1].partition("\n")[0].startswith("ssh-ed25519 ")
+        assert second == first
+    finally:
+        volume.remove(force=True)
+    fresh = runner.run(*shows, environment={"SSH_AUTHORIZED_KEYS": key[1]})
+    assert fresh[0] == 0
+    assert fresh != first
+    assert runner.run("sh", "-c", "ls /etc/ssh /etc/ssh/hostkeys | grep host_")[0] == 1  # none in the image
+
+
+def test_ssh_that_cannot_work_says_why(runner: Runner, key: tuple[str, str]) -> None:
+    for options, says in (
+        ({"user": "4711:4711"}, "SSH needs a name for uid 4711"),
+        ({"read_only": True}, "add --tmpfs /run"),
+    ):
+        code, said = runner.run("true", environment={"SSH_AUTHORIZED_KEYS": key[1]}, **options)
+        assert (code, said.count("\n")) == (64, 0), said
+        assert says in said
