@@ -13,7 +13,7 @@ import tarfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,7 +63,7 @@ class Runner:
         self.client, self.image, self.owner = client, image, owner
 
     @contextmanager
-    def start(self, *command: str, **options: object) -> Iterator[Container]:
+    def start(self, *command: str, **options: Any) -> Iterator[Container]:
         made = self.client.containers.create(
             self.image, list(command), labels={OWNER_LABEL: self.owner}, network_mode="none", **options
         )
@@ -73,7 +73,7 @@ class Runner:
         finally:
             made.remove(force=True, v=True)
 
-    def run(self, *command: str, **options: object) -> tuple[int, str]:
+    def run(self, *command: str, **options: Any) -> tuple[int, str]:
         """Exit code and what was said."""
         with self.start(*command, **options) as container:
             return container.wait(timeout=30)["StatusCode"], container.logs().decode().strip()
@@ -86,6 +86,8 @@ def runner(client: docker.DockerClient, notebook: str, owner: str) -> Runner:
 
 def execute(container: Container, *argv: str, user: str = "1000") -> tuple[int, str]:
     done = container.exec_run(list(argv), user=user)
+    assert done.exit_code is not None
+    assert isinstance(done.output, bytes)
     return done.exit_code, done.output.decode().strip()
 
 
@@ -217,9 +219,15 @@ def workspace(client: docker.DockerClient, notebook: str, owner: str) -> Iterato
         volume = client.volumes.create()
         volumes.append(volume)
         chown = client.containers.run(
-            notebook, ["sh", "-c", f"touch /workspace/file && chown {belongs_to} /workspace"], entrypoint=[], user="0", labels={OWNER_LABEL: owner},
-            network_mode="none", volumes={volume.name: {"bind": "/workspace"}}, detach=True,
-        )  # fmt: skip
+            notebook,
+            ["sh", "-c", f"touch /workspace/file && chown {belongs_to} /workspace"],
+            entrypoint=[],
+            user="0",
+            labels={OWNER_LABEL: owner},
+            network_mode="none",
+            volumes={str(volume.name): {"bind": "/workspace", "mode": "rw"}},
+            detach=True,
+        )
         assert chown.wait()["StatusCode"] == 0
         chown.remove()
         return str(volume.name)
@@ -288,6 +296,8 @@ def ssh(container: Container, options: str, command: str = "id -un; which python
     done = container.exec_run(
         ["sh", "-c", f"{SSH} {options} 127.0.0.1 '{command}'"], environment={"KEY": secret}, user=user
     )
+    assert done.exit_code is not None
+    assert isinstance(done.output, bytes)
     return done.exit_code, done.output.decode().strip()
 
 
