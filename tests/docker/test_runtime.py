@@ -13,7 +13,7 @@ import tarfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.docker
 PROJECT = Path(__file__).parents[2]
 SOURCE = "images/pytorch-cuda"
 TOKEN = "a-token-of-this-test"
-READ_ONLY: dict[str, object] = {"read_only": True, "tmpfs": {"/tmp": "", "/run": ""}}
+READ_ONLY: dict[str, Any] = {"read_only": True, "tmpfs": {"/tmp": "", "/run": ""}}
 GET = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:8888' + sys.argv[1]).status)"
 WHO = "import os, pwd; print(os.getuid(), os.getgid(), os.access('/workspace', os.W_OK), os.environ['HOME'])"
 
@@ -63,7 +63,7 @@ class Runner:
         self.client, self.image, self.owner = client, image, owner
 
     @contextmanager
-    def start(self, *command: str, **options: object) -> Iterator[Container]:
+    def start(self, *command: str, **options: Any) -> Iterator[Container]:
         made = self.client.containers.create(
             self.image, list(command), labels={OWNER_LABEL: self.owner}, network_mode="none", **options
         )
@@ -73,7 +73,7 @@ class Runner:
         finally:
             made.remove(force=True, v=True)
 
-    def run(self, *command: str, **options: object) -> tuple[int, str]:
+    def run(self, *command: str, **options: Any) -> tuple[int, str]:
         """Exit code and what was said."""
         with self.start(*command, **options) as container:
             return container.wait(timeout=30)["StatusCode"], container.logs().decode().strip()
@@ -85,7 +85,7 @@ def runner(client: docker.DockerClient, notebook: str, owner: str) -> Runner:
 
 
 def execute(container: Container, *argv: str, user: str = "1000") -> tuple[int, str]:
-    done = container.exec_run(list(argv), user=user)
+    done: Any = container.exec_run(list(argv), user=user)
     return done.exit_code, done.output.decode().strip()
 
 
@@ -110,7 +110,7 @@ def get(container: Container, path: str) -> str:
 
 
 @pytest.mark.parametrize("options", [{}, READ_ONLY, {"user": "4711:4711"}], ids=["plain", "read-only", "user"])
-def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options: dict[str, object]) -> None:
+def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options: dict[str, Any]) -> None:
     with runner.start(**options) as container:
         eventually(container, "healthcheck")
         (token,) = re.findall(r"127\.0\.0\.1:8888/lab\?token=(\S{32,})", container.logs(stderr=False).decode())
@@ -217,7 +217,9 @@ def workspace(client: docker.DockerClient, notebook: str, owner: str) -> Iterato
         volume = client.volumes.create()
         volumes.append(volume)
         chown = client.containers.run(
-            notebook, ["sh", "-c", f"touch /workspace/file && chown {belongs_to} /workspace"], entrypoint=[], user="0", labels={OWNER_LABEL: owner},
+            notebook,
+            ["sh", "-c", f"touch /workspace/file && chown {belongs_to} /workspace"],
+            entrypoint=[], user="0", labels={OWNER_LABEL: owner},
             network_mode="none", volumes={volume.name: {"bind": "/workspace"}}, detach=True,
         )  # fmt: skip
         assert chown.wait()["StatusCode"] == 0
@@ -229,7 +231,7 @@ def workspace(client: docker.DockerClient, notebook: str, owner: str) -> Iterato
         volume.remove(force=True)
 
 
-def mounted(volume: str) -> dict[str, object]:
+def mounted(volume: str) -> dict[str, Any]:
     return {"volumes": {volume: {"bind": "/workspace"}}}
 
 
@@ -285,7 +287,7 @@ SSH = (
 
 def ssh(container: Container, options: str, command: str = "id -un; which python", secret: str = "") -> tuple[int, str]:
     user = "1000" if "4711" not in options else "4711"
-    done = container.exec_run(
+    done: Any = container.exec_run(
         ["sh", "-c", f"{SSH} {options} 127.0.0.1 '{command}'"], environment={"KEY": secret}, user=user
     )
     return done.exit_code, done.output.decode().strip()
@@ -297,7 +299,7 @@ def ssh(container: Container, options: str, command: str = "id -un; which python
     ids=["root", "root-read-only", "user", "user-read-only"],
 )
 def test_ssh_takes_the_key_and_nothing_else(
-    runner: Runner, key: tuple[str, str], port: int, options: dict[str, object]
+    runner: Runner, key: tuple[str, str], port: int, options: dict[str, Any]
 ) -> None:
     private, public = key
     with runner.start("sleep", "60", environment={"SSH_AUTHORIZED_KEYS": public}, **options) as container:
@@ -315,7 +317,7 @@ def test_host_keys_are_made_at_the_first_start_and_kept_on_a_volume(
     runner: Runner, client: docker.DockerClient, key: tuple[str, str]
 ) -> None:
     volume = client.volumes.create()
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "environment": {"SSH_AUTHORIZED_KEYS": key[1]},
         "volumes": {volume.name: {"bind": "/etc/ssh/hostkeys"}},
     }
