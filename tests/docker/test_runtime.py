@@ -32,7 +32,7 @@ pytestmark = pytest.mark.docker
 PROJECT = Path(__file__).parents[2]
 SOURCE = "images/pytorch-cuda"
 TOKEN = "a-token-of-this-test"
-READ_ONLY: dict[str, object] = {"read_only": True, "tmpfs": {"/tmp": "", "/run": ""}}
+READ_ONLY: dict[str, Any] = {"read_only": True, "tmpfs": {"/tmp": "", "/run": ""}}
 GET = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:8888' + sys.argv[1]).status)"
 WHO = "import os, pwd; print(os.getuid(), os.getgid(), os.access('/workspace', os.W_OK), os.environ['HOME'])"
 
@@ -112,7 +112,7 @@ def get(container: Container, path: str) -> str:
 
 
 @pytest.mark.parametrize("options", [{}, READ_ONLY, {"user": "4711:4711"}], ids=["plain", "read-only", "user"])
-def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options: dict[str, object]) -> None:
+def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options: dict[str, Any]) -> None:
     with runner.start(**options) as container:
         eventually(container, "healthcheck")
         (token,) = re.findall(r"127\.0\.0\.1:8888/lab\?token=(\S{32,})", container.logs(stderr=False).decode())
@@ -237,7 +237,7 @@ def workspace(client: docker.DockerClient, notebook: str, owner: str) -> Iterato
         volume.remove(force=True)
 
 
-def mounted(volume: str) -> dict[str, object]:
+def mounted(volume: str) -> dict[str, Any]:
     return {"volumes": {volume: {"bind": "/workspace"}}}
 
 
@@ -293,7 +293,7 @@ SSH = (
 
 def ssh(container: Container, options: str, command: str = "id -un; which python", secret: str = "") -> tuple[int, str]:
     user = "1000" if "4711" not in options else "4711"
-    done = container.exec_run(
+    done: Any = container.exec_run(
         ["sh", "-c", f"{SSH} {options} 127.0.0.1 '{command}'"], environment={"KEY": secret}, user=user
     )
     assert done.exit_code is not None
@@ -307,7 +307,7 @@ def ssh(container: Container, options: str, command: str = "id -un; which python
     ids=["root", "root-read-only", "user", "user-read-only"],
 )
 def test_ssh_takes_the_key_and_nothing_else(
-    runner: Runner, key: tuple[str, str], port: int, options: dict[str, object]
+    runner: Runner, key: tuple[str, str], port: int, options: dict[str, Any]
 ) -> None:
     private, public = key
     with runner.start("sleep", "60", environment={"SSH_AUTHORIZED_KEYS": public}, **options) as container:
@@ -325,7 +325,7 @@ def test_host_keys_are_made_at_the_first_start_and_kept_on_a_volume(
     runner: Runner, client: docker.DockerClient, key: tuple[str, str]
 ) -> None:
     volume = client.volumes.create()
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "environment": {"SSH_AUTHORIZED_KEYS": key[1]},
         "volumes": {volume.name: {"bind": "/etc/ssh/hostkeys"}},
     }
