@@ -4,7 +4,7 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo demo-cuda test test-fast test-docker bench lint lock clean test-hostile
+.PHONY: help venv demo demo-cuda test-cuda test test-fast test-docker bench lint lock clean test-hostile
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-fast    real git, no engine"
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
+	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
 	@echo "make bench        ratios against plain git, in one run on this machine"
 	@echo "make lint         format, lint, types"
 	@echo "make lock         the image's locks, resolved inside its base"
@@ -44,6 +45,9 @@ test-hostile: $(READY)
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
 	@$(LAB) run -- $(BIN)/pytest -m docker
+
+test-cuda: $(READY)
+	@$(LAB) run -- tools/test-cuda
 
 bench: $(READY)
 	@$(BIN)/python tools/bench
