@@ -100,8 +100,8 @@ def libraries(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
     found = facts["libraries"]
     if not found:
         return _skipped("there are no nvidia-* packages in the image")
-    # What only a driver has cannot be there before the NVIDIA Container Toolkit puts it into a container.
-    driver = re.compile(r"libcuda\.so|libnvidia-")
+    # What only the host's GPU or network driver has; cuFile's part for RDMA needs the latter.
+    driver = re.compile(r"libcuda\.so|libnvidia-|libmlx5\.so|libibverbs\.so|librdmacm\.so")
     wrong = {path: error for path, error in found.items() if error and not driver.search(f"{path} {error}")}
     waiting = sum(1 for error in found.values() if error) - len(wrong)
     if wrong:

@@ -157,6 +157,16 @@ def answer(authorization: str) -> int:
         return 0
 
 
+# Not --standalone: that asks for the address of the host's name, which a container without network has not.
+_ALONE = (
+    "--nnodes=1",
+    "--nproc_per_node=2",
+    "--master_addr=127.0.0.1",
+    "--master_port=29512",
+    "--local_addr=127.0.0.1",
+)
+
+
 def gloo() -> str | None:
     """Two ranks of torchrun on the CPU: "" when they agree, else what they said."""
     if not has("torch"):
@@ -165,7 +175,7 @@ def gloo() -> str | None:
         script = Path(folder, "rank.py")
         script.write_text(RANK)
         done = subprocess.run(
-            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)],
+            [sys.executable, "-m", "torch.distributed.run", *_ALONE, str(script)],
             env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
