@@ -25,7 +25,7 @@ from orchestrator.engines.streams import BuildLog, Layers, raise_error
 from orchestrator.errors import ReleaseError, RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     import docker
     from docker.errors import APIError
@@ -120,7 +120,7 @@ class DockerEngine:
         with self._reaching(f"read the history of {image}"):
             return tuple(str(step.get("CreatedBy") or "") for step in reversed(self._api.history(image)))  # type: ignore[no-untyped-call]  # untyped stub
 
-    def layers(self, image: str) -> Iterator[IO[bytes]]:
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
         with self._reaching(f"read the layers of {image}"), self._streaming(None) as api:
             yield from saved_layers(iter(api.get_image(image)))
 
