@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.comparing import Verdict, facing, judge_layer, settings
+from orchestrator.comparing import Comparison, LayerPair, Setting, Verdict, facing, judge_layer, settings
 from orchestrator.engines.answers import saved_layers
 from orchestrator.layers import LayerError, differences, read_layer
+from orchestrator.report_rebuild import rebuild_document, rebuild_lines
 
 
 def member(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
@@ -153,9 +154,42 @@ def test_both_layouts_of_a_saved_image_and_chunks_of_any_size(size: int) -> None
     )  # fmt: skip
     new = layer(
         member("blobs", type=tarfile.DIRTYPE), member("blobs/sha256/1", b'{"config": 1}'),
-        member("blobs/sha256/2", one), member("blobs/sha256/3", gzip.compress(two)), member("index.json", b"{}"), member("oci-layout", b"{}"),
+        member("blobs/sha256/2", one), member("blobs/sha256/3", gzip.compress(two)),
+        member("index.json", b"{}"), member("oci-layout", b"{}"),
     )  # fmt: skip
     for archive in (old, new):
         chunks = (archive[at : at + size] for at in range(0, len(archive), size))
         ids = [read_layer(stream).diff_id for stream in saved_layers(chunks)]
         assert ids == [f"sha256:{hashlib.sha256(each).hexdigest()}" for each in (one, two)]
+
+
+def test_what_people_read_names_files_old_and_new() -> None:
+    old = read_layer(io.BytesIO(layer(PLAIN, member("bin/.wh.yes"), member("t"), member("gone")))).files
+    new = read_layer(
+        io.BytesIO(layer(member("etc/a", b"long", mode=0o600), member("bin/.wh.yes", mtime=5), member("t")))
+    )
+    pairs = [
+        LayerPair(number=1, theirs="a", ours="a", created_by="FROM", verdict=Verdict.IDENTICAL),
+        LayerPair(number=2, theirs="b", ours="c", created_by="RUN  x", verdict=Verdict.CONTENT,
+                  files=differences(old, new.files)),
+    ]  # fmt: skip
+    image = Comparison(
+        reference="r/i:v1", variant="cpu", digest="sha256:d", base="b", base_note="b moved", layers=tuple(pairs),
+        settings=(Setting(name="Env A", theirs=None, ours="1"),), mismatches=("other digest",), log="",
+    )  # fmt: skip
+    assert rebuild_lines("v1", [image]) == [
+        "r/i:v1@sha256:d",
+        "  MISMATCH  other digest",
+        "  base      b moved",
+        "  identical layer 1 of 2",
+        "  content   layer 2 of 2  RUN x",
+        "      mode, size, content /etc/a (mode 0644 -> 0600, size 3 -> 4)",
+        "      removed        /gone (only in the registry)",
+        "      only the time  /bin/.wh.yes (hides a file below)",
+        "  content   config: Env A",
+        "      registry  (none)",
+        "      rebuilt   1",
+        "v1: cpu: 1 of 2 layers are identical; content differs in 1; settings that differ: 1",
+    ]
+    document = rebuild_document("v1", [image])
+    assert (document["verdict"], document["images"][0]["layers"][1]["files"][0]["theirs"]["content"]) == ("content", "")
