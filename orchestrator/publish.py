@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator import changelog, steps
-from orchestrator import config as configuration
 from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
 from orchestrator.planner import Decisions, Request, draft, seal
 from orchestrator.provenance import record_ref
+from orchestrator.public import config_at, must_be_on_branch
 from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.desk import Desk
-    from orchestrator.model import Config, Plan
+    from orchestrator.model import Plan
 
 # In this order: what each CI calls the tag that started the job.
 _TAG_VARIABLES = ("CI_COMMIT_TAG", "TAG_NAME", "BUILD_SOURCEBRANCHNAME")
@@ -103,8 +103,8 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
             remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
-    config = _config_at(desk, version, head)
-    _must_be_public(desk, config, version, tag_object, head)
+    config = config_at(desk, version, head, desk.config_path())
+    must_be_on_branch(desk, config, version, tag_object, head)
     picks = changelog.tagged_picks(repository.git.text("cat-file", "tag", tag_object))
     base = _base(desk, head, [result for _, _, result in picks], version)
     commit = desk.scratch.commit(head)
@@ -125,41 +125,6 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
         raise _differs(desk, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
     return seal(plan, tuple(task.key for task in steps.tasks(steps.PUBLISH, plan)))
-
-
-def _config_at(desk: Desk, version: str, head: str) -> Config:
-    path = desk.config_path()
-    text = desk.scratch.file(desk.scratch.tree_of(head), path)
-    if text is None:
-        raise MismatchError(
-            f"the commit of tag {version} has no {path}",
-            remedy="give its path with --config; the tag of a cut always carries it",
-            code="no-config-at-tag",
-        )
-    return configuration.parse(text, f"{version}:{path}")
-
-
-def _must_be_public(desk: Desk, config: Config, version: str, tag_object: str, head: str) -> None:
-    """The remote has this very tag, and its branch contains the tag's commit."""
-    refs = desk.repository.ls_remote(
-        config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
-    )
-    there = refs.refs.get(f"refs/tags/{version}", "")
-    if there != tag_object:
-        raise MismatchError(
-            f"tag {version} is {tag_object} here and {there or 'not there'} on {config.remote}",
-            remedy=f"git fetch --force {config.remote} refs/tags/{version}:refs/tags/{version}",
-            code="tag-differs",
-        )
-    tip = refs.branch(config.branch)
-    if tip and not desk.scratch.has(tip):
-        desk.repository.bring(desk.scratch, config.remote, [f"refs/heads/{config.branch}"])
-    if not tip or head in desk.scratch.rev_list(head, "--not", tip, "--"):
-        raise MismatchError(
-            f"tag {version} is not on {config.branch} of {config.remote}",
-            remedy="a release is a commit of its branch: somebody tagged another commit, or rewrote the branch",
-            code="tag-not-on-branch",
-        )
 
 
 def _base(desk: Desk, head: str, results: list[str], version: str) -> str:

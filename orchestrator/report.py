@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.model import CheckResult, FollowUp, Pick, Plan, Problem
     from orchestrator.status import Standing
     from orchestrator.verifying import Proof
+    from orchestrator.yank import Yanked
 
 _MARK = {
     PickState.CLEAN: "+",
@@ -191,6 +192,7 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     """What `show` shows."""
     lines = [
         f"{record['version']}" + (f": {record['summary']}" if record["summary"] else ""),
+        *(f"  {line}" for line in (_mark_lines(record["yanked"]) if record.get("yanked") else ())),
         f"  after     {record['previous'] or 'nothing'}, on {record['branch']}",
         f"  commit    {record['commit']}",
         f"  tree      {record['tree']}",
@@ -212,6 +214,24 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     took = ", ".join(f"{key} {seconds:.1f}" for key, seconds in sorted(record["seconds"].items()) if seconds >= 0.05)
     lines.append(f"  seconds   {took or 'all under 0.05'}")
     return lines
+
+
+def _mark_lines(yank: Mapping[str, Any]) -> list[str]:
+    lines = [f"YANKED    {yank['at'][:10]} by {yank['by']}: {yank['reason']}"]
+    lines += [f"  back    {move['tag']} to {yank['back_to']}, {move['new']}" for move in yank["moves"]]
+    return [*lines, *(f"  left    {line}" for line in yank["left"])]
+
+
+def yanked_lines(done: Yanked, *, dry_run: bool) -> list[str]:
+    """What `yank` shows."""
+    yank = done.yank
+    how = "would be yanked" if dry_run and not done.already else "is yanked already" if done.already else "is yanked"
+    lines = [f"{yank.version} {how}: {yank.reason}"]
+    for move in yank.moves:
+        state = "" if dry_run or move.tag in done.moved else "  (nothing had to be moved)"
+        lines.append(f"  back    {move.tag} to {yank.back_to}, {move.repository}@{move.new}{state}")
+    lines += [f"  left    {line}" for line in done.left]
+    return [*lines, f"  kept    tag, record and images of {yank.version}"]
 
 
 def _size_line(image: Mapping[str, Any]) -> str:
