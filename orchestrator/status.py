@@ -62,7 +62,7 @@ def _with_yank(standing: Standing, yank: Yank | None) -> Standing:
 def _yanking(store: Store, blob: str) -> Standing:
     """A yank that this clone began and did not end."""
     begun = yanks.read(store.version, store.repository.blob(blob))
-    to = "" if begun.moves else f" --floating-to {NOWHERE}"
+    to = f" --floating-to {begun.back_to or NOWHERE}" if begun.digests else ""
     return Standing(
         version=store.version,
         state="yanking",

@@ -1,8 +1,8 @@
 """Take a release back: mark it, and let the floating tags that stand at it go back to the last good version.
 
-The mark comes first.  It is the fence: from then on nothing moves a floating tag to that version.  It is made only once,
-so it decides between two people who yank at once.  And it says what is to be moved: whoever runs the command again, in
-any clone, ends what was broken off.  Nothing is deleted, and no byte of an image moves.
+The mark comes first.  It is the fence: from then on nothing moves a floating tag to that version.  It is made only
+once, so it decides between two people who yank at once.  And it says what is to be moved: whoever runs the
+command again, in any clone, ends what was broken off.  Nothing is deleted, and no byte of an image moves.
 """
 
 from __future__ import annotations
