@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator import changelog, steps
+from orchestrator import changelog, plans, steps
 from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
 from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.promotion import plan_promotion
 from orchestrator.provenance import record_ref
-from orchestrator.public import config_at, must_be_on_branch
+from orchestrator.public import Public, config_at, must_be_on_branch
+from orchestrator.status import remote_name
 from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
 
@@ -83,10 +85,11 @@ def _published(desk: Desk, plan: Plan) -> dict[str, str]:
 def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
     """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
     ref = record_ref(plan.version)
+    again = plans.command(replace(plan, tag_object=""))
     if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
         desk.job.terminal.note(
             f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
-            f" finish it in the clone that began it: release cut {plan.version}"
+            f" finish it in the clone that began it: {again}"
         )
 
 
@@ -103,6 +106,8 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
             remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
+    if origin := changelog.promotion(repository.git.text("cat-file", "tag", tag_object)):
+        return _promoted(desk, Public(desk, remote_name(desk)), version, tag_object, origin)
     config = config_at(desk, version, head, desk.config_path())
     must_be_on_branch(desk, config, version, tag_object, head)
     picks = changelog.tagged_picks(repository.git.text("cat-file", "tag", tag_object))
@@ -124,7 +129,20 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
     if plan.head != head and not plan.problems:
         raise _differs(desk, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
-    return seal(plan, tuple(task.key for task in steps.tasks(steps.PUBLISH, plan)))
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+
+
+def _promoted(desk: Desk, public: Public, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:
+    """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
+    candidate, candidate_tag = origin
+    if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
+        raise MismatchError(
+            f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
+            where=f"refs/tags/{candidate}",
+            remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
+            code="tag-differs",
+        )
+    return plan_promotion(desk, public, candidate, version, allow_older=True)
 
 
 def _base(desk: Desk, head: str, results: list[str], version: str) -> str:

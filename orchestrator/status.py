@@ -124,13 +124,13 @@ def _without_plan(store: Store) -> Standing:
 
 def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
     plan = plans.recall(data, str(store.journal_path))
-    titles = {task.key: task.title for task in steps.tasks(steps.PUBLISH if plan.tag_object else steps.CUT, plan)}
+    titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
     missing = [key for key in plan.tasks if key not in done]
     public = bool(plan.tag_object) or "land" in done
     unsure = not public and journal.touched("land") and not _came_back(journal)
     following: tuple[str, ...]
-    again = f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
+    again = plans.command(plan)
     failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
     if journal.closed:
         state, said, following = "released", "released and complete", (f"release show {plan.version}",)

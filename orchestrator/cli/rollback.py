@@ -1,4 +1,4 @@
-"""Commands that give names to images that are there: yank."""
+"""Commands that give names to what is there: yank, promote.  Nothing is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import Invocation, command
-from orchestrator.cli.releasing import Yes  # noqa: TC001  # typer reads annotations at run time
+from orchestrator.cli.releasing import Yes, show_end
+from orchestrator.errors import worst
 
 DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Say what would be done; change nothing.")
@@ -48,3 +49,32 @@ def yank(
             "left": list(done.left),
         }
     )
+
+
+@command("promote", registry=True)
+def promote(
+    call: Invocation,
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="What was tested, such as v2.7.1-rc.2.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Its final name, such as v2.7.1.")],
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", envvar="RELEASE_ALLOW_OLDER", help="Although a newer candidate is there."),
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> int | None:
+    """Give a tested candidate its final name: a tag on the same commit, image tags on the same digests, no build."""
+    from orchestrator import plans, report
+    from orchestrator.promotion import prepare
+    from orchestrator.promotion import promote as give_name
+
+    with call.desk() as desk:
+        if dry_run:
+            plan = prepare(desk, candidate, version, allow_older=allow_older)
+            call.console.lines(report.plan_lines(plan))
+            call.console.document(plans.encode(plan))
+            call.console.problems(plan.problems)
+            return worst(plan.problems)
+        done = give_name(desk, candidate, version, yes=yes, allow_older=allow_older)
+    show_end(call, done)
+    return None
