@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pytest
 from tests.docker.imaged import Imaged, imaged
 from tests.support.cli import clean_env
 from tests.support.kill_call import killed_at
+from tests.support.story import copied
 
 if TYPE_CHECKING:
     from tests.docker.lab import Lab
@@ -37,13 +39,21 @@ WHY = ("--reason", "loses the last batch")
 CALLS = "orchestrator.git.transfer:push_new_ref,orchestrator.registry:Registry.put_manifest"
 
 
-@pytest.fixture
-def lines(tmp_path: Path, lab: Lab) -> Imaged:
-    """v2.7.1 and v2.7.2 released, two variants each; floating tags stand at v2.7.2."""
-    made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
+@pytest.fixture(scope="module")
+def lines_once(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Imaged:
+    made = imaged(tmp_path_factory.mktemp("lines") / "story", lab, dockerfile=DOCKERFILE)
     cut(made, "v2.7.1", made.story.before)
     cut(made, "v2.7.2", made.story.fix)
     return made
+
+
+@pytest.fixture
+def lines(lines_once: Imaged, tmp_path: Path) -> Imaged:
+    """v2.7.1 and v2.7.2 released, two variants each; floating tags stand at v2.7.2.  The registry is one for all."""
+    now = names(lines_once)
+    for tag in FLOATING:
+        lines_once.registry.move(now[back(tag, "v2.7.2")], tag)
+    return replace(lines_once, story=copied(lines_once.story, tmp_path / "story"))
 
 
 def cut(made: Imaged, version: str, fix: str) -> str:
@@ -161,27 +171,26 @@ def test_no_good_version_before_it_is_said_and_a_tag_elsewhere_is_left_alone(lin
 
 def test_a_candidate_gets_its_final_name_without_a_build(tmp_path: Path, lab: Lab) -> None:
     made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
-    cut(made, "v2.7.1-rc.1", made.story.before)
-    cut(made, "v2.7.1-rc.2", made.story.fix)
+    cut(made, "v2.7.1-rc.1", made.story.fix)
     tested, sent = names(made), uploads(made)
     assert not set(FLOATING) & set(tested)  # a pre-release moves none
     nowhere = {"DOCKER_HOST": "unix:///nowhere.sock"}
-    dry = made.release("promote", "v2.7.1-rc.2", "v2.7.1", "--dry-run", env=nowhere)
+    dry = made.release("promote", "v2.7.1-rc.1", "v2.7.1", "--dry-run", env=nowhere)
     assert (dry.code, names(made)) == (0, tested), dry.err
-    done = made.release("promote", "v2.7.1-rc.2", "v2.7.1", "--yes", "--json", env=nowhere)
+    done = made.release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", "--json", env=nowhere)
     assert done.code == 0, done.err
     after = names(made)
-    rc = {tag: digest for tag, digest in tested.items() if tag.startswith("v2.7.1-rc.2")}
+    rc = {tag: digest for tag, digest in tested.items() if tag.startswith("v2.7.1-rc.1")}
     assert len(rc) == 3
-    assert {tag: after[tag.replace("-rc.2", "")] for tag in rc} == rc
+    assert {tag: after[tag.replace("-rc.1", "")] for tag in rc} == rc
     assert {tag: after[tag] for tag in FLOATING} == {tag: after[back(tag, "v2.7.1")] for tag in FLOATING}
     assert {tag: after[tag] for tag in tested} == tested
     assert uploads(made) == sent
     record = made.release("show", "v2.7.1", "--json").json
-    assert record["promoted_from"]["version_inside"] == "v2.7.1-rc.2"
+    assert record["promoted_from"]["version_inside"] == "v2.7.1-rc.1"
     assert [image["digest"] for image in record["images"]] == [after["v2.7.1"], after["v2.7.1-cpu"]]
-    assert record["images"][0]["labels"]["org.opencontainers.image.version"] == "v2.7.1-rc.2"
-    again = made.release("promote", "v2.7.1-rc.2", "v2.7.1", "--yes", "--json")
+    assert record["images"][0]["labels"]["org.opencontainers.image.version"] == "v2.7.1-rc.1"
+    again = made.release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", "--json")
     assert (again.code, again.json["released"], names(made)) == (0, False, after), again.err
     by_ci = made.release("publish", "v2.7.1", "--json", env=nowhere)
     assert (by_ci.code, by_ci.json["released"], names(made)) == (0, False, after), by_ci.err
@@ -216,15 +225,14 @@ def test_a_promotion_killed_at_any_name_goes_on_here_or_elsewhere(tmp_path: Path
 
 def test_a_promotion_refuses_what_is_not_what_was_tested(tmp_path: Path, lab: Lab) -> None:
     made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
-    cut(made, "v2.7.1-rc.1", made.story.before)
-    cut(made, "v2.7.1-rc.2", made.story.fix)
+    cut(made, "v2.7.1-rc.1", made.story.fix)
     refs, first = made.story.remote.git("for-each-ref"), names(made)
-    made.registry.move(first["v2.7.1-rc.1-cpu"], "v2.7.1-rc.2-cpu")  # swapped in the registry
-    swapped = made.release("promote", "v2.7.1-rc.2", "v2.7.1", "--yes", "--json")
+    made.registry.move(first["v2.7.1-rc.1-cpu"], "v2.7.1-rc.1")  # swapped in the registry
+    swapped = made.release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", "--json")
     assert swapped.code != 0
     assert [each["code"] for each in swapped.json["problems"]] == ["image-differs"], swapped.err
-    made.registry.move(first["v2.7.1-rc.2-cpu"], "v2.7.1-rc.2-cpu")
-    made.registry.move(first["v2.7.1-rc.1"], "v2.7.1")  # somebody took the name
-    taken = made.release("promote", "v2.7.1-rc.2", "v2.7.1", "--yes", "--json")
+    made.registry.move(first["v2.7.1-rc.1-cu126"], "v2.7.1-rc.1")
+    made.registry.move(first["v2.7.1-rc.1-cpu"], "v2.7.1")  # somebody took the name
+    taken = made.release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", "--json")
     assert [each["code"] for each in taken.json["problems"]] == ["image-tag-exists"], taken.err
     assert made.story.remote.git("for-each-ref") == refs
