@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from orchestrator.model import Plan
 
 
-def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="land", title="push branch and tag", run=_run, probe=_probe),)
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    title = "push the tag" if plan.promoted_from else "push branch and tag"
+    return (Task(key="land", title=title, run=_run, probe=_probe),)
 
 
 def _run(shop: Workshop) -> Landed:
