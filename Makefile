@@ -44,7 +44,7 @@ test-hostile: $(READY)
 
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
-	@$(LAB) run -- $(BIN)/pytest -m docker
+	@$(LAB) run -- $(BIN)/pytest -n 2 --dist loadfile -m docker
 
 test-cuda: $(READY)
 	@$(LAB) run -- tools/test-cuda
