@@ -6,6 +6,7 @@ so git can be given all of them.  The throw-away commits of the picks are writte
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 import zlib
@@ -52,10 +53,8 @@ def commits(scratch: Scratch, ids: Iterable[str]) -> dict[str, Commit]:
             continue
         size = int(head[2])
         if head[1] == b"commit":
-            try:
+            with contextlib.suppress(ValueError):  # who needs a malformed one asks `Scratch.commit`, and is told
                 found[sha] = parse_commit(sha, data[at : at + size])
-            except ValueError:
-                pass  # who needs it will ask for it by `Scratch.commit`, and be told
         at += size + 1
     return found
 

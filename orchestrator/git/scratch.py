@@ -350,6 +350,11 @@ class Scratch:
         self._attributes = tree
         self._attributes_key = hashlib.sha256(json.dumps(files).encode()).hexdigest() if files else ""
 
+    @property
+    def attributes_key(self) -> str:
+        """Equal for trees whose `.gitattributes` are the same; of the tree given to `use_attributes`."""
+        return self._attributes_key
+
     def _attribute_files(self, tree: str) -> list[tuple[str, str]]:
         """(path, blob) of every `.gitattributes` in a tree."""
         if known := self.cache.get("attributes", [tree]):
