@@ -232,12 +232,9 @@ def _release_commit(
 ) -> _Made:
     """The release commit: release.yaml as used, the changelog section, version files."""
     config, parent = request.config, scratch.commit(tip)
-    old = scratch.file(parent.tree, config.changelog)
-    text = changelog.section(version, summary, picks)
-    files = {request.config_path: config.text, config.changelog: changelog.insert(old, text)}
-    rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(parent.tree, path))
+    files, problems = release_files(config, request.config_path, scratch, parent.tree, version, summary, picks)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
-    tree = scratch.change_files(parent.tree, files | rewritten)
+    tree = scratch.change_files(parent.tree, files)
     who = f"{request.identity} {parent.when}".encode()
     head = scratch.write_commit(
         tree=tree,
@@ -247,6 +244,16 @@ def _release_commit(
         message=changelog.commit_message(version, summary, picks),
     )
     return _Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+
+
+def release_files(
+    config: Config, config_path: str, scratch: Scratch, tree: str, version: str, summary: str, picks: Sequence[Pick]
+) -> tuple[dict[str, bytes], list[Problem]]:
+    """What a release commit writes on a tree, by path, and a problem for each version file that cannot be."""
+    text = changelog.section(version, summary, picks)
+    files = {config_path: config.text, config.changelog: changelog.insert(scratch.file(tree, config.changelog), text)}
+    rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
+    return files | rewritten, problems
 
 
 def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]:

@@ -229,7 +229,7 @@ def test_a_promotion_refuses_what_is_not_what_was_tested(tmp_path: Path, lab: La
     refs, first = made.story.remote.git("for-each-ref"), names(made)
     made.registry.move(first["v2.7.1-rc.1-cpu"], "v2.7.1-rc.1")  # swapped in the registry
     swapped = made.release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", "--json")
-    assert swapped.code != 0
+    assert swapped.code == 9
     assert [each["code"] for each in swapped.json["problems"]] == ["image-differs"], swapped.err
     made.registry.move(first["v2.7.1-rc.1-cu126"], "v2.7.1-rc.1")
     made.registry.move(first["v2.7.1-rc.1-cpu"], "v2.7.1")  # somebody took the name
