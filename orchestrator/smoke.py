@@ -108,7 +108,8 @@ def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Out
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
     script = Path(__file__).with_name("inside_probe.py").read_text(encoding="utf-8")
-    command = ("/bin/sh", "-c", _FIND_PYTHON, script, *(info.starts if info else ()))
+    starts = {"entrypoint": info.entrypoint, "command": info.command} if info else {}
+    command = ("/bin/sh", "-c", _FIND_PYTHON, script, json.dumps(starts))
     request = RunRequest(image=image, command=command, timeout=_PROBE_TIMEOUT, gpus=inside.gpus)
     try:
         result = engine.run(request)
@@ -125,7 +126,7 @@ def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Out
         how = "did not end" if result.exit_code is None else f"exited {result.exit_code}"
         end = _last_lines(result.output) or "nothing"
         return CheckState.FAILED, f"looking inside {how}: {end}", "run python3 by hand in the image"
-    return dict(found)
+    return {**found, "asked": bool(inside.gpus)}
 
 
 def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) -> None:

@@ -40,7 +40,8 @@ class ImageInfo:
     layers: tuple[str, ...]  # diff_ids, base first
     repo_digests: tuple[str, ...]  # `repository@sha256:...`; the engine's memory, never proof of a push
     architecture: str = ""
-    starts: tuple[str, ...] = ()  # what runs when no command is given: entrypoint and command
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()  # what the entrypoint is given when no command is
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,8 @@ def image_info(data: Mapping[str, Any]) -> ImageInfo:
         layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
         repo_digests=tuple(data.get("RepoDigests") or ()),
         architecture=str(data.get("Architecture") or ""),
-        starts=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
     )
 
 
