@@ -27,8 +27,8 @@ FLOORS = {
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
-    " verifying provenance smoke beginning images delta checks.preflight"
-    " likeness verdicts proofs tracing remaking retelling proving",  # deciding
+    " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
+    " remaking retelling proving budgets",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
     " smoking",  # one release
