@@ -104,6 +104,8 @@ class ImageSpec:
     parallel: int = 1  # variants built at the same time
     checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
     delta_budget: int = 0  # bytes a client of the previous version may have to pull, 0 for no limit
+    size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
+    max_layers: int = 0  # 0 for no limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +248,8 @@ class PlannedImage:
     checks: tuple[str, ...] = ()
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
     delta_budget: int = 0
+    size_budget: int = 0
+    max_layers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

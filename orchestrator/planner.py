@@ -347,6 +347,8 @@ def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head:
         checks=spec.checks if spec.checks is not None else tuple(CHECKS) if variant.lock or spec.lock else (),
         previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
         delta_budget=spec.delta_budget,
+        size_budget=spec.size_budget,
+        max_layers=spec.max_layers,
     )
 
 
