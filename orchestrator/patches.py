@@ -37,7 +37,9 @@ def judge(folder: str, files: Mapping[str, bytes], locks: Sequence[Mapping[str, 
             yield _bad(f"{folder}/{name}", f"no lock pins {entry.package}", "correct the folder's name, or remove it")
         for pin in wrong:
             message = f"{pin.place} pins {entry.package} {pin.version}, these patches are for {entry.version}"
-            yield _bad(f"{folder}/{name}", message, f"make them for {pin.version} (release patch import), or remove them")
+            yield _bad(
+                f"{folder}/{name}", message, f"make them for {pin.version} (release patch import), or remove them"
+            )
     commits: dict[tuple[str, str], str] = {}
     for entry in entries:
         commit = entry.patch.fields.get("Commit", "")
@@ -85,14 +87,12 @@ class Inside:
 Verdict = tuple[CheckState, str, str]
 
 
-def wanted(files: Mapping[str, bytes], installed: Mapping[str, str]) -> tuple[str, ...]:
-    """Paths below the packages that the patches of the folder change, of packages that are installed."""
-    entries, _ = read_series(files)
-    there = {normal(name) for name in installed}
-    return tuple(sorted({path for each in entries if normal(each.package) in there for path in each.patch.files}))
+def touched(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Path below its package's folder -> package, of every file that the patches of a folder change."""
+    return {path: entry.package for entry in read_series(files)[0] for path in entry.patch.files}
 
 
-def verdict(released: Mapping[str, bytes] | None, inside: Inside) -> Verdict:
+def prove(released: Mapping[str, bytes] | None, inside: Inside) -> Verdict:
     """Whether the image has exactly the released patches.  `released` None: only the image's own word is there."""
     if released is None:
         return CheckState.SKIPPED, "no patches are declared: `image.patches`, or --patches DIR", ""

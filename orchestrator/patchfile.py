@@ -262,7 +262,9 @@ class _Reader:
             self.no_end(old, new)
             return
         if sides is None:
-            raise self.fail("a line within a hunk that starts with none of ' ', '-', '+': counts or blanks were changed")
+            raise self.fail(
+                "a line within a hunk that starts with none of ' ', '-', '+': counts or blanks were changed"
+            )
         for side in sides:
             side.append(line[1:] + b"\n")
         self.at += 1
