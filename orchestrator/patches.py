@@ -1,4 +1,4 @@
-"""The folder of patches in a released tree: what is wrong with it, what the image says of it, and whether that is so."""
+"""The folder of patches in a released tree: what is wrong with it, and whether an image has exactly these."""
 
 from __future__ import annotations
 

@@ -230,7 +230,12 @@ class _Picker:
     def _parent(self, commit: Commit, mainline: int) -> Commit:
         parents = commit.parents
         if not parents:
-            raise RefusedError(f"{commit.sha[:12]} is a root commit", where=self.place, code="root-commit")
+            raise RefusedError(
+                f"{commit.sha[:12]} is a root commit: it changes nothing that was there",
+                where=self.place,
+                remedy="name the commit of a fix",
+                code="root-commit",
+            )
         if len(parents) == 1 and mainline in (0, 1):
             return self.scratch.commit(parents[0])
         if not 1 <= mainline <= len(parents):

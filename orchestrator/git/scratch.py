@@ -241,7 +241,7 @@ class Scratch:
         )
 
     def change_files(self, tree: str, files: Mapping[str, bytes | None]) -> str:
-        """The tree with these files written, with mode 100644 or the mode that the file has already; None removes one."""
+        """The tree with these files written, in mode 100644 or the one that a file has already; None removes it."""
         for path, data in files.items():
             blob = "" if data is None else self.write_blob(data)
             tree = self._change(tree, path.encode().split(b"/"), blob)
