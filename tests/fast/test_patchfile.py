@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.patchfile import PatchError, apply_all, is_applied, parse, read_series
+from tests.support.story import Repo
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "images/pytorch-cuda/build"
@@ -19,14 +20,17 @@ BASE = b"".join(b"line %d\n" % number for number in range(1, 21))
 
 def diff(tmp: Path, before: dict[str, bytes], after: dict[str, bytes], *options: str) -> bytes:
     """What git itself says is the difference, as a patch of ours."""
-    for side, files in (("a", before), ("b", after)):
+    repo = Repo(tmp)
+    repo.git("init", "--quiet")
+    trees = []
+    for files in (before, after):
+        for path in set(before) - set(files):
+            (tmp / path).unlink()
         for path, data in files.items():
-            (tmp / side / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp / side / path).write_bytes(data)
-        (tmp / side).mkdir(exist_ok=True)
-    done = subprocess.run(
-        ["git", "diff", "--no-index", "--no-prefix", *options, "a", "b"], cwd=tmp, capture_output=True, check=False
-    )
+            repo.write(path, data)
+        repo.git("add", "--all")
+        trees.append(repo.git("write-tree"))
+    done = subprocess.run(["git", "diff", *options, *trees], cwd=tmp, capture_output=True, check=True)
     return HEAD.encode() + done.stdout
 
 
@@ -53,7 +57,7 @@ def edited(number: int, text: bytes = b"other") -> bytes:
         ({"p/m.py": b"-- a\n"}, {"p/m.py": b"++ a\n"}),  # looks like markers
     ],
 )
-@pytest.mark.parametrize("options", [(), ("-U0",), ("--no-renames",)])
+@pytest.mark.parametrize("options", [(), ("-U1",), ("--no-renames",)])
 def test_what_git_writes_is_applied_and_taken_back(
     tmp_path: Path, before: dict[str, bytes], after: dict[str, bytes], options: tuple[str, ...]
 ) -> None:
@@ -68,6 +72,14 @@ def test_what_git_writes_is_applied_and_taken_back(
         apply_all(patch, after.get)
 
 
+def test_a_hunk_without_context_could_be_applied_twice(tmp_path: Path) -> None:
+    after = {"p/m.py": BASE.replace(b"line 3\n", b"line 3\nmore\n")}
+    patch = parse(diff(tmp_path, {"p/m.py": BASE}, after, "-U0"))
+    for content in (BASE, after["p/m.py"]):
+        with pytest.raises(PatchError, match="without context"):
+            apply_all(patch, {"p/m.py": content}.get)
+
+
 def one(body: str, paths: str = "a/p/m.py b/p/m.py") -> bytes:
     return f"{HEAD}diff --git {paths}\n{body}".encode()
 
@@ -78,7 +90,7 @@ MARKS = "--- a/p/m.py\n+++ b/p/m.py\n"
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"new\n" + BASE, "p/m.py:7 is 'line 6'"),  # an offset
+        (b"new\n" + BASE, "p/m.py:7 is 'line 6"),  # an offset
         (BASE.replace(b"line 8\n", b"line 8 \n"), "p/m.py:8 is"),  # fuzz: a blank in the context
         (BASE.replace(b"\n", b"\r\n"), "p/m.py:7 is"),
         (BASE[:30], "the patch wants line 6"),
@@ -95,7 +107,7 @@ def test_nothing_but_the_exact_place_will_do(tmp_path: Path, content: bytes | No
     ("data", "line", "says"),
     [
         (b"", 1, "empty"),
-        (one(f"{MARKS}@@ -1 +1 @@\n-a\n+b\n")[:-1], 8, "ends within a line"),
+        (one(f"{MARKS}@@ -1 +1 @@\n-a\n+b\n")[:-1], 9, "ends within a line"),
         (HEAD.encode(), 1, "no `diff --git` line"),
         (one("x\n").replace(b"Origin: upstream, https://example.com/x.git\n", b""), 1, "no `Origin:`"),
         (one(f"{MARKS}@@ -1 +1 @@\n-a\n+b\n").replace(b"\n", b"\r\n"), 1, "CRLF"),

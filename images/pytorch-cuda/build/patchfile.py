@@ -336,6 +336,8 @@ def apply_change(change: Change, content: bytes | None) -> bytes | None:
         made += hunk.new
         at = hunk.old_at + len(hunk.old)
     made += lines[at:]
+    if lines and made and not all(hunk.old and hunk.new for hunk in change.hunks):
+        raise PatchError(f"{path}: a hunk without context proves nothing; make the patch with git's usual three lines")
     if not change.new and made:
         raise PatchError(f"{path} has more than what the patch deletes", change.line)
     if any(not line.endswith(b"\n") for line in made[:-1]):
