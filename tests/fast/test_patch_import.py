@@ -93,6 +93,7 @@ def both(made: Both, tmp_path: Path) -> Both:
 
 
 def test_a_fix_is_made_for_the_locked_version_and_twice_the_same(both: Both) -> None:
+    both.upstream.git("status")  # a copied index is refreshed once
     before = both.upstream.snapshot()
     done = both.run("F", "--json")
     assert done.code == 0, done.err
