@@ -95,7 +95,7 @@ def import_fix(desk: Desk, source: Path, revision: str, mainline: int = 0) -> Im
     version = _locked(spec, desk.repository.top)
     files = patch_files_here(folder) if folder.is_dir() else {}
     series = [entry for entry in read_series(files)[0] if entry.package == PACKAGE and entry.version == version]
-    upstream = Repository.discover(source)
+    upstream = _clone(source)
     try:
         with upstream.scratch() as scratch:
             picked = _Picker(upstream, scratch, version, series).pick(revision, mainline)
@@ -120,6 +120,14 @@ def import_fix(desk: Desk, source: Path, revision: str, mainline: int = 0) -> Im
         files=parse(picked.data).files,
         left_out=picked.left_out,
     )
+
+
+def _clone(source: Path) -> Repository:
+    try:
+        return Repository.discover(source)
+    except UsageError as error:
+        error.remedy = f"give --repo a clone of PyTorch with a work tree ({error.remedy})"
+        raise
 
 
 def _folder(desk: Desk) -> tuple[ImageSpec, Path]:
@@ -261,9 +269,9 @@ class _Picker:
         if wrong:
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             raise RefusedError(
-                f"{commit.sha[:12]} touches what is compiled or generated: {', '.join(wrong[:3])}{more}",
+                f"{commit.sha[:12]} touches more than Python of the package: {', '.join(wrong[:3])}{more}",
                 where=self.place,
-                remedy=f"only a new build of {PACKAGE} can have this fix: lock a version that does",
+                remedy=f"what is compiled or generated takes a new build of {PACKAGE}: lock a version that has the fix",
                 state="nothing was written",
                 code="needs-compiling",
             )

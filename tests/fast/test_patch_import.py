@@ -69,7 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Both:
     upstream.git("tag", "v2.7.0")
     ids["L"] = upstream.commit("a line above", {"torch/m.py": "new\n" + BODY})
     fixed = ("new\n" + BODY).replace("line 9\n", "line nine\n")
-    fix = {"torch/m.py": fixed, "test/t.py": "t2\n", "torch/sub/n.py": "N = 1\n"}
+    fix: dict[str, str | bytes | None] = {"torch/m.py": fixed, "test/t.py": "t2\n", "torch/sub/n.py": "N = 1\n"}
     ids["F"] = upstream.commit("Line 9 is nine, not 9 (#12)\n\nbody\n", fix, author="Zoë B <zoe@example.com>")
     ids["C"] = upstream.commit("C++", {"torch/csrc/c.cpp": "2\n", "torch/m.py": fixed + "x\n"})
     ids["G"] = upstream.commit("setup", {"setup.py": "1\n"})
@@ -142,7 +142,7 @@ def test_the_next_one_is_made_on_top_of_the_first(both: Both) -> None:
 @pytest.mark.parametrize(
     ("letter", "code", "says"),
     [
-        ("C", 4, "touches what is compiled or generated: torch/csrc/c.cpp [needs-compiling]"),
+        ("C", 4, "touches more than Python of the package: torch/csrc/c.cpp [needs-compiling]"),
         ("G", 4, "setup.py [needs-compiling]"),
         ("M", 2, "is a merge of 2 parents [merge-without-mainline]"),
         ("B", 4, "is a root commit"),
