@@ -16,7 +16,7 @@ help:
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
 	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
 	@echo "make bench        ratios against plain git and docker, in one run on this machine"
-	@echo "make lint         format, lint, types"
+	@echo "make lint         format, lint, types; hadolint and shellcheck"
 	@echo "make lock         the image's locks, resolved inside its base"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
@@ -58,6 +58,7 @@ lint: $(READY)
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@tools/lint-image
 
 lock:
 	@$(LAB) run -- $(PYTHON) tools/lock

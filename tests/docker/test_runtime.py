@@ -5,14 +5,10 @@ On the variant `notebook`: the same Dockerfile and entrypoint without torch.
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import subprocess
-import tarfile
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,35 +21,13 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-    from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker
 
-PROJECT = Path(__file__).parents[2]
-SOURCE = "images/pytorch-cuda"
 TOKEN = "a-token-of-this-test"
 READ_ONLY: dict[str, Any] = {"read_only": True, "tmpfs": {"/tmp": "", "/run": ""}}
 GET = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:8888' + sys.argv[1]).status)"
 WHO = "import os, pwd; print(os.getuid(), os.getgid(), os.access('/workspace', os.W_OK), os.environ['HOME'])"
-
-
-def context() -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:  # docker knows no PAX
-        tar.add(PROJECT / SOURCE, SOURCE)
-    return out.getvalue()
-
-
-@pytest.fixture(scope="session")
-def notebook(lab: Lab) -> str:
-    name = "release-lab/notebook:test"
-    arguments = {"BASE_IMAGE": os.environ["RELEASE_LAB_BASE"], "VARIANT": "notebook", "RELEASE_VERSION": "v2.7.1"}
-    argv = ["docker", "build", "--quiet", "--network", "host", "--file", f"{SOURCE}/Dockerfile", "--tag", name, "-"]
-    argv[2:2] = [f"--build-arg={key}={value}" for key, value in arguments.items()]
-    env = os.environ | {"DOCKER_HOST": lab.docker_host, "DOCKER_BUILDKIT": "0"}
-    built = subprocess.run(argv, input=context(), env=env, capture_output=True, check=False)
-    assert built.returncode == 0, (built.stdout + built.stderr).decode()[-3000:]
-    return name
 
 
 class Runner:
