@@ -65,7 +65,7 @@ def cut(
         else:
             plan_file = call.directory / plan if plan else None
             done = cutting.cut(desk, version, yes=yes, plan_file=plan_file, each=interactive)
-    _show(call, done)
+    show_end(call, done)
     return None
 
 
@@ -82,7 +82,7 @@ def go_on(
     call.effort = allowed_effort(effort)
     with call.desk() as desk:
         done = resume(desk, version, yes=yes)
-    _show(call, done)
+    show_end(call, done)
 
 
 @command("skip", registry=True)
@@ -99,7 +99,7 @@ def skip(
     call.effort = allowed_effort(effort)
     with call.desk() as desk:
         done = leave_out(desk, version, reason=reason, yes=yes)
-    _show(call, done)
+    show_end(call, done)
 
 
 @command("abort")
@@ -124,7 +124,7 @@ def publish(call: Invocation, version: Version = "") -> None:
 
     with call.desk() as desk:
         done = bring_out(desk, version)
-    _show(call, done)
+    show_end(call, done)
 
 
 @command("rebuild", registry=True)
@@ -162,7 +162,7 @@ def rebuild(
     return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
 
 
-def _show(call: Invocation, done: Cut) -> None:
+def show_end(call: Invocation, done: Cut) -> None:
     """The end of a release: what it is called, everywhere."""
     from orchestrator import report
 

@@ -41,8 +41,18 @@ class ImageInfo:
     layers: tuple[str, ...]  # diff_ids, base first
     repo_digests: tuple[str, ...]  # `repository@sha256:...`; the engine's memory, never proof of a push
     architecture: str = ""
-    starts: tuple[str, ...] = ()  # what runs when no command is given: entrypoint and command
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()  # what the entrypoint is given when no command is
     config: Mapping[str, Any] = field(default_factory=dict)  # the image's `config`, keys as in the OCI image spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltLayer:
+    """A layer of an image in the engine's store, and the instruction that made it."""
+
+    diff_id: str
+    size: int  # bytes of its files, unpacked
+    created_by: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +111,9 @@ class Engine(Protocol):
 
     def inspect(self, name: str) -> ImageInfo | None:
         """The image of that name or id in the engine's store, or None when there is none."""
+
+    def built_layers(self, image: str) -> tuple[BuiltLayer, ...]:
+        """The layers of an image in the store, base first; empty where its history does not say which made which."""
 
     def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
         """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""

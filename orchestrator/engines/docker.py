@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
-from orchestrator.engines.answers import GO_DIRECTORY, fits, image_info, only_file, saved_layers, tail
+from orchestrator.engines.answers import GO_DIRECTORY, built_layers, fits, image_info, only_file, saved_layers, tail
 from orchestrator.engines.endpoint import opener
 from orchestrator.engines.failures import (
     is_timeout,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import docker
     from docker.errors import APIError
 
-    from orchestrator.engines import BuildRequest, Credentials, RunRequest
+    from orchestrator.engines import BuildRequest, BuiltLayer, Credentials, RunRequest
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
 
@@ -92,6 +92,11 @@ class DockerEngine:
                 return image_info(self._api.inspect_image(name))  # type: ignore[no-untyped-call]  # untyped stub
             except NotFound:
                 return None
+
+    def built_layers(self, image: str) -> tuple[BuiltLayer, ...]:
+        with self._reaching(f"ask for the history of {image}"):
+            info = image_info(self._api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
+            return built_layers(info.layers, self._api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
 
     def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
         image = self.inspect(name)
