@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from orchestrator.compat import judge
-from orchestrator.model import Problem
+from orchestrator.claims import claims_of, judge_claims
+from orchestrator.compat import judge, read_lock
+from orchestrator.model import Problem, Variant
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,10 @@ def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) ->
     from orchestrator.checks.dockerfile import examine
 
     problems: list[Problem] = []
+    files = lock_files(scratch, plan.tree, image.lock) if image.lock else {}
+    claims = claims_of(image.variant, dict(image.build_args), image.platform)
+    problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
-        files = lock_files(scratch, plan.tree, image.lock)
         problems += judge(files, image.variant)
         if not files:
             problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
@@ -61,22 +64,27 @@ def lock_files(scratch: Scratch, tree: str, path: str) -> dict[str, bytes]:
     return {part: data for part, data in found if data is not None}
 
 
-def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
-    """As `image_problems`, of the locks alone and as they are in the work tree; for `release check`."""
-    wanted = {(variant.lock or spec.lock, variant.name) for variant in spec.variants} or {(spec.lock, "")}
+def problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
+    """As `image_problems`, of locks and of what is said of them, as they are in the work tree; for `release check`."""
     problems: list[Problem] = []
-    for path, variant in sorted(wanted - {("", variant) for _, variant in wanted}):
-        place = top / path
-        parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
-        if not parts:
+    for variant in spec.variants or (Variant(place=spec.place, name=""),):
+        path = variant.lock or spec.lock
+        files = _files_here(top, path) if path else {}
+        if path and not files:
+            message = f"{path} is no file, and no folder with *.txt"
             remedy = "correct `image.lock`, or make the lock: make lock"
-            problems.append(
-                Problem(
-                    code="no-lock", message=f"{path} is no file, and no folder with *.txt", where=config, remedy=remedy
-                )
-            )
-        problems += judge({part.relative_to(top).as_posix(): part.read_bytes() for part in parts}, variant)
+            problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
+        arguments = {**dict(spec.build_args), **dict(variant.build_args)}
+        claims = claims_of(variant.name, arguments, variant.platform or spec.platform)
+        problems += judge_claims(claims, read_lock(files)[0], str(variant.place))
+        problems += judge(files, variant.name)
     return tuple(dict.fromkeys(problems))
+
+
+def _files_here(top: Path, path: str) -> dict[str, bytes]:
+    place = top / path
+    parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
+    return {part.relative_to(top).as_posix(): part.read_bytes() for part in parts}
 
 
 def lock_digest(files: dict[str, bytes]) -> str:

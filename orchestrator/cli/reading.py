@@ -46,13 +46,13 @@ def init(call: Invocation) -> None:
 
 @command("check")
 def check(call: Invocation) -> None:
-    """Check release.yaml and the image locks that it names: every fault at once, each with its place."""
-    from orchestrator.images import lock_problems_here
+    """Check release.yaml, the image locks that it names and the builds it speaks of: every fault, with its place."""
+    from orchestrator.images import problems_here
 
     with call.desk() as desk:
         config = desk.config()
         if config.image:
-            problems = lock_problems_here(config.image, desk.repository.top, desk.job.config or desk.config_file.name)
+            problems = problems_here(config.image, desk.repository.top, desk.job.config or desk.config_file.name)
             if problems:
                 raise ProblemsError(problems)
         call.console.lines([f"{desk.config_file.name} is valid: {len(config.releases)} release(s) declared"])
