@@ -253,6 +253,19 @@ class PlannedImage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromotedFrom:
+    """The candidate whose commit and images a release takes over: its version, tag object and record (a blob's id).
+
+    `tip` is where the branch must stand when the tag is pushed; "" once it is public.
+    """
+
+    version: str
+    tag_object: str
+    record: str
+    tip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything a cut will do, as a value.  `plan_id` is a hash of all but what is only said of it: planner.seal."""
 
@@ -274,11 +287,17 @@ class Plan:
     committer: str = ""  # "Name <mail>"; part of every commit id
     when: str = ""  # committer date of the release commit, `seconds zone`
     tag_object: str = ""  # for `publish`: the tag that exists already
+    promoted_from: PromotedFrom | None = None  # its commit and images are taken: no pick, no build
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def branch_move(self) -> tuple[str, str]:
+        """From which commit to which the push moves the branch; a promotion holds it where it is."""
+        return (self.promoted_from.tip, self.promoted_from.tip) if self.promoted_from else (self.base, self.head)
 
 
 # ------------------------------------------------------------------ talk

@@ -160,10 +160,14 @@ def status(call: Invocation, version: Version = "") -> None:
 def show(call: Invocation, version: Annotated[str, typer.Argument(help="A released version.")]) -> None:
     """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
     from orchestrator import report
-    from orchestrator.status import read_record, remote_name
+    from orchestrator.status import read_record, read_yank, remote_name
+    from orchestrator.yanks import document
 
     with call.desk() as desk:
-        record = read_record(desk, version, remote_name(desk))
+        remote = remote_name(desk)
+        record = read_record(desk, version, remote)
+        yank = read_yank(desk, version, remote)
+    record["yanked"] = document(yank) if yank else None
     call.console.lines(report.record_lines(record))
     call.console.document(record)
 

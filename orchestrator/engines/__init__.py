@@ -7,10 +7,11 @@ git.  Every engine answers the same contract test (tests/docker/test_engine.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from orchestrator.model import Progress
@@ -42,6 +43,7 @@ class ImageInfo:
     architecture: str = ""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()  # what the entrypoint is given when no command is
+    config: Mapping[str, Any] = field(default_factory=dict)  # the image's `config`, keys as in the OCI image spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +120,17 @@ class Engine(Protocol):
 
     def build(self, request: BuildRequest, report: Callable[[Progress], None]) -> ImageInfo:
         """Build and tag locally.  Raises UnprovedError with the tail of the log when a step fails."""
+
+    def trial(self, request: BuildRequest, report: Callable[[Progress], None]) -> AbstractContextManager[ImageInfo]:
+        """As `build`, for the length of a `with` block.  At its end, and after a failure or an interruption, the name
+        and every image that the build has made are gone; what the engine had before stays."""
+
+    def history(self, image: str) -> tuple[str, ...]:
+        """The instructions that made an image, as its `history` holds them, base first."""
+
+    def layers(self, image: str) -> Iterator[IO[bytes]]:
+        """The layers of an image as tars, plain or compressed, each once and in any order; one must be read to its
+        end before the next is asked for.  The engine may need the image's size on its disk meanwhile."""
 
     def run(self, request: RunRequest) -> RunResult:
         """Run one command in a fresh container that is always removed.  Raises UnprovedError when the

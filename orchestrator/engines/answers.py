@@ -6,14 +6,15 @@ import io
 import re
 import tarfile
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from orchestrator.engines import BuiltLayer, ImageInfo
 from orchestrator.engines.failures import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+_CHUNK: Final = 1024 * 1024
 GO_DIRECTORY = 1 << 31  # Go's os.ModeDir: the engine reports file modes in Go's own bits
 
 
@@ -29,6 +30,7 @@ def image_info(data: Mapping[str, Any]) -> ImageInfo:
         architecture=str(data.get("Architecture") or ""),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
+        config=config,
     )
 
 
@@ -71,6 +73,37 @@ def only_file(chunks: Iterable[bytes]) -> bytes | None:
         member = tar.next()
         data = tar.extractfile(member) if member is not None and member.isfile() else None
         return data.read() if data is not None else None
+
+
+def saved_layers(chunks: Iterator[bytes]) -> Iterator[IO[bytes]]:
+    """The layers in what `docker save` sends, each open until the next is asked for.
+
+    Two layouts: `ID/layer.tar` (before Engine 25), and OCI's `blobs/sha256/ID`, where configs and manifests are too.
+    """
+    with tarfile.open(fileobj=_Stream(chunks), mode="r|", bufsize=_CHUNK) as tar:
+        for member in tar:
+            old, new = member.name.endswith("/layer.tar"), member.name.startswith("blobs/")
+            data = tar.extractfile(member) if member.isfile() and (old or new) else None
+            if data is None:
+                continue
+            if old or not (isinstance(data, io.BufferedReader) and data.peek(1).startswith(b"{")):
+                yield data
+
+
+class _Stream(io.RawIOBase):
+    """Chunks of any size as a file that is read from its beginning."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        parts, missing = [], size
+        while missing > 0 and (part := self._rest or next(self._chunks, b"")):
+            parts.append(part[:missing])
+            self._rest = part[missing:]
+            missing -= len(parts[-1])
+        return b"".join(parts)
 
 
 def tail(chunks: Iterable[bytes], limit: int) -> bytes:
