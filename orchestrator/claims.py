@@ -91,7 +91,8 @@ def judge_claims(claims: Sequence[Claim], pins: Mapping[str, Pin], where: str) -
     """What is said and was never published.  Without a torch that the table knows nothing is judged."""
     torch = pins["torch"].version.partition("+")[0] if "torch" in pins else ""
     torch = torch or next((claim.value for claim in claims if claim.what == "torch"), "")
-    known = [build for build in BUILDS if build.torch == torch]
+    # 2.7 is enough; 2 is not: other versions had other CUDAs.
+    known = [build for build in BUILDS if "." in torch and _agree(torch, build.torch)]
     if not known:
         return ()
     locked = build_of(pins)
@@ -107,6 +108,8 @@ def judge_claims(claims: Sequence[Claim], pins: Mapping[str, Pin], where: str) -
 
 def _problem(claim: Claim, locked: Build | None, torch: str, known: Sequence[Build], where: str) -> Problem:
     what = f"{claim.what} {claim.value}" if claim.value else f"no {claim.what}"
+    if claim.what == "torch":
+        return _never(f"{claim.said}: that is torch {claim.value}, elsewhere it is {torch}", where, known)
     if locked:
         return _never(f"{claim.said}: {what} does not go with the lock, {locked.name}", where, known)
     return _never(f"{claim.said}: torch {torch} was never published for {what}", where, known)

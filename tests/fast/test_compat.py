@@ -122,6 +122,13 @@ def test_the_locks_of_this_project_are_right() -> None:
         ("", {"TORCH": "2.7.1"}, "linux/riscv64", "platform linux/riscv64: torch 2.7.1 was never published"),
         ("", {"BASE": "docker.io/pytorch/pytorch:2.7.0-cuda12.1-cudnn8-runtime"}, "", "published for CUDA 12.1"),
         ("", {"TORCH": "2.7.1", "BASE_IMAGE": "python:3.14-slim"}, "", "never published for Python 3.14"),
+        ("", {"TORCH": "2.7", "CUDA_VERSION": "12.1"}, "", "torch 2.7 was never published for CUDA 12.1"),
+        (
+            "",
+            {"TORCH": "2.7.1", "X": "pytorch/pytorch:2.7.0-cuda12.6-cudnn9-devel"},
+            "",
+            "torch 2.7.0, elsewhere it is 2.7.1",
+        ),
     ],
 )
 def test_what_is_said_without_a_lock(variant: str, arguments: dict[str, str], platform: str, says: str) -> None:
@@ -137,6 +144,7 @@ def test_what_is_said_without_a_lock(variant: str, arguments: dict[str, str], pl
         ("cu128", {"TORCH": "2.7.1", "CUDA_VERSION": "12.8.1", "PYTHON_VERSION": "3.13"}, "linux/arm64"),
         ("cu126", {"TORCH_VERSION": "2.7.1", "CUDNN": "9", "NCCL_VERSION": "2.26"}, "linux/amd64"),
         ("cpu", {"PYTORCH_VERSION": "2.7.0+cpu", "BASE_IMAGE": "python:3.9"}, "linux/arm64/v8"),
+        ("cu121", {"TORCH": "2"}, ""),
         ("cu121", {"TORCH": "2.5.1"}, ""),  # not in the table: not judged
         ("cu121", {"CUDA_VERSION": "12.1"}, ""),  # of what torch?
         ("", {"TORCH": "2.7.1", "BASE_IMAGE": "nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"}, ""),
