@@ -81,7 +81,7 @@ def tag_message(version: str, summary: str, previous: str, branch: str, picks: S
     since = f" since {previous}" if previous else ""
     lines = [f"{version}: {summary}" if summary else version, "", f"Picked onto {branch}{since}:", ""]
     for pick in shipped(picks):
-        approved = f" (approved by {pick.approved_by})" if pick.approved_by else ""
+        approved = f" (approved by {', '.join(pick.approved_by)})" if pick.approved_by else ""
         subject = f"- {pick.subject}" if pick.subject.startswith("Pick: ") else pick.subject  # ours are read back
         lines += [f"{subject}{approved}", f"Pick: {pick.state} {pick.source} {pick.result}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"

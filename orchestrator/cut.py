@@ -15,7 +15,8 @@ from orchestrator.errors import (
     RefusedError,
     UsageError,
 )
-from orchestrator.facts import refuse_incomplete
+from orchestrator.enforcement import Guards
+from orchestrator.facts import gather, refuse_incomplete
 from orchestrator.images import image_problems
 from orchestrator.journal import Journal
 from orchestrator.model import CheckState, PickState
@@ -61,14 +62,27 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
     )
     decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    plan = draft(request, decisions, desk.repository, desk.scratch)
+    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline)
+    plan = draft(request, decisions, desk.repository, desk.scratch, facts)
     if not version:
         decisions = Store(desk.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
-            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch)
+            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch, facts)
+    guards = Guards(desk.repository, desk.scratch, config.remote, facts.heads)
+    guard = guards.guard(config, request.config_path, plan.base)
+    plan = guards.judge(plan, config, guard)
+    if freeze := frozen(guard.policy, desk.job.now()):
+        plan = _in_freeze(plan, freeze, desk.job.break_freeze)
     shown_as = desk.job.config or desk.config_file.name
     plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
     return seal(plan, tuple(task.key for task in steps.tasks(steps.CUT, plan)))
+
+
+def _in_freeze(plan: Plan, freeze: Freeze, reason: str) -> Plan:
+    """The plan with a word on the freeze that holds now; `refuse_freeze` stops what would release in it."""
+    said = f"in a freeze until {freeze.end.isoformat(timespec='minutes')}: {freeze.reason} ({freeze.place})"
+    broken = f"; broken because: {reason}" if reason else ""
+    return replace(plan, notes=(*plan.notes, said + broken), freeze_broken=reason)
 
 
 def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:

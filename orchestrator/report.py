@@ -116,7 +116,7 @@ def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mappin
     }
     lines = ["", f"({which}) {pick.source[:12]} {pick.subject}", f"    author    {pick.author}"]
     lines += [f"    reason    {pick.reason}"] if pick.reason else []
-    lines += [f"    approved  {pick.approved_by}"] if pick.approved_by else []
+    lines += [f"    approved  {', '.join(pick.approved_by)}"] if pick.approved_by else []
     lines.append(f"    forecast  {said[pick.state]}")
     lines += [f"    needs     {sha[:12]} {subjects.get(sha, '')}".rstrip() for sha in pick.prerequisites]
     lines += [f"    lives on  {pick.lives_on}"] if pick.lives_on else []

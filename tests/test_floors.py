@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[1] / "orchestrator"
 FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
-    " config config_image config_keys config_rules config_shapes registry_answer"
-    " yamledit compat inside"
+    " config config_image config_keys config_policy config_rules config_shapes registry_answer"
+    " yamledit compat inside policy"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
-    " verifying provenance smoke beginning images delta checks.preflight",  # deciding
+    " verifying provenance smoke beginning images delta enforcement checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
     " smoking",  # one release
