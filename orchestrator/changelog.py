@@ -14,7 +14,7 @@ from orchestrator.trailers import conventional
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.model import Pick
+    from orchestrator.model import Pick, Plan
 
 _GROUPS = {
     "feat": "Added",
@@ -28,6 +28,7 @@ _GROUPS = {
 }
 _ORDER = ("Added", "Fixed", "Performance", "Reverted", "Changed", "Documentation", "Build and dependencies")
 _SECTION = re.compile(r"^## ", re.MULTILINE)
+_BROKEN = "Freeze broken: "
 _PICK_LINE = re.compile(
     r"^Pick: (?P<state>clean|adapted) (?P<source>[0-9a-f]{40}) (?P<result>[0-9a-f]{40})$", re.MULTILINE
 )
@@ -76,15 +77,24 @@ def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def tag_message(version: str, summary: str, previous: str, branch: str, picks: Sequence[Pick]) -> str:
+def tag_message(plan: Plan) -> str:
     """The annotated tag's message: a line for people and one for machines a pick (see `tagged_picks`)."""
-    since = f" since {previous}" if previous else ""
-    lines = [f"{version}: {summary}" if summary else version, "", f"Picked onto {branch}{since}:", ""]
-    for pick in shipped(picks):
+    since = f" since {plan.previous}" if plan.previous else ""
+    lines = [f"{plan.version}: {plan.summary}" if plan.summary else plan.version, ""]
+    lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
+    lines += [f"Picked onto {plan.branch}{since}:", ""]
+    for pick in shipped(plan.picks):
         approved = f" (approved by {', '.join(pick.approved_by)})" if pick.approved_by else ""
-        subject = f"- {pick.subject}" if pick.subject.startswith("Pick: ") else pick.subject  # ours are read back
+        subject = (
+            f"- {pick.subject}" if pick.subject.startswith(("Pick: ", _BROKEN)) else pick.subject
+        )  # ours are read back
         lines += [f"{subject}{approved}", f"Pick: {pick.state} {pick.source} {pick.result}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def tagged_reason(message: str) -> str:
+    """The reason for which a freeze was broken, by a tag's message; "" when none was."""
+    return next((line.removeprefix(_BROKEN) for line in message.splitlines() if line.startswith(_BROKEN)), "")
 
 
 def tagged_picks(message: str) -> list[tuple[str, str, str]]:

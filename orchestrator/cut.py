@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import plans, steps
 from orchestrator.asking import Answers, ask
+from orchestrator.enforcement import Guards
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -15,7 +16,6 @@ from orchestrator.errors import (
     RefusedError,
     UsageError,
 )
-from orchestrator.enforcement import Guards
 from orchestrator.facts import gather, refuse_incomplete
 from orchestrator.images import image_problems
 from orchestrator.journal import Journal
@@ -23,6 +23,7 @@ from orchestrator.model import CheckState, PickState
 from orchestrator.outcomes import Floated, Landed, Promoted
 from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
+from orchestrator.policy import FROZEN, freeze_problem, frozen
 from orchestrator.quoting import word, words
 from orchestrator.store import Paused, Store, in_progress
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.desk import Desk
-    from orchestrator.model import Pick, Plan
+    from orchestrator.model import Pick, Plan, Policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +72,30 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
     guards = Guards(desk.repository, desk.scratch, config.remote, facts.heads)
     guard = guards.guard(config, request.config_path, plan.base)
     plan = guards.judge(plan, config, guard)
-    if freeze := frozen(guard.policy, desk.job.now()):
-        plan = _in_freeze(plan, freeze, desk.job.break_freeze)
+    plan = mind_freeze(plan, guard.policy, desk.job.now(), desk.job.break_freeze, "release cut")
     shown_as = desk.job.config or desk.config_file.name
     plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
     return seal(plan, tuple(task.key for task in steps.tasks(steps.CUT, plan)))
 
 
-def _in_freeze(plan: Plan, freeze: Freeze, reason: str) -> Plan:
-    """The plan with a word on the freeze that holds now; `refuse_freeze` stops what would release in it."""
-    said = f"in a freeze until {freeze.end.isoformat(timespec='minutes')}: {freeze.reason} ({freeze.place})"
-    broken = f"; broken because: {reason}" if reason else ""
-    return replace(plan, notes=(*plan.notes, said + broken), freeze_broken=reason)
+def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str, command: str) -> Plan:
+    """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
+
+    No part of the plan's id: that must not depend on the clock.
+    """
+    freeze = frozen(policy, now)
+    if freeze is None:
+        return plan
+    if reason:
+        return replace(plan, freeze_broken=reason)
+    return replace(plan, problems=(*plan.problems, freeze_problem(freeze, plan.version, command)))
+
+
+def without_freeze(plan: Plan) -> Plan:
+    """The same plan for who only looks: a freeze is worth a note, and no reason not to plan."""
+    notes = tuple(f"{problem.message}; a cut would be refused" for problem in plan.problems if problem.code == FROZEN)
+    rest = tuple(problem for problem in plan.problems if problem.code != FROZEN)
+    return replace(plan, problems=rest, notes=(*plan.notes, *notes))
 
 
 def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -114,7 +127,7 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, e
         _refuse_or_pause(desk, store, answers, yes=yes)
         journal = desk.journal(store)
         old = journal.plan()
-        if old is None or old.get("plan_id") != plan.plan_id:
+        if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
             if old is not None:
                 desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
                 journal.restart()

@@ -67,9 +67,7 @@ class Guards:
     fetched counts.
     """
 
-    def __init__(
-        self, repository: Repository, scratch: Scratch, remote: str, heads: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, repository: Repository, scratch: Scratch, remote: str, heads: Mapping[str, str] | None) -> None:
         self.repository = repository
         self.scratch = scratch
         self.remote = remote

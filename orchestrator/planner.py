@@ -55,6 +55,7 @@ class Decisions:
     skipped: Mapping[str, str]
 
 
+_SAID_OF_IT = ("problems", "notes", "plan_id", "freeze_broken")  # fields of a plan that are no part of the release
 _ADVICE = (
     "prerequisites",
     "search",
@@ -125,7 +126,7 @@ def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
     Problems, notes, and what other commits say of a pick may change while the source moves on; the release does not.
     """
     plan = replace(plan, tasks=tasks, plan_id="")
-    content = {key: value for key, value in asdict(plan).items() if key not in ("problems", "notes", "plan_id")}
+    content = {key: value for key, value in asdict(plan).items() if key not in _SAID_OF_IT}
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())

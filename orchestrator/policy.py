@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
 _PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<mail>[^<>]*)>")
+FROZEN = "frozen"  # the code of the problem that a freeze is
 _SHOWN = 3  # paths in a message
 
 
@@ -243,7 +244,7 @@ def frozen(policy: Policy, now: str) -> Freeze | None:
 def freeze_problem(freeze: Freeze, version: str, command: str) -> Problem:
     """The refusal; `command` is what to type to release all the same, without the reason."""
     return Problem(
-        code="frozen",
+        code=FROZEN,
         message=f"nothing is released until {freeze.end.isoformat(timespec='minutes')}: {freeze.reason}"
         f" (policy.freeze, {freeze.place})",
         where=str(freeze.place),

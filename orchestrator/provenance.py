@@ -44,6 +44,7 @@ def record(shop: Workshop) -> dict[str, Any]:
         "config": {"path": plan.config_path, "sha256": plan.config_sha256},
         "committer": plan.committer,
         "picks": [asdict(pick) for pick in plan.picks],
+        "freeze_broken": plan.freeze_broken,
         "skipped": [asdict(skipped) for skipped in plan.skipped],
         "verify": asdict(verified) if verified else None,
         "images": [_image(shop, image) for image in plan.images],

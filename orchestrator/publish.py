@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator import changelog, steps
 from orchestrator import config as configuration
-from orchestrator.cut import Cut, begin, carry_on
+from orchestrator.changelog import tagged_reason
+from orchestrator.cut import Cut, begin, carry_on, mind_freeze
+from orchestrator.enforcement import Guards
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
+from orchestrator.git.transfer import signature_fault
 from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.policy import unsigned_problem
 from orchestrator.provenance import record_ref
 from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
@@ -58,8 +62,34 @@ def publish(desk: Desk, version: str) -> Cut:
         if digests := _published(desk, plan):
             _say_what_is_missing(desk, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
+        plan = _under_policy(desk, plan)
+        if plan.problems:
+            raise ProblemsError(plan.problems)
         begin(desk, plan, journal, yes=True)
         return carry_on(desk, store)
+
+
+def _under_policy(desk: Desk, plan: Plan) -> Plan:
+    """The plan with what the policy of the protected source branch says of it, of its tag, and of this moment.
+
+    A freeze that the tag says was broken, with a reason, is broken for its image too.
+    """
+    repository = desk.repository
+    config = _config_at(desk, plan.version, plan.head)
+    guards = Guards(repository, desk.scratch, config.remote, {})
+    guard = guards.guard(config, desk.config_path(), plan.base)
+    plan = guards.judge(plan, config, guard)
+    for note in guard.notes:
+        desk.job.terminal.note(f"note: {note}")
+    if guard.policy.signed_tags and (fault := signature_fault(repository, plan.tag_object)):
+        remedy = (
+            "a release whose tag is not believed is not published; who may sign: gpg.ssh.allowedSignersFile, or gpg"
+        )
+        unsigned = unsigned_problem(guard.policy, f"tag {plan.version}: {fault}", remedy)
+        plan = replace(plan, problems=(*plan.problems, unsigned))
+    said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
+    plan = replace(plan, signed_tag=False)  # what a cut must do; this tag is made
+    return mind_freeze(plan, guard.policy, desk.job.now(), desk.job.break_freeze or said, "release publish")
 
 
 def _published(desk: Desk, plan: Plan) -> dict[str, str]:

@@ -58,6 +58,7 @@ def plan_lines(plan: Plan) -> list[str]:
             )
         lines.append(f"  image           {names}  (first as :{image.candidate.rpartition(':')[2]}{floating})")
     lines += [f"  pushed to       {plan.remote}: {plan.branch} and {plan.version}, together", ""]
+    lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
@@ -207,6 +208,7 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     lines += [
         f"    {each['source'][:12]} skipped   {each['subject']}  ({each['reason']})" for each in record["skipped"]
     ]
+    lines += [f"  freeze    broken: {record['freeze_broken']}"] if record.get("freeze_broken") else []
     for image in record["images"]:
         lines += _image_lines(image)
     took = ", ".join(f"{key} {seconds:.1f}" for key, seconds in sorted(record["seconds"].items()) if seconds >= 0.05)

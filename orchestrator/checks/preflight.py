@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.checks import Finding, SkipCheck, run_check
 from orchestrator.errors import RefusedError, UsageError
+from orchestrator.git import transfer
 from orchestrator.model import CheckState
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
 
 def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
+    if plan.signed_tag and not plan.tag_object:
+        yield run_check("tag-signing", partial(tag_signing, repository))
     yield from image_checks(plan.images, doors, with_tags=True)
 
 
@@ -64,6 +67,13 @@ def disk(directory: Path, wanted: int) -> str:
             code="disk-full",
         )
     return f"{free / _GIB:.1f} GiB free at {directory}"
+
+
+def tag_signing(repository: Repository) -> str:
+    """Where policy wants the tag signed, git is set to sign it."""
+    if not transfer.signs(repository.git):
+        raise RefusedError(transfer.NOT_SET_TO_SIGN, remedy=transfer.SET_TO_SIGN, code="tag-not-signed")
+    return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
 def engine(doors: Doors) -> str:

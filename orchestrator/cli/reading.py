@@ -88,7 +88,7 @@ def plan(
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator import plans, report
-    from orchestrator.cut import prepare
+    from orchestrator.cut import prepare, without_freeze
     from orchestrator.declare import settle
 
     call.effort = allowed_effort(effort)
@@ -102,6 +102,7 @@ def plan(
                 call.console.note(f"note: {note}")
         else:
             made = prepare(desk, version)
+        made = without_freeze(made)
         proof = _prove(call, desk, made) if verify else None
     if out:
         plans.save(made, call.directory / out)
