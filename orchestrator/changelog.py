@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.forges import commit_page
 from orchestrator.model import PickState
 from orchestrator.trailers import conventional
 
@@ -16,17 +17,21 @@ if TYPE_CHECKING:
 
     from orchestrator.model import Pick, Plan
 
+BREAKING, OTHER = "Breaking changes", "Other changes"
 _GROUPS = {
-    "feat": "Added",
-    "fix": "Fixed",
+    "feat": "Features",
+    "feature": "Features",
+    "fix": "Fixes",
     "perf": "Performance",
-    "revert": "Reverted",
+    "revert": "Reverts",
     "docs": "Documentation",
     "build": "Build and dependencies",
     "ci": "Build and dependencies",
     "deps": "Build and dependencies",
 }
-_ORDER = ("Added", "Fixed", "Performance", "Reverted", "Changed", "Documentation", "Build and dependencies")
+_ORDER = tuple(dict.fromkeys((BREAKING, *_GROUPS.values(), OTHER)))
+_CODE = re.compile(r"(`[^`]+`)")
+_MARKUP = re.compile(r"[\\<\[\]]")
 _SECTION = re.compile(r"^## ", re.MULTILINE)
 _BROKEN = "Freeze broken: "
 _PICK_LINE = re.compile(
@@ -39,20 +44,43 @@ def shipped(picks: Sequence[Pick]) -> list[Pick]:
     return [pick for pick in picks if pick.state in (PickState.CLEAN, PickState.ADAPTED)]
 
 
-def section(version: str, summary: str, picks: Sequence[Pick]) -> str:
-    """The changelog section of a version, grouped by Conventional Commit type."""
-    groups: dict[str, list[str]] = {}
+def grouped(picks: Sequence[Pick]) -> list[tuple[str, list[Pick]]]:
+    """The picks that become commits, by title and in a fixed order; what breaks something comes first, and once."""
+    groups: dict[str, list[Pick]] = {}
     for pick in shipped(picks):
-        parsed = conventional(pick.subject)
-        scope = f"**{parsed.scope}:** " if parsed.scope else ""
-        breaking = "**BREAKING** " if parsed.breaking else ""
-        adapted = ", adapted" if pick.state is PickState.ADAPTED else ""
-        reason = f" — {pick.reason}" if pick.reason else ""
-        line = f"- {breaking}{scope}{parsed.text}{reason} (`{pick.source[:12]}`{adapted})"
-        groups.setdefault(_GROUPS.get(parsed.type, "Changed"), []).append(line)
-    parts = [f"## {version}", *([summary] if summary else [])]
-    parts += [f"### {name}\n\n" + "\n".join(groups[name]) for name in _ORDER if name in groups]
+        title = BREAKING if pick.breaking else _GROUPS.get(pick.type, OTHER)
+        groups.setdefault(title, []).append(pick)
+    return [(title, groups[title]) for title in _ORDER if title in groups]
+
+
+def section(version: str, summary: str, picks: Sequence[Pick], page: str = "") -> str:
+    """The changelog section of a version, grouped by Conventional Commit type; links where there is a `page`."""
+    parts = [f"## {version}", *([markdown(summary)] if summary else [])]
+    for title, members in grouped(picks):
+        parts.append(f"### {title}\n\n" + "\n".join(f"- {_entry(pick, page)}" for pick in members))
     return "\n\n".join(parts) + "\n"
+
+
+def _entry(pick: Pick, page: str) -> str:
+    """`**scope:** subject: what it breaks — reason (commit, adapted; approved by ...)`."""
+    parsed = conventional(pick.subject)
+    scope = f"**{markdown(parsed.scope)}:** " if parsed.scope else ""
+    breaks = f": {markdown(pick.breaking)}" if pick.breaking not in ("", parsed.text) else ""
+    reason = f" — {markdown(pick.reason)}" if pick.reason else ""
+    name = f"`{pick.source[:12]}`"
+    told = f"[{name}]({commit_page(page, pick.source)})" if page else name
+    told += ", adapted" if pick.state is PickState.ADAPTED else ""
+    told += f"; approved by {markdown(', '.join(pick.approved_by))}" if pick.approved_by else ""
+    return f"{scope}{markdown(parsed.text)}{breaks}{reason} ({told})"
+
+
+def markdown(text: str) -> str:
+    """A line of plain text for a Markdown page: no HTML and no links of its own; code in backticks stays."""
+    parts = _CODE.split(text)
+    return "".join(
+        part if number % 2 else _MARKUP.sub(lambda found: "&lt;" if found[0] == "<" else f"\\{found[0]}", part)
+        for number, part in enumerate(parts)
+    )
 
 
 def insert(changelog: bytes | None, text: str) -> bytes:

@@ -139,7 +139,7 @@ class Guards:
             problems += _declared(guard, entry)
         return replace(
             plan,
-            signed_tag=guard.policy.signed_tags,
+            signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
             problems=(*plan.problems, *problems),
             notes=(*plan.notes, *guard.notes),
         )

@@ -326,7 +326,7 @@ class Plan:
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""
-    signed_tag: bool = False  # policy wants the tag signed
+    signed_tag: str = ""  # the place of the rule that wants the tag signed; "" where none does
     freeze_broken: str = ""  # the reason given for releasing in a freeze; no part of the id
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()

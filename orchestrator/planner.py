@@ -127,6 +127,7 @@ def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
     """
     plan = replace(plan, tasks=tasks, plan_id="")
     content = {key: value for key, value in asdict(plan).items() if key not in _SAID_OF_IT}
+    content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
@@ -232,7 +233,7 @@ def _release_commit(
     """The release commit: release.yaml as used, the changelog section, version files."""
     config, parent = request.config, scratch.commit(tip)
     old = scratch.file(parent.tree, config.changelog)
-    text = changelog.section(version, summary, picks)
+    text = changelog.section(version, summary, picks, config.repository_url)
     files = {request.config_path: config.text, config.changelog: changelog.insert(old, text)}
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(parent.tree, path))
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]

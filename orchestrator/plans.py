@@ -51,7 +51,7 @@ def decode(data: Mapping[str, Any]) -> Plan:
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {data['schema_version']!r}")
     values = {key: value for key, value in data.items() if key not in ("schema_version", "verified")}
-    values["picks"] = tuple(_pick(pick) for pick in data["picks"])
+    values["picks"] = tuple(pick(each) for each in data["picks"])
     values["skipped"] = tuple(Skipped(**skipped) for skipped in data["skipped"])
     values["images"] = tuple(_image(image) for image in data["images"])
     values["problems"] = tuple(Problem(**problem) for problem in data["problems"])
@@ -74,7 +74,8 @@ def recall(data: Mapping[str, Any], where: str) -> Plan:
         ) from error
 
 
-def _pick(data: Mapping[str, Any]) -> Pick:
+def pick(data: Mapping[str, Any]) -> Pick:
+    """A pick as plans and records hold it.  Raises ValueError, TypeError or KeyError for anything else."""
     return Pick(
         **{
             **data,

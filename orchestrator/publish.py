@@ -88,7 +88,7 @@ def _under_policy(desk: Desk, plan: Plan) -> Plan:
         unsigned = unsigned_problem(guard.policy, f"tag {plan.version}: {fault}", remedy)
         plan = replace(plan, problems=(*plan.problems, unsigned))
     said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
-    plan = replace(plan, signed_tag=False)  # what a cut must do; this tag is made
+    plan = replace(plan, signed_tag="")  # what a cut must do; this tag is made
     return mind_freeze(plan, guard.policy, desk.job.now(), desk.job.break_freeze or said, "release publish")
 
 
@@ -226,9 +226,12 @@ def _decisions(desk: Desk, request: Request, picks: list[tuple[str, str, str]]) 
 def _differs(desk: Desk, plan: Plan, head: str, version: str) -> MismatchError:
     made, tagged = desk.scratch.tree_of(plan.head), desk.scratch.tree_of(head)
     paths = desk.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
+    if paths == [_config_at(desk, version, head).changelog]:
+        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
     files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
     return MismatchError(
         f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
-        remedy="the branch holds something undeclared; compare its git log with the tag's message",
+        remedy=remedy,
         code="tag-differs-from-plan",
     )

@@ -23,13 +23,13 @@ FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_policy config_rules config_shapes registry_answer"
-    " yamledit compat inside policy"
+    " yamledit compat inside policy forges releasenotes"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta enforcement checks.preflight",  # deciding
     4: "steps.",  # doing: one step a module
-    5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
+    5: "doors desk asking cut abort publish status doctor duplicates declare candidates released noting"
     " smoking",  # one release
     6: "report report_history console cli. __main__",  # six people: what they see and type
 }

@@ -36,7 +36,7 @@ def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
 def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
     if plan.signed_tag and not plan.tag_object:
-        yield run_check("tag-signing", partial(tag_signing, repository))
+        yield run_check("tag-signing", partial(tag_signing, repository, plan.signed_tag))
     yield from image_checks(plan.images, doors, with_tags=True)
 
 
@@ -69,10 +69,9 @@ def disk(directory: Path, wanted: int) -> str:
     return f"{free / _GIB:.1f} GiB free at {directory}"
 
 
-def tag_signing(repository: Repository) -> str:
+def tag_signing(repository: Repository, rule: str) -> str:
     """Where policy wants the tag signed, git is set to sign it."""
-    if not transfer.signs(repository.git):
-        raise RefusedError(transfer.NOT_SET_TO_SIGN, remedy=transfer.SET_TO_SIGN, code="tag-not-signed")
+    transfer.must_sign(repository, rule)
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 

@@ -169,6 +169,31 @@ def show(call: Invocation, version: Annotated[str, typer.Argument(help="A releas
     call.console.document(record)
 
 
+@command("notes")
+def notes(
+    call: Invocation,
+    version: Version = "",
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", envvar="RELEASE_FORMAT", help="`md`, `json` or `html`.")
+    ] = "md",
+) -> int:
+    """Print the release notes of a released version, or of a planned one; without VERSION of the next patch."""
+    from orchestrator import releasenotes
+    from orchestrator.noting import release_notes
+
+    if form not in releasenotes.FORMATS:
+        raise UsageError(
+            f"--format {form!r} is not known", remedy=f"one of: {', '.join(releasenotes.FORMATS)}", code="bad-format"
+        )
+    call.console.as_json |= form == "json"
+    with call.desk() as desk:
+        found, problems = release_notes(desk, version)
+    call.console.lines(releasenotes.render(found, form).splitlines())
+    call.console.document(releasenotes.document(found))
+    call.console.problems(problems)
+    return worst(problems)
+
+
 @command("smoke")
 def smoke(
     call: Invocation,

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 ZERO = "0" * 40
-NOT_SET_TO_SIGN = "policy wants the tag signed, and git is not set to sign tags"
-SET_TO_SIGN = "git config tag.gpgSign true, with user.signingKey (and gpg.format ssh for an ssh key)"
 _URL_LOGIN = re.compile(r"://[^/@\s]+@")
 
 
@@ -62,15 +60,16 @@ def write_blob(repository: Repository, data: bytes) -> str:
 
 
 def make_tag(
-    repository: Repository, scratch: Scratch, *, name: str, commit: str, message: str, tagger: str, must_sign: bool
+    repository: Repository, scratch: Scratch, *, name: str, commit: str, message: str, tagger: str, rule: str
 ) -> str:
     """Make an annotated tag object in a scratch store and return its id; no ref of the repository changes.
 
-    `tagger` is `Name <mail> seconds zone`.  `tag.gpgSign` and the signing settings of the user are obeyed.  Raises
-    RefusedError where it must be signed and git is not set to sign, UsageError where signing fails.
+    `tagger` is `Name <mail> seconds zone`.  `tag.gpgSign` and the signing settings of the user are obeyed; `rule`
+    is the place of a rule that wants a signature, or "".  Raises RefusedError as `must_sign`, UsageError where signing
+    fails.
     """
-    if must_sign and not signs(repository.git):
-        raise RefusedError(NOT_SET_TO_SIGN, remedy=SET_TO_SIGN, code="tag-not-signed", state="nothing was pushed")
+    if rule:
+        must_sign(repository, rule)
     identity, _, when = tagger.rpartition("> ")
     person, _, mail = identity.partition(" <")
     signing = repository.config_items(r"^(gpg\..*|user\.signingkey|tag\.gpgsign|tag\.forcesignannotated)$")
@@ -90,6 +89,18 @@ def make_tag(
             state="nothing was pushed",
         )
     return git.text("rev-parse", f"refs/tags/{name}")
+
+
+def must_sign(repository: Repository, rule: str) -> None:
+    """Raises RefusedError where git is not set to sign tags, as the rule at this place wants."""
+    if not signs(repository.git):
+        raise RefusedError(
+            "the tag must be signed (policy.signed-tags), and git is not set to sign tags",
+            where=rule,
+            remedy="git config tag.gpgSign true, with user.signingKey (and gpg.format ssh for an ssh key)",
+            code="tag-not-signed",
+            state="nothing was pushed",
+        )
 
 
 def signs(git: Git) -> bool:

@@ -31,7 +31,7 @@ def _run(shop: Workshop) -> Tagged:
             commit=head,
             message=message,
             tagger=f"{plan.committer} {plan.when}",
-            must_sign=plan.signed_tag,
+            rule=plan.signed_tag,
         )
         shop.store.adopt(scratch, tag_object, "tag")
     return Tagged(tag_object=tag_object)
