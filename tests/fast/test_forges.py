@@ -45,9 +45,13 @@ def test_pages_by_forge() -> None:
 def pick(message: str, **values: object) -> Pick:
     subject = message.partition("\n")[0]
     return Pick(
-        source="a" * 40, subject=subject, state=PickState.CLEAN, type=conventional(subject).type, breaking=breaks(message),
+        source="a" * 40,
+        subject=subject,
+        state=PickState.CLEAN,
+        type=conventional(subject).type,
+        breaking=breaks(message),
         **values,  # type: ignore[arg-type]  # kinds
-    )  # fmt: skip
+    )
 
 
 def test_groups_come_in_a_fixed_order_and_what_breaks_first() -> None:

@@ -99,7 +99,7 @@ def test_every_rule_of_the_protected_branch_refuses_a_softer_file(tale: Story) -
         ("type-not-allowed", "release.yaml:8:9"),
         ("approvals-missing", "release.yaml:8:9"),
         ("not-on-protected-source", "release.yaml:8:9"),
-        ("not-declared-on-source", "release.yaml:6:3"),
+        ("not-declared-on-source", "release.yaml:8:9"),
         ("frozen", "origin/main:release.yaml:9:12"),
     ]
     lines = [6, 5, 7, 8, 9]
