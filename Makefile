@@ -15,8 +15,8 @@ help:
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
 	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
-	@echo "make bench        ratios against plain git, in one run on this machine"
-	@echo "make lint         format, lint, types"
+	@echo "make bench        ratios against plain git and docker, in one run on this machine"
+	@echo "make lint         format, lint, types; hadolint and shellcheck"
 	@echo "make lock         the image's locks, resolved inside its base"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
@@ -44,19 +44,21 @@ test-hostile: $(READY)
 
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
-	@$(LAB) run -- $(BIN)/pytest -m docker
+	@$(LAB) run -- $(BIN)/pytest -n 2 --dist loadfile -m docker
 
 test-cuda: $(READY)
 	@$(LAB) run -- tools/test-cuda
 
 bench: $(READY)
 	@$(BIN)/python tools/bench
+	@$(LAB) run -- $(BIN)/python tools/bench/image.py
 
 lint: $(READY)
 	@echo "==> lint"
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@tools/lint-image
 
 lock:
 	@$(LAB) run -- $(PYTHON) tools/lock

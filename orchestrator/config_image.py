@@ -183,6 +183,20 @@ DELTA_BUDGET = Key(
     default="no limit",
 )
 
+SIZE_BUDGET = Key(
+    name="size-budget",
+    shape=Text(convert=rules.byte_size, what="a size", json={"pattern": f"^{rules.SIZE_GRAMMAR}$"}),
+    help="The most that the built image may hold, unpacked, as the engine counts it, such as `6GiB`. A larger one "
+    "fails the smoke check `budget`.",
+    default="no limit",
+)
+MAX_LAYERS = Key(
+    name="max-layers",
+    shape=Text(convert=rules.at_most(127), what="a number", json={"type": ["integer", "string"]}),
+    help="The most layers that the built image may have, base included. More fail the smoke check `budget`.",
+    default="no limit but docker's, 127",
+)
+
 CHECKS = Key(
     name="checks",
     shape=ListOf(
@@ -280,6 +294,8 @@ def _image(got: Got) -> ImageSpec:
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
         delta_budget=got(DELTA_BUDGET, 0),
+        size_budget=got(SIZE_BUDGET, 0),
+        max_layers=got(MAX_LAYERS, 0),
         checks=got(CHECKS, None),
     )
 
@@ -288,7 +304,7 @@ IMAGE = Table(
     title="'image'",
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, VARIANTS,
-        PARALLEL, DELTA_BUDGET, CHECKS,
+        PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
     ),
     build=_image,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import plans, steps
 from orchestrator.asking import Answers, ask
-from orchestrator.enforcement import Guards
+from orchestrator.enforcement import Guards, mind_freeze
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -23,7 +23,6 @@ from orchestrator.model import CheckState, PickState
 from orchestrator.outcomes import Floated, Landed, Promoted
 from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
-from orchestrator.policy import FROZEN, freeze_problem, frozen
 from orchestrator.quoting import word, words
 from orchestrator.store import Paused, Store, in_progress
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.desk import Desk
-    from orchestrator.model import Pick, Plan, Policy
+    from orchestrator.model import Pick, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,32 +69,11 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch, facts)
     guards = Guards(desk.repository, desk.scratch, config.remote, facts.heads)
-    guard = guards.guard(config, request.config_path, plan.base)
-    plan = guards.judge(plan, config, guard)
-    plan = mind_freeze(plan, guard.policy, desk.job.now(), desk.job.break_freeze, "release cut")
+    plan, policy = guards.judge(plan, config)
+    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
     shown_as = desk.job.config or desk.config_file.name
     plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
-    return seal(plan, tuple(task.key for task in steps.tasks(steps.CUT, plan)))
-
-
-def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str, command: str) -> Plan:
-    """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
-
-    No part of the plan's id: that must not depend on the clock.
-    """
-    freeze = frozen(policy, now)
-    if freeze is None:
-        return plan
-    if reason:
-        return replace(plan, freeze_broken=reason)
-    return replace(plan, problems=(*plan.problems, freeze_problem(freeze, plan.version, command)))
-
-
-def without_freeze(plan: Plan) -> Plan:
-    """The same plan for who only looks: a freeze is worth a note, and no reason not to plan."""
-    notes = tuple(f"{problem.message}; a cut would be refused" for problem in plan.problems if problem.code == FROZEN)
-    rest = tuple(problem for problem in plan.problems if problem.code != FROZEN)
-    return replace(plan, problems=rest, notes=(*plan.notes, *notes))
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
 def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -245,7 +223,7 @@ def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answe
         if answer is None:
             raise RefusedError(
                 "nobody can be asked: there is no terminal",
-                remedy=f"release cut {plan.version} --yes",
+                remedy=f"{plans.command(plan)} --yes",
                 code="not-confirmed",
                 state="nothing was changed",
             )
@@ -263,8 +241,7 @@ def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
     shop = Workshop(
         plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
     )
-    order = steps.PUBLISH if plan.tag_object else steps.CUT
-    tasks = steps.tasks(order, plan)
+    tasks = steps.tasks(plan)
     if already:
         tasks = tuple(task for task in tasks if not task.key.startswith(("float", "annotate")))
     execute(tasks, shop, journal)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator import config as configuration
+from orchestrator import plans
 from orchestrator import policy as rulebook
 from orchestrator.errors import ConfigError, Exit, ReleaseError
 from orchestrator.git import changes
@@ -126,8 +127,9 @@ class Guards:
 
     # -------------------------------------------------------------- a plan
 
-    def judge(self, plan: Plan, config: Config, guard: Guard) -> Plan:
-        """The plan with what the policy says of it."""
+    def judge(self, plan: Plan, config: Config) -> tuple[Plan, Policy]:
+        """The plan with what the policy says of it, and that policy."""
+        guard = self.guard(config, plan.config_path, plan.base)
         entry = config.release(plan.version)
         problems = list(guard.problems)
         try:
@@ -137,12 +139,13 @@ class Guards:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
             problems += _declared(guard, entry)
-        return replace(
+        plan = replace(
             plan,
             signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
             problems=(*plan.problems, *problems),
             notes=(*plan.notes, *guard.notes),
         )
+        return plan, guard.policy
 
     def _changes(self, plan: Plan, entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
         fixes = {fix.declared: fix for fix in entry.fixes}
@@ -238,3 +241,28 @@ def _placeless(entry: ReleaseEntry) -> ReleaseEntry:
 
 def _bare(fix: Fix) -> Fix:
     return replace(fix, place=Place(file=""))
+
+
+# ------------------------------------------------------------------ freezes
+
+
+def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str) -> Plan:
+    """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
+
+    No part of the plan's id: that must not depend on the clock.
+    """
+    freeze = rulebook.frozen(policy, now)
+    if freeze is None:
+        return plan
+    if reason:
+        return replace(plan, freeze_broken=reason)
+    return replace(plan, problems=(*plan.problems, rulebook.freeze_problem(freeze, plans.command(plan))))
+
+
+def without_freeze(plan: Plan) -> Plan:
+    """The same plan for who only looks: a freeze is worth a note, and no reason not to plan."""
+    notes = tuple(
+        f"{problem.message}; a cut would be refused" for problem in plan.problems if problem.code == rulebook.FROZEN
+    )
+    rest = tuple(problem for problem in plan.problems if problem.code != rulebook.FROZEN)
+    return replace(plan, problems=rest, notes=(*plan.notes, *notes))

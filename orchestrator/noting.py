@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import config as configuration
 from orchestrator import plans
 from orchestrator.changelog import tagged_picks, tagged_reason
-from orchestrator.cut import prepare, without_freeze
+from orchestrator.cut import prepare
+from orchestrator.enforcement import without_freeze
 from orchestrator.errors import ReleaseError, UsageError
 from orchestrator.fixes import expand
 from orchestrator.forges import page_of
@@ -52,7 +53,7 @@ def release_notes(desk: Desk, version: str) -> tuple[Notes, tuple[Problem, ...]]
 
 def _from_record(desk: Desk, remote: str, record: dict[str, Any]) -> Notes:
     try:
-        picks = tuple(plans.pick(each) for each in record["picks"])
+        picks = plans.picks_of(record)
         return Notes(
             version=record["version"],
             previous=record["previous"],

@@ -241,14 +241,14 @@ def frozen(policy: Policy, now: str) -> Freeze | None:
     return next((each for each in policy.freeze if each.start <= moment < each.end), None)
 
 
-def freeze_problem(freeze: Freeze, version: str, command: str) -> Problem:
+def freeze_problem(freeze: Freeze, command: str) -> Problem:
     """The refusal; `command` is what to type to release all the same, without the reason."""
     return Problem(
         code=FROZEN,
         message=f"nothing is released until {freeze.end.isoformat(timespec='minutes')}: {freeze.reason}"
         f" (policy.freeze, {freeze.place})",
         where=str(freeze.place),
-        remedy=f'wait; or, with a reason that the record keeps: {command} {version} --break-freeze "..."',
+        remedy=f'wait; or, with a reason that the record keeps: {command} --break-freeze "..."',
         exit_code=Exit.REFUSED,
     )
 

@@ -4,6 +4,7 @@ from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
+from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing, _asking)  # importing them registers their commands
+COMMAND_MODULES = (_reading, _releasing, _asking, _rollback)  # importing them registers their commands

@@ -88,8 +88,9 @@ def plan(
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator import plans, report
-    from orchestrator.cut import prepare, without_freeze
+    from orchestrator.cut import prepare
     from orchestrator.declare import settle
+    from orchestrator.enforcement import without_freeze
 
     call.effort = allowed_effort(effort)
     with call.desk() as desk:
@@ -161,10 +162,14 @@ def status(call: Invocation, version: Version = "") -> None:
 def show(call: Invocation, version: Annotated[str, typer.Argument(help="A released version.")]) -> None:
     """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
     from orchestrator import report
-    from orchestrator.status import read_record, remote_name
+    from orchestrator.status import read_record, read_yank, remote_name
+    from orchestrator.yanks import document
 
     with call.desk() as desk:
-        record = read_record(desk, version, remote_name(desk))
+        remote = remote_name(desk)
+        record = read_record(desk, version, remote)
+        yank = read_yank(desk, version, remote)
+    record["yanked"] = document(yank) if yank else None
     call.console.lines(report.record_lines(record))
     call.console.document(record)
 

@@ -72,7 +72,7 @@ class TreeEntry:
 class Scratch:
     """An open scratch store.  Use as a context manager: the directory goes away at the end."""
 
-    def __init__(self, path: Path, objects: Path, extra_config: str, cache: Cache) -> None:
+    def __init__(self, path: Path, objects: Sequence[Path], extra_config: str, cache: Cache) -> None:
         self.path = path
         self.cache = cache
         self._tree = path / "tree"
@@ -81,7 +81,7 @@ class Scratch:
             (path / "git" / directory).mkdir(parents=True)
         gitdir = path / "git"
         (gitdir / "HEAD").write_text("ref: refs/heads/none\n")
-        (gitdir / "objects/info/alternates").write_text(f"{objects}\n")
+        (gitdir / "objects/info/alternates").write_text("".join(f"{each}\n" for each in objects))
         fmt = 1 if extra_config else 0
         (gitdir / "config").write_text(_SETTINGS.format(format=fmt, worktree=self._tree) + extra_config)
         self.gitdir = gitdir
@@ -92,9 +92,11 @@ class Scratch:
         self._reader_: Any = None
 
     @classmethod
-    def open(cls, objects: Path, extra_config: str = "", cache: Cache | None = None) -> Scratch:
-        """A new store that borrows from the object directory `objects`, and what is known of them from `cache`."""
-        return cls(Path(tempfile.mkdtemp(prefix="release-")), objects, extra_config, cache or Cache())
+    def open(cls, objects: Path, extra_config: str = "", cache: Cache | None = None, *more: Path) -> Scratch:
+        """A new store that borrows from the object directory `objects` (and `more` of them, such as the quarantine
+        of a push), and what is known of them from `cache`.
+        """
+        return cls(Path(tempfile.mkdtemp(prefix="release-")), (objects, *more), extra_config, cache or Cache())
 
     def __enter__(self) -> Scratch:
         return self
@@ -155,6 +157,17 @@ class Scratch:
             return self._reader.git.get_object_header(sha)[1] in ("commit", b"commit")
         except ValueError:
             return False
+
+    def resolve(self, revision: str, kind: str = "commit") -> str:
+        """Full id of a revision told by an id, perhaps abbreviated; "" for an ambiguous one, and for names of refs.
+
+        No ref is here, so what a person has named cannot change the answer.
+        """
+        try:
+            sha = self._reader.git.get_object_header(f"{revision}^{{{kind}}}")[0]
+        except ValueError:
+            return ""
+        return sha.decode() if isinstance(sha, bytes) else str(sha)
 
     def commit(self, sha: str) -> Commit:
         """A commit by its full id.  Raises MissingObjectError."""
@@ -336,6 +349,11 @@ class Scratch:
             target.write_bytes(self.blob(sha))
         self._attributes = tree
         self._attributes_key = hashlib.sha256(json.dumps(files).encode()).hexdigest() if files else ""
+
+    @property
+    def attributes_key(self) -> str:
+        """Equal for trees whose `.gitattributes` are the same; of the tree given to `use_attributes`."""
+        return self._attributes_key
 
     def _attribute_files(self, tree: str) -> list[tuple[str, str]]:
         """(path, blob) of every `.gitattributes` in a tree."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.budgets import budget_checks
 from orchestrator.errors import UnprovedError
 from orchestrator.images import lock_files
 from orchestrator.model import CheckState
@@ -42,6 +43,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Smoked:
         expected_labels=expected_labels(shop, image),
         report=shop.report,
         inside=_inside(shop, image),
+        more=budget_checks(engine, image, built.image_id, lambda: shop.doors.registry(image.repository)),
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:

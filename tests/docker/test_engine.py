@@ -239,6 +239,19 @@ class TestRun:
         assert client.containers.list(all=True, filters=label) == []
 
 
+class TestBuiltLayers:
+    def test_each_layer_has_its_size_and_instruction(self, engine: DockerEngine, build: Build) -> None:
+        image = build('FROM BASE\nENV A=b\nCOPY hello /hello\nRUN true\nARG C=d\nRUN seq 5 > /five\nCMD ["x"]\n')
+        layers = engine.built_layers(image.id)
+        assert tuple(layer.diff_id for layer in layers) == image.layers
+        assert [layer.size for layer in layers[1:]] == [3, 10]
+        assert [layer.created_by.split()[0] for layer in layers[1:]] == ["COPY", "seq"]
+
+    def test_what_cannot_be_matched_is_left_out(self, engine: DockerEngine, build: Build) -> None:
+        image = build("FROM BASE\nRUN true\nRUN mkdir /empty\n")  # only one of the two has a layer, both no size
+        assert engine.built_layers(image.id) == ()
+
+
 class TestReadFile:
     @pytest.fixture
     def image(self, build: Build) -> str:

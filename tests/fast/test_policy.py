@@ -280,7 +280,7 @@ def test_a_freeze_holds_from_its_beginning_until_its_end(now: str, holds: bool) 
 def test_a_freeze_says_how_long_why_and_how_to_break_it() -> None:
     freeze = frozen(policy(FREEZE), "2026-12-24T00:00:00Z")
     assert freeze is not None
-    problem = freeze_problem(freeze, "v2.7.1", "release cut")
+    problem = freeze_problem(freeze, "release cut v2.7.1")
     assert (problem.exit_code, problem.where, problem.code) == (4, "release.yaml:6:7", "frozen")
     assert problem.message.startswith("nothing is released until 2027-01-04T08:00+01:00: nobody is there")
     assert problem.remedy.endswith('release cut v2.7.1 --break-freeze "..."')
