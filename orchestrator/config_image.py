@@ -168,6 +168,12 @@ LOCK = Key(
     help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
     "folder whose `*.txt` files are the lock together.",
 )
+PATCHES = Key(
+    name="patches",
+    shape=FILE,
+    help="The folder with patches to installed packages, `<package>-<version>/NNNN-name.patch`, that the Dockerfile "
+    "applies ([patches.md](patches.md)).",
+)
 PARALLEL = Key(
     name="parallel",
     shape=Text(convert=rules.at_most(16), what="a number", json={"type": ["integer", "string"]}),
@@ -204,7 +210,7 @@ CHECKS = Key(
     ),
     help=f"The built-in checks of what is inside the image: {', '.join(f'`{name}`' for name in INSIDE)}. "
     "What a check needs and the image has not is skipped, with the reason.",
-    default="all of them where there is a `lock`, else none",
+    default="all of them where there is a `lock`; else `patches` where there are some",
 )
 
 # ------------------------------------------------------------------ variants
@@ -293,6 +299,7 @@ def _image(got: Got) -> ImageSpec:
         lock=got(LOCK, ""),
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
+        patches=got(PATCHES, ""),
         delta_budget=got(DELTA_BUDGET, 0),
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
@@ -303,8 +310,8 @@ def _image(got: Got) -> ImageSpec:
 IMAGE = Table(
     title="'image'",
     keys=(
-        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, VARIANTS,
-        PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
+        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
     ),
     build=_image,
 )  # fmt: skip

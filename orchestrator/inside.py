@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.compat import BUILDS, build_like, build_of
 from orchestrator.model import CheckState
+from orchestrator.patches import Inside, prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,15 @@ def installed(facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
         more = f" (and {len(wrong) - 5} more)" if len(wrong) > 5 else ""
         return _failed("; ".join(wrong[:5]) + more, _REBUILD)
     return _passed(f"{len(pins)} packages, as locked")
+
+
+def patches(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
+    """The released patches, and no others, are in what is installed: each can be taken back exactly."""
+    found = facts["patches"] or {"record": None, "stale": []}
+    inside = Inside(
+        record=found["record"], installed=facts["installed"], files=facts.get("patched", {}), stale=found["stale"]
+    )
+    return prove(facts.get("released"), inside)
 
 
 def torch_build(facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
@@ -315,6 +325,7 @@ def _runs(device: str, code: str) -> bool:
 
 CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Pin]], Verdict]]] = {
     "installed": installed,
+    "patches": patches,
     "torch-build": torch_build,
     "gpu-code": gpu_code,
     "libraries": libraries,

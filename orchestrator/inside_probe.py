@@ -82,6 +82,35 @@ def has(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+def patches() -> dict[str, Any] | None:
+    """The image's record of patches, where their packages are, and files whose byte code is of another source."""
+    try:
+        record = json.loads(Path("/etc/release/patches.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    roots: dict[str, str] = {}
+    stale: list[str] = []
+    for row in record["patches"]:
+        try:
+            roots[row["package"]] = str(importlib.metadata.distribution(row["package"]).locate_file(""))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        stale += [path for path in row["files"] if not fresh(Path(roots[row["package"]], path))]
+    return {"record": record, "roots": roots, "stale": stale}
+
+
+def fresh(source: Path) -> bool:
+    """Whether the byte code that Python would run is that of the source; Python asks only where the flags say so."""
+    code = Path(importlib.util.cache_from_source(str(source)))
+    if not code.is_file():
+        return True
+    if not source.is_file():
+        return False
+    head = code.read_bytes()[:16]
+    unchecked = int.from_bytes(head[4:8], "little") == 1
+    return not unchecked or head[8:] == importlib.util.source_hash(source.read_bytes())
+
+
 def libraries() -> dict[str, str]:
     """NVIDIA's libraries from wheels -> the error of loading them, "" for none.
 
@@ -379,6 +408,7 @@ def main() -> None:
         "ssh_login": fact(lambda: ssh_login(image["entrypoint"], who.get("name") or "root")),
         "jupyter": fact(lambda: jupyter(image["entrypoint"] + image["command"])),
         "libraries": fact(libraries),
+        "patches": fact(patches),
         "torch": fact(torch_facts),
         "imports": fact(imports),
         "gloo": fact(gloo),

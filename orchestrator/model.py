@@ -114,6 +114,7 @@ class ImageSpec:
     parallel: int = 1  # variants built at the same time
     checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
     delta_budget: int = 0  # bytes a client of the previous version may have to pull, 0 for no limit
+    patches: str = ""  # repository path of the folder with patches to installed packages
     size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
     max_layers: int = 0  # 0 for no limit
 
@@ -299,6 +300,7 @@ class PlannedImage:
     lock: str = ""
     parallel: int = 1
     checks: tuple[str, ...] = ()
+    patches: str = ""
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
     delta_budget: int = 0
     size_budget: int = 0

@@ -346,12 +346,20 @@ def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head:
         aliases=tuple(names[1:]),
         lock=variant.lock or spec.lock,
         parallel=spec.parallel,
-        checks=spec.checks if spec.checks is not None else tuple(CHECKS) if variant.lock or spec.lock else (),
+        checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
+        patches=spec.patches,
         previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
         max_layers=spec.max_layers,
     )
+
+
+def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:
+    """What is checked inside where release.yaml does not say: what there is something to check against."""
+    if variant.lock or spec.lock:
+        return tuple(CHECKS)
+    return ("patches",) if spec.patches else ()
 
 
 def _where(config: Config, version: str) -> str:

@@ -17,6 +17,7 @@ from orchestrator.engines import RunRequest
 from orchestrator.errors import UnprovedError, UsageError
 from orchestrator.inside import verdict
 from orchestrator.model import CheckResult, CheckState, Progress
+from orchestrator.patches import touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +50,7 @@ class Inside:
     checks: tuple[str, ...] = ()
     lock: Mapping[str, bytes] = field(default_factory=dict)  # path -> bytes
     gpus: str = ""
+    patches: Mapping[str, bytes] | None = None  # the released folder of patches, by path within it
 
 
 def smoke(
@@ -101,9 +103,21 @@ def inside_checks(engine: Engine, image: str, inside: Inside) -> list[Check]:
 
     def check(name: str) -> _Outcome:
         found = facts()
-        return found if isinstance(found, tuple) else verdict(name, found, pins)
+        if isinstance(found, tuple):
+            return found
+        if name == "patches" and inside.patches:
+            found = {**found, "patched": _patched(engine, image, found["patches"] or {}, inside.patches)}
+        return verdict(name, {**found, "released": inside.patches}, pins)
 
     return [(name, partial(check, name)) for name in inside.checks]
+
+
+def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What stands in the image's own packages, of the files that the patches change."""
+    roots = said.get("roots", {})
+    places = {path: f"{roots[package]}/{path}" for path, package in touched(patches).items() if package in roots}
+    read = ((path, engine.read_file(image, place)) for path, place in places.items())
+    return {path: data for path, data in read if data is not None}
 
 
 def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Outcome:
