@@ -70,6 +70,12 @@ def rebuild(desk: Desk, version: str, wishes: Wishes) -> tuple[Comparison, ...]:
     """
     store = Store(desk.repository, version)
     plan = plan_from_tag(desk, version)
+    if origin := plan.promoted_from:
+        raise UsageError(
+            f"{version} was not built: it has the bytes of {origin.version}",
+            remedy=f"release rebuild {origin.version}",
+            code="promoted",
+        )
     if plan.problems:
         raise ProblemsError(plan.problems)
     images = _chosen(plan, wishes.variant)

@@ -89,8 +89,8 @@ def _short(value: object) -> str:
 def _summary(each: Comparison) -> str:
     counts = {verdict: sum(pair.verdict is verdict for pair in each.layers) for verdict in Verdict}
     said = [f"{counts[Verdict.IDENTICAL]} of {len(each.layers)} layers are identical"]
-    said += [f"{counts[Verdict.TIMES]} differ only in times"] if counts[Verdict.TIMES] else []
-    said += [f"{counts[Verdict.CONTENT]} differ in content"] if counts[Verdict.CONTENT] else []
-    said += [f"{len(each.settings)} settings of the config differ"] if each.settings else []
+    said += [f"only times differ in {counts[Verdict.TIMES]}"] if counts[Verdict.TIMES] else []
+    said += [f"content differs in {counts[Verdict.CONTENT]}"] if counts[Verdict.CONTENT] else []
+    said += [f"settings that differ: {len(each.settings)}"] if each.settings else []
     name = f"{each.variant}: " if each.variant else ""
-    return f"{name}{', '.join(said)}"
+    return f"{name}{'; '.join(said)}"

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from orchestrator.registry import Registry
 
 
+_LONGEST = 500  # characters of a reason: it stands on one line in many places
+
+
 @dataclass(frozen=True, kw_only=True)
 class Yanked:
     """How a yank ended, or would end.  `moved` are the tags that this run moved; `already`: nothing had to be done."""
@@ -60,6 +63,10 @@ def yank(
     reason = " ".join(reason.split())
     if not reason:
         raise UsageError("a yank needs a reason", remedy='release yank VERSION --reason "..."', code="no-reason")
+    if len(reason) > _LONGEST:
+        raise UsageError(
+            f"the reason is longer than {_LONGEST} characters", remedy="link to the rest", code="bad-reason"
+        )
     if desk.job.offline:
         raise UsageError("a yank needs the remote", remedy="leave --offline out", code="offline-yank")
     with desk.lock():

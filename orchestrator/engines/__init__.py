@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -128,7 +128,7 @@ class Engine(Protocol):
     def history(self, image: str) -> tuple[str, ...]:
         """The instructions that made an image, as its `history` holds them, base first."""
 
-    def layers(self, image: str) -> Iterator[IO[bytes]]:
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
         """The layers of an image as tars, plain or compressed, each once and in any order; one must be read to its
         end before the next is asked for.  The engine may need the image's size on its disk meanwhile."""
 

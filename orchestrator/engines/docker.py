@@ -25,7 +25,7 @@ from orchestrator.engines.streams import BuildLog, Layers, raise_error
 from orchestrator.errors import ReleaseError, RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     import docker
     from docker.errors import APIError
@@ -125,7 +125,7 @@ class DockerEngine:
         with self._reaching(f"read the history of {image}"):
             return tuple(str(step.get("CreatedBy") or "") for step in reversed(self._api.history(image)))  # type: ignore[no-untyped-call]  # untyped stub
 
-    def layers(self, image: str) -> Iterator[IO[bytes]]:
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
         with self._reaching(f"read the layers of {image}"), self._streaming(None) as api:
             yield from saved_layers(iter(api.get_image(image)))
 
@@ -144,29 +144,34 @@ class DockerEngine:
                 image = self._built(request, log)
             yield image
         finally:
-            with suppress(RemoteError):  # an engine that is gone must not hide the error that led here
-                self.remove_tag(request.tag)
-                self._forget(log.made, before)
+            try:
+                self._forget(request.tag, log.made, before)
+            except KeyboardInterrupt:  # the first ctrl-C, of which the command line lets no second one follow
+                self._forget(request.tag, log.made, before)
+                raise
 
     def _ids(self) -> set[str]:
         with self._reaching("list the images"):
             return {str(each) for each in self._api.images(quiet=True, all=True)}
 
-    def _forget(self, made: list[str], before: set[str]) -> None:
-        """Remove the images of a build that were not there before; nobody can use them but its own children."""
+    def _forget(self, name: Reference, made: list[str], before: set[str]) -> None:
+        """Remove the name and the images of a build that were not there before, children first."""
+        with suppress(RemoteError):  # an engine that is gone must not hide the error that led here
+            self.remove_tag(name)
+            self._remove_images(made, self._ids() - before)
+
+    def _remove_images(self, made: list[str], new: set[str]) -> None:
+        until = time.monotonic() + _LETTING_GO
+        for image in (each for short in reversed(made) for each in new if each.startswith(f"sha256:{short}")):
+            while not self._removed(image) and time.monotonic() < until:
+                time.sleep(0.2)  # an interrupted step's container has it until the engine has removed that
+
+    def _removed(self, image: str) -> bool:
         from docker.errors import APIError
 
-        new = self._ids() - before
-        mine = [image for short in reversed(made) for image in new if image.startswith(f"sha256:{short}")]
-        until = time.monotonic() + _LETTING_GO
-        for image in dict.fromkeys(mine):
-            while True:
-                with self._reaching(f"remove {image}"), suppress(APIError):
-                    self._api.remove_image(image, noprune=True)
-                    break
-                if self.inspect(image) is None or time.monotonic() > until:
-                    break
-                time.sleep(0.2)  # an interrupted step's container has it until the engine has removed that
+        with self._reaching(f"remove {image}"), suppress(APIError):
+            self._api.remove_image(image, noprune=True)
+        return self.inspect(image) is None
 
     def _built(self, request: BuildRequest, log: BuildLog) -> ImageInfo:
         self._build(request, log)

@@ -79,6 +79,8 @@ def test_the_final_tag_is_on_the_very_commit_and_names_the_candidate(tested: Sto
     assert (again.code, again.json["released"]) == (0, False), again.err
     by_ci = release("publish", FINAL, "--json", cwd=tested.clone.path)
     assert (by_ci.code, by_ci.json["commit_sha"]) == (0, tip), by_ci.err
+    rebuilt = release("rebuild", FINAL, "--json", cwd=tested.clone.path)
+    assert (rebuilt.code, code(rebuilt)) == (2, "promoted"), rebuilt.err
     tested.release_yaml(fix_line(tested.after), version="v2.7.2")
     plan = release("plan", "--json", cwd=tested.clone.path).json
     assert (plan["version"], plan["previous"], plan["base"]) == ("v2.7.2", FINAL, tip)

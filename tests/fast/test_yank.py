@@ -108,6 +108,7 @@ def test_what_it_refuses_leaves_everything_as_it_was(shipped: Story) -> None:
         (("v2.7.0", "--reason", WHY, "-y"), 4, "not-released"),  # a tag from before this tool: no record
         ((VERSION, "-y"), 2, "no-reason"),
         ((VERSION, "--reason", " \n ", "-y"), 2, "no-reason"),
+        ((VERSION, "--reason", "x" * 501, "-y"), 2, "bad-reason"),
         ((VERSION, "--reason", WHY), 4, "not-confirmed"),
         ((VERSION, "--reason", WHY, "-y", "--offline"), 2, "offline-yank"),
         ((VERSION, "--reason", WHY, "-y", "--floating-to", "v2.7.9"), 2, "unknown-version"),
