@@ -101,12 +101,12 @@ def account(entry: Entry, reason: str) -> dict[str, Any]:
     }
 
 
-def date(paths: set[Path], since: float) -> None:
+def date(written: set[Path], since: float) -> None:
     """Give what was written since then, and the folders that it was written in, the time of the build's inputs."""
     if "SOURCE_DATE_EPOCH" not in os.environ:
         return
     moment = int(os.environ["SOURCE_DATE_EPOCH"])
-    for path in paths | {parent for path in paths for parent in path.parents}:
+    for path in written.union(*(each.parents for each in written)):
         if path.exists() and path.stat().st_mtime >= since:
             os.utime(path, (moment, moment))
 
