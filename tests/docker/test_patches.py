@@ -97,24 +97,12 @@ def test_the_test_of_a_patch_fails_without_it(patched: Imaged) -> None:
     assert (code, "1 of 4 checks failed" in said) == (6, True), said
 
 
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        (PATCH.replace("-1,2 +1,2", "-2,2 +2,2"), "tiny/__init__.py:2 is"),  # an offset
-        (PATCH.replace(" def half(n):", " def half(n) :"), "tiny/__init__.py:1 is"),  # fuzz
-    ],
-)
-def test_a_patch_that_does_not_fit_ends_the_build_with_its_name(patched: Imaged, wrong: str, says: str) -> None:
-    code, said = cut(patched, {f"patches/{NAME}": wrong})
+def test_a_patch_that_does_not_fit_ends_the_build_with_its_name(patched: Imaged) -> None:
+    code, said = cut(patched, {f"patches/{NAME}": PATCH.replace("-1,2 +1,2", "-2,2 +2,2")})  # an offset
     assert code == 6, said
     assert f"patch {NAME}:" in said
-    assert says in said
+    assert "tiny/__init__.py:2 is" in said
     assert VERSION not in patched.registry.tags()
-
-
-def test_a_patch_of_another_version_is_refused_before_the_build(patched: Imaged) -> None:
-    code, said = cut(patched, {"patches/tiny-1.1/0001-half.patch": PATCH})
-    assert (code, "tiny.txt:1 pins tiny 1.0, these patches are for 1.1" in said) == (2, True), said
 
 
 UNDONE = f"COPY site {SITE}\n"

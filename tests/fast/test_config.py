@@ -63,6 +63,7 @@ image:
   network: host
   size-budget: 6GiB
   max-layers: 20
+  patches: images/pytorch-cuda/patches
 verify:
   - make test
   - |
@@ -132,13 +133,13 @@ def test_every_key_is_read() -> None:
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.verify == (
-        VerifyCommand(run="make test", line=32),
-        VerifyCommand(run="set -e\nmake lint", line=33),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=36),
-        VerifyCommand(run="make all", line=37),
+        VerifyCommand(run="make test", line=33),
+        VerifyCommand(run="set -e\nmake lint", line=34),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=37),
+        VerifyCommand(run="make all", line=38),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=40, column=5)
+    place = Place(file="release.yaml", line=41, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     assert got.text == FULL.encode()
@@ -197,6 +198,7 @@ def test_the_image_is_read() -> None:
     assert image.floating == ("v2.7", "latest")
     assert (image.platform, image.network) == ("linux/amd64", "host")
     assert (image.size_budget, image.max_layers) == (6 << 30, 20)
+    assert image.patches == "images/pytorch-cuda/patches"
     assert image.smoke == (
         SmokeCommand(name="true", command=("/bin/sh", "-c", "true")),
         SmokeCommand(name="python -c import torch", command=("python", "-c", "import torch")),

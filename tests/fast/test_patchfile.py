@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -198,7 +199,8 @@ class Site:
     def apply(self) -> tuple[int, str]:
         self.patches.mkdir(exist_ok=True)
         argv = [sys.executable, "-B", str(BUILD / "apply_patches.py"), str(self.patches), str(self.record)]
-        done = subprocess.run(argv, env={"PYTHONPATH": str(self.site)}, text=True, capture_output=True, check=False)
+        env = {"PYTHONPATH": str(self.site), "SOURCE_DATE_EPOCH": "1745366400"}
+        done = subprocess.run(argv, env=env, text=True, capture_output=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
     def value(self) -> str:
@@ -224,6 +226,9 @@ def test_source_and_byte_code_are_changed_and_recorded(tmp_path: Path) -> None:
         ("p-1.0/0001-a.patch", True, ""),
     ]
     assert rows[1]["files"] == ["p/m.py"]
+    code_file = Path(importlib.util.cache_from_source(str(site.site / "p/m.py")))
+    for written in (site.record, site.site / "p/m.py", code_file, code_file.parent):
+        assert written.stat().st_mtime == 1745366400, written
     code, said = site.apply()  # the same image twice is refused, not patched twice
     assert (code, "p/m.py has it already" in said) == (1, True), said
 

@@ -2,6 +2,8 @@
 
     python apply_patches.py FOLDER RECORD
 
+With SOURCE_DATE_EPOCH in the environment, what it writes has that time, folders too, so that two builds are the same.
+
 All or nothing: the first thing that is wrong ends it with one line that names patch and file, and nothing is written.
 A patch whose package is not installed at all is recorded as not applied, with the reason.  Nothing but the standard
 library; the reading and applying is in patchfile.py beside this file.
@@ -13,8 +15,10 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import py_compile
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +101,16 @@ def account(entry: Entry, reason: str) -> dict[str, Any]:
     }
 
 
+def date(written: set[Path], since: float) -> None:
+    """Give what was written since then, and the folders that it was written in, the time of the build's inputs."""
+    if "SOURCE_DATE_EPOCH" not in os.environ:
+        return
+    moment = int(os.environ["SOURCE_DATE_EPOCH"])
+    for path in written.union(*(each.parents for each in written)):
+        if path.exists() and path.stat().st_mtime >= since:
+            os.utime(path, (moment, moment))
+
+
 def run(folder: Path, record: Path) -> None:
     """Raises SystemExit with the one line that says what is wrong."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -104,6 +118,7 @@ def run(folder: Path, record: Path) -> None:
     for name, line, message in problems:
         raise SystemExit(f"patch {name}{f':{line}' if line else ''}: {message}")
     sites: dict[Path, Site] = {}
+    since = time.time() - 2  # clocks of file systems are coarse
     rows = []
     for entry in entries:
         reason = ""
@@ -124,6 +139,8 @@ def run(folder: Path, record: Path) -> None:
         site.write()
     text = json.dumps({"schema_version": 1, "patches": rows}, indent=2, ensure_ascii=False) + "\n"
     record.write_text(text, encoding="utf-8")
+    sources = [site.root / path for site in sites.values() for path in site.changed]
+    date({record, *sources, *(Path(importlib.util.cache_from_source(str(path))) for path in sources)}, since)
     for row in rows:
         sys.stdout.write(f"patch {row['name']}: {'applied' if row['applied'] else row['reason']}\n")
 
