@@ -58,6 +58,7 @@ class Traces:
 
     def _singles(self, targets: Sequence[str]) -> dict[str, Proof]:
         claims, missing = claimed(self.known, targets)
+        self.known.read(self.stand_ins.values())
         proofs = self._attempted({sha: [*each, *self._stand_ins(sha, each)] for sha, each in claims.items()})
         for kind, pool, key in (
             ("declared", self._of_declared, self.declared),
@@ -74,7 +75,6 @@ class Traces:
     def _stand_ins(self, target: str, claims: Sequence[Claim]) -> list[Claim]:
         """Where a hand-made commit is declared for a source, that one may be what was applied."""
         wanted = [sha for claim in claims if (sha := self.stand_ins.get(claim.source))]
-        self.known.read(wanted)
         return [claim for sha in wanted for claim in ways(self.known, target, sha, BACKPORT)]
 
     # -------------------------------------------------------------- equal changes
