@@ -230,7 +230,7 @@ def audit_line(world: World, wanted: Range, *, require_signed: bool) -> Line:
     brought = _brought(graph, tags)
     parts = [part_of(world, tag, brought[tag.name]) for tag in tags]
     rest = set(graph).difference(*brought.values())
-    parts.append(_tail(world, parts, tuple(sha for sha in graph if sha in rest)))
+    parts.append(_tail(world, parts, wanted.base, tuple(sha for sha in graph if sha in rest)))
     proving = prove(scratch, parts, base=wanted.base, tips=list(world.tips.values()), names=world.desk.repository)
     problems = [*proving.problems, *order_problems(wanted.branch, tags, brought)]
     unchecked: list[str] = []
@@ -290,9 +290,10 @@ def _config_at(world: World, tag: Tag) -> Config | None:
         return None
 
 
-def _tail(world: World, parts: Sequence[Part], commits: tuple[str, ...]) -> Part:
+def _tail(world: World, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
     """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
-    kept = bool(parts) and parts[-1].config is not None
+    path, scratch = world.desk.config_path(), world.desk.scratch
+    kept = any(part.config for part in parts) or bool(base and scratch.file(scratch.tree_of(base), path))
     return Part(version="", commits=commits, config=world.config if kept else None)
 
 
@@ -313,7 +314,7 @@ def _links(world: World, tag: Tag, part: Part, proving: Proving) -> tuple[list[P
                 for check in failures(checks)]  # fmt: skip
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
     listed = {(source, result) for _, source, result in tagged_picks(tag.message)}
-    made = {(source, each.sha) for each in proving.verdicts if each.version == tag.name for source in each.sources}
+    made = {(source, each.sha) for each in proving.verdicts for source in each.sources}
     problems += [
         mismatch("tag-differs", f"tag {tag.name} lists {source[:12]} as {result[:12]}, which its history has not",
                  "the tag's message does not belong to its commit")
@@ -329,18 +330,24 @@ def _links(world: World, tag: Tag, part: Part, proving: Proving) -> tuple[list[P
 
 
 def _strangers(world: World, wanted: Range, inside: set[str]) -> list[Problem]:
-    """Version tags of this line that are not on its branch."""
-    if line_of_branch(wanted.branch) is None:
-        return []
-    names = of_line(wanted.branch, list(world.tags))
-    away = {name for name in names if world.tags[name].commit not in inside}
+    """Version tags that are not where tags of this line must be: on its branch, in the order of the versions."""
+    names = of_line(wanted.branch, list(world.tags)) if line_of_branch(wanted.branch) else []
+    here = [name for name in names if world.tags[name].commit in inside]
+    away = [name for name in names if name not in here]
     commits = {world.tags[name].commit for name in away}
     outside = set(world.desk.scratch.rev_list(*commits, f"^{wanted.tip}", "--")) if commits else set()
-    return [
-        mismatch("tag-not-on-branch", f"tag {name} is not on {wanted.branch}", "a release is a commit of its branch")
-        for name in names
-        if name in away and world.tags[name].commit in outside
-    ] + [
+    found = []
+    for name in away:
+        if world.tags[name].commit in outside:
+            found.append(
+                mismatch("tag-not-on-branch", f"tag {name} is not on {wanted.branch}", "somebody tagged another commit")
+            )
+        elif here and names.index(name) > names.index(here[0]):
+            found.append(
+                mismatch("tag-order", f"tag {name} is on an older commit of {wanted.branch} than {here[0]}",
+                         "versions rise along a branch: find out who made it")
+            )  # fmt: skip
+    return found + [
         mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no semantic version", "name versions v2.7.1")
         for name, tag in sorted(world.tags.items())
         if parse_tag(name) is None and tag.commit in inside
