@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.auditing import checks_of, look, part_of, ranges
+from orchestrator.auditing import checks_of, part_of
 from orchestrator.errors import MismatchError, RemoteError, UsageError
 from orchestrator.git.remotely import fetch_refs
 from orchestrator.links import compared, failed, passed, skipped
@@ -14,16 +14,17 @@ from orchestrator.reference import parse_reference
 from orchestrator.steps.promote import REVISION, VERSION, image_labels
 from orchestrator.tagged import of_line, read_tags, tag_problems
 from orchestrator.versions import parse_tag
+from orchestrator.world import look, ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from orchestrator.auditing import World
     from orchestrator.desk import Desk
     from orchestrator.model import CheckResult
     from orchestrator.registry import Registry
     from orchestrator.tagged import Tag
+    from orchestrator.world import World
 
 _SOURCE = "org.opencontainers.image.source"
 

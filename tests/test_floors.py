@@ -31,7 +31,7 @@ FLOORS = {
     " likeness verdicts proofs tracing remaking retelling proving tagged differing",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking links auditing verification",  # one release
+    " smoking links world auditing verification",  # one release
     6: "report report_history report_audit console cli. __main__",  # six people: what they see and type
 }
 DOORS = {

@@ -44,8 +44,9 @@ def audit(
 ) -> int:
     """Prove every commit, tag, record and image of the release branches again; exit 9 on a finding."""
     from orchestrator import report_audit as report
-    from orchestrator.auditing import audit_line, look, ranges
+    from orchestrator.auditing import audit_line
     from orchestrator.differing import range_diffs
+    from orchestrator.world import look, ranges
 
     if sarif == "-" and call.common.as_json:
         raise UsageError("--json and --sarif - both want stdout", remedy="give --sarif a file", code="two-documents")
