@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orchestrator import changelog
@@ -23,7 +24,7 @@ from orchestrator.model import Pick, PickState, Plan, PlannedImage, Problem, Ski
 from orchestrator.prerequisites import EFFORT, Finder
 from orchestrator.reference import parse_repository
 from orchestrator.versionfiles import rewrite
-from orchestrator.versions import check_version, default_version
+from orchestrator.versions import check_version, default_version, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -79,7 +80,8 @@ def draft(
     verdict = check_version(
         version, branch=config.branch, reachable=facts.reachable, existing=facts.tags, where=_where(config, version)
     )
-    problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config)]
+    problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config),
+                *_yanked(facts, version, config)]  # fmt: skip
     entry = config.release(version)
     if entry is None:
         problems.append(_undeclared(config, version))
@@ -115,7 +117,7 @@ def draft(
         config_sha256=hashlib.sha256(config.text).hexdigest(),
         git_version=repository.git_version(),
         problems=tuple(problems),
-        notes=(*facts.notes, *after.notes),
+        notes=(*facts.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )
 
 
@@ -269,6 +271,32 @@ def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]
     ]
 
 
+def _yanked(facts: Facts, version: str, config: Config) -> list[Problem]:
+    """The number of a yanked version is never used again, not even where somebody removed its tag."""
+    if version not in facts.yanks:
+        return []
+    return [
+        Problem(
+            code="version-yanked",
+            message=f"{version} was {facts.yanks[version].said}",
+            where=_where(config, version),
+            remedy="a version is never made twice: release the next one",
+            exit_code=Exit.REFUSED,
+        )
+    ]
+
+
+def _taken_back(facts: Facts, previous: str) -> list[str]:
+    """A note for each yanked version since the last good one: this release is built on top of them."""
+    last = parse_tag(previous)
+    versions = [each for tag in facts.reachable if (each := parse_tag(tag)) and last and each.version <= last.version]
+    newest = [str(each) for each in sorted(versions, key=lambda each: each.version, reverse=True)]
+    return [
+        f"{tag} was {facts.yanks[tag].said}; this release is made on top of it"
+        for tag in takewhile(facts.yanks.__contains__, newest)
+    ]
+
+
 def _in_the_way(path: str, there: str, config: Config) -> Problem:
     return Problem(
         code="path-in-the-way",
@@ -316,10 +344,20 @@ def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head:
         aliases=tuple(names[1:]),
         lock=variant.lock or spec.lock,
         parallel=spec.parallel,
-        checks=spec.checks if spec.checks is not None else tuple(CHECKS) if variant.lock or spec.lock else (),
+        checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
+        patches=spec.patches,
         previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
         delta_budget=spec.delta_budget,
+        size_budget=spec.size_budget,
+        max_layers=spec.max_layers,
     )
+
+
+def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:
+    """What is checked inside where release.yaml does not say: what there is something to check against."""
+    if variant.lock or spec.lock:
+        return tuple(CHECKS)
+    return ("patches",) if spec.patches else ()
 
 
 def _where(config: Config, version: str) -> str:

@@ -253,10 +253,11 @@ class Scratch:
             encode_commit(tree=tree, parents=parents, author=author, committer=committer, message=message),
         )
 
-    def change_files(self, tree: str, files: Mapping[str, bytes]) -> str:
-        """The tree with these files written, with mode 100644 or the mode that the file has already."""
+    def change_files(self, tree: str, files: Mapping[str, bytes | None]) -> str:
+        """The tree with these files written, in mode 100644 or the one that a file has already; None removes it."""
         for path, data in files.items():
-            tree = self._change(tree, path.encode().split(b"/"), self.write_blob(data))
+            blob = "" if data is None else self.write_blob(data)
+            tree = self._change(tree, path.encode().split(b"/"), blob)
         return tree
 
     def _change(self, tree: str, path: Sequence[bytes], blob: str) -> str:
@@ -269,7 +270,9 @@ class Scratch:
         else:
             below = old.sha if old and old.is_tree else ""
             new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
-        return self.write_tree([*(item for item in items if item is not old), new])
+        kept = [item for item in items if item is not old]
+        empty = not blob and (len(path) == 1 or new.sha == EMPTY_TREE)
+        return self.write_tree(kept if empty else [*kept, new])
 
     # -------------------------------------------------------------- merging
 
