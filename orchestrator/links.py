@@ -91,7 +91,9 @@ def image_links(
             checks.append(skipped(f"image {reference}", "offline: the registry was not asked"))
             continue
         try:
-            checks += _image(tag, reference, digest, registry(str(parse_reference(reference).repository)))
+            checks += _image(
+                tag, origin(record) or tag.name, reference, digest, registry(str(parse_reference(reference).repository))
+            )
         except MismatchError as error:
             checks.append(failed(f"image {reference}", error.message, error.remedy))
         except RemoteError as error:
@@ -113,7 +115,7 @@ def _images(tag: Tag, record: Mapping[str, Any] | None, config: Config | None) -
     return {name: "" for image in planned for name in (image.reference, *image.aliases)}
 
 
-def _image(tag: Tag, reference: str, digest: str, registry: Registry) -> list[CheckResult]:
+def _image(tag: Tag, version: str, reference: str, digest: str, registry: Registry) -> list[CheckResult]:
     manifest = registry.manifest(parse_reference(reference).tag)
     if manifest is None:
         return [failed(f"image {reference}", "the registry does not have it", "release publish makes it again")]
@@ -125,8 +127,14 @@ def _image(tag: Tag, reference: str, digest: str, registry: Registry) -> list[Ch
     ]
     labels = image_labels(registry, manifest)
     checks.append(compared(f"{name}: revision", "label revision is", labels.get(REVISION, ""), tag.commit, "the tag"))
-    checks.append(compared(f"{name}: version", "label version is", labels.get(VERSION, ""), tag.name, "the tag"))
+    checks.append(compared(f"{name}: version", "label version is", labels.get(VERSION, ""), version, "the tag"))
     return checks
+
+
+def origin(record: Mapping[str, Any] | None) -> str:
+    """The candidate that a version was promoted from, "" for one that was cut: its image goes on saying that name."""
+    promoted = record.get("promoted_from") if record else None
+    return str(promoted["version"]) if isinstance(promoted, dict) and "version" in promoted else ""
 
 
 def failures(checks: Sequence[CheckResult]) -> list[CheckResult]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.auditing import checks_of, part_of
 from orchestrator.errors import MismatchError, RemoteError, UsageError
 from orchestrator.git.remotely import fetch_refs
-from orchestrator.links import compared, failed, passed, skipped
+from orchestrator.links import compared, failed, origin, passed, skipped
 from orchestrator.provenance import parse_record, record_ref
 from orchestrator.proving import new_commits, prove
 from orchestrator.reference import parse_reference
@@ -41,11 +41,14 @@ def verify(desk: Desk, version: str, *, sources: Sequence[str] = (), require_sig
     except UsageError as error:
         return [*checks, failed("branch", error.message)]
     checks.append(passed("branch", f"commit {tag.commit[:12]} is on {branch.branch}"))
-    base = _before(world, tag, branch.branch)
-    part = part_of(world, tag, new_commits(desk.scratch, base, tag.commit))
-    entry = part.config.release(version) if part.config else None
+    made = world.tags.get(origin(world.records.get(version)), tag)  # a promoted one was made as its candidate
+    if made is not tag:
+        checks.append(compared("candidate", "it is on", tag.commit, made.commit, f"its candidate {made.name}"))
+    base = _before(world, made, branch.branch)
+    part = part_of(world, made, new_commits(desk.scratch, base, made.commit))
+    entry = part.config.release(made.name) if part.config else None
     if entry:
-        checks.append(passed("release.yaml", f"at the tag it declares {version} with {len(entry.fixes)} entries"))
+        checks.append(passed("release.yaml", f"at the tag it declares {made.name} with {len(entry.fixes)} entries"))
     else:
         what = "it does not declare this version" if part.config else f"the tag has no {part.config_path}"
         checks.append(skipped("release.yaml", f"{what}: what was declared is not known"))
@@ -54,7 +57,7 @@ def verify(desk: Desk, version: str, *, sources: Sequence[str] = (), require_sig
     checks += [failed(f"commit {each.sha[:12]}", f"{each.kind}: {each.subject!r} {each.said}") for each in bad]
     if not bad:
         checks.append(passed("commits", f"all {len(proving.verdicts)} since {base[:12] or 'the beginning'} are proved"))
-    skips = {str(row["source"]) for row in world.records.get(version, {}).get("skipped", ())}
+    skips = {str(row["source"]) for row in world.records.get(made.name, {}).get("skipped", ())}
     checks += [
         failed(f"pick {each.source[:12]}", f"declared, and no commit carries it: {each.subject!r}")
         for each in proving.missing
@@ -122,31 +125,35 @@ def verify_image(image: str, open_registry: Callable[[str], Registry], remote: s
     if parse_tag(version) is None or not revision:
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
-    if reference.tag and parse_tag(reference.tag):
-        checks.append(compared("labels: tag", "label version is", version, reference.tag, "the tag pulled"))
-    return [*checks, *_by_remote(version, revision, manifest.digest, remote, labels.get(_SOURCE, ""))]
+    name = reference.tag if parse_tag(reference.tag) else version
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, labels.get(_SOURCE, ""))]
 
 
-def _by_remote(version: str, revision: str, digest: str, remote: str, source: str) -> list[CheckResult]:
+def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, source: str) -> list[CheckResult]:
+    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
     if not remote:
         hint = f" (the image names {source})" if source else ""
-        return [skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
-    tag_ref, ref = f"refs/tags/{version}", record_ref(version)
+        other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
+        return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
+    tag_ref, ref = f"refs/tags/{name}", record_ref(name)
     try:
         with fetch_refs(remote, (tag_ref, ref)) as (scratch, refs):
-            tag = read_tags(scratch, {version: refs[tag_ref]}).get(version) if tag_ref in refs else None
+            tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
             record = parse_record(scratch.blob(refs[ref]), ref) if ref in refs else None
     except RemoteError as error:
         return [skipped("git", error.message)]
-    checks = [compared("tag", "label revision is", revision, tag.commit if tag else "", "the tag there")]
+    checks = [
+        compared("labels: tag", "label version is", version, origin(record) or name, f"the record of {name}"),
+        compared("tag", "label revision is", revision, tag.commit if tag else "", f"tag {name} there"),
+    ]
     if record is None:
         return [*checks, failed("record", f"there is no {ref} on the remote")]
-    return [*checks, *_by_record(version, revision, digest, record)]
+    return [*checks, *_by_record(name, revision, digest, record)]
 
 
 def _by_record(version: str, revision: str, digest: str, record: dict[str, Any]) -> list[CheckResult]:
     checks = [
-        compared("record: version", "label version is", version, record["version"], "the record"),
+        compared("record: version", "it is", version, record["version"], "the record"),
         compared("record: commit", "label revision is", revision, record["commit"], "the record"),
     ]
     known = {str(each["digest"]) for each in record["images"]}

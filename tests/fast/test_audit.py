@@ -296,3 +296,16 @@ def test_bad_input(cut: Story, args: tuple[str, ...], code: int, word: str) -> N
     ran = release(*args, cwd=cut.clone.path)
     assert (ran.code, word in ran.err) == (code, True), ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_promoted_candidate(tale: Story) -> None:
+    """Two versions on one commit: the second one's history is the candidate's."""
+    tale.release_yaml(f"      - commit: {tale.fix}\n", version="v2.7.1-rc.1")
+    assert release("cut", "v2.7.1-rc.1", "--yes", cwd=tale.clone.path).code == 0
+    done = release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert done.code == 0, done.err
+    ran = audit(tale, "--json")
+    assert (ran.code, codes(ran)) == (0, [])
+    verified = release("verify", "v2.7.1", "--json", cwd=tale.clone.path)
+    assert (verified.code, verified.json["result"]) == (0, "verified"), verified.out
+    assert "its candidate v2.7.1-rc.1" in verified.out
