@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from orchestrator.claims import claims_of, judge_claims
 from orchestrator.compat import judge, read_lock
-from orchestrator.model import Problem
+from orchestrator.model import Problem, Variant
 from orchestrator.patches import judge as judge_patches
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) ->
     from orchestrator.checks.dockerfile import examine
 
     problems: list[Problem] = []
+    files = lock_files(scratch, plan.tree, image.lock) if image.lock else {}
+    claims = claims_of(image.variant, dict(image.build_args), image.platform)
+    problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
-        files = lock_files(scratch, plan.tree, image.lock)
         problems += judge(files, image.variant)
         if not files:
             problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
@@ -89,13 +92,8 @@ def patch_files_here(folder: Path) -> dict[str, bytes]:
 def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
     """The pins of each lock that release.yaml names, as they are in the work tree."""
     paths = dict.fromkeys(path for path in (*(each.lock for each in spec.variants), spec.lock) if path)
-    places = [top / path for path in paths]
-    files = [sorted(place.glob("*.txt")) if place.is_dir() else [place] for place in places if place.exists()]
-    return [
-        read_lock({part.relative_to(top).as_posix(): part.read_bytes() for part in parts})[0]
-        for parts in files
-        if parts
-    ]
+    found = (_files_here(top, path) for path in paths)
+    return [read_lock(files)[0] for files in found if files]
 
 
 def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
@@ -110,21 +108,26 @@ def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Proble
 
 
 def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
-    """As `image_problems`, of the locks alone and as they are in the work tree; for `release check`."""
-    wanted = {(variant.lock or spec.lock, variant.name) for variant in spec.variants} or {(spec.lock, "")}
+    """As `image_problems`, of locks and of what is said of them, as they are in the work tree; for `release check`."""
     problems: list[Problem] = []
-    for path, variant in sorted(wanted - {("", variant) for _, variant in wanted}):
-        place = top / path
-        parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
-        if not parts:
+    for variant in spec.variants or (Variant(place=spec.place, name=""),):
+        path = variant.lock or spec.lock
+        files = _files_here(top, path) if path else {}
+        if path and not files:
+            message = f"{path} is no file, and no folder with *.txt"
             remedy = "correct `image.lock`, or make the lock: make lock"
-            problems.append(
-                Problem(
-                    code="no-lock", message=f"{path} is no file, and no folder with *.txt", where=config, remedy=remedy
-                )
-            )
-        problems += judge({part.relative_to(top).as_posix(): part.read_bytes() for part in parts}, variant)
+            problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
+        arguments = {**dict(spec.build_args), **dict(variant.build_args)}
+        claims = claims_of(variant.name, arguments, variant.platform or spec.platform)
+        problems += judge_claims(claims, read_lock(files)[0], str(variant.place))
+        problems += judge(files, variant.name)
     return tuple(dict.fromkeys(problems))
+
+
+def _files_here(top: Path, path: str) -> dict[str, bytes]:
+    place = top / path
+    parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
+    return {part.relative_to(top).as_posix(): part.read_bytes() for part in parts}
 
 
 def lock_digest(files: dict[str, bytes]) -> str:

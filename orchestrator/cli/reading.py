@@ -46,7 +46,7 @@ def init(call: Invocation) -> None:
 
 @command("check")
 def check(call: Invocation) -> None:
-    """Check release.yaml, and the image locks and patches that it names: every fault at once, each with its place."""
+    """Check release.yaml, the locks and patches that it names, the builds it speaks of: every fault, with its place."""
     from orchestrator.images import lock_problems_here, patch_problems_here
 
     with call.desk() as desk:

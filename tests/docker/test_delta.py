@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,6 +79,7 @@ def test_more_than_the_budget_stops_the_cut_also_when_it_is_run_again(shipped: I
         done = shipped.release("cut", "v2.7.2", "--yes")
         assert done.code == 6, done.err
         assert "delta-budget allows 100" in done.err
+        assert re.search(r"sha256:[0-9a-f]{64} \d+ bytes  COPY file:", done.err), done.err
     assert "v2.7.2" not in shipped.registry.tags()
     assert "v2.7.2" not in shipped.story.remote.git("tag").split()
     shipped.declare(fix=shipped.story.after, version="v2.7.2", image="  delta-budget: 64KiB\n")

@@ -189,7 +189,7 @@ class TestTrial:
             assert engine.read_file(image.id, "/b") == b"more\n"
         assert self.everything(client) == before
         with engine.trial(replace(request, no_cache=True), silent):
-            assert len(self.everything(client) - before) >= 5
+            assert len(self.everything(client) - before) == 4
         assert self.everything(client) == before
 
     def test_a_failing_one_leaves_nothing_either(
@@ -214,7 +214,7 @@ class TestTrial:
         assert engine.history(image.id)[-1].endswith("rm /hello && ln -s x /y")
 
     def test_layers_of_what_is_not_there_are_an_error(self, engine: DockerEngine) -> None:
-        with pytest.raises(RemoteError, match="No such image"):
+        with pytest.raises(RemoteError, match="read the layers of no-such-image:1"):
             list(engine.layers("no-such-image:1"))
 
 

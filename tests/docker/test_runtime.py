@@ -99,6 +99,17 @@ def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options:
         assert time.monotonic() - started < 10
 
 
+def test_the_engine_sees_health(runner: Runner) -> None:
+    often = {"interval": 300_000_000, "timeout": 10_000_000_000, "retries": 100, "start_period": 0}  # nanoseconds
+    for command in ((), ("sleep", "60")):
+        with runner.start(*command, healthcheck=often) as container:
+            deadline = time.monotonic() + 30
+            while container.health != "healthy" and time.monotonic() < deadline:
+                time.sleep(0.2)
+                container.reload()
+            assert container.health == "healthy", container.logs().decode()
+
+
 def test_jupyter_takes_the_token_that_is_given(runner: Runner) -> None:
     with runner.start(environment={"JUPYTER_TOKEN": TOKEN}) as container:
         eventually(container, "healthcheck")
@@ -294,6 +305,34 @@ def test_ssh_takes_the_key_and_nothing_else(
         assert "Permission denied (publickey)" in ssh(container, f"-p {port} -i /tmp/id-$$ -l root", secret=private)[1]
         asked = ssh(container, f"-v -p {port} -l train -o PreferredAuthentications=password,keyboard-interactive")[1]
         assert "Permission denied (publickey)" in asked
+
+
+def test_what_vs_code_remote_needs(runner: Runner, key: tuple[str, str]) -> None:
+    """A shell, tar, ps and libstdc++ for its server, a forwarded port to reach it, and copying.
+
+    There is no curl and no wget in the image: VS Code then fetches the server itself and copies it over.
+    """
+    private, public = key
+    log_in = "-i /tmp/id-$$ -l train"
+    needs = "command -v bash tar gzip ps tmux sha256sum; ldconfig -p | grep -o libstdc..[.]so[.]6 | head -1"
+
+    def bash(script: str) -> bytes:
+        done: Any = container.exec_run(["bash", "-c", script], environment={"KEY": private}, user="1000")
+        return bytes(done.output)
+
+    with runner.start(environment={"SSH_AUTHORIZED_KEYS": public, "JUPYTER_TOKEN": TOKEN}) as container:
+        eventually(container, "healthcheck")
+        code, said = ssh(container, log_in, needs, secret=private)
+        assert code == 0, said
+        found = [line.rpartition("/")[2] for line in said.splitlines()]
+        assert found == ["bash", "tar", "gzip", "ps", "tmux", "sha256sum", "libstdc++.so.6"]
+        request = "printf 'GET /api HTTP/1.0\\r\\n\\r\\n'; sleep 1"
+        assert b"200 OK" in bash(f"({request}) | ({SSH} {log_in} -W 127.0.0.1:8888 127.0.0.1)")
+        copy = SSH.replace("ssh -F", "scp -F")
+        copied = bash(f"{copy} -i /tmp/id-$$ /etc/release/version train@127.0.0.1:/tmp/copied && cat /tmp/copied")
+        assert copied == b"v2.7.1\n"
+        code, said = ssh(container, log_in, "tmux new-session -d -s run sleep 60; tmux ls", secret=private)
+        assert (code, said.partition(":")[0]) == (0, "run")
 
 
 def test_host_keys_are_made_at_the_first_start_and_kept_on_a_volume(

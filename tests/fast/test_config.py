@@ -101,13 +101,13 @@ def test_every_key_is_read() -> None:
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.verify == (
-        VerifyCommand(run="make test", line=30),
-        VerifyCommand(run="set -e\nmake lint", line=31),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=34),
-        VerifyCommand(run="make all", line=35),
+        VerifyCommand(run="make test", line=32),
+        VerifyCommand(run="set -e\nmake lint", line=33),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=36),
+        VerifyCommand(run="make all", line=37),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=38, column=5)
+    place = Place(file="release.yaml", line=40, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     assert got.text == FULL.encode()
