@@ -65,12 +65,20 @@ class Traces:
             ("source", self._of_sources, [self.base, *self.tips]),
         ):
             bare = [sha for sha in targets if sha not in proofs and self.known.parent(sha)]
-            proofs |= self._attempted(self._alike(kind, bare, pool, key) if key else {})
+            found = self._attempted(self._alike(kind, bare, pool, key) if key else {})
+            proofs |= {sha: proof for sha, proof in found.items() if self._believed(sha, proof)}
         for sha in targets:
             gone = missing.get(sha, ())
             fallback = Proof(kind=Kind.UNKNOWN if gone else Kind.FOREIGN)
             proofs[sha] = replace(proofs.get(sha, fallback), missing=gone)
         return proofs
+
+    def _believed(self, sha: str, proof: Proof) -> bool:
+        """An equal change elsewhere in the file may be another one: without a proof it must at least say the same."""
+        if proof.kind is Kind.PROVED:
+            return True
+        known = [self.known.commits[source] for source in proof.sources]
+        return any(each.subject == self.known.commits[sha].subject for each in known)
 
     def _stand_ins(self, target: str, claims: Sequence[Claim]) -> list[Claim]:
         """Where a hand-made commit is declared for a source, that one may be what was applied."""
