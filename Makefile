@@ -45,7 +45,7 @@ test-hostile: $(READY)
 
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
-	@$(LAB) run -- $(BIN)/pytest -n 2 --dist loadfile -m docker
+	@$(BIN)/python tools/test_docker.py
 
 test-cuda: $(READY)
 	@$(LAB) run -- tools/test-cuda
