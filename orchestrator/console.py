@@ -181,6 +181,12 @@ class Console:
             for problem in problems:
                 self._talk(annotation(problem.message, problem.where, problem.code))
 
+    def annotations(self, problems: Sequence[Problem]) -> None:
+        """Findings of a result that is shown already, for the CI that shows them beside the code."""
+        if self.on_github:
+            for problem in problems:
+                self._talk(annotation(problem.message, problem.where, problem.code))
+
     def _annotate(self, error: ReleaseError, problems: Sequence[Problem]) -> None:
         for problem in problems:
             self._talk(annotation(problem.message, problem.where, problem.code))

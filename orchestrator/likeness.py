@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.git import lines
+from orchestrator.git.process import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +30,15 @@ _AT_ONCE = 100  # commits in one process: their patches are held in memory
 def tokens(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, Tokens]:
     """Commit -> what it adds and removes against the parent given ("" for a root commit)."""
     ids = list(commits)
+    parts = [{sha: commits[sha] for sha in ids[start : start + _AT_ONCE]} for start in range(0, len(ids), _AT_ONCE)]
     found: dict[str, Tokens] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        part = {sha: commits[sha] for sha in ids[start : start + _AT_ONCE]}
-        found |= {sha: Counter(_tokens(patches)) for sha, patches in lines.of(scratch, part).items()}
+    for each in side_by_side(lambda part: _read(scratch, part), parts):
+        found |= each
     return found
+
+
+def _read(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, Tokens]:
+    return {sha: Counter(_tokens(patches)) for sha, patches in lines.of(scratch, commits).items()}
 
 
 def inverse(change: Tokens) -> Tokens:

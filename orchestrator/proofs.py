@@ -100,6 +100,7 @@ def claimed(known: Known, targets: Sequence[str]) -> tuple[dict[str, list[Claim]
     named = {sha: tuple(dict.fromkeys(reversed(copied_from(known.commits[sha].text)))) for sha in targets}
     undone = {sha: () if named[sha] else reverted(known.commits[sha].text) for sha in targets}
     ids = known.resolve(name for names in (*named.values(), *undone.values()) for name in names)
+    known.read(parent for sha in ids.values() for parent in known.commits[sha].parents)
     claims: dict[str, list[Claim]] = {}
     for sha in targets:
         found = [claim for name in named[sha] if name in ids for claim in ways(known, sha, ids[name], TRAILER)]
@@ -113,7 +114,6 @@ def claimed(known: Known, targets: Sequence[str]) -> tuple[dict[str, list[Claim]
 def ways(known: Known, target: str, source: str, signal: str) -> list[Claim]:
     """A merge may have been picked against any of its parents."""
     parents = known.commits[source].parents
-    known.read(parents)
     if len(parents) < 2:
         return [Claim(target=target, source=source, parent="".join(parents), signal=signal)]
     return [
@@ -142,30 +142,46 @@ def alike(known: Known, targets: Sequence[str], pool: Sequence[Change]) -> dict[
 
 
 def attempt(known: Known, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Proof]:
-    """The proof of each target: the first claim that gives its tree, all of them together, else the likeliest."""
+    """The proof of each target: the first claim that gives its tree, all of them together, else the likeliest.
+
+    Targets are tried together, with the likeliest claim of each first: few need another one.
+    """
     flat = [claim for each in claims.values() for claim in each]
     known.read(parent for claim in flat for parent in (claim.parent, known.parent(claim.target)) if parent)
-    outcomes = _outcomes(known, flat)
+    known.compare((claim.target, known.parent(claim.target)) for claim in flat)
+    outcomes: dict[Claim, str] = {}
     proofs: dict[str, Proof] = {}
-    for target, each in claims.items():
-        if right := next((claim for claim in each if outcomes[claim] == known.tree(target)), None):
-            proofs[target] = _proved(known, right)
-        elif together := _squashed(known, target, each):
-            proofs[target] = together
-    rest = {target: each for target, each in claims.items() if target not in proofs}
-    return proofs | _likeliest(known, rest, outcomes)
+    for turn in range(max(map(len, claims.values()), default=0)):
+        tried = [each[turn] for target, each in claims.items() if turn < len(each) and target not in proofs]
+        outcomes |= _outcomes(known, tried)
+        for claim in tried:
+            if outcomes.get(claim) == known.tree(claim.target):
+                proofs[claim.target] = _proved(known, claim)
+    rest = {target: [claim for claim in each if claim in outcomes] for target, each in claims.items()}
+    rest = {target: each for target, each in rest.items() if target not in proofs}
+    proofs |= {target: together for target, each in rest.items() if (together := _squashed(known, target, each))}
+    return proofs | _likeliest(known, {target: each for target, each in rest.items() if target not in proofs}, outcomes)
 
 
 def _outcomes(known: Known, claims: Sequence[Claim]) -> dict[Claim, str]:
-    """Claim -> the tree that it gives, "" where it conflicts or cannot be made."""
-    known.compare((claim.target, known.parent(claim.target)) for claim in claims)
+    """Claim -> the tree that it gives, "" where it conflicts or cannot be made.
+
+    A pick against another parent of a merge than the first is looked at only where it touches the very same files: it
+    would be all that happened on the other side.
+    """
     known.compare((claim.source, claim.parent) for claim in claims)
+    claims = [claim for claim in claims if claim.mainline < 2 or _same_paths(known, claim)]
     found = {claim: known.tree(claim.target) for claim in claims if _same_files(known, claim)}
     rest = [claim for claim in claims if claim not in found]
     merges = batch.picks(
         known.scratch, [_trees(known, claim, known.tree(known.parent(claim.target))) for claim in rest]
     )
     return found | {claim: _clean(merge) for claim, merge in zip(rest, merges, strict=True)}
+
+
+def _same_paths(known: Known, claim: Claim) -> bool:
+    mine, theirs = known.files[claim.target, known.parent(claim.target)], known.files[claim.source, claim.parent]
+    return mine.paths == theirs.paths
 
 
 def _clean(merge: Merge | None) -> str:

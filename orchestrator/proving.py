@@ -90,10 +90,10 @@ def prove(
     known.read(parent for sha in order for parent in known.commits[sha].parents)
     declared = [_declared(scratch, part, names or scratch) for part in parts]
     traces = Traces(known, base, tips, [source for wanted in declared for source in wanted.sources])
-    heads = {part.head for part in parts if part.config} & set(order)
+    heads = {part.head for part in parts if part.config and part.head in part.commits}
     proofs = traces.prove([sha for sha in order if sha not in heads])
     for part, wanted in zip(parts, declared, strict=True):
-        if part.head in heads and part.config:
+        if part.config and part.head in part.commits:
             release = Release(
                 version=part.version, head=part.head, config=part.config, path=part.config_path,
                 other_tool=part.other_tool, adapted=frozenset(part.recorded),

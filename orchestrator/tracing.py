@@ -58,23 +58,31 @@ class Traces:
 
     def _singles(self, targets: Sequence[str]) -> dict[str, Proof]:
         claims, missing = claimed(self.known, targets)
+        self.known.read(self.stand_ins.values())
         proofs = self._attempted({sha: [*each, *self._stand_ins(sha, each)] for sha, each in claims.items()})
         for kind, pool, key in (
             ("declared", self._of_declared, self.declared),
             ("source", self._of_sources, [self.base, *self.tips]),
         ):
             bare = [sha for sha in targets if sha not in proofs and self.known.parent(sha)]
-            proofs |= self._attempted(self._alike(kind, bare, pool, key) if key else {})
+            found = self._attempted(self._alike(kind, bare, pool, key) if key else {})
+            proofs |= {sha: proof for sha, proof in found.items() if self._believed(sha, proof)}
         for sha in targets:
             gone = missing.get(sha, ())
             fallback = Proof(kind=Kind.UNKNOWN if gone else Kind.FOREIGN)
             proofs[sha] = replace(proofs.get(sha, fallback), missing=gone)
         return proofs
 
+    def _believed(self, sha: str, proof: Proof) -> bool:
+        """An equal change elsewhere in the file may be another one: without a proof it must at least say the same."""
+        if proof.kind is Kind.PROVED:
+            return True
+        known = [self.known.commits[source] for source in proof.sources]
+        return any(each.subject == self.known.commits[sha].subject for each in known)
+
     def _stand_ins(self, target: str, claims: Sequence[Claim]) -> list[Claim]:
         """Where a hand-made commit is declared for a source, that one may be what was applied."""
         wanted = [sha for claim in claims if (sha := self.stand_ins.get(claim.source))]
-        self.known.read(wanted)
         return [claim for sha in wanted for claim in ways(self.known, target, sha, BACKPORT)]
 
     # -------------------------------------------------------------- equal changes

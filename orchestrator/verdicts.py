@@ -79,3 +79,23 @@ class Verdict:
         if self.kind is Kind.ADAPTED:
             return bool(self.accepted)
         return self.kind in _GOOD or (self.kind is Kind.REVERTED and self.harmless)
+
+    @property
+    def said(self) -> str:
+        """In words, what it is and why."""
+        short = " and ".join(sha[:12] for sha in self.sources)
+        text = {
+            Kind.PROVED: f"is {short} picked" + (", to the very id" if self.identical else f" (by {self.signal})"),
+            Kind.ADAPTED: f"carries {self.likeness:.0%} of {short}" if short else "was resolved by hand",
+            Kind.FORGED: f"names {short}, and carries {self.likeness:.0%} of its change",
+            Kind.UNKNOWN: f"names {' and '.join(each[:12] for each in self.missing)}, not in this clone: not provable",
+            Kind.FOREIGN: "has no known source",
+            Kind.RELEASE: "is the release commit" + (", to the very id" if self.identical else ""),
+            Kind.MERGE: "adds nothing to what it merges",
+            Kind.REVERT: f"takes back {short}, exactly",
+            Kind.UNDECLARED: f"is {self.proof} ({short}), and release.yaml does not declare it",
+            Kind.DUPLICATE: f"is {short}, which was there already as {self.of[:12]}",
+            Kind.REVERTED: f"is {short}, and was taken back by {self.of[:12]}",
+        }[self.kind]
+        answered = f"; answered for: {self.accepted}" if self.accepted else ""
+        return text + answered + "".join(f"; {note}" for note in self.notes)

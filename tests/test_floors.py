@@ -28,11 +28,11 @@ FLOORS = {
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
-    " remaking retelling proving budgets yanks enforcement",  # deciding
+    " remaking retelling proving tagged differing budgets yanks enforcement",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking public yank promotion rebuilding patching noting",  # one release
-    6: "report report_history report_rebuild console cli. __main__",  # six people: what they see and type
+    " smoking public yank promotion rebuilding patching noting links world auditing verification",  # one release
+    6: "report report_history report_rebuild report_audit console cli. __main__",  # six people: what they see and type
 }
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",

@@ -1,0 +1,36 @@
+"""Where an adapted pick differs from its source: git's own range-diff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.verdicts import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.verdicts import Verdict
+
+_SHOWN = 20  # of them; each costs a process
+_LINES = 60  # of each
+
+
+def range_diffs(scratch: Scratch, verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Commit -> the range-diff of its source and itself, of the newest adapted ones that nobody answers for."""
+    wanted = [each for each in verdicts if each.kind is Kind.ADAPTED and not each.ok and each.source]
+    return {each.sha: _range_diff(scratch, each) for each in wanted[-_SHOWN:]}
+
+
+def _range_diff(scratch: Scratch, verdict: Verdict) -> list[str]:
+    source = scratch.commit(verdict.source)
+    if len(source.parents) != 1:
+        return []
+    sides = (f"{verdict.source}^..{verdict.source}", f"{verdict.sha}^..{verdict.sha}")
+    output = scratch.git.attempt("range-diff", "--no-color", "--creation-factor=100", "--no-notes", *sides)
+    lines = output.lines() if output.status == 0 else []
+    return (
+        lines
+        if len(lines) <= _LINES
+        else [*lines[:_LINES], f"... {len(lines) - _LINES} more lines: git range-diff {' '.join(sides)}"]
+    )

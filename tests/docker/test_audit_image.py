@@ -1,0 +1,97 @@
+"""Audit and verify against a real registry: an image that was swapped, mislabelled or removed is found."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.engines import BuildRequest
+from orchestrator.reference import parse_reference
+from tests.docker.conftest import context_of
+from tests.docker.imaged import VERSION, Imaged, imaged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.engines.docker import DockerEngine
+    from tests.docker.lab import Lab
+    from tests.support.cli import Ran
+
+pytestmark = pytest.mark.docker
+DEAD = "127.0.0.1:9"
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, lab: Lab) -> Imaged:
+    made = imaged(tmp_path / "story", lab)
+    done = made.release("cut", VERSION, "--yes")
+    assert done.code == 0, done.err
+    return made
+
+
+def states(ran: Ran) -> dict[str, str]:
+    return {each["name"]: each["state"] for each in ran.json["checks"]}
+
+
+def test_a_clean_image_then_a_swapped_one(shipped: Imaged, engine: DockerEngine, tmp_path: Path) -> None:
+    reference = f"{shipped.repository}:{VERSION}"
+    remote = ("--remote", str(shipped.story.remote.path))
+    clean = shipped.release("audit", "--json")
+    assert clean.code == 0, clean.out
+    assert clean.json["lines"][0]["unchecked"] == []
+    verified = shipped.release("verify", VERSION, "--json")
+    assert (verified.code, verified.json["result"]) == (0, "verified"), verified.out
+    assert states(verified)[f"image {reference}: digest"] == "passed"
+    alone = shipped.release("verify", "--image", reference, "--json", *remote)
+    assert (alone.code, set(states(alone).values())) == (0, {"passed"}), alone.out
+    without = shipped.release("verify", "--image", reference, "--json")
+    assert (without.code, states(without)["git"]) == (6, "skipped")
+
+    _swap(shipped, engine, tmp_path, labels={})
+    assert _codes(shipped.release("audit", "--json")) == {"image-differs"}
+    wrong = shipped.release("verify", VERSION, "--json")
+    assert wrong.code == 9
+    assert states(wrong)[f"image {reference}: digest"] == states(wrong)[f"image {reference}: revision"] == "failed"
+    assert shipped.release("verify", "--image", reference).code == 9  # it does not say what it is
+
+    head = shipped.story.remote.rev(f"{VERSION}^{{}}")
+    names = {"version": VERSION, "revision": head}
+    _swap(shipped, engine, tmp_path, labels={f"org.opencontainers.image.{key}": text for key, text in names.items()})
+    lying = shipped.release("verify", "--image", reference, "--json", *remote)
+    assert lying.code == 9  # its labels are right, and it is not what was released
+    assert {name for name, state in states(lying).items() if state == "failed"} == {"record: digest"}
+
+
+def test_a_registry_that_does_not_answer_is_counted_and_never_passed(shipped: Imaged) -> None:
+    """The record moves to a registry that is not there: what cannot be asked is said, not believed."""
+    remote, ref = shipped.story.remote, f"refs/release-records/{VERSION}"
+    record = json.loads(remote.git("cat-file", "blob", ref))
+    for image in record["images"]:
+        image["reference"] = image["reference"].replace(shipped.lab.registry, DEAD)
+    remote.git("update-ref", ref, remote.git("hash-object", "-w", "--stdin", stdin=json.dumps(record)))
+    shipped.story.clone.git("update-ref", "-d", ref)
+    ran = shipped.release("audit")
+    assert ran.code == 0, ran.out
+    assert "nothing wrong was found; 1 could not be checked" in ran.out
+    verified = shipped.release("verify", VERSION)
+    assert verified.code == 6
+    assert "not verified: 1 of" in verified.out
+
+
+def _codes(ran: Ran) -> set[str]:
+    assert ran.code == 9, ran.out
+    return {each["code"] for line in ran.json["lines"] for each in line["problems"]}
+
+
+def _swap(shipped: Imaged, engine: DockerEngine, tmp_path: Path, *, labels: dict[str, str]) -> None:
+    """Push another image over the version's tag, as somebody with a login can."""
+    reference = parse_reference(f"{shipped.repository}:{VERSION}")
+    text = f"FROM {shipped.lab.base}\nRUN echo swapped > /swapped\n"
+    text += "".join(f'LABEL {key}="{value}"\n' for key, value in labels.items())
+    request = BuildRequest(
+        context=context_of({"Dockerfile": text}), dockerfile="Dockerfile", tag=reference, log=tmp_path / "swap.log"
+    )
+    engine.build(request, lambda _: None)
+    engine.push(reference, credentials=shipped.lab.credentials, report=lambda _: None, stall=60)

@@ -1,0 +1,311 @@
+"""`release audit` and `release verify` as a user runs them: a clean release, then one fault after another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.cli import Ran, release
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.story import Story
+
+pytestmark = pytest.mark.hostile
+RECORD = "refs/release-records/v2.7.1"
+
+
+@pytest.fixture(scope="module")
+def cut_once(tmp_path_factory: pytest.TempPathFactory, told_once: Story) -> Story:
+    tale = _copied(told_once, tmp_path_factory.mktemp("cut") / "story")
+    tale.release_yaml(f"      - commit: {tale.fix}\n        reason: it leaks\n")
+    done = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert done.code == 0, done.err
+    return tale
+
+
+@pytest.fixture
+def cut(cut_once: Story, tmp_path: Path) -> Story:
+    """The story with v2.7.1 released by this tool."""
+    return _copied(cut_once, tmp_path / "cut")
+
+
+def _copied(tale: Story, new: Path) -> Story:
+    old = tale.clone.path.parent
+    shutil.copytree(old, new, symlinks=True)
+    config = new / "clone/.git/config"
+    config.write_text(config.read_text().replace(str(old), str(new)))
+    clone = replace(tale.clone, path=new / "clone", env={})
+    clone.git("update-index", "--refresh")
+    return replace(tale, clone=clone, remote=replace(tale.remote, path=new / "remote.git", env={}))
+
+
+def audit(tale: Story, *args: str) -> Ran:
+    return release("audit", *args, cwd=tale.clone.path)
+
+
+def codes(ran: Ran) -> list[str]:
+    """Of all findings."""
+    document = ran.json
+    found = [each["code"] for each in document["problems"]]
+    for line in document["lines"]:
+        found += [each["kind"] for each in line["commits"] if not each["ok"]]
+        found += [each["code"] for each in line["problems"]]
+    return sorted(found)
+
+
+def at_release(tale: Story) -> None:
+    tale.clone.git("checkout", "--quiet", "--force", "-B", "work", "origin/release/v2.7")
+
+
+def push(tale: Story, *refs: str) -> None:
+    tale.clone.git("push", "--quiet", "--force", "origin", *refs)
+    tale.clone.git("fetch", "--quiet", "--tags", "--force", "origin")
+
+
+def test_a_clean_release_gives_no_alarm(cut: Story) -> None:
+    ran = audit(cut, "--json")
+    assert (ran.code, codes(ran)) == (0, [])
+    commits = ran.json["lines"][0]["commits"]
+    assert [(each["kind"], each["identical"], each["version"]) for each in commits] == [
+        ("proved", True, "v2.7.1"), ("release", True, "v2.7.1"),
+    ]  # fmt: skip
+    assert ran.json["lines"][0]["unchecked"] == ran.json["unchecked"] == []
+    text = audit(cut)
+    assert text.code == 0
+    assert text.out.endswith("nothing wrong was found\n")
+    for wanted in ("release/v2.7", "v2.7.0", "v2.7.0.."):
+        assert audit(cut, wanted).code == 0, wanted
+    offline = audit(cut, "--offline")
+    assert offline.code == 0
+    assert "could not be checked" in offline.out
+
+
+def test_verify_a_clean_release(cut: Story) -> None:
+    ran = release("verify", "v2.7.1", "--json", cwd=cut.clone.path)
+    assert ran.code == 0, ran.out
+    assert ran.json["result"] == "verified"
+    assert {each["state"] for each in ran.json["checks"]} == {"passed"}
+    names = {each["name"] for each in ran.json["checks"]}
+    assert {"tag", "tag: remote", "branch", "release.yaml", "commits", "record: commit", "record: picks"} <= names
+    offline = release("verify", "v2.7.1", "--offline", cwd=cut.clone.path)
+    assert offline.code == 6
+    assert "not verified: 1 of" in offline.out
+    assert release("verify", "v2.7.1", "--offline", "--allow-unchecked", cwd=cut.clone.path).code == 0
+
+
+def test_commits_pushed_past_the_tool(cut: Story) -> None:
+    at_release(cut)
+    cut.clone.git("cherry-pick", "-x", cut.before)  # a true pick, and nobody declared it
+    cut.clone.commit("chore: by the way", {"extra.py": "print('hello there')\n"})
+    cut.clone.commit(f"fix: it\n\n(cherry picked from commit {cut.after})\n", {"other.py": "quite another thing\n"})
+    push(cut, "work:release/v2.7")
+    assert codes(audit(cut, "--json")) == ["foreign", "forged", "undeclared"]
+    assert codes(audit(cut, "v2.7.1", "--json")) == ["foreign", "forged", "undeclared"]
+    assert audit(cut, "v2.7.0..v2.7.1").code == 0
+
+
+def _amend_pick(tale: Story) -> None:
+    """The pick with a line more, the release commit on it, the tag on that, as somebody with push rights can."""
+    at_release(tale)
+    tale.clone.git("checkout", "--quiet", "HEAD^")
+    tale.clone.commit("x", {"trace.py": "import os  # opened a door\n"})
+    tale.clone.git("reset", "--quiet", "--soft", "HEAD^")
+    tale.clone.git("commit", "--quiet", "--amend", "--no-edit")
+    tale.clone.git("cherry-pick", "origin/release/v2.7")
+    tale.clone.git("checkout", "--quiet", "--force", "-B", "work")
+
+
+def test_an_amended_pick(cut: Story) -> None:
+    _amend_pick(cut)
+    message = cut.clone.git("cat-file", "tag", "v2.7.1").partition("\n\n")[2]
+    cut.clone.git("tag", "-f", "-a", "-m", message, "v2.7.1")
+    push(cut, "work:release/v2.7", "v2.7.1")
+    ran = audit(cut, "--json")
+    assert ran.code == 9
+    assert set(codes(ran)) == {"adapted", "foreign", "record-differs", "tag-differs"}  # the changelog does not say so
+    adapted = next(each for each in ran.json["lines"][0]["commits"] if each["kind"] == "adapted")
+    assert any("opened a door" in line for line in adapted["range_diff"])
+    verify = release("verify", "v2.7.1", cwd=cut.clone.path)
+    assert verify.code == 9
+    assert "WRONG    record: commit" in verify.out
+
+
+def _moved_here(tale: Story) -> None:
+    tale.clone.git("tag", "-f", "-a", "-m", "v2.7.1", "v2.7.1", "v2.7.1^{}^")
+
+
+def _moved_there(tale: Story) -> None:
+    _moved_here(tale)
+    push(tale, "v2.7.1")
+
+
+def _lightweight(tale: Story) -> None:
+    tale.clone.git("tag", "-f", "v2.7.1", "v2.7.1^{}")
+    push(tale, "v2.7.1")
+
+
+def _copied_tag(tale: Story) -> None:
+    tale.clone.git("update-ref", "refs/tags/v2.7.2", tale.clone.rev("v2.7.1"))
+    push(tale, "v2.7.2")
+
+
+def _backwards(tale: Story) -> None:
+    tale.clone.git("tag", "-a", "-m", "v2.7.2", "v2.7.2", tale.base)
+    push(tale, "v2.7.2")
+
+
+def _elsewhere(tale: Story) -> None:
+    tale.clone.git("tag", "-a", "-m", "v2.7.2", "v2.7.2", "main")
+    push(tale, "v2.7.2")
+
+
+def _no_semver(tale: Story) -> None:
+    tale.clone.git("tag", "-a", "-m", "x", "v2.7.1.1", "v2.7.1^{}")
+    push(tale, "v2.7.1.1")
+
+
+def _record(tale: Story, **changes: Any) -> None:
+    record = json.loads(tale.remote.git("cat-file", "blob", RECORD)) | changes
+    blob = tale.remote.git("hash-object", "-w", "--stdin", stdin=json.dumps(record))
+    tale.remote.git("update-ref", RECORD, blob)
+
+
+def _record_edited(tale: Story) -> None:
+    _record(tale, tree="0" * 40)
+    tale.clone.git("update-ref", "-d", RECORD)
+
+
+def _record_replaced(tale: Story) -> None:
+    _record(tale, summary="another one")
+
+
+def _record_gone(tale: Story) -> None:
+    tale.remote.git("update-ref", "-d", RECORD)
+    tale.clone.git("update-ref", "-d", RECORD)
+
+
+def _no_record_at_all(tale: Story) -> None:
+    blob = tale.remote.git("hash-object", "-w", "--stdin", stdin="not a record")
+    tale.remote.git("update-ref", RECORD, blob)
+    tale.clone.git("update-ref", "-d", RECORD)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (_moved_here, {"ref-moved"}),
+        (_moved_there, {"record-differs", "foreign"}),
+        (_lightweight, {"tag-lightweight", "record-differs"}),
+        (_copied_tag, {"tag-renamed", "record-missing"}),
+        (_backwards, {"tag-order"}),
+        (_elsewhere, {"tag-not-on-branch"}),
+        (_no_semver, {"tag-not-semver"}),
+        (_record_edited, {"record-differs"}),
+        (_record_replaced, {"ref-moved"}),
+        (_record_gone, {"record-missing"}),
+        (_no_record_at_all, {"bad-record", "record-missing"}),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_tags_and_records(cut: Story, fault: Any, expected: set[str]) -> None:
+    fault(cut)
+    ran = audit(cut, "--json")
+    assert (ran.code, set(codes(ran))) == (9, expected)
+
+
+def test_a_fix_that_was_reverted_since(cut: Story) -> None:
+    cut.clone.git("checkout", "--quiet", "main")
+    cut.clone.git("merge", "--quiet", "--no-edit", "fix/dataloader-leak")
+    cut.clone.git("revert", "--no-edit", cut.fix)
+    revert = cut.clone.rev("HEAD")
+    push(cut, "main")
+    ran = audit(cut, "--json")
+    assert codes(ran) == ["reverted-upstream"]
+    assert f"v2.7.1 carries {cut.fix[:12]}" in ran.json["lines"][0]["problems"][0]["message"]
+    assert revert[:12] in ran.json["lines"][0]["problems"][0]["message"]
+
+
+def test_a_dropped_pick(cut: Story) -> None:
+    """The tag's release.yaml declares what no commit carries, and the record says nothing of a reason."""
+    at_release(cut)
+    cut.clone.git("rebase", "--quiet", "--onto", cut.base, "HEAD^", "work")
+    cut.clone.git("tag", "-f", "-a", "-m", "v2.7.1", "v2.7.1")
+    push(cut, "work:release/v2.7", "v2.7.1")
+    assert "dropped" in codes(audit(cut, "--json"))
+
+
+def test_a_branch_that_this_tool_never_made(tale: Story) -> None:
+    tale.clone.git("checkout", "--quiet", "release/v2.7")
+    tale.clone.git("cherry-pick", "-x", tale.fix)
+    tale.clone.git("tag", "-a", "-m", "v2.7.1", "v2.7.1")
+    push(tale, "release/v2.7", "v2.7.1")
+    ran = audit(tale, "--json", "--source", "main", "--source", "fix/dataloader-leak")
+    assert (ran.code, codes(ran)) == (0, [])
+    assert ran.json["lines"][0]["commits"][0]["declared"] is None
+    assert codes(audit(tale, "--json", "--require-signed")) == ["tag-unsigned"]
+
+
+def test_sarif_and_annotations(cut: Story, tmp_path: Path) -> None:
+    at_release(cut)
+    sha = cut.clone.commit("chore: by the way", {"extra.py": "print('hello there')\n"})
+    push(cut, "work:release/v2.7")
+    ran = release("audit", "--sarif", "-", cwd=cut.clone.path, env={"GITHUB_ACTIONS": "true"})
+    assert ran.code == 9
+    document = ran.json
+    assert document["version"] == "2.1.0"
+    assert document["$schema"].endswith("sarif-2.1.0.json")
+    (run,) = document["runs"]
+    (result,) = run["results"]
+    assert result["ruleId"] == run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "foreign"
+    assert (result["level"], sha[:12] in result["message"]["text"]) == ("error", True)
+    (place,) = result["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "release.yaml"
+    assert place["logicalLocations"][0]["fullyQualifiedName"] == f"release/v2.7@{sha}"
+    assert f"::error title=foreign::{sha[:12]}" in ran.err
+    clean = release("audit", "v2.7.0..v2.7.1", "--sarif", str(tmp_path / "out.sarif"), cwd=cut.clone.path)
+    assert clean.code == 0
+    assert json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "word"),
+    [
+        (("audit", "nonsense"), 2, "unknown-revision"),
+        (("audit", "main...release/v2.7"), 2, "bad-range"),
+        (("audit", "v9.9.9.."), 2, "unknown-revision"),
+        (("audit", "--source", "nowhere"), 2, "no-source"),
+        (("audit", "--json", "--sarif", "-"), 2, "two-documents"),
+        (("audit", "--sarif", "no/such/directory/x"), 2, "cannot be written"),
+        (("audit", "-c", "none.yaml"), 2, "none.yaml"),
+        (("verify",), 2, "what-to-verify"),
+        (("verify", "v2.7.1", "--image", "x"), 2, "what-to-verify"),
+        (("verify", "v2.7.1", "--remote", "x"), 2, "what-to-verify"),
+        (("verify", "v9.9.9"), 2, "no-tag"),
+        (("verify", "-x"), 2, "No such option"),
+        (("verify", "--image", "not a reference"), 2, "reference"),
+        (("verify", "--image", "127.0.0.1:9/none:v2.7.1"), 7, "127.0.0.1:9"),
+    ],
+)
+def test_bad_input(cut: Story, args: tuple[str, ...], code: int, word: str) -> None:
+    ran = release(*args, cwd=cut.clone.path)
+    assert (ran.code, word in ran.err) == (code, True), ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_promoted_candidate(tale: Story) -> None:
+    """Two versions on one commit: the second one's history is the candidate's."""
+    tale.release_yaml(f"      - commit: {tale.fix}\n", version="v2.7.1-rc.1")
+    assert release("cut", "v2.7.1-rc.1", "--yes", cwd=tale.clone.path).code == 0
+    done = release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert done.code == 0, done.err
+    ran = audit(tale, "--json")
+    assert (ran.code, codes(ran)) == (0, [])
+    verified = release("verify", "v2.7.1", "--json", cwd=tale.clone.path)
+    assert (verified.code, verified.json["result"]) == (0, "verified"), verified.out
+    assert "its candidate v2.7.1-rc.1" in verified.out
