@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.forges import page_of
+from orchestrator.pages import page_of
 from orchestrator.starter import StarterFacts
 from orchestrator.versions import parse_tag
 

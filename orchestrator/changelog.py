@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.forges import commit_page
 from orchestrator.model import PickState
+from orchestrator.pages import commit_page
 from orchestrator.trailers import conventional
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from orchestrator.cut import prepare
 from orchestrator.enforcement import without_freeze
 from orchestrator.errors import ReleaseError, UsageError
 from orchestrator.fixes import expand
-from orchestrator.forges import page_of
 from orchestrator.model import Pick, PickState, Skipped
+from orchestrator.pages import page_of
 from orchestrator.releasenotes import Notes
 from orchestrator.status import read_record, remote_name
 from orchestrator.trailers import breaks, conventional

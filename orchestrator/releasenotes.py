@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.changelog import grouped, section, shipped
-from orchestrator.forges import commit_page, compare_page
+from orchestrator.pages import commit_page, compare_page
 from orchestrator.trailers import conventional
 
 if TYPE_CHECKING:

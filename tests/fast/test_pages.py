@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.changelog import grouped, markdown, section
-from orchestrator.forges import commit_page, compare_page, page_of
 from orchestrator.model import Pick, PickState
+from orchestrator.pages import commit_page, compare_page, page_of
 from orchestrator.trailers import breaks, conventional, message_fault
 
 
