@@ -39,6 +39,7 @@ class GitLab:
         self._opened: Project | None = None
 
     def read(self, wanted: Sequence[Setting]) -> Current:
+        self._opened = None  # read anew: a second reading is the proof of what was written
         there = [
             *self._settings("protected branch", "list protected branches", "protectedbranches"),
             *self._settings("protected tag", "list protected tags", "protectedtags"),
