@@ -58,7 +58,7 @@ def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
     files = [tmp_path / "image.yml", tmp_path / "none.yml"]
     for file in files:
         file.write_text(made(provider, image=file.stem == "image"))
-    command = [BIN / "check-jsonschema", "--builtin-schema", schema, *tags]
+    command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *tags]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     files[0].write_text(files[0].read_text().replace("timeout", "timeoot"))
@@ -70,7 +70,7 @@ def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for image in (False, True):
         (folder / f"{image}.yml").write_text(made("github", image=image))
-    command = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
+    command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -231,7 +231,7 @@ def test_shellcheck_finds_nothing_in_the_steps(tmp_path: Path, provider: str) ->
                 files[-1].write_text(script)
     assert len(files) >= 6
     # SC2016: the credential helper's text is for git's shell to expand
-    command = [BIN / "shellcheck", "--shell=bash", "--exclude=SC2016", *files]
+    command: list[str | Path] = [BIN / "shellcheck", "--shell=bash", "--exclude=SC2016", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
