@@ -46,6 +46,8 @@ class Build:
     driver: str  # least driver by minor version compatibility; code that needs a newer PTX compiler wants more
     full_driver: str  # least driver without that limit, "" where no source was seen
     code: tuple[str, ...]  # GPU code in the wheel; a GPU runs code of its own major version and of a lower minor one
+    python: tuple[str, ...] = ("3.9", "3.10", "3.11", "3.12", "3.13")
+    machines: tuple[str, ...] = ("x86_64",)
     on_pypi: bool = False
 
     @property
@@ -71,9 +73,11 @@ def _builds(torch: str, triton: str) -> tuple[Build, ...]:
         Build(
             torch=torch, variant="cu128", cuda="12.8", cudnn="9.7.1.26", nccl="2.26.2", triton=triton,
             driver="525.60.13", full_driver="570.26", code=_TO_BLACKWELL,
+            machines=("x86_64", "aarch64"),
         ),
         Build(
             torch=torch, variant="cpu", cuda="", cudnn="", nccl="", triton="", driver="", full_driver="", code=(),
+            machines=("x86_64", "aarch64"),
         ),
     )  # fmt: skip
 
@@ -158,6 +162,12 @@ def build_of(pins: Mapping[str, Pin]) -> Build | None:
     return None
 
 
+def build_like(torch: str, cuda: str | None) -> Build | None:
+    """The published build of a torch that says these versions of itself (`2.7.1+cu126`, `12.6`), without a lock."""
+    version = torch.partition("+")[0]
+    return next((each for each in BUILDS if (each.torch, each.cuda) == (version, cuda or "")), None)
+
+
 def judge(files: Mapping[str, bytes], variant: str = "") -> tuple[Problem, ...]:
     """What is wrong with a lock: its form, and combinations with torch that were never published.
 
@@ -233,15 +243,13 @@ def runs_on(build: Build) -> tuple[str, ...]:
 
 def table_markdown() -> str:
     """docs/compatibility.md's table."""
-    lines = [
-        "| torch | variant | CUDA | cuDNN | NCCL | triton | least driver | full driver | GPU code |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["torch", "variant", "CUDA", "cuDNN", "NCCL", "triton", "Python", "machines"]
+    heads += ["least driver", "full driver", "GPU code"]
+    rows = [heads, ["---"] * len(heads)]
     for each in BUILDS:
         pypi = " (PyPI)" if each.on_pypi else ""
-        cells = (
-            each.torch, each.variant + pypi, each.cuda, each.cudnn, each.nccl, each.triton, each.driver,
-            each.full_driver, " ".join(code.removeprefix("sm_") for code in each.code),
-        )  # fmt: skip
-        lines.append("| " + " | ".join(cell or "-" for cell in cells) + " |")
-    return "\n".join(lines)
+        python = f"{each.python[0]}-{each.python[-1]}"
+        code = " ".join(code.removeprefix("sm_") for code in each.code)
+        rows.append([each.torch, each.variant + pypi, each.cuda, each.cudnn, each.nccl, each.triton, python])
+        rows[-1] += [" ".join(each.machines), each.driver, each.full_driver, code]
+    return "\n".join(f"| {' | '.join(cell or '-' for cell in row)} |" for row in rows)

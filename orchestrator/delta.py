@@ -9,7 +9,7 @@ from orchestrator.errors import UnprovedError
 from orchestrator.outcomes import Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.model import PlannedImage
     from orchestrator.registry import Layer, Manifest, Registry
@@ -33,11 +33,19 @@ def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delt
         layers=len(fresh),
     )
     if image.delta_budget and delta.size > image.delta_budget:
-        raise _too_much(image, delta, list(fresh.values()))
+        raise _too_much(image, delta, list(fresh.values()), _made_by(registry, manifest))
     return delta
 
 
-def _too_much(image: PlannedImage, delta: Delta, layers: Sequence[Layer]) -> UnprovedError:
+def _made_by(registry: Registry, manifest: Manifest) -> dict[str, str]:
+    """Layer digest -> the instruction that made it, as the image's config says; empty where it does not."""
+    config = json.loads(registry.blob(registry.config_digest(manifest)))
+    made = [step.get("created_by", "") for step in config.get("history") or () if not step.get("empty_layer")]
+    layers = registry.layers(manifest)
+    return dict(zip((layer.digest for layer in layers), made, strict=True)) if len(made) == len(layers) else {}
+
+
+def _too_much(image: PlannedImage, delta: Delta, layers: Sequence[Layer], made: Mapping[str, str]) -> UnprovedError:
     costly = sorted(layers, key=lambda layer: -layer.size)
     return UnprovedError(
         f"a client that has {delta.previous} must pull {delta.size} bytes for {image.reference}, "
@@ -45,7 +53,15 @@ def _too_much(image: PlannedImage, delta: Delta, layers: Sequence[Layer]) -> Unp
         where=image.candidate,
         remedy="look in the Dockerfile for what was built again (a changed base or an early layer), "
         "or raise `image.delta-budget`",
-        detail="\n".join(f"{layer.digest} {layer.size} bytes" for layer in costly),
+        detail="\n".join(
+            f"{layer.digest} {layer.size} bytes  {_instruction(made.get(layer.digest, ''))}" for layer in costly
+        ),
         code="delta-budget",
         state="nothing is public; the image is in the registry under a private name",
     )
+
+
+def _instruction(created_by: str) -> str:
+    """One line of it, without the shell that runs it."""
+    line = " ".join(created_by.rpartition("/bin/sh -c ")[2].removeprefix("#(nop)").split())
+    return line if len(line) <= 80 else f"{line[:79]}…"

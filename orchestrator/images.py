@@ -5,28 +5,43 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from orchestrator.compat import judge
-from orchestrator.model import Problem
+from orchestrator.claims import claims_of, judge_claims
+from orchestrator.compat import judge, read_lock
+from orchestrator.model import Problem, Variant
+from orchestrator.patches import judge as judge_patches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.compat import Pin
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import ImageSpec, Plan, PlannedImage
 
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
     """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
-    found = (problem for image in plan.images for problem in _problems(plan, image, scratch, config))
-    return tuple(dict.fromkeys(found))  # variants share a Dockerfile
+    found = [problem for image in plan.images for problem in _problems(plan, image, scratch, config)]
+    return tuple(dict.fromkeys([*found, *_patch_problems(plan, scratch, config)]))  # variants share a Dockerfile
+
+
+def _patch_problems(plan: Plan, scratch: Scratch, config: str) -> list[Problem]:
+    folder = next((image.patches for image in plan.images), "")
+    if not folder:
+        return []
+    locks = [read_lock(lock_files(scratch, plan.tree, image.lock))[0] for image in plan.images if image.lock]
+    files = patch_files(scratch, plan.tree, folder)
+    missing = [] if files else [_missing("no-patches", folder, "image.patches", plan, config)]
+    return [*missing, *judge_patches(folder, files, locks)]
 
 
 def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) -> list[Problem]:
     from orchestrator.checks.dockerfile import examine
 
     problems: list[Problem] = []
+    files = lock_files(scratch, plan.tree, image.lock) if image.lock else {}
+    claims = claims_of(image.variant, dict(image.build_args), image.platform)
+    problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
-        files = lock_files(scratch, plan.tree, image.lock)
         problems += judge(files, image.variant)
         if not files:
             problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
@@ -61,22 +76,58 @@ def lock_files(scratch: Scratch, tree: str, path: str) -> dict[str, bytes]:
     return {part: data for part, data in found if data is not None}
 
 
+def patch_files(scratch: Scratch, tree: str, folder: str) -> dict[str, bytes]:
+    """Path within the folder of patches -> bytes; empty when the tree has no such folder."""
+    head = folder.rstrip("/") + "/"
+    paths = [each.path for each in scratch.entries(tree) if each.path.startswith(head) and each.mode != "160000"]
+    found = ((path[len(head) :], scratch.file(tree, path)) for path in paths)
+    return {path: data for path, data in found if data is not None}
+
+
+def patch_files_here(folder: Path) -> dict[str, bytes]:
+    """As `patch_files`, of the work tree."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
+    """The pins of each lock that release.yaml names, as they are in the work tree."""
+    paths = dict.fromkeys(path for path in (*(each.lock for each in spec.variants), spec.lock) if path)
+    found = (_files_here(top, path) for path in paths)
+    return [read_lock(files)[0] for files in found if files]
+
+
+def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
+    """As `image_problems`, of the patches alone and as they are in the work tree; for `release check`."""
+    if not spec.patches:
+        return ()
+    folder = top / spec.patches
+    if not folder.is_dir():
+        remedy = "correct `image.patches`, or make the folder: release patch import"
+        return (Problem(code="no-patches", message=f"{spec.patches} is no folder", where=config, remedy=remedy),)
+    return tuple(judge_patches(spec.patches, patch_files_here(folder), locks_here(spec, top)))
+
+
 def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
-    """As `image_problems`, of the locks alone and as they are in the work tree; for `release check`."""
-    wanted = {(variant.lock or spec.lock, variant.name) for variant in spec.variants} or {(spec.lock, "")}
+    """As `image_problems`, of locks and of what is said of them, as they are in the work tree; for `release check`."""
     problems: list[Problem] = []
-    for path, variant in sorted(wanted - {("", variant) for _, variant in wanted}):
-        place = top / path
-        parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
-        if not parts:
+    for variant in spec.variants or (Variant(place=spec.place, name=""),):
+        path = variant.lock or spec.lock
+        files = _files_here(top, path) if path else {}
+        if path and not files:
+            message = f"{path} is no file, and no folder with *.txt"
             remedy = "correct `image.lock`, or make the lock: make lock"
-            problems.append(
-                Problem(
-                    code="no-lock", message=f"{path} is no file, and no folder with *.txt", where=config, remedy=remedy
-                )
-            )
-        problems += judge({part.relative_to(top).as_posix(): part.read_bytes() for part in parts}, variant)
+            problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
+        arguments = {**dict(spec.build_args), **dict(variant.build_args)}
+        claims = claims_of(variant.name, arguments, variant.platform or spec.platform)
+        problems += judge_claims(claims, read_lock(files)[0], str(variant.place))
+        problems += judge(files, variant.name)
     return tuple(dict.fromkeys(problems))
+
+
+def _files_here(top: Path, path: str) -> dict[str, bytes]:
+    place = top / path
+    parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
+    return {part.relative_to(top).as_posix(): part.read_bytes() for part in parts}
 
 
 def lock_digest(files: dict[str, bytes]) -> str:

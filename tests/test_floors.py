@@ -23,20 +23,22 @@ FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_rules config_shapes registry_answer"
-    " yamledit compat inside ci ci_texts"
+    " yamledit compat claims inside layers comparing patchfile patches ci ci_texts"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. forges. registry registry_http registry_auth credentials journal live cache",  # doors
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
-    " verifying provenance smoke beginning images delta checks.preflight"
+    " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
+    " remaking retelling proving budgets yanks"
     " protection protection_github protection_gitlab addresses",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking protect ci_init",  # one release
-    6: "report report_history report_markdown report_guard console cli. __main__",  # six people: what they see and type
+    " smoking public yank promotion rebuilding patching protect ci_init",  # one release
+    6: "report report_history report_rebuild report_markdown report_guard console cli."
+    " __main__",  # six people: what they see and type
 }
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",
-    "docker": "engines.docker", "sqlite3": "cache",
+    "docker": "engines.docker engines.endpoint", "sqlite3": "cache",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
     "requests": "registry_http engines.docker forges.github forges.gitlab",
     "urllib3": "registry_http engines.docker forges.github",

@@ -3,8 +3,17 @@
 from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
 from orchestrator.cli.guarding import __name__ as _guarding
+from orchestrator.cli.patch import __name__ as _patch
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
+from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing, _asking, _guarding)  # importing them registers their commands
+COMMAND_MODULES = (
+    _reading,
+    _releasing,
+    _asking,
+    _rollback,
+    _patch,
+    _guarding,
+)  # importing them registers their commands

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import Invocation, app, command
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from orchestrator.protect import Outcome
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pipelines that plan, audit and publish.")
+app.add_typer(group, name="ci")
 
 _FORGES = "github|gitlab"
 
@@ -83,15 +86,14 @@ def protect(
     call.console.document(document)
 
 
-@command("ci")
-def ci(
+@command("init", group=group)
+def init(
     call: Invocation,
-    action: Annotated[str, typer.Argument(metavar="init", help="The only action: `init`.")],
     provider: Annotated[
         str, typer.Option(metavar="github|gitlab|jenkins", envvar="RELEASE_PROVIDER", help="The CI that runs it.")
     ] = "",
     write: Annotated[
-        bool, typer.Option("--write", envvar="RELEASE_WRITE", help="Write the file; without it, it is printed.")
+        bool, typer.Option("--write", envvar="RELEASE_CI_WRITE", help="Write the file; without it, it is printed.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", envvar="RELEASE_FORCE", help="Over a file that was edited or is another's, too.")
@@ -106,10 +108,6 @@ def ci(
     """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
     from orchestrator.ci_init import ci_init
 
-    if action != "init":
-        raise UsageError(
-            f"release ci {action!r} is no action", remedy="release ci init --provider github", code="usage"
-        )
     with call.desk() as desk:
         made = ci_init(desk, provider=provider, file=file, install=install, write=write, force=force)
     call.console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())

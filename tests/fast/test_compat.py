@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.claims import claims_of, judge_claims
 from orchestrator.compat import BUILDS, Build, build_of, judge, read_lock, table_markdown
 from tests.support.cli import release
 
@@ -108,6 +109,71 @@ def test_the_locks_of_this_project_are_right() -> None:
     found = sorted(locks.rglob("*.txt"))
     assert found
     assert judge({path.name: path.read_bytes() for path in found if "cu126" in str(path)}, "cu126") == ()
+
+
+@pytest.mark.parametrize(
+    ("variant", "arguments", "platform", "says"),
+    [
+        ("cu121", {"TORCH_VERSION": "2.7.1"}, "", "variant cu121: torch 2.7.1 was never published for CUDA 12.1"),
+        ("", {"PYTORCH_VERSION": "2.7.0", "CUDNN_VERSION": "8.9"}, "", "never published for cuDNN 8.9"),
+        ("", {"TORCH": "2.7.0", "PYTHON_VERSION": "3.8.20"}, "", "never published for Python 3.8.20"),
+        ("cu118", {"TORCH": "2.7.1", "NCCL_VERSION": "2.26.2"}, "", "no build of torch 2.7.1 has all of this: variant"),
+        ("cu126", {"TORCH": "2.7.1"}, "linux/arm64", "has all of this: variant cu126 and build argument"),
+        ("", {"TORCH": "2.7.1"}, "linux/riscv64", "platform linux/riscv64: torch 2.7.1 was never published"),
+        ("", {"BASE": "docker.io/pytorch/pytorch:2.7.0-cuda12.1-cudnn8-runtime"}, "", "published for CUDA 12.1"),
+        ("", {"TORCH": "2.7.1", "BASE_IMAGE": "python:3.14-slim"}, "", "never published for Python 3.14"),
+        ("", {"TORCH": "2.7", "CUDA_VERSION": "12.1"}, "", "torch 2.7 was never published for CUDA 12.1"),
+        (
+            "",
+            {"TORCH": "2.7.1", "X": "pytorch/pytorch:2.7.0-cuda12.6-cudnn9-devel"},
+            "",
+            "torch 2.7.0, elsewhere it is 2.7.1",
+        ),
+    ],
+)
+def test_what_is_said_without_a_lock(variant: str, arguments: dict[str, str], platform: str, says: str) -> None:
+    problems = judge_claims(claims_of(variant, arguments, platform), {}, "release.yaml:9")
+    assert any(says in problem.message for problem in problems), problems
+    assert all("CUDA 11.8, cuDNN 9.1.0.70" in problem.remedy for problem in problems)
+    assert all("Python 3.9 to 3.13, on aarch64 cu128 and cpu" in problem.remedy for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("variant", "arguments", "platform"),
+    [
+        ("cu128", {"TORCH": "2.7.1", "CUDA_VERSION": "12.8.1", "PYTHON_VERSION": "3.13"}, "linux/arm64"),
+        ("cu126", {"TORCH_VERSION": "2.7.1", "CUDNN": "9", "NCCL_VERSION": "2.26"}, "linux/amd64"),
+        ("cpu", {"PYTORCH_VERSION": "2.7.0+cpu", "BASE_IMAGE": "python:3.9"}, "linux/arm64/v8"),
+        ("cu121", {"TORCH": "2"}, ""),
+        ("cu121", {"TORCH": "2.5.1"}, ""),  # not in the table: not judged
+        ("cu121", {"CUDA_VERSION": "12.1"}, ""),  # of what torch?
+        ("", {"TORCH": "2.7.1", "BASE_IMAGE": "nvidia/cuda:12.4.1-cudnn-runtime-ubuntu22.04"}, ""),
+        ("", {"TORCH": "2.7.1", "CUDA_VERSION": "latest"}, ""),
+    ],
+)
+def test_what_is_said_and_exists(variant: str, arguments: dict[str, str], platform: str) -> None:
+    assert judge_claims(claims_of(variant, arguments, platform), {}, "release.yaml:9") == ()
+
+
+def test_what_is_said_against_the_lock() -> None:
+    pins = read_lock(text(lock_of(CU126)))[0]
+    (problem,) = judge_claims(claims_of("cu128", {"CUDA_VERSION": "12.8"}, ""), pins, "release.yaml:9")
+    assert "build argument CUDA_VERSION=12.8: CUDA 12.8 does not go with the lock, torch 2.7.1 cu126" in problem.message
+    (problem,) = judge_claims(claims_of("cu126", {}, "linux/arm64"), pins, "release.yaml:9")
+    assert "machine aarch64 does not go with the lock" in problem.message
+
+
+def test_check_and_plan_refuse_what_is_said_at_its_place(tale: Story) -> None:
+    image = (
+        "image:\n  repository: localhost:1/x\n  build-args: {TORCH_VERSION: 2.7.1}\n  variants:\n    - name: cu121\n"
+    )
+    tale.release_yaml(f"      - commit: {tale.fix}", extra=image)
+    for command in (["check"], ["plan", "v2.7.1"]):
+        done = release(*command, cwd=tale.clone.path)
+        assert done.code == 2, done.err
+        assert "variant cu121: torch 2.7.1 was never published for CUDA 12.1" in done.err
+        assert "build-incompatible" in done.err
+    assert "release.yaml:13:7: variant cu121" in release("check", cwd=tale.clone.path).err
 
 
 def test_check_and_plan_refuse_the_lock_with_its_place(tale: Story) -> None:

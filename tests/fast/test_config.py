@@ -49,6 +49,8 @@ image:
     - {name: jupyter, run: jupyter --version, timeout: 90s, network: bridge}
   platform: linux/amd64
   network: host
+  size-budget: 6GiB
+  max-layers: 20
 verify:
   - make test
   - |
@@ -99,13 +101,13 @@ def test_every_key_is_read() -> None:
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.verify == (
-        VerifyCommand(run="make test", line=30),
-        VerifyCommand(run="set -e\nmake lint", line=31),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=34),
-        VerifyCommand(run="make all", line=35),
+        VerifyCommand(run="make test", line=32),
+        VerifyCommand(run="set -e\nmake lint", line=33),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=36),
+        VerifyCommand(run="make all", line=37),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=38, column=5)
+    place = Place(file="release.yaml", line=40, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     assert got.text == FULL.encode()
@@ -120,6 +122,7 @@ def test_the_image_is_read() -> None:
     assert dict(image.build_args)["EMPTY"] == ""
     assert image.floating == ("v2.7", "latest")
     assert (image.platform, image.network) == ("linux/amd64", "host")
+    assert (image.size_budget, image.max_layers) == (6 << 30, 20)
     assert image.smoke == (
         SmokeCommand(name="true", command=("/bin/sh", "-c", "true")),
         SmokeCommand(name="python -c import torch", command=("python", "-c", "import torch")),
