@@ -143,8 +143,14 @@ def plan(
 
 
 def _save(call: Invocation, path: str, text: str) -> None:
-    if path:
+    if not path:
+        return
+    try:
         (call.directory / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--markdown {path}: {error.strerror}", remedy="a file in a directory that is there", code="bad-file"
+        ) from error
 
 
 def _nothing_declared(call: Invocation, markdown: str) -> int:
