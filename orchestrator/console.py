@@ -16,6 +16,7 @@ from orchestrator.errors import ConfigError, ProblemsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.errors import ReleaseError
     from orchestrator.journal import Record
@@ -195,14 +196,19 @@ class Console:
 
     # -------------------------------------------------------------- CI
 
-    def outputs(self, values: Mapping[str, str], summary: str) -> None:
-        """GitHub Actions: outputs of the step and its summary, where their files are given."""
-        if path := self.env.get("GITHUB_OUTPUT"):
-            with open(path, "a", encoding="utf-8") as out:  # noqa: PTH123  # a path from the environment
-                out.writelines(f"{key}={value}\n" for key, value in values.items())
-        if path := self.env.get("GITHUB_STEP_SUMMARY"):
-            with open(path, "a", encoding="utf-8") as out:  # noqa: PTH123  # a path from the environment
-                out.write(summary)
+    def outputs(
+        self, values: Mapping[str, str], summary: str, *, outputs: Path | None = None, summary_file: Path | None = None
+    ) -> None:
+        """What a CI job hands on: `key=value` lines and a summary, in files given and in those of GitHub Actions."""
+        lines = "".join(f"{key}={value}\n" for key, value in values.items())
+        if outputs:
+            outputs.write_text(lines, encoding="utf-8")
+        if summary_file:
+            summary_file.write_text(summary, encoding="utf-8")
+        for name, text in (("GITHUB_OUTPUT", lines), ("GITHUB_STEP_SUMMARY", summary)):
+            if path := self.env.get(name):
+                with open(path, "a", encoding="utf-8") as out:  # noqa: PTH123  # a path from the environment
+                    out.write(text)
 
 
 def printable(text: str) -> str:

@@ -25,6 +25,7 @@ from orchestrator.pipeline import Workshop, execute
 from orchestrator.planner import NO_DECISIONS, Request, draft, seal, write_pick
 from orchestrator.quoting import word, words
 from orchestrator.store import Paused, Store, in_progress
+from orchestrator.versions import parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,13 @@ class Cut:
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
+
+
+def next_declared(desk: Desk) -> str:
+    """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
+    tags = desk.repository.local_tags()
+    versions = [parse_tag(entry.version) for entry in desk.config().releases if entry.version not in tags]
+    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
 
 
 def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None) -> Plan:

@@ -279,16 +279,3 @@ def _image_lines(image: Mapping[str, Any]) -> list[str]:
     lines += [f"    moved   {tag}" for tag in floating["moved"]]
     lines += [f"    left    {line}" for line in floating["left"]]
     return lines
-
-
-def summary_markdown(plan: Plan, digests: Mapping[str, str]) -> str:
-    """A CI step summary."""
-    lines = [f"## {plan.version}", "", f"`{plan.head}` on `{plan.branch}`, after `{plan.previous}`.", ""]
-    lines += ["| pick | state | subject |", "|---|---|---|"]
-    lines += [f"| `{pick.source[:12]}` | {pick.state} | {_cell(pick.subject)} |" for pick in plan.picks]
-    lines += ["", *(f"- `{reference}@{digest}`" for reference, digest in digests.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -23,22 +23,27 @@ FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_rules config_shapes registry_answer yamledit compat claims"
-    " inside layers comparing patchfile patches config_policy policy pages releasenotes"
+    " inside layers comparing patchfile patches config_policy policy pages releasenotes ci ci_texts"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
-    2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
+    2: "git. engines. forges. registry registry_http registry_auth credentials journal live cache",  # doors
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
-    " remaking retelling proving tagged differing budgets yanks enforcement",  # deciding
+    " remaking retelling proving tagged differing budgets yanks enforcement"
+    " protection protection_github protection_gitlab addresses",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking public yank promotion rebuilding patching noting links world auditing verification",  # one release
-    6: "report report_history report_rebuild report_audit console cli. __main__",  # six people: what they see and type
+    " smoking public yank promotion rebuilding patching noting links world auditing verification protect"
+    " ci_init",  # one release
+    6: "report report_history report_rebuild report_audit report_markdown report_guard console cli."
+    " __main__",  # six people: what they see and type
 }
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",
     "docker": "engines.docker engines.endpoint", "sqlite3": "cache",
-    "requests": "registry_http engines.docker",  # docker-py raises requests' and urllib3's errors as they are
-    "urllib3": "registry_http engines.docker",
+    # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
+    "requests": "registry_http engines.docker forges.github forges.gitlab",
+    "urllib3": "registry_http engines.docker forges.github",
+    "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, what runs inside an image
     "subprocess": "git.process verifying credentials inside_probe",
 }  # fmt: skip
@@ -123,4 +128,4 @@ def test_help_and_version_load_no_heavy_library(flag: str) -> None:
     )  # fmt: skip
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "orchestrator" in loaded  # the listing is what we think it is
-    assert not loaded & {"docker", "git", "gitdb", "requests", "urllib3", "yaml"}
+    assert not loaded & {"docker", "git", "gitdb", "github", "gitlab", "requests", "urllib3", "yaml"}

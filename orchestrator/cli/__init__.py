@@ -3,10 +3,19 @@
 from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
 from orchestrator.cli.auditing import __name__ as _auditing
+from orchestrator.cli.guarding import __name__ as _guarding
 from orchestrator.cli.patch import __name__ as _patch
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
 from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing, _asking, _auditing, _rollback, _patch)  # importing registers their commands
+COMMAND_MODULES = (
+    _reading,
+    _releasing,
+    _asking,
+    _auditing,
+    _rollback,
+    _patch,
+    _guarding,
+)  # importing them registers their commands

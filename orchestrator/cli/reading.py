@@ -86,15 +86,33 @@ def plan(
         bool, typer.Option("--verify", envvar="RELEASE_VERIFY", help="Run the `verify:` commands on each pick too.")
     ] = False,
     effort: Effort = 10.0,
+    markdown: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", envvar="RELEASE_MARKDOWN", help="Write it as Markdown for a pull request too; `-`: stdout."
+        ),
+    ] = "",
+    declared: Annotated[
+        bool,
+        typer.Option(
+            "--declared",
+            envvar="RELEASE_DECLARED",
+            help="The lowest declared version that has no tag yet; exit 0 where every one has.",
+        ),
+    ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
-    from orchestrator import plans, report
-    from orchestrator.cut import prepare
+    from orchestrator import plans, report, report_markdown
+    from orchestrator.cut import next_declared, prepare
     from orchestrator.declare import settle
     from orchestrator.enforcement import without_freeze
 
     call.effort = allowed_effort(effort)
+    if declared and version:
+        raise UsageError("--declared goes without a version", code="options-exclude")
     with call.desk() as desk:
+        if declared and not (version := next_declared(desk)):
+            return _nothing_declared(call, markdown)
         if write:
             settled = settle(desk, version)
             made = settled.plan
@@ -109,7 +127,12 @@ def plan(
     if out:
         plans.save(made, call.directory / out)
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
-    call.console.lines([*report.plan_lines(made), *(report.proof_lines(proof) if proof else [])])
+    text = report_markdown.plan_markdown(made, problems) if markdown else ""
+    if markdown == "-":
+        call.console.lines(text.splitlines())
+    else:
+        call.console.lines([*report.plan_lines(made), *(report.proof_lines(proof) if proof else [])])
+        _save(call, markdown, text)
     encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
     if proof:
         verified = {"commands": proof.commands, "trees": proof.trees, "ran": proof.ran, "tail": proof.tail}
@@ -119,6 +142,26 @@ def plan(
     if proof:
         call.console.detail(proof.tail)
     return worst(problems)
+
+
+def _save(call: Invocation, path: str, text: str) -> None:
+    if not path:
+        return
+    try:
+        (call.directory / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--markdown {path}: {error.strerror}", remedy="a file in a directory that is there", code="bad-file"
+        ) from error
+
+
+def _nothing_declared(call: Invocation, markdown: str) -> int:
+    said = "every declared version has its tag: nothing to plan"
+    call.console.lines([said])
+    if markdown != "-":
+        _save(call, markdown, f"{said}\n")
+    call.console.document({"schema_version": 1, "version": "", "problems": []})
+    return Exit.DONE
 
 
 def _prove(call: Invocation, desk: Desk, plan: Plan) -> Proof:

@@ -124,14 +124,32 @@ def _abort(call: Invocation, version: str) -> None:
 
 
 @command("publish", registry=True)
-def publish(call: Invocation, version: Version = "", break_freeze: BreakFreeze = None) -> None:
+def publish(
+    call: Invocation,
+    version: Version = "",
+    outputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar="RELEASE_OUTPUTS", help="Write what CI jobs hand on there, a `key=value` a line."
+        ),
+    ] = None,
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", envvar="RELEASE_SUMMARY", help="Write a summary in Markdown there.")
+    ] = None,
+    break_freeze: BreakFreeze = None,
+) -> None:
     """Build, prove and push the image of a tag that is public: the CI job on a tag push."""
     from orchestrator.publish import publish as bring_out
 
     call.break_freeze = given_reason(break_freeze)
     with call.desk() as desk:
         done = bring_out(desk, version)
-    show_end(call, done)
+    show_end(
+        call,
+        done,
+        outputs=call.directory / outputs if outputs else None,
+        summary=call.directory / summary if summary else None,
+    )
 
 
 @command("rebuild", registry=True)
@@ -169,9 +187,9 @@ def rebuild(
     return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
 
 
-def show_end(call: Invocation, done: Cut) -> None:
+def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summary: Path | None = None) -> None:
     """The end of a release: what it is called, everywhere."""
-    from orchestrator import report
+    from orchestrator.report_markdown import summary_markdown
 
     plan = done.plan
     reference, digest = next(iter(done.digests.items()), ("", ""))
@@ -205,4 +223,4 @@ def show_end(call: Invocation, done: Cut) -> None:
             "notes": list(done.notes),
         }
     )
-    call.console.outputs(values, report.summary_markdown(plan, done.digests))
+    call.console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)

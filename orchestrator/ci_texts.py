@@ -1,0 +1,317 @@
+"""The texts of the pipelines.  `@NAME@` is filled in by ci.py; `{False: ..., True: ...}`: without and with an image.
+
+What they share: the whole history, least rights, no secret in an argument, one publication at a time.  The check of a
+pull request runs always and says quickly when release.yaml is as it was: a required check that is not started for
+some pull requests would block them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# The one place for the actions' pins: the full commit ids of these tags.  They are the ids that public workflows
+# give for these versions, and what `zizmor` and Dependabot compare with the tags when they are online.
+PINS: Final = {
+    "CHECKOUT": "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2",
+    "PYTHON": "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0",
+}
+
+GITHUB: Final = """\
+name: release
+on:
+  pull_request:
+    branches: ["@SOURCE@"]
+  push:
+    branches: ["@BRANCHES@"]
+    tags: ["@TAGS@"]
+permissions: {}
+concurrency:
+  group: release-${{ github.event_name }}-${{ github.ref }}
+  cancel-in-progress: ${{ github.event_name == 'pull_request' }}
+jobs:
+  @PLAN_JOB@:
+    name: @PLAN_JOB@
+    if: github.event_name == 'pull_request'
+    runs-on: ubuntu-24.04
+    timeout-minutes: 30
+    permissions:
+      contents: read
+    steps:
+      - uses: @CHECKOUT@
+        with:
+          fetch-depth: 0
+          persist-credentials: false
+      - uses: @PYTHON@
+        with:
+          python-version: "3.12"
+      - name: install
+        run: |
+          @INSTALL@
+      - name: plan
+        env:
+          BASE: ${{ github.event.pull_request.base.sha }}
+          GIT_COMMITTER_NAME: @PLAN_JOB@
+          GIT_COMMITTER_EMAIL: @PLAN_JOB@@localhost
+        run: |
+          release check@OPTION@
+          if git diff --quiet "$BASE...HEAD" -- '@CONFIG@'; then
+            echo "@CONFIG@ is as on the base branch: nothing to plan"
+          else
+            release plan --declared --offline@OPTION@ --markdown "$GITHUB_STEP_SUMMARY"
+          fi
+  release-audit:
+    name: release-audit
+    if: github.event_name == 'push' && github.ref_type == 'branch'
+    runs-on: ubuntu-24.04
+    timeout-minutes: 60
+    permissions:
+      contents: read
+    steps:
+      - uses: @CHECKOUT@
+        with:
+          fetch-depth: 0
+          persist-credentials: false
+      - uses: @PYTHON@
+        with:
+          python-version: "3.12"
+      - name: install
+        run: |
+          @INSTALL@
+      - name: audit
+        run: release audit --offline@OPTION@
+  release-publish:
+    name: release-publish
+    if: github.event_name == 'push' && github.ref_type == 'tag'
+    runs-on: ubuntu-24.04
+    timeout-minutes: 300
+    permissions:
+      contents: write # refs/release-records/*, refs/notes/release
+    concurrency:
+      group: release-publish
+      cancel-in-progress: false
+    outputs:
+      released: ${{ steps.release.outputs.released }}
+      version: ${{ steps.release.outputs.version }}
+      tag: ${{ steps.release.outputs.tag }}
+      commit_sha: ${{ steps.release.outputs.commit_sha }}
+      previous_version: ${{ steps.release.outputs.previous_version }}
+      image: ${{ steps.release.outputs.image }}
+      digest: ${{ steps.release.outputs.digest }}
+    steps:
+      - uses: @CHECKOUT@ zizmor: ignore[artipacked] the record is pushed with it
+        with:
+          fetch-depth: 0
+          persist-credentials: true
+      - uses: @PYTHON@
+        with:
+          python-version: "3.12"
+      - name: install
+        run: |
+          @INSTALL@
+      - name: fetch the tags as they are, which checkout peels
+        run: git fetch --force origin "refs/tags/*:refs/tags/*"
+@PUBLISH@"""
+
+GITHUB_PUBLISH: Final = {
+    False: """\
+      - name: publish
+        id: release
+        run: release publish@OPTION@
+""",
+    True: """\
+      - name: publish
+        id: release
+        env:
+          RELEASE_REGISTRY_USERNAME: ${{ vars.RELEASE_REGISTRY_USERNAME }}
+          REGISTRY_PASSWORD: ${{ secrets.RELEASE_REGISTRY_PASSWORD }}
+        run: printf %s "$REGISTRY_PASSWORD" | release publish --password-stdin@OPTION@
+""",
+}
+
+GITLAB: Final = """\
+workflow:
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+    - if: $CI_PIPELINE_SOURCE == "push"
+
+.release:
+  image: python:3.12
+  variables:
+    GIT_DEPTH: "0"
+  before_script:
+    - |
+      @INSTALL@
+    - git fetch --force origin "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*"
+
+@PLAN_JOB@:
+  extends: .release
+  stage: test
+  interruptible: true
+  timeout: 30 minutes
+  variables:
+    GIT_DEPTH: "0"
+    GIT_COMMITTER_NAME: @PLAN_JOB@
+    GIT_COMMITTER_EMAIL: @PLAN_JOB@@localhost
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event" && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "@SOURCE@"
+  script:
+    - release check@OPTION@
+    - |
+      if git diff --quiet "$CI_MERGE_REQUEST_DIFF_BASE_SHA...HEAD" -- '@CONFIG@'; then
+        echo "@CONFIG@ is as on the target branch: nothing to plan" | tee release-plan.md
+      else
+        release plan --declared --offline@OPTION@ --markdown release-plan.md
+      fi
+  artifacts:
+    when: always
+    expose_as: release plan
+    paths: [release-plan.md]
+    expire_in: 30 days
+
+release-audit:
+  extends: .release
+  stage: test
+  timeout: 1 hour
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH =~ /^@BRANCH_REGEX@$/
+  script:
+    - release audit --offline@OPTION@
+
+release-publish:
+  extends: .release
+  stage: deploy
+  resource_group: release-publish
+  interruptible: false
+  timeout: 5 hours
+  rules:
+    - if: $CI_COMMIT_TAG =~ /^@TAG_REGEX@$/
+@PUBLISH@  artifacts:
+    when: always
+    expose_as: release summary
+    paths: [release-summary.md]
+    reports:
+      dotenv: release.env
+"""
+
+_GITLAB_PUSH: Final = """\
+    - git remote set-url origin "$CI_SERVER_URL/$CI_PROJECT_PATH.git"
+    - git config credential.helper '!f() { echo username=oauth2; echo "password=$RELEASE_PUSH_TOKEN"; }; f'
+"""
+
+GITLAB_PUBLISH: Final = {
+    False: f"""\
+  script:
+{_GITLAB_PUSH}    - release publish@OPTION@ --outputs release.env --summary release-summary.md
+""",
+    True: f"""\
+  services: ["docker:27-dind"]
+  variables:
+    GIT_DEPTH: "0"
+    DOCKER_HOST: tcp://docker:2376
+    DOCKER_TLS_VERIFY: "1"
+    DOCKER_CERT_PATH: /certs/client
+    DOCKER_TLS_CERTDIR: /certs
+    RELEASE_REGISTRY_USERNAME: $CI_REGISTRY_USER
+  script:
+{_GITLAB_PUSH}    - printf %s "$CI_REGISTRY_PASSWORD" | release publish --password-stdin@OPTION@
+      --outputs release.env --summary release-summary.md
+""",
+}
+
+JENKINS: Final = """\
+pipeline {
+  agent any
+  options {
+    disableConcurrentBuilds()
+    timeout(time: 5, unit: 'HOURS')
+  }
+  environment {
+    PATH = "${env.WORKSPACE}/.git/release-venv/bin:${env.PATH}"
+  }
+  stages {
+    stage('install') {
+      when {
+        anyOf {
+          changeRequest target: '@SOURCE@'
+          branch pattern: '@BRANCHES@', comparator: 'GLOB'
+          tag pattern: '@TAGS@', comparator: 'GLOB'
+        }
+      }
+      steps {
+        sh '''
+          python3 -m venv .git/release-venv
+          @INSTALL@
+        '''
+        withCredentials([gitUsernamePassword(credentialsId: 'release-git')]) {
+          sh '''
+            if [ "$(git rev-parse --is-shallow-repository)" = true ]; then git fetch --unshallow origin; fi
+            git fetch --force origin "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*"
+          '''
+        }
+      }
+    }
+    stage('@PLAN_JOB@') {
+      when { changeRequest target: '@SOURCE@' }
+      environment {
+        GIT_COMMITTER_NAME = '@PLAN_JOB@'
+        GIT_COMMITTER_EMAIL = '@PLAN_JOB@@localhost'
+      }
+      steps {
+        sh '''
+          release check@OPTION@
+          if git diff --quiet "origin/$CHANGE_TARGET...HEAD" -- '@CONFIG@'; then
+            echo "@CONFIG@ is as on the target branch: nothing to plan" | tee release-plan.md
+          else
+            release plan --declared --offline@OPTION@ --markdown release-plan.md
+          fi
+        '''
+      }
+      post {
+        always {
+          archiveArtifacts artifacts: 'release-plan.md', allowEmptyArchive: true
+        }
+      }
+    }
+    stage('release-audit') {
+      when { branch pattern: '@BRANCHES@', comparator: 'GLOB' }
+      steps {
+        sh 'release audit --offline@OPTION@'
+      }
+    }
+    stage('release-publish') {
+      when { tag pattern: '@TAGS@', comparator: 'GLOB' }
+      steps {
+        lock('release-publish') {
+@PUBLISH@        }
+      }
+      post {
+        always {
+          archiveArtifacts artifacts: 'release.env, release-summary.md', allowEmptyArchive: true
+        }
+      }
+    }
+  }
+}
+"""
+
+JENKINS_PUBLISH: Final = {
+    False: """\
+          withCredentials([gitUsernamePassword(credentialsId: 'release-git')]) {
+            sh 'release publish@OPTION@ --outputs release.env --summary release-summary.md'
+          }
+""",
+    True: """\
+          withCredentials([
+            gitUsernamePassword(credentialsId: 'release-git'),
+            usernamePassword(
+              credentialsId: 'release-registry',
+              usernameVariable: 'RELEASE_REGISTRY_USERNAME', passwordVariable: 'REGISTRY_PASSWORD'
+            )
+          ]) {
+            sh '''
+              printf %s "$REGISTRY_PASSWORD" |
+                release publish --password-stdin@OPTION@ --outputs release.env --summary release-summary.md
+            '''
+          }
+""",
+}

@@ -1,0 +1,57 @@
+"""What the tool asks of a forge: read the settings that guard a repository, and write those that differ.
+
+A setting's value is in the forge's own words, as its API takes it.  Which settings there should be is
+decided above (`protection`); which library speaks to which forge is each module's own business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROVIDERS = ("github", "gitlab")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One thing that a forge keeps under a name: a ruleset, a protected branch, a project's merge settings."""
+
+    kind: str
+    name: str
+    value: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.kind, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current:
+    """What a forge has: the wanted settings that are there, by key, and the names of others of their kinds."""
+
+    found: Mapping[tuple[str, str], Setting]
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a repository lives.  `api` is the root of the forge's API; `token` never reaches a message."""
+
+    provider: str
+    api: str
+    repository: str  # `owner/name`; on GitLab with all its groups
+    token: str = field(repr=False)
+    is_job_token: bool = False  # GitLab's CI_JOB_TOKEN, sent in a header of its own
+
+
+class Forge(Protocol):
+    """A repository on a forge.  Everything raises RemoteError or RefusedError with one line and a remedy."""
+
+    def read(self, wanted: Sequence[Setting]) -> Current:
+        """What is there now.  Changes nothing."""
+
+    def write(self, setting: Setting, before: Setting | None) -> None:
+        """Make one setting so; `before` is what `read` found of it."""

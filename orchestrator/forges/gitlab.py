@@ -1,0 +1,173 @@
+"""The door to GitLab: python-gitlab.
+
+REST: https://docs.gitlab.com/api/protected_branches/, /protected_tags/, /projects/,
+/merge_request_approval_settings/.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.errors import RefusedError, ReleaseError
+from orchestrator.forges import Current, Setting
+from orchestrator.forges.failures import bad_answer, missing_library, refusal, unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import gitlab
+    from gitlab.v4.objects import Project
+
+    from orchestrator.forges import Address
+
+_TIMEOUT: Final = 30.0  # seconds
+_READING: Final[dict[str, Any]] = {"retry_transient_errors": True, "obey_rate_limit": False, "max_retries": 3}
+_WRITING: Final[dict[str, Any]] = {
+    "retry_transient_errors": False,
+    "obey_rate_limit": False,
+}  # a lost answer may have been obeyed
+_APPROVALS: Final = "approval rule"
+
+
+class GitLab:
+    """A project's protected branches and tags, its merge settings, and its approval rules."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client = _client(address)
+        self._opened: Project | None = None
+
+    def read(self, wanted: Sequence[Setting]) -> Current:
+        self._opened = None  # read anew: a second reading is the proof of what was written
+        there = [
+            *self._settings("protected branch", "list protected branches", "protectedbranches"),
+            *self._settings("protected tag", "list protected tags", "protectedtags"),
+            *(self._approval_rules() if any(setting.kind == _APPROVALS for setting in wanted) else ()),
+        ]
+        keys = {setting.key for setting in wanted}
+        found = {setting.key: setting for setting in there if setting.key in keys}
+        for setting in wanted:
+            if setting.kind == "project":
+                found[setting.key] = Setting(kind="project", name=setting.name, value=self._project.asdict())
+        return Current(
+            found=found, others=tuple(f"{each.kind} {each.name!r}" for each in there if each.key not in keys)
+        )
+
+    def write(self, setting: Setting, before: Setting | None) -> None:
+        with self._said(f"write {setting.kind} {setting.name!r}"):
+            if setting.kind == "project":
+                self._client.projects.update(self._project.get_id(), dict(setting.value), **_WRITING)
+            elif setting.kind == _APPROVALS:
+                self._write_approvals(setting, before)
+            else:
+                self._protect(setting, before)
+
+    def _protect(self, setting: Setting, before: Setting | None) -> None:
+        """GitLab cannot change who may push (or create) in place below Premium: take away, put anew.
+
+        Where the new one is refused, the old one comes back, and the refusal is raised.
+        """
+        manager = self._project.protectedbranches if setting.kind == "protected branch" else self._project.protectedtags
+        if before is not None:
+            manager.delete(setting.name, **_WRITING)
+        try:
+            manager.create(dict(setting.value), **_WRITING)
+        except Exception:
+            if before is not None:
+                manager.create(_as_it_was(before), **_WRITING)
+            raise
+
+    def _write_approvals(self, setting: Setting, before: Setting | None) -> None:
+        if before is None:
+            self._project.approvalrules.create(dict(setting.value), **_WRITING)
+        else:
+            self._project.approvalrules.update(before.value["id"], dict(setting.value), **_WRITING)
+
+    @property
+    def _project(self) -> Project:
+        if self._opened is None:
+            with self._said("read the project"):
+                self._opened = self._client.projects.get(self._address.repository, **_READING)
+        return self._opened
+
+    def _settings(self, kind: str, what: str, manager: str) -> list[Setting]:
+        project = self._project
+        with self._said(what):
+            shown = [each.asdict() for each in getattr(project, manager).list(get_all=True, **_READING)]
+            return [Setting(kind=kind, name=each["name"], value=each) for each in shown]
+
+    def _approval_rules(self) -> list[Setting]:
+        try:
+            return self._settings(_APPROVALS, "list approval rules", "approvalrules")
+        except ReleaseError as error:
+            if error.code not in ("forge-not-found", "forge-permission"):
+                raise
+            raise RefusedError(
+                "this GitLab does not let the project require approvals (it shows no approval rules)",
+                remedy="they come with GitLab Premium; --approvals 0 protects everything else without them",
+                code="forge-no-approvals",
+                state="nothing was changed",
+            ) from None
+
+    @contextmanager
+    def _said(self, what: str) -> Iterator[None]:
+        """The library's errors, as ours."""
+        import gitlab
+        import requests
+
+        try:
+            yield
+        except gitlab.exceptions.GitlabParsingError as error:
+            raise bad_answer(self._address, what, error.response_body or "no JSON") from None
+        except gitlab.exceptions.RedirectError:
+            raise refusal(self._address, what, 301, "", {}) from None
+        except gitlab.exceptions.GitlabError as error:
+            if error.response_code is None:
+                raise bad_answer(self._address, what, error.error_message) from None
+            raise refusal(self._address, what, error.response_code, error.error_message, {}) from None
+        except requests.RequestException as error:
+            raise unreachable(self._address, what, error) from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # an HTML page, where JSON was asked for
+            raise bad_answer(self._address, what, f"{type(error).__name__}") from None
+
+
+def _as_it_was(before: Setting) -> dict[str, Any]:
+    """A protected branch or tag that the API showed, as the API takes it."""
+    lists = {"push_access_levels": "push", "merge_access_levels": "merge", "create_access_levels": "create"}
+    body: dict[str, Any] = {"name": before.name}
+    for shown, word in lists.items():
+        levels = before.value.get(shown)
+        if levels is None:
+            continue
+        special = [
+            {key: each[key]}
+            for each in levels
+            for key in ("user_id", "group_id", "deploy_key_id")
+            if each.get(key) is not None
+        ]
+        plain = [each["access_level"] for each in levels if not any(each.get(key) for key in _ACTORS)]
+        if special:
+            body[f"allowed_to_{word}"] = special + [{"access_level": level} for level in plain]
+        elif plain:
+            body[f"{word}_access_level"] = plain[0]
+    if "allow_force_push" in before.value:
+        body["allow_force_push"] = before.value["allow_force_push"]
+    return body
+
+
+_ACTORS: Final = ("user_id", "group_id", "deploy_key_id")
+
+
+def _client(address: Address) -> gitlab.Gitlab:
+    try:
+        import gitlab
+    except ImportError as error:
+        raise missing_library("gitlab", error) from None
+    return gitlab.Gitlab(
+        address.api,
+        timeout=_TIMEOUT,
+        user_agent="release-orchestrator",
+        private_token=None if address.is_job_token else address.token,
+        job_token=address.token if address.is_job_token else None,
+    )

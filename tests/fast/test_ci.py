@@ -1,0 +1,256 @@
+"""The pipelines of `release ci init`: valid by the published schemas, and their shell steps run on a sandbox."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from orchestrator.ci import DEFAULT_INSTALL, pipeline_of, text_of
+from orchestrator.config import parse
+from orchestrator.report_markdown import code
+from tests.support.cli import Ran, clean_env, release
+from tests.support.story import Repo
+from tools.clidoc import group
+
+if TYPE_CHECKING:
+    from tests.support.story import Story
+
+pytestmark = pytest.mark.hostile
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+FILES = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
+IMAGE = "image:\n  repository: registry.example.com/x\n"
+KEYS = ("released", "version", "tag", "commit_sha", "previous_version", "image", "digest")
+
+
+def declare(tale: Story, *, image: bool = False) -> None:
+    fix = f"      - commit: {tale.fix}\n        reason: leak"
+    tale.release_yaml(fix, extra=IMAGE if image else "")
+
+
+def init(tale: Story, provider: str, *args: str) -> Ran:
+    return release("ci", "init", "--provider", provider, *args, cwd=tale.clone.path)
+
+
+def made(provider: str, *, image: bool) -> str:
+    """The file, without a process."""
+    text = "version: 1\nbranch: release/v2.7\nsource: main\nreleases: {}\n" + (IMAGE if image else "")
+    config = parse(text.encode(), "release.yaml")
+    return text_of(
+        pipeline_of(
+            config, provider=provider, config_path="deploy/release.yaml", branches="release/*", tags="v*",
+            install=DEFAULT_INSTALL,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("provider", ["github", "gitlab"])
+def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
+    schema = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[provider]
+    tags = [] if provider == "github" else ["--data-transform", "gitlab-ci"]
+    files = [tmp_path / "image.yml", tmp_path / "none.yml"]
+    for file in files:
+        file.write_text(made(provider, image=file.stem == "image"))
+    command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *tags]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    files[0].write_text(files[0].read_text().replace("timeout", "timeoot"))
+    assert subprocess.run([*command, files[0]], capture_output=True, check=False).returncode == 1
+
+
+def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    for image in (False, True):
+        (folder / f"{image}.yml").write_text(made("github", image=image))
+    command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_written_once_unchanged_after_and_never_over_an_edit(tale: Story) -> None:
+    declare(tale)
+    path = tale.clone.path / FILES["github"]
+    assert init(tale, "github").out == init(tale, "github").out
+    assert not path.exists()
+    assert init(tale, "github", "--write").out == f"{FILES['github']}: written\n"
+    assert init(tale, "github", "--write").out == f"{FILES['github']}: unchanged\n"
+    declare(tale, image=True)  # another release.yaml: the file is ours, and follows
+    assert init(tale, "github", "--write").out == f"{FILES['github']}: written\n"
+    edited = path.read_text().replace("timeout-minutes: 30", "timeout-minutes: 31")
+    path.write_text(edited)
+    refused = init(tale, "github", "--write")
+    assert (refused.code, path.read_text()) == (4, edited)
+    assert "[ci-file-edited]" in refused.err
+    assert init(tale, "github", "--write", "--force").code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("--provider", "travis"), "bad-provider"),
+        (("--provider", "github", "--file", "../x", "--write"), "bad-file"),
+        (("--provider", "github", "--file", ".git/config", "--write"), "bad-file"),
+        (("--provider", "github", "--install", "a\nb"), "bad-install"),
+        (("--provider", "jenkins", "--install", "'''"), "bad-install"),
+    ],
+)
+def test_a_wrong_command_line(tale: Story, args: tuple[str, ...], code: str) -> None:
+    declare(tale)
+    ran = release("ci", "init", *args, cwd=tale.clone.path)
+    assert (ran.code, f"[{code}]" in ran.err) == (2, True), ran.err
+
+
+def test_the_project_s_own_workflow_is_what_the_command_prints() -> None:
+    """Repair with: release ci init --provider github --install 'python3 -m pip install .' --write"""
+    ran = release("ci", "init", "--provider", "github", "--install", "python3 -m pip install .", cwd=ROOT)
+    assert ran.out == (ROOT / FILES["github"]).read_text()
+
+
+# ------------------------------------------------------------------ the steps, run
+
+
+def scripts(provider: str, text: str, job: str) -> list[str]:
+    """The shell of one job, as its runner would start it, without the installation of the tool."""
+    if provider == "jenkins":
+        stage = text[text.index(f"stage('{job}')") :].partition("\n    stage(")[0]
+        found = [a or b for a, b in re.findall(r"sh (?:'''(.*?)'''|'([^'\n]*)')", stage, re.DOTALL)]
+        return [f"set -e\n{each}" for each in found]
+    jobs: dict[str, Any] = yaml.safe_load(text)
+    if provider == "github":
+        steps = jobs["jobs"][job]["steps"]
+        return [f"set -eo pipefail\n{step['run']}" for step in steps if "run" in step and step["name"] != "install"]
+    lines = jobs[".release"]["before_script"][1:] + jobs[job]["script"]
+    return ["set -eo pipefail\n" + "\n".join(lines)]
+
+
+def run_job(provider: str, text: str, job: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
+    """Run a job's steps with `release` on PATH, until one fails."""
+    shims = cwd.parent / "bin"
+    shims.mkdir(exist_ok=True)
+    (shims / "release").write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+    (shims / "release").chmod(0o755)
+    whole = clean_env() | {"PATH": f"{shims}:{os.environ['PATH']}", "CI": "true"} | env
+    log = ""
+    for script in scripts(provider, text, job):
+        done = subprocess.run(["bash", "-c", script], cwd=cwd, env=whole, capture_output=True, text=True, check=False)
+        log += done.stdout + done.stderr
+        if done.returncode:
+            return done.returncode, log
+    return 0, log
+
+
+def checkout(tale: Story, path: Path, ref: str) -> Repo:
+    """A clone as a CI has it."""
+    Repo(path.parent).git("clone", "--quiet", str(tale.remote.path), str(path))
+    repo = Repo(path)
+    repo.git("checkout", "--quiet", "--detach", ref)
+    return repo
+
+
+@pytest.mark.parametrize("provider", FILES)
+def test_the_plan_job_on_a_pull_request(tale: Story, tmp_path: Path, provider: str) -> None:
+    declare(tale)
+    text = init(tale, provider).out
+    tale.clone.git("checkout", "--quiet", "-b", "declare")
+    tale.clone.commit("chore: declare v2.7.1", {"release.yaml": (tale.clone.path / "release.yaml").read_text()})
+    tale.clone.git("push", "--quiet", "origin", "declare")
+    ci = checkout(tale, tmp_path / "ci", "origin/declare")
+    base, page = ci.rev("origin/main"), tmp_path / "summary.md"
+    env = {
+        "GITHUB_STEP_SUMMARY": str(page), "GITHUB_ACTIONS": "true" if provider == "github" else "",
+        "BASE": base, "CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CHANGE_TARGET": "main",
+        "GIT_COMMITTER_NAME": "release-plan", "GIT_COMMITTER_EMAIL": "release-plan@localhost",
+    }  # fmt: skip
+    status, log = run_job(provider, text, "release-plan", ci.path, env)
+    assert status == 0, log
+    made = (page if provider == "github" else ci.path / "release-plan.md").read_text()
+    assert "it can be cut" in made
+    assert "`fix(loader): close the workers`" in made
+    ci.write("release.yaml", (ci.path / "release.yaml").read_text().replace(tale.fix, "0" * 40))
+    status, log = run_job(provider, text, "release-plan", ci.path, env)
+    assert status != 0
+    assert ("::error file=release.yaml,line=" in log) == (provider == "github")
+
+
+@pytest.mark.parametrize("provider", FILES)
+def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) -> None:
+    declare(tale)
+    text = init(tale, provider).out
+    assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 0
+    ci = checkout(tale, tmp_path / "ci", "v2.7.1")
+    ci.git("update-ref", "refs/tags/v2.7.1", ci.rev("v2.7.1^{commit}"))  # peeled, as actions/checkout leaves it
+    if provider == "jenkins":
+        ci.git("fetch", "--force", "origin", "+refs/tags/*:refs/tags/*")
+    outputs, page = tmp_path / "outputs", tmp_path / "summary.md"
+    env = {
+        "GITHUB_REF_TYPE": "tag" if provider == "github" else "", "GITHUB_REF_NAME": "v2.7.1",
+        "GITHUB_OUTPUT": str(outputs) if provider == "github" else "", "GITHUB_STEP_SUMMARY": "",
+        "CI_COMMIT_TAG": "v2.7.1", "TAG_NAME": "v2.7.1",
+        "CI_SERVER_URL": f"file://{tale.remote.path.parent}", "CI_PROJECT_PATH": "remote", "RELEASE_PUSH_TOKEN": "t",
+    }  # fmt: skip
+    if provider == "github":
+        env["GITHUB_STEP_SUMMARY"] = str(page)
+    status, log = run_job(provider, text, "release-publish", ci.path, env)
+    assert status == 0, log
+    if provider != "github":
+        outputs, page = ci.path / "release.env", ci.path / "release-summary.md"
+    values = dict(line.split("=", 1) for line in outputs.read_text().splitlines())
+    assert tuple(values) == KEYS
+    assert (values["tag"], values["previous_version"]) == ("v2.7.1", "v2.7.0")
+    assert values["commit_sha"] == tale.remote.rev("release/v2.7")
+    assert "`fix(loader): close the workers`" in page.read_text()
+
+
+@pytest.mark.parametrize("provider", FILES)
+def test_the_audit_job_on_a_release_branch(tale: Story, tmp_path: Path, provider: str) -> None:
+    declare(tale)
+    text = init(tale, provider).out
+    assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 0
+    ci = checkout(tale, tmp_path / "ci", "origin/release/v2.7")
+    status, log = run_job(provider, text, "release-audit", ci.path, {})
+    assert status == 0, log
+
+
+@pytest.mark.parametrize("provider", FILES)
+def test_shellcheck_finds_nothing_in_the_steps(tmp_path: Path, provider: str) -> None:
+    files = []
+    for image in (False, True):
+        for job in ("release-plan", "release-audit", "release-publish"):
+            for number, script in enumerate(scripts(provider, made(provider, image=image), job)):
+                files.append(tmp_path / f"{image}-{job}-{number}.sh")
+                files[-1].write_text(script)
+    assert len(files) >= 6
+    # SC2016: the credential helper's text is for git's shell to expand
+    command: list[str | Path] = [BIN / "shellcheck", "--shell=bash", "--exclude=SC2016", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+# ------------------------------------------------------------------ Markdown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@org/team <b>bold</b> #1 [x](http://e)", "`", "``a``", "a`b", "x\n# heading", "<!-- -->", "| a | b |", "",
+        "\u202emoc", "`" * 50 + "x", "end`",
+    ],
+)  # fmt: skip
+def test_foreign_text_stays_in_its_code_span(text: str) -> None:
+    """The fence is longer than any run of backticks inside, by CommonMark's rule the only thing that ends a span."""
+    span = code(text)
+    fence = re.match("`+", span)
+    assert fence is not None
+    assert span.endswith(fence[0])
+    inside = span[len(fence[0]) : -len(fence[0])]
+    assert fence[0] not in re.findall("`+", inside)
+    assert "\n" not in span
+    assert "\u202e" not in span
