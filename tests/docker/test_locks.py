@@ -68,7 +68,8 @@ def index(tmp_path: Path) -> Iterator[str]:
 def project(tmp_path: Path) -> Path:
     """The lock's tool and the image's sources, with a short cpu.in, in a folder of its own."""
     top = tmp_path / "project"
-    shutil.copytree(PROJECT / SOURCE, top / SOURCE, ignore=shutil.ignore_patterns("torch-*"))  # patches: this one is empty
+    # Without the patches of torch: this one is empty.
+    shutil.copytree(PROJECT / SOURCE, top / SOURCE, ignore=shutil.ignore_patterns("torch-*"))
     (top / "tools").mkdir()
     shutil.copy(PROJECT / "tools" / "lock", top / "tools")
     (top / SOURCE / "locks" / "cpu.in").write_text("torch==2.7.0+cpu\ntqdm==4.67.1\n")

@@ -35,7 +35,7 @@ def grown(tale: Story) -> dict[str, str]:
     )
     both = LOADER.replace("return 2\n", "return 22\n").replace("return 8\n", "return 88\n")
     ids["clash"] = clone.commit("perf: step 8", {"loader.py": both})
-    ids["new"] = clone.commit("feat: a tool\n\nSpeaks of step 8.\n", {"tools/new.py": "NEW = 1\n"})
+    ids["new"] = clone.commit("refactor: a tool\n\nSpeaks of step 8.\n", {"tools/new.py": "NEW = 1\n"})
     ids["twin"] = clone.commit("fix: say it", {"say.py": "SAY = 1\n"})
     clone.git("merge", "--quiet", "--no-ff", "-m", "merge nothing", "-s", "ours", "fix/dataloader-leak")
     clone.git("checkout", "--quiet", "release/v2.7")
@@ -88,8 +88,8 @@ def test_what_the_forecast_says_is_what_plan_says(tale: Story, grown: dict[str, 
 def test_filters(tale: Story, grown: dict[str, str]) -> None:
     by_id = {sha: name for name, sha in grown.items()}
     for filters, wanted in (
-        (Filters(types=("perf, feat",)), ["clash", "new"]),
-        (Filters(types=("perf", "feat")), ["clash", "new"]),
+        (Filters(types=("perf, refactor",)), ["clash", "new"]),
+        (Filters(types=("perf", "refactor")), ["clash", "new"]),
         (Filters(paths=("tools",)), ["new"]),
         (Filters(paths=("*.md", "tools/*.py")), ["docs", "new"]),
         (Filters(author="^Fay", grep="step"), ["clean"]),
@@ -101,7 +101,7 @@ def test_filters(tale: Story, grown: dict[str, str]) -> None:
     ):
         with Invocation(Common(directory=str(tale.clone.path)), Reach()).desk() as desk:
             assert [by_id[each.sha] for each in find(desk, filters).candidates] == wanted, filters
-    assert names(tale, grown, "--type", "perf", "--type", "feat", "--path", "*.py") == ["clash", "new"]
+    assert names(tale, grown, "--type", "perf", "--type", "refactor", "--path", "*.py") == ["clash", "new"]
 
 
 def test_what_ships_is_what_the_build_gets(tale: Story, grown: dict[str, str]) -> None:
@@ -154,7 +154,7 @@ def test_what_the_source_says_since_is_told_and_a_reverted_one_is_not_declared(t
 
 def test_what_a_conflicting_one_needs_is_proved_and_declared_with_it(tale: Story) -> None:
     clone = tale.clone
-    first = clone.commit("feat: step 3", {"loader.py": LOADER.replace("return 3\n", "return 33\n")})
+    first = clone.commit("refactor: step 3", {"loader.py": LOADER.replace("return 3\n", "return 33\n")})
     second = clone.commit("fix: step 3", {"loader.py": LOADER.replace("return 3\n", "return 333\n")})
     tale.declare(HEAD)
     hurried = ask(tale, second, "--effort", "0.000001", "--json").json
@@ -191,10 +191,10 @@ def test_named_commits_are_declared_oldest_first(tale: Story, grown: dict[str, s
 
 
 def test_all_clean_ones_are_declared_only_when_that_is_confirmed(tale: Story, grown: dict[str, str]) -> None:
-    refused = ask(tale, "--write", VERSION, "--type", "perf,feat", code=4)
+    refused = ask(tale, "--write", VERSION, "--type", "perf,refactor", code=4)
     assert "[not-confirmed]" in refused.err
     assert fixes(tale) == []
-    written = ask(tale, "--write", VERSION, "--type", "perf,feat", "--yes", "--json").json["written"]
+    written = ask(tale, "--write", VERSION, "--type", "perf,refactor", "--yes", "--json").json["written"]
     assert written == {"version": VERSION, "commits": [grown["new"]]}
     assert fixes(tale) == [grown["new"]]
 

@@ -17,7 +17,6 @@ from orchestrator.config import parse
 from orchestrator.report_markdown import code
 from tests.support.cli import Ran, clean_env, release
 from tests.support.story import Repo
-from tools.clidoc import group
 
 if TYPE_CHECKING:
     from tests.support.story import Story

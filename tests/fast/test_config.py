@@ -171,8 +171,8 @@ def test_the_policy_is_read() -> None:
             ),
         ),
     )
-    assert str(got.policy.place_of("types")) == "release.yaml:49:10"
-    assert str(got.policy.place_of("freeze-")) == "release.yaml:44:3"
+    assert str(got.policy.place_of("types")) == "release.yaml:50:10"
+    assert str(got.policy.place_of("freeze-")) == "release.yaml:45:3"
     assert got.repository_url == "https://github.com/org/project"
 
 

@@ -61,7 +61,11 @@ def test_plan_as_a_user_runs_it(history: Path, tmp_path: Path, recorded: dict[st
 def _release_yaml(version: str, picks: list[dict[str, Any]]) -> str:
     lines = ["version: 1", "branch: release/1.7", "source: source", "releases:", f"  {version}:", "    fixes:"]
     for pick in picks:
-        lines.append(f"      - commit: {pick['upstream']}")
+        lines += [
+            f"      - commit: {pick['upstream']}",
+            "        reason: as they did",
+            "        allow: [feature, breaking]",
+        ]
         if pick["status"] != "clean":
             lines.append(f"        backport: {pick['recorded']}")
         elif pick.get("upstream_parents") == 2:
