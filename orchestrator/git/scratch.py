@@ -72,7 +72,7 @@ class TreeEntry:
 class Scratch:
     """An open scratch store.  Use as a context manager: the directory goes away at the end."""
 
-    def __init__(self, path: Path, objects: Path, extra_config: str, cache: Cache) -> None:
+    def __init__(self, path: Path, objects: Sequence[Path], extra_config: str, cache: Cache) -> None:
         self.path = path
         self.cache = cache
         self._tree = path / "tree"
@@ -81,7 +81,7 @@ class Scratch:
             (path / "git" / directory).mkdir(parents=True)
         gitdir = path / "git"
         (gitdir / "HEAD").write_text("ref: refs/heads/none\n")
-        (gitdir / "objects/info/alternates").write_text(f"{objects}\n")
+        (gitdir / "objects/info/alternates").write_text("".join(f"{each}\n" for each in objects))
         fmt = 1 if extra_config else 0
         (gitdir / "config").write_text(_SETTINGS.format(format=fmt, worktree=self._tree) + extra_config)
         self.gitdir = gitdir
@@ -92,8 +92,8 @@ class Scratch:
         self._reader_: Any = None
 
     @classmethod
-    def open(cls, objects: Path, extra_config: str = "", cache: Cache | None = None) -> Scratch:
-        """A new store that borrows from the object directory `objects`, and what is known of them from `cache`."""
+    def open(cls, *objects: Path, extra_config: str = "", cache: Cache | None = None) -> Scratch:
+        """A new store that borrows from object directories, and what is known of their objects from `cache`."""
         return cls(Path(tempfile.mkdtemp(prefix="release-")), objects, extra_config, cache or Cache())
 
     def __enter__(self) -> Scratch:
