@@ -185,10 +185,16 @@ class Continuation:
         for problem in problems:
             raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
         ids = [source.commit.sha for source in sources]
-        ids += [source.stand_in.sha for source in sources if source.stand_in and not self.scratch.has(source.stand_in.sha)]
         tips = self.protected.tips
         outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), "--")) if ids else set()
         for source in sources:
+            if source.stand_in and source.stand_in.sha != source.fix.backport:
+                raise RefusedCommitError(
+                    f"backport {source.fix.backport!r} is not written out: another commit can be given that name",
+                    where=str(source.fix.place),
+                    remedy=f"write all 40 digits in release.yaml on {self.protected.branch}",
+                    code="backport-abbreviated",
+                )
             if source.commit.sha in outside:
                 raise RefusedCommitError(
                     f"{source.commit.sha[:12]} {source.commit.subject!r} is not on {' or '.join(tips) or 'any source'}",
@@ -259,9 +265,7 @@ class Continuation:
 
     # -------------------------------------------------------------- the release commit
 
-    def _release_commit(
-        self, base: str, tip: str, commit: Commit, entry: ReleaseEntry, picks: Sequence[Pick]
-    ) -> None:
+    def _release_commit(self, base: str, tip: str, commit: Commit, entry: ReleaseEntry, picks: Sequence[Pick]) -> None:
         config, version = self.protected.config, entry.version
         where = str(entry.place)
         reachable = reachable_tags(self.scratch, base, self.protected.tags)

@@ -27,10 +27,10 @@ FLOORS = {
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
-    " verifying provenance smoke beginning images delta checks.preflight",  # deciding
+    " verifying provenance smoke beginning images delta checks.preflight continuation guard",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking",  # one release
+    " smoking hooks",  # one release
     6: "report report_history console cli. __main__",  # six people: what they see and type
 }
 DOORS = {

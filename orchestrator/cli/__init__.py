@@ -2,8 +2,9 @@
 
 from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
+from orchestrator.cli.hooking import __name__ as _hooking
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing, _asking)  # importing them registers their commands
+COMMAND_MODULES = (_reading, _releasing, _asking, _hooking)  # importing them registers their commands

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.cache import Cache
@@ -19,8 +20,7 @@ from orchestrator.git.scratch import Scratch, isolated
 from orchestrator.git.transfer import ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,43 @@ class Receiving:
         rows = scratch.git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=feed).lines()
         found = zip(refs, (row.split(" ") for row in rows), strict=True)
         return {ref: row[0] for ref, row in found if row[1:] == ["commit"]}
+
+
+class Pushing(Receiving):
+    """A clone that is about to push: the remote as it was last fetched."""
+
+    def __init__(self, common: Path, remote: str, updates: Sequence[Update]) -> None:
+        super().__init__(common, "")
+        self.remote = remote
+        self._updates = updates
+
+    @classmethod
+    def of(cls, start: Path, remote: str, updates: Sequence[Update]) -> Pushing | None:
+        """None where `remote` is no name of a remote whose branches were fetched."""
+        output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir")
+        found = cls(Path(output.text.strip()), remote, updates) if output.status == 0 else None
+        return found if found and any(ref.startswith("refs/heads/") for ref in found.refs) else None
+
+    @cached_property
+    def _refs(self) -> dict[str, tuple[str, str]]:
+        """The remote's branches, the tags of this clone, and what git says that the remote has of what is pushed."""
+        here, prefix = super()._refs, f"refs/remotes/{self.remote}/"
+        refs = {f"refs/heads/{ref.removeprefix(prefix)}": (sha, "") for ref, (sha, _) in here.items()
+                if ref.startswith(prefix) and ref != f"{prefix}HEAD"}  # fmt: skip
+        refs |= {ref: pair for ref, pair in here.items() if ref.startswith("refs/tags/")}
+        for update in self._updates:
+            refs.pop(update.ref, None)
+            if not update.creates:
+                refs[update.ref] = (update.old, "")
+        return refs
+
+    @property
+    def head(self) -> str:
+        """The branch that the remote's HEAD named when it was cloned; where that is not known, main or master."""
+        output = self.git.attempt("symbolic-ref", "--quiet", f"refs/remotes/{self.remote}/HEAD")
+        if output.status == 0:
+            return output.text.strip().removeprefix(f"refs/remotes/{self.remote}/")
+        return "main" if "refs/heads/main" in self.refs else "master"
 
 
 def trusted_names(scratch: Scratch, refs: Mapping[str, str]) -> Repository:
