@@ -71,7 +71,9 @@ def amended_pick_message(g: Guarded) -> Specs:
 @case("not-the-pick")
 def stolen_author(g: Guarded) -> Specs:
     text = making.raw_message(g.clone, g.picks[0])
-    return branch(g.clone.git("commit-tree", f"{g.picks[0]}^{{tree}}", "-p", g.base, "-F", "-", stdin=text).split()[:1][0])
+    return branch(
+        g.clone.git("commit-tree", f"{g.picks[0]}^{{tree}}", "-p", g.base, "-F", "-", stdin=text).split()[:1][0]
+    )
 
 
 @case("duplicate")
@@ -123,7 +125,7 @@ def octopus(g: Guarded) -> Specs:
 
 @case("not-linear")
 def history_with_another_root(g: Guarded) -> Specs:
-    return branch(g.commit(f"{g.base}^{{tree}}", message="fix: begin anew\n"))
+    return ["+" + branch(g.commit(f"{g.base}^{{tree}}", message="fix: begin anew\n"))[0]]
 
 
 @case("malformed-commit")
@@ -242,7 +244,7 @@ def tag_with_a_bad_branch(g: Guarded) -> Specs:
 # ------------------------------------------------------------------ refs
 
 
-@case("rewritten")
+@case("not-linear")
 def force_push(g: Guarded) -> Specs:
     return [f"+{g.commit('main^{tree}', 'main', message='fix: x')}:{BRANCH}"]
 
@@ -400,6 +402,7 @@ def test_a_complete_cut_and_what_may_follow_it(tale: Story) -> None:
         ([f"+{g.other}:refs/notes/release"], "not-fast-forward"),
         ([":refs/notes/release"], "ref-deleted"),
         ([f":{TAG}"], "tag-deleted"),
+        ([f"+{g.base}:{BRANCH}"], "rewritten"),
     ):
         status, said = g.push(*specs)
         assert status != 0

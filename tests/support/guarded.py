@@ -1,8 +1,8 @@
 """A guarded bare repository, a clone of it, and all that a legal release of it consists of.
 
-    main           M0 ── M1 ──── merge(F2) ── fix: again ── chore: release.yaml
-    release/v2.7   M0                                               v2.7.0
-    what a cut makes of it: pick, pick, release commit (`head`), tag object (`tag`); in the clone, not on the server
+main           M0 ── M1 ──── merge(F2) ── fix: again ── chore: release.yaml
+release/v2.7   M0                                               v2.7.0
+what a cut makes of it: pick, pick, release commit (`head`), tag object (`tag`); in the clone, not on the server
 """
 
 from __future__ import annotations
@@ -112,7 +112,14 @@ def make(tale: Story, *, hook: str = "pre-receive") -> Guarded:
     copy = _copy(tale, "unguarded")
     ran = release("cut", "v2.7.1", "--yes", "--json", cwd=copy / "clone")
     assert ran.code == 0, ran.err
-    clone.git("fetch", "--quiet", str(copy / "remote.git"), f"+{BRANCH}:refs/legal/head", f"+{TAG}:refs/legal/tag")
+    clone.git(
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        str(copy / "remote.git"),
+        f"+{BRANCH}:refs/legal/head",
+        f"+{TAG}:refs/legal/tag",
+    )
     ran = install(tale.remote, hook)
     assert ran.code == 0, ran.err
     head = clone.rev("refs/legal/head")
