@@ -4,7 +4,7 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo demo-cuda test-cuda test test-fast test-docker bench lint lock clean test-hostile
+.PHONY: help venv demo demo-cuda test-cuda test test-fast test-docker bench lint lock clean test-hostile reproduce
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -15,8 +15,9 @@ help:
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
 	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
-	@echo "make bench        ratios against plain git, in one run on this machine"
-	@echo "make lint         format, lint, types"
+	@echo "make bench        ratios against plain git and docker, in one run on this machine"
+	@echo "make lint         format, lint, types; hadolint and shellcheck"
+	@echo "make reproduce    two builds with BuildKit (Docker 28 is fetched): are the image digests the same?"
 	@echo "make lock         the image's locks, resolved inside its base"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
@@ -44,19 +45,24 @@ test-hostile: $(READY)
 
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
-	@$(LAB) run -- $(BIN)/pytest -m docker
+	@$(LAB) run -- $(BIN)/pytest -n 2 --dist loadfile -m docker
 
 test-cuda: $(READY)
 	@$(LAB) run -- tools/test-cuda
 
+reproduce: $(READY)
+	@$(LAB) run -- $(BIN)/python tools/reproduce.py $(VARIANT)
+
 bench: $(READY)
 	@$(BIN)/python tools/bench
+	@$(LAB) run -- $(BIN)/python tools/bench/image.py
 
 lint: $(READY)
 	@echo "==> lint"
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
+	@tools/lint-image
 
 lock:
 	@$(LAB) run -- $(PYTHON) tools/lock

@@ -14,7 +14,7 @@ from orchestrator.trailers import conventional
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.model import Pick
+    from orchestrator.model import Pick, PromotedFrom
 
 _GROUPS = {
     "feat": "Added",
@@ -31,6 +31,8 @@ _SECTION = re.compile(r"^## ", re.MULTILINE)
 _PICK_LINE = re.compile(
     r"^Pick: (?P<state>clean|adapted) (?P<source>[0-9a-f]{40}) (?P<result>[0-9a-f]{40})$", re.MULTILINE
 )
+
+_PROMOTED = re.compile(r"^Promoted-From: (?P<version>\S+) (?P<tag>[0-9a-f]{40})$", re.MULTILINE)
 
 
 def shipped(picks: Sequence[Pick]) -> list[Pick]:
@@ -76,15 +78,36 @@ def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def tag_message(version: str, summary: str, previous: str, branch: str, picks: Sequence[Pick]) -> str:
-    """The annotated tag's message: a line for people and one for machines a pick (see `tagged_picks`)."""
+def tag_message(
+    version: str,
+    summary: str,
+    previous: str,
+    branch: str,
+    picks: Sequence[Pick],
+    origin: PromotedFrom | None = None,
+) -> str:
+    """The annotated tag's message: a line for people and one for machines a pick (see `tagged_picks`).
+
+    The tag of a promotion also names the candidate (see `promotion`).
+    """
     since = f" since {previous}" if previous else ""
-    lines = [f"{version}: {summary}" if summary else version, "", f"Picked onto {branch}{since}:", ""]
+    lines = [f"{version}: {summary}" if summary else version, ""]
+    if origin:
+        lines += [f"The commit and the images of {origin.version}, which were tested under that name."]
+        lines += [f"Promoted-From: {origin.version} {origin.tag_object}", ""]
+    lines += [f"Picked onto {branch}{since}:", ""]
     for pick in shipped(picks):
         approved = f" (approved by {pick.approved_by})" if pick.approved_by else ""
-        subject = f"- {pick.subject}" if pick.subject.startswith("Pick: ") else pick.subject  # ours are read back
+        ours = pick.subject.startswith(("Pick: ", "Promoted-From: "))  # they are read back
+        subject = f"- {pick.subject}" if ours else pick.subject
         lines += [f"{subject}{approved}", f"Pick: {pick.state} {pick.source} {pick.result}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def promotion(message: str) -> tuple[str, str] | None:
+    """(version, tag object) of the candidate that a tag message names, None for any other tag."""
+    found = _PROMOTED.search(message)
+    return (found["version"], found["tag"]) if found else None
 
 
 def tagged_picks(message: str) -> list[tuple[str, str, str]]:

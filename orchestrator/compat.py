@@ -158,6 +158,12 @@ def build_of(pins: Mapping[str, Pin]) -> Build | None:
     return None
 
 
+def build_like(torch: str, cuda: str | None) -> Build | None:
+    """The published build of a torch that says these versions of itself (`2.7.1+cu126`, `12.6`), without a lock."""
+    version = torch.partition("+")[0]
+    return next((each for each in BUILDS if (each.torch, each.cuda) == (version, cuda or "")), None)
+
+
 def judge(files: Mapping[str, bytes], variant: str = "") -> tuple[Problem, ...]:
     """What is wrong with a lock: its form, and combinations with torch that were never published.
 

@@ -168,6 +168,12 @@ LOCK = Key(
     help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
     "folder whose `*.txt` files are the lock together.",
 )
+PATCHES = Key(
+    name="patches",
+    shape=FILE,
+    help="The folder with patches to installed packages, `<package>-<version>/NNNN-name.patch`, that the Dockerfile "
+    "applies ([patches.md](patches.md)).",
+)
 PARALLEL = Key(
     name="parallel",
     shape=Text(convert=rules.at_most(16), what="a number", json={"type": ["integer", "string"]}),
@@ -183,6 +189,20 @@ DELTA_BUDGET = Key(
     default="no limit",
 )
 
+SIZE_BUDGET = Key(
+    name="size-budget",
+    shape=Text(convert=rules.byte_size, what="a size", json={"pattern": f"^{rules.SIZE_GRAMMAR}$"}),
+    help="The most that the built image may hold, unpacked, as the engine counts it, such as `6GiB`. A larger one "
+    "fails the smoke check `budget`.",
+    default="no limit",
+)
+MAX_LAYERS = Key(
+    name="max-layers",
+    shape=Text(convert=rules.at_most(127), what="a number", json={"type": ["integer", "string"]}),
+    help="The most layers that the built image may have, base included. More fail the smoke check `budget`.",
+    default="no limit but docker's, 127",
+)
+
 CHECKS = Key(
     name="checks",
     shape=ListOf(
@@ -190,7 +210,7 @@ CHECKS = Key(
     ),
     help=f"The built-in checks of what is inside the image: {', '.join(f'`{name}`' for name in INSIDE)}. "
     "What a check needs and the image has not is skipped, with the reason.",
-    default="all of them where there is a `lock`, else none",
+    default="all of them where there is a `lock`; else `patches` where there are some",
 )
 
 # ------------------------------------------------------------------ variants
@@ -279,7 +299,10 @@ def _image(got: Got) -> ImageSpec:
         lock=got(LOCK, ""),
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
+        patches=got(PATCHES, ""),
         delta_budget=got(DELTA_BUDGET, 0),
+        size_budget=got(SIZE_BUDGET, 0),
+        max_layers=got(MAX_LAYERS, 0),
         checks=got(CHECKS, None),
     )
 
@@ -287,8 +310,8 @@ def _image(got: Got) -> ImageSpec:
 IMAGE = Table(
     title="'image'",
     keys=(
-        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, VARIANTS,
-        PARALLEL, DELTA_BUDGET, CHECKS,
+        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
     ),
     build=_image,
 )  # fmt: skip

@@ -68,7 +68,7 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
             plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch)
     shown_as = desk.job.config or desk.config_file.name
     plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
-    return seal(plan, tuple(task.key for task in steps.tasks(steps.CUT, plan)))
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
 def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -218,7 +218,7 @@ def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answe
         if answer is None:
             raise RefusedError(
                 "nobody can be asked: there is no terminal",
-                remedy=f"release cut {plan.version} --yes",
+                remedy=f"{plans.command(plan)} --yes",
                 code="not-confirmed",
                 state="nothing was changed",
             )
@@ -236,8 +236,7 @@ def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
     shop = Workshop(
         plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
     )
-    order = steps.PUBLISH if plan.tag_object else steps.CUT
-    tasks = steps.tasks(order, plan)
+    tasks = steps.tasks(plan)
     if already:
         tasks = tuple(task for task in tasks if not task.key.startswith(("float", "annotate")))
     execute(tasks, shop, journal)

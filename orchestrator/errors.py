@@ -100,7 +100,9 @@ class ConfigError(UsageError):
 
 
 # When a plan has several problems, the exit code is that of the first kind here: what a person must settle first.
-_PRECEDENCE = (Exit.USAGE, Exit.REFUSED, Exit.REMOTE, Exit.UNPROVED, Exit.DECISION, Exit.CONFLICT)
+_PRECEDENCE = (
+    Exit.USAGE, Exit.MISMATCH, Exit.REFUSED, Exit.REMOTE, Exit.UNPROVED, Exit.DECISION, Exit.CONFLICT,
+)  # fmt: skip
 
 
 class ProblemsError(ReleaseError):

@@ -5,9 +5,10 @@ The remote's branch is the truth: a release starts from what colleagues see, not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator import yanks
 from orchestrator.errors import Exit, ReleaseError, RemoteError, UsageError
 from orchestrator.model import Problem
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.git.repository import RemoteRefs, Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config
+    from orchestrator.yanks import Yank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Facts:
     source_tips: Mapping[str, str]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    yanks: Mapping[str, Yank] = field(default_factory=dict)  # version -> its yank
 
 
 def gather(repository: Repository, scratch: Scratch, config: Config, *, offline: bool) -> Facts:
@@ -42,6 +45,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
     if remote:
         _bring_missing(repository, scratch, config, remote, base)
     tips, more = source_tips(repository, config)
+    marks = remote.refs if remote else repository.refs(yanks.PREFIX.rstrip("/"))
     return Facts(
         base=base,
         tags=tags,
@@ -50,6 +54,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
         source_tips=tips,
         problems=(*problems, *more),
         notes=tuple(notes),
+        yanks=yanks.known(repository, scratch, config.remote, marks),
     )
 
 
@@ -113,7 +118,7 @@ def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tu
             )
         ]
     try:
-        return repository.ls_remote(config.remote, f"refs/heads/{config.branch}", "refs/tags/*"), []
+        return repository.ls_remote(config.remote, f"refs/heads/{config.branch}", "refs/tags/*", f"{yanks.PREFIX}*"), []
     except RemoteError as error:
         return None, [as_problem(error)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import Exit, ReleaseError
 from orchestrator.facts import as_problem
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.git.objects import Commit
-    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
 
@@ -28,6 +27,12 @@ class Source:
     stand_in: Commit | None = None
 
 
+class Names(Protocol):
+    """Who knows what a revision names: a repository, or a scratch store, which knows ids alone."""
+
+    def resolve(self, revision: str, kind: str = "commit") -> str: ...
+
+
 class UnusableFixError(ReleaseError):
     """A fix that cannot be used; becomes a Problem at once."""
 
@@ -35,7 +40,7 @@ class UnusableFixError(ReleaseError):
 
 
 def expand(
-    fixes: Sequence[Fix], remote: str, repository: Repository, scratch: Scratch
+    fixes: Sequence[Fix], remote: str, repository: Names, scratch: Scratch
 ) -> tuple[list[Source], list[Problem]]:
     """Every source commit of the declared fixes, and a problem for each entry that cannot be used."""
     names = _Names(remote, repository, scratch)
@@ -61,7 +66,7 @@ def expand(
 class _Names:
     """Turns what is written in release.yaml into commits."""
 
-    def __init__(self, remote: str, repository: Repository, scratch: Scratch) -> None:
+    def __init__(self, remote: str, repository: Names, scratch: Scratch) -> None:
         self.remote = remote
         self.repository = repository
         self.scratch = scratch

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.model import FollowUp
+from orchestrator.trailers import copied_from, without_origins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,11 +33,6 @@ _LATER = (b"fixup! ", b"squash! ", b"amend! ", b'Revert "')
 _ID = r"\b[0-9a-f]{7,40}\b"
 _IDS = rf"({_ID}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_ID})*)"
 _QUOTED = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
-_COPY = re.compile(
-    r"\((?:cherry[ -]picked|back-?ported) from commit ([0-9a-f]{7,40})\b[^)\n]*\)"
-    r"|^\[ ?[Uu]pstream commit ([0-9a-f]{7,40}) ?\]|^commit ([0-9a-f]{7,40}) upstream\b",
-    re.MULTILINE,
-)
 _REVERTS = re.compile(
     rf"(?:\b[Tt]his (?:commit |change |patch )?reverts|^Reverts?:?)\s+(?:commits?\s+)?{_IDS}", re.MULTILINE
 )
@@ -186,7 +182,7 @@ class _Said:
 
     def family(self, commit: Commit) -> list[str]:
         """The commit, and the same change under other ids: picks of it, what it was picked from, picks of that."""
-        names = [commit.sha, *_origins(commit.text)[-1:]]
+        names = [commit.sha, *copied_from(commit.text)[-1:]]
         return list(dict.fromkeys([*names, *(copy for name in names for copy in self.copies.get(name, ()))]))
 
 
@@ -253,17 +249,10 @@ def _gone(commits: Sequence[str], reverts: Mapping[str, Sequence[str]]) -> set[s
     return gone
 
 
-def _origins(message: str) -> tuple[str, ...]:
-    """The ids that a message says it is a copy of, in order: the last is the direct one."""
-    if "from commit" not in message and "pstream" not in message:
-        return ()
-    return tuple(found for match in _COPY.finditer(message) for found in match.groups() if found)
-
-
 def _speaker(sha: str, message: str) -> _Speaker:
     subject = " ".join(line.strip() for line in message.lstrip("\n").split("\n\n", 1)[0].splitlines())
-    origins = _origins(message)
-    text = _COPY.sub("", message) if origins else message
+    origins = copied_from(message)
+    text = without_origins(message) if origins else message
     text = _QUOTED.sub("", text) if ">" in text else text
     reverts = [name for ids in _REVERTS.findall(text) for name in _ONE.findall(ids)] if "evert" in text else []
     fixes = [name for ids in _FIXES.findall(text) for name in _ONE.findall(ids)]

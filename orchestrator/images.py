@@ -5,20 +5,32 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from orchestrator.compat import judge
+from orchestrator.compat import judge, read_lock
 from orchestrator.model import Problem
+from orchestrator.patches import judge as judge_patches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.compat import Pin
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import ImageSpec, Plan, PlannedImage
 
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
     """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
-    found = (problem for image in plan.images for problem in _problems(plan, image, scratch, config))
-    return tuple(dict.fromkeys(found))  # variants share a Dockerfile
+    found = [problem for image in plan.images for problem in _problems(plan, image, scratch, config)]
+    return tuple(dict.fromkeys([*found, *_patch_problems(plan, scratch, config)]))  # variants share a Dockerfile
+
+
+def _patch_problems(plan: Plan, scratch: Scratch, config: str) -> list[Problem]:
+    folder = next((image.patches for image in plan.images), "")
+    if not folder:
+        return []
+    locks = [read_lock(lock_files(scratch, plan.tree, image.lock))[0] for image in plan.images if image.lock]
+    files = patch_files(scratch, plan.tree, folder)
+    missing = [] if files else [_missing("no-patches", folder, "image.patches", plan, config)]
+    return [*missing, *judge_patches(folder, files, locks)]
 
 
 def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) -> list[Problem]:
@@ -59,6 +71,42 @@ def lock_files(scratch: Scratch, tree: str, path: str) -> dict[str, bytes]:
     )
     found = ((part, scratch.file(tree, part)) for part in parts)
     return {part: data for part, data in found if data is not None}
+
+
+def patch_files(scratch: Scratch, tree: str, folder: str) -> dict[str, bytes]:
+    """Path within the folder of patches -> bytes; empty when the tree has no such folder."""
+    head = folder.rstrip("/") + "/"
+    paths = [each.path for each in scratch.entries(tree) if each.path.startswith(head) and each.mode != "160000"]
+    found = ((path[len(head) :], scratch.file(tree, path)) for path in paths)
+    return {path: data for path, data in found if data is not None}
+
+
+def patch_files_here(folder: Path) -> dict[str, bytes]:
+    """As `patch_files`, of the work tree."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
+    """The pins of each lock that release.yaml names, as they are in the work tree."""
+    paths = dict.fromkeys(path for path in (*(each.lock for each in spec.variants), spec.lock) if path)
+    places = [top / path for path in paths]
+    files = [sorted(place.glob("*.txt")) if place.is_dir() else [place] for place in places if place.exists()]
+    return [
+        read_lock({part.relative_to(top).as_posix(): part.read_bytes() for part in parts})[0]
+        for parts in files
+        if parts
+    ]
+
+
+def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
+    """As `image_problems`, of the patches alone and as they are in the work tree; for `release check`."""
+    if not spec.patches:
+        return ()
+    folder = top / spec.patches
+    if not folder.is_dir():
+        remedy = "correct `image.patches`, or make the folder: release patch import"
+        return (Problem(code="no-patches", message=f"{spec.patches} is no folder", where=config, remedy=remedy),)
+    return tuple(judge_patches(spec.patches, patch_files_here(folder), locks_here(spec, top)))
 
 
 def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:

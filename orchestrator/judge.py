@@ -59,7 +59,7 @@ class Judge:
             return self._conflict(source, ours, merge)
         if merge.tree == ours:
             return self._present(source, PickState.EMPTY, None)
-        return Verdict(pick=_pick(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
+        return Verdict(pick=pick_of(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
 
     def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
         base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
@@ -99,7 +99,7 @@ class Judge:
         if tree == ours:
             return self._present(source, PickState.EMPTY, None)
         like = stand_in if what == "backport" else source.commit
-        return Verdict(pick=_pick(source, PickState.ADAPTED, applied=stand_in.sha), tree=tree, like=like)
+        return Verdict(pick=pick_of(source, PickState.ADAPTED, applied=stand_in.sha), tree=tree, like=like)
 
     def _conflicting(self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str) -> Verdict:
         files = ", ".join(f"{word(conflict.path)} ({conflict.kind})" for conflict in conflicts)
@@ -110,11 +110,11 @@ class Judge:
             remedy="`release cut` pauses there for you to resolve it; or declare a hand-made commit as `backport:`",
             exit_code=Exit.CONFLICT,
         )
-        pick = _pick(source, PickState.CONFLICT, conflicts=conflicts, applied=applied)
+        pick = pick_of(source, PickState.CONFLICT, conflicts=conflicts, applied=applied)
         return Verdict(pick=pick, tree="", like=source.commit, problems=(problem,))
 
     def _present(self, source: Source, state: PickState, twin: Twin | None) -> Verdict:
-        pick = _pick(source, state, twin=twin)
+        pick = pick_of(source, state, twin=twin)
         if state.value in source.fix.allow:
             return Verdict(pick=pick, tree="", like=source.commit)
         return Verdict(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
@@ -153,7 +153,7 @@ def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:
     )
 
 
-def _pick(
+def pick_of(
     source: Source,
     state: PickState,
     *,
@@ -161,6 +161,7 @@ def _pick(
     twin: Twin | None = None,
     applied: str = "",
 ) -> Pick:
+    """The pick of a source, as plans and records have it."""
     return Pick(
         source=source.commit.sha,
         subject=source.commit.subject,

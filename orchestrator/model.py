@@ -104,6 +104,9 @@ class ImageSpec:
     parallel: int = 1  # variants built at the same time
     checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
     delta_budget: int = 0  # bytes a client of the previous version may have to pull, 0 for no limit
+    patches: str = ""  # repository path of the folder with patches to installed packages
+    size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
+    max_layers: int = 0  # 0 for no limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,8 +247,24 @@ class PlannedImage:
     lock: str = ""
     parallel: int = 1
     checks: tuple[str, ...] = ()
+    patches: str = ""
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
     delta_budget: int = 0
+    size_budget: int = 0
+    max_layers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotedFrom:
+    """The candidate whose commit and images a release takes over: its version, tag object and record (a blob's id).
+
+    `tip` is where the branch must stand when the tag is pushed; "" once it is public.
+    """
+
+    version: str
+    tag_object: str
+    record: str
+    tip: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,11 +289,17 @@ class Plan:
     committer: str = ""  # "Name <mail>"; part of every commit id
     when: str = ""  # committer date of the release commit, `seconds zone`
     tag_object: str = ""  # for `publish`: the tag that exists already
+    promoted_from: PromotedFrom | None = None  # its commit and images are taken: no pick, no build
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def branch_move(self) -> tuple[str, str]:
+        """From which commit to which the push moves the branch; a promotion holds it where it is."""
+        return (self.promoted_from.tip, self.promoted_from.tip) if self.promoted_from else (self.base, self.head)
 
 
 # ------------------------------------------------------------------ talk

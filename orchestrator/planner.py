@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orchestrator import changelog
@@ -23,7 +24,7 @@ from orchestrator.model import Pick, PickState, Plan, PlannedImage, Problem, Ski
 from orchestrator.prerequisites import EFFORT, Finder
 from orchestrator.reference import parse_repository
 from orchestrator.versionfiles import rewrite
-from orchestrator.versions import check_version, default_version
+from orchestrator.versions import check_version, default_version, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -79,7 +80,8 @@ def draft(
     verdict = check_version(
         version, branch=config.branch, reachable=facts.reachable, existing=facts.tags, where=_where(config, version)
     )
-    problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config)]
+    problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config),
+                *_yanked(facts, version, config)]  # fmt: skip
     entry = config.release(version)
     if entry is None:
         problems.append(_undeclared(config, version))
@@ -115,7 +117,7 @@ def draft(
         config_sha256=hashlib.sha256(config.text).hexdigest(),
         git_version=repository.git_version(),
         problems=tuple(problems),
-        notes=(*facts.notes, *after.notes),
+        notes=(*facts.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )
 
 
@@ -230,12 +232,9 @@ def release_commit(
 ) -> Made:
     """The release commit: release.yaml as used, the changelog section, version files."""
     config, parent = request.config, scratch.commit(tip)
-    old = scratch.file(parent.tree, config.changelog)
-    text = changelog.section(version, summary, picks)
-    files = {request.config_path: config.text, config.changelog: changelog.insert(old, text)}
-    rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(parent.tree, path))
+    files, problems = release_files(config, request.config_path, scratch, parent.tree, version, summary, picks)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
-    tree = scratch.change_files(parent.tree, files | rewritten)
+    tree = scratch.change_files(parent.tree, files)
     who = f"{request.identity} {parent.when}".encode()
     head = scratch.write_commit(
         tree=tree,
@@ -245,6 +244,16 @@ def release_commit(
         message=changelog.commit_message(version, summary, picks),
     )
     return Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+
+
+def release_files(
+    config: Config, config_path: str, scratch: Scratch, tree: str, version: str, summary: str, picks: Sequence[Pick]
+) -> tuple[dict[str, bytes], list[Problem]]:
+    """What a release commit writes on a tree, by path, and a problem for each version file that cannot be."""
+    text = changelog.section(version, summary, picks)
+    files = {config_path: config.text, config.changelog: changelog.insert(scratch.file(tree, config.changelog), text)}
+    rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
+    return files | rewritten, problems
 
 
 def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]:
@@ -259,6 +268,32 @@ def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]
         )
         for tag in facts.public_tags
         if tag.startswith(f"{version}/")
+    ]
+
+
+def _yanked(facts: Facts, version: str, config: Config) -> list[Problem]:
+    """The number of a yanked version is never used again, not even where somebody removed its tag."""
+    if version not in facts.yanks:
+        return []
+    return [
+        Problem(
+            code="version-yanked",
+            message=f"{version} was {facts.yanks[version].said}",
+            where=_where(config, version),
+            remedy="a version is never made twice: release the next one",
+            exit_code=Exit.REFUSED,
+        )
+    ]
+
+
+def _taken_back(facts: Facts, previous: str) -> list[str]:
+    """A note for each yanked version since the last good one: this release is built on top of them."""
+    last = parse_tag(previous)
+    versions = [each for tag in facts.reachable if (each := parse_tag(tag)) and last and each.version <= last.version]
+    newest = [str(each) for each in sorted(versions, key=lambda each: each.version, reverse=True)]
+    return [
+        f"{tag} was {facts.yanks[tag].said}; this release is made on top of it"
+        for tag in takewhile(facts.yanks.__contains__, newest)
     ]
 
 
@@ -309,10 +344,20 @@ def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head:
         aliases=tuple(names[1:]),
         lock=variant.lock or spec.lock,
         parallel=spec.parallel,
-        checks=spec.checks if spec.checks is not None else tuple(CHECKS) if variant.lock or spec.lock else (),
+        checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
+        patches=spec.patches,
         previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
         delta_budget=spec.delta_budget,
+        size_budget=spec.size_budget,
+        max_layers=spec.max_layers,
     )
+
+
+def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:
+    """What is checked inside where release.yaml does not say: what there is something to check against."""
+    if variant.lock or spec.lock:
+        return tuple(CHECKS)
+    return ("patches",) if spec.patches else ()
 
 
 def _where(config: Config, version: str) -> str:

@@ -16,6 +16,7 @@ from orchestrator.model import (
     Plan,
     PlannedImage,
     Problem,
+    PromotedFrom,
     Skipped,
     SmokeCommand,
     VerifyCommand,
@@ -51,14 +52,28 @@ def decode(data: Mapping[str, Any]) -> Plan:
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {data['schema_version']!r}")
     values = {key: value for key, value in data.items() if key not in ("schema_version", "verified")}
-    values["picks"] = tuple(_pick(pick) for pick in data["picks"])
+    values["picks"] = picks_of(data)
     values["skipped"] = tuple(Skipped(**skipped) for skipped in data["skipped"])
     values["images"] = tuple(_image(image) for image in data["images"])
     values["problems"] = tuple(Problem(**problem) for problem in data["problems"])
     values["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
     for key in ("tasks", "notes"):
         values[key] = tuple(data[key])
+    origin = data.get("promoted_from")
+    values["promoted_from"] = PromotedFrom(**origin) if origin else None
     return Plan(**values)
+
+
+def command(plan: Plan) -> str:
+    """What to type to go on with a plan."""
+    if plan.promoted_from:
+        return f"release promote {plan.promoted_from.version} {plan.version}"
+    return f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
+
+
+def picks_of(data: Mapping[str, Any]) -> tuple[Pick, ...]:
+    """The picks of a plan's document, or of a record.  Raises ValueError, TypeError or KeyError."""
+    return tuple(_pick(pick) for pick in data["picks"])
 
 
 def recall(data: Mapping[str, Any], where: str) -> Plan:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.errors import MismatchError, UsageError
+from orchestrator.errors import MismatchError, ReleaseError, UsageError
 from orchestrator.outcomes import Built, Floated, Landed, Promoted, Smoked, Tagged, Uploaded, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.model import PlannedImage
+    from orchestrator.model import PlannedImage, PromotedFrom
     from orchestrator.pipeline import Workshop
 
 SCHEMA_VERSION = 1
@@ -46,7 +46,8 @@ def record(shop: Workshop) -> dict[str, Any]:
         "picks": [asdict(pick) for pick in plan.picks],
         "skipped": [asdict(skipped) for skipped in plan.skipped],
         "verify": asdict(verified) if verified else None,
-        "images": [_image(shop, image) for image in plan.images],
+        "promoted_from": _origin(plan.promoted_from) if plan.promoted_from else None,
+        "images": [_promoted(shop, image) if plan.promoted_from else _image(shop, image) for image in plan.images],
         "tool": {"name": "release", "version": __version__, "git": plan.git_version},
         "finished_at": shop.doors.now(),
         "seconds": dict(shop.durations),
@@ -73,6 +74,53 @@ def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
         "checks": [asdict(result) for result in shop.outcome(Smoked, image).results],
         "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
     }
+
+
+def _origin(origin: PromotedFrom) -> dict[str, str]:
+    """`version_inside`: what the bytes say of themselves, in labels and files; they are those that were tested."""
+    return {
+        "version": origin.version,
+        "tag": origin.tag_object,
+        "record": origin.record,
+        "version_inside": origin.version,
+    }
+
+
+def _promoted(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
+    """The candidate's account of the image, under the names that it has now."""
+    floated, uploaded = shop.find(Floated, image), shop.outcome(Uploaded, image)
+    return {
+        **image_of(candidate_record(shop), image.candidate),
+        "reference": image.reference,
+        "aliases": list(image.aliases),
+        "digest": shop.outcome(Promoted, image).digest,
+        "delta": asdict(uploaded.delta),
+        "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
+    }
+
+
+def candidate_record(shop: Workshop) -> dict[str, Any]:
+    """The record of the candidate that is promoted."""
+    origin = shop.plan.promoted_from
+    if origin is None:
+        raise ReleaseError(f"{shop.plan.version} is not promoted from a candidate", code="task-order")
+    ref, scratch = record_ref(origin.version), shop.doors.scratch()
+    if not scratch.has(origin.record):
+        shop.repository.bring(scratch, shop.plan.remote, [ref])
+    return parse_record(scratch.blob(origin.record), ref)
+
+
+def image_of(record: Mapping[str, Any], reference: str) -> dict[str, Any]:
+    """The image of a record by its reference.  Raises MismatchError when there is none."""
+    found = next((dict(image) for image in record["images"] if image["reference"] == reference), None)
+    if found is None:
+        raise MismatchError(
+            f"the record of {record['version']} has no image {reference}",
+            where=record_ref(record["version"]),
+            remedy="release.yaml at its tag declares an image that it did not publish: release the next version",
+            code="record-differs",
+        )
+    return found
 
 
 def render(data: Mapping[str, Any]) -> bytes:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator import changelog, steps
-from orchestrator import config as configuration
+from orchestrator import changelog, plans, steps
 from orchestrator.cut import Cut, begin, carry_on
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
 from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.promotion import plan_promotion
 from orchestrator.provenance import record_ref
+from orchestrator.public import Public, config_at, must_be_on_branch
+from orchestrator.status import remote_name
 from orchestrator.steps.promote import REVISION, image_labels
 from orchestrator.store import Store
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.desk import Desk
-    from orchestrator.model import Config, Plan
+    from orchestrator.model import Plan
 
 # In this order: what each CI calls the tag that started the job.
 _TAG_VARIABLES = ("CI_COMMIT_TAG", "TAG_NAME", "BUILD_SOURCEBRANCHNAME")
@@ -83,10 +85,11 @@ def _published(desk: Desk, plan: Plan) -> dict[str, str]:
 def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
     """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
     ref = record_ref(plan.version)
+    again = plans.command(replace(plan, tag_object=""))
     if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
         desk.job.terminal.note(
             f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
-            f" finish it in the clone that began it: release cut {plan.version}"
+            f" finish it in the clone that began it: {again}"
         )
 
 
@@ -103,8 +106,10 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
             remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
-    config = _config_at(desk, version, head)
-    _must_be_public(desk, config, version, tag_object, head)
+    if origin := changelog.promotion(repository.git.text("cat-file", "tag", tag_object)):
+        return _promoted(desk, Public(desk, remote_name(desk)), version, tag_object, origin)
+    config = config_at(desk, version, head, desk.config_path())
+    must_be_on_branch(desk, config, version, tag_object, head)
     picks = changelog.tagged_picks(repository.git.text("cat-file", "tag", tag_object))
     base = _base(desk, head, [result for _, _, result in picks], version)
     commit = desk.scratch.commit(head)
@@ -124,42 +129,20 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
     if plan.head != head and not plan.problems:
         raise _differs(desk, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
-    return seal(plan, tuple(task.key for task in steps.tasks(steps.PUBLISH, plan)))
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
-def _config_at(desk: Desk, version: str, head: str) -> Config:
-    path = desk.config_path()
-    text = desk.scratch.file(desk.scratch.tree_of(head), path)
-    if text is None:
+def _promoted(desk: Desk, public: Public, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:
+    """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
+    candidate, candidate_tag = origin
+    if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
         raise MismatchError(
-            f"the commit of tag {version} has no {path}",
-            remedy="give its path with --config; the tag of a cut always carries it",
-            code="no-config-at-tag",
-        )
-    return configuration.parse(text, f"{version}:{path}")
-
-
-def _must_be_public(desk: Desk, config: Config, version: str, tag_object: str, head: str) -> None:
-    """The remote has this very tag, and its branch contains the tag's commit."""
-    refs = desk.repository.ls_remote(
-        config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
-    )
-    there = refs.refs.get(f"refs/tags/{version}", "")
-    if there != tag_object:
-        raise MismatchError(
-            f"tag {version} is {tag_object} here and {there or 'not there'} on {config.remote}",
-            remedy=f"git fetch --force {config.remote} refs/tags/{version}:refs/tags/{version}",
+            f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
+            where=f"refs/tags/{candidate}",
+            remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
             code="tag-differs",
         )
-    tip = refs.branch(config.branch)
-    if tip and not desk.scratch.has(tip):
-        desk.repository.bring(desk.scratch, config.remote, [f"refs/heads/{config.branch}"])
-    if not tip or head in desk.scratch.rev_list(head, "--not", tip, "--"):
-        raise MismatchError(
-            f"tag {version} is not on {config.branch} of {config.remote}",
-            remedy="a release is a commit of its branch: somebody tagged another commit, or rewrote the branch",
-            code="tag-not-on-branch",
-        )
+    return plan_promotion(desk, public, candidate, version, allow_older=True)
 
 
 def _base(desk: Desk, head: str, results: list[str], version: str) -> str:

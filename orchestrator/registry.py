@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from orchestrator import __version__
@@ -219,6 +219,21 @@ class Registry:
         )
         self._compare(request, _digest_of(answer.body), asked=digest)
         return answer.body
+
+    def download(self, layer: Layer, out: IO[bytes]) -> None:
+        """A layer's bytes as they are stored, of any size, into `out` from its beginning.
+
+        Their digest is for the reader to compare, who goes through them anyway.
+        """
+        self._wire.ask(
+            "GET",
+            self._blob_path(layer.digest),
+            what=f"get layer {layer.digest} of {self._name}",
+            expect=(200,),
+            sink=out,
+            limit=layer.size,
+        )
+        out.seek(0)
 
     def blob_exists(self, digest: str) -> bool:
         """Whether the repository has a blob; False for a 404, nothing else."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from orchestrator.errors import RemoteError
 
@@ -29,6 +29,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)  # may hold a refresh token
     limit: int = MAX_TEXT  # bytes of answer that are read
+    sink: IO[bytes] | None = field(default=None, repr=False)  # gets the body of a 200 in place of `Answer.body`
 
 
 @dataclass(frozen=True, kw_only=True)

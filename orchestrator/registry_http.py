@@ -9,15 +9,16 @@ import email.utils
 import random
 import re
 import ssl
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from orchestrator.errors import RemoteError, UsageError
-from orchestrator.registry_answer import Answer, Request, failure, one_line, refusal
+from orchestrator.registry_answer import MAX_TEXT, Answer, Request, failure, one_line, refusal
 from orchestrator.registry_auth import Login, is_loopback
 
 if TYPE_CHECKING:
@@ -112,15 +113,18 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         before_retry: Callable[[], object] | None = None,
+        sink: IO[bytes] | None = None,
+        limit: int = MAX_TEXT,
     ) -> tuple[Request, Answer]:
         """The answer to `method` on `path` (from the first slash), with the request it answers.
 
         Logs in when asked to, follows redirects of GET and HEAD, and retries; `before_retry` runs before each
-        repeated try and may raise.  `label` says what a token is good for.  Raises RemoteError for every
-        status that is not in `expect`.
+        repeated try and may raise.  `label` says what a token is good for.  The body of a 200 goes to `sink` where
+        one is given, from its beginning at each try; `limit` is how many bytes it may have.  Raises RemoteError for
+        every status that is not in `expect`.
         """
         url = f"{self._origin()}{path}"
-        request = Request(method=method, url=url, what=what, headers=headers or {}, body=body)
+        request = Request(method=method, url=url, what=what, headers=headers or {}, body=body, sink=sink, limit=limit)
         for _ in range(_MAX_REDIRECTS + 1):
             answer = self._authorized(request, label, before_retry)
             if answer.status in expect:
@@ -239,6 +243,10 @@ class Wire:
 
     def _read(self, request: Request, response: requests.Response) -> Answer:
         """The whole answer, never more than `limit` bytes nor slower than `body_timeout`."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if request.sink is not None and response.status_code == 200:
+            self._save(request, response, request.sink)
+            return Answer(status=200, headers=headers, body=b"")
         refused = response.status_code >= 400
         until = self.patience.clock() + self.patience.body_timeout
         body = bytearray()
@@ -246,14 +254,34 @@ class Wire:
             body += chunk
             if refused and len(body) > _MAX_ERROR:
                 break
-            if len(body) > request.limit:
-                text = f"{request.what}: the answer is bigger than {request.limit} bytes"
-                raise _BrokenError(failure("registry-bad-answer", self.host, text), again=False)
+            self._within_limit(request, len(body))
             if self.patience.clock() > until:
                 text = f"{request.what}: the answer took longer than {self.patience.body_timeout:g} s"
                 raise _BrokenError(failure("registry-timeout", self.host, text), again=False)
-        headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(status=response.status_code, headers=headers, body=bytes(body))
+
+    def _save(self, request: Request, response: requests.Response, sink: IO[bytes]) -> None:
+        """The body into `sink`, as long as it takes: `read_timeout` tells a dead registry from a slow one."""
+        sink.seek(0)
+        sink.truncate()
+        size = 0
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            self._within_limit(request, size)
+            try:
+                sink.write(chunk)
+            except OSError as error:
+                raise RemoteError(
+                    f"{request.what}: it cannot be kept here: {error.strerror}",
+                    where=tempfile.gettempdir(),
+                    remedy="free space there, or set TMPDIR to a folder with more",
+                    code="disk-full",
+                ) from None
+
+    def _within_limit(self, request: Request, size: int) -> None:
+        if size > request.limit:
+            text = f"{request.what}: the answer is bigger than {request.limit} bytes"
+            raise _BrokenError(failure("registry-bad-answer", self.host, text), again=False)
 
     # -------------------------------------------------------------- TLS
 

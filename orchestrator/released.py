@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orchestrator import yanks
 from orchestrator.errors import RemoteError
 from orchestrator.facts import commit_named, refuse_incomplete
 from orchestrator.git import changes, notes
@@ -41,6 +42,7 @@ class Release:
     branch: str  # "" where no note says it
     signals: tuple[str, ...]
     undone_by: str = ""
+    yanked: str = ""  # when, by whom and why the release was yanked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +67,18 @@ def whereabouts(desk: Desk, revision: str) -> Whereabouts:
     source = _source(scratch, asked)
     family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())))
     written = _written(desk, public, family.members)
-    found = [*_by_note(written), *family.releases(tags)]
+    found = _joined([*_by_note(written), *family.releases(tags)])
+    marks = public.refs if public.refs else desk.repository.refs(yanks.PREFIX.rstrip("/"))
+    taken_back = yanks.known(desk.repository, scratch, remote, marks)
     return Whereabouts(
-        asked=asked, source=source, subject=scratch.commit(source).subject, releases=_joined(found), notes=tuple(said)
+        asked=asked,
+        source=source,
+        subject=scratch.commit(source).subject,
+        releases=tuple(
+            replace(each, yanked=taken_back[each.version].said) if each.version in taken_back else each
+            for each in found
+        ),
+        notes=tuple(said),
     )
 
 
@@ -88,7 +99,7 @@ def _public(desk: Desk, remote: str) -> tuple[RemoteRefs, list[str]]:
     if desk.job.offline or not desk.repository.remote_url(remote):
         return nothing, []
     try:
-        refs = desk.repository.ls_remote(remote, "refs/tags/*", notes.REF)
+        refs = desk.repository.ls_remote(remote, "refs/tags/*", notes.REF, f"{yanks.PREFIX}*")
         wanted = [
             ref for ref, sha in refs.refs.items()
             if (ref == notes.REF or _is_release(ref.removeprefix("refs/tags/"))) and not desk.scratch.has(sha)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.model import CheckResult, FollowUp, Pick, Plan, Problem
     from orchestrator.status import Standing
     from orchestrator.verifying import Proof
+    from orchestrator.yank import Yanked
 
 _MARK = {
     PickState.CLEAN: "+",
@@ -46,7 +47,7 @@ def plan_lines(plan: Plan) -> list[str]:
         *(line for pick in plan.picks for line in _pick_lines(pick, {each.source for each in plan.picks})),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
-        f"  release commit  {plan.head}",
+        f"  release commit  {plan.head}" + (f"  (that of {plan.promoted_from.version})" if plan.promoted_from else ""),
         f"  tag             {plan.version} (annotated)",
     ]
     for image in plan.images:
@@ -56,8 +57,10 @@ def plan_lines(plan: Plan) -> list[str]:
             names += (
                 f", at most {size(image.delta_budget)} to pull after {image.previous.rpartition(':')[2] or 'nothing'}"
             )
-        lines.append(f"  image           {names}  (first as :{image.candidate.rpartition(':')[2]}{floating})")
-    lines += [f"  pushed to       {plan.remote}: {plan.branch} and {plan.version}, together", ""]
+        first = "the digest of" if plan.promoted_from else "first as"
+        lines.append(f"  image           {names}  ({first} :{image.candidate.rpartition(':')[2]}{floating})")
+    pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
+    lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
@@ -191,10 +194,12 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     """What `show` shows."""
     lines = [
         f"{record['version']}" + (f": {record['summary']}" if record["summary"] else ""),
+        *(f"  {line}" for line in (_mark_lines(record["yanked"]) if record.get("yanked") else ())),
         f"  after     {record['previous'] or 'nothing'}, on {record['branch']}",
         f"  commit    {record['commit']}",
         f"  tree      {record['tree']}",
         f"  tag       {record['tag']['object']}",
+        *([_origin_line(record["promoted_from"])] if record.get("promoted_from") else []),
         f"  finished  {record['finished_at']} by {record['committer']}, release {record['tool']['version']}",
         "  picks",
     ]
@@ -212,6 +217,28 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     took = ", ".join(f"{key} {seconds:.1f}" for key, seconds in sorted(record["seconds"].items()) if seconds >= 0.05)
     lines.append(f"  seconds   {took or 'all under 0.05'}")
     return lines
+
+
+def _origin_line(origin: Mapping[str, Any]) -> str:
+    return f"  promoted  from {origin['version']}: its commit, its bytes, which say {origin['version_inside']} inside"
+
+
+def _mark_lines(yank: Mapping[str, Any]) -> list[str]:
+    lines = [f"YANKED    {yank['at'][:10]} by {yank['by']}: {yank['reason']}"]
+    lines += [f"  back    {move['tag']} to {yank['back_to']}, {move['new']}" for move in yank["moves"]]
+    return [*lines, *(f"  left    {line}" for line in yank["left"])]
+
+
+def yanked_lines(done: Yanked, *, dry_run: bool) -> list[str]:
+    """What `yank` shows."""
+    yank = done.yank
+    how = "would be yanked" if dry_run and not done.already else "is yanked already" if done.already else "is yanked"
+    lines = [f"{yank.version} {how}: {yank.reason}"]
+    for move in yank.moves:
+        state = "" if dry_run or move.tag in done.moved else "  (nothing had to be moved)"
+        lines.append(f"  back    {move.tag} to {yank.back_to}, {move.repository}@{move.new}{state}")
+    lines += [f"  left    {line}" for line in done.left]
+    return [*lines, f"  kept    tag, record and images of {yank.version}"]
 
 
 def _size_line(image: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ def whereabouts_lines(found: Whereabouts) -> list[str]:
         branch = f" on {release.branch}" if release.branch else ""
         undone = f"  taken back by {release.undone_by[:12]}" if release.undone_by else ""
         lines.append(f"  {release.version}  as {release.sha[:12]}{branch}  ({', '.join(release.signals)}){undone}")
+        lines += [f"    {release.yanked}"] if release.yanked else []
     return lines if found.releases else [*lines, "  in no release"]
 
 

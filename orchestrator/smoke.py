@@ -17,6 +17,7 @@ from orchestrator.engines import RunRequest
 from orchestrator.errors import UnprovedError, UsageError
 from orchestrator.inside import verdict
 from orchestrator.model import CheckResult, CheckState, Progress
+from orchestrator.patches import touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ _NO_PYTHON = 97
 _FIND_PYTHON = f'command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -c "$0" "$@"'
 
 _Outcome = tuple[CheckState, str, str]  # state, message, remedy
+if TYPE_CHECKING:
+    Check = tuple[str, Callable[[], _Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class Inside:
     checks: tuple[str, ...] = ()
     lock: Mapping[str, bytes] = field(default_factory=dict)  # path -> bytes
     gpus: str = ""
+    patches: Mapping[str, bytes] | None = None  # the released folder of patches, by path within it
 
 
 def smoke(
@@ -59,27 +63,27 @@ def smoke(
     expected_labels: Mapping[str, str],
     report: Callable[[Progress], None],
     inside: Inside | None = None,
+    more: Sequence[Check] = (),
 ) -> tuple[CheckResult, ...]:
-    """The results in order: labels, version inside, what `inside` asks for, then the commands.
+    """The results in order: labels, version inside, `more`, what `inside` asks for, then the commands.
 
     `expected_labels` are added to the version (`tag`) and revision labels, which are always expected.  Raises
     UsageError when two checks have one name, RemoteError when the engine is gone.
     """
     inside = inside or Inside()
-    _refuse_same_names(commands, inside.checks)
+    _refuse_same_names(commands, (*inside.checks, *(name for name, _ in more)))
     expected = {VERSION_LABEL: tag, REVISION_LABEL: revision, **expected_labels}
-    checks: list[tuple[str, Callable[[], _Outcome]]] = [
+    checks: list[Check] = [
         (_LABELS, lambda: _labels(engine, image, expected)),
         (_VERSION, lambda: _version_inside(engine, image, tag)),
     ]
+    checks += more
     checks += inside_checks(engine, image, inside)
     checks += [(command.name, _bound(engine, image, command)) for command in commands]
     return run_checks(checks, report)
 
 
-def run_checks(
-    checks: Sequence[tuple[str, Callable[[], _Outcome]]], report: Callable[[Progress], None]
-) -> tuple[CheckResult, ...]:
+def run_checks(checks: Sequence[Check], report: Callable[[Progress], None]) -> tuple[CheckResult, ...]:
     """Every check runs, also after one has failed."""
     results: list[CheckResult] = []
     for number, (name, check) in enumerate(checks, 1):
@@ -88,7 +92,7 @@ def run_checks(
     return tuple(results)
 
 
-def inside_checks(engine: Engine, image: str, inside: Inside) -> list[tuple[str, Callable[[], _Outcome]]]:
+def inside_checks(engine: Engine, image: str, inside: Inside) -> list[Check]:
     """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
 
     @cache
@@ -99,16 +103,29 @@ def inside_checks(engine: Engine, image: str, inside: Inside) -> list[tuple[str,
 
     def check(name: str) -> _Outcome:
         found = facts()
-        return found if isinstance(found, tuple) else verdict(name, found, pins)
+        if isinstance(found, tuple):
+            return found
+        if name == "patches" and inside.patches:
+            found = {**found, "patched": _patched(engine, image, found["patches"] or {}, inside.patches)}
+        return verdict(name, {**found, "released": inside.patches}, pins)
 
     return [(name, partial(check, name)) for name in inside.checks]
+
+
+def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What stands in the image's own packages, of the files that the patches change."""
+    roots = said.get("roots", {})
+    places = {path: f"{roots[package]}/{path}" for path, package in touched(patches).items() if package in roots}
+    read = ((path, engine.read_file(image, place)) for path, place in places.items())
+    return {path: data for path, data in read if data is not None}
 
 
 def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Outcome:
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
     script = Path(__file__).with_name("inside_probe.py").read_text(encoding="utf-8")
-    command = ("/bin/sh", "-c", _FIND_PYTHON, script, *(info.starts if info else ()))
+    starts = {"entrypoint": info.entrypoint, "command": info.command} if info else {}
+    command = ("/bin/sh", "-c", _FIND_PYTHON, script, json.dumps(starts))
     request = RunRequest(image=image, command=command, timeout=_PROBE_TIMEOUT, gpus=inside.gpus)
     try:
         result = engine.run(request)
@@ -125,7 +142,7 @@ def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Out
         how = "did not end" if result.exit_code is None else f"exited {result.exit_code}"
         end = _last_lines(result.output) or "nothing"
         return CheckState.FAILED, f"looking inside {how}: {end}", "run python3 by hand in the image"
-    return dict(found)
+    return {**found, "asked": bool(inside.gpus)}
 
 
 def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) -> None:

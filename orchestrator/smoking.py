@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
+from orchestrator.images import patch_files_here
 from orchestrator.inside import CHECKS
 from orchestrator.smoke import Inside, inside_checks, run_checks
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def smoke_image(
-    desk: Desk, image: str, *, gpus: str, lock: Path | None, names: tuple[str, ...]
+    desk: Desk, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
 ) -> tuple[CheckResult, ...]:
     """The results of the named checks, or of all.  Raises UsageError for what is not there."""
     for name in names:
@@ -25,11 +26,18 @@ def smoke_image(
                 f"there is no check {name!r}", remedy=f"there are: {', '.join(CHECKS)}", code="no-such-check"
             )
     files = _read(desk.job.directory / lock) if lock else {}
+    released = _read_patches(desk.job.directory / patches) if patches else None
     engine = desk.doors().engine()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
-    inside = Inside(checks=names or tuple(CHECKS), lock=files, gpus=gpus)
+    inside = Inside(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)
     return run_checks(inside_checks(engine, image, inside), desk.job.terminal.progress)
+
+
+def _read_patches(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise UsageError("there is no such folder", where=str(folder), remedy="give --patches DIR", code="no-patches")
+    return patch_files_here(folder)
 
 
 def _read(path: Path) -> dict[str, bytes]:

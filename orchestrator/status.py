@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator import plans, provenance, steps
+from orchestrator import plans, provenance, steps, yanks
 from orchestrator.errors import ReleaseError, UsageError
 from orchestrator.journal import Journal
 from orchestrator.quoting import word, words
 from orchestrator.store import Store, in_progress
+from orchestrator.versions import parse_tag
+from orchestrator.yanks import NOWHERE, PENDING
 
 if TYPE_CHECKING:
     from typing import Any
 
     from orchestrator.desk import Desk
+    from orchestrator.yanks import Yank
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """`state` is paused, interrupted, failed, released or decided (a decision is stored, nothing runs)."""
+    """`state` is paused, interrupted, failed, released, decided (a decision is stored, nothing
+    runs) or yanking (a yank was begun here and not ended)."""
 
     version: str
     state: str
@@ -28,15 +32,51 @@ class Standing:
     public: bool
     said: str
     next: tuple[str, ...]
+    yanked: str = ""  # when, by whom and why the version was yanked
 
 
 def standings(desk: Desk, version: str) -> list[Standing]:
     """One for each release that has state in this clone, or for the one named."""
-    names = [version] if version else in_progress(desk.repository)
-    return [_standing(desk, Store(desk.repository, name)) for name in names]
+    names = [version] if version else _known_here(desk)
+    found = [_standing(desk, Store(desk.repository, name)) for name in names]
+    if not any(each.state in ("released", "yanking") for each in found):
+        return found  # what is not released is not yanked
+    taken_back, said = yanks.heard(desk.repository, desk.scratch, remote_name(desk), offline=desk.job.offline)
+    if said:
+        desk.job.terminal.note(f"note: {said}")
+    return [_with_yank(each, taken_back.get(each.version)) for each in found]
+
+
+def _known_here(desk: Desk) -> list[str]:
+    pending = (ref.split("/") for ref in desk.repository.refs(f"refs/release/*/{PENDING}"))
+    return sorted({*in_progress(desk.repository), *(parts[2] for parts in pending if parse_tag(parts[2]))})
+
+
+def _with_yank(standing: Standing, yank: Yank | None) -> Standing:
+    if yank is None:
+        return standing
+    back = f"; floating tags went back to {yank.back_to}" if yank.back_to and standing.state != "yanking" else ""
+    return replace(standing, yanked=yank.said, said=f"{standing.said}; {yank.said}{back}")
+
+
+def _yanking(store: Store, blob: str) -> Standing:
+    """A yank that this clone began and did not end."""
+    begun = yanks.read(store.version, store.repository.blob(blob))
+    to = f" --floating-to {begun.back_to or NOWHERE}" if begun.digests else ""
+    return Standing(
+        version=store.version,
+        state="yanking",
+        done=(),
+        missing=tuple(f"move {move.tag} to {begun.back_to}" for move in begun.moves),
+        public=True,
+        said="its yank was broken off",
+        next=(f"release yank {store.version} --reason {word(begun.reason)}{to}",),
+    )
 
 
 def _standing(desk: Desk, store: Store) -> Standing:
+    if blob := store.ref(PENDING):
+        return _yanking(store, blob)
     paused = store.paused()
     tree = store.worktree.path
     if paused and not store.worktree.exists:
@@ -84,13 +124,13 @@ def _without_plan(store: Store) -> Standing:
 
 def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
     plan = plans.recall(data, str(store.journal_path))
-    titles = {task.key: task.title for task in steps.tasks(steps.PUBLISH if plan.tag_object else steps.CUT, plan)}
+    titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
     missing = [key for key in plan.tasks if key not in done]
     public = bool(plan.tag_object) or "land" in done
     unsure = not public and journal.touched("land") and not _came_back(journal)
     following: tuple[str, ...]
-    again = f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
+    again = plans.command(plan)
     failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
     if journal.closed:
         state, said, following = "released", "released and complete", (f"release show {plan.version}",)
@@ -136,6 +176,14 @@ def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
             code="no-record",
         )
     return provenance.parse_record(desk.repository.blob(sha), ref)
+
+
+def read_yank(desk: Desk, version: str, remote: str) -> Yank | None:
+    """The yank of a version, None when nobody yanked it."""
+    found, said = yanks.heard(desk.repository, desk.scratch, remote, offline=desk.job.offline)
+    if said:
+        desk.job.terminal.note(f"note: {said}")
+    return found.get(version)
 
 
 def remote_name(desk: Desk) -> str:

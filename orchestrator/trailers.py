@@ -12,6 +12,12 @@ from dataclasses import dataclass
 _BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
 _GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
 _PICKED = re.compile(r"^\(cherry picked from commit ([0-9a-f]{40}|[0-9a-f]{64})\)$", re.MULTILINE)
+_COPIED = re.compile(
+    r"\((?:cherry[ -]picked|back-?ported) from commit ([0-9a-f]{7,40})\b[^)\n]*\)"
+    r"|^\[ ?[Uu]pstream commit ([0-9a-f]{7,40}) ?\]|^commit ([0-9a-f]{7,40}) upstream\b",
+    re.MULTILINE,
+)
+_APPENDED = re.compile(r"^(?:[A-Z][A-Za-z]*-(?:[Bb]y|[Tt]o)|Cc|CC|Fixes|Change-Id|Link):\s")
 _REVERTS = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
 _CONVENTIONAL = re.compile(r"^(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^()\r\n]*)\))?(?P<breaking>!)?: (?P<text>\S.*)$")
 
@@ -96,6 +102,24 @@ def _separator(line: bytes) -> int:
 def origins(message: str) -> tuple[str, ...]:
     """Ids named by `(cherry picked from commit ...)` lines, in order: the last is the direct source."""
     return tuple(_PICKED.findall(message))
+
+
+def copied_from(message: str) -> tuple[str, ...]:
+    """Ids (perhaps abbreviated) that a message says it is a copy of, in order, in git's words or a project's own."""
+    if "from commit" not in message and "pstream" not in message:
+        return ()
+    return tuple(found for match in _COPIED.finditer(message) for found in match.groups() if found)
+
+
+def without_origins(message: str) -> str:
+    """The message without the notes that `copied_from` reads."""
+    return _COPIED.sub("", message)
+
+
+def without_trailers(message: str) -> str:
+    """What a message says, without the trailers and notes of origin that a pick may add."""
+    lines = [line.rstrip() for line in without_origins(message).splitlines()]
+    return "\n".join(line for line in lines if line and not _APPENDED.match(line))
 
 
 def reverted(message: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ _BRANCH = re.compile(
     rf"(?:[-_](?:{_WORDS}))?",
     re.DOTALL,
 )
+_FLOATING = re.compile(r"v?(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?![0-9.])")
 _PRERELEASE = re.compile(r"([A-Za-z-]+)(\.?)(0|[1-9][0-9]*)")
 
 
@@ -92,6 +93,15 @@ def moves_forward(current: str | None, new: str) -> bool:
         return True
     now = parse_tag(current)
     return now is not None and target.version > now.version
+
+
+def names_other_line(tag: str, version: str) -> bool:
+    """Whether a floating tag (`v2.7`, `2.7-cpu`, `v2`) names a line that `version` is not of; `latest` names none."""
+    named, target = _FLOATING.match(tag), parse_tag(version)
+    if not named or not target:
+        return False
+    major, minor = int(named[1]), named[2]
+    return major != target.version.major or (minor is not None and int(minor) != target.version.minor)
 
 
 def default_version(branch: str, reachable: Collection[str]) -> str:

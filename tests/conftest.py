@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.__main__ import GIT_LOCAL
-from tests.support.story import Story, story
+from tests.support.story import Story, copied, story
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,10 +47,4 @@ def told_once(tmp_path_factory: pytest.TempPathFactory) -> Story:
 @pytest.fixture
 def tale(told_once: Story, tmp_path: Path) -> Story:
     """The story of the README, fresh for each test."""
-    old, new = told_once.clone.path.parent, tmp_path / "story"
-    shutil.copytree(old, new, symlinks=True)
-    config = new / "clone/.git/config"
-    config.write_text(config.read_text().replace(str(old), str(new)))
-    clone = replace(told_once.clone, path=new / "clone", env={})
-    clone.git("update-index", "--refresh")  # the copies have other inodes
-    return replace(told_once, clone=clone, remote=replace(told_once.remote, path=new / "remote.git", env={}))
+    return copied(told_once, tmp_path / "story")

@@ -23,19 +23,20 @@ FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_rules config_shapes registry_answer"
-    " yamledit compat inside"
+    " yamledit compat inside layers comparing patchfile patches"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
-    " verifying provenance smoke beginning images delta checks.preflight continuation guard",  # deciding
+    " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
+    " remaking retelling proving budgets yanks continuation guard",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking hooks",  # one release
-    6: "report report_history console cli. __main__",  # six people: what they see and type
+    " smoking public yank promotion rebuilding patching hooks",  # one release
+    6: "report report_history report_rebuild console cli. __main__",  # six people: what they see and type
 }
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",
-    "docker": "engines.docker", "sqlite3": "cache",
+    "docker": "engines.docker engines.endpoint", "sqlite3": "cache",
     "requests": "registry_http engines.docker",  # docker-py raises requests' and urllib3's errors as they are
     "urllib3": "registry_http engines.docker",
     # the user's verify commands, docker's credential helpers, what runs inside an image

@@ -17,7 +17,7 @@ import typer
 from orchestrator.cli import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 DOCS = Path(__file__).parents[1] / "docs"
 _HEAD = """\
@@ -35,13 +35,20 @@ def group() -> Any:
     return typer.main.get_command(app)
 
 
+def every_command() -> Iterator[tuple[str, Any]]:
+    """Name as typed and command, those of groups (`patch import`) too."""
+    for name, command in group().commands.items():
+        below = getattr(command, "commands", {})
+        yield from ((f"{name} {each}", part) for each, part in below.items()) if below else [(name, command)]
+
+
 def cli_page() -> str:
     """docs/cli.md."""
     root = group()
     common = [parameter for parameter in root.params if parameter.envvar]
     parts = [_HEAD, "## Every command", _options(root.params)]
     shared = {tuple(parameter.opts) for parameter in common}
-    for name, command in root.commands.items():
+    for name, command in every_command():
         own = [parameter for parameter in command.params if tuple(parameter.opts) not in shared]
         arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
         options = [parameter for parameter in own if parameter.param_type_name == "option"]
@@ -85,7 +92,7 @@ def environment_table() -> str:
     common = {parameter.envvar: parameter for parameter in root.params if parameter.envvar}
     users: dict[str, list[str]] = {}
     known = dict(common)
-    for name, command in root.commands.items():
+    for name, command in every_command():
         for parameter in command.params:
             if parameter.envvar and parameter.envvar not in common:
                 known[parameter.envvar] = parameter

@@ -64,11 +64,13 @@ _PREDEFINED = frozenset(("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "
 @dataclass(frozen=True, kw_only=True)
 class DockerfileFacts:
     """`bases` are the images that FROM lines pull, in order and once each, with arguments filled in;
-    `final_base` is the one under the last stage, "" for scratch or where it cannot be told."""
+    `final_base` is the one under the last stage, "" for scratch or where it cannot be told; `base_args` are the
+    arguments above the first FROM that hold just its name."""
 
     problems: tuple[Problem, ...] = ()
     bases: tuple[str, ...] = ()
     final_base: str = ""
+    base_args: tuple[str, ...] = ()
 
 
 def examine(text: bytes, file: str, build_args: Mapping[str, str]) -> DockerfileFacts:
@@ -101,6 +103,7 @@ class _Examination:
             problems=tuple(problem for _, problem in sorted(self.found, key=lambda pair: pair[0])),
             bases=tuple(self.bases),
             final_base=self.final_base,
+            base_args=tuple(name for name, value in self.global_args.items() if value and value == self.final_base),
         )
 
     def _problem(self, line: int, code: str, message: str, remedy: str) -> None:

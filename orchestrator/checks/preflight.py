@@ -34,16 +34,20 @@ def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
 
 def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
-    yield from image_checks(plan.images, doors, with_tags=True)
+    building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
+    yield from image_checks(plan.images, doors, with_tags=building, building=building)
 
 
-def image_checks(images: Sequence[PlannedImage], doors: Doors, *, with_tags: bool) -> Iterator[Finding]:
+def image_checks(
+    images: Sequence[PlannedImage], doors: Doors, *, with_tags: bool, building: bool = True
+) -> Iterator[Finding]:
     """The checks of engine and registry for the images of a release; `with_tags` for their versions too."""
     if not images:
         return
     image = images[0]  # the variants of a release share engine and repository
-    yield run_check("engine", partial(engine, doors))
-    yield run_check("engine-disk", partial(engine_disk, doors))
+    if building:
+        yield run_check("engine", partial(engine, doors))
+        yield run_check("engine-disk", partial(engine_disk, doors))
     answers = run_check("registry", partial(registry, image, doors))
     yield answers
     if answers.result.state is CheckState.FAILED:

@@ -3,8 +3,10 @@
 from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
 from orchestrator.cli.hooking import __name__ as _hooking
+from orchestrator.cli.patch import __name__ as _patch
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
+from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing, _asking, _hooking)  # importing them registers their commands
+COMMAND_MODULES = (_reading, _releasing, _asking, _rollback, _patch, _hooking)  # importing them registers their commands

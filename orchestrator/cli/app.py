@@ -260,10 +260,12 @@ def options(
     )  # fmt: skip
 
 
-def command(name: str, *, registry: bool = False) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+def command(
+    name: str, *, registry: bool = False, group: typer.Typer = app
+) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Register a function as a command: it gets an Invocation and its own options, and may return an exit code.
 
-    `registry` adds the options that say how to reach one.
+    `registry` adds the options that say how to reach one; `group` is what it is a command of.
     """
 
     def register(function: Callable[..., int | None]) -> Callable[..., None]:
@@ -288,7 +290,7 @@ def command(name: str, *, registry: bool = False) -> Callable[[Callable[..., int
         parameters = [context, *own, *reach, *common]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        app.command(name)(run)
+        group.command(name)(run)
         return run
 
     return register

@@ -46,13 +46,14 @@ def init(call: Invocation) -> None:
 
 @command("check")
 def check(call: Invocation) -> None:
-    """Check release.yaml and the image locks that it names: every fault at once, each with its place."""
-    from orchestrator.images import lock_problems_here
+    """Check release.yaml, and the image locks and patches that it names: every fault at once, each with its place."""
+    from orchestrator.images import lock_problems_here, patch_problems_here
 
     with call.desk() as desk:
         config = desk.config()
         if config.image:
-            problems = lock_problems_here(config.image, desk.repository.top, desk.job.config or desk.config_file.name)
+            place = (config.image, desk.repository.top, desk.job.config or desk.config_file.name)
+            problems = (*lock_problems_here(*place), *patch_problems_here(*place))
             if problems:
                 raise ProblemsError(problems)
         call.console.lines([f"{desk.config_file.name} is valid: {len(config.releases)} release(s) declared"])
@@ -160,10 +161,14 @@ def status(call: Invocation, version: Version = "") -> None:
 def show(call: Invocation, version: Annotated[str, typer.Argument(help="A released version.")]) -> None:
     """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
     from orchestrator import report
-    from orchestrator.status import read_record, remote_name
+    from orchestrator.status import read_record, read_yank, remote_name
+    from orchestrator.yanks import document
 
     with call.desk() as desk:
-        record = read_record(desk, version, remote_name(desk))
+        remote = remote_name(desk)
+        record = read_record(desk, version, remote)
+        yank = read_yank(desk, version, remote)
+    record["yanked"] = document(yank) if yank else None
     call.console.lines(report.record_lines(record))
     call.console.document(record)
 
@@ -186,6 +191,10 @@ def smoke(
             metavar="PATH", envvar="RELEASE_LOCK", help="The lock it must hold: a file, or a folder of *.txt."
         ),
     ] = None,
+    patches: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", envvar="RELEASE_PATCHES", help="The folder of patches that it must have."),
+    ] = None,
     check: Annotated[
         list[str] | None, typer.Option(metavar="NAME", envvar="RELEASE_CHECK", help="Only this check; may be repeated.")
     ] = None,
@@ -195,7 +204,7 @@ def smoke(
     from orchestrator.smoking import smoke_image
 
     with call.desk() as desk:
-        results = smoke_image(desk, image, gpus=gpus, lock=lock, names=tuple(check or ()))
+        results = smoke_image(desk, image, gpus=gpus, lock=lock, patches=patches, names=tuple(check or ()))
     call.console.lines(report.check_lines(results))
     call.console.document({"schema_version": 1, "image": image, "checks": [asdict(result) for result in results]})
     return Exit.UNPROVED if any(result.state == "failed" for result in results) else Exit.DONE

@@ -1,4 +1,4 @@
-"""Commands that release: cut, continue, skip, abort, publish."""
+"""Commands that release: cut, continue, skip, abort, publish; and rebuild, which builds without releasing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from orchestrator.cli.app import Effort, Invocation, allowed_effort, command
 from orchestrator.cli.reading import Version  # noqa: TC001  # typer reads annotations at run time
-from orchestrator.errors import UsageError
+from orchestrator.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.cut import Cut
@@ -65,7 +65,7 @@ def cut(
         else:
             plan_file = call.directory / plan if plan else None
             done = cutting.cut(desk, version, yes=yes, plan_file=plan_file, each=interactive)
-    _show(call, done)
+    show_end(call, done)
     return None
 
 
@@ -82,7 +82,7 @@ def go_on(
     call.effort = allowed_effort(effort)
     with call.desk() as desk:
         done = resume(desk, version, yes=yes)
-    _show(call, done)
+    show_end(call, done)
 
 
 @command("skip", registry=True)
@@ -99,7 +99,7 @@ def skip(
     call.effort = allowed_effort(effort)
     with call.desk() as desk:
         done = leave_out(desk, version, reason=reason, yes=yes)
-    _show(call, done)
+    show_end(call, done)
 
 
 @command("abort")
@@ -124,10 +124,45 @@ def publish(call: Invocation, version: Version = "") -> None:
 
     with call.desk() as desk:
         done = bring_out(desk, version)
-    _show(call, done)
+    show_end(call, done)
 
 
-def _show(call: Invocation, done: Cut) -> None:
+@command("rebuild", registry=True)
+def rebuild(
+    call: Invocation,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")],
+    variant: Annotated[
+        str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
+    ] = "",
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", envvar="RELEASE_CACHE", help="Let the engine use layers that it has."),
+    ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", envvar="RELEASE_DEEP", help="Download and read also the layers that claim to be identical."
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", envvar="RELEASE_STRICT", help="Exit 9 also where only times differ.")
+    ] = False,
+) -> int:
+    """Build a released tag again and compare with the registry, layer by layer and file by file; publishes nothing."""
+    from orchestrator.comparing import Verdict
+    from orchestrator.rebuilding import Wishes
+    from orchestrator.rebuilding import rebuild as build_again
+    from orchestrator.report_rebuild import rebuild_document, rebuild_lines
+
+    with call.desk() as desk:
+        found = build_again(desk, version, Wishes(variant=variant, use_cache=cache, deep=deep))
+    call.console.lines(rebuild_lines(version, found))
+    call.console.document(rebuild_document(version, found))
+    bad = {Verdict.CONTENT, Verdict.TIMES} if strict else {Verdict.CONTENT}
+    return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
+
+
+def show_end(call: Invocation, done: Cut) -> None:
     """The end of a release: what it is called, everywhere."""
     from orchestrator import report
 

@@ -7,10 +7,11 @@ git.  Every engine answers the same contract test (tests/docker/test_engine.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from orchestrator.model import Progress
@@ -40,7 +41,18 @@ class ImageInfo:
     layers: tuple[str, ...]  # diff_ids, base first
     repo_digests: tuple[str, ...]  # `repository@sha256:...`; the engine's memory, never proof of a push
     architecture: str = ""
-    starts: tuple[str, ...] = ()  # what runs when no command is given: entrypoint and command
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()  # what the entrypoint is given when no command is
+    config: Mapping[str, Any] = field(default_factory=dict)  # the image's `config`, keys as in the OCI image spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltLayer:
+    """A layer of an image in the engine's store, and the instruction that made it."""
+
+    diff_id: str
+    size: int  # bytes of its files, unpacked
+    created_by: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +112,25 @@ class Engine(Protocol):
     def inspect(self, name: str) -> ImageInfo | None:
         """The image of that name or id in the engine's store, or None when there is none."""
 
+    def built_layers(self, image: str) -> tuple[BuiltLayer, ...]:
+        """The layers of an image in the store, base first; empty where its history does not say which made which."""
+
     def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
         """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""
 
     def build(self, request: BuildRequest, report: Callable[[Progress], None]) -> ImageInfo:
         """Build and tag locally.  Raises UnprovedError with the tail of the log when a step fails."""
+
+    def trial(self, request: BuildRequest, report: Callable[[Progress], None]) -> AbstractContextManager[ImageInfo]:
+        """As `build`, for the length of a `with` block.  At its end, and after a failure or an interruption, the name
+        and every image that the build has made are gone; what the engine had before stays."""
+
+    def history(self, image: str) -> tuple[str, ...]:
+        """The instructions that made an image, as its `history` holds them, base first."""
+
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
+        """The layers of an image as tars, plain or compressed, each once and in any order; one must be read to its
+        end before the next is asked for.  The engine may need the image's size on its disk meanwhile."""
 
     def run(self, request: RunRequest) -> RunResult:
         """Run one command in a fresh container that is always removed.  Raises UnprovedError when the

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from orchestrator.engines import ImageInfo
+from orchestrator.engines import BuiltLayer, ImageInfo
+from orchestrator.engines.failures import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+_CHUNK: Final = 1024 * 1024
 GO_DIRECTORY = 1 << 31  # Go's os.ModeDir: the engine reports file modes in Go's own bits
 
 
@@ -25,7 +28,36 @@ def image_info(data: Mapping[str, Any]) -> ImageInfo:
         layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
         repo_digests=tuple(data.get("RepoDigests") or ()),
         architecture=str(data.get("Architecture") or ""),
-        starts=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        config=config,
+    )
+
+
+# Instructions that write no files; the classic builder marks them, BuildKit begins with the bare word.
+_NO_LAYER = re.compile(
+    r"(/bin/sh -c #\(nop\)\s+)?(ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL"
+    r"|USER|VOLUME)\b"
+)
+# What the builders write around an instruction: the build arguments it saw, the shell, their own marks.
+_MARKS = re.compile(r"^(RUN )?\|\d+ .*?/bin/sh -c |^(RUN )?/bin/sh -c (#\(nop\)\s+)?| # buildkit$")
+
+
+def built_layers(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tuple[BuiltLayer, ...]:
+    """`GET /images/NAME/history` (newest first) beside the layers; empty where the two cannot be matched.
+
+    A RUN that changes nothing has a line in the history, and no layer.
+    """
+    made = [entry for entry in reversed(history) if not _NO_LAYER.match(entry["CreatedBy"])]
+    if len(made) != len(diff_ids):
+        made = [entry for entry in made if entry["Size"]]
+    if len(made) != len(diff_ids):
+        return ()
+    return tuple(
+        BuiltLayer(
+            diff_id=diff_id, size=int(entry["Size"]), created_by=one_line(_MARKS.sub("", entry["CreatedBy"]), 80)
+        )
+        for diff_id, entry in zip(diff_ids, made, strict=True)
     )
 
 
@@ -41,6 +73,37 @@ def only_file(chunks: Iterable[bytes]) -> bytes | None:
         member = tar.next()
         data = tar.extractfile(member) if member is not None and member.isfile() else None
         return data.read() if data is not None else None
+
+
+def saved_layers(chunks: Iterator[bytes]) -> Iterator[IO[bytes]]:
+    """The layers in what `docker save` sends, each open until the next is asked for.
+
+    Two layouts: `ID/layer.tar` (before Engine 25), and OCI's `blobs/sha256/ID`, where configs and manifests are too.
+    """
+    with tarfile.open(fileobj=_Stream(chunks), mode="r|", bufsize=_CHUNK) as tar:
+        for member in tar:
+            old, new = member.name.endswith("/layer.tar"), member.name.startswith("blobs/")
+            data = tar.extractfile(member) if member.isfile() and (old or new) else None
+            if data is None:
+                continue
+            if old or not (isinstance(data, io.BufferedReader) and data.peek(1).startswith(b"{")):
+                yield data
+
+
+class _Stream(io.RawIOBase):
+    """Chunks of any size as a file that is read from its beginning."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        parts, missing = [], size
+        while missing > 0 and (part := self._rest or next(self._chunks, b"")):
+            parts.append(part[:missing])
+            self._rest = part[missing:]
+            missing -= len(parts[-1])
+        return b"".join(parts)
 
 
 def tail(chunks: Iterable[bytes], limit: int) -> bytes:

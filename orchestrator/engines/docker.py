@@ -9,30 +9,28 @@ from __future__ import annotations
 import posixpath
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
-from orchestrator.engines.answers import GO_DIRECTORY, fits, image_info, only_file, tail
+from orchestrator.engines.answers import GO_DIRECTORY, built_layers, fits, image_info, only_file, saved_layers, tail
+from orchestrator.engines.endpoint import opener
 from orchestrator.engines.failures import (
     is_timeout,
     not_started,
-    one_line,
-    probe_socket,
     refused,
-    require_paramiko,
     stalled,
     unreachable,
 )
 from orchestrator.engines.streams import BuildLog, Layers, raise_error
-from orchestrator.errors import ReleaseError, RemoteError, UsageError
+from orchestrator.errors import ReleaseError, RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     import docker
     from docker.errors import APIError
 
-    from orchestrator.engines import BuildRequest, Credentials, RunRequest
+    from orchestrator.engines import BuildRequest, BuiltLayer, Credentials, RunRequest
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
 
@@ -40,6 +38,7 @@ OWNER_LABEL = "org.release-orchestrator.owner"
 OUTPUT_LIMIT = 64 * 1024  # bytes of a command's output that are kept
 _CALL_TIMEOUT = 60.0  # seconds without a byte, for calls that are not streams of work
 _SYMLINK_HOPS = 10
+_LETTING_GO = 15.0  # seconds
 # Answered with 500: a file stands where the path wants a folder, or links lead in a circle.
 _NO_SUCH_PATH = ("not a directory", "too many links")
 # Never runs: a container that files are read from is created and not started.
@@ -56,59 +55,8 @@ def connect(env: Mapping[str, str], *, owner: str = "release") -> DockerEngine:
     Raises RemoteError `engine-unreachable` when no engine answers there, UsageError for a context or
     certificates that do not exist.
     """
-    import docker
-
-    try:
-        place, settings = _endpoint(env)
-        docker.utils.parse_host(place)
-    except docker.errors.DockerException as error:
-        raise UsageError(
-            f"the docker client's settings are wrong: {one_line(str(error))}",
-            remedy="check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH; `docker version` must work",
-            code="engine-settings",
-        ) from error
-    if place.startswith("ssh://"):
-        require_paramiko(place)
-        settings["use_ssh_client"] = True  # so that ~/.ssh/config holds, as for docker itself
-
-    probe_socket(place)
-
-    def open_api(timeout: float | None) -> docker.APIClient:
-        # The stubs want an int; requests takes any number, and None for no limit.
-        return docker.APIClient(version="auto", timeout=timeout, **settings)  # type: ignore[arg-type]
-
+    place, open_api = opener(env)
     return DockerEngine(open_api, place=place, owner=owner)
-
-
-def _endpoint(env: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """Where the engine is, and docker-py's arguments for it."""
-    from docker.utils import kwargs_from_env
-
-    if env.get("DOCKER_HOST"):
-        names = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-        # Never empty, since docker-py takes an empty mapping for os.environ.
-        settings = kwargs_from_env(environment={name: env.get(name, "") for name in names})
-        return env["DOCKER_HOST"], {**settings}
-    return _context_endpoint(env.get("DOCKER_CONTEXT", ""))
-
-
-def _context_endpoint(name: str) -> tuple[str, dict[str, Any]]:
-    from docker.context import ContextAPI
-    from docker.context.config import get_current_context_name
-
-    name = name or get_current_context_name()
-    remedy = "see `docker context ls`, or set DOCKER_HOST"
-    try:
-        found = ContextAPI.get_context(name)
-    except Exception as error:  # docker-py raises a bare Exception for a context file it cannot read
-        message = f"docker's context {name!r} cannot be read: {one_line(str(error))}"
-        raise UsageError(message, remedy=remedy, code="engine-context") from error
-    if found is None:  # docker-py would go on with the default socket, and so with another engine
-        raise UsageError(f"docker has no context {name!r}", remedy=remedy, code="engine-context")
-    settings: dict[str, Any] = {"base_url": found.Host} if found.Host else {}
-    if found.TLSConfig is not None:
-        settings["tls"] = found.TLSConfig
-    return found.Host or "unix:///var/run/docker.sock", settings
 
 
 class DockerEngine:
@@ -145,6 +93,11 @@ class DockerEngine:
             except NotFound:
                 return None
 
+    def built_layers(self, image: str) -> tuple[BuiltLayer, ...]:
+        with self._reaching(f"ask for the history of {image}"):
+            info = image_info(self._api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
+            return built_layers(info.layers, self._api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
+
     def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
         image = self.inspect(name)
         if image is None or not fits(image, platform):
@@ -168,14 +121,63 @@ class DockerEngine:
                 raise_error(event, f"pull of {name}", name, "pull-failed", remedy)
                 layers.take(event)
 
+    def history(self, image: str) -> tuple[str, ...]:
+        with self._reaching(f"read the history of {image}"):
+            return tuple(str(step.get("CreatedBy") or "") for step in reversed(self._api.history(image)))  # type: ignore[no-untyped-call]  # untyped stub
+
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
+        with self._reaching(f"read the layers of {image}"), self._streaming(None) as api:
+            yield from saved_layers(iter(api.get_image(image)))
+
     # -------------------------------------------------------------- build and names
 
     def build(self, request: BuildRequest, report: Callable[[Progress], None]) -> ImageInfo:
         with BuildLog(request.log, report) as log:
-            self._build(request, log)
-            image = self.inspect(log.image) if log.image else None
-            if image is None:
-                raise log.failure("the engine ended the build without naming an image")
+            return self._built(request, log)
+
+    @contextmanager
+    def trial(self, request: BuildRequest, report: Callable[[Progress], None]) -> Iterator[ImageInfo]:
+        before = self._ids()
+        log = BuildLog(request.log, report)
+        try:
+            with log:
+                image = self._built(request, log)
+            yield image
+        finally:
+            try:
+                self._forget(request.tag, log.made, before)
+            except KeyboardInterrupt:  # the first ctrl-C, of which the command line lets no second one follow
+                self._forget(request.tag, log.made, before)
+                raise
+
+    def _ids(self) -> set[str]:
+        with self._reaching("list the images"):
+            return {str(each) for each in self._api.images(quiet=True, all=True)}
+
+    def _forget(self, name: Reference, made: list[str], before: set[str]) -> None:
+        """Remove the name and the images of a build that were not there before, children first."""
+        with suppress(RemoteError):  # an engine that is gone must not hide the error that led here
+            self.remove_tag(name)
+            self._remove_images(made, self._ids() - before)
+
+    def _remove_images(self, made: list[str], new: set[str]) -> None:
+        until = time.monotonic() + _LETTING_GO
+        for image in (each for short in reversed(made) for each in new if each.startswith(f"sha256:{short}")):
+            while not self._removed(image) and time.monotonic() < until:
+                time.sleep(0.2)  # an interrupted step's container has it until the engine has removed that
+
+    def _removed(self, image: str) -> bool:
+        from docker.errors import APIError
+
+        with self._reaching(f"remove {image}"), suppress(APIError):
+            self._api.remove_image(image, noprune=True)
+        return self.inspect(image) is None
+
+    def _built(self, request: BuildRequest, log: BuildLog) -> ImageInfo:
+        self._build(request, log)
+        image = self.inspect(log.image) if log.image else None
+        if image is None:
+            raise log.failure("the engine ended the build without naming an image")
         self.tag(image.id, request.tag)  # now, not in the build: a name only for what is finished
         return image
 

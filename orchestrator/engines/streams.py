@@ -27,6 +27,7 @@ Event = dict[str, Any]
 TAIL_LINES = 30
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 _RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
+_MADE = re.compile(r" ---> ([0-9a-f]{12})")
 _BUILT = re.compile(r"Successfully built ([0-9a-f]+)")
 
 
@@ -55,6 +56,7 @@ class BuildLog:
 
     def __init__(self, path: Path, report: Callable[[Progress], None]) -> None:
         self.path = path
+        self.made: list[str] = []  # short ids that the engine named, found in its cache or made, in order
         self._aux = ""
         self._built = ""
         self._report = report
@@ -155,6 +157,8 @@ class BuildLog:
             return
         if built := _BUILT.fullmatch(line):
             self._built = built[1]
+        if made := _MADE.fullmatch(line):
+            self.made.append(made[1])
         self._report(Progress(text=line, item="build", is_log=True))
 
 

@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.git.process import side_by_side
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -80,21 +82,10 @@ def log(scratch: Scratch, *revisions: str, paths: Sequence[bytes] = (), merges: 
 
 
 def wide_log(scratch: Scratch, *revisions: str) -> list[Change]:
-    """As `log`, in the order of dates, with two processes where there is much to compare.
-
-    Comparing trees costs processor time in git; reading the answers costs it here, so that is done when both are there.
-    """
+    """As `log`, in the order of dates, with two processes where there is much to compare."""
     rows = [line.split() for line in scratch.rev_list("--no-merges", "--parents", *revisions, "--")]
     commits = {row[0]: row[1] if len(row) > 1 else "" for row in rows}
-    if len(commits) < _WIDE:
-        return of(scratch, commits)
-    from concurrent.futures import ThreadPoolExecutor
-
-    ids, half = list(commits), (len(commits) + 1) // 2
-    parts = [{sha: commits[sha] for sha in part} for part in (ids[:half], ids[half:])]
-    with ThreadPoolExecutor(2) as pool:
-        outputs = list(pool.map(lambda part: _raw(scratch, part), parts))
-    return [change for output in outputs for change in parse(output)]
+    return of(scratch, commits)
 
 
 def messages(scratch: Scratch, *revisions: str) -> list[Change]:
@@ -106,12 +97,19 @@ def messages(scratch: Scratch, *revisions: str) -> list[Change]:
 
 
 def of(scratch: Scratch, commits: Mapping[str, str]) -> list[Change]:
-    """The changes of these commits, each against the parent given ("" for a root commit)."""
+    """The changes of these commits, each against the parent given ("" for a root commit); where there are many, by two
+    processes.
+    """
     if not commits:
         return []
+    parts = [commits]
+    if len(commits) >= _WIDE:
+        ids, half = list(commits), (len(commits) + 1) // 2
+        parts = [{sha: commits[sha] for sha in part} for part in (ids[:half], ids[half:])]
     return [
         Change(sha=change.sha, parent=commits[change.sha], message=change.message, files=change.files)
-        for change in parse(_raw(scratch, commits))
+        for output in side_by_side(lambda part: _raw(scratch, part), parts)
+        for change in parse(output)
     ]
 
 
@@ -161,21 +159,11 @@ def patch_ids(scratch: Scratch, commits: Mapping[str, str], *, context: int) -> 
     found = {sha: kept[key].decode() for sha, key in keys.items() if key in kept}
     rest = [sha for sha in commits if sha not in found]
     parts = [{sha: commits[sha] for sha in rest[start : start + _AT_ONCE]} for start in range(0, len(rest), _AT_ONCE)]
-    for part, new in zip(parts, _side_by_side(scratch, parts, context), strict=True):
+    for part, new in zip(parts, side_by_side(lambda part: _patch_ids(scratch, part, context), parts), strict=True):
         known = dict.fromkeys(part, "") | new
         scratch.cache.put(kind, {keys[sha]: value.encode() for sha, value in known.items()})
         found |= known
     return {sha: value for sha, value in found.items() if value}
-
-
-def _side_by_side(scratch: Scratch, parts: Sequence[Mapping[str, str]], context: int) -> Iterable[dict[str, str]]:
-    """Diffs cost processor time in git, so two processes at a time halve it."""
-    if len(parts) < 2:
-        return [_patch_ids(scratch, part, context) for part in parts]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda part: _patch_ids(scratch, part, context), parts))
 
 
 def _patch_ids(scratch: Scratch, commits: Mapping[str, str], context: int) -> dict[str, str]:

@@ -66,6 +66,17 @@ def history(scratch: Scratch, revisions: Sequence[str], paths: Sequence[str], *,
     return {sha: found for sha, found in parse(output.stdout) if sha}
 
 
+def of(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, list[Patch]]:
+    """Commit -> its patches against the parent given ("" for a root commit), without renames.  One process."""
+    if not commits:
+        return {}
+    feed = "".join(f"{sha} {parent}".rstrip() + "\n" for sha, parent in commits.items())
+    output = scratch.git.run(
+        "diff-tree", "--stdin", "--root", *_PATCH, "--no-renames", "--always", "--format=%x01%H", stdin=feed.encode()
+    )
+    return {sha: found for sha, found in parse(output.stdout) if sha}
+
+
 def blame(scratch: Scratch, commit: str, without: str, path: str, lines: Iterable[int]) -> dict[int, str]:
     """Line of `path` at `commit` -> the commit that it comes from; lines that `without` has are left out.
 

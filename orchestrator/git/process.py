@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.errors import ReleaseError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+Part = TypeVar("Part")
+Answer = TypeVar("Answer")
+_WORKERS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +128,13 @@ def failure(args: tuple[str, ...], output: Output) -> GitCommandError:
     return GitCommandError(
         f"git {verb} failed with status {output.status}: {said or 'no message'}", detail=output.stderr
     )
+
+
+def side_by_side(function: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
+    """The answers for all parts, two at a time: the processor time is git's, in processes of its own."""
+    if len(parts) < 2:
+        return [function(part) for part in parts]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(function, parts))

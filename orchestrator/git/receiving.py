@@ -103,8 +103,8 @@ class Receiving:
 
     def scratch(self) -> Scratch:
         """A scratch store over what is here and what is pushed."""
-        stores = [self.objects, *([self.quarantine] if self.quarantine else [])]
-        return Scratch.open(*stores, cache=Cache())
+        more = [self.quarantine] if self.quarantine else []
+        return Scratch.open(self.objects, "", Cache(), *more)
 
     def peeled(self, scratch: Scratch, refs: Mapping[str, str]) -> dict[str, str]:
         """Ref -> the commit it names in the end; a ref that names none is left out.  One process."""

@@ -92,9 +92,11 @@ class Scratch:
         self._reader_: Any = None
 
     @classmethod
-    def open(cls, *objects: Path, extra_config: str = "", cache: Cache | None = None) -> Scratch:
-        """A new store that borrows from object directories, and what is known of their objects from `cache`."""
-        return cls(Path(tempfile.mkdtemp(prefix="release-")), objects, extra_config, cache or Cache())
+    def open(cls, objects: Path, extra_config: str = "", cache: Cache | None = None, *more: Path) -> Scratch:
+        """A new store that borrows from the object directory `objects` (and `more` of them, such as the quarantine
+        of a push), and what is known of them from `cache`.
+        """
+        return cls(Path(tempfile.mkdtemp(prefix="release-")), (objects, *more), extra_config, cache or Cache())
 
     def __enter__(self) -> Scratch:
         return self
@@ -155,6 +157,17 @@ class Scratch:
             return self._reader.git.get_object_header(sha)[1] in ("commit", b"commit")
         except ValueError:
             return False
+
+    def resolve(self, revision: str, kind: str = "commit") -> str:
+        """Full id of a revision told by an id, perhaps abbreviated; "" for an ambiguous one, and for names of refs.
+
+        No ref is here, so what a person has named cannot change the answer.
+        """
+        try:
+            sha = self._reader.git.get_object_header(f"{revision}^{{{kind}}}")[0]
+        except ValueError:
+            return ""
+        return sha.decode() if isinstance(sha, bytes) else str(sha)
 
     def commit(self, sha: str) -> Commit:
         """A commit by its full id.  Raises MissingObjectError."""
@@ -240,10 +253,11 @@ class Scratch:
             encode_commit(tree=tree, parents=parents, author=author, committer=committer, message=message),
         )
 
-    def change_files(self, tree: str, files: Mapping[str, bytes]) -> str:
-        """The tree with these files written, with mode 100644 or the mode that the file has already."""
+    def change_files(self, tree: str, files: Mapping[str, bytes | None]) -> str:
+        """The tree with these files written, in mode 100644 or the one that a file has already; None removes it."""
         for path, data in files.items():
-            tree = self._change(tree, path.encode().split(b"/"), self.write_blob(data))
+            blob = "" if data is None else self.write_blob(data)
+            tree = self._change(tree, path.encode().split(b"/"), blob)
         return tree
 
     def _change(self, tree: str, path: Sequence[bytes], blob: str) -> str:
@@ -256,7 +270,9 @@ class Scratch:
         else:
             below = old.sha if old and old.is_tree else ""
             new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
-        return self.write_tree([*(item for item in items if item is not old), new])
+        kept = [item for item in items if item is not old]
+        empty = not blob and (len(path) == 1 or new.sha == EMPTY_TREE)
+        return self.write_tree(kept if empty else [*kept, new])
 
     # -------------------------------------------------------------- merging
 
@@ -336,6 +352,11 @@ class Scratch:
             target.write_bytes(self.blob(sha))
         self._attributes = tree
         self._attributes_key = hashlib.sha256(json.dumps(files).encode()).hexdigest() if files else ""
+
+    @property
+    def attributes_key(self) -> str:
+        """Equal for trees whose `.gitattributes` are the same; of the tree given to `use_attributes`."""
+        return self._attributes_key
 
     def _attribute_files(self, tree: str) -> list[tuple[str, str]]:
         """(path, blob) of every `.gitattributes` in a tree."""

@@ -108,7 +108,7 @@ def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, br
     here = repository.checked_out().get(branch_ref, "")
     if local.get(branch_ref) == old and not here:
         changes[branch_ref] = (new, old)
-    elif here and local.get(branch_ref) == old:
+    elif here and local.get(branch_ref) == old != new:
         note = f"{branch} is checked out in {here} and was left alone: git -C {here} pull --ff-only"
     try:
         update_refs(repository, changes)
@@ -147,7 +147,7 @@ def land(
     if refs.branch(branch) != old:
         raise RefusedError(
             f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",
-            remedy=f"run the same command again: release cut {tag} makes a new plan on the new tip",
+            remedy="run the same command again: it makes a new plan on the new tip",
             code="remote-moved",
             state="nothing was pushed",
         )

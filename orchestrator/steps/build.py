@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.compat import read_lock
 from orchestrator.errors import UsageError
-from orchestrator.images import lock_digest, lock_files
+from orchestrator.images import lock_digest, lock_files, patch_files
 from orchestrator.model import Progress
 from orchestrator.outcomes import Built, Outcome
+from orchestrator.patches import LABEL as PATCHES_LABEL
+from orchestrator.patches import label
 from orchestrator.pipeline import Task, Workshop
 from orchestrator.reference import parse_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
     from typing import IO
 
     from orchestrator.context import Context
-    from orchestrator.engines import ImageInfo
+    from orchestrator.engines import BuildRequest, ImageInfo
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Plan, PlannedImage
 
@@ -40,47 +47,70 @@ def _task(image: PlannedImage) -> Task:
     )
 
 
-def _run(shop: Workshop, image: PlannedImage) -> Built:
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Everything that a build of an image of the plan is made from."""
+
+    request: BuildRequest
+    base: str
+    base_id: str
+    base_args: tuple[str, ...]  # the build arguments that say which base it is
+    context_sha256: str
+    lock_sha256: str
+
+
+@contextmanager
+def prepared(shop: Workshop, image: PlannedImage, log: Path) -> Iterator[Prepared]:
+    """The context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.checks.dockerfile import examine
     from orchestrator.engines import BuildRequest
 
-    engine = shop.doors.engine()
     seconds = int(shop.plan.when.split()[0])
     with shop.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, shop.plan.tree, image.dockerfile)
-        base = examine(text, image.dockerfile, dict(image.build_args)).final_base
-        base_info = engine.resolve(base, platform=image.platform, report=shop.report) if base else None
-        labels = expected_labels(shop, image) | _base_labels(base, base_info)
+        facts = examine(text, image.dockerfile, dict(image.build_args))
+        base = facts.final_base
+        info = shop.doors.engine().resolve(base, platform=image.platform, report=shop.report) if base else None
         lock = lock_digest(lock_files(scratch, shop.plan.tree, image.lock)) if image.lock else ""
         context = _context(scratch, shop.plan.tree, image, seconds, tar)
         for path in context.lfs_pointers:
             shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
         tar.seek(0)
-        log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
-        built = engine.build(
-            BuildRequest(
-                context=tar,
-                dockerfile=context.dockerfile_in_context,
-                tag=parse_reference(image.candidate),
-                build_args={**dict(image.build_args), **given_args(shop.plan)},
-                labels=labels,
-                platform=image.platform,
-                network=image.network,
-                log=log,
-            ),
-            shop.report,
+        request = BuildRequest(
+            context=tar,
+            dockerfile=context.dockerfile_in_context,
+            tag=parse_reference(image.candidate),
+            build_args={**dict(image.build_args), **given_args(shop.plan)},
+            labels=expected_labels(shop, image) | _base_labels(base, info),
+            platform=image.platform,
+            network=image.network,
+            log=log,
         )
+        yield Prepared(
+            request=request,
+            base=base,
+            base_id=info.id if info else "",
+            base_args=facts.base_args,
+            context_sha256=context.sha256,
+            lock_sha256=lock,
+        )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Built:
+    log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    with prepared(shop, image, log) as ready:
+        built = shop.doors.engine().build(ready.request, shop.report)
     return Built(
         image=image.reference,
         image_id=built.id,
         size=built.size,
         layers=built.layers,
-        base=base,
-        base_id=base_info.id if base_info else "",
-        context_sha256=context.sha256,
-        labels=tuple(sorted(labels.items())),
+        base=ready.base,
+        base_id=ready.base_id,
+        context_sha256=ready.context_sha256,
+        labels=tuple(sorted(ready.request.labels.items())),
         log=str(log),
-        lock_sha256=lock,
+        lock_sha256=ready.lock_sha256,
     )
 
 
@@ -113,7 +143,16 @@ def expected_labels(shop: Workshop, image: PlannedImage) -> dict[str, str]:
         labels["source"] = source
     labels["title"] = image.repository.rpartition("/")[2]
     own = {VARIANT_LABEL: image.variant} if image.variant else {}
+    if image.patches:
+        own[PATCHES_LABEL] = _patches_label(shop, image)
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
+
+
+def _patches_label(shop: Workshop, image: PlannedImage) -> str:
+    """The released patches that concern what this image has installed."""
+    with shop.repository.scratch() as scratch:
+        pins, _ = read_lock(lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {})
+        return label(patch_files(scratch, shop.plan.tree, image.patches), pins)
 
 
 def _base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:

@@ -6,25 +6,27 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import MismatchError
 from orchestrator.git import transfer
-from orchestrator.outcomes import Landed, Outcome, Picked, Tagged
+from orchestrator.outcomes import Landed, Outcome, Tagged
 from orchestrator.pipeline import Task, Workshop
 
 if TYPE_CHECKING:
     from orchestrator.model import Plan
 
 
-def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="land", title="push branch and tag", run=_run, probe=_probe),)
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    title = "push the tag" if plan.promoted_from else "push branch and tag"
+    return (Task(key="land", title=title, run=_run, probe=_probe),)
 
 
 def _run(shop: Workshop) -> Landed:
-    plan, head, tag_object = shop.plan, shop.outcome(Picked).head, shop.outcome(Tagged).tag_object
+    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+    old, new = plan.branch_move
     transfer.land(
         shop.repository,
         remote=plan.remote,
         branch=plan.branch,
-        old=plan.base,
-        new=head,
+        old=old,
+        new=new,
         tag=plan.version,
         tag_object=tag_object,
     )
@@ -32,11 +34,12 @@ def _run(shop: Workshop) -> Landed:
 
 
 def _landed(shop: Workshop) -> Landed:
-    plan, head, tag_object = shop.plan, shop.outcome(Picked).head, shop.outcome(Tagged).tag_object
+    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+    old, new = plan.branch_move
     note = transfer.publish_tag_locally(
-        shop.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=plan.base, new=head
+        shop.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=old, new=new
     )
-    return Landed(branch=plan.branch, head=head, tag_object=tag_object, note=note)
+    return Landed(branch=plan.branch, head=plan.head, tag_object=tag_object, note=note)
 
 
 def _probe(shop: Workshop, before: Outcome | None) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""Bring the planned commits into the repository under a private ref."""
+"""Bring the planned commits into the repository under a private ref; for a promotion the branch with the candidate."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ if TYPE_CHECKING:
     from orchestrator.model import Plan
 
 
-def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="pick", title="pick the fixes", run=_run, probe=_probe),)
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    origin = plan.promoted_from
+    title = f"bring the commit of {origin.version}" if origin else "pick the fixes"
+    return (Task(key="pick", title=title, run=_run, probe=_probe),)
 
 
 def _run(shop: Workshop) -> Picked:
     """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy."""
-    shop.store.adopt(shop.doors.scratch(), shop.plan.head, "candidate")
+    _, tip = shop.plan.branch_move
+    shop.store.adopt(shop.doors.scratch(), tip, "candidate")
     found = shop.store.ref("candidate")
-    if found != shop.plan.head:
-        raise MismatchError(
-            f"the picks gave {found or 'nothing'}, the plan says {shop.plan.head}", code="picks-differ-from-plan"
-        )
+    if found != tip:
+        raise MismatchError(f"the picks gave {found or 'nothing'}, the plan says {tip}", code="picks-differ-from-plan")
     return Picked(head=found)
 
 
 def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
-    return Picked(head=shop.plan.head) if shop.store.ref("candidate") == shop.plan.head else None
+    _, tip = shop.plan.branch_move
+    return Picked(head=tip) if shop.store.ref("candidate") == tip else None

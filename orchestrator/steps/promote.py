@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator import yanks
 from orchestrator.errors import MismatchError
 from orchestrator.outcomes import Floated, Outcome, Promoted, Uploaded
 from orchestrator.pipeline import Task, Workshop
 from orchestrator.versions import moves_forward, parse_tag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.model import Plan, PlannedImage
     from orchestrator.registry import Manifest, Registry
+    from orchestrator.yanks import Yank
 
 VERSION = "org.opencontainers.image.version"
 REVISION = "org.opencontainers.image.revision"
@@ -70,9 +74,10 @@ def _float(image: PlannedImage) -> Task:
 
 def _move_all(shop: Workshop, image: PlannedImage) -> Floated:
     registry, digest = shop.doors.registry(image.repository), shop.outcome(Promoted, image).digest
+    taken_back = yanks.ask(shop.repository, shop.doors.scratch(), shop.plan.remote)
     moved, left = [], []
     for tag in image.floating:
-        reason = _why_not(registry, tag, digest, shop.plan.version)
+        reason = _why_not(registry, tag, digest, shop.plan.version, taken_back)
         if reason:
             left.append(f"{tag} was left where it is: {reason}")
         else:
@@ -90,13 +95,20 @@ def image_labels(registry: Registry, manifest: Manifest) -> dict[str, str]:
     return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 
 
-def _why_not(registry: Registry, tag: str, digest: str, version: str) -> str:
-    """Why a floating tag must stay: it is ahead already, or nobody can tell what it is."""
+def _why_not(registry: Registry, tag: str, digest: str, version: str, taken_back: Mapping[str, Yank]) -> str:
+    """Why a floating tag must stay: it is ahead already, or nobody can tell what it is.
+
+    Never to a version that was yanked; and one that stands at a yanked image is ahead of nothing.
+    """
     parsed = parse_tag(version)
     if parsed and parsed.version.prerelease:
         return f"{version} is a pre-release"
+    if version in taken_back:
+        return f"{version} was {taken_back[version].said}"
     manifest = registry.manifest(tag)
     if manifest is None or manifest.digest == digest:
+        return ""
+    if any(manifest.digest in yank.digests for yank in taken_back.values()):
         return ""
     current = image_labels(registry, manifest).get(VERSION, "")
     if not parse_tag(current):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.budgets import budget_checks
 from orchestrator.errors import UnprovedError
-from orchestrator.images import lock_files
+from orchestrator.images import lock_files, patch_files
 from orchestrator.model import CheckState
 from orchestrator.outcomes import Built, Outcome, Smoked
 from orchestrator.pipeline import Task, Workshop
@@ -42,6 +43,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Smoked:
         expected_labels=expected_labels(shop, image),
         report=shop.report,
         inside=_inside(shop, image),
+        more=budget_checks(engine, image, built.image_id, lambda: shop.doors.registry(image.repository)),
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -61,7 +63,8 @@ def _inside(shop: Workshop, image: PlannedImage) -> Inside:
         return Inside()
     with shop.repository.scratch() as scratch:
         lock = lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {}
-    return Inside(checks=image.checks, lock=lock)
+        patches = patch_files(scratch, shop.plan.tree, image.patches) if image.patches else None
+    return Inside(checks=image.checks, lock=lock, patches=patches)
 
 
 def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import changelog
 from orchestrator.git.transfer import make_tag
-from orchestrator.outcomes import Outcome, Picked, Tagged
+from orchestrator.outcomes import Outcome, Tagged
 from orchestrator.pipeline import Task, Workshop
 
 if TYPE_CHECKING:
@@ -18,14 +18,16 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 
 def _run(shop: Workshop) -> Tagged:
-    plan, head = shop.plan, shop.outcome(Picked).head
-    message = changelog.tag_message(plan.version, plan.summary, plan.previous, plan.branch, plan.picks)
+    plan = shop.plan
+    message = changelog.tag_message(
+        plan.version, plan.summary, plan.previous, plan.branch, plan.picks, plan.promoted_from
+    )
     with shop.repository.scratch() as scratch:
         tag_object = make_tag(
             shop.repository,
             scratch,
             name=plan.version,
-            commit=head,
+            commit=plan.head,
             message=message,
             tagger=f"{plan.committer} {plan.when}",
         )

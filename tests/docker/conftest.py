@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 import uuid
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 import docker
@@ -18,12 +20,15 @@ from tests.docker.lab import Lab, lab_from, missing_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from orchestrator.engines import ImageInfo
     from orchestrator.engines.docker import DockerEngine
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
+
+
+PROJECT = Path(__file__).parents[2]
+SOURCE = "images/pytorch-cuda"
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +72,27 @@ def no_container_is_left(client: docker.DockerClient, owner: str) -> Iterator[No
     yield
     left = client.containers.list(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
     assert [container.id for container in left] == []
+
+
+def image_context() -> bytes:
+    """The image's own build context, as it is in the work tree."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:  # docker knows no PAX
+        tar.add(PROJECT / SOURCE, SOURCE)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def notebook(lab: Lab) -> str:
+    """The image's variant for tests: the same Dockerfile and entrypoint without torch."""
+    name = "release-lab/notebook:test"
+    arguments = {"BASE_IMAGE": os.environ["RELEASE_LAB_BASE"], "VARIANT": "notebook", "RELEASE_VERSION": "v2.7.1"}
+    argv = ["docker", "build", "--quiet", "--network", "host", "--file", f"{SOURCE}/Dockerfile", "--tag", name, "-"]
+    argv[2:2] = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+    env = os.environ | {"DOCKER_HOST": lab.docker_host, "DOCKER_BUILDKIT": "0"}
+    built = subprocess.run(argv, input=image_context(), env=env, capture_output=True, check=False)
+    assert built.returncode == 0, (built.stdout + built.stderr).decode()[-3000:]
+    return name
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import VERSION, Imaged, imaged
+from tests.docker.imaged import DOCKERFILE, VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,35 @@ def test_bytes_and_layers_are_those_of_the_registry(shipped: Imaged) -> None:
     assert delta["layers"] == len(fresh) > 0
     assert delta["size"] == sum(layer.size for layer in fresh) + len(new.content) + config
     assert f"for a client that has {shipped.repository}:{VERSION}" in shipped.release("show", "v2.7.2").out
+
+
+def test_what_can_never_fit_stops_in_smoke_before_a_byte_is_pushed(shipped: Imaged) -> None:
+    clone = shipped.story.clone
+    clone.git("checkout", "--quiet", "--detach", shipped.story.after)
+    big = clone.commit("feat: much more", {"Dockerfile": DOCKERFILE + "RUN dd if=/dev/zero of=/big bs=1k count=300\n"})
+    clone.git("checkout", "--quiet", "main")
+    before = set(shipped.registry.tags())
+    shipped.declare(fix=big, version="v2.7.2", image="  delta-budget: 100B\n")
+    done = shipped.release("cut", "v2.7.2", "--yes")
+    assert done.code == 6, done.err
+    assert "smoke-failed" in done.err
+    assert "delta-budget: a client that has" in done.err
+    assert "307200 bytes by `dd if=/dev/zero of=/big bs=1k count=300`" in done.err
+    assert set(shipped.registry.tags()) == before
+
+
+def test_size_and_layers_are_bounded(shipped: Imaged) -> None:
+    limits = "  size-budget: {}\n  max-layers: {}\n"
+    shipped.declare(fix=shipped.story.after, version="v2.7.2", image=limits.format("1KiB", 2))
+    done = shipped.release("cut", "v2.7.2", "--yes")
+    assert done.code == 6, done.err
+    assert "size-budget allows 1024" in done.err
+    assert "layers, max-layers allows 2" in done.err
+    shipped.declare(fix=shipped.story.after, version="v2.7.2", image=limits.format("1GiB", 20))
+    done = shipped.release("cut", "v2.7.2", "--yes")
+    assert done.code == 0, done.err
+    checks = shipped.release("show", "v2.7.2", "--json").json["images"][0]["checks"]
+    assert next(check["state"] for check in checks if check["name"] == "budget") == "passed"
 
 
 def test_more_than_the_budget_stops_the_cut_also_when_it_is_run_again(shipped: Imaged) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import stat
 import subprocess
@@ -9,13 +10,16 @@ import sys
 import textwrap
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.engines import RunRequest, RunResult
+from orchestrator.engines import BuildRequest, RunRequest, RunResult
 from orchestrator.engines.docker import OWNER_LABEL
 from orchestrator.errors import RemoteError, UnprovedError
+from orchestrator.layers import read_layer
+from tests.docker.conftest import context_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +166,58 @@ class TestBuild:
         assert engine.inspect(str(name)) is None
 
 
+class TestTrial:
+    """Builds that leave nothing, and what is in an image."""
+
+    @staticmethod
+    def everything(client: docker.DockerClient) -> set[str]:
+        return {str(each["Id"]) for each in client.api.images(all=True)}
+
+    def trial(self, lab: Lab, name: Reference, log: Path, text: str, **options: object) -> BuildRequest:
+        files = {"Dockerfile": text.replace("BASE", lab.base), "hello": "hi\n"}
+        made = BuildRequest(context=context_of(files), dockerfile="Dockerfile", tag=name, log=log)
+        return replace(made, **options)  # type: ignore[arg-type]  # options are free
+
+    def test_only_what_it_made_is_gone_at_its_end(
+        self, engine: DockerEngine, lab: Lab, name: Reference, client: docker.DockerClient, build: Build, tmp_path: Path
+    ) -> None:
+        cached = f"FROM BASE AS stage\nRUN echo {uuid.uuid4().hex} > /a\nFROM BASE\nCOPY --from=stage /a /a\n"
+        build(cached)
+        before = self.everything(client)
+        request = self.trial(lab, name, tmp_path / "log", f"{cached}RUN echo more > /b\nRUN echo > /c\n")
+        with engine.trial(request, silent) as image:
+            assert engine.read_file(image.id, "/b") == b"more\n"
+        assert self.everything(client) == before
+        with engine.trial(replace(request, no_cache=True), silent):
+            assert len(self.everything(client) - before) >= 5
+        assert self.everything(client) == before
+
+    def test_a_failing_one_leaves_nothing_either(
+        self, engine: DockerEngine, lab: Lab, name: Reference, client: docker.DockerClient, tmp_path: Path
+    ) -> None:
+        before = self.everything(client)
+        request = self.trial(lab, name, tmp_path / "log", "FROM BASE\nRUN date > /d\nRUN exit 3\n", no_cache=True)
+        with pytest.raises(UnprovedError), engine.trial(request, silent):
+            pytest.fail("it was built")
+        assert self.everything(client) == before
+
+    def test_layers_are_those_that_the_image_has_and_history_and_settings_its_own(
+        self, engine: DockerEngine, build: Build
+    ) -> None:
+        image = build("FROM BASE\nCOPY hello /hello\nENV A=b\nRUN rm /hello && ln -s x /y\n")
+        read = {each.diff_id: each for each in map(read_layer, engine.layers(image.id))}
+        assert set(read) == set(image.layers)
+        assert read[image.layers[-2]].files["hello"].content == hashlib.sha256(b"hi\n").hexdigest()
+        last = read[image.layers[-1]].files
+        assert (last[".wh.hello"].kind, last["y"].link) == ("whiteout", "x")
+        assert "A=b" in image.config["Env"]
+        assert engine.history(image.id)[-1].endswith("rm /hello && ln -s x /y")
+
+    def test_layers_of_what_is_not_there_are_an_error(self, engine: DockerEngine) -> None:
+        with pytest.raises(RemoteError, match="No such image"):
+            list(engine.layers("no-such-image:1"))
+
+
 class TestRun:
     def test_output_and_success(self, engine: DockerEngine, lab: Lab) -> None:
         result = run(engine, lab.base, "sh", "-c", "echo out; echo err >&2")
@@ -237,6 +293,19 @@ class TestRun:
         assert engine.sweep(f"{owner}-other") == 0
         assert engine.sweep(owner) == left
         assert client.containers.list(all=True, filters=label) == []
+
+
+class TestBuiltLayers:
+    def test_each_layer_has_its_size_and_instruction(self, engine: DockerEngine, build: Build) -> None:
+        image = build('FROM BASE\nENV A=b\nCOPY hello /hello\nRUN true\nARG C=d\nRUN seq 5 > /five\nCMD ["x"]\n')
+        layers = engine.built_layers(image.id)
+        assert tuple(layer.diff_id for layer in layers) == image.layers
+        assert [layer.size for layer in layers[1:]] == [3, 10]
+        assert [layer.created_by.split()[0] for layer in layers[1:]] == ["COPY", "seq"]
+
+    def test_what_cannot_be_matched_is_left_out(self, engine: DockerEngine, build: Build) -> None:
+        image = build("FROM BASE\nRUN true\nRUN mkdir /empty\n")  # only one of the two has a layer, both no size
+        assert engine.built_layers(image.id) == ()
 
 
 class TestReadFile:

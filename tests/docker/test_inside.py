@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.conftest import context_of
+from tests.docker.conftest import PROJECT, SOURCE, context_of
 from tests.docker.imaged import Imaged, imaged
 
 if TYPE_CHECKING:
@@ -114,6 +114,104 @@ def test_an_image_without_python_skips_all_and_the_cut_goes_on(story: Imaged, la
     assert found["installed"] == found["host-keys"] == ("skipped", "there is no python3 in the image")
     alone = story.release("smoke", lab.base, "--check", "host-keys", "--json")
     assert (alone.code, alone.json["checks"][0]["state"]) == (0, "skipped"), alone.err
+
+
+# ---------------------------------------------------------------- the real entrypoint, sshd and Jupyter
+
+LOCK = PROJECT / SOURCE / "locks" / "notebook"
+SERVICES = ("user", "workspace", "host-keys", "sshd", "jupyter", "installed")
+# Each RUN makes one or two things wrong.
+SPOILED = r"""
+FROM {image}
+RUN cd /usr/local/bin \
+ && sed -i 's/"PasswordAuthentication": "no"/"PasswordAuthentication": "yes"/; /"AuthenticationMethods"/d' entrypoint \
+ && sed -i 's/return \["jupyter", "lab"\]/return ["jupyter", "lab", "--IdentityProvider.token="]/' entrypoint \
+ && sed -i 's/        if uid:$/        if False:/' entrypoint
+RUN chmod 777 /workspace
+RUN ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+RUN cd /opt/venv/lib/python3*/site-packages && cp -r idna-*.dist-info extra-1.dist-info \
+ && sed -i 's/^Name: .*/Name: extra/' extra-1.dist-info/METADATA
+"""
+
+
+def services(story: Imaged, image: str) -> dict[str, tuple[str, str]]:
+    checks = [word for check in SERVICES for word in ("--check", check)]
+    done = story.release("smoke", image, "--lock", str(LOCK), "--json", *checks)
+    return {check["name"]: (check["state"], check["message"]) for check in done.json["checks"]}
+
+
+def test_the_image_of_this_project_is_right(story: Imaged, notebook: str) -> None:
+    found = services(story, notebook)
+    assert {state for state, _ in found.values()} == {"passed"}, found
+    assert found["sshd"][1] == "keys only: train logs in on port 22 with the key given, and with no other"
+    assert found["user"][1] == "train (1000), HOME=/home/train"
+    assert found["workspace"][1].startswith("/workspace (0755)")
+
+
+def test_the_same_image_made_wrong_in_every_way(story: Imaged, notebook: str, build: Build, name: Reference) -> None:
+    build(SPOILED.format(image=notebook))
+    found = services(story, str(name))
+    assert {state for state, _ in found.values()} == {"failed"}, found
+    assert found["sshd"][1] == "the sshd that the image starts offers publickey,password"
+    assert found["jupyter"][1] == "it answers 200 without a token"
+    assert found["user"][1] == "a command runs as root"
+    assert found["workspace"][1] == "everybody can write to /workspace (0777)"
+    assert found["host-keys"][1].endswith("/etc/ssh/ssh_host_ed25519_key")
+    assert found["installed"][1].startswith("extra ")
+
+
+# ---------------------------------------------------------------- GPUs, as far as stand-ins go
+
+FAKE_CUDA_TORCH = {
+    "site/torch/__init__.py": """\
+class version: cuda = "12.6"
+class backends:
+    class cudnn:
+        @staticmethod
+        def version(): return 90501
+class _C:
+    @staticmethod
+    def _cuda_getArchFlags(): return "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90"
+__version__ = "2.7.1+cu126"
+def randn(*_): raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+from . import cuda
+""",
+    "site/torch/cuda/__init__.py": """\
+class About: name, major, minor, total_memory = "NVIDIA B200", 10, 0, 180 << 30
+def is_available(): return AVAILABLE
+def device_count(): return 1
+def get_device_properties(_): return About
+""",
+    "site/torch/cuda/nccl.py": "def version(): return (2, 26, 2)\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("driver", "available", "says", "remedy"),
+    [
+        ("470.57.02, Tesla T4", False, "driver 470.57.02 is too old for CUDA 12.6: it needs 525.60.13", "cu118"),
+        ("570.86.15, NVIDIA B200", True, "the wheel has no code for NVIDIA B200 (sm_100): sm_50", "variant cu128"),
+        ("", False, "nvidia-smi exited 18: Failed to initialize NVML", "nvidia-smi on the engine's machine"),
+    ],
+    ids=["old-driver", "no-code", "no-driver"],
+)
+def test_a_gpu_that_does_not_go_with_the_image_is_one_line(
+    story: Imaged, build: Build, name: Reference, python_base: str, driver: str, available: bool, says: str, remedy: str
+) -> None:
+    smi = f"echo '{driver}'" if driver else "echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18"
+    files = {
+        "Dockerfile": f"FROM {python_base}\nCOPY site {SITE}\nCOPY nvidia-smi /usr/bin/\n"
+        "RUN chmod 755 /usr/bin/nvidia-smi\n",
+        "nvidia-smi": f"#!/bin/sh\n{smi}\n",
+        **FAKE_CUDA_TORCH,
+    }
+    files["site/torch/cuda/__init__.py"] = files["site/torch/cuda/__init__.py"].replace("AVAILABLE", str(available))
+    build("", context=context_of(files))
+    done = story.release("smoke", str(name), "--check", "gpu", "--json")
+    assert done.code == 6, done.err
+    (check,) = done.json["checks"]
+    assert check["message"].startswith(says)
+    assert remedy in check["remedy"]
 
 
 @pytest.mark.parametrize("gpus", ["all", "0", "nvidia.com/gpu=all"])

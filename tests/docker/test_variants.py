@@ -54,12 +54,16 @@ def test_a_lock_is_named_in_the_record_by_its_digest_and_must_be_there(several: 
     assert done.code == 2, done.err
     assert "no-lock" in done.err
     assert "locks/cu126" in done.err
-    several.declare(image="  lock: loader.py\n")  # any file serves here
-    assert several.release("cut", VERSION, "--yes").code == 0
+    data, clone = f"tqdm==4.67.1 --hash=sha256:{'0' * 64}\n", several.story.clone
+    clone.git("checkout", "--quiet", "--detach", several.story.fix)
+    locked = clone.commit("build: a lock", {"locks/cu126/stack.txt": data})
+    clone.git("checkout", "--quiet", "main")
+    several.declare(image="  lock: locks/cu126\n", fix=f"{several.story.fix}\n      - commit: {locked}")
+    done = several.release("cut", VERSION, "--yes")
+    assert done.code == 0, done.err
     lock = several.release("show", VERSION, "--json").json["images"][0]["lock"]
-    data = several.story.remote.attempt("show", "release/v2.7:loader.py").stdout.encode()
-    expected = hashlib.sha256(f"loader.py\0{len(data)}\0".encode() + data).hexdigest()
-    assert lock == {"path": "loader.py", "sha256": expected}
+    expected = hashlib.sha256(f"locks/cu126/stack.txt\0{len(data)}\0{data}".encode()).hexdigest()
+    assert lock == {"path": "locks/cu126", "sha256": expected}
 
 
 def digest(registry: Registry, tag: str) -> str:

@@ -49,6 +49,8 @@ image:
     - {name: jupyter, run: jupyter --version, timeout: 90s, network: bridge}
   platform: linux/amd64
   network: host
+  size-budget: 6GiB
+  max-layers: 20
 verify:
   - make test
   - |
@@ -120,6 +122,7 @@ def test_the_image_is_read() -> None:
     assert dict(image.build_args)["EMPTY"] == ""
     assert image.floating == ("v2.7", "latest")
     assert (image.platform, image.network) == ("linux/amd64", "host")
+    assert (image.size_budget, image.max_layers) == (6 << 30, 20)
     assert image.smoke == (
         SmokeCommand(name="true", command=("/bin/sh", "-c", "true")),
         SmokeCommand(name="python -c import torch", command=("python", "-c", "import torch")),

@@ -186,6 +186,8 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("variant's name", image("variants: [{name: A/b}]"), "6:21", "config-bad-text"),
     ("smoke of both", image("smoke: [x]\n  variants: [{name: a, smoke: [x]}]"), "7:14", "config-same-name"),
     ("size without unit", image("delta-budget: 64"), "6:17", "config-bad-size"),
+    ("image without size", image("size-budget: big"), "6:16", "config-bad-size"),
+    ("too many layers", image("max-layers: 128"), "6:15", "config-bad-number"),
     ("size of nothing", image("delta-budget: 0KiB"), "6:17", "config-bad-size"),
     ("too parallel", image("parallel: 17"), "6:13", "config-bad-number"),
     ("platform", image("platform: amd64"), "6:13", "config-bad-text"),

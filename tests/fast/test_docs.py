@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.config import parse
 from orchestrator.errors import EXIT_MEANINGS
-from tools.clidoc import DOCS, between, cli_page, environment_table, group
+from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -45,7 +45,7 @@ def test_the_pages_made_from_the_command_line_are_fresh() -> None:
 
 def test_every_flag_has_a_variable_but_those_that_say_why_not() -> None:
     without = {"--version", "--help", "--install-completion", "--show-completion", "--continue", "--skip", "--abort"}
-    commands = [group(), *group().commands.values()]
+    commands = [group(), *(command for _, command in every_command())]
     bare = {name for command in commands for each in command.params if not each.envvar for name in each.opts}
     assert {name for name in bare if name.startswith("-")} <= without
 

@@ -20,8 +20,10 @@ LIGHT = "demo"
 VARIANTS = {
     LIGHT: "",
     "cu126": """    - python -c 'import torch; assert torch.version.cuda == "12.6", torch.version.cuda'
+    - python /opt/release/patches/torch-2.7.0/0001-dynamo-autocast-exception.py
 """,
 }
+PATCHES = "images/pytorch-cuda/patches"
 LOADER = "images/pytorch-cuda/trainkit/dataloader.py"
 
 # The project's loader is right.  In the story v2.7.0 was published without these lines, and the worker of
@@ -63,10 +65,11 @@ releases:
     fixes:
       - commit: {fix}
         reason: jobs that stop early leak one thread for every epoch
-image:
+{patch}image:
   repository: {repository}
   dockerfile: images/pytorch-cuda/Dockerfile
   context: .
+  patches: images/pytorch-cuda/patches
   build-args: {{BASE_IMAGE: "{base}", VARIANT: {variant}}}
   network: host
   floating: [v2.7]
@@ -75,6 +78,12 @@ image:
   smoke:
     - python -c 'from trainkit.dataloader import Prefetcher as P; assert list(P(range(9))) == list(range(9))'
 {smoke}"""
+
+
+# With torch in the image, v2.7.1 brings a patch to it too.
+THE_PATCH = """      - commit: {commit}
+        reason: torch.compile stops at an exception that leaves autocast; upstream has it in 2.7.1
+"""
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,10 @@ def make(folder: Path, repository: str, base: str, variant: str) -> Sandbox:
     start(work)
     fix = topic_branch(work)
     work.quiet("git", "checkout", "--quiet", "main")
-    text = CONFIG.format(fix=fix[:12], repository=repository, base=base, variant=variant, smoke=VARIANTS[variant])
+    patch = "" if variant == LIGHT else THE_PATCH.format(commit=torch_patch(work)[:12])
+    text = CONFIG.format(
+        fix=fix[:12], patch=patch, repository=repository, base=base, variant=variant, smoke=VARIANTS[variant]
+    )
     (work.folder / "release.yaml").write_text(text)
     commit(work, "chore: declare v2.7.1", day=8)
     work.quiet("git", "push", "--quiet", "origin", "main", "release/v2.7", "fix/dataloader-leak", "v2.7.0")
@@ -112,7 +124,7 @@ def clone(folder: Path) -> Shell:
 def start(work: Shell) -> None:
     """The image as v2.7.0 had it, on main and on the release branch."""
     source = PROJECT / "images" / "pytorch-cuda"
-    ignore = shutil.ignore_patterns("__pycache__")
+    ignore = shutil.ignore_patterns("__pycache__", "torch-*")  # v2.7.0 had no patches
     shutil.copytree(source, work.folder / "images" / "pytorch-cuda", ignore=ignore)
     edit(work, THE_FIX)
     commit(work, "feat: the training image", day=1)
@@ -130,6 +142,13 @@ def topic_branch(work: Shell) -> str:
     edit(work, (("DEPTH = 4 ", "DEPTH = 64 "),))
     commit(work, "wip: try a much deeper queue", day=7)
     return fix
+
+
+def torch_patch(work: Shell) -> str:
+    """A commit on main that brings the project's patches to torch; the answer is its id."""
+    for folder in (PROJECT / PATCHES).glob("torch-*"):
+        shutil.copytree(folder, work.folder / PATCHES / folder.name)
+    return commit(work, "fix(torch): an exception that leaves autocast stops torch.compile", day=7)
 
 
 def edit(work: Shell, changes: tuple[tuple[str, str], ...]) -> None:

@@ -134,4 +134,6 @@ def clean() -> int:
                 talk.say(f"removed {slot.path}")
     for archive in slots.cache().glob("*.tar"):
         archive.unlink()
+    for folder in slots.cache().glob("docker-*"):  # Docker of a newer Debian: tools/reproduce.py
+        shutil.rmtree(folder)
     return 0

@@ -1,0 +1,132 @@
+"""Apply the patches of a folder to the packages that are installed, and write down what was done.
+
+    python apply_patches.py FOLDER RECORD
+
+All or nothing: the first thing that is wrong ends it with one line that names patch and file, and nothing is written.
+A patch whose package is not installed at all is recorded as not applied, with the reason.  Nothing but the standard
+library; the reading and applying is in patchfile.py beside this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import py_compile
+import sys
+from pathlib import Path
+from typing import Any
+
+from patchfile import Entry, PatchError, apply_all, is_applied, read_series
+
+
+class Site:
+    """The folder that packages are installed in, with changes that are not written yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.changed: dict[str, bytes | None] = {}
+
+    def read(self, path: str) -> bytes | None:
+        if path in self.changed:
+            return self.changed[path]
+        place = self.root / path
+        if not place.resolve().is_relative_to(self.root.resolve()):
+            raise PatchError(f"{path} leads out of {self.root}")
+        return place.read_bytes() if place.is_file() else None
+
+    def write(self) -> None:
+        for path, content in self.changed.items():
+            place = self.root / path
+            Path(importlib.util.cache_from_source(str(place))).unlink(missing_ok=True)
+            if content is None:
+                place.unlink()
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            if path.endswith(".py"):
+                # Python does not look at the source again, so byte code that stayed behind would win.
+                mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+                py_compile.compile(str(place), doraise=True, invalidation_mode=mode)
+
+
+def apply(entry: Entry, distribution: importlib.metadata.Distribution, site: Site) -> None:
+    """Raises PatchError when the patch is not of this version or does not fit exactly."""
+    installed = distribution.version
+    if not entry.concerns(installed):
+        raise PatchError(f"{entry.package} {installed} is installed, not {entry.version}")
+    tops = {file.parts[0] for file in distribution.files or ()}
+    for path in entry.patch.files:
+        if path.partition("/")[0] not in tops:
+            raise PatchError(f"{path} does not belong to {entry.package}")
+    try:
+        after = apply_all(entry.patch, site.read)
+    except PatchError as error:
+        if is_applied(entry.patch, site.read):
+            raise PatchError(f"{', '.join(entry.patch.files)} has it already") from None
+        raise error from None
+    for path, content in after.items():
+        if content is not None and path.endswith(".py"):
+            check_syntax(path, content)
+    site.changed.update(after)
+
+
+def check_syntax(path: str, content: bytes) -> None:
+    try:
+        compile(content, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise PatchError(f"{path} is no valid Python afterwards: {error}") from None
+
+
+def account(entry: Entry, reason: str) -> dict[str, Any]:
+    """What patches.json says of a patch."""
+    fields = entry.patch.fields
+    return {
+        "name": entry.name,
+        "sha256": hashlib.sha256(entry.data).hexdigest(),
+        "package": entry.package,
+        "version": entry.version,
+        "subject": fields["Subject"],
+        "author": fields.get("From", ""),
+        "origin": fields["Origin"],
+        "commit": fields.get("Commit", ""),
+        "files": list(entry.patch.files),
+        "applied": not reason,
+        "reason": reason,
+    }
+
+
+def run(folder: Path, record: Path) -> None:
+    """Raises SystemExit with the one line that says what is wrong."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    entries, problems = read_series(files)
+    for name, line, message in problems:
+        raise SystemExit(f"patch {name}{f':{line}' if line else ''}: {message}")
+    sites: dict[Path, Site] = {}
+    rows = []
+    for entry in entries:
+        reason = ""
+        try:
+            distribution = importlib.metadata.distribution(entry.package)
+            root = Path(str(distribution.locate_file("")))
+            apply(entry, distribution, sites.setdefault(root, Site(root)))
+        except importlib.metadata.PackageNotFoundError:
+            reason = f"{entry.package} is not installed"
+        except PatchError as error:
+            where = f"{entry.name}:{error.line}" if error.line else entry.name
+            raise SystemExit(
+                f"patch {where}: {error.message}; make it for {entry.package} as installed "
+                "(release patch import), or remove it"
+            ) from None
+        rows.append(account(entry, reason))
+    for site in sites.values():
+        site.write()
+    text = json.dumps({"schema_version": 1, "patches": rows}, indent=2, ensure_ascii=False) + "\n"
+    record.write_text(text, encoding="utf-8")
+    for row in rows:
+        sys.stdout.write(f"patch {row['name']}: {'applied' if row['applied'] else row['reason']}\n")
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), Path(sys.argv[2]))

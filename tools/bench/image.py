@@ -1,0 +1,133 @@
+"""`python tools/bench/image.py`, inside the lab: one release with an image, by `release cut` and by hand.
+
+By hand is what a maintainer types without this tool, with git and docker alone and with the same result: worktree,
+`git cherry-pick -x`, changelog, annotated tag, `git archive | docker build`, the same smoke command, push under a
+candidate's name, one atomic push of branch and tag, then the version and the floating tag by `docker tag` and
+`docker push`.  Both start from the same published v2.7.0 and the engine's warm cache, in turn, each time in a new
+sandbox and a new repository of the registry.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run by its path, it knows no package
+
+from tools.demo import sandbox
+from tools.demo.shell import DemoError, Shell
+
+RUNS = 3
+LIMIT = 3.0  # times what it costs by hand: plan, preflight, built-in checks and re-read digests are not made by hand
+VERSION = "v2.7.1"
+SMOKE = "from trainkit.dataloader import Prefetcher as P; assert list(P(range(9))) == list(range(9))"
+
+
+class Box:
+    """A sandbox with its v2.7.0 in the registry, and a logged-in docker client."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.repository = f"{os.environ['RELEASE_LAB_REGISTRY']}/release-bench/{name}"
+        folder.mkdir()
+        self.sandbox = sandbox.make(folder, self.repository, os.environ["RELEASE_LAB_BASE"], sandbox.LIGHT)
+        login = {
+            "DOCKER_CONFIG": str(folder / "docker"),
+            "DOCKER_BUILDKIT": "0",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "RELEASE_REGISTRY_USERNAME": os.environ["RELEASE_LAB_USERNAME"],
+            "RELEASE_REGISTRY_PASSWORD": os.environ["RELEASE_LAB_PASSWORD"],
+        }
+        self.shell = Shell(self.sandbox.shell.folder, {**self.sandbox.shell.environment, **login})
+        host = self.repository.partition("/")[0]
+        password = os.environ["RELEASE_LAB_PASSWORD"].encode()
+        username = os.environ["RELEASE_LAB_USERNAME"]
+        self.shell.quiet("docker", "login", "--username", username, "--password-stdin", host, stdin=password)
+        self.build("v2.7.0", f"{self.repository}:v2.7.0")
+        self.shell.quiet("docker", "push", "--quiet", f"{self.repository}:v2.7.0")
+
+    def build(self, tag: str, image: str) -> None:
+        arguments = {
+            "BASE_IMAGE": os.environ["RELEASE_LAB_BASE"],
+            "VARIANT": sandbox.LIGHT,
+            "RELEASE_VERSION": tag,
+            "RELEASE_REVISION": self.shell.quiet("git", "rev-parse", f"{tag}^{{commit}}"),
+        }
+        tree = self.shell.folder.parent / f"{tag}.tar"
+        self.shell.quiet("git", "-c", "tar.umask=0022", "archive", "--output", str(tree), tag)
+        build = ["docker", "build", "--quiet", "--network", "host", "--file", sandbox.DOCKERFILE, "--tag", image]
+        build += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        self.shell.quiet(*build, "-", stdin=tree.read_bytes())
+
+    def by_tool(self) -> None:
+        self.shell.quiet("release", "cut", VERSION, "--yes")
+
+    def by_hand(self) -> None:
+        shell, image = self.shell, f"{self.repository}:{VERSION}"
+        tree = Shell(shell.folder.parent / "hand", shell.environment)
+        shell.quiet("git", "worktree", "add", "--quiet", "--detach", str(tree.folder), "release/v2.7")
+        tree.quiet("git", "cherry-pick", "-x", self.sandbox.fix)
+        (tree.folder / "CHANGELOG.md").write_text(f"# Changelog\n\n## {VERSION}\n")
+        (tree.folder / "release.yaml").write_bytes((shell.folder / "release.yaml").read_bytes())
+        tree.quiet("git", "add", "--all")
+        tree.quiet("git", "commit", "--quiet", "--message", f"chore(release): {VERSION}")
+        tree.quiet("git", "tag", "--annotate", VERSION, "--message", VERSION)
+        candidate = f"{self.repository}:candidate"
+        self.build(VERSION, candidate)
+        shell.quiet("docker", "run", "--rm", "--network", "none", candidate, "python", "-c", SMOKE)
+        shell.quiet("docker", "push", "--quiet", candidate)
+        tree.quiet("git", "push", "--quiet", "--atomic", "origin", "HEAD:refs/heads/release/v2.7", VERSION)
+        for name in (image, f"{self.repository}:v2.7"):
+            shell.quiet("docker", "tag", candidate, name)
+            shell.quiet("docker", "push", "--quiet", name)
+
+    def forget(self) -> None:
+        names = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", self.repository)
+        self.shell.quiet("docker", "image", "rm", "--force", *self.shell.quiet(*names).split())
+
+
+def timed(ways: list[str], folder: Path, times: int) -> dict[str, list[float]]:
+    """Seconds of each way; the ways take turns, so that what else runs on the machine meets both."""
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(times):
+        for way in ways:
+            box = Box(folder / f"{way}-{number}", f"{way.replace('_', '-')}-{number}-{os.getpid()}")
+            try:
+                found[way].append(spent(box, way))
+                if way == "by_tool":
+                    found.setdefault("again", []).append(spent(box, "by_tool"))
+            finally:
+                box.forget()
+    return found
+
+
+def spent(box: Box, way: str) -> float:
+    begun = time.perf_counter()
+    getattr(box, way)()
+    return time.perf_counter() - begun
+
+
+def main() -> int:
+    """Print the medians and the ratio; with --check exit 1 when it is over its limit."""
+    if not os.environ.get("RELEASE_LAB_REGISTRY"):
+        print("bench: images need an engine and a registry: python3 tools/lab run -- ... (make bench)", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="release-bench-") as folder:
+        try:
+            timed(["by_hand"], Path(folder), 1)  # warms the engine's cache
+            (Path(folder) / "by_hand-0").rename(Path(folder) / "warm")
+            found = timed(["by_hand", "by_tool"], Path(folder), RUNS)
+        except DemoError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    hand, tool, again = (statistics.median(found[way]) for way in ("by_hand", "by_tool", "again"))
+    print(f"a release with an image: git and docker by hand {hand:.2f}s, release cut {tool:.2f}s ({tool / hand:.2f})")
+    print(f"the finished release again: {again:.2f}s ({again / hand:.2f})")
+    return 1 if "--check" in sys.argv and tool / hand > LIMIT else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
