@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.forges import page_of
 from orchestrator.starter import StarterFacts
 from orchestrator.versions import parse_tag
 
@@ -29,4 +30,5 @@ def starter_facts(repository: Repository) -> StarterFacts:
         latest_tag=max(versions)[1] if versions else "",
         dockerfiles=tuple(path for path in files if path.rpartition("/")[2].startswith("Dockerfile")),
         project=repository.top.name,
+        page=page_of(repository.remote_url(remote)),
     )

@@ -8,26 +8,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.forges import commit_page
 from orchestrator.model import PickState
 from orchestrator.trailers import conventional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.model import Pick, PromotedFrom
+    from orchestrator.model import Pick, Plan
 
+BREAKING, OTHER = "Breaking changes", "Other changes"
 _GROUPS = {
-    "feat": "Added",
-    "fix": "Fixed",
+    "feat": "Features",
+    "feature": "Features",
+    "fix": "Fixes",
     "perf": "Performance",
-    "revert": "Reverted",
+    "revert": "Reverts",
     "docs": "Documentation",
     "build": "Build and dependencies",
     "ci": "Build and dependencies",
     "deps": "Build and dependencies",
 }
-_ORDER = ("Added", "Fixed", "Performance", "Reverted", "Changed", "Documentation", "Build and dependencies")
+_ORDER = tuple(dict.fromkeys((BREAKING, *_GROUPS.values(), OTHER)))
+_CODE = re.compile(r"(`[^`]+`)")
+_MARKUP = re.compile(r"[\\<\[\]]")
 _SECTION = re.compile(r"^## ", re.MULTILINE)
+_BROKEN = "Freeze broken: "
 _PICK_LINE = re.compile(
     r"^Pick: (?P<state>clean|adapted) (?P<source>[0-9a-f]{40}) (?P<result>[0-9a-f]{40})$", re.MULTILINE
 )
@@ -40,20 +46,43 @@ def shipped(picks: Sequence[Pick]) -> list[Pick]:
     return [pick for pick in picks if pick.state in (PickState.CLEAN, PickState.ADAPTED)]
 
 
-def section(version: str, summary: str, picks: Sequence[Pick]) -> str:
-    """The changelog section of a version, grouped by Conventional Commit type."""
-    groups: dict[str, list[str]] = {}
+def grouped(picks: Sequence[Pick]) -> list[tuple[str, list[Pick]]]:
+    """The picks that become commits, by title and in a fixed order; what breaks something comes first, and once."""
+    groups: dict[str, list[Pick]] = {}
     for pick in shipped(picks):
-        parsed = conventional(pick.subject)
-        scope = f"**{parsed.scope}:** " if parsed.scope else ""
-        breaking = "**BREAKING** " if parsed.breaking else ""
-        adapted = ", adapted" if pick.state is PickState.ADAPTED else ""
-        reason = f" — {pick.reason}" if pick.reason else ""
-        line = f"- {breaking}{scope}{parsed.text}{reason} (`{pick.source[:12]}`{adapted})"
-        groups.setdefault(_GROUPS.get(parsed.type, "Changed"), []).append(line)
-    parts = [f"## {version}", *([summary] if summary else [])]
-    parts += [f"### {name}\n\n" + "\n".join(groups[name]) for name in _ORDER if name in groups]
+        title = BREAKING if pick.breaking else _GROUPS.get(pick.type, OTHER)
+        groups.setdefault(title, []).append(pick)
+    return [(title, groups[title]) for title in _ORDER if title in groups]
+
+
+def section(version: str, summary: str, picks: Sequence[Pick], page: str = "") -> str:
+    """The changelog section of a version, grouped by Conventional Commit type; links where there is a `page`."""
+    parts = [f"## {version}", *([markdown(summary)] if summary else [])]
+    for title, members in grouped(picks):
+        parts.append(f"### {title}\n\n" + "\n".join(f"- {_entry(pick, page)}" for pick in members))
     return "\n\n".join(parts) + "\n"
+
+
+def _entry(pick: Pick, page: str) -> str:
+    """`**scope:** subject: what it breaks — reason (commit, adapted; approved by ...)`."""
+    parsed = conventional(pick.subject)
+    scope = f"**{markdown(parsed.scope)}:** " if parsed.scope else ""
+    breaks = f": {markdown(pick.breaking)}" if pick.breaking not in ("", parsed.text) else ""
+    reason = f" — {markdown(pick.reason)}" if pick.reason else ""
+    name = f"`{pick.source[:12]}`"
+    told = f"[{name}]({commit_page(page, pick.source)})" if page else name
+    told += ", adapted" if pick.state is PickState.ADAPTED else ""
+    told += f"; approved by {markdown(', '.join(pick.approved_by))}" if pick.approved_by else ""
+    return f"{scope}{markdown(parsed.text)}{breaks}{reason} ({told})"
+
+
+def markdown(text: str) -> str:
+    """A line of plain text for a Markdown page: no HTML and no links of its own; code in backticks stays."""
+    parts = _CODE.split(text)
+    return "".join(
+        part if number % 2 else _MARKUP.sub(lambda found: "&lt;" if found[0] == "<" else f"\\{found[0]}", part)
+        for number, part in enumerate(parts)
+    )
 
 
 def insert(changelog: bytes | None, text: str) -> bytes:
@@ -78,30 +107,29 @@ def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
     return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
-def tag_message(
-    version: str,
-    summary: str,
-    previous: str,
-    branch: str,
-    picks: Sequence[Pick],
-    origin: PromotedFrom | None = None,
-) -> str:
+def tag_message(plan: Plan) -> str:
     """The annotated tag's message: a line for people and one for machines a pick (see `tagged_picks`).
 
     The tag of a promotion also names the candidate (see `promotion`).
     """
-    since = f" since {previous}" if previous else ""
-    lines = [f"{version}: {summary}" if summary else version, ""]
-    if origin:
+    since = f" since {plan.previous}" if plan.previous else ""
+    lines = [f"{plan.version}: {plan.summary}" if plan.summary else plan.version, ""]
+    if origin := plan.promoted_from:
         lines += [f"The commit and the images of {origin.version}, which were tested under that name."]
         lines += [f"Promoted-From: {origin.version} {origin.tag_object}", ""]
-    lines += [f"Picked onto {branch}{since}:", ""]
-    for pick in shipped(picks):
-        approved = f" (approved by {pick.approved_by})" if pick.approved_by else ""
-        ours = pick.subject.startswith(("Pick: ", "Promoted-From: "))  # they are read back
+    lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
+    lines += [f"Picked onto {plan.branch}{since}:", ""]
+    for pick in shipped(plan.picks):
+        approved = f" (approved by {', '.join(pick.approved_by)})" if pick.approved_by else ""
+        ours = pick.subject.startswith(("Pick: ", "Promoted-From: ", _BROKEN))  # they are read back
         subject = f"- {pick.subject}" if ours else pick.subject
         lines += [f"{subject}{approved}", f"Pick: {pick.state} {pick.source} {pick.result}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def tagged_reason(message: str) -> str:
+    """The reason for which a freeze was broken, by a tag's message; "" when none was."""
+    return next((line.removeprefix(_BROKEN) for line in message.splitlines() if line.startswith(_BROKEN)), "")
 
 
 def promotion(message: str) -> tuple[str, str] | None:

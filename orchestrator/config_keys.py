@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator import config_rules as rules
 from orchestrator.config_image import COMMAND_TEXT, FILE, IMAGE, LINE, TIMEOUT
+from orchestrator.config_policy import POLICY
 from orchestrator.config_shapes import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
 from orchestrator.model import (
     ALLOWED,
+    ALLOWED_WITH_REASON,
     Config,
     Fix,
     Place,
@@ -45,7 +47,15 @@ RANGE = Key(
     help="Several commits, oldest first: `A..B` without A, `A^..B` with A.",
 )
 REASON = Key(name="reason", shape=LINE, help="Why it must ship; kept in the plan, the tag and the record.")
-APPROVED_BY = Key(name="approved-by", shape=LINE, help="Who approved it: a name or a link.")
+APPROVED_BY: Key[tuple[str, ...]] = Key(
+    name="approved-by",
+    shape=Either(
+        what="a name or a list of names",
+        text=Mapped(shape=LINE, into=lambda name, _: (name,)),
+        items=ListOf(item=LINE, empty_code="config-no-approval", empty_remedy="name one, or remove it", unique=True),
+    ),
+    help="Who approved it: names or links, one or a list.",
+)
 BACKPORT = Key(name="backport", shape=_REVISION, help="A hand-made commit that is applied in place of `commit`.")
 MAINLINE = Key(
     name="mainline",
@@ -56,7 +66,7 @@ ALLOW = Key(
     name="allow",
     shape=ListOf(item=Text(convert=rules.one_of(*ALLOWED), json={"enum": list(ALLOWED)}), unique=True),
     help=f"Findings that are known and fine for this fix: {', '.join(f'`{word}`' for word in ALLOWED)}"
-    " (the last with a `reason`).",
+    " (the last three with a `reason`).",
 )
 
 CONFIRM = Key(
@@ -68,15 +78,16 @@ CONFIRM = Key(
 
 
 def _fix(got: Got) -> Fix:
-    if "reverted" in got(ALLOW, ()) and REASON.name not in got.nodes:
-        remedy = "say in `reason:` why a fix is released that its source took back"
-        got.faults.add("config-no-reason", "'reverted' is allowed without a reason", got.nodes[ALLOW.name], remedy)
+    bold = [word for word in got(ALLOW, ()) if word in ALLOWED_WITH_REASON]
+    if bold and REASON.name not in got.nodes:
+        remedy = f"say in `reason:` why: {ALLOWED_WITH_REASON[bold[0]]}"
+        got.faults.add("config-no-reason", f"{bold[0]!r} is allowed without a reason", got.nodes[ALLOW.name], remedy)
     return Fix(
         place=got.place,
         commit=got(COMMIT, ""),
         range=got(RANGE, ""),
         reason=got(REASON, ""),
-        approved_by=got(APPROVED_BY, ""),
+        approved_by=got(APPROVED_BY, ()),
         backport=got(BACKPORT, ""),
         mainline=got(MAINLINE, 0),
         allow=got(ALLOW, ()),
@@ -255,6 +266,17 @@ VERSION_FILES = Key(
     ),
     help="Files in which the release commit writes the version, without `v`.",
 )
+POLICY_KEY = Key(
+    name="policy",
+    shape=POLICY,
+    help="Who may release what. The one that counts is that of the first `source` branch on the remote.",
+)
+REPOSITORY_URL = Key(
+    name="repository-url",
+    shape=Text(convert=rules.web_page, what="a URL", json={"pattern": "^https?://[^@\\s]+$"}),
+    help="The repository's page on its forge, such as `https://github.com/org/project`: the changelog links to commits"
+    " there.",
+)
 
 
 def _config(got: Got) -> Config:
@@ -277,11 +299,25 @@ def _config(got: Got) -> Config:
         verify=got(VERIFY, ()),
         changelog=changelog,
         version_files=files,
+        policy=got(POLICY_KEY, None),
+        repository_url=got(REPOSITORY_URL, ""),
     )
 
 
 ROOT = Table(
     title="release.yaml",
-    keys=(FORMAT, BRANCH, SOURCE, REMOTE, RELEASES, IMAGE_KEY, VERIFY, CHANGELOG, VERSION_FILES),
+    keys=(
+        FORMAT,
+        BRANCH,
+        SOURCE,
+        REMOTE,
+        RELEASES,
+        IMAGE_KEY,
+        VERIFY,
+        CHANGELOG,
+        VERSION_FILES,
+        POLICY_KEY,
+        REPOSITORY_URL,
+    ),
     build=_config,
 )

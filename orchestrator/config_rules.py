@@ -323,6 +323,17 @@ def tag_suffix(text: str) -> str:
     return text
 
 
+def web_page(text: str) -> str:
+    """An http(s) URL without login, query and fragment, and without a slash at the end."""
+    if "@" in text:
+        remedy = "write the page's address as a browser shows it"
+        raise BadTextError("config-secret", "holds a login ('@')", remedy, hide=True)
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?", text):
+        remedy = "write it like https://github.com/org/project"
+        raise BadTextError("config-bad-url", "is not the address of a page", remedy)
+    return text.rstrip("/").removesuffix(".git")
+
+
 def true_or_false(text: str) -> bool:
     """YAML 1.2's two words; `yes` and `on` are texts there."""
     if text.lower() not in ("true", "false"):

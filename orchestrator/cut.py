@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import plans, steps
 from orchestrator.asking import Answers, ask
+from orchestrator.enforcement import Guards, mind_freeze
 from orchestrator.errors import (
     MismatchError,
     PausedError,
@@ -15,7 +16,7 @@ from orchestrator.errors import (
     RefusedError,
     UsageError,
 )
-from orchestrator.facts import refuse_incomplete
+from orchestrator.facts import gather, refuse_incomplete
 from orchestrator.images import image_problems
 from orchestrator.journal import Journal
 from orchestrator.model import CheckState, PickState
@@ -61,11 +62,15 @@ def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None)
     )
     decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    plan = draft(request, decisions, desk.repository, desk.scratch)
+    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline)
+    plan = draft(request, decisions, desk.repository, desk.scratch, facts)
     if not version:
         decisions = Store(desk.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
-            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch)
+            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch, facts)
+    guards = Guards(desk.repository, desk.scratch, config.remote, facts.heads)
+    plan, policy = guards.judge(plan, config)
+    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
     shown_as = desk.job.config or desk.config_file.name
     plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
     return seal(plan, tuple(task.key for task in steps.tasks(plan)))
@@ -100,7 +105,7 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, e
         _refuse_or_pause(desk, store, answers, yes=yes)
         journal = desk.journal(store)
         old = journal.plan()
-        if old is None or old.get("plan_id") != plan.plan_id:
+        if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
             if old is not None:
                 desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
                 journal.restart()

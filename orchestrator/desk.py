@@ -64,6 +64,7 @@ class Job:
     plain_http: bool = False
     push_stall: float = 300.0
     effort: float = 10.0  # seconds to look for what a conflicting pick needs
+    break_freeze: str = ""  # the reason for releasing in a freeze
 
 
 class Desk:

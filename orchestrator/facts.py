@@ -29,6 +29,7 @@ class Facts:
     tags: Mapping[str, str]
     reachable: tuple[str, ...]
     public_tags: tuple[str, ...] = ()
+    heads: Mapping[str, str] | None = None  # the remote's branches that were asked for; None: it did not answer
     source_tips: Mapping[str, str]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
@@ -50,6 +51,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
         base=base,
         tags=tags,
         public_tags=tuple(public),
+        heads={name: remote.branch(name) for name in (config.branch, *config.source)} if remote else None,
         reachable=reachable_tags(scratch, base, tags),
         source_tips=tips,
         problems=(*problems, *more),
@@ -118,7 +120,8 @@ def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tu
             )
         ]
     try:
-        return repository.ls_remote(config.remote, f"refs/heads/{config.branch}", "refs/tags/*", f"{yanks.PREFIX}*"), []
+        heads = (f"refs/heads/{name}" for name in (config.branch, *config.source))
+        return repository.ls_remote(config.remote, *heads, "refs/tags/*", f"{yanks.PREFIX}*"), []
     except RemoteError as error:
         return None, [as_problem(error)]
 

@@ -9,7 +9,7 @@ from orchestrator.errors import Exit
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.model import Conflict, Pick, PickState, Problem
 from orchestrator.quoting import word
-from orchestrator.trailers import conventional
+from orchestrator.trailers import breaks, conventional
 from orchestrator.upstream import Twin, twins
 
 if TYPE_CHECKING:
@@ -176,5 +176,6 @@ def pick_of(
         approved_by=source.fix.approved_by,
         author=source.commit.author_name,
         type=conventional(source.commit.subject).type,
+        breaking=breaks(source.commit.text),
         confirm=source.fix.confirm,
     )

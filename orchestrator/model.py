@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # ------------------------------------------------------------------ release.yaml, as values
 
@@ -28,7 +32,7 @@ class Fix:
     commit: str = ""
     range: str = ""
     reason: str = ""
-    approved_by: str = ""
+    approved_by: tuple[str, ...] = ()  # names or links
     backport: str = ""  # a hand-made commit applied in place of `commit`
     mainline: int = 0  # parent number of a merge commit, 0 when not given
     allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
@@ -39,8 +43,14 @@ class Fix:
         return self.commit or self.range
 
 
-# What `allow:` may name: leave the pick out silently when it is already there; pick what the source took back.
-ALLOWED = ("duplicate", "empty", "reverted")
+# What `allow:` may name: leave the pick out silently when it is already there; with a reason, pick what the source
+# took back, or what a patch release does not take.
+ALLOWED_WITH_REASON = {
+    "reverted": "a fix is released that its source took back",
+    "feature": "a patch release adds a feature",
+    "breaking": "a patch release breaks what its users rely on",
+}
+ALLOWED = ("duplicate", "empty", *ALLOWED_WITH_REASON)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +133,46 @@ class VersionFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodeOwners:
+    """Who may approve changes of the files under a pattern, as a line of CODEOWNERS; anybody when empty."""
+
+    place: Place = field(compare=False)
+    path: str
+    owners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freeze:
+    """No release is made from `start` on and before `end`; both have a time zone."""
+
+    place: Place = field(compare=False)
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The `policy:` section: who may release what.  Two are equal when their rules are, wherever they are written."""
+
+    place: Place = field(compare=False)
+    places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key -> its value
+    required_approvals: int = 0
+    adapted_approvals: int = 0  # never fewer than the others
+    code_owners: tuple[CodeOwners, ...] = ()
+    types: tuple[str, ...] = ()  # Conventional Commit types, all when empty
+    conventional_commits: bool = False  # a subject must be one
+    signed_tags: bool = False
+    protected_sources: tuple[str, ...] = ()  # branches of the remote; every fix must be on one
+    declared_on_source: bool = False  # the release must be declared in the protected release.yaml
+    freeze: tuple[Freeze, ...] = ()
+
+    def place_of(self, key: str) -> Place:
+        """Where a key's value stands; the section where the key is not given."""
+        return dict(self.places).get(key, self.place)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """release.yaml, checked.  `text` is the file's exact bytes: the release commit carries them."""
 
@@ -136,6 +186,8 @@ class Config:
     verify: tuple[VerifyCommand, ...] = ()
     changelog: str = "CHANGELOG.md"
     version_files: tuple[VersionFile, ...] = ()
+    policy: Policy | None = None
+    repository_url: str = ""  # the repository's page on its forge, without a slash at the end
 
     def release(self, version: str) -> ReleaseEntry | None:
         return next((entry for entry in self.releases if entry.version == version), None)
@@ -212,9 +264,10 @@ class Pick:
     mainline: int = 0
     declared: str = ""  # the entry as written
     reason: str = ""
-    approved_by: str = ""
+    approved_by: tuple[str, ...] = ()
     author: str = ""  # "Name <mail>"
     type: str = ""  # Conventional Commit type, "" when the subject has none
+    breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
     confirm: bool = False  # release.yaml wants a person's yes to it
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
@@ -293,6 +346,8 @@ class Plan:
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""
+    signed_tag: str = ""  # the place of the rule that wants the tag signed; "" where none does
+    freeze_broken: str = ""  # the reason given for releasing in a freeze; no part of the id
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 

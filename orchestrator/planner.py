@@ -56,6 +56,7 @@ class Decisions:
     skipped: Mapping[str, str]
 
 
+_SAID_OF_IT = ("problems", "notes", "plan_id", "freeze_broken")  # fields of a plan that are no part of the release
 _ADVICE = (
     "prerequisites",
     "search",
@@ -127,7 +128,8 @@ def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
     Problems, notes, and what other commits say of a pick may change while the source moves on; the release does not.
     """
     plan = replace(plan, tasks=tasks, plan_id="")
-    content = {key: value for key, value in asdict(plan).items() if key not in ("problems", "notes", "plan_id")}
+    content = {key: value for key, value in asdict(plan).items() if key not in _SAID_OF_IT}
+    content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
@@ -250,7 +252,7 @@ def release_files(
     config: Config, config_path: str, scratch: Scratch, tree: str, version: str, summary: str, picks: Sequence[Pick]
 ) -> tuple[dict[str, bytes], list[Problem]]:
     """What a release commit writes on a tree, by path, and a problem for each version file that cannot be."""
-    text = changelog.section(version, summary, picks)
+    text = changelog.section(version, summary, picks, config.repository_url)
     files = {config_path: config.text, config.changelog: changelog.insert(scratch.file(tree, config.changelog), text)}
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
     return files | rewritten, problems

@@ -97,10 +97,16 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "conflicts": tuple(Conflict(**each) for each in data["conflicts"]),
             "prerequisites": tuple(data["prerequisites"]),
             "near": tuple(data.get("near", ())),
+            "approved_by": _names(data.get("approved_by", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),
             "followups": tuple(FollowUp(**each) for each in data["followups"]),
         }
     )
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Approvals; records of before there could be several have one text."""
+    return tuple(value) if not isinstance(value, str) else (value,) if value else ()
 
 
 def _image(data: Mapping[str, Any]) -> PlannedImage:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import changelog, plans, provenance, steps
 from orchestrator.cut import Cut, begin, carry_on
+from orchestrator.enforcement import Guards, mind_freeze
 from orchestrator.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError
 from orchestrator.facts import as_problem, reachable_tags, refuse_incomplete
 from orchestrator.model import Plan, Problem, PromotedFrom, Skipped
@@ -103,7 +104,16 @@ def prepare(desk: Desk, candidate: str, version: str, *, allow_older: bool = Fal
             code="version-exists",
             state="nothing was changed",
         )
-    return plan_promotion(desk, public, candidate, version, allow_older=allow_older or bool(tag_object))
+    plan = plan_promotion(desk, public, candidate, version, allow_older=allow_older or bool(tag_object))
+    return plan if plan.tag_object else _under_policy(desk, plan)
+
+
+def _under_policy(desk: Desk, plan: Plan) -> Plan:
+    """Freezes and signatures; the fixes were judged when the candidate was cut."""
+    config = config_at(desk, plan.version, plan.head, plan.config_path)
+    plan, policy = Guards(desk.repository, desk.scratch, plan.remote, {}).judge(plan, config)
+    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
+    return seal(plan, plan.tasks)
 
 
 def _must_fit(candidate: str, version: str) -> None:

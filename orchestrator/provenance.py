@@ -44,6 +44,7 @@ def record(shop: Workshop) -> dict[str, Any]:
         "config": {"path": plan.config_path, "sha256": plan.config_sha256},
         "committer": plan.committer,
         "picks": [asdict(pick) for pick in plan.picks],
+        "freeze_broken": plan.freeze_broken,
         "skipped": [asdict(skipped) for skipped in plan.skipped],
         "verify": asdict(verified) if verified else None,
         "promoted_from": _origin(plan.promoted_from) if plan.promoted_from else None,

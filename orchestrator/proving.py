@@ -191,4 +191,4 @@ def _accepted(sha: str, proof: Proof, part: Part, entries: Sequence[Source]) -> 
         return ""
     if where := part.recorded.get(sha):
         return where
-    return next((f"approved by {each.fix.approved_by}" for each in entries if each.fix.approved_by), "")
+    return next((f"approved by {', '.join(each.fix.approved_by)}" for each in entries if each.fix.approved_by), "")

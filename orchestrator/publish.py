@@ -6,10 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator import changelog, plans, steps
+from orchestrator.changelog import tagged_reason
 from orchestrator.cut import Cut, begin, carry_on
+from orchestrator.enforcement import Guards, mind_freeze
 from orchestrator.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.facts import Facts, reachable_tags, refuse_incomplete
+from orchestrator.git.transfer import signature_fault
 from orchestrator.planner import Decisions, Request, draft, seal
+from orchestrator.policy import unsigned_problem
 from orchestrator.promotion import plan_promotion
 from orchestrator.provenance import record_ref
 from orchestrator.public import Public, config_at, must_be_on_branch
@@ -60,8 +64,32 @@ def publish(desk: Desk, version: str) -> Cut:
         if digests := _published(desk, plan):
             _say_what_is_missing(desk, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
+        plan = _under_policy(desk, plan)
+        if plan.problems:
+            raise ProblemsError(plan.problems)
         begin(desk, plan, journal, yes=True)
         return carry_on(desk, store)
+
+
+def _under_policy(desk: Desk, plan: Plan) -> Plan:
+    """The plan with what the policy of the protected source branch says of it, of its tag, and of this moment.
+
+    A freeze that the tag says was broken, with a reason, is broken for its image too.
+    """
+    repository = desk.repository
+    config = config_at(desk, plan.version, plan.head, plan.config_path)
+    plan, policy = Guards(repository, desk.scratch, config.remote, {}).judge(plan, config)
+    for note in plan.notes:
+        desk.job.terminal.note(f"note: {note}")
+    if policy.signed_tags and (fault := signature_fault(repository, plan.tag_object)):
+        remedy = (
+            "a release whose tag is not believed is not published; who may sign: gpg.ssh.allowedSignersFile, or gpg"
+        )
+        unsigned = unsigned_problem(policy, f"tag {plan.version}: {fault}", remedy)
+        plan = replace(plan, problems=(*plan.problems, unsigned))
+    said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
+    plan = replace(plan, signed_tag="")  # what a cut must do; this tag is made
+    return mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze or said)
 
 
 def _published(desk: Desk, plan: Plan) -> dict[str, str]:
@@ -179,9 +207,12 @@ def _decisions(desk: Desk, request: Request, picks: list[tuple[str, str, str]]) 
 def _differs(desk: Desk, plan: Plan, head: str, version: str) -> MismatchError:
     made, tagged = desk.scratch.tree_of(plan.head), desk.scratch.tree_of(head)
     paths = desk.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
+    if paths == [config_at(desk, version, head, plan.config_path).changelog]:
+        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
     files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
     return MismatchError(
         f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
-        remedy="the branch holds something undeclared; compare its git log with the tag's message",
+        remedy=remedy,
         code="tag-differs-from-plan",
     )

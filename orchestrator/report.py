@@ -61,6 +61,7 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"  image           {names}  ({first} :{image.candidate.rpartition(':')[2]}{floating})")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
     lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
+    lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
@@ -119,7 +120,7 @@ def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mappin
     }
     lines = ["", f"({which}) {pick.source[:12]} {pick.subject}", f"    author    {pick.author}"]
     lines += [f"    reason    {pick.reason}"] if pick.reason else []
-    lines += [f"    approved  {pick.approved_by}"] if pick.approved_by else []
+    lines += [f"    approved  {', '.join(pick.approved_by)}"] if pick.approved_by else []
     lines.append(f"    forecast  {said[pick.state]}")
     lines += [f"    needs     {sha[:12]} {subjects.get(sha, '')}".rstrip() for sha in pick.prerequisites]
     lines += [f"    lives on  {pick.lives_on}"] if pick.lives_on else []
@@ -212,6 +213,7 @@ def record_lines(record: Mapping[str, Any]) -> list[str]:
     lines += [
         f"    {each['source'][:12]} skipped   {each['subject']}  ({each['reason']})" for each in record["skipped"]
     ]
+    lines += [f"  freeze    broken: {record['freeze_broken']}"] if record.get("freeze_broken") else []
     for image in record["images"]:
         lines += _image_lines(image)
     took = ", ".join(f"{key} {seconds:.1f}" for key, seconds in sorted(record["seconds"].items()) if seconds >= 0.05)

@@ -31,6 +31,7 @@ class StarterFacts:
     latest_tag: str = ""  # the highest version tag
     dockerfiles: tuple[str, ...] = ()  # paths from the repository's top
     project: str = "pytorch-cuda"  # the repository's name, for the example image
+    page: str = ""  # the repository's page on its forge
 
 
 def starter(facts: StarterFacts) -> str:
@@ -46,6 +47,7 @@ def starter(facts: StarterFacts) -> str:
         line=_example_line(release_branch, latest),
         repository=f"registry.example.com/{_image_name(facts.project)}",
         dockerfile=_scalar(_usable(file_path, *dockerfiles, "Dockerfile")),
+        url="repository-url: " + facts.page if facts.page else "#repository-url: https://github.com/org/project",
     )
 
 
@@ -84,6 +86,14 @@ releases:
 # Commands run after each pick; one that fails stops the release.
 #verify:
 #  - python -m compileall -q .
+
+# The repository's page on its forge: the changelog links to commits there.
+{url}
+
+# Who may release what.  The policy that counts is the one on the source branch of the remote.
+#policy:
+#  required-approvals: 1
+#  types: [fix, perf, docs, build]
 """
 
 

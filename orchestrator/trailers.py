@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
 _GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
@@ -20,6 +24,11 @@ _COPIED = re.compile(
 _APPENDED = re.compile(r"^(?:[A-Z][A-Za-z]*-(?:[Bb]y|[Tt]o)|Cc|CC|Fixes|Change-Id|Link):\s")
 _REVERTS = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
 _CONVENTIONAL = re.compile(r"^(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^()\r\n]*)\))?(?P<breaking>!)?: (?P<text>\S.*)$")
+_TAKEN_BACK = re.compile(r'^(?P<word>Revert|Reapply) "(?P<inner>.*)"$')  # how git revert names it
+_MOST_REVERTS = 16  # of a revert of a revert ...
+_BREAKING = re.compile(r"^BREAKING[ -]CHANGE(?::[ \t]*| #)(?P<text>.*(?:\n.+)*)", re.MULTILINE)
+_BY_GIT = re.compile(r"Merge |(?:fixup|squash|amend)! |(?:Revert|Reapply) \"")
+_NEARLY = re.compile(r"[a-zA-Z]+ ?(?:\([^()]*\))? ?!? ?:")
 
 
 def with_origin(message: bytes, source: str) -> bytes:
@@ -138,7 +147,18 @@ class Subject:
 
 
 def conventional(subject: str) -> Subject:
-    """Parse a subject by conventionalcommits.org 1.0."""
+    """Parse a subject by conventionalcommits.org 1.0; git's own `Revert "..."` has the type `revert`.
+
+    What takes back a revert brings the change in again, so it has that change's type.
+    """
+    takes_back = False
+    for _ in range(_MOST_REVERTS):
+        if not (undone := _TAKEN_BACK.match(subject)):
+            break
+        takes_back ^= undone["word"] == "Revert"
+        subject = undone["inner"]
+    if takes_back:
+        return Subject(type="revert", text=subject)
     match = _CONVENTIONAL.match(subject)
     if not match:
         return Subject(text=subject)
@@ -148,3 +168,47 @@ def conventional(subject: str) -> Subject:
         breaking=bool(match["breaking"]),
         text=match["text"],
     )
+
+
+def is_feature(message: str) -> bool:
+    """Whether a commit adds a feature by its own words; `feature` is what some write for `feat`."""
+    return conventional(_first_line(message)).type in ("feat", "feature")
+
+
+def breaks(message: str) -> str:
+    """What a commit breaks by its own words: the `BREAKING CHANGE` footer, or the subject with `!`; else ""."""
+    text = message.replace("\r\n", "\n").strip()
+    footer = _BREAKING.search(text, text.find("\n") + 1) if "\n" in text else None
+    if footer:
+        lines = footer["text"].split("\n")
+        own = [line for n, line in enumerate(lines) if n == 0 or _separator(line.encode()) < 1]
+        return " ".join(" ".join(own).split()) or "a breaking change"
+    subject = conventional(_first_line(text))
+    return subject.text if subject.breaking else ""
+
+
+def _first_line(message: str) -> str:
+    return message.strip().partition("\n")[0].rstrip()
+
+
+def message_fault(message: str, types: Collection[str] = ()) -> str:
+    """What keeps a commit message (without comments) from being a Conventional Commit; "" when nothing does.
+
+    What git writes by itself is let through: merges, reverts, `fixup!` and its like.  `types` are those allowed, all
+    when empty.
+    """
+    lines = message.strip().splitlines()
+    subject = lines[0].rstrip() if lines else ""
+    if not subject:
+        return "the message is empty"
+    if _BY_GIT.match(subject):
+        return ""
+    parsed = conventional(subject)
+    if not parsed.type:
+        nearly = _NEARLY.match(subject)
+        return "after type and scope there must be a colon and one blank" if nearly else "it begins with no type"
+    if types and parsed.type not in types:
+        return f"the type {parsed.type!r} is not one of {', '.join(sorted(types))}"
+    if len(lines) > 1 and lines[1].strip():
+        return "line 2 must be empty"
+    return ""

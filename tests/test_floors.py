@@ -22,16 +22,16 @@ ROOT = Path(__file__).parents[1] / "orchestrator"
 FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
-    " config config_image config_keys config_rules config_shapes registry_answer"
-    " yamledit compat inside layers comparing patchfile patches"
+    " config config_image config_keys config_policy config_rules config_shapes registry_answer"
+    " yamledit compat inside layers comparing patchfile patches policy forges releasenotes"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. registry registry_http registry_auth credentials journal live cache",  # doors: one outside each
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
-    " remaking retelling proving budgets yanks continuation guard",  # deciding
+    " remaking retelling proving budgets yanks continuation guard enforcement",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking public yank promotion rebuilding patching hooks",  # one release
+    " smoking public yank promotion rebuilding patching hooks noting",  # one release
     6: "report report_history report_rebuild console cli. __main__",  # six people: what they see and type
 }
 DOORS = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.checks import Finding, SkipCheck, run_check
 from orchestrator.errors import RefusedError, UsageError
+from orchestrator.git import transfer
 from orchestrator.model import CheckState
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
 
 def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
+    if plan.signed_tag and not plan.tag_object:
+        yield run_check("tag-signing", partial(tag_signing, repository, plan.signed_tag))
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     yield from image_checks(plan.images, doors, with_tags=building, building=building)
 
@@ -68,6 +71,12 @@ def disk(directory: Path, wanted: int) -> str:
             code="disk-full",
         )
     return f"{free / _GIB:.1f} GiB free at {directory}"
+
+
+def tag_signing(repository: Repository, rule: str) -> str:
+    """Where policy wants the tag signed, git is set to sign it."""
+    transfer.must_sign(repository, rule)
+    return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
 def engine(doors: Doors) -> str:

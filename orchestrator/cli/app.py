@@ -68,6 +68,13 @@ Effort = Annotated[
     ),
 ]
 
+BreakFreeze = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REASON", envvar="RELEASE_BREAK_FREEZE", help="Release in a freeze; the record keeps the reason."
+    ),
+]
+
 _LONGEST_EFFORT = 86_400
 
 _COMMON: dict[str, Any] = {
@@ -159,6 +166,7 @@ class Invocation:
         self.common = common
         self.reach = reach
         self.effort = 10.0
+        self.break_freeze = ""
         env = os.environ
         self.console = Console(
             as_json=bool(common.as_json),
@@ -195,6 +203,7 @@ class Invocation:
             plain_http=self.reach.plain_http,
             push_stall=self.reach.push_stall,
             effort=self.effort,
+            break_freeze=self.break_freeze,
         )
 
     @contextlib.contextmanager
@@ -214,6 +223,18 @@ def allowed_effort(seconds: float) -> float:
     if not 0 <= seconds <= _LONGEST_EFFORT:
         raise UsageError(f"--effort {seconds} is no number of seconds up to {_LONGEST_EFFORT}", code="bad-effort")
     return seconds
+
+
+def given_reason(reason: str | None) -> str:
+    """The reason for breaking a freeze, on one line; "" when none was given.  Raises UsageError for an empty one."""
+    line = " ".join((reason or "").split())
+    if reason is not None and (not line or not line.isprintable()):
+        raise UsageError(
+            "--break-freeze needs a reason that people can read",
+            remedy='--break-freeze "why it cannot wait"',
+            code="no-reason",
+        )
+    return line
 
 
 def run() -> None:

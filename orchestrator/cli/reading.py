@@ -91,6 +91,7 @@ def plan(
     from orchestrator import plans, report
     from orchestrator.cut import prepare
     from orchestrator.declare import settle
+    from orchestrator.enforcement import without_freeze
 
     call.effort = allowed_effort(effort)
     with call.desk() as desk:
@@ -103,6 +104,7 @@ def plan(
                 call.console.note(f"note: {note}")
         else:
             made = prepare(desk, version)
+        made = without_freeze(made)
         proof = _prove(call, desk, made) if verify else None
     if out:
         plans.save(made, call.directory / out)
@@ -171,6 +173,31 @@ def show(call: Invocation, version: Annotated[str, typer.Argument(help="A releas
     record["yanked"] = document(yank) if yank else None
     call.console.lines(report.record_lines(record))
     call.console.document(record)
+
+
+@command("notes")
+def notes(
+    call: Invocation,
+    version: Version = "",
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", envvar="RELEASE_FORMAT", help="`md`, `json` or `html`.")
+    ] = "md",
+) -> int:
+    """Print the release notes of a released version, or of a planned one; without VERSION of the next patch."""
+    from orchestrator import releasenotes
+    from orchestrator.noting import release_notes
+
+    if form not in releasenotes.FORMATS:
+        raise UsageError(
+            f"--format {form!r} is not known", remedy=f"one of: {', '.join(releasenotes.FORMATS)}", code="bad-format"
+        )
+    call.console.as_json |= form == "json"
+    with call.desk() as desk:
+        found, problems = release_notes(desk, version)
+    call.console.lines(releasenotes.render(found, form).splitlines())
+    call.console.document(releasenotes.document(found))
+    call.console.problems(problems)
+    return worst(problems)
 
 
 @command("smoke")

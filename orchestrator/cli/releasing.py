@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import Effort, Invocation, allowed_effort, command
+from orchestrator.cli.app import BreakFreeze, Effort, Invocation, allowed_effort, command, given_reason
 from orchestrator.cli.reading import Version  # noqa: TC001  # typer reads annotations at run time
 from orchestrator.errors import Exit, UsageError
 
@@ -38,6 +38,7 @@ def cut(
     abort_it: Annotated[bool, typer.Option("--abort", help="Same as `release abort`.")] = False,
     reason: Reason = "",
     effort: Effort = 10.0,
+    break_freeze: BreakFreeze = None,
 ) -> int | None:
     """Make a release, or go on with one that was broken off."""
     from orchestrator import cut as cutting
@@ -52,6 +53,7 @@ def cut(
             code="options-exclude",
         )
     call.effort = allowed_effort(effort)
+    call.break_freeze = given_reason(break_freeze)
     if dry_run:
         return planning.__wrapped__(call=call, version=version, effort=effort)  # type: ignore[attr-defined, no-any-return]  # wraps
     if abort_it:
@@ -75,11 +77,13 @@ def go_on(
     version: Version = "",
     yes: Yes = False,
     effort: Effort = 10.0,
+    break_freeze: BreakFreeze = None,
 ) -> None:
     """Take the resolution in the release's worktree and go on with all remaining picks."""
     from orchestrator.cut import resume
 
     call.effort = allowed_effort(effort)
+    call.break_freeze = given_reason(break_freeze)
     with call.desk() as desk:
         done = resume(desk, version, yes=yes)
     show_end(call, done)
@@ -92,11 +96,13 @@ def skip(
     reason: Reason = "",
     yes: Yes = False,
     effort: Effort = 10.0,
+    break_freeze: BreakFreeze = None,
 ) -> None:
     """Leave the conflicting pick out, with a reason for the record, and go on."""
     from orchestrator.cut import skip as leave_out
 
     call.effort = allowed_effort(effort)
+    call.break_freeze = given_reason(break_freeze)
     with call.desk() as desk:
         done = leave_out(desk, version, reason=reason, yes=yes)
     show_end(call, done)
@@ -118,10 +124,11 @@ def _abort(call: Invocation, version: str) -> None:
 
 
 @command("publish", registry=True)
-def publish(call: Invocation, version: Version = "") -> None:
+def publish(call: Invocation, version: Version = "", break_freeze: BreakFreeze = None) -> None:
     """Build, prove and push the image of a tag that is public: the CI job on a tag push."""
     from orchestrator.publish import publish as bring_out
 
+    call.break_freeze = given_reason(break_freeze)
     with call.desk() as desk:
         done = bring_out(desk, version)
     show_end(call, done)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import BreakFreeze, Invocation, command, given_reason
 from orchestrator.cli.releasing import Yes, show_end
 from orchestrator.errors import worst
 
@@ -62,12 +62,14 @@ def promote(
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
+    break_freeze: BreakFreeze = None,
 ) -> int | None:
     """Give a tested candidate its final name: a tag on the same commit, image tags on the same digests, no build."""
     from orchestrator import plans, report
     from orchestrator.promotion import prepare
     from orchestrator.promotion import promote as give_name
 
+    call.break_freeze = given_reason(break_freeze)
     with call.desk() as desk:
         if dry_run:
             plan = prepare(desk, candidate, version, allow_older=allow_older)

@@ -1,11 +1,14 @@
-"""Make the annotated tag object, private until `land`.  Signed where the user's git configuration says so."""
+"""Make the annotated tag object, private until `land`.
+
+Signed where the user's git configuration says so; where policy wants it and git does not, nothing is made.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from orchestrator import changelog
-from orchestrator.git.transfer import make_tag
+from orchestrator.git.transfer import is_signed, make_tag
 from orchestrator.outcomes import Outcome, Tagged
 from orchestrator.pipeline import Task, Workshop
 
@@ -19,9 +22,7 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 def _run(shop: Workshop) -> Tagged:
     plan = shop.plan
-    message = changelog.tag_message(
-        plan.version, plan.summary, plan.previous, plan.branch, plan.picks, plan.promoted_from
-    )
+    message = changelog.tag_message(plan)
     with shop.repository.scratch() as scratch:
         tag_object = make_tag(
             shop.repository,
@@ -30,6 +31,7 @@ def _run(shop: Workshop) -> Tagged:
             commit=plan.head,
             message=message,
             tagger=f"{plan.committer} {plan.when}",
+            rule=plan.signed_tag,
         )
         shop.store.adopt(scratch, tag_object, "tag")
     return Tagged(tag_object=tag_object)
@@ -38,6 +40,8 @@ def _run(shop: Workshop) -> Tagged:
 def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
     """A tag object that names the planned commit is taken again: a signature made twice would differ."""
     found = shop.store.ref("tag")
-    if found and shop.repository.resolve(found) == shop.plan.head:
-        return Tagged(tag_object=found)
-    return None
+    if not found or shop.repository.resolve(found) != shop.plan.head:
+        return None
+    if shop.plan.signed_tag and not is_signed(shop.repository.git, found):  # made before policy wanted it
+        return None
+    return Tagged(tag_object=found)

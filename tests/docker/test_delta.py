@@ -46,7 +46,7 @@ def test_bytes_and_layers_are_those_of_the_registry(shipped: Imaged) -> None:
 def test_what_can_never_fit_stops_in_smoke_before_a_byte_is_pushed(shipped: Imaged) -> None:
     clone = shipped.story.clone
     clone.git("checkout", "--quiet", "--detach", shipped.story.after)
-    big = clone.commit("feat: much more", {"Dockerfile": DOCKERFILE + "RUN dd if=/dev/zero of=/big bs=1k count=300\n"})
+    big = clone.commit("fix: much more", {"Dockerfile": DOCKERFILE + "RUN dd if=/dev/zero of=/big bs=1k count=300\n"})
     clone.git("checkout", "--quiet", "main")
     before = set(shipped.registry.tags())
     shipped.declare(fix=big, version="v2.7.2", image="  delta-budget: 100B\n")

@@ -120,22 +120,22 @@ def _file(repo: Repo) -> str:
 
 
 def _directory(repo: Repo) -> str:
-    return repo.commit("feat: a directory", {"thing/a": "a\n"})
+    return repo.commit("fix: a directory", {"thing/a": "a\n"})
 
 
 def _binary(repo: Repo) -> str:
-    return repo.commit("feat: bytes", {"thing": b"\0" + repo.path.name.encode() + repo.git("branch").encode()})
+    return repo.commit("fix: bytes", {"thing": b"\0" + repo.path.name.encode() + repo.git("branch").encode()})
 
 
 def _link(repo: Repo) -> str:
     (repo.path / "thing").symlink_to(repo.git("rev-parse", "--abbrev-ref", "HEAD"))
     repo.git("add", "thing")
-    return repo.commit("feat: link", {})
+    return repo.commit("fix: link", {})
 
 
 def _renamed(repo: Repo) -> str:
     repo.git("mv", "loader.py", repo.git("rev-parse", "--abbrev-ref", "HEAD").replace("/", "_") + ".py")
-    return repo.commit("feat: rename", {})
+    return repo.commit("fix: rename", {})
 
 
 @pytest.mark.parametrize(

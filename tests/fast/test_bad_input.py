@@ -114,7 +114,7 @@ def test_an_ambiguous_revision_is_named(tale: Story) -> None:
 
 def test_mainline_of_a_root_commit_is_refused(tale: Story) -> None:
     tale.clone.git("checkout", "--quiet", "--orphan", "alone")
-    root = tale.clone.commit("feat: another root", {"new.txt": "new\n"})
+    root = tale.clone.commit("fix: another root", {"new.txt": "new\n"})
     tale.clone.git("checkout", "--quiet", "-f", "main")
     tale.release_yaml(fix_line(root) + "\n        mainline: 1")
     assert "0 parent(s)" in plan(tale, code=2).err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from hypothesis import strategies as st
 from orchestrator import config
 from orchestrator.config_rules import branch_fault
 from orchestrator.errors import ConfigError
-from orchestrator.model import Config, Fix, Place, ReleaseEntry, SmokeCommand, VerifyCommand, VersionFile
+from orchestrator.model import (
+    CodeOwners,
+    Config,
+    Fix,
+    Freeze,
+    Place,
+    Policy,
+    ReleaseEntry,
+    SmokeCommand,
+    VerifyCommand,
+    VersionFile,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
 
@@ -35,7 +47,7 @@ releases:
         backport: 1e5
         mainline: 1
         allow: [duplicate, empty]
-      - {range: e4f5a6b^..c7d8e9f, confirm: true}
+      - {range: e4f5a6b^..c7d8e9f, confirm: true, approved-by: [mia, "@org/team"]}
   v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
@@ -63,6 +75,20 @@ version-files:
   - VERSION
   - path: setup.py
     pattern: 'version="(.*)"'
+policy:
+  required-approvals: 1
+  adapted-approvals: 2
+  code-owners:
+    - {path: "*", owners: [mia, "@org/team"]}
+    - {path: /docs/, owners: []}
+  types: [fix, perf]
+  conventional-commits: true
+  signed-tags: true
+  protected-sources: [main, next/2.8]
+  declared-on-source: true
+  freeze:
+    - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00Z, reason: nobody is there}
+repository-url: https://github.com/org/project.git
 """
 
 MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
@@ -91,26 +117,74 @@ def test_every_key_is_read() -> None:
                 place=Place(file="release.yaml", line=9, column=9),
                 commit="00123456",
                 reason="why it must ship",
-                approved_by="https://example.com/pull/7",
+                approved_by=("https://example.com/pull/7",),
                 backport="1e5",
                 mainline=1,
                 allow=("duplicate", "empty"),
             ),
-            Fix(place=Place(file="release.yaml", line=15, column=9), range="e4f5a6b^..c7d8e9f", confirm=True),
+            Fix(
+                place=Place(file="release.yaml", line=15, column=9),
+                range="e4f5a6b^..c7d8e9f",
+                confirm=True,
+                approved_by=("mia", "@org/team"),
+            ),
         ),
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.verify == (
-        VerifyCommand(run="make test", line=30),
-        VerifyCommand(run="set -e\nmake lint", line=31),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=34),
-        VerifyCommand(run="make all", line=35),
+        VerifyCommand(run="make test", line=32),
+        VerifyCommand(run="set -e\nmake lint", line=33),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=36),
+        VerifyCommand(run="make all", line=37),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=38, column=5)
+    place = Place(file="release.yaml", line=40, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     assert got.text == FULL.encode()
+
+
+def test_the_policy_is_read() -> None:
+    got = read(FULL)
+    nowhere = Place(file="")
+    zone = timezone(timedelta(hours=1))
+    assert got.policy == Policy(
+        place=nowhere,
+        required_approvals=1,
+        adapted_approvals=2,
+        code_owners=(
+            CodeOwners(place=nowhere, path="*", owners=("mia", "@org/team")),
+            CodeOwners(place=nowhere, path="/docs/"),
+        ),
+        types=("fix", "perf"),
+        conventional_commits=True,
+        signed_tags=True,
+        protected_sources=("main", "next/2.8"),
+        declared_on_source=True,
+        freeze=(
+            Freeze(
+                place=nowhere,
+                start=datetime(2026, 12, 20, 18, tzinfo=zone),
+                end=datetime(2027, 1, 4, 7, tzinfo=UTC),
+                reason="nobody is there",
+            ),
+        ),
+    )
+    assert str(got.policy.place_of("types")) == "release.yaml:49:10"
+    assert str(got.policy.place_of("freeze-")) == "release.yaml:44:3"
+    assert got.repository_url == "https://github.com/org/project"
+
+
+def test_approvals_are_one_where_there_are_owners_and_adapted_ones_follow() -> None:
+    def numbers(text: str) -> tuple[int, int]:
+        policy = read(MINIMAL + f"policy: {text}\n").policy
+        assert policy is not None
+        return policy.required_approvals, policy.adapted_approvals
+
+    assert numbers("{}") == (0, 0)
+    assert numbers('{code-owners: [{path: "*", owners: [a]}]}') == (1, 1)
+    assert numbers("{required-approvals: 2}") == (2, 2)
+    assert numbers("{adapted-approvals: 1}") == (0, 1)
 
 
 def test_the_image_is_read() -> None:

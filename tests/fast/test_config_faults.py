@@ -46,6 +46,16 @@ def top(line: str) -> str:
     return f"{MINIMAL}{line}\n"
 
 
+def policy(line: str) -> str:
+    """A file whose policy has this line (line 5, column 3), or is this mapping (line 4, column 9)."""
+    return f"{MINIMAL}policy: {line}\n" if line.startswith("{") else f"{MINIMAL}policy:\n  {line}\n"
+
+
+def freeze(start: str, end: str, reason: str = ", reason: x") -> str:
+    """A freeze; `start` is on line 5, column 19."""
+    return policy(f"freeze: [{{from: {start}, until: {end}{reason}}}]")
+
+
 BAD: list[tuple[str, str | bytes, str, str]] = [
     # the bytes
     ("empty", b"", "1:1", "config-empty"),
@@ -153,6 +163,40 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("backport of a range", fix("range: a..b\nbackport: c"), "8:9", "config-misplaced-key"),
     ("unknown allow", fix("commit: a\nallow: [conflict]"), "8:17", "config-bad-word"),
     ("reverted without a reason", fix("commit: a\nallow: [empty, reverted]"), "8:16", "config-no-reason"),
+    ("feature without a reason", fix("commit: a\nallow: [feature]"), "8:16", "config-no-reason"),
+    ("breaking without a reason", fix("commit: a\nallow: [breaking]"), "8:16", "config-no-reason"),
+    ("no approval", fix("commit: a\napproved-by: []"), "8:22", "config-no-approval"),
+    ("approval twice", fix("commit: a\napproved-by: [mia, mia]"), "8:28", "config-duplicate-item"),
+    ("approval of two lines", fix('commit: a\napproved-by: ["a\\nb"]'), "8:23", "config-many-lines"),
+    # policy
+    ("policy without a value", top("policy:"), "4:8", "config-no-value"),
+    ("list as policy", top("policy: [x]"), "4:9", "config-wrong-kind"),
+    ("unknown rule", policy("signed-tag: true"), "5:3", "config-unknown-key"),
+    ("no approvals", policy("required-approvals: 0"), "5:23", "config-bad-number"),
+    ("too many approvals", policy("required-approvals: 10"), "5:23", "config-bad-number"),
+    ("fewer for adapted", policy("{required-approvals: 2, adapted-approvals: 1}"), "4:52", "config-fewer-approvals"),
+    ("no owners at all", policy("code-owners: []"), "5:16", "config-no-owners"),
+    ("owners without a path", policy("code-owners: [{owners: [a]}]"), "5:17", "config-missing-key"),
+    ("path without owners", policy('code-owners: [{path: "*"}]'), "5:17", "config-missing-key"),
+    ("owner twice", policy('code-owners: [{path: "*", owners: [a, a]}]'), "5:41", "config-duplicate-item"),
+    ("negated pattern", policy('code-owners: [{path: "!a", owners: [a]}]'), "5:24", "config-bad-owned-path"),
+    ("set as pattern", policy('code-owners: [{path: "[ab]", owners: [a]}]'), "5:24", "config-bad-owned-path"),
+    ("pattern of nothing", policy("code-owners: [{path: /, owners: [a]}]"), "5:24", "config-bad-owned-path"),
+    ("pattern outside", policy("code-owners: [{path: ../a, owners: [a]}]"), "5:24", "config-bad-owned-path"),
+    ("no types", policy("types: []"), "5:10", "config-no-types"),
+    ("type in capitals", policy("types: [Fix]"), "5:11", "config-bad-text"),
+    ("signed perhaps", policy("signed-tags: yes"), "5:16", "config-bad-word"),
+    ("protected by full ref", policy("protected-sources: [refs/heads/main]"), "5:23", "config-bad-branch"),
+    ("nothing protected", policy("protected-sources: []"), "5:22", "config-no-source"),
+    ("freeze without end", policy("freeze: [{from: 2026-12-20T18:00Z, reason: x}]"), "5:12", "config-missing-key"),
+    ("freeze without reason", freeze("2026-12-20T18:00Z", "2026-12-21T18:00Z", ""), "5:12", "config-missing-key"),
+    ("freeze without zone", freeze("2026-12-20T18:00", "2026-12-21T18:00Z"), "5:19", "config-bad-time"),
+    ("freeze by days", freeze("2026-12-20", "2026-12-21T18:00Z"), "5:19", "config-bad-time"),
+    ("freeze on no day", freeze("2026-02-30T00:00Z", "2026-12-21T18:00Z"), "5:19", "config-bad-time"),
+    ("freeze backwards", freeze("2026-12-21T00:00+01:00", "2026-12-20T23:00Z"), "5:50", "config-bad-freeze"),
+    ("page with a login", top("repository-url: https://bob:hunter2@h/x"), "4:17", "config-secret"),
+    ("page of another scheme", top("repository-url: ssh://h/x"), "4:17", "config-bad-url"),
+    ("page with a query", top("repository-url: https://h/x?y"), "4:17", "config-bad-url"),
     # image
     ("no repository", top("image: {context: .}"), "4:8", "config-missing-key"),
     ("scheme", top("image: {repository: https://r.io/x}"), "4:21", "config-bad-repository"),
@@ -304,6 +348,9 @@ STRUCTURALLY_BAD = [
     ),
     *("half a version", "metadata", "no fixes", "empty fixes", "text as fix", "commit and range", "neither"),
     *("mainline 0", "mainline of a range", "backport of a range", "unknown allow", "no repository", "login"),
+    *("no approval", "approval twice", "list as policy", "unknown rule", "no owners at all", "negated pattern"),
+    *("owners without a path", "path without owners", "no types", "type in capitals", "nothing protected"),
+    *("freeze without end", "freeze without zone", "freeze by days", "page of another scheme", "page with a login"),
     *("absolute", "argument's name", "unknown network", "timeout 0", "no command", "smoke without run"),
     *(
         "option as branch",

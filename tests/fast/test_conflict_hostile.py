@@ -122,10 +122,10 @@ NAMES = (
 
 def test_odd_file_names_are_pasted_as_they_are(tale: Story) -> None:
     """One line, no escape sequence, and the `git add` that is shown adds them all."""
-    on_branch(tale, "feat: names", dict.fromkeys(NAMES, "x\n"))
+    on_branch(tale, "fix: names", dict.fromkeys(NAMES, "x\n"))
     tale.clone.git("checkout", "--quiet", "-b", "odd", "release/v2.7")
     fix = tale.clone.commit("fix: \x1b[31mred", dict.fromkeys(NAMES, "y\n"))
-    on_branch(tale, "feat: again", dict.fromkeys(NAMES, "z\n"))
+    on_branch(tale, "fix: again", dict.fromkeys(NAMES, "z\n"))
     tale.release_yaml(fix_line(fix))
     plan = release("plan", VERSION, "--json", cwd=tale.clone.path).json
     assert {conflict["path"] for conflict in plan["picks"][0]["conflicts"]} == set(NAMES)
@@ -142,10 +142,10 @@ def test_odd_file_names_are_pasted_as_they_are(tale: Story) -> None:
 
 def test_file_names_that_are_not_utf8(tale: Story) -> None:
     name = os.fsdecode(b"caf\xe9.py")
-    on_branch(tale, "feat: name", {name: "x\n"})
+    on_branch(tale, "fix: name", {name: "x\n"})
     tale.clone.git("checkout", "--quiet", "-b", "odd", "release/v2.7")
     fix = tale.clone.commit("fix: it", {name: "y\n"})
-    on_branch(tale, "feat: again", {name: "z\n"})
+    on_branch(tale, "fix: again", {name: "z\n"})
     tale.release_yaml(fix_line(fix))
     plan = release("plan", VERSION, "--json", cwd=tale.clone.path)
     assert plan.json["picks"][0]["conflicts"][0]["path"] == name

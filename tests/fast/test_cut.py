@@ -141,7 +141,7 @@ def test_version_files_and_changelog_groups(tale: Story) -> None:
     assert done.code == 0, done.err
     assert tale.remote.git("show", "release/v2.7:pyproject.toml").splitlines()[1] == 'version = "2.7.1"'
     text = tale.remote.git("show", "release/v2.7:CHANGELOG.md")
-    assert text.index("### Fixed") < text.index("**loader:** close the workers") < text.index("### Changed")
+    assert text.index("### Fixes") < text.index("**loader:** close the workers") < text.index("### Other changes")
 
 
 def test_verify_runs_for_each_pick_and_names_the_failing_one(tale: Story) -> None:

@@ -120,7 +120,7 @@ def test_a_no_at_the_last_question_keeps_no_answer(tale: Story) -> None:
 
 
 def test_a_long_diff_goes_through_the_pager(tale: Story, tmp_path: Path) -> None:
-    long = tale.clone.commit("feat: long", {"long.txt": "".join(f"line {n}\n" for n in range(300))})
+    long = tale.clone.commit("fix: long", {"long.txt": "".join(f"line {n}\n" for n in range(300))})
     tale.release_yaml(fix_line(long))
     person = Terminal("cut", "-i", VERSION, cwd=tale.clone.path, env={"PAGER": f"cat > {tmp_path / 'paged'}"})
     person.answer(TAKE, "d")

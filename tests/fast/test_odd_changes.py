@@ -74,7 +74,7 @@ def symlink_to_file(clone: Repo) -> str:
 def submodule(clone: Repo) -> str:
     clone.git("update-index", "--add", "--cacheinfo", f"160000,{clone.rev('HEAD')},sub")
     (clone.path / "sub").mkdir()
-    return clone.commit("feat: a submodule", {})
+    return clone.commit("fix: a submodule", {})
 
 
 def binary(clone: Repo) -> str:
@@ -94,7 +94,7 @@ def rename(clone: Repo) -> str:
 def root(clone: Repo) -> str:
     clone.git("checkout", "--quiet", "--orphan", "alone")
     clone.git("rm", "-r", "--quiet", "--cached", ".")
-    made = clone.commit("feat: from nothing", {"alone.txt": "x\n"})
+    made = clone.commit("fix: from nothing", {"alone.txt": "x\n"})
     clone.git("checkout", "--quiet", "--force", "main")
     return made
 
@@ -102,7 +102,7 @@ def root(clone: Repo) -> str:
 def lfs(clone: Repo) -> str:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n"
     return clone.commit(
-        "feat: weights", {".gitattributes": "*.pt filter=lfs diff=lfs -text\n", "m.pt": pointer.format("a" * 64)}
+        "fix: weights", {".gitattributes": "*.pt filter=lfs diff=lfs -text\n", "m.pt": pointer.format("a" * 64)}
     )
 
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_merged_line_by_line_conflicts(
     if change is binary:
         clone.commit("fix: other bytes", {"blob.bin": BINARY[1:]})
     else:
-        clone.commit("feat: a file there", {"sub": "text\n"})
+        clone.commit("fix: a file there", {"sub": "text\n"})
     clone.git("checkout", "--quiet", "main")
     fix = change(clone)
     made = plan(tale, fix)
@@ -139,9 +139,9 @@ def test_an_octopus_merge(tale: Story, tmp_path: Path) -> None:
     clone = tale.clone
     for name in ("one", "two"):
         clone.git("checkout", "--quiet", "-b", name, "main")
-        clone.commit(f"feat: {name}", {f"{name}.txt": "x\n"})
+        clone.commit(f"fix: {name}", {f"{name}.txt": "x\n"})
     clone.git("checkout", "--quiet", "main")
-    clone.commit("feat: main", {"main.txt": "x\n"})
+    clone.commit("fix: main", {"main.txt": "x\n"})
     clone.git("merge", "--quiet", "--no-edit", "one", "two")
     merge = clone.rev("HEAD")
     assert len(clone.git("rev-list", "--parents", "-1", merge).split()) == 4
@@ -180,7 +180,7 @@ def test_nothing_that_a_repository_can_plant_is_run(tale: Story, tmp_path: Path)
     clone.commit("chore: attributes", {".gitattributes": attributes})
     clone.git("checkout", "--quiet", "release/v2.7")
     clone.commit("chore: attributes", {".gitattributes": attributes})
-    clone.commit("feat: own line", {"data.txt": TEXT.replace("line 2\n", "own\n")})
+    clone.commit("fix: own line", {"data.txt": TEXT.replace("line 2\n", "own\n")})
     clone.git("checkout", "--quiet", "main")
     fix = clone.commit("fix: line", {"data.txt": TEXT.replace("line 20\n", "line twenty\n")})
     wanted = plain(tale, tmp_path / "plain", fix)

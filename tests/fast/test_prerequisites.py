@@ -61,7 +61,7 @@ def test_two_of_which_one_needs_the_other(tale: Story) -> None:
 
 
 def test_a_file_that_the_branch_lacks(tale: Story) -> None:
-    first = tale.clone.commit("feat: new file", {"new.txt": "one\ntwo\n"})
+    first = tale.clone.commit("fix: new file", {"new.txt": "one\ntwo\n"})
     fix = tale.clone.commit("fix: new file", {"new.txt": "one\ntwo, right\n"})
     assert needs(tale, fix).commits == (first,)
 

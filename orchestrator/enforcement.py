@@ -1,0 +1,268 @@
+"""Which policy counts, and what it says to a plan.
+
+The policy that counts is the one on the protected source branch, as the remote has it: not one in somebody's work tree,
+nor one that the commits to be judged bring along.  Which branch that is says the release branch (release.yaml as last
+released) before the file in use does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator import config as configuration
+from orchestrator import plans
+from orchestrator import policy as rulebook
+from orchestrator.errors import ConfigError, Exit, ReleaseError
+from orchestrator.git import changes
+from orchestrator.model import PickState, Place, Policy, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.model import Config, Fix, Pick, Plan, ReleaseEntry
+
+NO_POLICY = Policy(place=Place(file="release.yaml"))
+_DEFAULT_PATH = "release.yaml"
+_JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
+
+
+def policy_at(scratch: Scratch, tree: str, *, shown_as: str, path: str = _DEFAULT_PATH) -> Policy:
+    """The policy of release.yaml in a tree; one without rules where there is none.  Raises ConfigError.
+
+    For who guards a branch: the tree is that of the protected source branch.  `shown_as` names the branch in messages.
+    """
+    found = _config_at(scratch, tree, path, shown_as)
+    return (found.policy if found else None) or NO_POLICY
+
+
+def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str) -> Config | None:
+    """release.yaml in a tree: at this path, else at the top."""
+    for each in dict.fromkeys((path, _DEFAULT_PATH)):
+        text = scratch.file(tree, each)
+        if text is not None:
+            return configuration.parse(text, f"{shown_as}:{each}")
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """The policy that counts; `source` names the protected branch, "" where the remote has none.
+
+    `declared` is release.yaml there, None when there is none.
+    """
+
+    policy: Policy
+    source: str = ""
+    declared: Config | None = None
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Guards:
+    """Finds the policy and judges plans, for one repository and one remote.
+
+    `heads` are branches of the remote that were asked for already; None where it cannot be asked: then what was last
+    fetched counts.
+    """
+
+    def __init__(self, repository: Repository, scratch: Scratch, remote: str, heads: Mapping[str, str] | None) -> None:
+        self.repository = repository
+        self.scratch = scratch
+        self.remote = remote
+        self.heads = dict(heads) if heads is not None else None
+
+    def tip(self, branch: str) -> str:
+        """The tip of a branch of the remote, its objects here; "" when it has no such branch.  Raises RemoteError."""
+        if self.heads is None:
+            return self.repository.resolve(f"refs/remotes/{self.remote}/{branch}")
+        ref = f"refs/heads/{branch}"
+        if branch not in self.heads:
+            self.heads[branch] = self.repository.ls_remote(self.remote, ref).refs.get(ref, "")
+        sha = self.heads[branch]
+        if sha and not self.scratch.has(sha):
+            self.repository.bring(self.scratch, self.remote, [ref])
+        return sha
+
+    def guard(self, config: Config, config_path: str, base: str) -> Guard:
+        """The policy that counts for a release of `config` on top of `base`."""
+        own = config.policy or NO_POLICY
+        try:
+            source, sha = self._protected(config, config_path, base)
+            there = f"{self.remote}/{source}"
+            found = _config_at(self.scratch, self.scratch.tree_of(sha), config_path, there) if sha else None
+        except ConfigError as error:
+            problems = (replace(problem, exit_code=Exit.REFUSED) for problem in error.problems)
+            return Guard(policy=own, problems=tuple(problems))
+        except ReleaseError as error:
+            return Guard(policy=own, problems=(_unknown(error),))
+        if found is None or found.policy is None:
+            lacks = f"{there} has no {'policy' if found else 'release.yaml'} yet" if sha else (
+                f"{self.remote} has no branch {source}")  # fmt: skip
+            notes = (f"{lacks}: the policy in {config.place.file} counts",) if config.policy else ()
+            return Guard(policy=own, source=there if sha else "", declared=found, notes=notes)
+        if found.policy == config.policy:
+            return Guard(policy=config.policy, source=there, declared=found)
+        has = "another" if config.policy else "none"
+        note = f"the policy of {found.policy.place.file} counts; {config.place.file} has {has}"
+        return Guard(policy=found.policy, source=there, declared=found, notes=(note,))
+
+    def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
+        """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
+        names = [*self._last_released(base, config_path), config.source[0]]
+        short = [name.removeprefix("refs/heads/").removeprefix(f"{self.remote}/") for name in names]
+        for name in dict.fromkeys(short):
+            if sha := self.tip(name):
+                return name, sha
+        return short[-1], ""
+
+    def _last_released(self, base: str, config_path: str) -> list[str]:
+        try:
+            found = _config_at(self.scratch, self.scratch.tree_of(base), config_path, "base")
+        except ConfigError:  # an old file of another format binds nobody
+            return []
+        return [found.source[0]] if found else []
+
+    # -------------------------------------------------------------- a plan
+
+    def judge(self, plan: Plan, config: Config) -> tuple[Plan, Policy]:
+        """The plan with what the policy says of it, and that policy."""
+        guard = self.guard(config, plan.config_path, plan.base)
+        entry = config.release(plan.version)
+        problems = list(guard.problems)
+        try:
+            found = self._changes(plan, entry, guard.policy) if entry else []
+            problems += rulebook.rules(guard.policy, found, plan.version)
+        except ReleaseError as error:
+            problems.append(_unknown(error))
+        if guard.policy.declared_on_source and entry:
+            problems += _declared(guard, entry)
+        plan = replace(
+            plan,
+            signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
+            problems=(*plan.problems, *problems),
+            notes=(*plan.notes, *guard.notes),
+        )
+        return plan, guard.policy
+
+    def _changes(self, plan: Plan, entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
+        fixes = {fix.declared: fix for fix in entry.fixes}
+        picks = [pick for pick in plan.picks if pick.state in _JUDGED and pick.declared in fixes]
+        paths = self._paths(picks) if policy.required_approvals or policy.adapted_approvals else {}
+        outside = self._outside(policy, [pick.source for pick in picks])
+        return [
+            rulebook.Change(
+                where=str(fixes[pick.declared].place),
+                source=pick.source,
+                subject=pick.subject,
+                messages=self._messages(pick, fixes[pick.declared]),
+                paths=paths.get(pick.source, ()),
+                author=pick.author,
+                approvals=pick.approved_by,
+                adapted=pick.state is PickState.ADAPTED,
+                allow=fixes[pick.declared].allow,
+                on_protected_source=pick.source not in outside,
+            )
+            for pick in picks
+        ]
+
+    def _messages(self, pick: Pick, fix: Fix) -> tuple[str, ...]:
+        """Of the source, of its backport, and of the commits that a merge brings in."""
+        commit = self.scratch.commit(pick.source)
+        texts = [commit.text]
+        if fix.backport and pick.applied:
+            texts.append(self.scratch.commit(pick.applied).text)
+        if len(commit.parents) > 1:
+            kept = commit.parents[max(pick.mainline, 1) - 1]
+            brought = changes.messages(self.scratch, pick.source, f"^{kept}")
+            texts = [change.message for change in brought] or texts
+        return tuple(texts)
+
+    def _paths(self, picks: list[Pick]) -> dict[str, tuple[str, ...]]:
+        """Source -> the files that it changes: on the branch where it applies, else where it comes from."""
+        commits: dict[str, str] = {}
+        sources: dict[str, str] = {}
+        for pick in picks:
+            sha = pick.result or pick.source
+            parents = self.scratch.commit(sha).parents
+            number = 0 if pick.result else max(pick.mainline, 1) - 1
+            commits[sha] = parents[number] if parents else ""
+            sources[sha] = pick.source
+        return {
+            sources[change.sha]: tuple(sorted(path.decode("utf-8", "surrogateescape") for path in change.paths))
+            for change in changes.of(self.scratch, commits)
+        }
+
+    def _outside(self, policy: Policy, sources: list[str]) -> set[str]:
+        """The sources that are on no protected branch of the remote."""
+        if not policy.protected_sources or not sources:
+            return set()
+        tips = [sha for branch in policy.protected_sources if (sha := self.tip(branch))]
+        return set(self.scratch.rev_list(*sources, "--not", *tips, "--")) & set(sources)
+
+
+def _unknown(error: ReleaseError) -> Problem:
+    """A policy that cannot be read lets nothing through."""
+    return Problem(
+        code="policy-unknown",
+        message=f"the policy of the remote cannot be told: {error.message}",
+        where=error.where,
+        remedy=error.remedy,
+        exit_code=error.status,
+    )
+
+
+def _declared(guard: Guard, entry: ReleaseEntry) -> list[Problem]:
+    """Whether the protected release.yaml declares the very same release."""
+    there = guard.declared.release(entry.version) if guard.declared else None
+    if there and _placeless(there) == _placeless(entry):
+        return []
+    known: Mapping[str, Fix] = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
+    odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
+    what = f"{entry.version} with {odd.declared} as it stands here" if there and odd else f"{entry.version} like this"
+    place = guard.policy.place_of("declared-on-source")
+    return [
+        Problem(
+            code="not-declared-on-source",
+            message=f"{guard.source or 'the protected source'} does not declare {what}"
+            f" (policy.declared-on-source, {place})",
+            where=str(odd.place if odd else entry.place),
+            remedy="bring the entry to that branch first, by review, then: git fetch, and plan again",
+            exit_code=Exit.REFUSED,
+        )
+    ]
+
+
+def _placeless(entry: ReleaseEntry) -> ReleaseEntry:
+    return replace(entry, place=Place(file=""), fixes=tuple(_bare(fix) for fix in entry.fixes))
+
+
+def _bare(fix: Fix) -> Fix:
+    return replace(fix, place=Place(file=""))
+
+
+# ------------------------------------------------------------------ freezes
+
+
+def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str) -> Plan:
+    """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
+
+    No part of the plan's id: that must not depend on the clock.
+    """
+    freeze = rulebook.frozen(policy, now)
+    if freeze is None:
+        return plan
+    if reason:
+        return replace(plan, freeze_broken=reason)
+    return replace(plan, problems=(*plan.problems, rulebook.freeze_problem(freeze, plans.command(plan))))
+
+
+def without_freeze(plan: Plan) -> Plan:
+    """The same plan for who only looks: a freeze is worth a note, and no reason not to plan."""
+    notes = tuple(
+        f"{problem.message}; a cut would be refused" for problem in plan.problems if problem.code == rulebook.FROZEN
+    )
+    rest = tuple(problem for problem in plan.problems if problem.code != rulebook.FROZEN)
+    return replace(plan, problems=rest, notes=(*plan.notes, *notes))

@@ -1,0 +1,41 @@
+"""Addresses of pages on a forge, told from the address of the repository.  Pure text; nothing is asked."""
+
+from __future__ import annotations
+
+import re
+
+_SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/\s][^\s]*)$")
+_URL = re.compile(
+    r"^(?:https?|ssh|git)://(?:[^@/\s]*@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>[0-9]+))?/(?P<path>[^?#\s]+)$"
+)
+_PATH = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)+")
+_FORGES = re.compile(r"(?:^|\.)(?:github|gitlab|gitea|forgejo|codeberg|bitbucket)\.")
+
+
+def page_of(remote_url: str) -> str:
+    """The repository's page for the URL of a git remote, without its login; "" where the host is no known forge."""
+    found = _URL.match(remote_url) or ("://" not in remote_url and _SCP.match(remote_url)) or None
+    if not found or not _FORGES.search(found["host"].lower()):
+        return ""
+    path = found["path"].strip("/").removesuffix(".git")
+    return f"https://{found['host'].lower()}/{path}" if _PATH.fullmatch(path) else ""
+
+
+def commit_page(page: str, sha: str) -> str:
+    """The page of a commit: as GitHub, Gitea and Forgejo have it, or in GitLab's or Bitbucket's way."""
+    host = _host(page)
+    if "gitlab" in host:
+        return f"{page}/-/commit/{sha}"
+    return f"{page}/commits/{sha}" if "bitbucket" in host else f"{page}/commit/{sha}"
+
+
+def compare_page(page: str, old: str, new: str) -> str:
+    """The page that shows what lies between two tags; "" on Bitbucket, whose form has the two the other way round."""
+    host = _host(page)
+    if "bitbucket" in host:
+        return ""
+    return f"{page}/-/compare/{old}...{new}" if "gitlab" in host else f"{page}/compare/{old}...{new}"
+
+
+def _host(page: str) -> str:
+    return page.partition("://")[2].partition("/")[0]

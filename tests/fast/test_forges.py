@@ -1,0 +1,110 @@
+"""Pages on a forge, told from remotes' URLs; and the changelog's order and escaping."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.changelog import grouped, markdown, section
+from orchestrator.forges import commit_page, compare_page, page_of
+from orchestrator.model import Pick, PickState
+from orchestrator.trailers import breaks, conventional, message_fault
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://github.com/org/image.git", "https://github.com/org/image"),
+        ("https://github.com/org/image/", "https://github.com/org/image"),
+        ("https://bob:hunter2@gitlab.com/a/b/c.git", "https://gitlab.com/a/b/c"),
+        ("git@github.com:org/image.git", "https://github.com/org/image"),
+        ("ssh://git@gitlab.example.com:2222/org/image.git", "https://gitlab.example.com/org/image"),
+        ("git@GitHub.com:org/image", "https://github.com/org/image"),
+        ("https://codeberg.org/org/image", "https://codeberg.org/org/image"),
+        ("https://example.com/org/image.git", ""),
+        ("https://notgithub.com/org/image", ""),
+        ("https://github.com.evil.example/x", ""),
+        ("https://github.com/org", ""),
+        ("https://github.com/org/image?x=<b>", ""),
+        ("git@work:org/image.git", ""),
+        ("/srv/github.com/org/image.git", ""),
+        ("file:///srv/github.com/a/b", ""),
+        ("", ""),
+    ],
+)
+def test_the_page_of_a_remote(url: str, page: str) -> None:
+    assert page_of(url) == page
+
+
+def test_pages_by_forge() -> None:
+    assert commit_page("https://github.com/o/p", "abc") == "https://github.com/o/p/commit/abc"
+    assert commit_page("https://gitlab.com/o/p", "abc") == "https://gitlab.com/o/p/-/commit/abc"
+    assert commit_page("https://bitbucket.org/o/p", "abc") == "https://bitbucket.org/o/p/commits/abc"
+    assert compare_page("https://gitlab.com/o/p", "v1", "v2") == "https://gitlab.com/o/p/-/compare/v1...v2"
+
+
+def pick(message: str, **values: object) -> Pick:
+    subject = message.partition("\n")[0]
+    return Pick(
+        source="a" * 40,
+        subject=subject,
+        state=PickState.CLEAN,
+        type=conventional(subject).type,
+        breaking=breaks(message),
+        **values,  # type: ignore[arg-type]  # kinds
+    )
+
+
+def test_groups_come_in_a_fixed_order_and_what_breaks_first() -> None:
+    picks = [
+        pick(text) for text in ("chore: z", "docs: d", "perf: p", "fix: a", "feat: f", 'Revert "fix: b"', "feat!: g")
+    ]
+    titles = [title for title, _ in grouped(picks)]
+    assert titles == [
+        "Breaking changes", "Features", "Fixes", "Performance", "Reverts", "Documentation", "Other changes",
+    ]  # fmt: skip
+    assert sum(len(members) for _, members in grouped(picks)) == len(picks)
+    assert titles == [title for title, _ in grouped(picks[::-1])]
+    assert grouped([pick("fix: a"), Pick(source="b" * 40, subject="fix: b", state=PickState.EMPTY)])[0][1] == [picks[3]]
+
+
+def test_a_section_tells_scope_reason_link_and_approvals() -> None:
+    told = pick("fix(a)!: b\n\nBREAKING CHANGE: c\n", reason="d", approved_by=("x", "y"))
+    name = "`aaaaaaaaaaaa`"
+    text = section("v1.0.1", "s", [told], "https://github.com/o/p")
+    link = f"[{name}](https://github.com/o/p/commit/{'a' * 40})"
+    assert text == f"## v1.0.1\n\ns\n\n### Breaking changes\n\n- **a:** b: c — d ({link}; approved by x, y)\n"
+    assert f"({name}; approved by x, y)" in section("v1.0.1", "s", [told])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a_b *c*", "a_b *c*"),
+        ("<img src=x>", "&lt;img src=x>"),
+        ("![x](http://t)", "!\\[x\\](http://t)"),
+        ("`a<b>[0]` <i>", "`a<b>[0]` &lt;i>"),
+        ("a\\", "a\\\\"),
+    ],
+)
+def test_markdown_takes_no_html_and_no_links(text: str, expected: str) -> None:
+    assert markdown(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ("fix: a", ""),
+        ("fix(a)!: b\n\nbody\n", ""),
+        ("Merge branch 'x'", ""),
+        ('Revert "x"', ""),
+        ("fixup! fix: a", ""),
+        ("fix:a", "after type and scope there must be a colon and one blank"),
+        ("fix (a): b", "after type and scope there must be a colon and one blank"),
+        ("repair it", "it begins with no type"),
+        ("fix: a\nbody", "line 2 must be empty"),
+        ("wip: a", "the type 'wip' is not one of fix, perf"),
+        (" \n", "the message is empty"),
+    ],
+)
+def test_what_keeps_a_message_from_being_conventional(message: str, fault: str) -> None:
+    assert message_fault(message, ("perf", "fix")) == fault
