@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import config as configuration
 from orchestrator.aftermath import aftermath
-from orchestrator.errors import ConfigError, Exit, ReleaseError
+from orchestrator.enforcement import NO_POLICY, Guards
+from orchestrator.errors import ConfigError, Exit, ProblemsError, ReleaseError
 from orchestrator.facts import as_problem, reachable_tags
 from orchestrator.fixes import expand
 from orchestrator.judge import Judge
 from orchestrator.model import PickState, Problem
 from orchestrator.planner import Request, release_commit
+from orchestrator.policy import rules
 from orchestrator.trailers import origins, reverted, with_origin
 from orchestrator.versions import check_version
 
@@ -46,6 +48,7 @@ class Protected:
     path: str  # of release.yaml
     branch: str  # the protected one, where release.yaml was read
     tips: Mapping[str, str]
+    heads: Mapping[str, str]  # every branch that was there before the push
     tags: Mapping[str, str]  # name -> commit
     names: Repository
     now: int  # seconds
@@ -82,9 +85,18 @@ class Continuation:
                 segment = _first_release(rest)
                 self._segment(old, segment)
                 old, rest = segment[-1].sha, rest[len(segment) :]
+        except ProblemsError as error:
+            return list(error.problems)
         except ReleaseError as error:
             return [as_problem(error)]
         return []
+
+    def _policy(self, entry: ReleaseEntry, picks: Sequence[Pick]) -> list[Problem]:
+        """What the policy of the protected branch has against the picks."""
+        policy = self.protected.config.policy or NO_POLICY
+        heads = dict.fromkeys(policy.protected_sources, "") | dict(self.protected.heads)
+        changes = Guards(self.protected.names, self.scratch, "", heads).changes(picks, entry, policy)
+        return rules(policy, changes, entry.version)
 
     # -------------------------------------------------------------- shape
 
@@ -103,8 +115,8 @@ class Continuation:
         sha = new
         while sha != old and sha in parents:
             if len(parents[sha]) != 1:
-                raise self._refused(sha, "is a merge" if parents[sha] else "has no parent", "not-linear",
-                                    "a release branch takes picks, one by one: declare the fixes in release.yaml")  # fmt: skip
+                what = "is a merge" if parents[sha] else "has no parent"
+                raise self._refused(sha, what, "not-linear", "a release branch takes picks, one by one: release cut")
             chain.append(sha)
             sha = parents[sha][0]
         if sha != old:
@@ -145,10 +157,11 @@ class Continuation:
         entry = self._entry(version, picked)
         sources = self._sources(entry)
         picks, tip = self._replay(base, picked, sources, complete=bool(version))
-        after = aftermath(self.protected.names, self.scratch, [s for s in sources if s.commit.sha in
-                          {pick.source for pick in picks}], picks, base=base, tips=self.protected.tips, remote="")  # fmt: skip
-        for problem in after.problems:
-            raise _error(problem)
+        judged = [source for source in sources if source.commit.sha in {pick.source for pick in picks}]
+        after = aftermath(self.protected.names, self.scratch, judged, picks,
+                          base=base, tips=self.protected.tips, remote="")  # fmt: skip
+        if problems := [*after.problems, *self._policy(entry, after.picks)]:
+            raise ProblemsError(problems)
         if version:
             self._release_commit(base, tip, commits[-1], entry, picks)
 
@@ -285,8 +298,8 @@ class Continuation:
         for problem in made.problems:
             raise _error(problem)
         if made.head != commit.sha:
-            raise self._refused(commit.sha, f"is not the release commit of {version}: {self._unlike(made.tree, commit)}",
-                                "not-the-release-commit", f"let `release cut {version}` make it")  # fmt: skip
+            says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
+            raise self._refused(commit.sha, says, "not-the-release-commit", f"let `release cut {version}` make it")
         self.releases.append(Release(version=version, commit=commit.sha, picks=tuple(picks)))
 
     def _own_config(self, commit: Commit, version: str) -> bytes:
@@ -305,8 +318,8 @@ class Continuation:
                                 remedy) from error  # fmt: skip
         ours, theirs = essence(config, version), essence(own, version)
         if different := [key for key in ours if ours[key] != theirs[key]]:
-            raise self._refused(commit.sha, f"has another {path} than {self.protected.branch}, in {', '.join(different)}",
-                                "config-differs", remedy)  # fmt: skip
+            says = f"has another {path} than {self.protected.branch}, in {', '.join(different)}"
+            raise self._refused(commit.sha, says, "config-differs", remedy)
         return text
 
     def _unlike(self, tree: str, commit: Commit) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING
 from orchestrator import changelog, provenance
 from orchestrator import config as configuration
 from orchestrator.continuation import Continuation, Protected, Release
+from orchestrator.enforcement import NO_POLICY
 from orchestrator.errors import Exit, RefusedError, ReleaseError, UsageError
 from orchestrator.facts import as_problem, reachable_tags
 from orchestrator.git.receiving import trusted_names
+from orchestrator.git.transfer import signature_fault
 from orchestrator.model import Problem
+from orchestrator.policy import freeze_problem, frozen, unsigned_problem
 from orchestrator.versions import check_version, line_of_branch, parse_tag
 
 if TYPE_CHECKING:
@@ -123,7 +127,7 @@ class Guard:
             raise UsageError(
                 f"there is no release.yaml on {self.branch}, so nothing is declared",
                 where=f"{self.branch}:release.yaml",
-                remedy=f"release init, commit and push it to {self.branch}; another path: git config release.configPath",
+                remedy=f"release init, push it to {self.branch}; or name its path: git config release.configPath",
                 code="no-config",
             )
         return found
@@ -146,6 +150,7 @@ class Guard:
             path=line.path,
             branch=self.branch,
             tips=heads,
+            heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
             tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
             names=trusted_names(self.scratch, trusted),
             now=self.now,
@@ -179,8 +184,8 @@ class Guard:
                 _no(name, "is a release branch and is never deleted", "branch-deleted", "leave it; it costs nothing")
             ]
         if line is None or line.config.branch != name:
-            return [_no(name, f"is a release branch that no release.yaml on {self.branch} declares", "branch-not-declared",
-                        f"name it as `branch:` in release.yaml on {self.branch} and push that first")]  # fmt: skip
+            says = f"is a release branch that no release.yaml on {self.branch} declares"
+            return [_no(name, says, "branch-not-declared", f"name it as `branch:` there, and push {self.branch} first")]
         protected = self._protected(line)
         old = update.old if not update.creates else self._beginning(update, protected)
         continuation = Continuation(scratch=self.scratch, protected=protected)
@@ -201,9 +206,9 @@ class Guard:
         """A ref that only goes forward."""
         if update.deletes:
             return [_no(update.short, f"({what}) is never deleted", "ref-deleted", remedy)]
-        if not update.creates:
-            if self.scratch.git.attempt("merge-base", "--is-ancestor", update.old, update.new).status:
-                return [_no(update.short, f"({what}) only goes forward", "not-fast-forward", remedy)]
+        ahead = ("merge-base", "--is-ancestor", update.old, update.new)
+        if not update.creates and self.scratch.git.attempt(*ahead).status:
+            return [_no(update.short, f"({what}) only goes forward", "not-fast-forward", remedy)]
         return []
 
     # -------------------------------------------------------------- tags

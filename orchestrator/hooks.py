@@ -140,11 +140,11 @@ def _script(name: str, *, server: bool) -> str:
         program += ' --git-dir "$PWD" --quarantine "${GIT_QUARANTINE_PATH:-}"'
     reads = name in ("pre-receive", "pre-push")
     feed = "printf '%s\\n' \"$input\" | " if reads else ""
+    gone = f"error: this hook cannot run, nothing is accepted: {sys.executable} is gone; do: release hook install"
     lines = [
         "#!/bin/sh",
         f"{_MARK}: made by `release hook install`; --uninstall takes it away",
-        f"[ -x {word(sys.executable)} ] || {{ echo 'error: this hook cannot run, so nothing is accepted:"
-        f" {word(sys.executable)} is gone; do: release hook install again' >&2; exit 1; }}",
+        f"[ -x {word(sys.executable)} ] || {{ echo {word(gone)} >&2; exit 1; }}",
         *(["input=$(cat) || exit 1"] if reads else []),
         f'{feed}{program} -- "$@" || exit 1',
         f'if [ -x "$0{_BEFORE}" ]; then {feed}"$0{_BEFORE}" "$@" || exit 1; fi',

@@ -9,4 +9,11 @@ from orchestrator.cli.releasing import __name__ as _releasing
 from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (_reading, _releasing, _asking, _rollback, _patch, _hooking)  # importing them registers their commands
+COMMAND_MODULES = (
+    _reading,
+    _releasing,
+    _asking,
+    _rollback,
+    _patch,
+    _hooking,
+)  # importing them registers their commands

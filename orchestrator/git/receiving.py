@@ -106,6 +106,13 @@ class Receiving:
         more = [self.quarantine] if self.quarantine else []
         return Scratch.open(self.objects, "", Cache(), *more)
 
+    def with_push(self) -> Repository:
+        """The repository as it will be, with its own configuration: who may sign is told there."""
+        env = isolated(self.gitdir)
+        if self.quarantine:
+            env |= {"GIT_OBJECT_DIRECTORY": str(self.quarantine), "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.objects)}
+        return Repository(self.gitdir, self.gitdir, env=env)
+
     def peeled(self, scratch: Scratch, refs: Mapping[str, str]) -> dict[str, str]:
         """Ref -> the commit it names in the end; a ref that names none is left out.  One process."""
         feed = "".join(f"{sha}^{{commit}}\n" for sha in refs.values()).encode()
