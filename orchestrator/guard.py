@@ -247,7 +247,19 @@ class Guard:
             return [
                 _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
             ]
-        return []
+        return self._policy(update, line.config, message)
+
+    def _policy(self, update: Update, config: Config, message: str) -> list[Problem]:
+        """What the policy of the protected branch says of a tag: signed by somebody this server knows, in no freeze."""
+        policy = config.policy or NO_POLICY
+        found = []
+        if policy.signed_tags and (fault := signature_fault(self.receiving.with_push(), update.new)):
+            remedy = "git config tag.gpgSign true; who may sign: gpg.ssh.allowedSignersFile of the server's repository"
+            found.append(unsigned_problem(policy, f"tag {update.short}: {fault}", remedy))
+        freeze = frozen(policy, datetime.fromtimestamp(self.now, UTC).isoformat())
+        if freeze and not changelog.tagged_reason(message):
+            found.append(freeze_problem(freeze, f"release cut {update.short}"))
+        return found
 
     def _tag_object(self, update: Update) -> tuple[str, str]:
         """(commit, message) of an annotated tag.  Raises for anything else."""

@@ -20,6 +20,7 @@ from orchestrator.trailers import conventional
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from orchestrator.desk import Desk
     from orchestrator.model import Problem
 
 CLIENT = ("pre-push", "commit-msg")
@@ -31,6 +32,7 @@ _MOST_REFS = 50_000  # in one push
 _LINE = re.compile(r"([0-9a-f]{40}) ([0-9a-f]{40}) (refs/\S.*)")
 _FREE = re.compile(r"(Merge |Revert |Reapply |fixup! |squash! |amend! |chore\(release\): )")
 _THEIRS = ("no-protected-branch", "no-config")
+_OF_THE_FILE = ("fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range")
 _ENDING = "# ------------------------ >8"  # `git commit --verbose` puts the diff below
 
 
@@ -208,6 +210,20 @@ def push(start: Path, remote: str, updates: Sequence[Update], clock: Clock) -> N
     """
     receiving = Pushing.of(start, remote, updates)
     problems = [each for each in _judge(receiving, updates, clock) if each.code not in _THEIRS] if receiving else []
+    if problems:
+        raise ProblemsError(problems)
+
+
+def check_declared(desk: Desk) -> None:
+    """Raises ProblemsError where a release that is not out yet declares what is there already, or twice, or nowhere.
+
+    A conflict is no fault of the file: a person resolves it at the cut.
+    """
+    from orchestrator.cut import prepare
+
+    done = desk.repository.local_tags()
+    open_ = [entry.version for entry in desk.config().releases if entry.version not in done]
+    problems = [each for version in open_ for each in prepare(desk, version).problems if each.code in _OF_THE_FILE]
     if problems:
         raise ProblemsError(problems)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
 from typing import Annotated
 
@@ -80,6 +81,10 @@ def _run(call: Invocation, name: str, args: list[str], git_dir: Path, quarantine
     clock = hooks.Clock(now=int(time.time()), monotonic=time.monotonic)
     if name == "commit-msg" and len(args) == 1:
         hooks.check_message(_text(call.directory / args[0]), args[0])
+    elif name == "pre-commit":
+        call.common, call.effort = replace(call.common, offline=True), 0.0
+        with call.desk() as desk:
+            hooks.check_declared(desk)
     elif name == "pre-push" and args:
         hooks.push(call.directory, args[0], hooks.push_updates(_stdin()), clock)
     elif name == "pre-receive" and not args:

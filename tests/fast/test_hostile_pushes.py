@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import guarded as making
+from tests.support import serving
 from tests.support.cli import release
 from tests.support.guarded import BRANCH, TAG, YAML, Guarded, record
 
@@ -410,13 +412,13 @@ def test_a_complete_cut_and_what_may_follow_it(tale: Story) -> None:
     assert release("cut", "v2.7.1", "--yes", cwd=g.clone.path).code == 0
 
 
-def test_picks_by_hand_then_the_release_then_the_tag(tale: Story) -> None:
-    """Each as a push of its own; who picked, and when, is free."""
+def test_picks_by_hand(tale: Story) -> None:
+    """One push each; who picked, and when, is free, what is picked is not."""
     g = making.make(tale)
     first = g.pick(g.fixes[0], g.base)
-    assert g.push(*branch(first)) == (0, g.push(*branch(first))[1])
-    for spec in (f"{first}:{BRANCH}",):
-        assert g.push(spec)[0] == 0
+    for commit in (first, g.pick(g.fixes[1], first)):
+        status, said = g.push(f"{commit}:{BRANCH}")
+        assert status == 0, said
 
 
 def test_branch_first_and_the_tag_alone(tale: Story) -> None:
@@ -424,3 +426,106 @@ def test_branch_first_and_the_tag_alone(tale: Story) -> None:
     for spec in (f"{g.head}:{BRANCH}", f"{g.tag}:{TAG}", f"{record(g)}:refs/release-records/v2.7.1"):
         status, said = g.push(spec)
         assert status == 0, said
+
+
+OVER_A_NETWORK = ("forged_trailer", "declared_by_the_same_push", "move_tag", "force_push", "own_softer_rules")
+
+
+@pytest.mark.parametrize("transport", ["ssh", "http"])
+def test_over_a_network(tale: Story, tmp_path: Path, transport: str) -> None:
+    """The hostile ones fail, with a hostile environment where ssh carries one; a cut succeeds."""
+    g = making.make(tale)
+    g.server.git("config", "http.receivepack", "true")
+    serve = serving.ssh(g.server.path, tmp_path / "ssh") if transport == "ssh" else serving.http(g.server.path)
+    with serve as (url, env):
+        g.clone.git("remote", "set-url", "origin", url)
+        g.clone.env = {**env, "RELEASE_QUARANTINE": "/tmp", "RELEASE_GIT_DIR": "/", "PYTHONPATH": str(evil(tmp_path))}
+        g.clone.env |= {"GIT_REPLACE_REF_BASE": "refs/heads/", "GIT_TRACE": "0"}
+        before = g.refs()
+        for name in OVER_A_NETWORK:
+            make, code = CASES[name]
+            status, said = g.push(*make(g))
+            assert status != 0
+            assert f"[{code}]" in said, said
+        assert g.refs() == before
+        ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path, env=env)
+        assert ran.code == 0, ran.err
+    assert g.head in g.refs()
+
+
+def evil(place: Path) -> Path:
+    """A module that a careless hook would import."""
+    (place / "evil").mkdir()
+    (place / "evil/typer.py").write_text("raise SystemExit(0)\n")
+    return place / "evil"
+
+
+@pytest.mark.parametrize("name", ["GIT_QUARANTINE_PATH=/tmp", "GIT_OBJECT_DIRECTORY=/tmp", "PYTHONHOME=/tmp"])
+def test_the_environment_of_the_pusher_does_not_count(guarded_once: Guarded, name: str) -> None:
+    """Over file the hook inherits all of it."""
+    key, _, value = name.partition("=")
+    bad = CASES["forged_trailer"][0](guarded_once)
+    before = guarded_once.refs()
+    hostile = replace(guarded_once, clone=replace(guarded_once.clone, env={key: value}))
+    if key.startswith("GIT_OBJECT"):  # git itself would not find what is to be pushed
+        hostile.clone.env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(guarded_once.clone.path / ".git/objects")
+    assert hostile.push(*bad)[0] != 0
+    assert guarded_once.refs() == before
+
+
+def test_whatever_is_broken_refuses(tale: Story) -> None:
+    """A broken release.yaml on main, a source branch that is not there, no hook program: and main can be repaired."""
+    g = making.make(tale)
+    broken = g.commit(g.tree("main", "release.yaml", "version: [\n"), "main", message="chore: break\n")
+    assert g.push(f"{broken}:refs/heads/main")[0] == 0
+    before = g.refs()
+    status, said = g.push(*both(g, g.tag))
+    assert status != 0
+    assert "main:release.yaml" in said
+    assert g.refs() == before
+    good = g.commit("main^{tree}", broken, message="chore: repair\n")
+    assert g.push(f"{good}:refs/heads/main")[0] == 0
+    hook = g.server.path / "hooks/pre-receive"
+    text = hook.read_text()
+    hook.write_text(text.replace(sys.executable, "/nowhere/python"))
+    status, said = g.push(*both(g, g.tag))
+    assert status != 0
+    assert "is gone" in said
+    hook.write_text(text)
+    assert g.push(*both(g, g.tag))[0] == 0
+
+
+def test_the_update_hook_guards_too(tale: Story) -> None:
+    g = making.make(tale, hook="update")
+    before = g.refs()
+    for name in ("forged_trailer", "undeclared_source", "move_tag", "delete_branch", "own_softer_rules"):
+        make, code = CASES[name]
+        status, said = g.push(*make(g))
+        assert status != 0
+        assert f"[{code}]" in said, said
+    assert g.refs() == before
+    ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
+    assert ran.code == 0, ran.err
+
+
+def test_a_policy_on_main_counts(tale: Story) -> None:
+    g = making.make(tale)
+    text = g.clone.git("show", "main:release.yaml") + "\npolicy:\n  required-approvals: 1\n"
+    strict = g.commit(g.tree("main", "release.yaml", text), "main", message="chore: approvals\n")
+    assert g.push(f"{strict}:refs/heads/main")[0] == 0
+    status, said = g.push(f"{g.picks[0]}:{BRANCH}")
+    assert status != 0
+    assert "[approvals-missing]" in said, said
+
+
+def test_a_branch_named_like_a_declared_id_is_not_asked(tale: Story) -> None:
+    """An abbreviated id is an id, whatever branches somebody pushed."""
+    g = making.make(tale)
+    short = g.fixes[0][:12]
+    text = g.clone.git("show", "main:release.yaml").replace(g.fixes[0], short) + "\n"
+    main = g.commit(g.tree("main", "release.yaml", text), "main", message="chore: shorter\n")
+    assert g.push(f"{main}:refs/heads/main", f"{g.other}:refs/heads/{short}")[0] == 0
+    status, said = g.push(f"{g.pick(g.other, g.base)}:{BRANCH}")
+    assert status != 0
+    assert "[undeclared]" in said, said
+    assert g.push(f"{g.pick(g.fixes[0], g.base)}:{BRANCH}")[0] == 0
