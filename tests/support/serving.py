@@ -40,8 +40,8 @@ def ssh(repository: Path, place: Path) -> Iterator[tuple[str, dict[str, str]]]:
         server = subprocess.Popen([SSHD, "-D", "-e", "-f", str(place / "config")], stderr=log)
     try:
         _wait(port)
-        options = (f"-i {place}/user -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o LogLevel=ERROR"
-                   f" -o UserKnownHostsFile={place}/known -o SendEnv=GIT_* -o SendEnv=RELEASE_* -o SendEnv=PYTHON*")  # fmt: skip
+        options = f"-i {place}/user -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o LogLevel=ERROR"
+        options += f" -o UserKnownHostsFile={place}/known -o SendEnv=GIT_* -o SendEnv=RELEASE_* -o SendEnv=PYTHON*"
         url = f"ssh://{_user()}@127.0.0.1:{port}{repository}"
         yield url, {"GIT_SSH_COMMAND": f"ssh -F none {options}"}
     finally:
