@@ -18,7 +18,7 @@ from orchestrator.git import changes
 from orchestrator.model import PickState, Place, Policy, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
@@ -133,7 +133,7 @@ class Guards:
         entry = config.release(plan.version)
         problems = list(guard.problems)
         try:
-            found = self._changes(plan, entry, guard.policy) if entry else []
+            found = self.changes(plan.picks, entry, guard.policy) if entry else []
             problems += rulebook.rules(guard.policy, found, plan.version)
         except ReleaseError as error:
             problems.append(_unknown(error))
@@ -147,9 +147,10 @@ class Guards:
         )
         return plan, guard.policy
 
-    def _changes(self, plan: Plan, entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
+    def changes(self, judged: Sequence[Pick], entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
+        """The picks of a release, as the rules look at them."""
         fixes = {fix.declared: fix for fix in entry.fixes}
-        picks = [pick for pick in plan.picks if pick.state in _JUDGED and pick.declared in fixes]
+        picks = [pick for pick in judged if pick.state in _JUDGED and pick.declared in fixes]
         paths = self._paths(picks) if policy.required_approvals or policy.adapted_approvals else {}
         outside = self._outside(policy, [pick.source for pick in picks])
         return [

@@ -94,7 +94,7 @@ def draft(
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
     summary = entry.summary if entry else ""
-    made = _release_commit(request, scratch, tip, version, summary, picks)
+    made = release_commit(request, scratch, tip, version, summary, picks)
     problems += made.problems
     return Plan(
         plan_id="",
@@ -222,16 +222,16 @@ def write_pick(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Made:
+class Made:
     head: str
     tree: str
     when: str
     problems: tuple[Problem, ...]
 
 
-def _release_commit(
+def release_commit(
     request: Request, scratch: Scratch, tip: str, version: str, summary: str, picks: Sequence[Pick]
-) -> _Made:
+) -> Made:
     """The release commit: release.yaml as used, the changelog section, version files."""
     config, parent = request.config, scratch.commit(tip)
     files, problems = release_files(config, request.config_path, scratch, parent.tree, version, summary, picks)
@@ -245,7 +245,7 @@ def _release_commit(
         committer=who,
         message=changelog.commit_message(version, summary, picks),
     )
-    return _Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+    return Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
 
 
 def release_files(

@@ -28,12 +28,12 @@ FLOORS = {
     2: "git. engines. forges. registry registry_http registry_auth credentials journal live cache",  # doors
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
-    " remaking retelling proving tagged differing budgets yanks enforcement"
+    " remaking retelling proving tagged differing budgets yanks enforcement continuation guard"
     " protection protection_github protection_gitlab addresses",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
     " smoking public yank promotion rebuilding patching noting links world auditing verification protect"
-    " ci_init",  # one release
+    " ci_init hooks",  # one release
     6: "report report_history report_rebuild report_audit report_markdown report_guard console cli."
     " __main__",  # six people: what they see and type
 }

@@ -4,6 +4,7 @@ from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
 from orchestrator.cli.auditing import __name__ as _auditing
 from orchestrator.cli.guarding import __name__ as _guarding
+from orchestrator.cli.hooking import __name__ as _hooking
 from orchestrator.cli.patch import __name__ as _patch
 from orchestrator.cli.reading import __name__ as _reading
 from orchestrator.cli.releasing import __name__ as _releasing
@@ -18,4 +19,5 @@ COMMAND_MODULES = (
     _rollback,
     _patch,
     _guarding,
+    _hooking,
 )  # importing them registers their commands

@@ -49,10 +49,10 @@ class Repository:
     `top` is the work tree's top, `common_dir` the directory shared by all worktrees.
     """
 
-    def __init__(self, top: Path, common_dir: Path) -> None:
+    def __init__(self, top: Path, common_dir: Path, env: Mapping[str, str] | None = None) -> None:
         self.top = top
         self.common_dir = common_dir
-        self.git = Git(top, env={"GIT_NO_REPLACE_OBJECTS": "1"})
+        self.git = Git(top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})})
         self._objects: Any = None
 
     @classmethod
@@ -141,7 +141,7 @@ class Repository:
 
         if self._objects is None:
             self._objects = Repo(self.top)
-            self._objects.git.update_environment(GIT_NO_REPLACE_OBJECTS="1")
+            self._objects.git.update_environment(**self.git.env)
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
         except ValueError:
@@ -216,7 +216,9 @@ class Repository:
                 name, _, leaf = key.removeprefix("remote.").rpartition(".")
                 lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
         return Scratch.open(
-            self.common_dir / "objects", "".join(lines), Cache(self.common_dir / "release/cache.sqlite")
+            self.common_dir / "objects",
+            extra_config="".join(lines),
+            cache=Cache(self.common_dir / "release/cache.sqlite"),
         )
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:

@@ -1,0 +1,344 @@
+"""What a push may do to a guarded repository, ref by ref.  Every refusal is a Problem: what, where, remedy.
+
+What counts is the state before the push; of what is pushed only its objects are looked at, and nothing is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator import changelog, provenance
+from orchestrator import config as configuration
+from orchestrator.continuation import Continuation, Protected, Release
+from orchestrator.enforcement import NO_POLICY
+from orchestrator.errors import Exit, RefusedError, ReleaseError, UsageError
+from orchestrator.facts import as_problem, reachable_tags
+from orchestrator.git.receiving import trusted_names
+from orchestrator.git.transfer import signature_fault
+from orchestrator.model import Problem
+from orchestrator.policy import freeze_problem, frozen, unsigned_problem
+from orchestrator.versions import check_version, line_of_branch, parse_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.git.receiving import Receiving, Update
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.model import Config
+
+HEADS, TAGS, NOTES, RECORDS = "refs/heads/", "refs/tags/", "refs/notes/release", "refs/release-records/"
+_ONCE = (RECORDS, "refs/release-yanks/")  # made once, never changed
+_GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
+_VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for a version
+_LARGEST = 16 * 1024 * 1024  # bytes of a record or a tag object
+_TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A release branch, and the release.yaml of the protected branch that declares what is on it."""
+
+    path: str
+    config: Config
+
+    @property
+    def ref(self) -> str:
+        return HEADS + self.config.branch
+
+
+@dataclass(kw_only=True)
+class Guard:
+    """Judges one push.  `each` says that refs are judged one at a time (`update`), not the push as a whole."""
+
+    receiving: Receiving
+    scratch: Scratch
+    now: int  # seconds
+    each: bool = False
+    proved: dict[str, list[Release]] = field(default_factory=dict)
+
+    def problems(self, updates: Sequence[Update]) -> list[Problem]:
+        """Every reason against a push; branches first, as tags stand on them."""
+        updates = [self._real(update) for update in updates]
+        after = {**self.receiving.refs, **{update.ref: update.new for update in updates}}
+        found: list[Problem] = []
+        for update in sorted(updates, key=lambda update: not update.ref.startswith(HEADS)):
+            try:
+                found += self._judge(update, after)
+            except ReleaseError as error:
+                error.where = error.where or update.ref
+                found.append(as_problem(error))
+        return found
+
+    def _real(self, update: Update) -> Update:
+        """A push to a symbolic ref moves another one."""
+        return replace(update, ref=self.receiving.symrefs.get(update.ref, update.ref))
+
+    def _judge(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
+        ref = update.ref
+        folded = next((prefix for prefix in _GUARDED if ref.casefold().startswith(prefix)), "")
+        if folded and not ref.startswith(folded):
+            return [_no(ref, "differs from a guarded name only in its letters' case", "wrong-case", f"use {folded}...")]
+        if ref.startswith(HEADS):
+            return self._branch(update)
+        if ref.startswith(TAGS):
+            return self._tag(update, after) if _VERSION.match(update.short) else []
+        if ref == NOTES:
+            return self._forward(
+                update, "notes", "fetch them, join yours to them, push again: release does it by itself"
+            )
+        if ref.startswith(_ONCE):
+            return self._once(update, after)
+        if ref.startswith("refs/replace/"):
+            return [
+                _no(ref, "would make every reader here see other commits", "replace-ref", "do not push refs/replace")
+            ]
+        return []
+
+    # -------------------------------------------------------------- what counts
+
+    @cached_property
+    def branch(self) -> str:
+        """The protected branch."""
+        return (self.receiving.config("release.protectedBranch") or [self.receiving.head])[-1]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """What the protected branch declares.  Raises UsageError, ConfigError: then nothing can be released."""
+        tip = self.receiving.refs.get(HEADS + self.branch, "")
+        if not tip:
+            raise UsageError(
+                f"the protected branch {self.branch!r} is not here, so nothing is declared",
+                where=str(self.receiving.gitdir),
+                remedy="push it first, or name another: git config release.protectedBranch NAME",
+                code="no-protected-branch",
+            )
+        tree = self.scratch.tree_of(tip)
+        found = []
+        for path in self.receiving.config("release.configPath") or ["release.yaml"]:
+            text = self.scratch.file(tree, path)
+            if text is not None:
+                found.append(Line(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
+        if not found:
+            raise UsageError(
+                f"there is no release.yaml on {self.branch}, so nothing is declared",
+                where=f"{self.branch}:release.yaml",
+                remedy=f"release init, push it to {self.branch}; or name its path: git config release.configPath",
+                code="no-config",
+            )
+        return found
+
+    def _protected(self, line: Line) -> Protected:
+        refs = self.receiving.refs
+        heads = {name: refs[HEADS + name] for name in line.config.source if HEADS + name in refs}
+        if not heads:
+            raise UsageError(
+                f"none of the source branches {', '.join(line.config.source)} is here",
+                where=str(line.config.place),
+                remedy="push them, or correct `source:`",
+                code="no-source",
+            )
+        versions = {ref: sha for ref, sha in refs.items() if ref.startswith(TAGS) and _VERSION.match(ref[len(TAGS) :])}
+        trusted = {HEADS + name: sha for name, sha in heads.items()} | versions
+        tags = self.receiving.peeled(self.scratch, versions)
+        return Protected(
+            config=line.config,
+            path=line.path,
+            branch=self.branch,
+            tips=heads,
+            heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
+            tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
+            names=trusted_names(self.scratch, trusted),
+            now=self.now,
+        )
+
+    # -------------------------------------------------------------- branches
+
+    def _branch(self, update: Update) -> list[Problem]:
+        name = update.short
+        patterns = self.receiving.config("release.guardedBranches") or ["release/*"]
+        pattern = any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns)
+        try:
+            lines = self.lines
+        except ReleaseError:
+            if pattern:
+                raise
+            lines = []  # a broken release.yaml must be repaired by a push
+        line = next((line for line in lines if line.config.branch.casefold() == name.casefold()), None)
+        if line or pattern:
+            return self._release_branch(update, line)
+        if name == self.branch or any(name in line.config.source for line in lines):
+            return self._forward(
+                update, "a source of releases", "what was picked from must stay: revert, never rewrite"
+            )
+        return []
+
+    def _release_branch(self, update: Update, line: Line | None) -> list[Problem]:
+        name = update.short
+        if update.deletes:
+            return [
+                _no(name, "is a release branch and is never deleted", "branch-deleted", "leave it; it costs nothing")
+            ]
+        if line is None or line.config.branch != name:
+            says = f"is a release branch that no release.yaml on {self.branch} declares"
+            return [_no(name, says, "branch-not-declared", f"name it as `branch:` there, and push {self.branch} first")]
+        protected = self._protected(line)
+        old = update.old if not update.creates else self._beginning(update, protected)
+        continuation = Continuation(scratch=self.scratch, protected=protected)
+        problems = continuation.prove(old, update.new) if old != update.new else []
+        if not problems:
+            self.proved[name] = continuation.releases
+        return problems
+
+    def _beginning(self, update: Update, protected: Protected) -> str:
+        """Where a new release branch leaves the source: all below was there before the push."""
+        rows = self.scratch.git.attempt("merge-base", update.new, *protected.tips.values())
+        if rows.status:
+            raise _error(update.short, f"shares no history with {', '.join(protected.tips)}", "branch-from-nowhere",
+                         f"begin it at a commit of {self.branch}: git push origin COMMIT:{update.ref}")  # fmt: skip
+        return rows.text.strip()
+
+    def _forward(self, update: Update, what: str, remedy: str) -> list[Problem]:
+        """A ref that only goes forward."""
+        if update.deletes:
+            return [_no(update.short, f"({what}) is never deleted", "ref-deleted", remedy)]
+        ahead = ("merge-base", "--is-ancestor", update.old, update.new)
+        if not update.creates and self.scratch.git.attempt(*ahead).status:
+            return [_no(update.short, f"({what}) only goes forward", "not-fast-forward", remedy)]
+        return []
+
+    # -------------------------------------------------------------- tags
+
+    def _tag(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
+        name = update.short
+        if not update.creates:
+            verb = "deleted" if update.deletes else "moved"
+            return [
+                _no(name, f"is a version tag and is never {verb}", f"tag-{verb}", "release the next version instead")
+            ]
+        if parse_tag(name) is None:
+            return [
+                _no(name, "looks like a version and is none", "version-malformed", "write it as v2.7.1 or v2.7.1-rc.1")
+            ]
+        commit, message = self._tag_object(update)
+        line = self._line_of(name)
+        if line is None:
+            return [_no(name, f"is a version that no release.yaml on {self.branch} declares", "not-declared",
+                        f"declare it on {self.branch}, push that, then: release cut {name}")]  # fmt: skip
+        tip = after.get(line.ref, "")
+        if self.receiving.refs.get(line.ref, "") != tip and line.config.branch not in self.proved:
+            return [_no(name, f"stands on {line.config.branch}, which is refused", "branch-refused", "see there")]
+        release = next((each for each in self.proved.get(line.config.branch, ()) if each.commit == commit), None)
+        protected = self._protected(line)
+        if release is None:
+            self._on_branch(update, line, commit, tip)
+            if self._first(name, commit, protected, line):
+                return []
+            release = self._prove_again(name, commit, protected)
+        if release.version != name:
+            return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
+                        f"tag the commit that `release cut {name}` makes")]  # fmt: skip
+        listed = [(pick.state.value, pick.source, pick.result) for pick in changelog.shipped(release.picks)]
+        if changelog.tagged_picks(message) != listed:
+            return [
+                _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
+            ]
+        return self._policy(update, line.config, message)
+
+    def _policy(self, update: Update, config: Config, message: str) -> list[Problem]:
+        """What the policy of the protected branch says of a tag: signed by somebody this server knows, in no freeze."""
+        policy = config.policy or NO_POLICY
+        found = []
+        if policy.signed_tags and (fault := signature_fault(self.receiving.with_push(), update.new)):
+            remedy = "git config tag.gpgSign true; who may sign: gpg.ssh.allowedSignersFile of the server's repository"
+            found.append(unsigned_problem(policy, f"tag {update.short}: {fault}", remedy))
+        freeze = frozen(policy, datetime.fromtimestamp(self.now, UTC).isoformat())
+        if freeze and not changelog.tagged_reason(message):
+            found.append(freeze_problem(freeze, f"release cut {update.short}"))
+        return found
+
+    def _tag_object(self, update: Update) -> tuple[str, str]:
+        """(commit, message) of an annotated tag.  Raises for anything else."""
+        kind, data = self.scratch.read(update.new)
+        if kind != "tag":
+            raise _error(update.short, "is a lightweight tag: it says nothing of its picks", "lightweight-tag",
+                         f"release cut {update.short} makes an annotated one")  # fmt: skip
+        head, _, message = data.decode("utf-8", "replace").partition("\n\n")
+        found = _TAG.match(head + "\n")
+        if not found or len(data) > _LARGEST or found[2] != "commit" or found[3] != update.short:
+            what = f"names a {found[2]} as {found[3]!r}" if found else "is malformed"
+            raise _error(update.short, f"{what}, not a commit as {update.short!r}", "malformed-tag",
+                         f"release cut {update.short} makes it")  # fmt: skip
+        return found[1], message
+
+    def _line_of(self, tag: str) -> Line | None:
+        version = parse_tag(tag)
+        declared = [line for line in self.lines if line.config.release(tag)]
+        same = [line for line in self.lines if version and line_of_branch(line.config.branch) == version.line]
+        return next(iter([*declared, *same]), None)
+
+    def _on_branch(self, update: Update, line: Line, commit: str, tip: str) -> None:
+        inside = bool(tip) and not self.scratch.rev_list("--max-count=1", commit, f"^{tip}", "--")
+        if not inside and self.each and tip:  # an atomic push: the branch moves after all refs were judged
+            inside = not self.scratch.rev_list("--max-count=1", tip, f"^{commit}", "--")
+        if not inside:
+            raise _error(update.short, f"is put on {commit[:12]}, which is not on {line.config.branch}",
+                         "tag-not-on-branch", f"release cut {update.short} pushes branch and tag together")  # fmt: skip
+
+    def _first(self, name: str, commit: str, protected: Protected, line: Line) -> bool:
+        """Whether this is the first version of a line, put by hand where the line leaves the source."""
+        reachable = reachable_tags(self.scratch, commit, protected.tags)
+        verdict = check_version(
+            name, branch=line.config.branch, reachable=reachable, existing=protected.tags, where=name
+        )
+        if verdict.problems:
+            raise _error(name, verdict.problems[0].message, verdict.problems[0].code, verdict.problems[0].remedy)
+        outside = self.scratch.rev_list("--max-count=1", commit, "--not", *protected.tips.values(), "--")
+        return not verdict.previous and not outside and line.config.release(name) is None
+
+    def _prove_again(self, name: str, commit: str, protected: Protected) -> Release:
+        """The release of a commit that is on the branch already: from the version before, or where the line began."""
+        reachable = reachable_tags(self.scratch, commit, protected.tags)
+        previous = check_version(name, branch=protected.config.branch, reachable=reachable,
+                                 existing=protected.tags, where=name).previous  # fmt: skip
+        base = protected.tags.get(previous) or self.scratch.git.text("merge-base", commit, *protected.tips.values())
+        continuation = Continuation(scratch=self.scratch, protected=protected)
+        for problem in continuation.prove(base, commit):
+            raise _error(problem.where, problem.message, problem.code, problem.remedy)
+        if not continuation.releases or continuation.releases[-1].commit != commit:
+            raise _error(name, f"is put on {commit[:12]}, which is no release commit", "tag-of-another-commit",
+                         f"tag the commit that `release cut {name}` makes")  # fmt: skip
+        return continuation.releases[-1]
+
+    # -------------------------------------------------------------- records
+
+    def _once(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
+        ref = update.ref
+        if not update.creates:
+            return [_no(ref, "is made once and never changed", "record-changed", "leave it as it is")]
+        kind, data = self.scratch.read(update.new)
+        if kind != "blob" or len(data) > _LARGEST:
+            return [_no(ref, f"is a {kind} of {len(data)} bytes, not a record", "bad-record", "release writes it")]
+        if not ref.startswith(RECORDS):
+            return []
+        said = provenance.essence(provenance.parse_record(data, ref))
+        version = ref.removeprefix(RECORDS)
+        tag = after.get(TAGS + version, "")
+        commits = self.receiving.peeled(self.scratch, {TAGS + version: tag}) if tag else {}
+        there = (version, tag, commits.get(TAGS + version, ""))
+        if not tag or (said["version"], said["tag"], said["commit"]) != there:
+            return [_no(ref, f"does not tell of tag {version} as it is here", "record-differs",
+                        f"push the tag first; the record is written by release cut {version}")]  # fmt: skip
+        return []
+
+
+def _no(where: str, says: str, code: str, remedy: str) -> Problem:
+    return Problem(code=code, message=f"{where} {says}", where=where, remedy=remedy, exit_code=Exit.REFUSED)
+
+
+def _error(where: str, says: str, code: str, remedy: str) -> ReleaseError:
+    return RefusedError(says if says.startswith(where) else f"{where} {says}", where=where, remedy=remedy, code=code)
