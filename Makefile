@@ -4,14 +4,15 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo demo-cuda test-cuda test test-fast test-docker bench lint lock clean test-hostile reproduce
+.PHONY: help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce
 
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
 	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, about 10 minutes, 25 GB of disk"
-	@echo "make test         test-fast, test-hostile, test-docker"
+	@echo "make test         test-fast, test-history, test-hostile, test-docker"
 	@echo "make test-fast    real git, no engine"
+	@echo "make test-history what is asked of histories; a real history replayed"
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
 	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
@@ -33,11 +34,15 @@ demo: $(READY)
 demo-cuda: $(READY)
 	@$(LAB) run -- $(BIN)/python tools/demo cu126
 
-test: test-fast test-hostile test-docker
+test: test-fast test-history test-hostile test-docker
 
 test-fast: $(READY)
 	@echo "==> fast tier: real git"
-	@$(BIN)/pytest -n 2 -m "not docker and not hostile"
+	@$(BIN)/pytest -n 2 -m "not docker and not hostile and not history and not replay"
+
+test-history: $(READY)
+	@echo "==> history tier: real git, questions to histories, a real history replayed"
+	@$(BIN)/pytest -n 2 -m "history or replay"
 
 test-hostile: $(READY)
 	@echo "==> hostile tier: real git, bad input, interruptions"

@@ -19,6 +19,8 @@ from tests.support.story import LOADER, Story
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.history
+
 VERSION = "v2.7.1"
 HEAD = "version: 1\nbranch: release/v2.7\nsource: main\n"
 

@@ -12,6 +12,8 @@ from tests.support.story import lines
 if TYPE_CHECKING:
     from tests.support.story import Story
 
+pytestmark = pytest.mark.history
+
 
 @pytest.fixture
 def branches(tale: Story) -> Story:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.support.story import Repo, Story
 
+pytestmark = pytest.mark.history
+
 Said = tuple[FollowUp, ...]
 SUBJECT = "fix(loader): close the workers"
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from orchestrator.git import notes
 from orchestrator.git.repository import Repository
 from tests.support.cli import release
 
 if TYPE_CHECKING:
     from tests.support.story import Repo, Story
+
+pytestmark = pytest.mark.history
 
 COMMITTER = "Mia Maintainer <mia@example.com>"
 

@@ -16,6 +16,8 @@ from tests.support.story import LOADER, Story, lines
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.history
+
 
 @pytest.fixture
 def tale(tale: Story) -> Story:
