@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.desk import Desk
     from orchestrator.forges import Address, Forge, Setting
+    from orchestrator.model import Config
     from orchestrator.protection import Difference, Guard
 
 
@@ -26,7 +27,7 @@ class Wish:
     repository: str = ""
     url: str = ""
     actors: tuple[str, ...] = ()
-    approvals: int = 1
+    approvals: int | None = None
     checks: tuple[str, ...] = ()
     apply: bool = False
 
@@ -51,7 +52,7 @@ def protect(desk: Desk, wish: Wish) -> Outcome:
     read_actor = protection_github.actor if wish.provider == "github" else protection_gitlab.actor
     default = protection_github.DEFAULT_ACTOR if wish.provider == "github" else protection_gitlab.DEFAULT_ACTOR
     guard = protection.guard_of(
-        config, desk.repository.local_tags(), approvals=wish.approvals, checks=checks,
+        config, desk.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
         actors=tuple(read_actor(text) for text in dict.fromkeys(wish.actors or (default,))),
     )  # fmt: skip
     wanted, words = _wanted(guard, there)
@@ -67,6 +68,13 @@ def protect(desk: Desk, wish: Wish) -> Outcome:
     return Outcome(
         address=there, applied=wish.apply, differences=tuple(found), others=current.others, notes=tuple(notes)
     )
+
+
+def _approvals(config: Config, wish: Wish) -> int:
+    """As asked; else as many as a fix needs by release.yaml's policy, and one where it says nothing."""
+    if wish.approvals is not None:
+        return wish.approvals
+    return (config.policy.required_approvals if config.policy else 0) or 1
 
 
 def _checks(desk: Desk, wish: Wish) -> tuple[tuple[str, ...], list[str]]:

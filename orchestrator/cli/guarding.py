@@ -49,11 +49,13 @@ def protect(
         ),
     ] = None,
     approvals: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", envvar="RELEASE_APPROVALS", help="Approvals that a pull request to the source needs."
+            metavar="N",
+            envvar="RELEASE_APPROVALS",
+            help="Approvals that a pull request to the source needs; else as `policy:` says.",
         ),
-    ] = 1,
+    ] = None,
     check: Annotated[
         list[str] | None,
         typer.Option(

@@ -39,8 +39,8 @@ def lab() -> Iterator[Forge]:
     assert state.faults == []
 
 
-def guard(tale: Story, there: Forge, *args: str, env: dict[str, str] | None = None) -> Ran:
-    tale.release_yaml(f"      - commit: {tale.fix}\n        reason: leak")
+def guard(tale: Story, there: Forge, *args: str, env: dict[str, str] | None = None, extra: str = "") -> Ran:
+    tale.release_yaml(f"      - commit: {tale.fix}\n        reason: leak", extra=extra)
     ran = release(
         "protect", "--provider", there.provider, "--repository", "acme/image", "--url", there.url, *args,
         cwd=tale.clone.path, env=TOKEN if env is None else env,
@@ -76,6 +76,17 @@ def test_shown_then_written_then_nothing_to_do(tale: Story, name: str, request: 
     again = guard(tale, there, "--apply", "--json")
     assert (again.code, set(states(again))) == (0, {"same"})
     assert len(there.writes) == made  # the second --apply writes nothing at all
+
+
+def test_as_many_approvals_as_the_policy_wants(tale: Story, hub: Forge) -> None:
+    def asked() -> set[int]:
+        rules = [rule for each in hub.rulesets.values() for rule in each["rules"] if rule["type"] == "pull_request"]
+        return {rule["parameters"]["required_approving_review_count"] for rule in rules}
+
+    assert guard(tale, hub, "--apply").code == 0
+    assert asked() == {1}
+    assert guard(tale, hub, "--apply", extra="policy: {required-approvals: 2}\n").code == 0
+    assert asked() == {2}
 
 
 def test_github_drift_is_shown_and_repaired(tale: Story, hub: Forge) -> None:
