@@ -75,6 +75,7 @@ def tell(folder: Path, variant: str) -> None:
         scene_colleague(stage)
         if variant != sandbox.LIGHT:
             scene_new_machine(stage)
+        scene_proved(stage, box)
         scene_again(stage, box)
     finally:
         forget_names(stage, box.shell)
@@ -184,6 +185,14 @@ def probe(stage: Stage, shell: Shell, tag: str) -> tuple[str, ...]:
     """Version inside, threads left, unfinished work inside."""
     run = ("docker", "run", "--rm", "--network", "none", f"{stage.repository}:{tag}", "python", "-c", PROBE)
     return tuple(shell.quiet(*run).split())
+
+
+def scene_proved(stage: Stage, box: Sandbox) -> None:
+    """Anybody can prove it again, at any time: the branch commit by commit, and what is public."""
+    heading("is it what it says?")
+    shell = releaser(stage, box)
+    stage.seconds["release audit"] = shell.show("release", "audit", "--all")
+    stage.seconds["release verify v2.7.1"] = shell.show("release", "verify", "v2.7.1")
 
 
 def scene_again(stage: Stage, box: Sandbox) -> None:
