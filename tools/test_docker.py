@@ -19,12 +19,14 @@ from tools.lab import engine
 TESTS = ROOT / "tests/docker"
 # The files that build and run the project's own image; the other half has the small ones.
 REAL_IMAGE = ("inside", "locks", "patches", "reproducible", "runtime")
+BY_HAND = "cdi"  # needs an engine newer than Debian 12's, which it names: docs/smoke.md
 
 
 def main() -> int:
     """The first exit code that is not 0."""
-    real = [path for path in sorted(TESTS.glob("test_*.py")) if path.stem.removeprefix("test_") in REAL_IMAGE]
-    small = [path for path in sorted(TESTS.glob("test_*.py")) if path not in real]
+    files = {path.stem.removeprefix("test_"): path for path in sorted(TESTS.glob("test_*.py"))}
+    real = [files[name] for name in REAL_IMAGE]
+    small = [path for name, path in files.items() if name not in (*REAL_IMAGE, BY_HAND)]
     if engine.borrowed():
         return subprocess.run(argv([*small, *real]), check=False).returncode
     with tempfile.TemporaryFile() as log:
