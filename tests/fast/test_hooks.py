@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,8 @@ from tests.support.guarded import BRANCH, YAML
 from tests.support.story import Repo, make_repo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.story import Story
 
 GOOD = (
