@@ -17,22 +17,22 @@ sys.path.insert(0, str(ROOT))  # run by its path, it knows no package
 from tools.lab import engine
 
 TESTS = ROOT / "tests/docker"
-# The files that build and run the project's own image; the other half has the small ones.
-REAL_IMAGE = ("inside", "locks", "patches", "reproducible", "runtime")
+# The files that build and run the project's own image, and some to make both halves take as long.
+FIRST = ("inside", "locks", "patches", "reproducible", "runtime", "rebuild", "rollback")
 BY_HAND = "cdi"  # needs an engine newer than Debian 12's, which it names: docs/smoke.md
 
 
 def main() -> int:
     """The first exit code that is not 0."""
     files = {path.stem.removeprefix("test_"): path for path in sorted(TESTS.glob("test_*.py"))}
-    real = [files[name] for name in REAL_IMAGE]
-    small = [path for name, path in files.items() if name not in (*REAL_IMAGE, BY_HAND)]
+    half = [files[name] for name in FIRST]
+    rest = [path for name, path in files.items() if name not in (*FIRST, BY_HAND)]
     if engine.borrowed():
-        return subprocess.run(argv([*small, *real]), check=False).returncode
+        return subprocess.run(argv([*rest, *half]), check=False).returncode
     with tempfile.TemporaryFile() as log:
-        first = subprocess.Popen(argv(real), stdout=log, stderr=subprocess.STDOUT)
+        first = subprocess.Popen(argv(half), stdout=log, stderr=subprocess.STDOUT)
         try:
-            code = subprocess.run(argv(small), check=False).returncode
+            code = subprocess.run(argv(rest), check=False).returncode
         finally:
             other = first.wait()  # ctrl-C has reached it too
             log.seek(0)
