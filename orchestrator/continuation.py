@@ -130,9 +130,14 @@ class Continuation:
 
     def _well_formed(self, sha: str) -> Commit:
         """A commit with nothing in it that a pick has not."""
-        kind, data = self.scratch.read(sha)
-        if kind != "commit" or len(data) > _LARGEST_COMMIT:
-            raise self._refused(sha, f"is larger than {_LARGEST_COMMIT} bytes", "malformed-commit", _MAKE_AGAIN)
+        if self.scratch.header(sha)[1] > _LARGEST_COMMIT:
+            raise RefusedCommitError(
+                f"commit {sha[:12]} is larger than {_LARGEST_COMMIT} bytes",
+                where=self.protected.config.branch,
+                remedy=_MAKE_AGAIN,
+                code="malformed-commit",
+            )
+        data = self.scratch.read(sha)[1]
         commit = self.scratch.commit(sha)
         head = data.partition(b"\n\n")[0].split(b"\n")
         names = {line.partition(b" ")[0] for line in head if not line.startswith(b" ")}

@@ -236,7 +236,7 @@ class Guard:
         protected = self._protected(line)
         if release is None:
             self._on_branch(update, line, commit, tip)
-            if self._first(name, commit, protected, line):
+            if self._first(name, commit, tip, protected):
                 return []
             release = self._prove_again(name, commit, protected)
         if release.version != name:
@@ -263,13 +263,14 @@ class Guard:
 
     def _tag_object(self, update: Update) -> tuple[str, str]:
         """(commit, message) of an annotated tag.  Raises for anything else."""
-        kind, data = self.scratch.read(update.new)
+        kind, size = self.scratch.header(update.new)
         if kind != "tag":
             raise _error(update.short, "is a lightweight tag: it says nothing of its picks", "lightweight-tag",
                          f"release cut {update.short} makes an annotated one")  # fmt: skip
+        data = self.scratch.read(update.new)[1] if size <= _LARGEST else b""
         head, _, message = data.decode("utf-8", "replace").partition("\n\n")
         found = _TAG.match(head + "\n")
-        if not found or len(data) > _LARGEST or found[2] != "commit" or found[3] != update.short:
+        if not found or found[2] != "commit" or found[3] != update.short:
             what = f"names a {found[2]} as {found[3]!r}" if found else "is malformed"
             raise _error(update.short, f"{what}, not a commit as {update.short!r}", "malformed-tag",
                          f"release cut {update.short} makes it")  # fmt: skip
@@ -289,16 +290,15 @@ class Guard:
             raise _error(update.short, f"is put on {commit[:12]}, which is not on {line.config.branch}",
                          "tag-not-on-branch", f"release cut {update.short} pushes branch and tag together")  # fmt: skip
 
-    def _first(self, name: str, commit: str, protected: Protected, line: Line) -> bool:
+    def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:
         """Whether this is the first version of a line, put by hand where the line leaves the source."""
-        reachable = reachable_tags(self.scratch, commit, protected.tags)
-        verdict = check_version(
-            name, branch=line.config.branch, reachable=reachable, existing=protected.tags, where=name
-        )
+        reachable = reachable_tags(self.scratch, tip, protected.tags)
+        config = protected.config
+        verdict = check_version(name, branch=config.branch, reachable=reachable, existing=protected.tags, where=name)
         if verdict.problems:
             raise _error(name, verdict.problems[0].message, verdict.problems[0].code, verdict.problems[0].remedy)
         outside = self.scratch.rev_list("--max-count=1", commit, "--not", *protected.tips.values(), "--")
-        return not verdict.previous and not outside and line.config.release(name) is None
+        return not verdict.previous and not outside and config.release(name) is None
 
     def _prove_again(self, name: str, commit: str, protected: Protected) -> Release:
         """The release of a commit that is on the branch already: from the version before, or where the line began."""
@@ -320,12 +320,12 @@ class Guard:
         ref = update.ref
         if not update.creates:
             return [_no(ref, "is made once and never changed", "record-changed", "leave it as it is")]
-        kind, data = self.scratch.read(update.new)
-        if kind != "blob" or len(data) > _LARGEST:
-            return [_no(ref, f"is a {kind} of {len(data)} bytes, not a record", "bad-record", "release writes it")]
+        kind, size = self.scratch.header(update.new)
+        if kind != "blob" or size > _LARGEST:
+            return [_no(ref, f"is a {kind} of {size} bytes, not a record", "bad-record", "release writes it")]
         if not ref.startswith(RECORDS):
             return []
-        said = provenance.essence(provenance.parse_record(data, ref))
+        said = provenance.essence(provenance.parse_record(self.scratch.blob(update.new), ref))
         version = ref.removeprefix(RECORDS)
         tag = after.get(TAGS + version, "")
         commits = self.receiving.peeled(self.scratch, {TAGS + version: tag}) if tag else {}

@@ -140,6 +140,14 @@ class Scratch:
             raise MissingObjectError(sha) from error
         return kind.decode() if isinstance(kind, bytes) else str(kind), bytes(data)
 
+    def header(self, sha: str) -> tuple[str, int]:
+        """Type and size in bytes of an object, without reading it.  Raises MissingObjectError."""
+        try:
+            _, kind, size = self._reader.git.get_object_header(sha)
+        except ValueError as error:
+            raise MissingObjectError(sha) from error
+        return kind.decode() if isinstance(kind, bytes) else str(kind), int(size)
+
     def blob(self, sha: str) -> bytes:
         return self.read(sha)[1]
 

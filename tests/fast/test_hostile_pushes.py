@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.story import Story
+    from tests.support.story import Repo, Story
 
 pytestmark = pytest.mark.hostile
 
@@ -355,26 +355,60 @@ def rewritten_main(g: Guarded) -> Specs:
     return [f"+{g.base}:refs/heads/main"]
 
 
+@case("version-goes-back")
+def version_below_the_first(g: Guarded) -> Specs:
+    return [f"{g.tagged('v2.7.0-rc.1', g.base, message='rc')}:refs/tags/v2.7.0-rc.1"]
+
+
+@case("not-the-release-commit")
+def record_of_a_cut_in_another_order(g: Guarded) -> Specs:
+    text = making.raw_message(g.clone, g.head).split("\n")
+    return branch(g.commit(f"{g.head}^{{tree}}", g.picks[1], message="\n".join([*text[:2], *reversed(text[2:])])))
+
+
+@case("too-many-commits")
+def huge_push(g: Guarded) -> Specs:
+    first = f"commit refs/huge\ncommitter M <m@x> 1750000000 +0000\ndata 2\nx\nfrom {g.base}\n\n"
+    more = "commit refs/huge\ncommitter M <m@x> 1750000000 +0000\ndata 2\nx\n\n"
+    g.clone.git("fast-import", "--quiet", "--force", stdin=first + more * 2000)
+    return branch("refs/huge")
+
+
 # ------------------------------------------------------------------ the pushes
 
 
 @pytest.fixture(scope="module")
-def guarded_once(told_once: Story, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
-    """Hostile pushes change nothing, so all of them may have the same server."""
-    new = tmp_path_factory.mktemp("guarded") / "story"
+def template(told_once: Story, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    """A guarded server that every test gets a copy of."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-        return making.make(copied(told_once, new))
+        root = tmp_path_factory.mktemp("guarded") / "story"
+        clone, server = copied(told_once.clone, told_once.remote, root)
+        return making.make(replace(told_once, clone=clone, remote=server))
 
 
-def copied(tale: Story, new: Path) -> Story:
-    old = tale.clone.path.parent
+@pytest.fixture(scope="module")
+def guarded_once(template: Guarded, tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+    """Hostile pushes change nothing, so all of them may have the same server."""
+    clone, server = copied(template.clone, template.server, tmp_path_factory.mktemp("hostile") / "story")
+    return replace(template, clone=clone, server=server)
+
+
+@pytest.fixture
+def g(template: Guarded, tmp_path: Path) -> Guarded:
+    """A guarded server of a test's own."""
+    clone, server = copied(template.clone, template.server, tmp_path / "story")
+    return replace(template, clone=clone, server=server)
+
+
+def copied(clone: Repo, server: Repo, new: Path) -> tuple[Repo, Repo]:
+    old = clone.path.parent
     shutil.copytree(old, new, symlinks=True)
     config = new / "clone/.git/config"
     config.write_text(config.read_text().replace(str(old), str(new)))
-    clone = replace(tale.clone, path=new / "clone", env={})
-    clone.git("update-index", "--refresh")
-    return replace(tale, clone=clone, remote=replace(tale.remote, path=new / "remote.git", env={}))
+    mine = replace(clone, path=new / "clone", env={})
+    mine.git("update-index", "--refresh")
+    return mine, replace(server, path=new / "remote.git", env={})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -389,8 +423,7 @@ def test_a_hostile_push_changes_nothing(guarded_once: Guarded, name: str) -> Non
     assert guarded_once.refs() == before
 
 
-def test_a_complete_cut_and_what_may_follow_it(tale: Story) -> None:
-    g = making.make(tale)
+def test_a_complete_cut_and_what_may_follow_it(g: Guarded) -> None:
     ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
     assert ran.code == 0, ran.err
     refs = g.refs()
@@ -412,17 +445,15 @@ def test_a_complete_cut_and_what_may_follow_it(tale: Story) -> None:
     assert release("cut", "v2.7.1", "--yes", cwd=g.clone.path).code == 0
 
 
-def test_picks_by_hand(tale: Story) -> None:
+def test_picks_by_hand(g: Guarded) -> None:
     """One push each; who picked, and when, is free, what is picked is not."""
-    g = making.make(tale)
     first = g.pick(g.fixes[0], g.base)
     for commit in (first, g.pick(g.fixes[1], first)):
         status, said = g.push(f"{commit}:{BRANCH}")
         assert status == 0, said
 
 
-def test_branch_first_and_the_tag_alone(tale: Story) -> None:
-    g = making.make(tale)
+def test_branch_first_and_the_tag_alone(g: Guarded) -> None:
     for spec in (f"{g.head}:{BRANCH}", f"{g.tag}:{TAG}", f"{record(g)}:refs/release-records/v2.7.1"):
         status, said = g.push(spec)
         assert status == 0, said
@@ -432,9 +463,8 @@ OVER_A_NETWORK = ("forged_trailer", "declared_by_the_same_push", "move_tag", "fo
 
 
 @pytest.mark.parametrize("transport", ["ssh", "http"])
-def test_over_a_network(tale: Story, tmp_path: Path, transport: str) -> None:
+def test_over_a_network(g: Guarded, tmp_path: Path, transport: str) -> None:
     """The hostile ones fail, with a hostile environment where ssh carries one; a cut succeeds."""
-    g = making.make(tale)
     g.server.git("config", "http.receivepack", "true")
     serve = serving.ssh(g.server.path, tmp_path / "ssh") if transport == "ssh" else serving.http(g.server.path)
     with serve as (url, env):
@@ -473,9 +503,16 @@ def test_the_environment_of_the_pusher_does_not_count(guarded_once: Guarded, nam
     assert guarded_once.refs() == before
 
 
-def test_whatever_is_broken_refuses(tale: Story) -> None:
+def test_push_options_change_nothing(guarded_once: Guarded) -> None:
+    guarded_once.server.git("config", "receive.advertisePushOptions", "true")
+    specs = CASES["forged_trailer"][0](guarded_once)
+    status, said = guarded_once.push(*specs, options=("-o", "release.skip=true", "-o", "--server\x1b[2J"))
+    assert status != 0
+    assert "[not-the-pick]" in said
+
+
+def test_whatever_is_broken_refuses(g: Guarded) -> None:
     """A broken release.yaml on main, a source branch that is not there, no hook program: and main can be repaired."""
-    g = making.make(tale)
     broken = g.commit(g.tree("main", "release.yaml", "version: [\n"), "main", message="chore: break\n")
     assert g.push(f"{broken}:refs/heads/main")[0] == 0
     before = g.refs()
@@ -495,8 +532,9 @@ def test_whatever_is_broken_refuses(tale: Story) -> None:
     assert g.push(*both(g, g.tag))[0] == 0
 
 
-def test_the_update_hook_guards_too(tale: Story) -> None:
-    g = making.make(tale, hook="update")
+def test_the_update_hook_guards_too(g: Guarded) -> None:
+    (g.server.path / "hooks/pre-receive").unlink()
+    assert making.install(g.server, "update").code == 0
     before = g.refs()
     for name in ("forged_trailer", "undeclared_source", "move_tag", "delete_branch", "own_softer_rules"):
         make, code = CASES[name]
@@ -508,8 +546,7 @@ def test_the_update_hook_guards_too(tale: Story) -> None:
     assert ran.code == 0, ran.err
 
 
-def test_a_policy_on_main_counts(tale: Story) -> None:
-    g = making.make(tale)
+def test_a_policy_on_main_counts(g: Guarded) -> None:
     text = g.clone.git("show", "main:release.yaml") + "\npolicy:\n  required-approvals: 1\n"
     strict = g.commit(g.tree("main", "release.yaml", text), "main", message="chore: approvals\n")
     assert g.push(f"{strict}:refs/heads/main")[0] == 0
@@ -518,9 +555,8 @@ def test_a_policy_on_main_counts(tale: Story) -> None:
     assert "[approvals-missing]" in said, said
 
 
-def test_a_branch_named_like_a_declared_id_is_not_asked(tale: Story) -> None:
+def test_a_branch_named_like_a_declared_id_is_not_asked(g: Guarded) -> None:
     """An abbreviated id is an id, whatever branches somebody pushed."""
-    g = making.make(tale)
     short = g.fixes[0][:12]
     text = g.clone.git("show", "main:release.yaml").replace(g.fixes[0], short) + "\n"
     main = g.commit(g.tree("main", "release.yaml", text), "main", message="chore: shorter\n")

@@ -100,7 +100,7 @@ def with_entry(repo: Repo, commit: str, mode: str, blob: str, path: str) -> str:
     return worker.git("write-tree")
 
 
-def make(tale: Story, *, hook: str = "pre-receive") -> Guarded:
+def make(tale: Story) -> Guarded:
     """Declare and publish the fixes, learn what a cut makes by cutting in a copy, guard the server."""
     clone = tale.clone
     clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", tale.fix)
@@ -120,7 +120,7 @@ def make(tale: Story, *, hook: str = "pre-receive") -> Guarded:
         f"+{BRANCH}:refs/legal/head",
         f"+{TAG}:refs/legal/tag",
     )
-    ran = install(tale.remote, hook)
+    ran = install(tale.remote)
     assert ran.code == 0, ran.err
     head = clone.rev("refs/legal/head")
     return Guarded(
