@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -553,6 +554,25 @@ def test_a_policy_on_main_counts(g: Guarded) -> None:
     status, said = g.push(f"{g.picks[0]}:{BRANCH}")
     assert status != 0
     assert "[approvals-missing]" in said, said
+
+
+def test_a_tag_that_policy_wants_signed(g: Guarded) -> None:
+    """Who may sign is told by the server's own configuration, whatever the pusher's says."""
+    key = g.clone.path.parent / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    g.clone.write("release.yaml", g.clone.git("show", "main:release.yaml") + "\npolicy:\n  signed-tags: true\n")
+    g.clone.commit("chore: sign", {"release.yaml": (g.clone.path / "release.yaml").read_bytes()})
+    assert g.push("main")[0] == 0
+    for name, value in (("gpg.format", "ssh"), ("user.signingKey", str(key)), ("tag.gpgSign", "true")):
+        g.clone.git("config", name, value)
+    refused = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
+    assert refused.code == 7
+    assert "[tag-not-signed]" in refused.err, refused.err
+    allowed = g.clone.path.parent / "allowed"
+    allowed.write_text(f"mia@example.com {key.with_suffix('.pub').read_text()}")
+    g.server.git("config", "gpg.ssh.allowedSignersFile", str(allowed))
+    ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
+    assert ran.code == 0, ran.err
 
 
 def test_a_branch_named_like_a_declared_id_is_not_asked(g: Guarded) -> None:
