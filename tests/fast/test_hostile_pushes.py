@@ -446,6 +446,24 @@ def test_a_complete_cut_and_what_may_follow_it(g: Guarded) -> None:
     assert release("cut", "v2.7.1", "--yes", cwd=g.clone.path).code == 0
 
 
+def test_a_fix_made_again_by_hand_once_the_protected_branch_names_it(g: Guarded) -> None:
+    """The way through for a conflict that a person resolved: a `backport:` that was declared first."""
+    by_hand = g.commit(
+        g.tree(g.base, "loader.py", "CLOSED = True\n"), g.base, like=g.fixes[0], message="fix: by hand\n"
+    )
+    assert g.push(f"{by_hand}:refs/heads/backports/loader")[0] == 0
+    g.clone.write("release.yaml", YAML + f"      - commit: {g.fixes[0]}\n        backport: {by_hand}\n")
+    refused = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
+    assert refused.code != 0  # only this work tree says so
+    assert g.base == g.server.rev(BRANCH)
+    g.clone.commit("chore: declare the backport", {"release.yaml": (g.clone.path / "release.yaml").read_bytes()})
+    assert g.push("main")[0] == 0
+    assert release("abort", "v2.7.1", cwd=g.clone.path).code == 0
+    ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
+    assert ran.code == 0, ran.err
+    assert g.server.git("show", f"{BRANCH}:loader.py") == "CLOSED = True"
+
+
 def test_picks_by_hand(g: Guarded) -> None:
     """One push each; who picked, and when, is free, what is picked is not."""
     first = g.pick(g.fixes[0], g.base)
