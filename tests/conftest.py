@@ -20,6 +20,12 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # under nohup, which the 
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are no part of a test's name: those made while collecting (a gzip header holds the time) differ between
+    two workers of one run, which then refuse to start."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def no_real_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home and a place for temporary files of its own, git without the machine's configuration, no CI variables."""
