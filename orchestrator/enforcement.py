@@ -18,8 +18,9 @@ from orchestrator.git import changes
 from orchestrator.model import PickState, Place, Policy, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config, Fix, Pick, Plan, ReleaseEntry
@@ -153,33 +154,33 @@ class Guards:
         picks = [pick for pick in judged if pick.state in _JUDGED and pick.declared in fixes]
         paths = self._paths(picks) if policy.required_approvals or policy.adapted_approvals else {}
         outside = self._outside(policy, [pick.source for pick in picks])
-        return [
-            rulebook.Change(
-                where=str(fixes[pick.declared].place),
-                source=pick.source,
-                subject=pick.subject,
-                messages=self._messages(pick, fixes[pick.declared]),
-                paths=paths.get(pick.source, ()),
-                author=pick.author,
-                approvals=pick.approved_by,
-                adapted=pick.state is PickState.ADAPTED,
-                allow=fixes[pick.declared].allow,
-                on_protected_source=pick.source not in outside,
-            )
-            for pick in picks
-        ]
+        return [self._change(pick, fixes[pick.declared], paths.get(pick.source, ()), outside) for pick in picks]
 
-    def _messages(self, pick: Pick, fix: Fix) -> tuple[str, ...]:
-        """Of the source, of its backport, and of the commits that a merge brings in."""
-        commit = self.scratch.commit(pick.source)
-        texts = [commit.text]
-        if fix.backport and pick.applied:
-            texts.append(self.scratch.commit(pick.applied).text)
-        if len(commit.parents) > 1:
-            kept = commit.parents[max(pick.mainline, 1) - 1]
-            brought = changes.messages(self.scratch, pick.source, f"^{kept}")
-            texts = [change.message for change in brought] or texts
-        return tuple(texts)
+    def _change(self, pick: Pick, fix: Fix, paths: tuple[str, ...], outside: Collection[str]) -> rulebook.Change:
+        commits = self._commits(pick, fix)
+        return rulebook.Change(
+            where=str(fix.place),
+            source=pick.source,
+            subject=pick.subject,
+            messages=tuple(commit.text for commit in commits),
+            paths=paths,
+            authors=tuple(dict.fromkeys([pick.author, *(commit.author_name for commit in commits)])),
+            approvals=pick.approved_by,
+            adapted=pick.state is PickState.ADAPTED,
+            allow=fix.allow,
+            on_protected_source=pick.source not in outside,
+        )
+
+    def _commits(self, pick: Pick, fix: Fix) -> list[Commit]:
+        """Those that say what a pick brings: its source, or what that merges in; and the backport that stands in."""
+        source = self.scratch.commit(pick.source)
+        said = [source]
+        if len(source.parents) > 1:
+            kept = source.parents[max(pick.mainline, 1) - 1]
+            brought = self.scratch.rev_list("--topo-order", "--no-merges", pick.source, f"^{kept}", "--")
+            said = [self.scratch.commit(sha) for sha in brought] or said
+        stands_in = [self.scratch.commit(pick.applied)] if fix.backport and pick.applied else []
+        return [*said, *stands_in]
 
     def _paths(self, picks: list[Pick]) -> dict[str, tuple[str, ...]]:
         """Source -> the files that it changes: on the branch where it applies, else where it comes from."""

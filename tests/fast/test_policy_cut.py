@@ -220,6 +220,29 @@ def test_an_adapted_pick_waits_for_its_second_approval(tale: Story) -> None:
     assert done.code == 0, done.err
 
 
+def test_who_wrote_what_a_merge_brings_or_a_backport_does_not_approve_it(tale: Story) -> None:
+    def commit(message: str, author: str, files: dict[str, str | bytes | None]) -> str:
+        tale.clone.commit(message, files)
+        tale.clone.git("commit", "--quiet", "--amend", "--no-edit", f"--author={author}")
+        return tale.clone.rev("HEAD")
+
+    on_main(tale, "policy: {required-approvals: 1}\n")
+    tale.clone.git("checkout", "--quiet", "-b", "topic")
+    commit("fix: merged", "Gus G <gus@example.com>", {"merged.py": "print('hello there')\n"})
+    tale.clone.git("checkout", "--quiet", "main")
+    tale.clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", "topic")
+    merge = tale.clone.rev("main")
+    for approval, code in (("gus", 4), ("ben", 0)):
+        tale.release_yaml(fix(merge, f"mainline: 1\napproved-by: {approval}"))
+        assert release("plan", VERSION, cwd=tale.clone.path).code == code
+    tale.clone.git("checkout", "--quiet", "-b", "by-hand", "release/v2.7")
+    by_hand = commit("fix: by hand", "Eve E <eve@example.com>", {"hand.py": "print('by hand')\n"})
+    tale.clone.git("checkout", "--quiet", "main")
+    for approval, code in (("Eve E", 4), ("ben", 0)):
+        tale.release_yaml(fix(tale.fix, f"backport: {by_hand}\napproved-by: {approval}\nreason: conflicts"))
+        assert release("plan", VERSION, cwd=tale.clone.path).code == code
+
+
 # ------------------------------------------------------------------ freezes
 
 
