@@ -37,9 +37,7 @@ args.each { name ->
 
 def main() -> int:
     try:
-        if packages.missing(["groovy"]) and not packages.can_install():
-            raise talk.LabError("there is no groovy here; on Debian: apt-get install groovy")
-        packages.ensure(["groovy"])
+        provide()
     except talk.LabError as error:
         print(f"lint: the Jenkinsfiles were NOT parsed: {error}", file=sys.stderr)
         return int(os.environ.get("CI") == "true")
@@ -54,6 +52,13 @@ def main() -> int:
         return 0
     print(f"lint: Groovy does not parse the Jenkinsfiles:\n{done.stdout}{done.stderr}", file=sys.stderr)
     return 1
+
+
+def provide() -> None:
+    """Groovy, installed where it is missing.  Raises LabError."""
+    if packages.missing(["groovy"]) and not packages.can_install():
+        raise talk.LabError("there is no groovy here; on Debian: apt-get install groovy")
+    packages.ensure(["groovy"])
 
 
 def write(folder: Path) -> list[Path]:
