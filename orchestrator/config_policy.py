@@ -25,7 +25,7 @@ def instant(text: str) -> datetime:
     if not re.fullmatch(_INSTANT, text):
         raise fault
     try:
-        moment = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", ""))
+        moment = datetime.fromisoformat(f"{text[:10]}T{text[11:].replace(' ', '')}")
         return moment.astimezone(UTC).astimezone(moment.tzinfo)  # years 1 and 9999 have days that UTC has not
     except (ValueError, OverflowError) as error:
         raise fault from error

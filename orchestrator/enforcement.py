@@ -39,13 +39,15 @@ def policy_at(scratch: Scratch, tree: str, *, shown_as: str, path: str = _DEFAUL
     return (found.policy if found else None) or NO_POLICY
 
 
-def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str) -> Config | None:
-    """release.yaml in a tree: at this path, else at the top."""
-    for each in dict.fromkeys((path, _DEFAULT_PATH)):
-        text = scratch.file(tree, each)
-        if text is not None:
-            return configuration.parse(text, f"{shown_as}:{each}")
-    return None
+def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: str = "") -> Config | None:
+    """release.yaml in a tree: at this path or at the top, whichever is for this release branch; else that at the top.
+
+    A file of another branch must not lend its policy: whoever releases chooses the path.
+    """
+    texts = {each: scratch.file(tree, each) for each in dict.fromkeys((path, _DEFAULT_PATH))}
+    found = [configuration.parse(text, f"{shown_as}:{each}") for each, text in texts.items() if text is not None]
+    ours = [each for each in found if each.branch == branch] or found[-1:]
+    return next((each for each in ours if each.policy), ours[0] if ours else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,8 @@ class Guards:
         try:
             source, sha = self._protected(config, config_path, base)
             there = f"{self.remote}/{source}"
-            found = _config_at(self.scratch, self.scratch.tree_of(sha), config_path, there) if sha else None
+            tree = self.scratch.tree_of(sha) if sha else ""
+            found = _config_at(self.scratch, tree, config_path, there, config.branch) if sha else None
         except ConfigError as error:
             problems = (replace(problem, exit_code=Exit.REFUSED) for problem in error.problems)
             return Guard(policy=own, problems=tuple(problems))
@@ -112,16 +115,16 @@ class Guards:
 
     def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
         """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
-        names = [*self._last_released(base, config_path), config.source[0]]
+        names = [*self._last_released(base, config_path, config.branch), config.source[0]]
         short = [name.removeprefix("refs/heads/").removeprefix(f"{self.remote}/") for name in names]
         for name in dict.fromkeys(short):
             if sha := self.tip(name):
                 return name, sha
         return short[-1], ""
 
-    def _last_released(self, base: str, config_path: str) -> list[str]:
+    def _last_released(self, base: str, config_path: str, branch: str) -> list[str]:
         try:
-            found = _config_at(self.scratch, self.scratch.tree_of(base), config_path, "base")
+            found = _config_at(self.scratch, self.scratch.tree_of(base), config_path, "base", branch)
         except ConfigError:  # an old file of another format binds nobody
             return []
         return [found.source[0]] if found else []

@@ -165,6 +165,21 @@ def test_another_source_or_file_does_not_escape_the_policy(tale: Story) -> None:
     assert (refused.code, "[approvals-missing]" in refused.err) == (4, True), refused.err
 
 
+def test_a_file_of_another_branch_does_not_lend_its_policy(tale: Story) -> None:
+    """The protected branch has a second file, for a demo, without rules: its path is given for a real release."""
+    tree = tale.clone.path.parent / "main"
+    tale.clone.git("worktree", "add", "--quiet", "-B", "reviewed", str(tree), "origin/main")
+    files = {
+        "release.yaml": "version: 1\nbranch: release/v2.7\nsource: main\npolicy: {required-approvals: 1}\n",
+        "demo.yaml": "version: 1\nbranch: demo/v0.1\nsource: main\n",
+    }
+    Repo(tree).commit("chore: policy", dict(files))
+    Repo(tree).git("push", "--quiet", "--force", "origin", "HEAD:main")
+    tale.release_yaml(fix(tale.fix))
+    (tale.clone.path / "release.yaml").rename(tale.clone.path / "demo.yaml")
+    assert "[approvals-missing]" in cut(tale, "--config", "demo.yaml", code=4).err
+
+
 def test_a_policy_that_cannot_be_read_lets_nothing_through(tale: Story) -> None:
     on_main(tale, "policy: {required-aprovals: 1}\n")
     tale.release_yaml(fix(tale.fix))
