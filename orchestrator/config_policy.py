@@ -148,7 +148,8 @@ PROTECTED_SOURCES = Key(
 DECLARED_ON_SOURCE = Key(
     name="declared-on-source",
     shape=_SWITCH,
-    help="Whether the release must be declared, as it is used, in release.yaml of the first `source` branch.",
+    help="Whether the release must be declared, as it is used, in release.yaml of the first `source` branch: its entry,"
+    " `branch`, `image`, `verify`, `changelog` and `version-files`.",
     default="false",
 )
 FREEZE = Key(

@@ -7,8 +7,8 @@ released) before the file in use does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import config as configuration
 from orchestrator import plans
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NO_POLICY = Policy(place=Place(file="release.yaml"))
 _DEFAULT_PATH = "release.yaml"
+_MAKING = ("branch", "image", "verify", "changelog", "version_files")  # what else shapes a release
 _JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
 
 
@@ -142,7 +143,7 @@ class Guards:
         except ReleaseError as error:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
-            problems += _declared(guard, entry)
+            problems += _declared(guard, config, entry)
         plan = replace(
             plan,
             signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
@@ -219,33 +220,39 @@ def _unknown(error: ReleaseError) -> Problem:
     )
 
 
-def _declared(guard: Guard, entry: ReleaseEntry) -> list[Problem]:
-    """Whether the protected release.yaml declares the very same release."""
+def _declared(guard: Guard, config: Config, entry: ReleaseEntry) -> list[Problem]:
+    """Whether the protected release.yaml declares the very same release, to be made in the same way."""
     there = guard.declared.release(entry.version) if guard.declared else None
-    if there and _placeless(there) == _placeless(entry):
-        return []
-    known: Mapping[str, Fix] = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
-    odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
-    what = f"{entry.version} with {odd.declared} as it stands here" if there and odd else f"{entry.version} like this"
+    if guard.declared is None or there is None or _bare(there) != _bare(entry):
+        known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
+        odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
+        what = f"with {odd.declared} as it stands here" if there and odd else "like this"
+        return [_undeclared(guard, f"{entry.version} {what}", odd.place if odd else entry.place)]
+    mine, theirs = ({key: _bare(getattr(each, key)) for key in _MAKING} for each in (config, guard.declared))
+    other = [key for key in _MAKING if mine[key] != theirs[key]]
+    said = (f"`{key.replace('_', '-')}` as it stands here" for key in other)
+    return [_undeclared(guard, each, config.place) for each in said]
+
+
+def _undeclared(guard: Guard, what: str, where: Place) -> Problem:
     place = guard.policy.place_of("declared-on-source")
-    return [
-        Problem(
-            code="not-declared-on-source",
-            message=f"{guard.source or 'the protected source'} does not declare {what}"
-            f" (policy.declared-on-source, {place})",
-            where=str(odd.place if odd else entry.place),
-            remedy="bring the entry to that branch first, by review, then: git fetch, and plan again",
-            exit_code=Exit.REFUSED,
-        )
-    ]
+    return Problem(
+        code="not-declared-on-source",
+        message=f"{guard.source or 'the protected source'} does not declare {what}"
+        f" (policy.declared-on-source, {place})",
+        where=str(where),
+        remedy="bring it to that branch first, by review, then: git fetch, and plan again",
+        exit_code=Exit.REFUSED,
+    )
 
 
-def _placeless(entry: ReleaseEntry) -> ReleaseEntry:
-    return replace(entry, place=Place(file=""), fixes=tuple(_bare(fix) for fix in entry.fixes))
-
-
-def _bare(fix: Fix) -> Fix:
-    return replace(fix, place=Place(file=""))
+def _bare(value: Any) -> Any:
+    """A part of release.yaml, wherever it stands."""
+    if isinstance(value, tuple):
+        return tuple(_bare(each) for each in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return {field.name: _bare(getattr(value, field.name)) for field in fields(value) if field.name != "place"}
 
 
 # ------------------------------------------------------------------ freezes

@@ -165,6 +165,23 @@ def test_another_source_or_file_does_not_escape_the_policy(tale: Story) -> None:
     assert (refused.code, "[approvals-missing]" in refused.err) == (4, True), refused.err
 
 
+def test_a_declared_release_is_made_as_it_is_declared(tale: Story) -> None:
+    """The entry is the reviewed one; the Dockerfile, the smoke tests and the files that are written are not."""
+    policy = "policy: {declared-on-source: true}\n"
+    on_main(tale, f"releases:\n  {VERSION}:\n    summary: loader leak\n    fixes:\n{fix(tale.fix)}\n{policy}")
+    tale.release_yaml("\n\n" + fix(tale.fix), extra=policy)  # the same, on other lines
+    assert release("plan", VERSION, cwd=tale.clone.path).code == 0
+    for key, extra in (
+        ("verify", "verify: [{run: 'true'}]\n"), ("version-files", "version-files: [{path: VERSION}]\n"),
+        ("changelog", "changelog: docs/CHANGES.md\n"),
+    ):  # fmt: skip
+        tale.release_yaml(fix(tale.fix), extra=policy + extra)
+        said = release("plan", VERSION, cwd=tale.clone.path).err
+        assert f"origin/main does not declare `{key}` as it stands here" in said, said
+    tale.release_yaml(fix(tale.fix), extra=policy + "image: {repository: registry.example.com/x}\n")
+    assert "does not declare `image` as it stands here" in release("plan", VERSION, cwd=tale.clone.path).err
+
+
 def test_a_file_of_another_branch_does_not_lend_its_policy(tale: Story) -> None:
     """The protected branch has a second file, for a demo, without rules: its path is given for a real release."""
     tree = tale.clone.path.parent / "main"
