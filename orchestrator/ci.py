@@ -12,6 +12,7 @@ from orchestrator import __version__
 from orchestrator.ci_texts import (
     GITHUB,
     GITHUB_PUBLISH,
+    GITHUB_QUEUE,
     GITHUB_SETUP,
     GITLAB,
     GITLAB_PUBLISH,
@@ -52,6 +53,7 @@ class Pipeline:
     has_image: bool
     install: str = DEFAULT_INSTALL
     file: str = ""  # where it is written, "" for where the provider looks
+    on_github_com: bool = True
 
 
 def default_file(provider: str) -> str:
@@ -79,6 +81,7 @@ def pipeline_of(
     return Pipeline(
         provider=provider, config_path=config_path, source=source, branches=branches, tags=tags,
         has_image=config.image is not None, install=install, file=file,
+        on_github_com=not config.repository_url or config.repository_url.startswith("https://github.com/"),
     )  # fmt: skip
 
 
@@ -88,6 +91,7 @@ def text_of(pipeline: Pipeline) -> str:
     body = whole
     pieces = {
         "@SETUP@": GITHUB_SETUP,
+        "@QUEUE@": GITHUB_QUEUE if pipeline.on_github_com else "",
         "@PUBLISH@": publish[pipeline.has_image],
         "@PLAN_JOB@": PLAN_JOB,
         "@SOURCE@": pipeline.source,

@@ -86,8 +86,7 @@ jobs:
     concurrency:
       group: release-publish
       cancel-in-progress: false
-      queue: max # else a third tag would cancel the one that waits
-    outputs:
+@QUEUE@    outputs:
       released: ${{ steps.release.outputs.released }}
       version: ${{ steps.release.outputs.version }}
       tag: ${{ steps.release.outputs.tag }}
@@ -103,6 +102,9 @@ jobs:
 @SETUP@      - name: fetch the tags as they are, which checkout peels
         run: git fetch --force origin "refs/tags/*:refs/tags/*"
 @PUBLISH@"""
+
+# Only github.com has it: GitHub Enterprise Server starts no job at all of a file with a key that it does not know.
+GITHUB_QUEUE: Final = "      queue: max # else a third tag would cancel the one that waits\n"
 
 GITHUB_PUBLISH: Final = {
     False: """\

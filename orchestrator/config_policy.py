@@ -75,7 +75,9 @@ def _freeze(got: Got) -> Freeze | None:
     if start is None or end is None:
         return None
     if end <= start:
-        got.faults.add("config-bad-freeze", "it does not end after it begins", got.nodes[UNTIL.name], "give a later end")
+        got.faults.add(
+            "config-bad-freeze", "it does not end after it begins", got.nodes[UNTIL.name], "give a later end"
+        )
     return Freeze(place=got.place, start=start, end=end, reason=got(WHY, ""))
 
 

@@ -39,9 +39,9 @@ def init(tale: Story, provider: str, *args: str) -> Ran:
     return release("ci", "init", "--provider", provider, *args, cwd=tale.clone.path)
 
 
-def made(provider: str, *, image: bool) -> str:
+def made(provider: str, *, image: bool, more: str = "") -> str:
     """The file, without a process."""
-    text = "version: 1\nbranch: release/v2.7\nsource: main\nreleases: {}\n" + (IMAGE if image else "")
+    text = "version: 1\nbranch: release/v2.7\nsource: main\nreleases: {}\n" + (IMAGE if image else "") + more
     config = parse(text.encode(), "release.yaml")
     return text_of(
         pipeline_of(
@@ -154,6 +154,9 @@ def test_no_publication_is_cancelled_by_a_later_one() -> None:
     group = {"group": "release-publish", "cancel-in-progress": False, "queue": "max"}
     assert hub["jobs"]["release-publish"]["concurrency"] == group
     assert "${{ github.ref }}" in hub["concurrency"]["group"]
+    own = made("github", image=True, more="repository-url: https://github.example.com/org/image\n")
+    assert "queue" not in yaml.safe_load(own)["jobs"]["release-publish"]["concurrency"]
+    assert own != made("github", image=True, more="repository-url: https://github.com/org/image\n")
     lab: dict[str, Any] = yaml.safe_load(made("gitlab", image=True))
     job = lab["release-publish"]
     assert (job["resource_group"], job["interruptible"]) == ("release-publish", False)
