@@ -32,7 +32,7 @@ _GROUPS = {
 }
 _ORDER = tuple(dict.fromkeys((BREAKING, *_GROUPS.values(), OTHER)))
 _CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")  # CommonMark: a run of backticks ends at the next as long
-_MENTION = re.compile(r"(?<!\w)(@\w[\w@/-]*)")
+_MENTION = re.compile(r"(?<![^\W_])(@\w[\w@/-]*)")
 _MARKUP = re.compile(r"[\\<\[\]`]|&(?=#?\w+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 _BLOCKS = tuple("#>+*~=_-")  # what begins a heading, a quotation, a list, a fence, a rule
