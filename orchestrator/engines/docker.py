@@ -161,7 +161,7 @@ class DockerEngine:
         """Id -> names of every image, those of single steps too."""
         with self._reaching("list the images"):
             found = self._api.images(all=True)
-        return {each["Id"]: [name for name in each["RepoTags"] or () if name != "<none>:<none>"] for each in found}
+        return {each["Id"]: [name for name in each.get("RepoTags") or () if name != "<none>:<none>"] for each in found}
 
     def _forget(self, trial: Trial) -> int:
         """Remove the name and the images that a trial has made; how many."""
