@@ -16,8 +16,18 @@ GIT_LOCAL = (
 )  # fmt: skip
 
 
+def open_missing_streams() -> None:
+    """What cron or a daemon closed becomes /dev/null, as in git: no file that is opened later may get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this stream's
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, "r" if number == 0 else "w"))
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    open_missing_streams()
     if sys.argv[1:] == ["--version"]:
         from orchestrator import __version__
 

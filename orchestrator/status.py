@@ -162,6 +162,7 @@ def _came_back(journal: Journal) -> bool:
 
 def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
     """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
+    version = Store(desk.repository, version).version  # refuses what is none
     ref = provenance.record_ref(version)
     sha = desk.repository.refs(ref).get(ref, "")
     if not sha and not desk.job.offline:

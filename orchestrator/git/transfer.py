@@ -228,5 +228,9 @@ def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> 
     if there == sha:
         return
     if there:
-        raise MismatchError(f"{ref} on {remote} is {there}, not {sha}", code="record-differs")
+        raise MismatchError(
+            f"{ref} on {remote} is {there}, not {sha}",
+            remedy=f"read both and find out who made the other: git fetch {remote} {ref} && git cat-file -p FETCH_HEAD",
+            code="record-differs",
+        )
     raise _rejected(remote, output, f"branch and tag are public; {ref} is not")

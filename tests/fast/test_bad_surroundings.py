@@ -179,3 +179,27 @@ def test_a_path_with_a_line_break_is_refused(tale: Story) -> None:
     odd = tale.clone.path.rename(tale.clone.path.with_name("a\nb"))
     ran = release("plan", VERSION, cwd=odd)
     assert (ran.code, "line break" in ran.err) == (2, True)
+
+
+# ------------------------------------------------------------------ streams and git
+
+
+def test_started_with_all_streams_closed(tale: Story) -> None:
+    """As by a daemon: no file that the cut opens may take the number of stdout, where git would write into it."""
+    tale.release_yaml(fix_line(tale.fix))
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "orchestrator"]
+    env = clean_env()
+    assert subprocess.run([*closed, "cut", VERSION, "--yes"], cwd=tale.clone.path, env=env, check=False).returncode == 0
+    assert release("verify", VERSION, cwd=tale.clone.path).code == 0
+    assert subprocess.run([*closed, "--version"], cwd=tale.clone.path, env=env, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("script", [None, "#!/bin/sh\nexit 42\n"])
+def test_no_git_that_runs(tale: Story, tmp_path: Path, script: str | None) -> None:
+    (tmp_path / "bin").mkdir()
+    if script:
+        (tmp_path / "bin/git").write_text(script)
+        (tmp_path / "bin/git").chmod(0o755)
+    ran = release("plan", cwd=tale.clone.path, env={"PATH": str(tmp_path / "bin")})
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: there is no git on PATH that runs [git-missing]\n  do: install git")
