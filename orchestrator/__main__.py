@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -16,18 +17,23 @@ GIT_LOCAL = (
 )  # fmt: skip
 
 
-def open_missing_streams() -> None:
-    """What cron or a daemon closed becomes /dev/null, as in git: no file that is opened later may get its number."""
+def mend_streams() -> None:
+    """What cron or a daemon closed becomes /dev/null, as in git: no file that is opened later may get its number.
+
+    What a terminal's encoding lacks is written as an escape: a name in a commit ends no command.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this stream's
             os.set_inheritable(null, True)
             setattr(sys, name, os.fdopen(null, "r" if number == 0 else "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    open_missing_streams()
+    mend_streams()
     if sys.argv[1:] == ["--version"]:
         from orchestrator import __version__
 

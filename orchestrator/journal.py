@@ -53,7 +53,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(self.path)
         with self.path.open("ab") as out:
-            out.write(line.encode() + b"\n")
+            out.write(line.encode("utf-8", "backslashreplace") + b"\n")  # a byte of a path becomes JSON's own escape
             out.flush()
             os.fsync(out.fileno())
         self.records.append(record)

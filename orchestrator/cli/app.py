@@ -364,7 +364,9 @@ def _of_the_machine(error: OSError) -> ReleaseError:
 
 def _bug(call: Invocation) -> ReleaseError:
     text = traceback.format_exc()
-    with tempfile.NamedTemporaryFile("w", prefix="release-bug-", suffix=".log", delete=False) as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="release-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as log:
         log.write(f"release {__version__} {sys.version}\ncommand: {sys.argv[1:2]}\n{text}")
     return ReleaseError(
         f"unexpected: {text.strip().splitlines()[-1]}",

@@ -203,3 +203,14 @@ def test_no_git_that_runs(tale: Story, tmp_path: Path, script: str | None) -> No
     ran = release("plan", cwd=tale.clone.path, env={"PATH": str(tmp_path / "bin")})
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: there is no git on PATH that runs [git-missing]\n  do: install git")
+
+
+def test_a_path_that_is_no_utf8_and_a_terminal_that_is_ascii(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(f"{fix_line(tale.fix)}\n        reason: größer ✓", extra="verify:\n  - test -e loader.py\n")
+    clone = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(tale.clone.path, clone, symlinks=True)
+    ascii_only = {"PYTHONIOENCODING": "ascii:strict"}
+    for command in (["plan"], ["cut", VERSION, "--yes"], ["doctor"], ["hook", "install"], ["verify", VERSION]):
+        ran = release(*command, cwd=clone, env=ascii_only)
+        assert ran.code == 0, ran.err
+    assert "gr\\xf6\\xdfer \\u2713" in release("notes", VERSION, cwd=clone, env=ascii_only).out
