@@ -96,7 +96,11 @@ _REACH: dict[str, Any] = {
     "push_stall": Annotated[
         float,
         typer.Option(
-            "--push-stall", envvar="RELEASE_PUSH_STALL", min=1, help="Seconds without progress that end a push."
+            "--push-stall",
+            metavar="SECONDS",
+            envvar="RELEASE_PUSH_STALL",
+            min=1,
+            help="Without progress for so long, a push is ended.",
         ),
     ],
     "registry_username": Annotated[
