@@ -126,7 +126,7 @@ def _clone(source: Path) -> Repository:
     try:
         return Repository.discover(source)
     except UsageError as error:
-        error.remedy = f"give --repo a clone of PyTorch with a work tree ({error.remedy})"
+        error.remedy = "give --repo a clone of PyTorch with a work tree"
         raise
 
 

@@ -215,6 +215,8 @@ def said_by(output: Output) -> str:
 def _why_rejected(text: str) -> str:
     if "cannot lock ref" in text:
         return "a ref on the remote is in the way: delete or rename it there, then run the same command again"
+    if "hook declined" in text:
+        return "do what the remote says; a protected ref needs the right to push it; then run the same command again"
     return "the ref may be protected: give this user (or the CI job) the right to push it, then run the same again"
 
 
