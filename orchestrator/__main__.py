@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 
 # A hook's git variables would point every git below at the hook's repository and index.
@@ -42,6 +43,9 @@ def main() -> None:
     for name in GIT_LOCAL:
         os.environ.pop(name, None)
     try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)  # exit 130 also while the program is loading
         from orchestrator.cli import run
 
         run()

@@ -214,3 +214,19 @@ def test_a_path_that_is_no_utf8_and_a_terminal_that_is_ascii(tale: Story, tmp_pa
         ran = release(*command, cwd=clone, env=ascii_only)
         assert ran.code == 0, ran.err
     assert "gr\\xf6\\xdfer \\u2713" in release("notes", VERSION, cwd=clone, env=ascii_only).out
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_while_the_program_is_loading(tale: Story, tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "typer.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(tmp_path)!r}, 'up').touch()\ntime.sleep(60)\n"
+    )
+    env = clean_env()
+    command = [sys.executable, "-m", "orchestrator", "status"]
+    with subprocess.Popen(
+        command, cwd=tale.clone.path, env=env | {"PYTHONPATH": f"{tmp_path}:{env['PYTHONPATH']}"}
+    ) as process:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        process.send_signal(how)
+        assert process.wait(30) == 130
