@@ -154,6 +154,16 @@ class Lock:
         self._file.flush()
         return self
 
+    def at_work(self) -> str:
+        """Who holds it at this moment, "" when nobody does."""
+        with contextlib.suppress(FileNotFoundError), self.path.open() as file:
+            if who := file.read().strip():  # an ended command leaves it empty, a killed one does not
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return who
+        return ""
+
     def _held(self) -> IO[str]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("a+")

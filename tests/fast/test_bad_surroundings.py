@@ -230,3 +230,19 @@ def test_interrupted_while_the_program_is_loading(tale: Story, tmp_path: Path, h
             time.sleep(0.01)
         process.send_signal(how)
         assert process.wait(30) == 130
+
+
+def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(fix_line(tale.fix), extra=f"verify:\n  - touch {tmp_path}/up; sleep 4\n")
+    command = [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"]
+    with subprocess.Popen(command, cwd=tale.clone.path, env=clean_env(), stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
+        assert standing["state"] == "running"
+        assert standing["said"].startswith(f"at work: pid {process.pid} on ")
+        assert standing["next"] == ["wait until it has ended"]
+        assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 8
+        process.kill()
+    (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
+    assert (standing["state"], standing["said"]) == ("interrupted", "broken off; nothing is public")
