@@ -6,6 +6,7 @@ Common options may stand before or after the command: `release -C DIR plan` and 
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import os
 import signal
@@ -356,12 +357,24 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+_REMEDIES = {
+    errno.ENOSPC: "free some disk",
+    errno.EDQUOT: "free some disk",
+    errno.EACCES: "correct the permissions",
+    errno.EPERM: "correct the permissions",
+    errno.EROFS: "make the file system writable",
+    errno.ENOENT: "correct the path",
+    errno.ENOTDIR: "correct the path",
+    errno.EISDIR: "correct the path",
+}
+
+
 def _of_the_machine(error: OSError) -> ReleaseError:
     return ReleaseError(
         f"the machine refused: {error.strerror or error}",
         where=str(error.filename or ""),
-        remedy="free some disk or correct the permissions, then run the same command again",
-        code="disk-full" if error.errno == 28 else "machine",
+        remedy=f"{_REMEDIES.get(error.errno or 0, 'look at the machine')}, then run the same command again",
+        code="disk-full" if error.errno == errno.ENOSPC else "machine",
         state="what is done is kept",
     )
 

@@ -246,3 +246,22 @@ def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story,
         process.kill()
     (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
     assert (standing["state"], standing["said"]) == ("interrupted", "broken off; nothing is public")
+
+
+@pytest.mark.parametrize("option", ["--outputs", "--summary"])
+@pytest.mark.parametrize("place", ["nowhere/x", "."])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_published(
+    tale: Story, option: str, place: str
+) -> None:
+    ran = release("publish", VERSION, option, place, cwd=tale.clone.path)
+    assert (ran.code, "[bad-output]" in ran.err) == (2, True), ran.err
+
+
+def test_a_full_disk_and_what_to_do(tale: Story) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # a device
+        ran = subprocess.run(
+            [sys.executable, "-m", "orchestrator", "schema"], cwd=tale.clone.path, env=clean_env(), stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert "[disk-full]\n  do: free some disk, then run the same command again\n" in ran.stderr
