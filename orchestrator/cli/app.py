@@ -9,6 +9,7 @@ import contextlib
 import errno
 import inspect
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -338,16 +339,24 @@ def _guarded(function: Callable[..., int | None], call: Invocation, values: dict
         )
         call.console.error(stopped)
         raise typer.Exit(stopped.status) from None
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
-        raise typer.Exit(Exit.UNEXPECTED) from None
     except OSError as error:
-        call.console.error(_of_the_machine(error))
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            sys.stderr.close()  # there is nobody to tell
+        else:
+            call.console.error(_of_the_machine(error))
         raise typer.Exit(Exit.UNEXPECTED) from None
     except Exception:  # the last resort: a bug, with all that is needed to report it
         call.console.error(_bug(call))
         raise typer.Exit(Exit.UNEXPECTED) from None
     raise typer.Exit(code or Exit.DONE)
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads our output any more: else the pipe was one to a program that we started."""
+    poll = select.poll()
+    for number in (1, 2):
+        poll.register(number, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
@@ -358,14 +367,10 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
 
 
 _REMEDIES = {
-    errno.ENOSPC: "free some disk",
-    errno.EDQUOT: "free some disk",
-    errno.EACCES: "correct the permissions",
-    errno.EPERM: "correct the permissions",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "correct the permissions"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR), "correct the path"),
     errno.EROFS: "make the file system writable",
-    errno.ENOENT: "correct the path",
-    errno.ENOTDIR: "correct the path",
-    errno.EISDIR: "correct the path",
 }
 
 

@@ -257,6 +257,24 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_published(
     assert (ran.code, "[bad-output]" in ran.err) == (2, True), ran.err
 
 
+def test_a_revision_that_ends_git_is_unknown_and_the_next_is_found(tale: Story) -> None:
+    tale.release_yaml("      - commit: '@{u}'\n      - commit: nope@{push}\n" + fix_line(tale.fix))
+    ran = plan(tale, "--json", code=2)
+    assert [problem["code"] for problem in ran.json["problems"]] == ["unknown-revision"] * 2
+    assert [pick["source"] for pick in ran.json["picks"]] == [tale.fix]
+
+
+def test_nobody_reads_on_is_silent(tale: Story) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "schema"], cwd=tale.clone.path, env=clean_env(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(30)) == (b"", 1)
+
+
 def test_a_full_disk_and_what_to_do(tale: Story) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123  # a device
         ran = subprocess.run(
