@@ -122,16 +122,16 @@ def _must_fit(candidate: str, version: str) -> None:
     for text, parsed in ((candidate, old), (version, new)):
         if parsed is None:
             raise UsageError(f"{text!r} is not a version", remedy="write it as v2.7.1-rc.2", code="version-malformed")
-    if old is None or new is None or not old.version.prerelease or str(new) != _final(candidate):
-        final = _final(candidate)
+    if old is None or new is None or not old.version.prerelease or str(new) != final(candidate):
+        wanted = final(candidate)
         raise UsageError(
             f"{candidate} cannot become {version}",
-            remedy=f"release promote {candidate} {final}" if final else "the first argument is a pre-release",
+            remedy=f"release promote {candidate} {wanted}" if wanted else "the first argument is a pre-release",
             code="not-its-candidate",
         )
 
 
-def _final(candidate: str) -> str:
+def final(candidate: str) -> str:
     """The version that this is a pre-release of, "" for a final one."""
     parsed = parse_tag(candidate)
     if parsed is None or not parsed.version.prerelease:
@@ -214,8 +214,17 @@ def _must_be_true(public: Public, record: Mapping[str, Any], candidate: str, ver
 def _chain(public: Public, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The records of all candidates up to this one, the first one first: together they have the picks."""
     chain = [record]
-    while (final := _final(str(chain[0]["previous"]))) and final == _final(str(record["version"])):
-        chain.insert(0, public.released(str(chain[0]["previous"])))
+    seen = {str(record["version"])}
+    while (before := str(chain[0]["previous"])) and final(before) == final(str(record["version"])):
+        if before in seen:
+            raise UsageError(
+                f"the record of {chain[0]['version']} says that it came after {before}, which came after it",
+                where=provenance.record_ref(str(chain[0]["version"])),
+                remedy="a record is never changed: find out who put this one there",
+                code="bad-record",
+            )
+        seen.add(before)
+        chain.insert(0, public.released(before))
     return chain
 
 
@@ -276,7 +285,7 @@ def _newer(public: Public, candidate: str) -> list[str]:
     """Later candidates of the same version that nobody yanked, in order."""
     this = parse_tag(candidate)
     known = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
-    newer = [each for each in known if this and _final(str(each)) == _final(candidate) and each.version > this.version]
+    newer = [each for each in known if this and final(str(each)) == final(candidate) and each.version > this.version]
     return [str(each) for each in sorted(newer, key=lambda each: each.version)]
 
 
