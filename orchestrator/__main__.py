@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 
 # A hook's git variables would point every git below at the hook's repository and index.
@@ -16,8 +18,23 @@ GIT_LOCAL = (
 )  # fmt: skip
 
 
+def mend_streams() -> None:
+    """What cron or a daemon closed becomes /dev/null, as in git: no file that is opened later may get its number.
+
+    What a terminal's encoding lacks is written as an escape: a name in a commit ends no command.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this stream's
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, "r" if number == 0 else "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    mend_streams()
     if sys.argv[1:] == ["--version"]:
         from orchestrator import __version__
 
@@ -26,6 +43,9 @@ def main() -> None:
     for name in GIT_LOCAL:
         os.environ.pop(name, None)
     try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)  # exit 130 also while the program is loading
         from orchestrator.cli import run
 
         run()

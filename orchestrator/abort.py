@@ -23,7 +23,11 @@ def abort(desk: Desk, version: str) -> tuple[str, list[str]]:
     with desk.lock():
         store = chosen(desk, version)
         if not store.directory.exists() and not desk.repository.refs(store.prefix.rstrip("/")):
-            raise UsageError(f"there is no release {store.version} in progress here", code="no-release")
+            raise UsageError(
+                f"there is no release {store.version} in progress here",
+                remedy="release status shows what is in progress in this clone",
+                code="no-release",
+            )
         left = _must_be_private(desk, store)
         store.destroy()
     return store.version, left

@@ -31,7 +31,9 @@ def ci_init(desk: Desk, *, provider: str, file: str, install: str, write: bool, 
     """Make the pipeline from release.yaml.  Raises RefusedError where a file is there that is not as it was made."""
     if provider not in PROVIDERS:
         raise UsageError(
-            f"--provider {provider!r} is not known", remedy=f"one of {', '.join(PROVIDERS)}", code="bad-provider"
+            f"--provider {provider!r} is not known" if provider else "no --provider was given",
+            remedy=f"give --provider {'|'.join(PROVIDERS)}",
+            code="bad-provider",
         )
     place = file or default_file(provider)
     target = _inside(desk.repository.top, place)

@@ -123,7 +123,7 @@ def read_lock(files: Mapping[str, bytes]) -> tuple[dict[str, Pin], tuple[Problem
             if name in pins:
                 problems.append(_bad(f"{name} is pinned in {pins[name].place} already", where, "keep one"))
             elif not pin.has_hash:
-                problems.append(_bad(f"{name}=={pin.version} has no --hash", where, "make the lock again: make lock"))
+                problems.append(_bad(f"{name}=={pin.version} has no --hash", where, "make the lock again with hashes"))
             pins[name] = pin
     return pins, tuple(problems)
 

@@ -137,4 +137,4 @@ class Desk:
 def _owner(repository: Repository) -> str:
     """Names the containers of this clone's releases: under its lock no other run of that name can be alive."""
     place = f"{os.uname().nodename}:{repository.common_dir}"
-    return f"release-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+    return f"release-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"

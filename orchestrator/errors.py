@@ -33,7 +33,7 @@ class Exit(IntEnum):
 
 EXIT_MEANINGS: dict[Exit, str] = {
     Exit.DONE: "done, or already done",
-    Exit.UNEXPECTED: "unexpected: a bug in this tool; a log file is named",
+    Exit.UNEXPECTED: "unexpected: disk, permissions, a closed pipe or git failed; or a bug, and a log file is named",
     Exit.USAGE: "usage or configuration is wrong",
     Exit.CONFLICT: "paused on a conflict (`plan`: a pick would conflict)",
     Exit.REFUSED: "refused by policy: version rule, existing tag, no confirmation",

@@ -122,11 +122,11 @@ def _ours(path: Path) -> bool:
 
 
 def _write(path: Path, *, server: bool) -> Installed:
-    text = _script(path.name, server=server)
-    if path.exists() and path.read_text() == text and os.access(path, os.X_OK):
+    text = os.fsencode(_script(path.name, server=server))
+    if path.exists() and path.read_bytes() == text and os.access(path, os.X_OK):
         return Installed(path=path, what="kept")
     new = path.with_name(path.name + ".new")
-    new.write_text(text)
+    new.write_bytes(text)
     new.chmod(0o755)
     new.replace(path)
     return Installed(path=path, what="made")

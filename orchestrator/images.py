@@ -125,7 +125,7 @@ def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem
         files = _files_here(top, path) if path else {}
         if path and not files:
             message = f"{path} is no file, and no folder with *.txt"
-            remedy = "correct `image.lock`, or make the lock: make lock"
+            remedy = "correct `image.lock`, or make the file"
             problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
         claims = claims_of(variant.name, arguments, variant.platform or spec.platform)

@@ -53,7 +53,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(self.path)
         with self.path.open("ab") as out:
-            out.write(line.encode() + b"\n")
+            out.write(line.encode("utf-8", "backslashreplace") + b"\n")  # a byte of a path becomes JSON's own escape
             out.flush()
             os.fsync(out.fileno())
         self.records.append(record)
@@ -154,6 +154,16 @@ class Lock:
         self._file.write(self.holder)
         self._file.flush()
         return self
+
+    def at_work(self) -> str:
+        """Who holds it at this moment, "" when nobody does."""
+        with contextlib.suppress(FileNotFoundError), self.path.open() as file:
+            if who := file.read().strip():  # an ended command leaves it empty, a killed one does not
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return who
+        return ""
 
     def _held(self) -> IO[str]:
         self.path.parent.mkdir(parents=True, exist_ok=True)

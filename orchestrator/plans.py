@@ -146,7 +146,10 @@ def load(path: Path) -> Plan:
         return decode(json.loads(path.read_text()))
     except OSError as error:
         raise UsageError(
-            f"the plan file cannot be read: {error.strerror}", where=str(path), code="no-plan-file"
+            f"the plan file cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="make it: release plan VERSION --out FILE",
+            code="no-plan-file",
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(

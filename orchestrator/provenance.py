@@ -177,5 +177,6 @@ def must_agree(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -
             raise MismatchError(
                 f"the record of {mine['version']} says {key} {other[key]}, this run made {value}",
                 where=where,
+                remedy=f"find out who made the other: release show {mine['version']}; release verify {mine['version']}",
                 code="record-differs",
             )

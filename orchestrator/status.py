@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """`state` is paused, interrupted, failed, released, decided (a decision is stored, nothing
+    """`state` is paused, interrupted, running, failed, released, decided (a decision is stored, nothing
     runs) or yanking (a yank was begun here and not ended)."""
 
     version: str
@@ -38,13 +38,22 @@ class Standing:
 def standings(desk: Desk, version: str) -> list[Standing]:
     """One for each release that has state in this clone, or for the one named."""
     names = [version] if version else _known_here(desk)
-    found = [_standing(desk, Store(desk.repository, name)) for name in names]
+    who = desk.lock().at_work()
+    found = [_perhaps_at_work(_standing(desk, Store(desk.repository, name)), who) for name in names]
     if not any(each.state in ("released", "yanking") for each in found):
         return found  # what is not released is not yanked
     taken_back, said = yanks.heard(desk.repository, desk.scratch, remote_name(desk), offline=desk.job.offline)
     if said:
         desk.job.terminal.note(f"note: {said}")
     return [_with_yank(each, taken_back.get(each.version)) for each in found]
+
+
+def _perhaps_at_work(standing: Standing, who: str) -> Standing:
+    """A journal that has not ended is that of the command which holds the lock, while one does."""
+    if not who or standing.state != "interrupted":
+        return standing
+    said = standing.said.replace("broken off", f"at work: {who}", 1)
+    return replace(standing, state="running", said=said, next=("wait until it has ended",))
 
 
 def _known_here(desk: Desk) -> list[str]:
@@ -162,6 +171,7 @@ def _came_back(journal: Journal) -> bool:
 
 def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
     """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
+    version = Store(desk.repository, version).version  # refuses what is none
     ref = provenance.record_ref(version)
     sha = desk.repository.refs(ref).get(ref, "")
     if not sha and not desk.job.offline:

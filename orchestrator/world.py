@@ -152,7 +152,10 @@ def ranges(world: World, wanted: str) -> list[Range]:
 
 
 def _branches(world: World) -> dict[str, str]:
-    """Release branches by name, as the remote has them, else as they were fetched, else local ones."""
+    """Release branches by name, as the remote has them, else as they were fetched, else local ones.
+
+    A line has one: beside that of release.yaml a `hotfix/2.7.9` or `mia/2.7` is somebody's topic branch.
+    """
     prefix = f"refs/remotes/{world.remote}/"
     here = world.desk.repository.refs("refs/heads", prefix.rstrip("/"))
     found = {ref.removeprefix("refs/heads/"): sha for ref, sha in here.items() if ref.startswith("refs/heads/")}
@@ -161,10 +164,11 @@ def _branches(world: World) -> dict[str, str]:
         heads = {ref: sha for ref, sha in world.remote_refs.refs.items() if ref.startswith("refs/heads/")}
         found |= {ref.removeprefix("refs/heads/"): sha for ref, sha in heads.items()}
     own = world.config.branch if world.config else ""
+    taken = {None, line_of_branch(own)}
     return {
         name: sha
         for name, sha in sorted(found.items())
-        if (name == own or line_of_branch(name) is not None) and world.desk.scratch.is_commit(sha)
+        if (name == own or line_of_branch(name) not in taken) and world.desk.scratch.is_commit(sha)
     }
 
 

@@ -299,7 +299,7 @@ def _confirm(desk: Desk, made: Yank, *, yes: bool) -> None:
     if not answer:
         raise RefusedError(
             "not confirmed" if answer is False else "nobody can be asked: there is no terminal",
-            remedy="" if answer is False else "give --yes",
+            remedy="" if answer is False else "the same command with --yes",
             code="not-confirmed",
             state="nothing was changed",
         )

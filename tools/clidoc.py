@@ -74,7 +74,7 @@ def _options(parameters: Iterable[Any]) -> str:
 
 def _spelling(parameter: Any) -> str:
     value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.rpartition('_')[2].upper()}"
-    return ", ".join(f"`{name}{value}`" for name in parameter.opts)
+    return ", ".join(f"`{name}{value}`" for name in parameter.opts).replace("|", "\\|")  # it would end the cell
 
 
 def _variable(parameter: Any) -> str:
@@ -87,20 +87,21 @@ def _text(parameter: Any) -> str:
 
 
 def environment_table() -> str:
-    """One row a variable, with the commands that read it."""
-    root = group()
-    common = {parameter.envvar: parameter for parameter in root.params if parameter.envvar}
-    users: dict[str, list[str]] = {}
-    known = dict(common)
+    """One row a variable and meaning, with the commands that read it so."""
+    common = {parameter.envvar: parameter for parameter in group().params if parameter.envvar}
+    meanings: dict[str, dict[tuple[str, str], list[str]]] = {
+        variable: {(_spelling(parameter), _text(parameter)): ["every command"]}
+        for variable, parameter in common.items()
+    }
     for name, command in every_command():
         for parameter in command.params:
             if parameter.envvar and parameter.envvar not in common:
-                known[parameter.envvar] = parameter
-                users.setdefault(parameter.envvar, []).append(f"`{name}`")
+                meaning = (_spelling(parameter), _text(parameter))
+                meanings.setdefault(parameter.envvar, {}).setdefault(meaning, []).append(f"`{name}`")
     rows = [
-        f"| `{variable}` | {_spelling(parameter)} | {', '.join(users.get(variable, ['every command']))} |"
-        f" {_text(parameter)} |"
-        for variable, parameter in known.items()
+        f"| `{variable}` | {spelling} | {', '.join(commands)} | {text} |"
+        for variable, rows in meanings.items()
+        for (spelling, text), commands in rows.items()
     ]
     return "\n".join(["| variable | option | read by | meaning |", "|---|---|---|---|", *rows])
 

@@ -6,8 +6,10 @@ Common options may stand before or after the command: `release -C DIR plan` and 
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -96,7 +98,11 @@ _REACH: dict[str, Any] = {
     "push_stall": Annotated[
         float,
         typer.Option(
-            "--push-stall", envvar="RELEASE_PUSH_STALL", min=1, help="Seconds without progress that end a push."
+            "--push-stall",
+            metavar="SECONDS",
+            envvar="RELEASE_PUSH_STALL",
+            min=1,
+            help="Without progress for so long, a push is ended.",
         ),
     ],
     "registry_username": Annotated[
@@ -333,16 +339,24 @@ def _guarded(function: Callable[..., int | None], call: Invocation, values: dict
         )
         call.console.error(stopped)
         raise typer.Exit(stopped.status) from None
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
-        raise typer.Exit(Exit.UNEXPECTED) from None
     except OSError as error:
-        call.console.error(_of_the_machine(error))
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            sys.stderr.close()  # there is nobody to tell
+        else:
+            call.console.error(_of_the_machine(error))
         raise typer.Exit(Exit.UNEXPECTED) from None
     except Exception:  # the last resort: a bug, with all that is needed to report it
         call.console.error(_bug(call))
         raise typer.Exit(Exit.UNEXPECTED) from None
     raise typer.Exit(code or Exit.DONE)
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads our output any more: else the pipe was one to a program that we started."""
+    poll = select.poll()
+    for number in (1, 2):
+        poll.register(number, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
@@ -352,19 +366,29 @@ def _interrupted(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "correct the permissions"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR), "correct the path"),
+    errno.EROFS: "make the file system writable",
+}
+
+
 def _of_the_machine(error: OSError) -> ReleaseError:
     return ReleaseError(
         f"the machine refused: {error.strerror or error}",
         where=str(error.filename or ""),
-        remedy="free some disk or correct the permissions, then run the same command again",
-        code="disk-full" if error.errno == 28 else "machine",
+        remedy=f"{_REMEDIES.get(error.errno or 0, 'look at the machine')}, then run the same command again",
+        code="disk-full" if error.errno == errno.ENOSPC else "machine",
         state="what is done is kept",
     )
 
 
 def _bug(call: Invocation) -> ReleaseError:
     text = traceback.format_exc()
-    with tempfile.NamedTemporaryFile("w", prefix="release-bug-", suffix=".log", delete=False) as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="release-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as log:
         log.write(f"release {__version__} {sys.version}\ncommand: {sys.argv[1:2]}\n{text}")
     return ReleaseError(
         f"unexpected: {text.strip().splitlines()[-1]}",

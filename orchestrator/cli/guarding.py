@@ -75,7 +75,9 @@ def protect(
         raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
     if provider not in PROVIDERS:
         raise UsageError(
-            f"--provider {provider!r} is not known", remedy=f"one of {', '.join(PROVIDERS)}", code="bad-provider"
+            f"--provider {provider!r} is not known" if provider else "no --provider was given",
+            remedy=f"give --provider {'|'.join(PROVIDERS)}",
+            code="bad-provider",
         )
     wish = Wish(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,

@@ -142,14 +142,24 @@ def publish(
     from orchestrator.publish import publish as bring_out
 
     call.break_freeze = given_reason(break_freeze)
+    outputs = _in_a_directory(call, "--outputs", outputs)
+    summary = _in_a_directory(call, "--summary", summary)
     with call.desk() as desk:
         done = bring_out(desk, version)
-    show_end(
-        call,
-        done,
-        outputs=call.directory / outputs if outputs else None,
-        summary=call.directory / summary if summary else None,
-    )
+    show_end(call, done, outputs=outputs, summary=summary)
+
+
+def _in_a_directory(call: Invocation, option: str, path: Path | None) -> Path | None:
+    """Where a file is to be written.  Raises UsageError for what cannot be one, before anything is public."""
+    if path is None:
+        return None
+    path = call.directory / path
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(
+            f"{option} is no file in a directory that is there", where=str(path), remedy=f"give {option} another path",
+            code="bad-output",
+        )  # fmt: skip
+    return path
 
 
 @command("rebuild", registry=True)

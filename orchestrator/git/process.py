@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from git import Git as Runner
+
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 _WORKERS = 2
@@ -64,25 +66,21 @@ class Git:
 
     def attempt(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
         """Run `git ARGS` and return how it ended, whatever the status."""
-        from git import Git as Runner
-        from git.exc import GitCommandNotFound
-
+        runner, not_found = _runner()
         command = ["git", *(part for key, value in self.config for part in ("-c", f"{key}={value}")), *args]
         with tempfile.TemporaryFile() as feed:
             if stdin is not None:
                 feed.write(stdin)
                 feed.seek(0)
             try:
-                process = Runner(self.cwd).execute(
+                process = runner(self.cwd).execute(
                     command,
                     istream=feed if stdin is not None else None,
                     as_process=True,
                     env={**self.env, **(env or {})},
                 )
-            except GitCommandNotFound as error:
-                raise UsageError(
-                    "git is not on PATH", remedy="install git 2.38 or newer", code="git-missing"
-                ) from error
+            except not_found as error:
+                raise _missing() from error
             stdout, stderr = _to_its_end(process, max(self.remaining(), 0.001) if self.remaining else None)
         return Output(status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
 
@@ -96,6 +94,27 @@ class Git:
     def text(self, *args: str) -> str:
         """stdout of `git ARGS` without surrounding blanks."""
         return self.run(*args).text.strip()
+
+
+def _runner() -> tuple[type[Runner], type[Exception]]:
+    """GitPython's way to start git, and its error where there is none any more.
+
+    Raises UsageError where no git runs: importing GitPython tries it out.
+    """
+    try:
+        from git import Git as Runner
+        from git.exc import GitCommandNotFound
+    except Exception as error:  # ImportError where there is none, a GitCommandError where `git version` fails
+        raise _missing() from error
+    return Runner, GitCommandNotFound
+
+
+def _missing() -> UsageError:
+    return UsageError(
+        "there is no git on PATH that runs",
+        remedy="install git 2.38 or newer, or correct PATH: `git version` must work",
+        code="git-missing",
+    )
 
 
 def _to_its_end(process: Any, timeout: float | None) -> tuple[bytes, bytes]:

@@ -145,7 +145,9 @@ class Repository:
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
         except ValueError:
-            if (short := _SHORT.match(revision)) and self._is_ambiguous(short[0]):
+            if "@{" in revision:
+                self.close()  # `@{u}` without an upstream ends git: the next question needs another
+            elif (short := _SHORT.match(revision)) and self._is_ambiguous(short[0]):
                 raise AmbiguousError(revision) from None
             return ""
         return _text(sha)

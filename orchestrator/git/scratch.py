@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import tempfile
 import zlib
@@ -81,9 +82,10 @@ class Scratch:
             (path / "git" / directory).mkdir(parents=True)
         gitdir = path / "git"
         (gitdir / "HEAD").write_text("ref: refs/heads/none\n")
-        (gitdir / "objects/info/alternates").write_text("".join(f"{each}\n" for each in objects))
+        (gitdir / "objects/info/alternates").write_bytes(b"".join(os.fsencode(each) + b"\n" for each in objects))
         fmt = 1 if extra_config else 0
-        (gitdir / "config").write_text(_SETTINGS.format(format=fmt, worktree=self._tree) + extra_config)
+        settings = _SETTINGS.format(format=fmt, worktree=self._tree) + extra_config
+        (gitdir / "config").write_bytes(os.fsencode(settings))
         self.gitdir = gitdir
         self.git = Git(self._tree, env=isolated(gitdir))
         self._commits: dict[str, Commit] = {}

@@ -215,6 +215,8 @@ def said_by(output: Output) -> str:
 def _why_rejected(text: str) -> str:
     if "cannot lock ref" in text:
         return "a ref on the remote is in the way: delete or rename it there, then run the same command again"
+    if "hook declined" in text:
+        return "do what the remote says; a protected ref needs the right to push it; then run the same command again"
     return "the ref may be protected: give this user (or the CI job) the right to push it, then run the same again"
 
 
@@ -228,5 +230,9 @@ def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> 
     if there == sha:
         return
     if there:
-        raise MismatchError(f"{ref} on {remote} is {there}, not {sha}", code="record-differs")
+        raise MismatchError(
+            f"{ref} on {remote} is {there}, not {sha}",
+            remedy=f"read both and find out who made the other: git fetch {remote} {ref} && git cat-file -p FETCH_HEAD",
+            code="record-differs",
+        )
     raise _rejected(remote, output, f"branch and tag are public; {ref} is not")

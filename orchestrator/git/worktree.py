@@ -90,7 +90,9 @@ class ConflictWorktree:
         if edited := git.run("diff", "--name-only", "-z").fields():
             raise self._open("edited but not added: " + words(edited, ", "), again, add=edited)
         if markers := self._markers(tip):
-            raise self._open("conflict markers are left at " + ", ".join(markers), again)
+            where = ", ".join(f"{word(path)}:{number}" for path, number in markers)
+            add = sorted({path for path, _ in markers})
+            raise self._open(f"conflict markers are left at {where}", again, add=add, first="remove them, then")
         head = git.text("rev-parse", "HEAD")
         if head != tip and git.text("rev-parse", "HEAD^") != tip:
             raise self._open("HEAD there is not one commit on top of the release branch", again, reset=tip)
@@ -104,8 +106,8 @@ class ConflictWorktree:
             )
         return tree
 
-    def _markers(self, tip: str) -> list[str]:
-        """Places of `<<<<<<<`, `|||||||` and `>>>>>>>` in lines that the resolution adds.
+    def _markers(self, tip: str) -> list[tuple[str, int]]:
+        """Path and line of each `<<<<<<<`, `|||||||` and `>>>>>>>` in lines that the resolution adds.
 
         The staged bytes are read, not a diff: attributes (`-diff`, `binary`, `conflict-marker-size`) hide markers from
         `git diff --check`.  A lone `=======` may be a heading in the text itself.
@@ -113,20 +115,23 @@ class ConflictWorktree:
         changed = self._git.run("diff-index", "--cached", "--name-only", "--no-renames", "--diff-filter=d", "-z", tip)
         return [place for path in changed.fields() for place in self._markers_of(path, tip)]
 
-    def _markers_of(self, path: str, tip: str) -> list[str]:
+    def _markers_of(self, path: str, tip: str) -> list[tuple[str, int]]:
         staged = self._git.attempt("cat-file", "blob", f":0:{path}").stdout
         if not any(marker in staged for marker in _MARKERS):
             return []
         old = set(self._git.attempt("cat-file", "blob", f"{tip}:{path}").stdout.split(b"\n"))
         return [
-            f"{word(path)}:{number}"
+            (path, number)
             for number, line in enumerate(staged.split(b"\n"), 1)
             if line.startswith(_MARKERS) and line not in old
         ]
 
-    def _open(self, what: str, again: str, *, add: list[str] | None = None, reset: str = "") -> PausedError:
+    def _open(
+        self, what: str, again: str, *, add: list[str] | None = None, reset: str = "", first: str = ""
+    ) -> PausedError:
         steps = [f"cd {word(str(self.path))}"]
         if reset:
             steps.append(f"git reset --soft {reset[:12]}")
         steps += [f"git add -- {words(add)}"] if add else []
-        return PausedError(what, where=str(self.path), remedy=" && ".join([*steps, again]), code="unresolved")
+        remedy = f"{first} ".lstrip() + " && ".join([*steps, again])
+        return PausedError(what, where=str(self.path), remedy=remedy, code="unresolved")

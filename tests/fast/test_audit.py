@@ -307,6 +307,14 @@ def test_bad_input(cut: Story, args: tuple[str, ...], code: int, word: str) -> N
     assert "Traceback" not in ran.err
 
 
+def test_a_topic_branch_named_like_the_line_is_no_second_release_branch(cut: Story) -> None:
+    for name in ("hotfix/2.7.9", "v2.7.1"):
+        cut.clone.git("push", "--quiet", "origin", f"main:refs/heads/{name}")
+    ran = audit(cut, "--json")
+    assert (ran.code, codes(ran)) == (0, []), ran.err
+    assert [line["branch"] for line in ran.json["lines"]] == ["release/v2.7"]
+
+
 def test_a_promoted_candidate(tale: Story) -> None:
     """Two versions on one commit: the second one's history is the candidate's."""
     tale.release_yaml(f"      - commit: {tale.fix}\n", version="v2.7.1-rc.1")

@@ -206,7 +206,9 @@ def test_a_hook_that_says_no(tale: Story) -> None:
     assert private(tale)
     (tale.clone.path / ".git/hooks/pre-push").unlink()
     hook(tale.remote, "update", 'case $1 in refs/tags/*) echo "no tags here"; exit 1;; esac')
-    assert "no tags here" in cut(tale, code=7).err
+    refused = cut(tale, code=7)
+    assert "no tags here" in refused.err
+    assert "  do: do what the remote says; " in refused.err
     assert private(tale)
     assert "nothing is public" in release("status", cwd=tale.clone.path).out
     (tale.remote.path / "hooks/update").unlink()

@@ -179,3 +179,107 @@ def test_a_path_with_a_line_break_is_refused(tale: Story) -> None:
     odd = tale.clone.path.rename(tale.clone.path.with_name("a\nb"))
     ran = release("plan", VERSION, cwd=odd)
     assert (ran.code, "line break" in ran.err) == (2, True)
+
+
+# ------------------------------------------------------------------ streams and git
+
+
+def test_started_with_all_streams_closed(tale: Story) -> None:
+    """As by a daemon: no file that the cut opens may take the number of stdout, where git would write into it."""
+    tale.release_yaml(fix_line(tale.fix))
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "orchestrator"]
+    env = clean_env()
+    assert subprocess.run([*closed, "cut", VERSION, "--yes"], cwd=tale.clone.path, env=env, check=False).returncode == 0
+    assert release("verify", VERSION, cwd=tale.clone.path).code == 0
+    assert subprocess.run([*closed, "--version"], cwd=tale.clone.path, env=env, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("script", [None, "#!/bin/sh\nexit 42\n"])
+def test_no_git_that_runs(tale: Story, tmp_path: Path, script: str | None) -> None:
+    (tmp_path / "bin").mkdir()
+    if script:
+        (tmp_path / "bin/git").write_text(script)
+        (tmp_path / "bin/git").chmod(0o755)
+    ran = release("plan", cwd=tale.clone.path, env={"PATH": str(tmp_path / "bin")})
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: there is no git on PATH that runs [git-missing]\n  do: install git")
+
+
+def test_a_path_that_is_no_utf8_and_a_terminal_that_is_ascii(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(f"{fix_line(tale.fix)}\n        reason: größer ✓", extra="verify:\n  - test -e loader.py\n")
+    clone = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(tale.clone.path, clone, symlinks=True)
+    ascii_only = {"PYTHONIOENCODING": "ascii:strict"}
+    for command in (["plan"], ["cut", VERSION, "--yes"], ["doctor"], ["hook", "install"], ["verify", VERSION]):
+        ran = release(*command, cwd=clone, env=ascii_only)
+        assert ran.code == 0, ran.err
+    assert "gr\\xf6\\xdfer \\u2713" in release("notes", VERSION, cwd=clone, env=ascii_only).out
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_while_the_program_is_loading(tale: Story, tmp_path: Path, how: signal.Signals) -> None:
+    (tmp_path / "typer.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(tmp_path)!r}, 'up').touch()\ntime.sleep(60)\n"
+    )
+    env = clean_env()
+    command = [sys.executable, "-m", "orchestrator", "status"]
+    with subprocess.Popen(
+        command, cwd=tale.clone.path, env=env | {"PYTHONPATH": f"{tmp_path}:{env['PYTHONPATH']}"}
+    ) as process:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        process.send_signal(how)
+        assert process.wait(30) == 130
+
+
+def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(fix_line(tale.fix), extra=f"verify:\n  - touch {tmp_path}/up; sleep 4\n")
+    command = [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"]
+    with subprocess.Popen(command, cwd=tale.clone.path, env=clean_env(), stderr=subprocess.DEVNULL) as process:
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
+        assert standing["state"] == "running"
+        assert standing["said"].startswith(f"at work: pid {process.pid} on ")
+        assert standing["next"] == ["wait until it has ended"]
+        assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 8
+        process.kill()
+    (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
+    assert (standing["state"], standing["said"]) == ("interrupted", "broken off; nothing is public")
+
+
+@pytest.mark.parametrize("option", ["--outputs", "--summary"])
+@pytest.mark.parametrize("place", ["nowhere/x", "."])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_published(
+    tale: Story, option: str, place: str
+) -> None:
+    ran = release("publish", VERSION, option, place, cwd=tale.clone.path)
+    assert (ran.code, "[bad-output]" in ran.err) == (2, True), ran.err
+
+
+def test_a_revision_that_ends_git_is_unknown_and_the_next_is_found(tale: Story) -> None:
+    tale.release_yaml("      - commit: '@{u}'\n      - commit: nope@{push}\n" + fix_line(tale.fix))
+    ran = plan(tale, "--json", code=2)
+    assert [problem["code"] for problem in ran.json["problems"]] == ["unknown-revision"] * 2
+    assert [pick["source"] for pick in ran.json["picks"]] == [tale.fix]
+
+
+def test_nobody_reads_on_is_silent(tale: Story) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "schema"], cwd=tale.clone.path, env=clean_env(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(30)) == (b"", 1)
+
+
+def test_a_full_disk_and_what_to_do(tale: Story) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123  # a device
+        ran = subprocess.run(
+            [sys.executable, "-m", "orchestrator", "schema"], cwd=tale.clone.path, env=clean_env(), stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert "[disk-full]\n  do: free some disk, then run the same command again\n" in ran.stderr

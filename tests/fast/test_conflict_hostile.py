@@ -106,6 +106,7 @@ def test_attributes_hide_no_marker(tale: Story) -> None:
     refused = release("continue", cwd=tale.clone.path)
     assert refused.code == 3
     assert "conflict markers are left at loader.py:" in refused.err
+    assert f"  do: remove them, then cd {tree} && git add -- loader.py && release continue {VERSION}\n" in refused.err
 
 
 NAMES = (

@@ -43,6 +43,13 @@ def test_the_pages_made_from_the_command_line_are_fresh() -> None:
     assert between((DOCS / "environment.md").read_text(), "variables") == environment_table() + "\n"
 
 
+def test_every_command_has_its_document_described() -> None:
+    page = (DOCS / "json.md").read_text()
+    headings = " ".join(re.findall(r"^## (.*)$", page, re.MULTILINE))
+    described = re.findall(r"\w+", headings) + re.findall(r"^\| `(\w+(?: \w+)?)`", page, re.MULTILINE)
+    assert [name for name, _ in every_command() if name not in described and name != "hook"] == []
+
+
 def test_every_flag_has_a_variable_but_those_that_say_why_not() -> None:
     without = {"--version", "--help", "--install-completion", "--show-completion", "--continue", "--skip", "--abort"}
     commands = [group(), *(command for _, command in every_command())]
