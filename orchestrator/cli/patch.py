@@ -48,6 +48,8 @@ def list_(call: Invocation) -> None:
 
     with call.desk() as desk:
         found = listed(desk)
+    if not found:
+        call.console.note("there are no patches in the folder of `image.patches`")
     for each in found:
         call.console.lines([f"{each.name}: {each.subject}", f"  from {each.origin} {each.commit}".rstrip()])
         call.console.lines([f"  changes {path}" for path in each.files])

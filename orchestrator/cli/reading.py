@@ -41,6 +41,7 @@ def init(call: Invocation) -> None:
             f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
         ) from error
     call.console.lines([str(target)])
+    call.console.note("next: declare the fixes in it, then release check, and release plan")
     call.console.document({"schema_version": 1, "file": str(target)})
 
 
@@ -237,7 +238,7 @@ def notes(
     call.console.as_json |= form == "json"
     with call.desk() as desk:
         found, problems = release_notes(desk, version)
-    call.console.lines(releasenotes.render(found, form).splitlines())
+    call.console.lines(releasenotes.render(found, form).splitlines() if found.picks or not problems else [])
     call.console.document(releasenotes.document(found))
     call.console.problems(problems)
     return worst(problems)

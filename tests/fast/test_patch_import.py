@@ -124,6 +124,14 @@ def test_a_fix_is_made_for_the_locked_version_and_twice_the_same(both: Both) -> 
     assert [(each["name"], each["commit"], each["tested"]) for each in listed] == [(name, both.ids["F"], False)]
 
 
+def test_a_folder_without_patches_is_said_to_be_one(both: Both) -> None:
+    (both.project.path / "images/patches").mkdir(parents=True)
+    (both.project.path / "images/patches/README.md").write_text("none yet\n")
+    listed = release("patch", "list", cwd=both.project.path)
+    assert (listed.code, listed.out) == (0, "")
+    assert "there are no patches" in listed.err
+
+
 def test_the_next_one_is_made_on_top_of_the_first(both: Both) -> None:
     assert both.run("F").code == 0
     assert both.run("M", "-m", "1").code == 0

@@ -395,4 +395,5 @@ def test_notes_say_what_is_wrong(tale: Story) -> None:
         ran = release("notes", *args, cwd=where)
         assert ran.code == code, ran.err
         assert word in ran.err
+        assert ran.out == ""
         assert "Traceback" not in ran.err

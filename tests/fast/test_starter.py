@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from orchestrator import config
 from orchestrator.starter import StarterFacts, starter
+from tests.support.cli import release
 
 if TYPE_CHECKING:
     from orchestrator.model import Config
+    from tests.support.story import Story
 
 
 def read(text: str) -> Config:
@@ -90,3 +92,16 @@ def test_any_repository_gives_a_valid_file(facts: StarterFacts) -> None:
 @pytest.mark.parametrize("name", ["null", "on", "1e5", "2.10", "a#b", "a'b", 'a"b', "{x}", "ü", "!x", "%x"])
 def test_odd_names_come_back_as_they_are(name: str) -> None:
     assert read(starter(StarterFacts(default_branch=name))).source == (name,)
+
+
+def test_init_writes_a_valid_file_says_what_comes_next_and_never_writes_over_one(tale: Story) -> None:
+    where = tale.clone.path
+    (where / "release.yaml").unlink(missing_ok=True)
+    ran = release("init", cwd=where)
+    assert (ran.code, ran.out) == (0, f"{where / 'release.yaml'}\n"), ran.err
+    assert "next: declare the fixes" in ran.err
+    assert release("check", cwd=where).code == 0
+    before = (where / "release.yaml").read_bytes()
+    again = release("init", cwd=where)
+    assert (again.code, "[exists]" in again.err) == (2, True), again.err
+    assert (where / "release.yaml").read_bytes() == before
