@@ -125,6 +125,7 @@ class Desk:
                 plain_http=self.job.plain_http,
                 push_stall=self.job.push_stall,
                 owner=_owner(self.repository),
+                tell=self.job.terminal.note,
             )
         return self._doors
 

@@ -25,8 +25,9 @@ def open_doors(
     plain_http: bool,
     push_stall: float,
     owner: str,
+    tell: Callable[[str], object],
 ) -> Doors:
-    """Doors that open at most once each."""
+    """Doors that open at most once each; `tell` hears of a registry that has to be asked again."""
 
     @cache
     def engine() -> Engine:
@@ -43,9 +44,11 @@ def open_doors(
     @cache
     def registry(repository: str) -> Registry:
         from orchestrator.registry import Registry
+        from orchestrator.registry_patience import Patience
 
         parsed = parse_repository(repository)
-        return Registry(parsed, credentials=lambda: credentials(parsed.host), plain_http=plain_http)
+        patience = Patience(tell=tell)
+        return Registry(parsed, credentials=lambda: credentials(parsed.host), plain_http=plain_http, patience=patience)
 
     return Doors(
         engine=engine,

@@ -16,7 +16,8 @@ from urllib.parse import quote
 from orchestrator import __version__
 from orchestrator.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.registry_answer import bad_answer, failure, parse_json, read_object
-from orchestrator.registry_http import CERTIFICATES, Patience, Wire
+from orchestrator.registry_http import CERTIFICATES, Wire
+from orchestrator.registry_patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable

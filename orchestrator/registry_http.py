@@ -5,14 +5,10 @@ What a registry means is registry.py's business; this module knows how to ask an
 
 from __future__ import annotations
 
-import email.utils
-import random
 import re
 import ssl
 import tempfile
-import time
-from dataclasses import dataclass, replace
-from datetime import UTC
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     import requests
 
     from orchestrator.engines import Credentials
+    from orchestrator.registry_patience import Patience
 
 _HUB: Final = {"docker.io": "registry-1.docker.io"}
 CERTIFICATES: Final = Path("/etc/docker/certs.d")  # docker's folder of private CAs, one folder per host
@@ -35,40 +32,6 @@ _MAX_REDIRECTS: Final = 5
 _MAX_ERROR: Final = 64 * 1024  # bytes read of an answer that says no
 _CHUNK: Final = 64 * 1024
 _NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long and how often: all times in seconds.  The callables are there for tests."""
-
-    tries: int = 5
-    first_delay: float = 0.5  # doubled before each further try
-    max_delay: float = 30.0
-    max_retry_after: float = 60.0  # a longer Retry-After is cut to this
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0  # between two bytes
-    body_timeout: float = 120.0  # for a whole answer
-    settle: float = 0.5  # between the two looks at a tag after it was put
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], float] = time.time
-    jitter: Callable[[], float] = random.random  # 0 to 1
-
-    def delay(self, attempt: int, outcome: object) -> float:
-        """Seconds to wait after try number `attempt` (from 1): what the answer asks for, or ever more."""
-        asked = self._retry_after(outcome.header("Retry-After")) if isinstance(outcome, Answer) else None
-        if asked is not None:
-            return min(max(asked, 0.0), self.max_retry_after)
-        return min(self.first_delay * 2.0 ** (attempt - 1), self.max_delay) * (0.5 + self.jitter() / 2)
-
-    def _retry_after(self, value: str) -> float | None:
-        if re.fullmatch(r"[0-9]{1,9}", value):
-            return float(value)
-        try:
-            date = email.utils.parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - self.now()
 
 
 class _BrokenError(Exception):
@@ -186,6 +149,7 @@ class Wire:
         self, request: Request, authorization: str, before_retry: Callable[[], object] | None = None
     ) -> Answer:
         """Ask until there is an answer worth having, or `tries` are used up."""
+        since = self.patience.clock()
         for attempt in range(1, self.patience.tries + 1):
             if attempt > 1 and before_retry:
                 before_retry()
@@ -196,10 +160,18 @@ class Wire:
             elif not outcome.again:
                 raise outcome.error
             if attempt < self.patience.tries:
-                self.patience.sleep(self.patience.delay(attempt, outcome))
+                delay = self.patience.delay(attempt, outcome)
+                if self.patience.clock() + delay - since > self.patience.quiet:
+                    self._tell(request, outcome, attempt)
+                self.patience.sleep(delay)
         if isinstance(outcome, Answer):
             return replace(outcome, tries=attempt)
         raise _repeated(outcome.error, attempt)
+
+    def _tell(self, request: Request, outcome: Answer | _BrokenError, attempt: int) -> None:
+        why = f"{request.what}: HTTP {outcome.status}" if isinstance(outcome, Answer) else outcome.error.message
+        said = why if why.startswith("registry ") else f"registry {self.host}: {why}"
+        self.patience.tell(f"{said}; try {attempt + 1} of {self.patience.tries} follows")
 
     def _try(self, request: Request, authorization: str) -> Answer | _BrokenError:
         try:

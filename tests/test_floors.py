@@ -23,7 +23,7 @@ FLOORS = {
     0: "errors model inside_probe",  # words
     1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
     " config config_image config_keys config_rules config_shapes registry_answer yamledit compat claims"
-    " inside layers comparing patchfile patches config_policy policy pages releasenotes ci ci_texts"
+    " registry_patience inside layers comparing patchfile patches config_policy policy pages releasenotes ci ci_texts"
     " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
     2: "git. engines. forges. registry registry_http registry_auth credentials journal live cache",  # doors
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"

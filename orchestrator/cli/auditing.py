@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,12 +142,14 @@ def _verify_image(call: Invocation, image: str, remote: str) -> list[CheckResult
     from orchestrator.credentials import find
     from orchestrator.reference import parse_repository
     from orchestrator.registry import Registry
+    from orchestrator.registry_patience import Patience
     from orchestrator.verification import verify_image
 
     job = call.job()
 
     def door(repository: str) -> Registry:
         parsed = parse_repository(repository)
-        return Registry(parsed, credentials=lambda: find(parsed.host, job.env), plain_http=job.plain_http)
+        login = partial(find, parsed.host, job.env)
+        return Registry(parsed, credentials=login, plain_http=job.plain_http, patience=Patience(tell=call.console.note))
 
     return verify_image(image, door, remote)

@@ -20,7 +20,7 @@ from orchestrator.engines import Credentials
 from orchestrator.errors import MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.reference import Repository
 from orchestrator.registry import Manifest, Promotion, Registry
-from orchestrator.registry_http import Patience
+from orchestrator.registry_patience import Patience
 from tests.docker.registry_process import USERS, RunningRegistry, running_registry
 
 if TYPE_CHECKING:

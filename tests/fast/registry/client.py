@@ -15,7 +15,7 @@ from orchestrator.engines import Credentials
 from orchestrator.errors import RemoteError
 from orchestrator.reference import Repository
 from orchestrator.registry import Registry
-from orchestrator.registry_http import Patience
+from orchestrator.registry_patience import Patience
 from tests.fast.registry.scripted_server import Reply
 
 if TYPE_CHECKING:

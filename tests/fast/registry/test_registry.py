@@ -9,7 +9,7 @@ import pytest
 from orchestrator import registry
 from orchestrator.errors import MismatchError, ReleaseError, UsageError
 from orchestrator.registry import Manifest
-from orchestrator.registry_http import Patience
+from orchestrator.registry_patience import Patience
 from tests.fast.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
 from tests.fast.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json
 

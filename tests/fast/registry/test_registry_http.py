@@ -16,7 +16,7 @@ import pytest
 from orchestrator.errors import UsageError
 from orchestrator.reference import Repository
 from orchestrator.registry import Manifest, Registry
-from orchestrator.registry_http import Patience
+from orchestrator.registry_patience import Patience
 from tests.fast.registry.client import (
     ADA,
     BASIC,
@@ -55,6 +55,21 @@ def test_5xx_is_tried_again_with_growing_delays(server: Script) -> None:
     client = Client(server.host)
     assert client.registry.head("v1")
     assert client.slept == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_who_waits_is_told_after_a_moment(server: Script) -> None:
+    server.answer = lambda _: Reply(503, b"busy")
+    told: list[str] = []
+    client = Client(server.host, patience=Patience(tell=told.append))
+    client.on_sleep = lambda: setattr(client, "now", sum(client.slept))
+    failing(lambda: client.registry.manifest("v1"))
+    assert told == [
+        f"registry {server.host}: get manifest v1 of team/cuda: HTTP 503; try {n} of 5 follows" for n in (4, 5)
+    ]
+    server.answer = lambda _: Reply(hang=True)
+    client = Client(server.host, patience=Patience(tries=2, read_timeout=0.2, quiet=0, tell=told.append))
+    failing(lambda: client.registry.head("v1"))
+    assert "no answer in time; try 2 of 2 follows" in told[-1]
 
 
 def test_tries_end(server: Script) -> None:
