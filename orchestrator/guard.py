@@ -12,17 +12,19 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator import changelog, provenance
+from orchestrator import accounts, changelog, provenance, yanks
 from orchestrator import config as configuration
+from orchestrator.accounts import Here
 from orchestrator.continuation import Continuation, Protected, Release
 from orchestrator.enforcement import NO_POLICY
 from orchestrator.errors import Exit, RefusedError, ReleaseError, UsageError
 from orchestrator.facts import as_problem, reachable_tags
 from orchestrator.git.receiving import trusted_names
-from orchestrator.git.transfer import signature_fault
+from orchestrator.git.transfer import ZERO, signature_fault
 from orchestrator.model import Problem
+from orchestrator.planner import planned_images
 from orchestrator.policy import freeze_problem, frozen, unsigned_problem
-from orchestrator.versions import check_version, line_of_branch, parse_tag
+from orchestrator.versions import check_version, final_of, line_of_branch, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config
 
-HEADS, TAGS, NOTES, RECORDS = "refs/heads/", "refs/tags/", "refs/notes/release", "refs/release-records/"
-_ONCE = (RECORDS, "refs/release-yanks/")  # made once, never changed
+HEADS, TAGS, NOTES, RECORDS = "refs/heads/", "refs/tags/", "refs/notes/release", provenance.record_ref("")
+_ONCE = (RECORDS, yanks.PREFIX)  # made once, never changed
 _GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
 _VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for a version
 _LARGEST = 16 * 1024 * 1024  # bytes of a record or a tag object
@@ -63,9 +65,9 @@ class Guard:
 
     def problems(self, updates: Sequence[Update]) -> list[Problem]:
         """Every reason against a push; branches first, as tags stand on them."""
-        updates = [self._real(update) for update in updates]
+        updates = [each for update in updates for each in self._moved(update)]
         after = {**self.receiving.refs, **{update.ref: update.new for update in updates}}
-        found: list[Problem] = []
+        found = [_meanwhile(each) for each in updates if each.old != self.receiving.refs.get(each.ref, ZERO)]
         for update in sorted(updates, key=lambda update: not update.ref.startswith(HEADS)):
             try:
                 found += self._judge(update, after)
@@ -74,9 +76,14 @@ class Guard:
                 found.append(as_problem(error))
         return found
 
-    def _real(self, update: Update) -> Update:
-        """A push to a symbolic ref moves another one."""
-        return replace(update, ref=self.receiving.symrefs.get(update.ref, update.ref))
+    def _moved(self, update: Update) -> list[Update]:
+        """All that a push to a ref moves: a symbolic one moves another, and others may lead to that one.
+
+        Of branches under a second name only those count that release.yaml, or this repository, names.
+        """
+        real, *others = self.receiving.names(update.ref)
+        others = [name for name in others if not name.startswith(HEADS) or self._named(name.removeprefix(HEADS))]
+        return [replace(update, ref=name) for name in (real, *others)]
 
     def _judge(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         ref = update.ref
@@ -86,11 +93,9 @@ class Guard:
         if ref.startswith(HEADS):
             return self._branch(update)
         if ref.startswith(TAGS):
-            return self._tag(update, after) if _VERSION.match(update.short) else []
-        if ref == NOTES:
-            return self._forward(
-                update, "notes", "fetch them, join yours to them, push again: release does it by itself"
-            )
+            return self._tag(update, after) if _VERSION.match(update.short) else self._other_tag(update)
+        if ref.startswith(NOTES) and ref[len(NOTES) :][:1] in ("", "/"):
+            return self._notes(update)
         if ref.startswith(_ONCE):
             return self._once(update, after)
         if ref.startswith("refs/replace/"):
@@ -160,22 +165,36 @@ class Guard:
 
     def _branch(self, update: Update) -> list[Problem]:
         name = update.short
-        patterns = self.receiving.config("release.guardedBranches") or ["release/*"]
-        pattern = any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns)
-        try:
-            lines = self.lines
-        except ReleaseError:
-            if pattern:
-                raise
-            lines = []  # a broken release.yaml must be repaired by a push
+        pattern = self._pattern(name)
+        lines = self.lines if pattern else self._known_lines
         line = next((line for line in lines if line.config.branch.casefold() == name.casefold()), None)
         if line or pattern:
             return self._release_branch(update, line)
-        if name == self.branch or any(name in line.config.source for line in lines):
+        if self._named(name):
             return self._forward(
                 update, "a source of releases", "what was picked from must stay: revert, never rewrite"
             )
+        if parse_tag(name) and not update.deletes:
+            return [_no(name, "is a branch named like a version, and git clone -b takes it before the tag",
+                        "name-of-a-version", "give it another name")]  # fmt: skip
         return []
+
+    def _pattern(self, name: str) -> bool:
+        patterns = self.receiving.config("release.guardedBranches") or ["release/*"]
+        return any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns)
+
+    @cached_property
+    def _known_lines(self) -> list[Line]:
+        """`lines`, none where they cannot be told: a broken release.yaml must be repaired by a push."""
+        try:
+            return self.lines
+        except ReleaseError:
+            return []
+
+    def _named(self, name: str) -> bool:
+        """Whether a branch is the protected one, a source, or a declared release branch."""
+        declared = any(name in (line.config.branch, *line.config.source) for line in self._known_lines)
+        return declared or name == self.branch
 
     def _release_branch(self, update: Update, line: Line | None) -> list[Problem]:
         name = update.short
@@ -211,7 +230,24 @@ class Guard:
             return [_no(update.short, f"({what}) only goes forward", "not-fast-forward", remedy)]
         return []
 
+    def _notes(self, update: Update) -> list[Problem]:
+        if update.ref != NOTES and not update.deletes:
+            return [_no(update.ref, "stands where the notes of releases are", "bad-notes", "name it in another way")]
+        if not update.deletes and self.scratch.header(update.new)[0] != "commit":
+            return [
+                _no(update.ref, "are not notes: they are commits", "bad-notes", "git notes --ref release makes them")
+            ]
+        remedy = "fetch them, join yours to them, push again: release does it by itself"
+        return self._forward(update, "notes", remedy) if update.ref == NOTES else []
+
     # -------------------------------------------------------------- tags
+
+    def _other_tag(self, update: Update) -> list[Problem]:
+        name = update.short
+        if update.deletes or not (self._pattern(name) or self._named(name)):
+            return []
+        return [_no(update.ref, "is named like a guarded branch, and git takes a tag before a branch",
+                    "name-of-a-branch", "give it another name")]  # fmt: skip
 
     def _tag(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         name = update.short
@@ -236,8 +272,10 @@ class Guard:
         protected = self._protected(line)
         if release is None:
             self._on_branch(update, line, commit, tip)
+            if changelog.promotion(message):
+                return self._promotion(update, commit, message, tip, protected)
             if self._first(name, commit, tip, protected):
-                return []
+                return self._policy(update, line.config, message)
             release = self._prove_again(name, commit, protected)
         if release.version != name:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
@@ -290,6 +328,22 @@ class Guard:
             raise _error(update.short, f"is put on {commit[:12]}, which is not on {line.config.branch}",
                          "tag-not-on-branch", f"release cut {update.short} pushes branch and tag together")  # fmt: skip
 
+    def _promotion(self, update: Update, commit: str, message: str, tip: str, protected: Protected) -> list[Problem]:
+        """A final version on the very commit of a candidate that was here before."""
+        name, before = update.short, self.receiving.refs
+        verdict = check_version(name, branch=protected.config.branch, existing=protected.tags, where=name,
+                                reachable=reachable_tags(self.scratch, tip, protected.tags))  # fmt: skip
+        if verdict.problems:
+            return list(verdict.problems)
+        there = [self._here(each, before) for each in protected.tags if final_of(each) == name]
+        fault = accounts.promotion_fault(name, commit, message, {each.version: each for each in there if each})
+        candidate = (changelog.promotion(message) or ("", ""))[0]
+        if not fault and yanks.yank_ref(candidate) in before:
+            fault = f"is promoted from {candidate}, which was yanked"
+        if fault:
+            return [_no(name, fault, "not-its-candidate", f"release promote CANDIDATE {name} makes it")]
+        return self._policy(update, protected.config, message)
+
     def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:
         """Whether this is the first version of a line, put by hand where the line leaves the source."""
         reachable = reachable_tags(self.scratch, tip, protected.tags)
@@ -320,20 +374,60 @@ class Guard:
         ref = update.ref
         if not update.creates:
             return [_no(ref, "is made once and never changed", "record-changed", "leave it as it is")]
+        is_record = ref.startswith(RECORDS)
+        what = "record" if is_record else "yank"
         kind, size = self.scratch.header(update.new)
         if kind != "blob" or size > _LARGEST:
-            return [_no(ref, f"is a {kind} of {size} bytes, not a record", "bad-record", "release writes it")]
-        if not ref.startswith(RECORDS):
-            return []
-        said = provenance.essence(provenance.parse_record(self.scratch.blob(update.new), ref))
-        version = ref.removeprefix(RECORDS)
-        tag = after.get(TAGS + version, "")
-        commits = self.receiving.peeled(self.scratch, {TAGS + version: tag}) if tag else {}
-        there = (version, tag, commits.get(TAGS + version, ""))
-        if not tag or (said["version"], said["tag"], said["commit"]) != there:
-            return [_no(ref, f"does not tell of tag {version} as it is here", "record-differs",
-                        f"push the tag first; the record is written by release cut {version}")]  # fmt: skip
-        return []
+            return [_no(ref, f"is a {kind} of {size} bytes, not a {what}", f"bad-{what}", "release writes it")]
+        version, data = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX), self.scratch.blob(update.new)
+        record = provenance.parse_record(data, ref) if is_record else None
+        here = self._here(version, after)
+        if here is None:
+            return [_no(ref, f"is of {version}, and there is no such version here", f"{what}-differs",
+                        "push the tag first: release cut does")]  # fmt: skip
+        if record is None:
+            return self._yank(ref, data, here, after)
+        fault = accounts.record_fault(record, here)
+        return [_no(ref, fault, "record-differs", f"release cut {version} writes it")] if fault else []
+
+    def _yank(self, ref: str, data: bytes, here: Here, after: Mapping[str, str]) -> list[Problem]:
+        yank, remedy = yanks.parse(here.version, data), f"release yank {here.version} makes it"
+        if yank is None or not yank.reason.strip():
+            return [_no(ref, "is no yank of this version with a reason", "bad-yank", remedy)]
+        sha = after.get(provenance.record_ref(here.version), "")
+        record = provenance.parse_record(self.scratch.blob(sha), ref) if sha else None
+        tags = (name.removeprefix(TAGS) for name in after if name.startswith(TAGS))
+        good = [tag for tag in tags if parse_tag(tag) and not final_of(tag) and yanks.yank_ref(tag) not in after]
+        fault = accounts.yank_fault(yank, here, record, good)
+        return [_no(ref, fault, "yank-differs", remedy)] if fault else []
+
+    def _here(self, version: str, refs: Mapping[str, str]) -> Here | None:
+        """A version by these refs, None where there is no such tag of a commit."""
+        ref, tag = TAGS + version, refs.get(TAGS + version, "")
+        commit = self.receiving.peeled(self.scratch, {ref: tag}).get(ref, "") if tag and parse_tag(version) else ""
+        if not commit:
+            return None
+        kind, data = self.scratch.read(tag)
+        tree, line = self.scratch.tree_of(commit), self._line_of(version)
+        config = self._config_at(tree, line.path) if line else None
+        images = planned_images(config, version, commit) if config else None
+        return Here(
+            version=version, tag=tag, commit=commit, tree=tree,
+            message=data.decode("utf-8", "replace") if kind == "tag" else "",
+            images=images and [name for each in images for name in (each.reference, *each.aliases)],
+        )  # fmt: skip
+
+    def _config_at(self, tree: str, path: str) -> Config | None:
+        text = self.scratch.file(tree, path)
+        try:
+            return configuration.parse(text, path) if text is not None else None
+        except ReleaseError:
+            return None
+
+
+def _meanwhile(update: Update) -> Problem:
+    """git would refuse this ref only after the others of the push have moved."""
+    return _no(update.ref, "is not where the push says that it was", "moved-meanwhile", "git fetch, and push again")
 
 
 def _no(where: str, says: str, code: str, remedy: str) -> Problem:
