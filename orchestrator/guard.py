@@ -8,49 +8,35 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator import accounts, changelog, provenance, yanks
-from orchestrator import config as configuration
-from orchestrator.accounts import Here
-from orchestrator.continuation import Continuation, Protected, Release
+from orchestrator.continuation import Continuation
 from orchestrator.enforcement import NO_POLICY
-from orchestrator.errors import Exit, RefusedError, ReleaseError, UsageError
+from orchestrator.errors import Exit, RefusedError, ReleaseError
 from orchestrator.facts import as_problem, reachable_tags
-from orchestrator.git.receiving import trusted_names
 from orchestrator.git.transfer import ZERO, signature_fault
 from orchestrator.model import Problem
-from orchestrator.planner import planned_images
 from orchestrator.policy import freeze_problem, frozen, unsigned_problem
-from orchestrator.versions import check_version, final_of, line_of_branch, parse_tag
+from orchestrator.standing import HEADS, TAGS, VERSION, Standing
+from orchestrator.versions import check_version, final_of, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.accounts import Here
+    from orchestrator.continuation import Protected, Release
     from orchestrator.git.receiving import Receiving, Update
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config
+    from orchestrator.standing import Line
 
-HEADS, TAGS, NOTES, RECORDS = "refs/heads/", "refs/tags/", "refs/notes/release", provenance.record_ref("")
+NOTES, RECORDS = "refs/notes/release", provenance.record_ref("")
 _ONCE = (RECORDS, yanks.PREFIX)  # made once, never changed
 _GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
-_VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for a version
 _LARGEST = 16 * 1024 * 1024  # bytes of a record or a tag object
 _TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A release branch, and the release.yaml of the protected branch that declares what is on it."""
-
-    path: str
-    config: Config
-
-    @property
-    def ref(self) -> str:
-        return HEADS + self.config.branch
 
 
 @dataclass(kw_only=True)
@@ -62,6 +48,10 @@ class Guard:
     now: int  # seconds
     each: bool = False
     proved: dict[str, list[Release]] = field(default_factory=dict)
+
+    @cached_property
+    def standing(self) -> Standing:
+        return Standing(receiving=self.receiving, scratch=self.scratch, now=self.now)
 
     def problems(self, updates: Sequence[Update]) -> list[Problem]:
         """Every reason against a push; branches first, as tags stand on them."""
@@ -82,7 +72,9 @@ class Guard:
         Of branches under a second name only those count that release.yaml, or this repository, names.
         """
         real, *others = self.receiving.names(update.ref)
-        others = [name for name in others if not name.startswith(HEADS) or self._named(name.removeprefix(HEADS))]
+        others = [
+            name for name in others if not name.startswith(HEADS) or self.standing.is_named(name.removeprefix(HEADS))
+        ]
         return [replace(update, ref=name) for name in (real, *others)]
 
     def _judge(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
@@ -93,7 +85,7 @@ class Guard:
         if ref.startswith(HEADS):
             return self._branch(update)
         if ref.startswith(TAGS):
-            return self._tag(update, after) if _VERSION.match(update.short) else self._other_tag(update)
+            return self._tag(update, after) if VERSION.match(update.short) else self._other_tag(update)
         if ref.startswith(NOTES) and ref[len(NOTES) :][:1] in ("", "/"):
             return self._notes(update)
         if ref.startswith(_ONCE):
@@ -106,71 +98,16 @@ class Guard:
 
     # -------------------------------------------------------------- what counts
 
-    @cached_property
-    def branch(self) -> str:
-        """The protected branch."""
-        return (self.receiving.config("release.protectedBranch") or [self.receiving.head])[-1]
-
-    @cached_property
-    def lines(self) -> list[Line]:
-        """What the protected branch declares.  Raises UsageError, ConfigError: then nothing can be released."""
-        tip = self.receiving.refs.get(HEADS + self.branch, "")
-        if not tip:
-            raise UsageError(
-                f"the protected branch {self.branch!r} is not here, so nothing is declared",
-                where=str(self.receiving.gitdir),
-                remedy="push it first, or name another: git config release.protectedBranch NAME",
-                code="no-protected-branch",
-            )
-        tree = self.scratch.tree_of(tip)
-        found = []
-        for path in self.receiving.config("release.configPath") or ["release.yaml"]:
-            text = self.scratch.file(tree, path)
-            if text is not None:
-                found.append(Line(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
-        if not found:
-            raise UsageError(
-                f"there is no release.yaml on {self.branch}, so nothing is declared",
-                where=f"{self.branch}:release.yaml",
-                remedy=f"release init, push it to {self.branch}; or name its path: git config release.configPath",
-                code="no-config",
-            )
-        return found
-
-    def _protected(self, line: Line) -> Protected:
-        refs = self.receiving.refs
-        heads = {name: refs[HEADS + name] for name in line.config.source if HEADS + name in refs}
-        if not heads:
-            raise UsageError(
-                f"none of the source branches {', '.join(line.config.source)} is here",
-                where=str(line.config.place),
-                remedy="push them, or correct `source:`",
-                code="no-source",
-            )
-        versions = {ref: sha for ref, sha in refs.items() if ref.startswith(TAGS) and _VERSION.match(ref[len(TAGS) :])}
-        trusted = {HEADS + name: sha for name, sha in heads.items()} | versions
-        tags = self.receiving.peeled(self.scratch, versions)
-        return Protected(
-            config=line.config,
-            path=line.path,
-            branch=self.branch,
-            tips=heads,
-            heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
-            tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
-            names=trusted_names(self.scratch, trusted),
-            now=self.now,
-        )
-
     # -------------------------------------------------------------- branches
 
     def _branch(self, update: Update) -> list[Problem]:
         name = update.short
-        pattern = self._pattern(name)
-        lines = self.lines if pattern else self._known_lines
+        pattern = self.standing.is_release_branch(name)
+        lines = self.standing.lines if pattern else self.standing.known_lines
         line = next((line for line in lines if line.config.branch.casefold() == name.casefold()), None)
         if line or pattern:
             return self._release_branch(update, line)
-        if self._named(name):
+        if self.standing.is_named(name):
             return self._forward(
                 update, "a source of releases", "what was picked from must stay: revert, never rewrite"
             )
@@ -179,23 +116,6 @@ class Guard:
                         "name-of-a-version", "give it another name")]  # fmt: skip
         return []
 
-    def _pattern(self, name: str) -> bool:
-        patterns = self.receiving.config("release.guardedBranches") or ["release/*"]
-        return any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns)
-
-    @cached_property
-    def _known_lines(self) -> list[Line]:
-        """`lines`, none where they cannot be told: a broken release.yaml must be repaired by a push."""
-        try:
-            return self.lines
-        except ReleaseError:
-            return []
-
-    def _named(self, name: str) -> bool:
-        """Whether a branch is the protected one, a source, or a declared release branch."""
-        declared = any(name in (line.config.branch, *line.config.source) for line in self._known_lines)
-        return declared or name == self.branch
-
     def _release_branch(self, update: Update, line: Line | None) -> list[Problem]:
         name = update.short
         if update.deletes:
@@ -203,9 +123,16 @@ class Guard:
                 _no(name, "is a release branch and is never deleted", "branch-deleted", "leave it; it costs nothing")
             ]
         if line is None or line.config.branch != name:
-            says = f"is a release branch that no release.yaml on {self.branch} declares"
-            return [_no(name, says, "branch-not-declared", f"name it as `branch:` there, and push {self.branch} first")]
-        protected = self._protected(line)
+            says = f"is a release branch that no release.yaml on {self.standing.branch} declares"
+            return [
+                _no(
+                    name,
+                    says,
+                    "branch-not-declared",
+                    f"name it as `branch:` there, and push {self.standing.branch} first",
+                )
+            ]
+        protected = self.standing.protected(line)
         old = update.old if not update.creates else self._beginning(update, protected)
         continuation = Continuation(scratch=self.scratch, protected=protected)
         problems = continuation.prove(old, update.new) if old != update.new else []
@@ -218,7 +145,7 @@ class Guard:
         rows = self.scratch.git.attempt("merge-base", update.new, *protected.tips.values())
         if rows.status:
             raise _error(update.short, f"shares no history with {', '.join(protected.tips)}", "branch-from-nowhere",
-                         f"begin it at a commit of {self.branch}: git push origin COMMIT:{update.ref}")  # fmt: skip
+                         f"begin it on {self.standing.branch}: git push origin COMMIT:{update.ref}")  # fmt: skip
         return rows.text.strip()
 
     def _forward(self, update: Update, what: str, remedy: str) -> list[Problem]:
@@ -244,7 +171,7 @@ class Guard:
 
     def _other_tag(self, update: Update) -> list[Problem]:
         name = update.short
-        if update.deletes or not (self._pattern(name) or self._named(name)):
+        if update.deletes or not (self.standing.is_release_branch(name) or self.standing.is_named(name)):
             return []
         return [_no(update.ref, "is named like a guarded branch, and git takes a tag before a branch",
                     "name-of-a-branch", "give it another name")]  # fmt: skip
@@ -261,15 +188,15 @@ class Guard:
                 _no(name, "looks like a version and is none", "version-malformed", "write it as v2.7.1 or v2.7.1-rc.1")
             ]
         commit, message = self._tag_object(update)
-        line = self._line_of(name)
+        line = self.standing.line_of(name)
         if line is None:
-            return [_no(name, f"is a version that no release.yaml on {self.branch} declares", "not-declared",
-                        f"declare it on {self.branch}, push that, then: release cut {name}")]  # fmt: skip
+            return [_no(name, f"is a version that no release.yaml on {self.standing.branch} declares", "not-declared",
+                        f"declare it on {self.standing.branch}, push that, then: release cut {name}")]  # fmt: skip
         tip = after.get(line.ref, "")
         if self.receiving.refs.get(line.ref, "") != tip and line.config.branch not in self.proved:
             return [_no(name, f"stands on {line.config.branch}, which is refused", "branch-refused", "see there")]
         release = next((each for each in self.proved.get(line.config.branch, ()) if each.commit == commit), None)
-        protected = self._protected(line)
+        protected = self.standing.protected(line)
         if release is None:
             self._on_branch(update, line, commit, tip)
             if changelog.promotion(message):
@@ -314,12 +241,6 @@ class Guard:
                          f"release cut {update.short} makes it")  # fmt: skip
         return found[1], message
 
-    def _line_of(self, tag: str) -> Line | None:
-        version = parse_tag(tag)
-        declared = [line for line in self.lines if line.config.release(tag)]
-        same = [line for line in self.lines if version and line_of_branch(line.config.branch) == version.line]
-        return next(iter([*declared, *same]), None)
-
     def _on_branch(self, update: Update, line: Line, commit: str, tip: str) -> None:
         inside = bool(tip) and not self.scratch.rev_list("--max-count=1", commit, f"^{tip}", "--")
         if not inside and self.each and tip:  # an atomic push: the branch moves after all refs were judged
@@ -335,7 +256,7 @@ class Guard:
                                 reachable=reachable_tags(self.scratch, tip, protected.tags))  # fmt: skip
         if verdict.problems:
             return list(verdict.problems)
-        there = [self._here(each, before) for each in protected.tags if final_of(each) == name]
+        there = [self.standing.version(each, before) for each in protected.tags if final_of(each) == name]
         fault = accounts.promotion_fault(name, commit, message, {each.version: each for each in there if each})
         candidate = (changelog.promotion(message) or ("", ""))[0]
         if not fault and yanks.yank_ref(candidate) in before:
@@ -381,7 +302,7 @@ class Guard:
             return [_no(ref, f"is a {kind} of {size} bytes, not a {what}", f"bad-{what}", "release writes it")]
         version, data = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX), self.scratch.blob(update.new)
         record = provenance.parse_record(data, ref) if is_record else None
-        here = self._here(version, after)
+        here = self.standing.version(version, after)
         if here is None:
             return [_no(ref, f"is of {version}, and there is no such version here", f"{what}-differs",
                         "push the tag first: release cut does")]  # fmt: skip
@@ -400,29 +321,6 @@ class Guard:
         good = [tag for tag in tags if parse_tag(tag) and not final_of(tag) and yanks.yank_ref(tag) not in after]
         fault = accounts.yank_fault(yank, here, record, good)
         return [_no(ref, fault, "yank-differs", remedy)] if fault else []
-
-    def _here(self, version: str, refs: Mapping[str, str]) -> Here | None:
-        """A version by these refs, None where there is no such tag of a commit."""
-        ref, tag = TAGS + version, refs.get(TAGS + version, "")
-        commit = self.receiving.peeled(self.scratch, {ref: tag}).get(ref, "") if tag and parse_tag(version) else ""
-        if not commit:
-            return None
-        kind, data = self.scratch.read(tag)
-        tree, line = self.scratch.tree_of(commit), self._line_of(version)
-        config = self._config_at(tree, line.path) if line else None
-        images = planned_images(config, version, commit) if config else None
-        return Here(
-            version=version, tag=tag, commit=commit, tree=tree,
-            message=data.decode("utf-8", "replace") if kind == "tag" else "",
-            images=images and [name for each in images for name in (each.reference, *each.aliases)],
-        )  # fmt: skip
-
-    def _config_at(self, tree: str, path: str) -> Config | None:
-        text = self.scratch.file(tree, path)
-        try:
-            return configuration.parse(text, path) if text is not None else None
-        except ReleaseError:
-            return None
 
 
 def _meanwhile(update: Update) -> Problem:

@@ -246,7 +246,8 @@ def blob(g: Guarded, text: str) -> str:
 
 def yank(g: Guarded, of: str = "v2.7.0", **changes: object) -> Specs:
     data = {"schema_version": 1, "version": of, "reason": "it leaks", "by": "Mia <mia@example.com>",
-            "at": "2026-11-24T12:00:00Z", "commit": g.base, "back_to": "", "digests": [], "moves": [], "left": []}  # fmt: skip
+            "at": "2026-11-24T12:00:00Z", "commit": g.base, "back_to": "", "digests": [], "moves": [],
+            "left": []}  # fmt: skip
     return [f"{blob(g, json.dumps(data | changes))}:refs/release-yanks/{of}"]
 
 
@@ -260,7 +261,7 @@ def yank_of_another_commit(g: Guarded) -> Specs:
     return yank(g, commit=g.other)
 
 
-@case("yank-differs")
+@case("bad-yank")
 def yank_that_names_another_version(g: Guarded) -> Specs:
     return yank(g, version="v2.6.0")
 
