@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cache import Cache
 from orchestrator.errors import UsageError
+from orchestrator.git.isolation import isolated
 from orchestrator.git.process import Git
 from orchestrator.git.repository import Repository
-from orchestrator.git.scratch import Scratch, isolated
+from orchestrator.git.scratch import Scratch
 from orchestrator.git.transfer import ZERO
 
 if TYPE_CHECKING:
