@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.git import changes
-from orchestrator.git.process import side_by_side
 from orchestrator.proofs import (
     BACKPORT,
     ITSELF,
@@ -168,14 +167,11 @@ class Traces:
         return next(first for first, key in keys.items() if key == keys[tree])
 
     def _touching(self, targets: Sequence[str]) -> set[str]:
-        lines = side_by_side(self._touching_part, [part for part in (targets[0::2], targets[1::2]) if part])
-        return {line.split(" ")[0] for part in lines for line in part} & set(targets)
-
-    def _touching_part(self, targets: Sequence[str]) -> list[str]:
-        return self.scratch.git.run(
+        output = self.scratch.git.run(
             "diff-tree", "--stdin", "-m", "-r", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
             stdin="".join(f"{sha}\n" for sha in targets).encode(),
-        ).lines()  # fmt: skip
+        )  # fmt: skip
+        return {line.split(" ")[0] for line in output.lines()} & set(targets)
 
 
 def outside(scratch: Scratch, tips: Sequence[str], commits: Collection[str]) -> set[str]:

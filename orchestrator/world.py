@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.facts import refuse_incomplete, source_tips
 from orchestrator.git import notes
-from orchestrator.git.process import side_by_side
 from orchestrator.model import Config, Place
 from orchestrator.provenance import parse_record, record_ref
 from orchestrator.tagged import looks_like_a_version, mismatch, of_line, read_tags
@@ -190,8 +189,5 @@ def _reaches(world: World, tip: str, sha: str) -> bool:
 def fork(world: World, tip: str) -> str:
     """Where the branch left the source branches' own line: what it merged from them later is still its own doing."""
     scratch = world.desk.scratch
-    main, own = side_by_side(
-        lambda tips: scratch.rev_list("--first-parent", *tips, "--"), [[*world.tips.values()], [tip]]
-    )
-    known = set(main)
-    return next((sha for sha in own if sha in known), "")
+    main = set(scratch.rev_list("--first-parent", *world.tips.values(), "--"))
+    return next((sha for sha in scratch.rev_list("--first-parent", tip, "--") if sha in main), "")

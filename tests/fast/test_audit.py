@@ -277,6 +277,17 @@ def test_a_commit_with_two_trees_is_what_git_takes_it_for(cut: Story) -> None:
     assert "proved" not in ran.json["lines"][0]["counts"]
 
 
+def test_a_tag_that_names_two_commits_is_on_the_first(cut: Story) -> None:
+    text = cut.clone.attempt("cat-file", "tag", "v2.7.1").stdout
+    good = text.split("\n")[0]
+    evil = text.replace(good, f"object {cut.clone.rev('origin/main')}", 1).replace("\n\n", f"\n{good}\n\n", 1)
+    sha = cut.clone.git("hash-object", "-t", "tag", "-w", "--literally", "--stdin", stdin=evil)
+    push(cut, f"{sha}:refs/tags/v2.7.1")
+    ran = audit(cut, "--json")
+    assert ran.code == 9
+    assert "tag-not-on-branch" in codes(ran)
+
+
 def test_a_malformed_commit_is_one_line(cut: Story) -> None:
     tip = cut.clone.rev("origin/release/v2.7")
     _crafted(cut, f"tree {cut.clone.rev(tip + '^{tree}')}\nparent {tip}\nauthor x\ncommitter y\n\nfix: x\n")

@@ -79,6 +79,7 @@ def test_a_freeze_that_is_over_holds_nothing_back(g: Guarded) -> None:
 @pytest.mark.parametrize(
     ("policy", "code"),
     [(FREEZE.format(end="2999-01-01T00:00Z"), "frozen"), ("\npolicy:\n  signed-tags: true\n", "tag-not-signed")],
+    ids=["frozen", "unsigned"],
 )
 def test_the_first_version_of_a_line_is_under_the_policy_too(g: Guarded, policy: str, code: str) -> None:
     declare(g, now(g).replace("release/v2.7", "release/v2.8").replace("v2.7.1", "v2.8.1") + policy)
