@@ -17,7 +17,7 @@ help:
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
 	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
 	@echo "make bench        ratios against plain git and docker, in one run on this machine"
-	@echo "make lint         format, lint, types; hadolint and shellcheck"
+	@echo "make lint         format, lint, types; hadolint, shellcheck, Groovy"
 	@echo "make reproduce    two builds with BuildKit (Docker 28 is fetched): are the image digests the same?"
 	@echo "make lock         the image's locks, resolved inside its base"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
@@ -68,6 +68,7 @@ lint: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@tools/lint-image
+	@$(BIN)/python tools/lint_jenkinsfile.py
 
 lock:
 	@$(LAB) run -- $(PYTHON) tools/lock

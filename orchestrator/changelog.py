@@ -6,6 +6,7 @@ No date appears: a text that depends on the day could not be planned.  git and t
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.model import PickState
@@ -30,8 +31,12 @@ _GROUPS = {
     "deps": "Build and dependencies",
 }
 _ORDER = tuple(dict.fromkeys((BREAKING, *_GROUPS.values(), OTHER)))
-_CODE = re.compile(r"(`[^`]+`)")
-_MARKUP = re.compile(r"[\\<\[\]]")
+_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")  # CommonMark: a run of backticks ends at the next as long
+_MENTION = re.compile(r"(?<![^\W_])(@\w[\w@/-]*)")
+_MARKUP = re.compile(r"[\\<\[\]`]|&(?=#?\w+;)")
+_ENTITIES = {"<": "&lt;", "&": "&amp;"}
+_BLOCKS = tuple("#>+*~=_-")  # what begins a heading, a quotation, a list, a fence, a rule
+_NUMBERED = re.compile(r"^([0-9]+)(?=[.)])")
 _SECTION = re.compile(r"^## ", re.MULTILINE)
 _BROKEN = "Freeze broken: "
 _PICK_LINE = re.compile(
@@ -77,12 +82,30 @@ def _entry(pick: Pick, page: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """A line of plain text for a Markdown page: no HTML and no links of its own; code in backticks stays."""
-    parts = _CODE.split(text)
-    return "".join(
-        part if number % 2 else _MARKUP.sub(lambda found: "&lt;" if found[0] == "<" else f"\\{found[0]}", part)
-        for number, part in enumerate(parts)
+    """Foreign text as a line of a Markdown page: no HTML, links, blocks or mentions of its own; code spans stay.
+
+    A mention becomes a code span, which no forge looks into.
+    """
+    line = "".join(char if char.isprintable() else " " for char in text).strip()
+    pieces, at = list[str](), 0
+    for span in _CODE.finditer(line):
+        pieces += [*_quiet(line[at : span.start()]), span[0]]
+        at = span.end()
+    pieces += _quiet(line[at:])
+    told = "".join(
+        f" {piece}" if piece[:1] == "`" == before[-1:] else piece for before, piece in pairwise(["", *pieces])
     )
+    return _NUMBERED.sub(r"\1\\", told) if told[:1].isdigit() else f"\\{told}" if told[:1] in _BLOCKS else told
+
+
+def _quiet(text: str) -> list[str]:
+    """What is not in a code span, in pieces."""
+    parts = _MENTION.split(text)
+    return [f"`{part}`" if number % 2 else _marked(part) for number, part in enumerate(parts) if part]
+
+
+def _marked(text: str) -> str:
+    return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), text)
 
 
 def insert(changelog: bytes | None, text: str) -> bytes:

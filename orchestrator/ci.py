@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator import __version__
-from orchestrator.ci_texts import GITHUB, GITHUB_PUBLISH, GITLAB, GITLAB_PUBLISH, JENKINS, JENKINS_PUBLISH, PINS
+from orchestrator.ci_texts import (
+    GITHUB,
+    GITHUB_PUBLISH,
+    GITHUB_QUEUE,
+    GITHUB_SETUP,
+    GITLAB,
+    GITLAB_PUBLISH,
+    JENKINS,
+    JENKINS_PUBLISH,
+    PINS,
+)
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +52,8 @@ class Pipeline:
     tags: str
     has_image: bool
     install: str = DEFAULT_INSTALL
+    file: str = ""  # where it is written, "" for where the provider looks
+    on_github_com: bool = True
 
 
 def default_file(provider: str) -> str:
@@ -49,7 +61,9 @@ def default_file(provider: str) -> str:
     return _FILES[provider]
 
 
-def pipeline_of(config: Config, *, provider: str, config_path: str, branches: str, tags: str, install: str) -> Pipeline:
+def pipeline_of(
+    config: Config, *, provider: str, config_path: str, branches: str, tags: str, install: str, file: str = ""
+) -> Pipeline:
     """The pipeline that release.yaml asks for.  Raises UsageError for a name that no pipeline file can carry."""
     source = config.source[0].removeprefix("refs/heads/").removeprefix(f"{config.remote}/")
     for what, text in (("source", source), ("branch", branches), ("the path of the file", config_path)):
@@ -66,7 +80,8 @@ def pipeline_of(config: Config, *, provider: str, config_path: str, branches: st
         )
     return Pipeline(
         provider=provider, config_path=config_path, source=source, branches=branches, tags=tags,
-        has_image=config.image is not None, install=install,
+        has_image=config.image is not None, install=install, file=file,
+        on_github_com=not config.repository_url or config.repository_url.startswith("https://github.com/"),
     )  # fmt: skip
 
 
@@ -75,6 +90,8 @@ def text_of(pipeline: Pipeline) -> str:
     whole, publish = _TEXTS[pipeline.provider]
     body = whole
     pieces = {
+        "@SETUP@": GITHUB_SETUP,
+        "@QUEUE@": GITHUB_QUEUE if pipeline.on_github_com else "",
         "@PUBLISH@": publish[pipeline.has_image],
         "@PLAN_JOB@": PLAN_JOB,
         "@SOURCE@": pipeline.source,
@@ -99,8 +116,13 @@ def _regex(pattern: str) -> str:
 
 
 def _made(pipeline: Pipeline) -> str:
-    install = "" if pipeline.install == DEFAULT_INSTALL else f" --install {shlex.quote(pipeline.install)}"
-    return f"{_MADE}release ci init --provider {pipeline.provider}{install} --write`: run it again, do not edit."
+    given = {"file": pipeline.file, "config": "", "install": ""}
+    if pipeline.config_path != "release.yaml":
+        given["config"] = pipeline.config_path
+    if pipeline.install != DEFAULT_INSTALL:
+        given["install"] = pipeline.install
+    options = "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value)
+    return f"{_MADE}release ci init --provider {pipeline.provider}{options} --write`: run it again, do not edit."
 
 
 def is_ours(text: str) -> bool:

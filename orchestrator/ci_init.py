@@ -33,15 +33,15 @@ def ci_init(desk: Desk, *, provider: str, file: str, install: str, write: bool, 
         raise UsageError(
             f"--provider {provider!r} is not known", remedy=f"one of {', '.join(PROVIDERS)}", code="bad-provider"
         )
+    place = file or default_file(provider)
+    target = _inside(desk.repository.top, place)
     config = desk.config()
     versions = [entry.version for entry in config.releases] + sorted(desk.repository.local_tags())
     pipeline = pipeline_of(
         config, provider=provider, config_path=desk.config_path(), install=install or DEFAULT_INSTALL,
-        branches=branch_pattern(config.branch), tags=tag_pattern(versions),
+        branches=branch_pattern(config.branch), tags=tag_pattern(versions), file=file,
     )  # fmt: skip
     text = text_of(pipeline)
-    place = file or default_file(provider)
-    target = _inside(desk.repository.top, place)
     state = "printed"
     if write:
         state = "written" if _put(target, text, place, force=force) else "unchanged"
@@ -51,7 +51,12 @@ def ci_init(desk: Desk, *, provider: str, file: str, install: str, write: bool, 
 def _inside(top: Path, place: str) -> Path:
     target = top / place
     real = target.resolve()
-    if not real.is_relative_to(top.resolve()) or ".git" in real.relative_to(top.resolve()).parts or target.is_dir():
+    if (
+        not place.isprintable()
+        or not real.is_relative_to(top.resolve())
+        or ".git" in real.relative_to(top.resolve()).parts
+        or target.is_dir()
+    ):
         raise UsageError(
             f"--file {place!r} is not a file in this repository", remedy="a path from its top", code="bad-file"
         )

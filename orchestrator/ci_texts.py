@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from typing import Final
 
-# The one place for the actions' pins: the full commit ids of these tags.  They are the ids that public workflows
-# give for these versions, and what `zizmor` and Dependabot compare with the tags when they are online.
+# The one place for the actions' pins: the full commit ids of these tags, read off the tags of the actions' own
+# repositories.  Both run on Node 24; GitHub takes Node 20, which those before used, off its runners in 2026.
 PINS: Final = {
-    "CHECKOUT": "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2",
-    "PYTHON": "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0",
+    "CHECKOUT": "actions/checkout@fbc6f3992d24b796d5a048ff273f7fcc4a7b6c09 # v5.1.0",
+    "PYTHON": "actions/setup-python@ece7cb06caefa5fff74198d8649806c4678c61a1 # v6.3.0",
 }
+
+GITHUB_SETUP: Final = """\
+      - uses: @PYTHON@
+        with:
+          python-version: "3.12"
+      - name: install
+        run: |
+          @INSTALL@
+"""
 
 GITHUB: Final = """\
 name: release
@@ -41,13 +50,7 @@ jobs:
         with:
           fetch-depth: 0
           persist-credentials: false
-      - uses: @PYTHON@
-        with:
-          python-version: "3.12"
-      - name: install
-        run: |
-          @INSTALL@
-      - name: plan
+@SETUP@      - name: plan
         env:
           BASE: ${{ github.event.pull_request.base.sha }}
           GIT_COMMITTER_NAME: @PLAN_JOB@
@@ -71,13 +74,7 @@ jobs:
         with:
           fetch-depth: 0
           persist-credentials: false
-      - uses: @PYTHON@
-        with:
-          python-version: "3.12"
-      - name: install
-        run: |
-          @INSTALL@
-      - name: audit
+@SETUP@      - name: audit
         run: release audit --offline@OPTION@
   release-publish:
     name: release-publish
@@ -89,7 +86,7 @@ jobs:
     concurrency:
       group: release-publish
       cancel-in-progress: false
-    outputs:
+@QUEUE@    outputs:
       released: ${{ steps.release.outputs.released }}
       version: ${{ steps.release.outputs.version }}
       tag: ${{ steps.release.outputs.tag }}
@@ -102,15 +99,12 @@ jobs:
         with:
           fetch-depth: 0
           persist-credentials: true
-      - uses: @PYTHON@
-        with:
-          python-version: "3.12"
-      - name: install
-        run: |
-          @INSTALL@
-      - name: fetch the tags as they are, which checkout peels
+@SETUP@      - name: fetch the tags as they are, which checkout peels
         run: git fetch --force origin "refs/tags/*:refs/tags/*"
 @PUBLISH@"""
+
+# Only github.com has it: GitHub Enterprise Server starts no job at all of a file with a key that it does not know.
+GITHUB_QUEUE: Final = "      queue: max # else a third tag would cancel the one that waits\n"
 
 GITHUB_PUBLISH: Final = {
     False: """\
@@ -149,7 +143,6 @@ workflow:
   interruptible: true
   timeout: 30 minutes
   variables:
-    GIT_DEPTH: "0"
     GIT_COMMITTER_NAME: @PLAN_JOB@
     GIT_COMMITTER_EMAIL: @PLAN_JOB@@localhost
   rules:
@@ -204,9 +197,8 @@ GITLAB_PUBLISH: Final = {
 {_GITLAB_PUSH}    - release publish@OPTION@ --outputs release.env --summary release-summary.md
 """,
     True: f"""\
-  services: ["docker:27-dind"]
+  services: ["docker:28-dind"]
   variables:
-    GIT_DEPTH: "0"
     DOCKER_HOST: tcp://docker:2376
     DOCKER_TLS_VERIFY: "1"
     DOCKER_CERT_PATH: /certs/client
@@ -238,16 +230,16 @@ pipeline {
         }
       }
       steps {
-        sh '''
-          python3 -m venv .git/release-venv
-          @INSTALL@
-        '''
-        withCredentials([gitUsernamePassword(credentialsId: 'release-git')]) {
+        withCredentials([gitUsernamePassword(credentialsId: 'release-read')]) {
           sh '''
             if [ "$(git rev-parse --is-shallow-repository)" = true ]; then git fetch --unshallow origin; fi
             git fetch --force origin "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*"
           '''
         }
+        sh '''
+          python3 -m venv --clear .git/release-venv
+          @INSTALL@
+        '''
       }
     }
     stage('@PLAN_JOB@') {

@@ -25,7 +25,7 @@ def instant(text: str) -> datetime:
     if not re.fullmatch(_INSTANT, text):
         raise fault
     try:
-        moment = datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", ""))
+        moment = datetime.fromisoformat(f"{text[:10]}T{text[11:].replace(' ', '')}")
         return moment.astimezone(UTC).astimezone(moment.tzinfo)  # years 1 and 9999 have days that UTC has not
     except (ValueError, OverflowError) as error:
         raise fault from error
@@ -75,7 +75,9 @@ def _freeze(got: Got) -> Freeze | None:
     if start is None or end is None:
         return None
     if end <= start:
-        got.faults.add("config-bad-freeze", "it ends before it begins", got.nodes[UNTIL.name], "exchange the two")
+        got.faults.add(
+            "config-bad-freeze", "it does not end after it begins", got.nodes[UNTIL.name], "give a later end"
+        )
     return Freeze(place=got.place, start=start, end=end, reason=got(WHY, ""))
 
 
@@ -148,7 +150,8 @@ PROTECTED_SOURCES = Key(
 DECLARED_ON_SOURCE = Key(
     name="declared-on-source",
     shape=_SWITCH,
-    help="Whether the release must be declared, as it is used, in release.yaml of the first `source` branch.",
+    help="Whether the release must be declared, as it is used, in release.yaml of the first `source` branch: its entry,"
+    " `branch`, `image`, `verify`, `changelog` and `version-files`.",
     default="false",
 )
 FREEZE = Key(

@@ -6,6 +6,7 @@ On a terminal progress is live (rich); elsewhere a line a task; in GitHub Action
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from orchestrator.live import Live
     from orchestrator.model import Pick, Plan, Problem, Progress
 
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(vso)?\[", re.MULTILINE)
+
 
 class Console:
     """Where a command's words go.  `quiet` keeps results and errors only; `verbose` shows other people's logs."""
@@ -37,6 +40,7 @@ class Console:
         self.env = env
         self.interactive = interactive  # whether somebody can be asked
         self.on_github = env.get("GITHUB_ACTIONS") == "true"
+        self._obeyed = self.on_github or "TF_BUILD" in env  # a runner that looks for commands in what is written
         self._answered = False
         self._live: Live | None = None
         self._titles: dict[str, str] = {}
@@ -47,7 +51,7 @@ class Console:
         """The result, as text; nothing where a document is asked for."""
         self._stop_live()
         if not self.as_json:
-            sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+            sys.stdout.write("".join(f"{self._shown(line)}\n" for line in lines))
             sys.stdout.flush()
 
     def document(self, data: Mapping[str, Any]) -> None:
@@ -55,8 +59,13 @@ class Console:
         self._stop_live()
         if self.as_json and not self._answered:
             self._answered = True  # one document, whatever goes wrong after it
-            sys.stdout.write(json.dumps(data, indent=2) + "\n")  # ASCII: names in any encoding, any locale
-            sys.stdout.flush()
+            self.written(data)
+
+    def written(self, data: Mapping[str, Any]) -> None:
+        """A JSON document on stdout.  ASCII: names in any encoding, any locale."""
+        text = json.dumps(data, indent=2)
+        sys.stdout.write((text.replace("##[", "##\\u005b") if self._obeyed else text) + "\n")
+        sys.stdout.flush()
 
     # -------------------------------------------------------------- talk
 
@@ -93,7 +102,7 @@ class Console:
 
     def show_text(self, lines: Sequence[str]) -> None:
         """Something long: through the pager where it is longer than a terminal that is there to show it."""
-        text = "".join(f"{printable(line)}\n" for line in lines)
+        text = "".join(f"{self._shown(line)}\n" for line in lines)
         if sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
             import pydoc
 
@@ -120,7 +129,7 @@ class Console:
 
     def _begin(self, title: str) -> None:
         if self.on_github:
-            self._talk(f"::group::{title}")
+            self._command(f"::group::{_data(title)}")
         elif self.color:
             from orchestrator.live import Live
 
@@ -131,7 +140,7 @@ class Console:
         self._stop_live()
         self._talk(f"{title}: {how}")
         if self.on_github:
-            self._talk("::endgroup::")
+            self._command("::endgroup::")
 
     def progress(self, progress: Progress) -> None:
         """Progress of the task at work: live on a terminal, log lines with --verbose, else only plain sentences."""
@@ -151,8 +160,16 @@ class Console:
             self._live = None
 
     def _talk(self, text: str) -> None:
+        sys.stderr.write(f"{self._shown(text)}\n")
+        sys.stderr.flush()
+
+    def _command(self, text: str) -> None:
+        """What a runner is to obey."""
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
+
+    def _shown(self, text: str) -> str:
+        return inert(printable(text)) if self._obeyed else printable(text)
 
     # -------------------------------------------------------------- errors
 
@@ -180,19 +197,19 @@ class Console:
             self._talk(line)
         if self.on_github:
             for problem in problems:
-                self._talk(annotation(problem.message, problem.where, problem.code))
+                self._command(annotation(problem.message, problem.where, problem.code))
 
     def annotations(self, problems: Sequence[Problem]) -> None:
         """Findings of a result that is shown already, for the CI that shows them beside the code."""
         if self.on_github:
             for problem in problems:
-                self._talk(annotation(problem.message, problem.where, problem.code))
+                self._command(annotation(problem.message, problem.where, problem.code))
 
     def _annotate(self, error: ReleaseError, problems: Sequence[Problem]) -> None:
         for problem in problems:
-            self._talk(annotation(problem.message, problem.where, problem.code))
+            self._command(annotation(problem.message, problem.where, problem.code))
         if not problems:
-            self._talk(annotation(error.message, error.where, error.code))
+            self._command(annotation(error.message, error.where, error.code))
 
     # -------------------------------------------------------------- CI
 
@@ -216,6 +233,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text)
+
+
+def inert(text: str) -> str:
+    """Foreign text that no runner takes for a command: `::word::` after blanks, `##[word]` and `##vso[...]` anywhere.
+
+    https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs
+    """
+    return _COMMAND.sub(lambda found: f"##{found[2] or ''}\\x5b" if found[1] is None else f"{found[1]}\\x3a", text)
 
 
 def _escaped(char: str) -> str:

@@ -7,8 +7,8 @@ released) before the file in use does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import config as configuration
 from orchestrator import plans
@@ -18,14 +18,16 @@ from orchestrator.git import changes
 from orchestrator.model import PickState, Place, Policy, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config, Fix, Pick, Plan, ReleaseEntry
 
 NO_POLICY = Policy(place=Place(file="release.yaml"))
 _DEFAULT_PATH = "release.yaml"
+_MAKING = ("branch", "image", "verify", "changelog", "version_files")  # what else shapes a release
 _JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
 
 
@@ -38,13 +40,15 @@ def policy_at(scratch: Scratch, tree: str, *, shown_as: str, path: str = _DEFAUL
     return (found.policy if found else None) or NO_POLICY
 
 
-def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str) -> Config | None:
-    """release.yaml in a tree: at this path, else at the top."""
-    for each in dict.fromkeys((path, _DEFAULT_PATH)):
-        text = scratch.file(tree, each)
-        if text is not None:
-            return configuration.parse(text, f"{shown_as}:{each}")
-    return None
+def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: str = "") -> Config | None:
+    """release.yaml in a tree: at this path or at the top, whichever is for this release branch; else that at the top.
+
+    A file of another branch must not lend its policy: whoever releases chooses the path.
+    """
+    texts = {each: scratch.file(tree, each) for each in dict.fromkeys((path, _DEFAULT_PATH))}
+    found = [configuration.parse(text, f"{shown_as}:{each}") for each, text in texts.items() if text is not None]
+    ours = [each for each in found if each.branch == branch] or found[-1:]
+    return next((each for each in ours if each.policy), ours[0] if ours else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,8 @@ class Guards:
         try:
             source, sha = self._protected(config, config_path, base)
             there = f"{self.remote}/{source}"
-            found = _config_at(self.scratch, self.scratch.tree_of(sha), config_path, there) if sha else None
+            tree = self.scratch.tree_of(sha) if sha else ""
+            found = _config_at(self.scratch, tree, config_path, there, config.branch) if sha else None
         except ConfigError as error:
             problems = (replace(problem, exit_code=Exit.REFUSED) for problem in error.problems)
             return Guard(policy=own, problems=tuple(problems))
@@ -111,16 +116,16 @@ class Guards:
 
     def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
         """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
-        names = [*self._last_released(base, config_path), config.source[0]]
+        names = [*self._last_released(base, config_path, config.branch), config.source[0]]
         short = [name.removeprefix("refs/heads/").removeprefix(f"{self.remote}/") for name in names]
         for name in dict.fromkeys(short):
             if sha := self.tip(name):
                 return name, sha
         return short[-1], ""
 
-    def _last_released(self, base: str, config_path: str) -> list[str]:
+    def _last_released(self, base: str, config_path: str, branch: str) -> list[str]:
         try:
-            found = _config_at(self.scratch, self.scratch.tree_of(base), config_path, "base")
+            found = _config_at(self.scratch, self.scratch.tree_of(base), config_path, "base", branch)
         except ConfigError:  # an old file of another format binds nobody
             return []
         return [found.source[0]] if found else []
@@ -138,7 +143,7 @@ class Guards:
         except ReleaseError as error:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
-            problems += _declared(guard, entry)
+            problems += _declared(guard, config, entry)
         plan = replace(
             plan,
             signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
@@ -153,33 +158,33 @@ class Guards:
         picks = [pick for pick in judged if pick.state in _JUDGED and pick.declared in fixes]
         paths = self._paths(picks) if policy.required_approvals or policy.adapted_approvals else {}
         outside = self._outside(policy, [pick.source for pick in picks])
-        return [
-            rulebook.Change(
-                where=str(fixes[pick.declared].place),
-                source=pick.source,
-                subject=pick.subject,
-                messages=self._messages(pick, fixes[pick.declared]),
-                paths=paths.get(pick.source, ()),
-                author=pick.author,
-                approvals=pick.approved_by,
-                adapted=pick.state is PickState.ADAPTED,
-                allow=fixes[pick.declared].allow,
-                on_protected_source=pick.source not in outside,
-            )
-            for pick in picks
-        ]
+        return [self._change(pick, fixes[pick.declared], paths.get(pick.source, ()), outside) for pick in picks]
 
-    def _messages(self, pick: Pick, fix: Fix) -> tuple[str, ...]:
-        """Of the source, of its backport, and of the commits that a merge brings in."""
-        commit = self.scratch.commit(pick.source)
-        texts = [commit.text]
-        if fix.backport and pick.applied:
-            texts.append(self.scratch.commit(pick.applied).text)
-        if len(commit.parents) > 1:
-            kept = commit.parents[max(pick.mainline, 1) - 1]
-            brought = changes.messages(self.scratch, pick.source, f"^{kept}")
-            texts = [change.message for change in brought] or texts
-        return tuple(texts)
+    def _change(self, pick: Pick, fix: Fix, paths: tuple[str, ...], outside: Collection[str]) -> rulebook.Change:
+        commits = self._commits(pick, fix)
+        return rulebook.Change(
+            where=str(fix.place),
+            source=pick.source,
+            subject=pick.subject,
+            messages=tuple(commit.text for commit in commits),
+            paths=paths,
+            authors=tuple(dict.fromkeys([pick.author, *(commit.author_name for commit in commits)])),
+            approvals=pick.approved_by,
+            adapted=pick.state is PickState.ADAPTED,
+            allow=fix.allow,
+            on_protected_source=pick.source not in outside,
+        )
+
+    def _commits(self, pick: Pick, fix: Fix) -> list[Commit]:
+        """Those that say what a pick brings: its source, or what that merges in; and the backport that stands in."""
+        source = self.scratch.commit(pick.source)
+        said = [source]
+        if len(source.parents) > 1:
+            kept = source.parents[max(pick.mainline, 1) - 1]
+            brought = self.scratch.rev_list("--topo-order", "--no-merges", pick.source, f"^{kept}", "--")
+            said = [self.scratch.commit(sha) for sha in brought] or said
+        stands_in = [self.scratch.commit(pick.applied)] if fix.backport and pick.applied else []
+        return [*said, *stands_in]
 
     def _paths(self, picks: list[Pick]) -> dict[str, tuple[str, ...]]:
         """Source -> the files that it changes: on the branch where it applies, else where it comes from."""
@@ -215,33 +220,39 @@ def _unknown(error: ReleaseError) -> Problem:
     )
 
 
-def _declared(guard: Guard, entry: ReleaseEntry) -> list[Problem]:
-    """Whether the protected release.yaml declares the very same release."""
+def _declared(guard: Guard, config: Config, entry: ReleaseEntry) -> list[Problem]:
+    """Whether the protected release.yaml declares the very same release, to be made in the same way."""
     there = guard.declared.release(entry.version) if guard.declared else None
-    if there and _placeless(there) == _placeless(entry):
-        return []
-    known: Mapping[str, Fix] = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
-    odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
-    what = f"{entry.version} with {odd.declared} as it stands here" if there and odd else f"{entry.version} like this"
+    if guard.declared is None or there is None or _bare(there) != _bare(entry):
+        known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
+        odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
+        what = f"with {odd.declared} as it stands here" if there and odd else "like this"
+        return [_undeclared(guard, f"{entry.version} {what}", odd.place if odd else entry.place)]
+    mine, theirs = ({key: _bare(getattr(each, key)) for key in _MAKING} for each in (config, guard.declared))
+    other = [key for key in _MAKING if mine[key] != theirs[key]]
+    said = (f"`{key.replace('_', '-')}` as it stands here" for key in other)
+    return [_undeclared(guard, each, config.place) for each in said]
+
+
+def _undeclared(guard: Guard, what: str, where: Place) -> Problem:
     place = guard.policy.place_of("declared-on-source")
-    return [
-        Problem(
-            code="not-declared-on-source",
-            message=f"{guard.source or 'the protected source'} does not declare {what}"
-            f" (policy.declared-on-source, {place})",
-            where=str(odd.place if odd else entry.place),
-            remedy="bring the entry to that branch first, by review, then: git fetch, and plan again",
-            exit_code=Exit.REFUSED,
-        )
-    ]
+    return Problem(
+        code="not-declared-on-source",
+        message=f"{guard.source or 'the protected source'} does not declare {what}"
+        f" (policy.declared-on-source, {place})",
+        where=str(where),
+        remedy="bring it to that branch first, by review, then: git fetch, and plan again",
+        exit_code=Exit.REFUSED,
+    )
 
 
-def _placeless(entry: ReleaseEntry) -> ReleaseEntry:
-    return replace(entry, place=Place(file=""), fixes=tuple(_bare(fix) for fix in entry.fixes))
-
-
-def _bare(fix: Fix) -> Fix:
-    return replace(fix, place=Place(file=""))
+def _bare(value: Any) -> Any:
+    """A part of release.yaml, wherever it stands."""
+    if isinstance(value, tuple):
+        return tuple(_bare(each) for each in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return {field.name: _bare(getattr(value, field.name)) for field in fields(value) if field.name != "place"}
 
 
 # ------------------------------------------------------------------ freezes

@@ -6,6 +6,7 @@ Each problem says which rule was broken and where that stands, and the place of 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
 _PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<mail>[^<>]*)>")
+_MAIL = re.compile(r"(?:[0-9]+\+)?(?P<account>[^@+\s]+)(?:\+[^@]*)?@[^@\s]+")  # GitHub: 123+mia@users.noreply...
 FROZEN = "frozen"  # the code of the problem that a freeze is
 _SHOWN = 3  # paths in a message
 
@@ -31,8 +33,8 @@ _SHOWN = 3  # paths in a message
 class Change:
     """What a release takes over with one pick.
 
-    `where` is the place of its fix.  `messages` are those of the source, of what stands in for it, and of every commit
-    that a merge brings in.  `paths` are the files that it changes.
+    `where` is the place of its fix.  `messages` are those of the source, or of every commit that a merge brings in, and
+    of what stands in for it; `authors` are theirs.  `paths` are the files that it changes.
     """
 
     where: str
@@ -40,7 +42,7 @@ class Change:
     subject: str
     messages: tuple[str, ...]
     paths: tuple[str, ...] = ()
-    author: str = ""  # "Name <mail>"
+    authors: tuple[str, ...] = ()  # "Name <mail>"
     approvals: tuple[str, ...] = ()
     adapted: bool = False
     allow: tuple[str, ...] = ()
@@ -137,17 +139,18 @@ def _approved(policy: Policy, change: Change) -> Iterator[Problem]:
     key = "adapted-approvals" if change.adapted else "required-approvals"
     needed = policy.adapted_approvals if change.adapted else policy.required_approvals
     groups = _groups(policy.code_owners, change.paths)
-    counted = _counted(change, groups)
+    valid = _valid(change, groups)
+    counted = _people(valid)
     if len(counted) < needed:
         why = "adapted and " if change.adapted and policy.adapted_approvals > policy.required_approvals else ""
         yield _broken(
             policy, key if _given(policy, key) else "code-owners", change, "approvals-missing",
             f"{change.said} is {why}approved by {_listed(counted) or 'nobody who counts'}: {len(counted)} of {needed}",
-            f"add to `approved-by:` who has approved it; {_who(groups)} counts, its author does not",
+            f"add to `approved-by:` who has approved it; {_who(groups)} counts, its authors do not",
         )  # fmt: skip
         return
     for entry, paths in groups.items():
-        if needed and entry and entry.owners and not any(_is_one_of(name, entry.owners) for name in counted):
+        if needed and entry and entry.owners and not any(_is_one_of(name, entry.owners) for name in valid):
             more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
             yield Problem(
                 code="owner-approval-missing",
@@ -172,14 +175,22 @@ def _groups(entries: Sequence[CodeOwners], paths: Sequence[str]) -> dict[CodeOwn
     return groups
 
 
-def _counted(change: Change, groups: dict[CodeOwners | None, list[str]]) -> list[str]:
-    """Who approved, each person once; where every file has owners, only they count, and never the author."""
+def _valid(change: Change, groups: dict[CodeOwners | None, list[str]]) -> list[str]:
+    """The approvals that count: where every file has owners, only theirs, and never one by an author."""
     owners = [entry.owners if entry else () for entry in groups]
     closed = bool(owners) and all(owners)
+    return [
+        name
+        for name in change.approvals
+        if not _may_be_one_of(name, change.authors) and (not closed or any(_is_one_of(name, each) for each in owners))
+    ]
+
+
+def _people(names: Sequence[str]) -> list[str]:
+    """Each person once, by the first name that they are given."""
     known: list[str] = []
-    for name in change.approvals:
-        counts = not closed or any(_is_one_of(name, each) for each in owners)
-        if counts and not _is_one_of(name, [change.author, *known]):
+    for name in names:
+        if not _may_be_one_of(name, known):
             known.append(name)
     return known
 
@@ -198,9 +209,18 @@ def _is_one_of(name: str, people: Sequence[str]) -> bool:
     return any(_words(name) & _words(each) for each in people)
 
 
+def _may_be_one_of(name: str, people: Sequence[str]) -> bool:
+    """Also by the first part of a mail: `mia` and `mia@example.com` are not known to be two people."""
+    return any(_account(_words(name)) & _account(_words(each)) for each in people)
+
+
+def _account(words: set[str]) -> set[str]:
+    return words | {found["account"] for word in words if (found := _MAIL.fullmatch(word))}
+
+
 def _words(person: str) -> set[str]:
     """What a person may be called: `Mia M <mia@example.com>` by all of it, by name and by mail; `@mia` as `mia`."""
-    whole = " ".join(person.split()).casefold().removeprefix("@")
+    whole = " ".join(unicodedata.normalize("NFKC", person).split()).casefold().removeprefix("@")
     found = _PERSON.fullmatch(whole)
     return {whole, *(found.groups() if found else ())} - {""}
 
@@ -210,6 +230,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     """A pattern of CODEOWNERS: gitignore's rules, except that `docs/*` does not reach below."""
     body = pattern.strip("/")
     anchored = "/" in pattern.rstrip("/")
+    shallow = pattern.endswith("/*")
     parts = [] if anchored else ["(?:.*/)?"]
     for part in _PART.findall(body):
         if part == "**/":
@@ -222,7 +243,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
             parts.append(re.escape(part))
     if pattern.endswith("/"):
         parts.append("/.*")
-    elif not (anchored and body.endswith("/*")):
+    elif not shallow:
         parts.append("(?:/.*)?")
     return re.compile("".join(parts), re.DOTALL)
 

@@ -123,10 +123,10 @@ def _must_fit(candidate: str, version: str) -> None:
         if parsed is None:
             raise UsageError(f"{text!r} is not a version", remedy="write it as v2.7.1-rc.2", code="version-malformed")
     if old is None or new is None or not old.version.prerelease or str(new) != final_of(candidate):
-        final = final_of(candidate)
+        wanted = final_of(candidate)
         raise UsageError(
             f"{candidate} cannot become {version}",
-            remedy=f"release promote {candidate} {final}" if final else "the first argument is a pre-release",
+            remedy=f"release promote {candidate} {wanted}" if wanted else "the first argument is a pre-release",
             code="not-its-candidate",
         )
 
@@ -206,8 +206,17 @@ def _must_be_true(public: Public, record: Mapping[str, Any], candidate: str, ver
 def _chain(public: Public, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The records of all candidates up to this one, the first one first: together they have the picks."""
     chain = [record]
-    while (final := final_of(str(chain[0]["previous"]))) and final == final_of(str(record["version"])):
-        chain.insert(0, public.released(str(chain[0]["previous"])))
+    seen = {str(record["version"])}
+    while (before := str(chain[0]["previous"])) and final_of(before) == final_of(str(record["version"])):
+        if before in seen:
+            raise UsageError(
+                f"the record of {chain[0]['version']} says that it came after {before}, which came after it",
+                where=provenance.record_ref(str(chain[0]["version"])),
+                remedy="a record is never changed: find out who put this one there",
+                code="bad-record",
+            )
+        seen.add(before)
+        chain.insert(0, public.released(before))
     return chain
 
 

@@ -26,6 +26,13 @@ _LISTS: Final = {
     "merge": ("merge_access_levels", "merge_access_level", "allowed_to_merge"),
     "create": ("create_access_levels", "create_access_level", "allowed_to_create"),
 }
+# Without these whoever opens a merge request may lower the number that it needs, or approve a push of their own.
+_APPROVING: Final = {
+    "disable_overriding_approvers_per_merge_request": True,
+    "merge_requests_author_approval": False,
+    "merge_requests_disable_committers_approval": True,
+    "reset_approvals_on_push": True,
+}
 
 
 def actor(text: str) -> Actor:
@@ -51,7 +58,10 @@ def settings(guard: Guard) -> list[Setting]:
     if guard.approvals:
         rule = {"name": "release", "approvals_required": guard.approvals}
         found.append(Setting(kind="approval rule", name="release", value=rule))
-    source = {"push_access_level": _NOBODY, "merge_access_level": _MAINTAINERS}
+        found.append(Setting(kind="approval settings", name="approvals", value=_APPROVING))
+    source: dict[str, Any] = {"push_access_level": _NOBODY, "merge_access_level": _MAINTAINERS}
+    if guard.approvals:
+        source["code_owner_approval_required"] = True
     release = {**_allowed("push", guard), "merge_access_level": _NOBODY}
     return [
         *found,

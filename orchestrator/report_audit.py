@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from orchestrator import __version__
 from orchestrator.errors import Exit
@@ -150,7 +151,7 @@ def _result(branch: str, sha: str, problem: Problem, rule: int, config: str) -> 
         "message": {"text": problem.message + remedy},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": config}, "region": {"startLine": 1}},
+                "physicalLocation": {"artifactLocation": {"uri": quote(config)}, "region": {"startLine": 1}},
                 "logicalLocations": [{"fullyQualifiedName": name, "kind": "module"}],
             }
         ],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import ConfigError, MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.git import transfer
 from orchestrator.planner import planned_images
+from orchestrator.promotion import origin_of
 from orchestrator.public import Public, config_at
 from orchestrator.status import remote_name
 from orchestrator.steps.promote import VERSION, image_labels
@@ -105,6 +106,7 @@ def _must_be_the_same(old: Yank, reason: str, floating_to: str) -> None:
 
 def _draft(desk: Desk, public: Public, record: Mapping[str, Any], *, reason: str, floating_to: str) -> Yank:
     version = str(record["version"])
+    _must_be_its_own(desk, public, version)
     if floating_to not in ("", NOWHERE):
         _must_be_good(public, version, floating_to)
     standing, left = _standing(desk, public, record)
@@ -125,6 +127,20 @@ def _draft(desk: Desk, public: Public, record: Mapping[str, Any], *, reason: str
         moves=moves,
         left=tuple(left),
     )
+
+
+def _must_be_its_own(desk: Desk, public: Public, version: str) -> None:
+    """A promoted candidate's images are those of the final version: the floating tags at them stand for that one."""
+    made = final_of(version)
+    promoted = made and public.tag(made) and origin_of(desk, public, made) == (version, public.tag(version))
+    if promoted and made not in public.yanks:
+        raise RefusedError(
+            f"{version} was promoted to {made}: they are the same commit and the same images",
+            where=f"refs/tags/{made}",
+            remedy=f"take the final version back: release yank {made}",
+            code="candidate-promoted",
+            state="nothing was changed",
+        )
 
 
 def _must_be_good(public: Public, version: str, target: str) -> None:
@@ -330,6 +346,8 @@ def _move_all(desk: Desk, public: Public, made: Yank) -> tuple[tuple[str, ...], 
             left.append(f"{move.tag} was left where it is: it stands at {where}")
         elif found.digest == move.old and target:
             left.append(f"{move.tag} was left where it is: {made.back_to} was {target.said}")
+        elif found.digest == move.old and registry.head(move.new) is None:
+            left.append(f"{move.tag} was left where it is: {move.new[:19]} of {made.back_to} is gone from the registry")
         elif found.digest == move.old:
             registry.move(move.new, move.tag)
             moved.append(move.tag)

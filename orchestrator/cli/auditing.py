@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,8 +57,7 @@ def audit(
         config = desk.config_path()
     found = [*(problem for line in lines for problem in report.line_problems(line)), *world.problems]
     if sarif:
-        text = json.dumps(report.sarif(lines, world.problems, config), indent=2) + "\n"
-        _write(call, sarif, text)
+        _write(call, sarif, report.sarif(lines, world.problems, config))
     if sarif != "-":
         call.console.lines([row for line in lines for row in report.audit_lines(line, diffs, every=every)])
         call.console.lines([f"{each.code}: {each.message}" for each in world.problems])
@@ -70,13 +69,13 @@ def audit(
     return Exit.MISMATCH if found else Exit.DONE
 
 
-def _write(call: Invocation, where: str, text: str) -> None:
+def _write(call: Invocation, where: str, document: dict[str, Any]) -> None:
     if where == "-":
-        call.console.lines(text.splitlines())
+        call.console.written(document)
         return
     path = call.directory / Path(where)
     try:
-        path.write_text(text)
+        path.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:
         raise UsageError(
             f"the SARIF file cannot be written: {error.strerror}", where=str(path), remedy="give another path"

@@ -28,10 +28,11 @@ _WRITING: Final[dict[str, Any]] = {
     "obey_rate_limit": False,
 }  # a lost answer may have been obeyed
 _APPROVALS: Final = "approval rule"
+_APPROVING: Final = "approval settings"
 
 
 class GitLab:
-    """A project's protected branches and tags, its merge settings, and its approval rules."""
+    """A project's protected branches and tags, its merge settings, its approval rules and their settings."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -50,6 +51,8 @@ class GitLab:
         for setting in wanted:
             if setting.kind == "project":
                 found[setting.key] = Setting(kind="project", name=setting.name, value=self._project.asdict())
+            elif setting.kind == _APPROVING:
+                found[setting.key] = self._approving(setting)
         return Current(
             found=found, others=tuple(f"{each.kind} {each.name!r}" for each in there if each.key not in keys)
         )
@@ -60,6 +63,8 @@ class GitLab:
                 self._client.projects.update(self._project.get_id(), dict(setting.value), **_WRITING)
             elif setting.kind == _APPROVALS:
                 self._write_approvals(setting, before)
+            elif setting.kind == _APPROVING:
+                self._project.approvals.update(new_data=dict(setting.value), **_WRITING)
             else:
                 self._protect(setting, before)
 
@@ -90,6 +95,11 @@ class GitLab:
             with self._said("read the project"):
                 self._opened = self._client.projects.get(self._address.repository, **_READING)
         return self._opened
+
+    def _approving(self, setting: Setting) -> Setting:
+        project = self._project
+        with self._said("read the approval settings"):
+            return Setting(kind=setting.kind, name=setting.name, value=project.approvals.get(**_READING).asdict())
 
     def _settings(self, kind: str, what: str, manager: str) -> list[Setting]:
         project = self._project
@@ -151,9 +161,8 @@ def _as_it_was(before: Setting) -> dict[str, Any]:
             body[f"allowed_to_{word}"] = special + [{"access_level": level} for level in plain]
         elif plain:
             body[f"{word}_access_level"] = plain[0]
-    if "allow_force_push" in before.value:
-        body["allow_force_push"] = before.value["allow_force_push"]
-    return body
+    kept = ("allow_force_push", "code_owner_approval_required")
+    return body | {key: before.value[key] for key in kept if key in before.value}
 
 
 _ACTORS: Final = ("user_id", "group_id", "deploy_key_id")

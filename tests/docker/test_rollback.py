@@ -126,6 +126,26 @@ def test_a_yank_killed_anywhere_and_run_again(lines: Imaged) -> None:
     assert uploads(lines) == sent
 
 
+def test_what_is_gone_from_the_registry_since_the_mark_is_said_and_the_rest_moved(lines: Imaged) -> None:
+    before, remote = names(lines), lines.story.remote
+    assert lines.release("yank", "v2.7.2", *WHY, "--yes", "--dry-run", "--json").code == 0
+    env = clean_env() | lines.lab.env
+    args = ("yank", "v2.7.2", *WHY, "--yes")
+    assert killed_at(lines.story.clone.path, env, "after", 1, CALLS, *args) == -signal.SIGKILL
+    mark = json.loads(remote.git("cat-file", "blob", "refs/release-yanks/v2.7.2"))
+    gone = f"sha256:{'0' * 64}"  # as if a clean-up had removed it
+    for move in mark["moves"]:
+        move["new"] = gone if move["tag"] == "latest" else move["new"]
+    blob = remote.git("hash-object", "-w", "--stdin", stdin=json.dumps(mark))
+    remote.git("update-ref", "refs/release-yanks/v2.7.2", blob)
+    done = lines.release(*args, "--json")
+    assert done.code == 0, done.err
+    assert any(line.startswith("latest was left where it is: sha256:0000") for line in done.json["left"])
+    assert names(lines)["latest"] == before["v2.7.2"]
+    assert names(lines)["v2.7"] == before["v2.7.1"]
+    assert lines.release("status", "v2.7.2", "--json").json["releases"][0]["state"] == "released"
+
+
 def test_a_killed_cut_goes_on_after_a_yank_and_moves_nothing_to_it(lines: Imaged) -> None:
     """The float step of v2.7.2 is run again after v2.7.2 was yanked."""
     made, before = lines, names(lines)
@@ -194,6 +214,8 @@ def test_a_candidate_gets_its_final_name_without_a_build(tmp_path: Path, lab: La
     assert (again.code, again.json["released"], names(made)) == (0, False, after), again.err
     by_ci = made.release("publish", "v2.7.1", "--json", env=nowhere)
     assert (by_ci.code, by_ci.json["released"], names(made)) == (0, False, after), by_ci.err
+    same = made.release("yank", "v2.7.1-rc.1", *WHY, "--yes", "--json", "--floating-to", "none")
+    assert (same.code, same.json["error"]["code"], names(made)) == (4, "candidate-promoted", after), same.err
     yanked = made.release("yank", "v2.7.1", *WHY, "--yes", "--json", "--floating-to", "none")
     assert yanked.code == 0, yanked.err
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orchestrator.model import Problem
+from orchestrator.report_audit import sarif
 from tests.support.cli import Ran, release
 
 if TYPE_CHECKING:
@@ -316,6 +318,13 @@ def test_sarif_and_annotations(cut: Story, tmp_path: Path) -> None:
     clean = release("audit", "v2.7.0..v2.7.1", "--sarif", str(tmp_path / "out.sarif"), cwd=cut.clone.path)
     assert clean.code == 0
     assert json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"] == []
+
+
+def test_a_place_in_sarif_is_a_uri() -> None:
+    problem = Problem(code="tag-differs", message="x", exit_code=9)
+    (result,) = sarif([], [problem], "deploy/my 100%.yaml")["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place["uri"] == "deploy/my%20100%25.yaml"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -38,9 +39,9 @@ def init(tale: Story, provider: str, *args: str) -> Ran:
     return release("ci", "init", "--provider", provider, *args, cwd=tale.clone.path)
 
 
-def made(provider: str, *, image: bool) -> str:
+def made(provider: str, *, image: bool, more: str = "") -> str:
     """The file, without a process."""
-    text = "version: 1\nbranch: release/v2.7\nsource: main\nreleases: {}\n" + (IMAGE if image else "")
+    text = "version: 1\nbranch: release/v2.7\nsource: main\nreleases: {}\n" + (IMAGE if image else "") + more
     config = parse(text.encode(), "release.yaml")
     return text_of(
         pipeline_of(
@@ -97,6 +98,7 @@ def test_written_once_unchanged_after_and_never_over_an_edit(tale: Story) -> Non
         (("--provider", "travis"), "bad-provider"),
         (("--provider", "github", "--file", "../x", "--write"), "bad-file"),
         (("--provider", "github", "--file", ".git/config", "--write"), "bad-file"),
+        (("--provider", "github", "--file", "a\nb"), "bad-file"),
         (("--provider", "github", "--install", "a\nb"), "bad-install"),
         (("--provider", "jenkins", "--install", "'''"), "bad-install"),
     ],
@@ -111,6 +113,53 @@ def test_the_project_s_own_workflow_is_what_the_command_prints() -> None:
     """Repair with: release ci init --provider github --install 'python3 -m pip install .' --write"""
     ran = release("ci", "init", "--provider", "github", "--install", "python3 -m pip install .", cwd=ROOT)
     assert ran.out == (ROOT / FILES["github"]).read_text()
+
+
+def test_the_command_in_the_first_line_makes_the_file_again(tale: Story) -> None:
+    declare(tale)
+    (tale.clone.path / "release.yaml").rename(tale.clone.path / "other.yaml")
+    args = ("--file", "ci/my pipeline.yml", "--config", "other.yaml", "--install", "pip install 'x y'")
+    text = init(tale, "gitlab", *args).out
+    command = shlex.split(text.partition("`")[2].partition("`: run it again")[0])
+    assert release(*command[1:], cwd=tale.clone.path).out == "ci/my pipeline.yml: written\n"
+    assert (tale.clone.path / "ci/my pipeline.yml").read_text() == text
+
+
+# ------------------------------------------------------------------ rights
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_only_the_job_that_publishes_has_a_secret_or_may_write(image: bool) -> None:
+    hub: dict[str, Any] = yaml.safe_load(made("github", image=image))
+    assert hub["permissions"] == {}
+    for name, job in hub["jobs"].items():
+        publishes = name == "release-publish"
+        assert job["permissions"] == {"contents": "write" if publishes else "read"}
+        assert ("secrets." in str(job)) == (publishes and image)
+        assert job["steps"][0]["with"] == {"fetch-depth": 0, "persist-credentials": publishes}
+        assert not [step for step in job["steps"] if "${{" in step.get("run", "")]  # no text of an event in a shell
+    lab: dict[str, Any] = yaml.safe_load(made("gitlab", image=image))
+    assert [name for name, job in lab.items() if "RELEASE_PUSH_TOKEN" in str(job)] == ["release-publish"]
+    stages = made("jenkins", image=image).split("\n    stage(")[1:]
+    assert [("release-git" in stage, "release-registry" in stage) for stage in stages] == [
+        (False, False), (False, False), (False, False), (True, image),
+    ]  # fmt: skip
+    install = stages[0]
+    assert install.index("git fetch --force") < install.index("pip install")  # what is installed runs after the fetch
+
+
+def test_no_publication_is_cancelled_by_a_later_one() -> None:
+    """GitHub keeps one waiting job of a group, and cancels it for the next, unless the queue is longer."""
+    hub: dict[str, Any] = yaml.safe_load(made("github", image=True))
+    group = {"group": "release-publish", "cancel-in-progress": False, "queue": "max"}
+    assert hub["jobs"]["release-publish"]["concurrency"] == group
+    assert "${{ github.ref }}" in hub["concurrency"]["group"]
+    own = made("github", image=True, more="repository-url: https://github.example.com/org/image\n")
+    assert "queue" not in yaml.safe_load(own)["jobs"]["release-publish"]["concurrency"]
+    assert own != made("github", image=True, more="repository-url: https://github.com/org/image\n")
+    lab: dict[str, Any] = yaml.safe_load(made("gitlab", image=True))
+    job = lab["release-publish"]
+    assert (job["resource_group"], job["interruptible"]) == ("release-publish", False)
 
 
 # ------------------------------------------------------------------ the steps, run

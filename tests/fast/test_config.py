@@ -88,7 +88,7 @@ policy:
   protected-sources: [main, next/2.8]
   declared-on-source: true
   freeze:
-    - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00Z, reason: nobody is there}
+    - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
 repository-url: https://github.com/org/project.git
 """
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from orchestrator.changelog import grouped, markdown, section
 from orchestrator.model import Pick, PickState
@@ -84,10 +89,49 @@ def test_a_section_tells_scope_reason_link_and_approvals() -> None:
         ("![x](http://t)", "!\\[x\\](http://t)"),
         ("`a<b>[0]` <i>", "`a<b>[0]` &lt;i>"),
         ("a\\", "a\\\\"),
+        ("thanks @mia and @org/team, a@b.c", "thanks `@mia` and `@org/team`, a@b.c"),
+        ("`a`@mia`b`", "`a` `@mia` `b`"),
+        ("# no heading", "\\# no heading"),
+        ("1. no list", "1\\. no list"),
+        ("R&D &copy; \x1b[31m\u202e", "R&D &amp;copy;  \\[31m"),
+        ("`` <b> `x`", "\\`\\` &lt;b> `x`"),
+        ("a ` b", "a \\` b"),
     ],
 )
 def test_markdown_takes_no_html_and_no_links(text: str, expected: str) -> None:
     assert markdown(text) == expected
+
+
+FOREIGN = st.lists(
+    st.sampled_from([
+        "`", "``", "<img src=x onerror=y>", "<!--", "[a](http://t)", "![", "\\", "@mia", " ", "a", "# ", "- ", "1. ",
+        "***", "~~~", "> ", "&lt;", "=", "http", "\x1b", "\u2028", "<", ">", "|", "_", "1", ")",
+    ]), max_size=12,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(scope=FOREIGN, text=FOREIGN, reason=FOREIGN, broken=FOREIGN)
+@example(scope="`", text="`<img src=x>`", reason="", broken="")
+@example(scope="", text="`` <img src=x> `", reason="", broken="")
+@example(scope="", text="x ` y", reason="z `<img src=x>`", broken="")
+@example(scope="_", text="", reason="", broken="`_@mia")
+@example(scope="", text="~~~ x", reason="", broken="")
+def test_a_commonmark_parser_sees_one_item_with_nothing_of_the_text_s_own(
+    scope: str, text: str, reason: str, broken: str
+) -> None:
+    told = [
+        Pick(source="a" * 40, subject=subject, state=PickState.CLEAN, reason=reason, breaking=broken, type="fix")
+        for subject in (f"fix({scope}): {text}", "fix: next")
+    ]
+    tokens = MarkdownIt("commonmark").parse(section("v1.0.1", "", told))
+    kinds = [token.type for token in tokens]
+    assert kinds.count("list_item_open") == 2
+    assert not {"html_block", "fence", "code_block", "hr", "blockquote_open", "ordered_list_open"} & set(kinds)
+    assert (kinds.count("heading_open"), kinds.count("bullet_list_open")) == (2, 1)
+    inline = [each for token in tokens for each in token.children or ()]
+    assert not {"html_inline", "link_open", "image"} & {each.type for each in inline}
+    assert not any(re.search(r"(?<![^\W_])@mia", each.content) for each in inline if each.type == "text")
 
 
 @pytest.mark.parametrize(

@@ -155,12 +155,26 @@ def test_an_owner_that_is_missing_is_named_with_the_place_of_the_entry() -> None
 
 def test_nobody_counts_twice_and_the_author_not_at_all() -> None:
     rule = "required-approvals: 2"
-    author = "Fay F <fay@example.com>"
-    assert codes(rule, change(author=author, approvals=("mia", "@mia"))) == ["approvals-missing"]
-    assert codes(rule, change(author=author, approvals=("mia", "Mia <mia@x>"))) == ["approvals-missing"]
-    assert codes(rule, change(author=author, approvals=("mia", "fay@example.com"))) == ["approvals-missing"]
-    assert codes(rule, change(author=author, approvals=("mia", "Fay F"))) == ["approvals-missing"]
-    assert codes(rule, change(author=author, approvals=("mia", "ben"))) == []
+    authors = ("Fay F <fay@example.com>", "Gus <12+gus@users.noreply.github.com>")
+    assert codes(rule, change(authors=authors, approvals=("mia", "@mia"))) == ["approvals-missing"]
+    assert codes(rule, change(authors=authors, approvals=("mia", "Mia <mia@x>"))) == ["approvals-missing"]
+    assert codes(rule, change(authors=authors, approvals=("mia", "fay@example.com"))) == ["approvals-missing"]
+    assert codes(rule, change(authors=authors, approvals=("mia", "Fay F"))) == ["approvals-missing"]
+    for other in (
+        "@fay",
+        "Gus",
+        "@gus",
+        "\uff27\uff35\uff33",
+        "gus+x@example.com",
+        "mia@example.com",
+        "MIA <m@example.com>",
+    ):
+        assert codes(rule, change(authors=authors, approvals=("mia", other))) == ["approvals-missing"], other
+    assert codes(rule, change(authors=authors, approvals=("mia", "ben"))) == []
+
+
+def test_an_owner_counts_as_one_by_whichever_name() -> None:
+    assert codes(OWNERS, change(paths=("a.md", "a.py"), approvals=("mia@example.com", "mia"))) == []
 
 
 def test_an_adapted_pick_needs_more() -> None:
@@ -192,8 +206,8 @@ NAMES = st.sampled_from(["mia", "ben", "@Mia", "Mia <mia@x>", "eve", "https://x/
 def test_one_more_approval_never_refuses_what_was_let_through(
     approvals: list[str], more: str, paths: list[str], adapted: bool
 ) -> None:
-    before = change(paths=tuple(paths), approvals=tuple(approvals), adapted=adapted, author="Fay <fay@x>")
-    after = change(paths=tuple(paths), approvals=(*approvals, more), adapted=adapted, author="Fay <fay@x>")
+    before = change(paths=tuple(paths), approvals=tuple(approvals), adapted=adapted, authors=("Fay <fay@x>",))
+    after = change(paths=tuple(paths), approvals=(*approvals, more), adapted=adapted, authors=("Fay <fay@x>",))
     rule = OWNERS + "adapted-approvals: 2\n"
     if not codes(rule, before):
         assert not codes(rule, after)
@@ -212,6 +226,12 @@ def test_one_more_approval_never_refuses_what_was_let_through(
         ("/build/logs/", "x/build/logs/a", False),
         ("docs/*", "docs/a.md", True),
         ("docs/*", "docs/a/b.md", False),  # where CODEOWNERS and gitignore differ
+        ("/*", "a", True),
+        ("/*", "a/b", False),
+        ("/**", "a/b", True),
+        ("**", "a/b", True),
+        ("/*/", "a", False),
+        ("/*/", "a/b/c", True),
         ("apps/", "x/apps/y", True),
         ("apps/", "apps", False),
         ("/docs", "docs/a/b", True),

@@ -165,6 +165,38 @@ def test_another_source_or_file_does_not_escape_the_policy(tale: Story) -> None:
     assert (refused.code, "[approvals-missing]" in refused.err) == (4, True), refused.err
 
 
+def test_a_declared_release_is_made_as_it_is_declared(tale: Story) -> None:
+    """The entry is the reviewed one; the Dockerfile, the smoke tests and the files that are written are not."""
+    policy = "policy: {declared-on-source: true}\n"
+    on_main(tale, f"releases:\n  {VERSION}:\n    summary: loader leak\n    fixes:\n{fix(tale.fix)}\n{policy}")
+    tale.release_yaml("\n\n" + fix(tale.fix), extra=policy)  # the same, on other lines
+    assert release("plan", VERSION, cwd=tale.clone.path).code == 0
+    for key, extra in (
+        ("verify", "verify: [{run: 'true'}]\n"), ("version-files", "version-files: [{path: VERSION}]\n"),
+        ("changelog", "changelog: docs/CHANGES.md\n"),
+    ):  # fmt: skip
+        tale.release_yaml(fix(tale.fix), extra=policy + extra)
+        said = release("plan", VERSION, cwd=tale.clone.path).err
+        assert f"origin/main does not declare `{key}` as it stands here" in said, said
+    tale.release_yaml(fix(tale.fix), extra=policy + "image: {repository: registry.example.com/x}\n")
+    assert "does not declare `image` as it stands here" in release("plan", VERSION, cwd=tale.clone.path).err
+
+
+def test_a_file_of_another_branch_does_not_lend_its_policy(tale: Story) -> None:
+    """The protected branch has a second file, for a demo, without rules: its path is given for a real release."""
+    tree = tale.clone.path.parent / "main"
+    tale.clone.git("worktree", "add", "--quiet", "-B", "reviewed", str(tree), "origin/main")
+    files = {
+        "release.yaml": "version: 1\nbranch: release/v2.7\nsource: main\npolicy: {required-approvals: 1}\n",
+        "demo.yaml": "version: 1\nbranch: demo/v0.1\nsource: main\n",
+    }
+    Repo(tree).commit("chore: policy", dict(files))
+    Repo(tree).git("push", "--quiet", "--force", "origin", "HEAD:main")
+    tale.release_yaml(fix(tale.fix))
+    (tale.clone.path / "release.yaml").rename(tale.clone.path / "demo.yaml")
+    assert "[approvals-missing]" in cut(tale, "--config", "demo.yaml", code=4).err
+
+
 def test_a_policy_that_cannot_be_read_lets_nothing_through(tale: Story) -> None:
     on_main(tale, "policy: {required-aprovals: 1}\n")
     tale.release_yaml(fix(tale.fix))
@@ -218,6 +250,29 @@ def test_an_adapted_pick_waits_for_its_second_approval(tale: Story) -> None:
     tale.release_yaml(fix(tale.fix, "approved-by: [ben, ana]"))
     done = release("cut", VERSION, "--yes", cwd=tale.clone.path)
     assert done.code == 0, done.err
+
+
+def test_who_wrote_what_a_merge_brings_or_a_backport_does_not_approve_it(tale: Story) -> None:
+    def commit(message: str, author: str, files: dict[str, str | bytes | None]) -> str:
+        tale.clone.commit(message, files)
+        tale.clone.git("commit", "--quiet", "--amend", "--no-edit", f"--author={author}")
+        return tale.clone.rev("HEAD")
+
+    on_main(tale, "policy: {required-approvals: 1}\n")
+    tale.clone.git("checkout", "--quiet", "-b", "topic")
+    commit("fix: merged", "Gus G <gus@example.com>", {"merged.py": "print('hello there')\n"})
+    tale.clone.git("checkout", "--quiet", "main")
+    tale.clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", "topic")
+    merge = tale.clone.rev("main")
+    for approval, code in (("gus", 4), ("ben", 0)):
+        tale.release_yaml(fix(merge, f"mainline: 1\napproved-by: {approval}"))
+        assert release("plan", VERSION, cwd=tale.clone.path).code == code
+    tale.clone.git("checkout", "--quiet", "-b", "by-hand", "release/v2.7")
+    by_hand = commit("fix: by hand", "Eve E <eve@example.com>", {"hand.py": "print('by hand')\n"})
+    tale.clone.git("checkout", "--quiet", "main")
+    for approval, code in (("Eve E", 4), ("ben", 0)):
+        tale.release_yaml(fix(tale.fix, f"backport: {by_hand}\napproved-by: {approval}\nreason: conflicts"))
+        assert release("plan", VERSION, cwd=tale.clone.path).code == code
 
 
 # ------------------------------------------------------------------ freezes

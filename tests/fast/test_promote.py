@@ -115,6 +115,27 @@ def test_a_yanked_candidate_and_one_without_a_record_are_refused(tested: Story) 
     assert code(promote(tested)) == "version-exists"
 
 
+def test_a_promoted_candidate_is_taken_back_by_its_final_name(tested: Story) -> None:
+    def yank(version: str) -> Ran:
+        return release("yank", version, "--reason", "bad", "-y", "--json", cwd=tested.clone.path)
+
+    assert promote(tested).code == 0
+    refused = yank(RC2)
+    assert (refused.code, code(refused)) == (4, "candidate-promoted"), refused.err
+    assert f"release yank {FINAL}" in refused.json["error"]["remedy"]
+    assert tested.remote.git("for-each-ref", "refs/release-yanks") == ""
+    assert [yank(version).code for version in (RC1, FINAL, RC2)] == [0, 0, 0]
+
+
+def test_a_record_that_comes_after_itself_ends(tested: Story) -> None:
+    ref = f"refs/release-records/{RC1}"
+    changed = json.dumps(record(tested, RC1) | {"previous": RC2})
+    blob = tested.remote.git("hash-object", "-w", "--stdin", stdin=changed)
+    tested.remote.git("update-ref", ref, blob)
+    done = promote(tested)
+    assert (done.code, code(done), done.json["error"]["where"]) == (2, "bad-record", ref)
+
+
 def test_a_moved_tag_and_a_missing_record_are_no_release(tested: Story) -> None:
     kept = tested.remote.rev(f"refs/tags/{RC2}")
     tested.remote.git("update-ref", f"refs/tags/{RC2}", tested.base)

@@ -72,7 +72,7 @@ def test_shown_then_written_then_nothing_to_do(tale: Story, name: str, request: 
     applied = guard(tale, there, "--apply", "--json")
     assert applied.code == 0, applied.err
     made = len(there.writes)
-    assert made == 5
+    assert made == {"hub": 5, "lab": 6}[name]
     again = guard(tale, there, "--apply", "--json")
     assert (again.code, set(states(again))) == (0, {"same"})
     assert len(there.writes) == made  # the second --apply writes nothing at all
@@ -118,6 +118,21 @@ def test_gitlab_drift_is_repaired_and_put_back_where_the_new_one_is_refused(tale
     assert "+ may push: maintainers" in ran.out
     assert guard(tale, lab, "--apply").code == 0
     assert lab.branches["release/*"]["push_access_levels"][0]["access_level"] == 40
+
+
+def test_on_gitlab_a_merge_request_cannot_lower_its_own_approvals(tale: Story, lab: Forge) -> None:
+    shown = guard(tale, lab).out
+    assert "+ disable_overriding_approvers_per_merge_request: true" in shown
+    assert guard(tale, lab, "--apply").code == 0
+    assert (lab.approving["merge_requests_author_approval"], lab.approving["reset_approvals_on_push"]) == (False, True)
+    assert lab.approving["merge_requests_disable_committers_approval"]
+    assert lab.branches["main"]["code_owner_approval_required"]
+    lab.approving["merge_requests_author_approval"] = True
+    assert "- merge_requests_author_approval: true" in guard(tale, lab).out
+    lab.branches["main"]["push_access_levels"][0]["access_level"] = 30
+    lab.refusals = ["main"]
+    assert guard(tale, lab, "--apply").code == 7
+    assert lab.branches["main"]["code_owner_approval_required"]  # put back as it was
 
 
 def test_gitlab_without_approval_rules_changes_nothing_and_says_how(tale: Story, lab: Forge) -> None:

@@ -46,6 +46,14 @@ class _Response:
     content_type: str = "application/json"
 
 
+_AS_NEW = {  # of a new project on GitLab
+    "disable_overriding_approvers_per_merge_request": False,
+    "merge_requests_author_approval": False,
+    "merge_requests_disable_committers_approval": False,
+    "reset_approvals_on_push": True,
+}
+
+
 @dataclass
 class Forge:
     """The state of a mock: `log` are the requests, `faults` what the description objects to."""
@@ -59,6 +67,7 @@ class Forge:
     tags: dict[str, dict[str, Any]] = field(default_factory=dict)
     project: dict[str, Any] = field(default_factory=lambda: {"id": 7, "path_with_namespace": "acme/image"})
     approvals: dict[int, dict[str, Any]] | None = None  # None: GitLab without them
+    approving: dict[str, Any] = field(default_factory=lambda: dict(_AS_NEW))
     answer: tuple[int, str, dict[str, str]] | None = None  # given to everything
     failing: int = 0  # so many 502s first
     refusals: list[str] = field(default_factory=list)  # the next POST that names one gets a 422
@@ -95,6 +104,9 @@ class Forge:
         if len(parts) == 2:
             self.project |= body
             return 200, self.project
+        if parts[2] == "approvals" and self.approvals is not None:
+            self.approving |= body
+            return (201 if method == "POST" else 200), self.approving
         if parts[2] == "approval_rules":
             return self._approval_rules(method, parts, body)
         return self._protected(method, parts, body)
@@ -126,6 +138,7 @@ class Forge:
             ]
         if there is self.branches:
             shown["allow_force_push"] = body.get("allow_force_push", False)
+            shown["code_owner_approval_required"] = body.get("code_owner_approval_required", False)
         there[body["name"]] = shown
         return 201, shown
 

@@ -19,6 +19,7 @@ COMMANDS = {  # command -> package
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
     "mmdebstrap": "mmdebstrap",
+    "groovy": "groovy",
 }
 
 

@@ -1,0 +1,80 @@
+"""What a CI runner reads of what is written: our own commands, and nothing that only looks like one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.console import Console, inert
+from orchestrator.errors import RefusedError
+from orchestrator.journal import Record
+from orchestrator.model import Progress
+from tests.support.cli import release
+
+if TYPE_CHECKING:
+    from tests.support.story import Story
+
+FOREIGN = (
+    "::add-mask::e\n   ::error::no\n\t::stop-commands::x\nfix: y ##[add-path]z ##vso[task.setvariable variable=a]b"
+)
+
+
+def console(env: dict[str, str], *, as_json: bool = False) -> Console:
+    return Console(as_json=as_json, quiet=False, verbose=True, color=False, env=env, interactive=False)
+
+
+def obeyed(text: str) -> list[str]:
+    """The lines in which GitHub's runner, or Azure's, would find a command: its own rule."""
+    return [line for line in text.splitlines() if line.lstrip().startswith("::") or "##[" in line or "##vso[" in line]
+
+
+@pytest.mark.parametrize("env", [{"GITHUB_ACTIONS": "true"}, {"TF_BUILD": "True"}])
+def test_foreign_text_is_no_command(capsys: pytest.CaptureFixture[str], env: dict[str, str]) -> None:
+    shown = console(env)
+    shown.note(FOREIGN)
+    shown.lines(FOREIGN.split("\n"))
+    shown.show_text(FOREIGN.split("\n"))
+    shown.detail(FOREIGN)
+    for line in FOREIGN.split("\n"):
+        shown.progress(Progress(text=line, is_log=True))
+    out, err = capsys.readouterr()
+    assert (obeyed(out), obeyed(err)) == ([], [])
+    assert "\\x3a:add-mask::e" in out
+    assert "fix: y ##\\x5badd-path]z" in out
+
+
+def test_our_own_commands_are_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console({"GITHUB_ACTIONS": "true"})
+    shown.record(Record(kind="started", task="a", body={"title": "build\n::error::x"}))
+    shown.record(Record(kind="finished", task="a", body={"seconds": 1.0}))
+    shown.error(RefusedError("first\n::error::second", where="release.yaml:1:2", code="x"))
+    err = capsys.readouterr().err
+    assert obeyed(err) == [
+        "::group::build%0A::error::x", "::endgroup::",
+        "::error file=release.yaml,line=1,col=2,title=x::first%0A::error::second",
+    ]  # fmt: skip
+
+
+def test_elsewhere_text_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console({}).lines([FOREIGN])
+    assert capsys.readouterr().out == FOREIGN + "\n"
+    assert inert("a::b ## [x] std::vector") == "a::b ## [x] std::vector"
+
+
+def test_a_document_says_the_same_and_commands_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    console({"GITHUB_ACTIONS": "true"}, as_json=True).document({"a": [FOREIGN]})
+    out = capsys.readouterr().out
+    assert "##[" not in out
+    assert json.loads(out) == {"a": [FOREIGN]}
+
+
+@pytest.mark.hostile
+def test_a_commit_s_subject_cannot_command_the_runner(tale: Story) -> None:
+    sha = tale.clone.commit("fix: x ##[add-mask]release", {"extra.py": "print('hello there')\n"})
+    tale.clone.git("push", "--quiet", "origin", "HEAD:main")
+    tale.release_yaml(f"      - commit: {sha}\n        reason: '::stop-commands::x'")
+    plan = release("plan", cwd=tale.clone.path, env={"GITHUB_ACTIONS": "true"})
+    assert "##\\x5badd-mask]release" in plan.out
+    assert obeyed(plan.out + plan.err) == []
