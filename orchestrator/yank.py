@@ -18,7 +18,7 @@ from orchestrator.public import Public, config_at
 from orchestrator.status import remote_name
 from orchestrator.steps.promote import VERSION, image_labels
 from orchestrator.store import Store
-from orchestrator.versions import names_other_line, parse_tag
+from orchestrator.versions import final_of, names_other_line, parse_tag
 from orchestrator.yanks import NOWHERE, PENDING, Move, Yank, render, yank_ref
 
 if TYPE_CHECKING:
