@@ -253,6 +253,15 @@ def test_a_branch_that_this_tool_never_made(tale: Story) -> None:
     assert codes(audit(tale, "--json", "--require-signed")) == ["tag-unsigned"]
 
 
+def test_a_range_that_ends_before_a_later_version_gives_no_alarm(cut: Story) -> None:
+    at_release(cut)
+    cut.clone.git("commit", "--quiet", "--allow-empty", "-m", "fix: later")
+    cut.clone.git("tag", "--annotate", "-m", "v2.7.2", "v2.7.2")
+    push(cut, "HEAD:refs/heads/release/v2.7", "v2.7.2")
+    assert audit(cut, "v2.7.0..v2.7.1").code == 0
+    assert audit(cut, "v2.7.0..v2.7.2").code == 9
+
+
 def test_an_empty_range_examines_nothing_and_says_so(cut: Story) -> None:
     ran = audit(cut, "v2.7.1..v2.7.1")
     assert ran.code == 0
