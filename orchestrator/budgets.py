@@ -10,7 +10,7 @@ from orchestrator.model import CheckState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from orchestrator.engines import BuiltLayer, Engine
+    from orchestrator.engines import Engine, Step
     from orchestrator.model import PlannedImage
     from orchestrator.registry import Registry
     from orchestrator.smoke import Check
@@ -38,7 +38,7 @@ def _budget(engine: Engine, image: PlannedImage, image_id: str) -> Verdict:
         return CheckState.FAILED, f"the engine has no image {image_id}", "build it first"
     wrong = []
     if image.size_budget and info.size > image.size_budget:
-        blame = _blame(engine.built_layers(image_id))
+        blame = _blame(engine.history(image_id))
         wrong.append(f"{info.size} bytes, size-budget allows {image.size_budget}{blame}")
     if image.max_layers and len(info.layers) > image.max_layers:
         wrong.append(f"{len(info.layers)} layers, max-layers allows {image.max_layers}")
@@ -50,11 +50,11 @@ def _budget(engine: Engine, image: PlannedImage, image_id: str) -> Verdict:
 def _delta(engine: Engine, image: PlannedImage, image_id: str, registry: Registry) -> Verdict:
     """Fails where the new layers cannot fit, however well they compress; the exact number comes with the upload."""
     known = _published(registry, image)
-    layers = engine.built_layers(image_id)
+    layers = {step.diff_id: step for step in engine.history(image_id) if step.diff_id}  # a client pulls each once
     if known is None or not layers:
         why = f"{image.previous} is no image in the registry" if known is None else "the engine does not say its layers"
         return CheckState.SKIPPED, f"not known before the upload: {why}", ""
-    new = [layer for layer in layers if layer.diff_id not in known]
+    new = [layer for layer in layers.values() if layer.diff_id not in known]
     size = sum(layer.size for layer in new)
     if size > image.delta_budget * MOST_COMPRESSED:
         message = (
@@ -75,6 +75,6 @@ def _published(registry: Registry, image: PlannedImage) -> frozenset[str] | None
     return frozenset(config.get("rootfs", {}).get("diff_ids") or ())
 
 
-def _blame(layers: Iterable[BuiltLayer]) -> str:
-    costly = sorted(layers, key=lambda layer: -layer.size)[:_BLAMED]
-    return "".join(f"; {layer.size} bytes by `{layer.created_by}`" for layer in costly if layer.size)
+def _blame(steps: Iterable[Step]) -> str:
+    costly = sorted(steps, key=lambda step: -step.size)[:_BLAMED]
+    return "".join(f"; {step.size} bytes by `{step.instruction}`" for step in costly if step.size)

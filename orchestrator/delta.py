@@ -57,7 +57,7 @@ def _too_much(image: PlannedImage, delta: Delta, layers: Sequence[Layer], made: 
             f"{layer.digest} {layer.size} bytes  {_instruction(made.get(layer.digest, ''))}" for layer in costly
         ),
         code="delta-budget",
-        state="nothing is public; the image is in the registry under a private name",
+        state=f"{image.reference} does not exist; the registry has its layers under {image.candidate}",
     )
 
 

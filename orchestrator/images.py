@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.claims import claims_of, judge_claims
 from orchestrator.compat import judge, read_lock
 from orchestrator.model import Problem, Variant
+from orchestrator.patches import concerning
 from orchestrator.patches import judge as judge_patches
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.compat import Pin
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import ImageSpec, Plan, PlannedImage
+    from orchestrator.patchfile import Entry
 
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
@@ -82,6 +84,14 @@ def patch_files(scratch: Scratch, tree: str, folder: str) -> dict[str, bytes]:
     paths = [each.path for each in scratch.entries(tree) if each.path.startswith(head) and each.mode != "160000"]
     found = ((path[len(head) :], scratch.file(tree, path)) for path in paths)
     return {path: data for path, data in found if data is not None}
+
+
+def patches_of(scratch: Scratch, tree: str, image: PlannedImage) -> list[Entry]:
+    """The patches of a tree that concern what this image has installed, in order."""
+    if not image.patches:
+        return []
+    pins, _ = read_lock(lock_files(scratch, tree, image.lock) if image.lock else {})
+    return concerning(patch_files(scratch, tree, image.patches), pins)
 
 
 def patch_files_here(folder: Path) -> dict[str, bytes]:

@@ -137,11 +137,12 @@ def _cut_torn_line(path: Path) -> None:
 
 
 class Lock:
-    """At most one release at work in a repository.  Use as a context manager; raises LockedError."""
+    """At most one release, or other `work`, at a time.  Use as a context manager; raises LockedError."""
 
-    def __init__(self, path: Path, holder: str) -> None:
+    def __init__(self, path: Path, holder: str, work: str = "release") -> None:
         self.path = path
         self.holder = holder
+        self.work = work
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Lock:
@@ -164,7 +165,7 @@ class Lock:
             who = file.read().strip() or "another process"
             file.close()
             raise LockedError(
-                f"another release is running here: {who}", where=str(self.path), remedy="wait until it has ended"
+                f"another {self.work} is running here: {who}", where=str(self.path), remedy="wait until it has ended"
             ) from error
         return file
 

@@ -11,7 +11,7 @@ from orchestrator.model import CheckState, Problem
 from orchestrator.patchfile import PatchError, apply_all, read_series
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.compat import Pin
     from orchestrator.patchfile import Entry
@@ -57,11 +57,26 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def label(files: Mapping[str, bytes], pins: Mapping[str, Pin]) -> str:
-    """`name@sha256:hex` of each patch, in order, with blanks between; without those whose package is not locked."""
-    entries, _ = read_series(files)
-    kept = [entry for entry in entries if not pins or normal(entry.package) in pins]
-    return " ".join(f"{entry.name}@sha256:{digest(entry.data)}" for entry in kept)
+def concerning(files: Mapping[str, bytes], pins: Mapping[str, Pin]) -> list[Entry]:
+    """The patches of a folder in order, without those whose package is not locked."""
+    return [entry for entry in read_series(files)[0] if not pins or normal(entry.package) in pins]
+
+
+def label(entries: Iterable[Entry]) -> str:
+    """`name@sha256:hex` of each patch, with blanks between."""
+    return " ".join(f"{entry.name}@sha256:{digest(entry.data)}" for entry in entries)
+
+
+def account(entry: Entry) -> dict[str, str]:
+    """What the record of a release says of a patch."""
+    fields = entry.patch.fields
+    return {
+        "name": entry.name,
+        "sha256": digest(entry.data),
+        "subject": fields["Subject"],
+        "origin": fields["Origin"],
+        "commit": fields.get("Commit", ""),
+    }
 
 
 def digest(data: bytes) -> str:

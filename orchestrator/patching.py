@@ -7,18 +7,21 @@ that version line by line; the commit's own diff would only fit the commit befor
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.errors import DecisionError, PausedError, ProblemsError, RefusedError, UsageError
+from orchestrator.errors import DecisionError, PausedError, ProblemsError, RefusedError, RemoteError, UsageError
 from orchestrator.git.changes import of
+from orchestrator.git.process import GitCommandError
 from orchestrator.git.repository import Repository
+from orchestrator.git.scratch import MissingObjectError
 from orchestrator.images import locks_here, patch_files_here, patch_problems_here
 from orchestrator.patches import digest
 from orchestrator.patchfile import PYTHON, PatchError, apply_all, parse, read_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from orchestrator.desk import Desk
@@ -97,7 +100,7 @@ def import_fix(desk: Desk, source: Path, revision: str, mainline: int = 0) -> Im
     series = [entry for entry in read_series(files)[0] if entry.package == PACKAGE and entry.version == version]
     upstream = _clone(source)
     try:
-        with upstream.scratch() as scratch:
+        with upstream.scratch() as scratch, _whole(upstream):
             picked = _Picker(upstream, scratch, version, series).pick(revision, mainline)
     finally:
         upstream.close()
@@ -126,8 +129,29 @@ def _clone(source: Path) -> Repository:
     try:
         return Repository.discover(source)
     except UsageError as error:
-        error.remedy = f"give --repo a clone of PyTorch with a work tree ({error.remedy})"
+        known = error.code in ("not-a-repository", "no-directory", "bare-repository")
+        error.remedy = "give --repo a clone of PyTorch with a work tree" + ("" if known else f" ({error.remedy})")
         raise
+
+
+@contextmanager
+def _whole(upstream: Repository) -> Iterator[None]:
+    """A shallow clone lacks commits, a partial one fetches files when they are needed: says what to type."""
+    place = str(upstream.top)
+    try:
+        yield
+    except MissingObjectError as error:
+        error.where = place
+        how = "--unshallow --tags" if upstream.is_shallow() else "--all --tags"
+        error.remedy = f"git -C {place} fetch {how}, then run again"
+        raise
+    except GitCommandError as error:
+        if not upstream.promisors():
+            raise
+        message = f"git could not fetch what this partial clone lacks: {error.message.rpartition('fatal: ')[2]}"
+        remedy = f"git -C {place} fetch must work; or give --repo a full clone"
+        state = "nothing was written"
+        raise RemoteError(message, where=place, remedy=remedy, state=state, code="partial-clone") from error
 
 
 def _folder(desk: Desk) -> tuple[ImageSpec, Path]:
@@ -217,6 +241,8 @@ class _Picker:
         return _Picked(commit, data, left)
 
     def _commit(self, revision: str, remedy: str) -> Commit:
+        if ".." in revision:
+            remedy = "import one commit at a time"
         sha = self.upstream.resolve(revision)
         if not sha:
             raise UsageError(f"there is no commit {revision!r}", where=self.place, remedy=remedy, code="no-such-commit")
@@ -304,8 +330,8 @@ class _Picker:
         origin = _SECRET.sub(r"\1", self.upstream.remote_url("origin"))
         known = "://" in origin or re.match(r"^[^/]+@[^/]+:", origin)
         lines = [
-            f"Subject: {' '.join(commit.subject.split())}",
-            f"From: {_author(commit)}",
+            f"Subject: {_readable(commit.subject)}",
+            f"From: {_readable(_author(commit))}",
             f"Origin: upstream, {origin if known else 'a local repository'}",
             f"Commit: {commit.sha}",
             *([f"Left-Out: {', '.join(left)}"] if left else []),
@@ -324,6 +350,11 @@ class _Picker:
                 remedy="import a commit without that part",
                 code="bad-patch",
             ) from error
+
+
+def _readable(text: str) -> str:
+    """In one line, without what would steer a terminal."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _author(commit: Commit) -> str:

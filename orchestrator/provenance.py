@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.errors import MismatchError, ReleaseError, UsageError
+from orchestrator.images import patches_of
 from orchestrator.outcomes import Built, Floated, Landed, Promoted, Smoked, Tagged, Uploaded, Verified
+from orchestrator.patches import account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +60,8 @@ def record(shop: Workshop) -> dict[str, Any]:
 def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
     built, uploaded = shop.outcome(Built, image), shop.outcome(Uploaded, image)
     floated = shop.find(Floated, image)
+    with shop.repository.scratch() as scratch:
+        patches = [account(entry) for entry in patches_of(scratch, shop.plan.tree, image)]
     return {
         "reference": image.reference,
         "variant": image.variant,
@@ -70,6 +74,7 @@ def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
         "layers": list(built.layers),
         "base": {"name": built.base, "id": built.base_id},
         "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,
+        "patches": patches,
         "context_sha256": built.context_sha256,
         "labels": dict(built.labels),
         "checks": [asdict(result) for result in shop.outcome(Smoked, image).results],

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from orchestrator.comparing import Comparison, LayerPair, Verdict, facing, judge_layer, settings
 from orchestrator.errors import MismatchError, ProblemsError, RemoteError, UsageError
+from orchestrator.journal import Lock
 from orchestrator.layers import Contents, LayerError, differences, read_layer
 from orchestrator.pipeline import Workshop
 from orchestrator.publish import plan_from_tag
@@ -83,8 +84,11 @@ def rebuild(desk: Desk, version: str, wishes: Wishes) -> tuple[Comparison, ...]:
     # Everything that is missing is found before an hour of building.
     published = [_published(desk, image, record) for image in images]
     shop = Workshop(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
-    logs = releases_directory(desk.repository) / "logs" / "rebuild" / version
-    return tuple(_compared(desk, shop, each, wishes, logs) for each in published)
+    logs = releases_directory(desk.repository) / "logs" / "rebuild"
+    with Lock(logs / "lock", desk.job.holder, "rebuild"):
+        if left := shop.doors.engine().clear_trials(logs):
+            desk.job.terminal.note(f"removed {left} images that a killed rebuild had left")
+        return tuple(_compared(desk, shop, each, wishes, logs / version) for each in published)
 
 
 def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
@@ -147,7 +151,8 @@ def _compared(desk: Desk, shop: Workshop, public: _Published, wishes: Wishes, lo
         request = _request(ready, public, pinned, wishes)
         with engine.trial(request, shop.report) as built:
             pairs = _layers(engine, built, public, deep=wishes.deep)
-            histories = [str(step.get("created_by", "")) for step in public.history], engine.history(built.id)
+            ours = [step.created_by for step in engine.history(built.id)]
+            histories = [str(step.get("created_by", "")) for step in public.history], ours
             return Comparison(
                 reference=image.reference,
                 variant=image.variant,

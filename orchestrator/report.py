@@ -274,6 +274,7 @@ def _image_lines(image: Mapping[str, Any]) -> list[str]:
         lines.insert(-1, f"    delta   {_delta(delta)}")
     if lock := image.get("lock"):
         lines.append(f"    lock    {lock['path']}  sha256:{lock['sha256'][:16]}")
+    lines += [f"    patch   {each['name']}  sha256:{each['sha256'][:16]}" for each in image.get("patches", ())]
     lines += [f"    check   {check['state']:<8} {check['name']}  {check['message']}" for check in image["checks"]]
     floating = image["floating"] or {"moved": [], "left": []}
     lines += [f"    moved   {tag}" for tag in floating["moved"]]

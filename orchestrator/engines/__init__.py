@@ -47,12 +47,13 @@ class ImageInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuiltLayer:
-    """A layer of an image in the engine's store, and the instruction that made it."""
+class Step:
+    """A line of an image's history, with the layer that it made."""
 
-    diff_id: str
+    created_by: str  # as it is stored
+    instruction: str  # of it what a person wants to read
     size: int  # bytes of its files, unpacked
-    created_by: str
+    diff_id: str = ""  # of its layer; "" where it has none, or the history does not say which
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +113,6 @@ class Engine(Protocol):
     def inspect(self, name: str) -> ImageInfo | None:
         """The image of that name or id in the engine's store, or None when there is none."""
 
-    def built_layers(self, image: str) -> tuple[BuiltLayer, ...]:
-        """The layers of an image in the store, base first; empty where its history does not say which made which."""
-
     def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
         """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""
 
@@ -125,8 +123,12 @@ class Engine(Protocol):
         """As `build`, for the length of a `with` block.  At its end, and after a failure or an interruption, the name
         and every image that the build has made are gone; what the engine had before stays."""
 
-    def history(self, image: str) -> tuple[str, ...]:
-        """The instructions that made an image, as its `history` holds them, base first."""
+    def clear_trials(self, logs: Path) -> int:
+        """Remove what killed trials with logs below that folder left; how many images.  Only where no other run can
+        be alive, such as under a lock."""
+
+    def history(self, image: str) -> tuple[Step, ...]:
+        """The steps that made an image in the store, base first."""
 
     def layers(self, image: str) -> Generator[IO[bytes], None, None]:
         """The layers of an image as tars, plain or compressed, each once and in any order; one must be read to its

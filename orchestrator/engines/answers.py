@@ -8,7 +8,7 @@ import tarfile
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from orchestrator.engines import BuiltLayer, ImageInfo
+from orchestrator.engines import ImageInfo, Step
 from orchestrator.engines.failures import one_line
 
 if TYPE_CHECKING:
@@ -43,21 +43,24 @@ _NO_LAYER = re.compile(
 _MARKS = re.compile(r"^(RUN )?\|\d+ .*?/bin/sh -c |^(RUN )?/bin/sh -c (#\(nop\)\s+)?| # buildkit$")
 
 
-def built_layers(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tuple[BuiltLayer, ...]:
-    """`GET /images/NAME/history` (newest first) beside the layers; empty where the two cannot be matched.
+def steps(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    """`GET /images/NAME/history` (newest first) beside the layers, which it does not name.
 
     A RUN that changes nothing has a line in the history, and no layer.
     """
-    made = [entry for entry in reversed(history) if not _NO_LAYER.match(entry["CreatedBy"])]
+    lines = [(str(entry["CreatedBy"] or ""), int(entry["Size"])) for entry in reversed(history)]
+    made = [number for number, (created_by, _) in enumerate(lines) if not _NO_LAYER.match(created_by)]
     if len(made) != len(diff_ids):
-        made = [entry for entry in made if entry["Size"]]
-    if len(made) != len(diff_ids):
-        return ()
+        made = [number for number in made if lines[number][1]]
+    layers = dict(zip(made, diff_ids, strict=True)) if len(made) == len(diff_ids) else {}
     return tuple(
-        BuiltLayer(
-            diff_id=diff_id, size=int(entry["Size"]), created_by=one_line(_MARKS.sub("", entry["CreatedBy"]), 80)
+        Step(
+            created_by=created_by,
+            instruction=one_line(_MARKS.sub("", created_by), 80),
+            size=size,
+            diff_id=layers.get(number, ""),
         )
-        for diff_id, entry in zip(diff_ids, made, strict=True)
+        for number, (created_by, size) in enumerate(lines)
     )
 
 

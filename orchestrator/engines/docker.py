@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
-from orchestrator.engines.answers import GO_DIRECTORY, built_layers, fits, image_info, only_file, saved_layers, tail
+from orchestrator.engines.answers import GO_DIRECTORY, fits, image_info, only_file, saved_layers, steps, tail
 from orchestrator.engines.endpoint import opener
 from orchestrator.engines.failures import (
     is_timeout,
@@ -22,15 +22,17 @@ from orchestrator.engines.failures import (
     unreachable,
 )
 from orchestrator.engines.streams import BuildLog, Layers, raise_error
+from orchestrator.engines.trials import Trial, killed, noted, to_remove
 from orchestrator.errors import ReleaseError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     import docker
     from docker.errors import APIError
 
-    from orchestrator.engines import BuildRequest, BuiltLayer, Credentials, RunRequest
+    from orchestrator.engines import BuildRequest, Credentials, RunRequest, Step
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
 
@@ -93,11 +95,6 @@ class DockerEngine:
             except NotFound:
                 return None
 
-    def built_layers(self, image: str) -> tuple[BuiltLayer, ...]:
-        with self._reaching(f"ask for the history of {image}"):
-            info = image_info(self._api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
-            return built_layers(info.layers, self._api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
-
     def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
         image = self.inspect(name)
         if image is None or not fits(image, platform):
@@ -121,9 +118,10 @@ class DockerEngine:
                 raise_error(event, f"pull of {name}", name, "pull-failed", remedy)
                 layers.take(event)
 
-    def history(self, image: str) -> tuple[str, ...]:
+    def history(self, image: str) -> tuple[Step, ...]:
         with self._reaching(f"read the history of {image}"):
-            return tuple(str(step.get("CreatedBy") or "") for step in reversed(self._api.history(image)))  # type: ignore[no-untyped-call]  # untyped stub
+            info = image_info(self._api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
+            return steps(info.layers, self._api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
 
     def layers(self, image: str) -> Generator[IO[bytes], None, None]:
         with self._reaching(f"read the layers of {image}"), self._streaming(None) as api:
@@ -137,34 +135,43 @@ class DockerEngine:
 
     @contextmanager
     def trial(self, request: BuildRequest, report: Callable[[Progress], None]) -> Iterator[ImageInfo]:
-        before = self._ids()
-        log = BuildLog(request.log, report)
+        before = frozenset(self._images())
+        log, note = BuildLog(request.log, report), noted(request.log, request.tag, before)
         try:
             with log:
                 image = self._built(request, log)
             yield image
         finally:
+            trial = Trial(request.tag, before, tuple(log.made))
             try:
-                self._forget(request.tag, log.made, before)
+                self._end(trial, note)
             except KeyboardInterrupt:  # the first ctrl-C, of which the command line lets no second one follow
-                self._forget(request.tag, log.made, before)
+                self._end(trial, note)
                 raise
 
-    def _ids(self) -> set[str]:
+    def _end(self, trial: Trial, note: Path) -> None:
+        with suppress(RemoteError):  # an engine that is gone must not hide the error that led here; the note stays
+            self._forget(trial)
+            note.unlink(missing_ok=True)
+
+    def clear_trials(self, logs: Path) -> int:
+        return sum(self._forget(trial) for trial in killed(logs))
+
+    def _images(self) -> dict[str, list[str]]:
+        """Id -> names of every image, those of single steps too."""
         with self._reaching("list the images"):
-            return {str(each) for each in self._api.images(quiet=True, all=True)}
+            found = self._api.images(all=True)
+        return {each["Id"]: [name for name in each.get("RepoTags") or () if name != "<none>:<none>"] for each in found}
 
-    def _forget(self, name: Reference, made: list[str], before: set[str]) -> None:
-        """Remove the name and the images of a build that were not there before, children first."""
-        with suppress(RemoteError):  # an engine that is gone must not hide the error that led here
-            self.remove_tag(name)
-            self._remove_images(made, self._ids() - before)
-
-    def _remove_images(self, made: list[str], new: set[str]) -> None:
+    def _forget(self, trial: Trial) -> int:
+        """Remove the name and the images that a trial has made; how many."""
+        self.remove_tag(trial.tag)
         until = time.monotonic() + _LETTING_GO
-        for image in (each for short in reversed(made) for each in new if each.startswith(f"sha256:{short}")):
+        found = to_remove(trial, self._images())
+        for image in found:
             while not self._removed(image) and time.monotonic() < until:
                 time.sleep(0.2)  # an interrupted step's container has it until the engine has removed that
+        return len(found)
 
     def _removed(self, image: str) -> bool:
         from docker.errors import APIError

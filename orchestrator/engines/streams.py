@@ -27,7 +27,7 @@ Event = dict[str, Any]
 TAIL_LINES = 30
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 _RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
-_MADE = re.compile(r" ---> ([0-9a-f]{12})")
+MADE = r" ---> ([0-9a-f]{12})"  # an image of a step, as the log has it
 _BUILT = re.compile(r"Successfully built ([0-9a-f]+)")
 
 
@@ -68,11 +68,12 @@ class BuildLog:
         self._step_count = ""
 
     def __enter__(self) -> Self:
-        with _writing(self.path):
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)  # so that the mode below holds, and no link is written through
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            self._file = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
+            # By lines: what a killed run has made stands there (trials.py).
+            self._file = os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="replace")
         return self
 
     def __exit__(
@@ -82,7 +83,7 @@ class BuildLog:
             self._line_end()
         finally:
             if self._file is not None:
-                with _writing(self.path):
+                with writing(self.path):
                     self._file.close()
 
     @property
@@ -146,7 +147,7 @@ class BuildLog:
         if not line:
             return
         if self._file is not None:
-            with _writing(self.path):
+            with writing(self.path):
                 self._file.write(f"{line}\n")
         self._tail.append(line)
         self._printed.append(line)
@@ -157,13 +158,13 @@ class BuildLog:
             return
         if built := _BUILT.fullmatch(line):
             self._built = built[1]
-        if made := _MADE.fullmatch(line):
+        if made := re.fullmatch(MADE, line):
             self.made.append(made[1])
         self._report(Progress(text=line, item="build", is_log=True))
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Turns an OSError of the log file into one clear line."""
     try:
         yield

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.compat import read_lock
 from orchestrator.errors import UsageError
-from orchestrator.images import lock_digest, lock_files, patch_files
+from orchestrator.images import lock_digest, lock_files, patches_of
 from orchestrator.model import Progress
 from orchestrator.outcomes import Built, Outcome
 from orchestrator.patches import LABEL as PATCHES_LABEL
@@ -144,15 +143,9 @@ def expected_labels(shop: Workshop, image: PlannedImage) -> dict[str, str]:
     labels["title"] = image.repository.rpartition("/")[2]
     own = {VARIANT_LABEL: image.variant} if image.variant else {}
     if image.patches:
-        own[PATCHES_LABEL] = _patches_label(shop, image)
+        with shop.repository.scratch() as scratch:
+            own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
-
-
-def _patches_label(shop: Workshop, image: PlannedImage) -> str:
-    """The released patches that concern what this image has installed."""
-    with shop.repository.scratch() as scratch:
-        pins, _ = read_lock(lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {})
-        return label(patch_files(scratch, shop.plan.tree, image.patches), pins)
 
 
 def _base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:

@@ -59,6 +59,18 @@ def test_what_can_never_fit_stops_in_smoke_before_a_byte_is_pushed(shipped: Imag
     assert set(shipped.registry.tags()) == before
 
 
+def test_a_layer_that_comes_twice_is_pulled_once(shipped: Imaged) -> None:
+    clone = shipped.story.clone
+    clone.git("checkout", "--quiet", "--detach", shipped.story.after)
+    twice = "RUN dd if=/dev/zero of=/big bs=1k count=200 && touch -d @1 /big\n" * 2
+    big = clone.commit("fix: twice the same", {"Dockerfile": DOCKERFILE + twice})
+    clone.git("checkout", "--quiet", "main")
+    shipped.declare(fix=big, version="v2.7.2", image="  delta-budget: 250B\n")  # 200 KiB could fit, 400 could not
+    done = shipped.release("cut", "v2.7.2", "--yes")
+    assert (done.code, "smoke-failed" in done.err, "[delta-budget]" in done.err) == (6, False, True), done.err
+    assert "v2.7.2 does not exist; the registry has its layers under" in done.err
+
+
 def test_size_and_layers_are_bounded(shipped: Imaged) -> None:
     limits = "  size-budget: {}\n  max-layers: {}\n"
     shipped.declare(fix=shipped.story.after, version="v2.7.2", image=limits.format("1KiB", 2))

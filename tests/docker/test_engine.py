@@ -211,7 +211,7 @@ class TestTrial:
         last = read[image.layers[-1]].files
         assert (last[".wh.hello"].kind, last["y"].link) == ("whiteout", "x")
         assert "A=b" in image.config["Env"]
-        assert engine.history(image.id)[-1].endswith("rm /hello && ln -s x /y")
+        assert engine.history(image.id)[-1].created_by.endswith("rm /hello && ln -s x /y")
 
     def test_layers_of_what_is_not_there_are_an_error(self, engine: DockerEngine) -> None:
         with pytest.raises(RemoteError, match="read the layers of no-such-image:1"):
@@ -295,17 +295,17 @@ class TestRun:
         assert client.containers.list(all=True, filters=label) == []
 
 
-class TestBuiltLayers:
+class TestHistory:
     def test_each_layer_has_its_size_and_instruction(self, engine: DockerEngine, build: Build) -> None:
         image = build('FROM BASE\nENV A=b\nCOPY hello /hello\nRUN true\nARG C=d\nRUN seq 5 > /five\nCMD ["x"]\n')
-        layers = engine.built_layers(image.id)
+        layers = [step for step in engine.history(image.id) if step.diff_id]
         assert tuple(layer.diff_id for layer in layers) == image.layers
         assert [layer.size for layer in layers[1:]] == [3, 10]
-        assert [layer.created_by.split()[0] for layer in layers[1:]] == ["COPY", "seq"]
+        assert [layer.instruction.split()[0] for layer in layers[1:]] == ["COPY", "seq"]
 
     def test_what_cannot_be_matched_is_left_out(self, engine: DockerEngine, build: Build) -> None:
         image = build("FROM BASE\nRUN true\nRUN mkdir /empty\n")  # only one of the two has a layer, both no size
-        assert engine.built_layers(image.id) == ()
+        assert [step.diff_id for step in engine.history(image.id) if step.diff_id] == []
 
 
 class TestReadFile:

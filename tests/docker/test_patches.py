@@ -86,7 +86,11 @@ def test_a_patch_is_applied_proved_recorded_and_labelled(patched: Imaged, engine
     assert (found["state"], found["message"]) == ("passed", f"1 of 1 applied: {NAME}")
     info = engine.inspect(image["image_id"])
     assert info is not None
-    assert info.labels["org.release-orchestrator.patches"].startswith(f"{NAME}@sha256:")
+    (listed,) = image["patches"]
+    subject = "half of an odd number is no whole one"
+    assert (listed["name"], listed["subject"], listed["commit"]) == (NAME, subject, "1" * 40)
+    assert info.labels["org.release-orchestrator.patches"] == f"{NAME}@sha256:{listed['sha256']}"
+    assert f"    patch   {NAME}  sha256:{listed['sha256'][:16]}\n" in patched.release("show", VERSION).out
     record = json.loads(engine.read_file(info.id, "/etc/release/patches.json") or b"")
     assert [(row["name"], row["commit"], row["applied"]) for row in record["patches"]] == [(NAME, "1" * 40, True)]
 

@@ -211,13 +211,12 @@ def test_a_registry_or_an_engine_that_is_down_is_exit_7_and_a_wrong_variant_exit
     assert (wrong.code, "did you mean 'cu126'?" in wrong.err) == (2, True), wrong.err
 
 
-def test_an_interrupted_rebuild_leaves_nothing(tmp_path: Path, lab: Lab, images: Callable[[], set[str]]) -> None:
-    made = cut(tmp_path, lab, f"{DOCKERFILE}RUN echo begun; sleep 2\n")
-    before = images()
+def begun(made: Imaged) -> subprocess.Popen[str]:
+    """A rebuild that runs the last step of SLOW."""
     running = subprocess.Popen(
         [sys.executable, "-m", "orchestrator", "rebuild", VERSION, "--verbose"],
         cwd=made.story.clone.path,
-        env=clean_env() | lab.env,
+        env=clean_env() | made.lab.env,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -225,6 +224,34 @@ def test_an_interrupted_rebuild_leaves_nothing(tmp_path: Path, lab: Lab, images:
     for line in running.stderr:
         if line.strip() == "begun":
             break
+    return running
+
+
+SLOW = f"{DOCKERFILE}RUN echo begun; sleep 2\n"
+
+
+def test_what_a_killed_rebuild_left_is_removed_by_the_next_and_two_do_not_run_at_once(
+    tmp_path: Path, lab: Lab, images: Callable[[], set[str]]
+) -> None:
+    made = cut(tmp_path, lab, SLOW)
+    before = images()
+    running = begun(made)
+    second = made.release("rebuild", VERSION)
+    assert (second.code, "another rebuild is running here: pid " in second.err) == (8, True), second.err
+    running.kill()
+    running.communicate()
+    left = len(images() - before)
+    assert left >= 3
+    done = made.release("rebuild", VERSION, "--cache")
+    assert (done.code, f"removed {left} images that a killed rebuild had left" in done.err) == (0, True), done.err
+    assert images() == before
+    assert "had left" not in made.release("rebuild", VERSION, "--cache").err
+
+
+def test_an_interrupted_rebuild_leaves_nothing(tmp_path: Path, lab: Lab, images: Callable[[], set[str]]) -> None:
+    made = cut(tmp_path, lab, SLOW)
+    before = images()
+    running = begun(made)
     assert images() != before  # there is something to remove
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)

@@ -17,6 +17,7 @@ from orchestrator.engines.docker import OWNER_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import docker
     from docker.models.containers import Container
@@ -101,7 +102,7 @@ def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options:
 
 def test_the_engine_sees_health(runner: Runner) -> None:
     often = {"interval": 300_000_000, "timeout": 10_000_000_000, "retries": 100, "start_period": 0}  # nanoseconds
-    for command in ((), ("sleep", "60")):
+    for command in ((), ("tail", "-f", "/usr/local/bin/entrypoint")):
         with runner.start(*command, healthcheck=often) as container:
             deadline = time.monotonic() + 30
             while container.health != "healthy" and time.monotonic() < deadline:
@@ -149,12 +150,19 @@ print(post("wrong"), post("secret of this test"))
         ("JUPYTER_TOKEN", " \t", "JUPYTER_TOKEN is empty"),
         ("JUPYTER_PASSWORD_HASH", "", "JUPYTER_PASSWORD_HASH is empty"),
         ("JUPYTER_PASSWORD_HASH", "hunter2", "is no hash"),
-        ("SSH_AUTHORIZED_KEYS", "ssh-rsa nonsense", "no valid public key"),
+        ("JUPYTER_TOKEN", "from-a-file\n", "nobody could log in with it"),
+        ("JUPYTER_TOKEN", "two words", "nobody could log in with it"),
+        ("SSH_AUTHORIZED_KEYS", "ssh-rsa nonsense", "line 1 of the authorised keys is no valid public key"),
+        ("SSH_AUTHORIZED_KEYS", "# KEY", "nothing but comments"),
+        ("SSH_AUTHORIZED_KEYS", "KEY\n\nssh-rsa cut-off", "line 3 of the authorised keys is no valid public key"),
+        ("SSH_AUTHORIZED_KEYS", "KEY KEY", "line 1 of the authorised keys holds two keys"),
         ("RUN_AS", "train", "is not UID:GID"),
     ],
 )
-def test_bad_settings_are_refused_in_one_line(runner: Runner, name: str, value: str, says: str) -> None:
-    code, said = runner.run(environment={name: value})
+def test_bad_settings_are_refused_in_one_line(
+    runner: Runner, key: tuple[str, str], name: str, value: str, says: str
+) -> None:
+    code, said = runner.run(environment={name: value.replace("KEY", key[1].strip())})
     assert (code, said.count("\n")) == (64, 0), said
     assert says in said
 
@@ -168,6 +176,7 @@ def test_bad_settings_are_refused_in_one_line(runner: Runner, name: str, value: 
         (["sh", "-c", "echo ran; exit 7"], 7, "ran"),
         (["python", "-c", "import trainkit; print(open('/etc/release/version').read())"], 0, "v2.7.1"),
         (["no-such-program"], 127, "entrypoint: no-such-program: No such file or directory"),
+        ([""], 127, "entrypoint: the command is empty"),
         (["/etc/passwd"], 126, "entrypoint: /etc/passwd: Permission denied"),
         (["healthcheck"], 0, ""),
     ],
@@ -234,6 +243,24 @@ def test_runs_as_the_owner_of_the_workspace(runner: Runner, workspace: Callable[
     assert (code, said.rpartition("/")[0]) == (0, "4242 4343 True /tmp")
 
 
+def test_an_owner_that_debian_knows_by_another_name(runner: Runner, workspace: Callable[[str], str]) -> None:
+    """uid 33 is www-data, who has no shell and no HOME: here it is `train`."""
+    who = "import os, pwd; found = pwd.getpwuid(os.getuid()); print(found.pw_name, found.pw_shell, found.pw_dir)"
+    theirs = mounted(workspace("33:33"))
+    assert runner.run("python", "-c", who, **theirs) == (0, "train /bin/bash /home/train")
+
+
+def test_what_is_mounted_below_home_stays_its_owners(runner: Runner, workspace: Callable[[str], str]) -> None:
+    """A cache of the host's uid 1000 is no part of the image, whoever owns the workspace."""
+    both = {workspace("4242:4343"): {"bind": "/workspace"}, workspace("1000:1000"): {"bind": "/home/train/a cache"}}
+    shown = runner.run("stat", "-c", "%u", "/home/train", "/home/train/a cache", volumes=both)
+    assert shown == (0, "4242\n1000")
+    home = {workspace("4242:4343"): {"bind": "/workspace"}, workspace("1000:1000"): {"bind": "/home/train"}}
+    assert runner.run("stat", "-c", "%u", "/home/train", volumes=home, stderr=False) == (0, "1000")
+    said = runner.run("true", volumes=home)
+    assert said == (0, "entrypoint: /home/train is mounted and not 4242's, and stays as it is")
+
+
 def test_a_workspace_of_root_is_said_and_run_as_settles_it(runner: Runner, workspace: Callable[[str], str]) -> None:
     roots = mounted(workspace("0:0"))
     code, said = runner.run("python", "-c", WHO, **roots)
@@ -251,12 +278,16 @@ def test_user_and_dropped_capabilities(runner: Runner) -> None:
     code, said = runner.run("id", "-u", cap_drop=["ALL"])
     assert (code, said.count("\n")) == (64, 0)
     assert "use --user 1000:1000" in said
+    code, said = runner.run("true", user="1000", environment={"RUN_AS": "4711:4711"})
+    assert (code, said.count("\n"), "RUN_AS needs a container that starts as root" in said) == (64, 0, True), said
 
 
-def test_a_read_only_system_without_tmpfs_says_what_is_missing(runner: Runner) -> None:
+def test_a_read_only_system_without_tmpfs_says_what_is_missing(runner: Runner, workspace: Callable[[str], str]) -> None:
     assert runner.run("id", "-u", read_only=True) == (0, "1000")
     code, said = runner.run(read_only=True, environment={"JUPYTER_TOKEN": TOKEN})
     assert (code, said) == (64, "entrypoint: Jupyter Lab needs a folder that it can write to: add --tmpfs /tmp")
+    mine = mounted(workspace("4242:4343"))  # where Python's tempfile would end up
+    assert runner.run("ls", "-A", "/workspace", read_only=True, **mine) == (0, "file")
 
 
 # ---------------------------------------------------------------- SSH
@@ -357,6 +388,36 @@ def test_host_keys_are_made_at_the_first_start_and_kept_on_a_volume(
     assert runner.run("sh", "-c", "ls /etc/ssh /etc/ssh/hostkeys | grep host_")[0] == 1  # none in the image
 
 
+def test_a_session_has_the_settings_of_cuda_and_no_secret(runner: Runner, key: tuple[str, str]) -> None:
+    private, public = key
+    given = {
+        "CUDA_VISIBLE_DEVICES": "1",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "NCCL_SOCKET_IFNAME": "lo",
+        "A_SECRET": "x",
+    }
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA3/B0GYQUgun9d4e3qXAOCoFeqkiMkMP76iyO9TxfOr other"
+    environment = {**given, "JUPYTER_TOKEN": TOKEN, "SSH_AUTHORIZED_KEYS": f"# team\r\n{other}\r\nno-pty {public}"}
+    with runner.start("sleep", "60", environment=environment) as container:
+        eventually(container, "python", "-c", "import socket; socket.create_connection(('127.0.0.1', 22))")
+        for command in ("env", "bash -lc env"):
+            code, said = ssh(container, "-i /tmp/id-$$ -l train", command, secret=private)
+            found = dict(line.split("=", 1) for line in said.splitlines())
+            assert code == 0, said
+            assert {name: found.get(name) for name in given} == {**given, "A_SECRET": None}
+            assert "JUPYTER_TOKEN" not in found
+            assert found["PATH"].startswith("/opt/venv/bin:")
+
+
+def test_a_mount_that_gives_no_key_is_refused(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()  # what docker makes of a file that the host does not have
+    (tmp_path / "file").touch()
+    for name, says in (("folder", "does not exist on the host"), ("file", "is empty")):
+        mount = {str(tmp_path / name): {"bind": "/etc/ssh/authorized_keys", "mode": "ro"}}
+        code, said = runner.run("true", volumes=mount)
+        assert (code, said.count("\n"), says in said) == (64, 0, True), said
+
+
 def test_ssh_that_cannot_work_says_why(runner: Runner, key: tuple[str, str]) -> None:
     for options, says in (
         ({"user": "4711:4711"}, "SSH needs a name for uid 4711"),
@@ -365,3 +426,11 @@ def test_ssh_that_cannot_work_says_why(runner: Runner, key: tuple[str, str]) -> 
         code, said = runner.run("true", environment={"SSH_AUTHORIZED_KEYS": key[1]}, **options)
         assert (code, said.count("\n")) == (64, 0), said
         assert says in said
+    listens = (
+        "import socket, subprocess, sys; s = socket.create_server(('', 22)); "
+        "sys.exit(subprocess.call(['entrypoint', 'true']))"
+    )
+    code, said = runner.run("python", "-c", listens, entrypoint=[], environment={"SSH_AUTHORIZED_KEYS": key[1]})
+    assert (code, said) == (
+        64, "entrypoint: SSH cannot listen on port 22 (Address already in use): give another one as SSH_PORT"
+    )  # fmt: skip

@@ -150,6 +150,7 @@ def test_the_next_one_is_made_on_top_of_the_first(both: Both) -> None:
         ("X", 3, "does not apply to torch 2.7.0: torch/m.py [patch-conflict]"),
         ("nowhere", 2, "there is no commit 'nowhere' [no-such-commit]"),
         ("--output=x", 2, "No such option"),
+        ("main~2..main", 2, "do: import one commit at a time"),
     ],
 )
 def test_what_cannot_be_a_patch_is_refused_in_one_line(both: Both, letter: str, code: int, says: str) -> None:
@@ -158,6 +159,63 @@ def test_what_cannot_be_a_patch_is_refused_in_one_line(both: Both, letter: str, 
     assert "Traceback" not in done.err
     assert both.patches == {}
     assert both.project.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"torch/m.py": b"\0\1"}, "a binary patch of torch/m.py"),
+        ({"torch/a b.py": "x = 1\n"}, "paths with blanks or quotes are not supported"),
+        ({"torch/link.py": None}, "torch/link.py is a symbolic link or a submodule"),
+        ({"torch/m.py": None}, "the mode of torch/m.py is changed"),
+        ({"torchgen/m.py": "x = 1\n"}, "touches more than Python of the package: torchgen/m.py"),
+    ],
+)
+def test_what_no_patch_can_carry(both: Both, files: dict[str, str | bytes | None], says: str) -> None:
+    """None stands for a link where there is no such file, and for another mode where there is one."""
+    both.upstream.git("checkout", "--quiet", "v2.7.0")
+    for name in [name for name, data in files.items() if data is None]:
+        path = both.upstream.path / name
+        path.chmod(0o755) if path.exists() else path.symlink_to("m.py")
+    sha = both.upstream.commit("fix", {"docs/x.md": "x\n", **{k: v for k, v in files.items() if v is not None}})
+    both.upstream.git("add", "--all")
+    if None in files.values():
+        both.upstream.git("commit", "--quiet", "--amend", "--no-edit")
+        sha = both.upstream.rev("HEAD")
+    done = both.run(sha)
+    assert (done.code, says in done.err) == (4, True), done.err
+    assert both.patches == {}
+
+
+def test_a_file_with_windows_line_ends_and_letters_that_steer_a_terminal(both: Both) -> None:
+    both.upstream.git("checkout", "--quiet", "v2.7.0")
+    sha = both.upstream.commit("red \x1b[31m bell\x07", {"torch/m.py": BODY.replace("\n", "\r\n")})
+    assert both.run(sha).code == 0
+    (data,) = both.patches.values()
+    patch = parse(data)
+    assert patch.fields["Subject"] == "red [31m bell"
+    assert apply_all(patch, {"torch/m.py": BODY.encode()}.get)["torch/m.py"] == BODY.replace("\n", "\r\n").encode()
+
+
+def test_clones_that_lack_something(both: Both, tmp_path: Path) -> None:
+    url = f"file://{both.upstream.path}"
+    both.upstream.git("config", "uploadpack.allowFilter", "true")
+    both.upstream.git("checkout", "--quiet", "main")
+    for name, how in (("shallow", "--depth=1"), ("partial", "--filter=blob:none")):
+        both.upstream.git("clone", "--quiet", "--no-checkout", how, url, str(tmp_path / name))
+    shallow, partial = Repo(tmp_path / "shallow"), Repo(tmp_path / "partial")
+    shallow.git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", "tag", "v2.7.0")
+    done = Both(both.project, shallow, both.ids).run("X")
+    assert (done.code, f"git -C {shallow.path} fetch --unshallow --tags" in done.err) == (2, True), done.err
+    partial.git("remote", "set-url", "origin", f"file://{tmp_path}/gone")
+    done = Both(both.project, partial, both.ids).run("F")
+    assert (done.code, "[partial-clone]" in done.err, done.err.count("\n")) == (7, True, 3), done.err
+    assert both.patches == {}
+    partial.git("remote", "set-url", "origin", url)
+    assert Both(both.project, partial, both.ids).run("F").code == 0
+    (both.project.path / "file").touch()
+    done = release("patch", "import", "--repo", "file", "x", cwd=both.project.path)
+    assert (done.code, "do: give --repo a clone of PyTorch with a work tree\n" in done.err) == (2, True), done.err
 
 
 def test_surroundings_that_do_not_fit(both: Both, tmp_path: Path) -> None:

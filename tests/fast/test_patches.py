@@ -9,14 +9,16 @@ import pytest
 
 from orchestrator.compat import Pin, read_lock
 from orchestrator.model import CheckState
-from orchestrator.patches import Inside, judge, label, prove
+from orchestrator.patches import Inside, account, concerning, judge, label, prove
+from orchestrator.report import record_lines
 
 FOLDER = "images/x/patches"
+ORIGIN = "upstream, https://example.com/p.git"
 HASH = f" --hash=sha256:{'0' * 64}"
 
 
 def patch(number: int, before: str, after: str, commit: str = "") -> bytes:
-    head = f"Subject: fix {number}\nOrigin: upstream, https://example.com/p.git\n"
+    head = f"Subject: fix {number}\nOrigin: {ORIGIN}\n"
     head += f"Commit: {commit}\n" if commit else ""
     return (
         f"{head}---\ndiff --git a/p/m.py b/p/m.py\n--- a/p/m.py\n+++ b/p/m.py\n@@ -1,2 +1,2 @@\n"
@@ -63,11 +65,26 @@ def test_what_is_wrong_has_its_place_and_remedy(files: dict[str, bytes], lock: s
     assert problem.remedy
 
 
-def test_the_label_names_what_concerns_the_image_by_its_digest() -> None:
+def test_label_and_record_name_what_concerns_the_image_by_its_digest() -> None:
     first, second = (hashlib.sha256(data).hexdigest() for data in (FIRST, SECOND))
     text = f"p-1.0/0001-x.patch@sha256:{first} p-1.0/0002-y.patch@sha256:{second}"
-    assert label(FILES, P) == label(FILES, {}) == text
-    assert label(FILES, pins(f"q==1{HASH}\n")) == ""
+    assert label(concerning(FILES, P)) == label(concerning(FILES, {})) == text
+    assert concerning(FILES, pins(f"q==1{HASH}\n")) == []
+    assert [account(each) for each in concerning(FILES, P)] == [
+        {"name": "p-1.0/0001-x.patch", "sha256": first, "subject": "fix 1", "commit": "1" * 40, "origin": ORIGIN},
+        {"name": "p-1.0/0002-y.patch", "sha256": second, "subject": "fix 2", "commit": "", "origin": ORIGIN},
+    ]
+
+
+def test_a_record_of_before_patches_were_recorded_is_shown() -> None:
+    image: dict[str, Any] = {"reference": "r/x:v1", "digest": "sha256:1", "size": 1, "compressed_size": 1, "layers": []}
+    image |= {"base": {"name": ""}, "checks": [], "floating": None}
+    record: dict[str, Any] = dict.fromkeys(("version", "summary", "previous", "branch", "commit", "tree"), "")
+    record |= {"tag": {"object": ""}, "finished_at": "", "committer": "", "tool": {"version": ""}, "seconds": {}}
+    record |= {"picks": [], "skipped": [], "images": [image]}
+    before = record_lines(record)
+    image["patches"] = [{"name": "p-1.0/0001-x.patch", "sha256": "ab" * 32}]
+    assert set(record_lines(record)) - set(before) == {f"    patch   p-1.0/0001-x.patch  sha256:{'ab' * 8}"}
 
 
 def row(name: str, data: bytes, **more: Any) -> dict[str, Any]:
