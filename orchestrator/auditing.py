@@ -162,6 +162,7 @@ def _strangers(world: World, wanted: Range, inside: set[str]) -> list[Problem]:
     away = [name for name in names if name not in here]
     commits = {world.tags[name].commit for name in away}
     outside = set(world.desk.scratch.rev_list(*commits, f"^{wanted.tip}", "--")) if commits else set()
+    away = [name for name in away if wanted.whole or world.tags[name].commit not in outside]
     found = []
     for name in away:
         if world.tags[name].commit in outside:

@@ -36,7 +36,8 @@ MOST_COMMITS = 2000  # new ones on a release branch in one push
 _LARGEST_COMMIT = 1024 * 1024  # bytes
 _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
 _RELEASE = re.compile(r"chore\(release\): (\S+)")
-_HEADERS = {b"tree", b"parent", b"author", b"committer", b"gpgsig"}  # what a pick may have
+_HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
+_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
 _PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
 
 
@@ -139,10 +140,11 @@ class Continuation:
             )
         data = self.scratch.read(sha)[1]
         commit = self.scratch.commit(sha)
-        head = data.partition(b"\n\n")[0].split(b"\n")
-        names = {line.partition(b" ")[0] for line in head if not line.startswith(b" ")}
-        if strange := b", ".join(sorted(names - _HEADERS)).decode(errors="replace"):
-            raise self._refused(sha, f"has headers that no pick has: {strange}", "malformed-commit", _MAKE_AGAIN)
+        head = data.partition(b"\n\n")[0]
+        names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
+        if names != _HEADERS:
+            said = b", ".join(names[:9]).decode(errors="replace")
+            raise self._refused(sha, f"has other headers than a pick: {said}", "malformed-commit", _MAKE_AGAIN)
         if b"\0" in data or not 0 <= commit.when.seconds <= self.protected.now + _AHEAD:
             raise self._refused(sha, f"has a date ({commit.when}) or text that no pick has", "malformed-commit",
                                 _MAKE_AGAIN)  # fmt: skip

@@ -8,47 +8,35 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator import changelog, provenance
-from orchestrator import config as configuration
-from orchestrator.continuation import Continuation, Protected, Release
+from orchestrator import accounts, changelog, provenance, yanks
+from orchestrator.continuation import Continuation
 from orchestrator.enforcement import NO_POLICY
-from orchestrator.errors import Exit, RefusedError, ReleaseError, UsageError
+from orchestrator.errors import Exit, RefusedError, ReleaseError
 from orchestrator.facts import as_problem, reachable_tags
-from orchestrator.git.receiving import trusted_names
-from orchestrator.git.transfer import signature_fault
+from orchestrator.git.transfer import ZERO, signature_fault
 from orchestrator.model import Problem
 from orchestrator.policy import freeze_problem, frozen, unsigned_problem
-from orchestrator.versions import check_version, line_of_branch, parse_tag
+from orchestrator.standing import HEADS, TAGS, VERSION, Standing
+from orchestrator.versions import check_version, final_of, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.accounts import Here
+    from orchestrator.continuation import Protected, Release
     from orchestrator.git.receiving import Receiving, Update
     from orchestrator.git.scratch import Scratch
     from orchestrator.model import Config
+    from orchestrator.standing import Line
 
-HEADS, TAGS, NOTES, RECORDS = "refs/heads/", "refs/tags/", "refs/notes/release", "refs/release-records/"
-_ONCE = (RECORDS, "refs/release-yanks/")  # made once, never changed
+NOTES, RECORDS = "refs/notes/release", provenance.record_ref("")
+_ONCE = (RECORDS, yanks.PREFIX)  # made once, never changed
 _GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
-_VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for a version
 _LARGEST = 16 * 1024 * 1024  # bytes of a record or a tag object
 _TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A release branch, and the release.yaml of the protected branch that declares what is on it."""
-
-    path: str
-    config: Config
-
-    @property
-    def ref(self) -> str:
-        return HEADS + self.config.branch
 
 
 @dataclass(kw_only=True)
@@ -61,11 +49,15 @@ class Guard:
     each: bool = False
     proved: dict[str, list[Release]] = field(default_factory=dict)
 
+    @cached_property
+    def standing(self) -> Standing:
+        return Standing(receiving=self.receiving, scratch=self.scratch, now=self.now)
+
     def problems(self, updates: Sequence[Update]) -> list[Problem]:
         """Every reason against a push; branches first, as tags stand on them."""
-        updates = [self._real(update) for update in updates]
+        updates = [each for update in updates for each in self._moved(update)]
         after = {**self.receiving.refs, **{update.ref: update.new for update in updates}}
-        found: list[Problem] = []
+        found = [_meanwhile(each) for each in updates if each.old != self.receiving.refs.get(each.ref, ZERO)]
         for update in sorted(updates, key=lambda update: not update.ref.startswith(HEADS)):
             try:
                 found += self._judge(update, after)
@@ -74,9 +66,16 @@ class Guard:
                 found.append(as_problem(error))
         return found
 
-    def _real(self, update: Update) -> Update:
-        """A push to a symbolic ref moves another one."""
-        return replace(update, ref=self.receiving.symrefs.get(update.ref, update.ref))
+    def _moved(self, update: Update) -> list[Update]:
+        """All that a push to a ref moves: a symbolic one moves another, and others may lead to that one.
+
+        Of branches under a second name only those count that release.yaml, or this repository, names.
+        """
+        real, *others = self.receiving.names(update.ref)
+        others = [
+            name for name in others if not name.startswith(HEADS) or self.standing.is_named(name.removeprefix(HEADS))
+        ]
+        return [replace(update, ref=name) for name in (real, *others)]
 
     def _judge(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         ref = update.ref
@@ -86,11 +85,9 @@ class Guard:
         if ref.startswith(HEADS):
             return self._branch(update)
         if ref.startswith(TAGS):
-            return self._tag(update, after) if _VERSION.match(update.short) else []
-        if ref == NOTES:
-            return self._forward(
-                update, "notes", "fetch them, join yours to them, push again: release does it by itself"
-            )
+            return self._tag(update, after) if VERSION.match(update.short) else self._other_tag(update)
+        if ref.startswith(NOTES) and ref[len(NOTES) :][:1] in ("", "/"):
+            return self._notes(update)
         if ref.startswith(_ONCE):
             return self._once(update, after)
         if ref.startswith("refs/replace/"):
@@ -101,80 +98,22 @@ class Guard:
 
     # -------------------------------------------------------------- what counts
 
-    @cached_property
-    def branch(self) -> str:
-        """The protected branch."""
-        return (self.receiving.config("release.protectedBranch") or [self.receiving.head])[-1]
-
-    @cached_property
-    def lines(self) -> list[Line]:
-        """What the protected branch declares.  Raises UsageError, ConfigError: then nothing can be released."""
-        tip = self.receiving.refs.get(HEADS + self.branch, "")
-        if not tip:
-            raise UsageError(
-                f"the protected branch {self.branch!r} is not here, so nothing is declared",
-                where=str(self.receiving.gitdir),
-                remedy="push it first, or name another: git config release.protectedBranch NAME",
-                code="no-protected-branch",
-            )
-        tree = self.scratch.tree_of(tip)
-        found = []
-        for path in self.receiving.config("release.configPath") or ["release.yaml"]:
-            text = self.scratch.file(tree, path)
-            if text is not None:
-                found.append(Line(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
-        if not found:
-            raise UsageError(
-                f"there is no release.yaml on {self.branch}, so nothing is declared",
-                where=f"{self.branch}:release.yaml",
-                remedy=f"release init, push it to {self.branch}; or name its path: git config release.configPath",
-                code="no-config",
-            )
-        return found
-
-    def _protected(self, line: Line) -> Protected:
-        refs = self.receiving.refs
-        heads = {name: refs[HEADS + name] for name in line.config.source if HEADS + name in refs}
-        if not heads:
-            raise UsageError(
-                f"none of the source branches {', '.join(line.config.source)} is here",
-                where=str(line.config.place),
-                remedy="push them, or correct `source:`",
-                code="no-source",
-            )
-        versions = {ref: sha for ref, sha in refs.items() if ref.startswith(TAGS) and _VERSION.match(ref[len(TAGS) :])}
-        trusted = {HEADS + name: sha for name, sha in heads.items()} | versions
-        tags = self.receiving.peeled(self.scratch, versions)
-        return Protected(
-            config=line.config,
-            path=line.path,
-            branch=self.branch,
-            tips=heads,
-            heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
-            tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
-            names=trusted_names(self.scratch, trusted),
-            now=self.now,
-        )
-
     # -------------------------------------------------------------- branches
 
     def _branch(self, update: Update) -> list[Problem]:
         name = update.short
-        patterns = self.receiving.config("release.guardedBranches") or ["release/*"]
-        pattern = any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns)
-        try:
-            lines = self.lines
-        except ReleaseError:
-            if pattern:
-                raise
-            lines = []  # a broken release.yaml must be repaired by a push
+        pattern = self.standing.is_release_branch(name)
+        lines = self.standing.lines if pattern else self.standing.known_lines
         line = next((line for line in lines if line.config.branch.casefold() == name.casefold()), None)
         if line or pattern:
             return self._release_branch(update, line)
-        if name == self.branch or any(name in line.config.source for line in lines):
+        if self.standing.is_named(name):
             return self._forward(
                 update, "a source of releases", "what was picked from must stay: revert, never rewrite"
             )
+        if parse_tag(name) and not update.deletes:
+            return [_no(name, "is a branch named like a version, and git clone -b takes it before the tag",
+                        "name-of-a-version", "give it another name")]  # fmt: skip
         return []
 
     def _release_branch(self, update: Update, line: Line | None) -> list[Problem]:
@@ -184,9 +123,16 @@ class Guard:
                 _no(name, "is a release branch and is never deleted", "branch-deleted", "leave it; it costs nothing")
             ]
         if line is None or line.config.branch != name:
-            says = f"is a release branch that no release.yaml on {self.branch} declares"
-            return [_no(name, says, "branch-not-declared", f"name it as `branch:` there, and push {self.branch} first")]
-        protected = self._protected(line)
+            says = f"is a release branch that no release.yaml on {self.standing.branch} declares"
+            return [
+                _no(
+                    name,
+                    says,
+                    "branch-not-declared",
+                    f"name it as `branch:` there, and push {self.standing.branch} first",
+                )
+            ]
+        protected = self.standing.protected(line)
         old = update.old if not update.creates else self._beginning(update, protected)
         continuation = Continuation(scratch=self.scratch, protected=protected)
         problems = continuation.prove(old, update.new) if old != update.new else []
@@ -199,7 +145,7 @@ class Guard:
         rows = self.scratch.git.attempt("merge-base", update.new, *protected.tips.values())
         if rows.status:
             raise _error(update.short, f"shares no history with {', '.join(protected.tips)}", "branch-from-nowhere",
-                         f"begin it at a commit of {self.branch}: git push origin COMMIT:{update.ref}")  # fmt: skip
+                         f"begin it on {self.standing.branch}: git push origin COMMIT:{update.ref}")  # fmt: skip
         return rows.text.strip()
 
     def _forward(self, update: Update, what: str, remedy: str) -> list[Problem]:
@@ -211,7 +157,24 @@ class Guard:
             return [_no(update.short, f"({what}) only goes forward", "not-fast-forward", remedy)]
         return []
 
+    def _notes(self, update: Update) -> list[Problem]:
+        if update.ref != NOTES and not update.deletes:
+            return [_no(update.ref, "stands where the notes of releases are", "bad-notes", "name it in another way")]
+        if not update.deletes and self.scratch.header(update.new)[0] != "commit":
+            return [
+                _no(update.ref, "are not notes: they are commits", "bad-notes", "git notes --ref release makes them")
+            ]
+        remedy = "fetch them, join yours to them, push again: release does it by itself"
+        return self._forward(update, "notes", remedy) if update.ref == NOTES else []
+
     # -------------------------------------------------------------- tags
+
+    def _other_tag(self, update: Update) -> list[Problem]:
+        name = update.short
+        if update.deletes or not (self.standing.is_release_branch(name) or self.standing.is_named(name)):
+            return []
+        return [_no(update.ref, "is named like a guarded branch, and git takes a tag before a branch",
+                    "name-of-a-branch", "give it another name")]  # fmt: skip
 
     def _tag(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         name = update.short
@@ -225,19 +188,21 @@ class Guard:
                 _no(name, "looks like a version and is none", "version-malformed", "write it as v2.7.1 or v2.7.1-rc.1")
             ]
         commit, message = self._tag_object(update)
-        line = self._line_of(name)
+        line = self.standing.line_of(name)
         if line is None:
-            return [_no(name, f"is a version that no release.yaml on {self.branch} declares", "not-declared",
-                        f"declare it on {self.branch}, push that, then: release cut {name}")]  # fmt: skip
+            return [_no(name, f"is a version that no release.yaml on {self.standing.branch} declares", "not-declared",
+                        f"declare it on {self.standing.branch}, push that, then: release cut {name}")]  # fmt: skip
         tip = after.get(line.ref, "")
         if self.receiving.refs.get(line.ref, "") != tip and line.config.branch not in self.proved:
             return [_no(name, f"stands on {line.config.branch}, which is refused", "branch-refused", "see there")]
         release = next((each for each in self.proved.get(line.config.branch, ()) if each.commit == commit), None)
-        protected = self._protected(line)
+        protected = self.standing.protected(line)
         if release is None:
             self._on_branch(update, line, commit, tip)
+            if changelog.promotion(message):
+                return self._promotion(update, commit, message, tip, protected)
             if self._first(name, commit, tip, protected):
-                return []
+                return self._policy(update, line.config, message)
             release = self._prove_again(name, commit, protected)
         if release.version != name:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
@@ -276,12 +241,6 @@ class Guard:
                          f"release cut {update.short} makes it")  # fmt: skip
         return found[1], message
 
-    def _line_of(self, tag: str) -> Line | None:
-        version = parse_tag(tag)
-        declared = [line for line in self.lines if line.config.release(tag)]
-        same = [line for line in self.lines if version and line_of_branch(line.config.branch) == version.line]
-        return next(iter([*declared, *same]), None)
-
     def _on_branch(self, update: Update, line: Line, commit: str, tip: str) -> None:
         inside = bool(tip) and not self.scratch.rev_list("--max-count=1", commit, f"^{tip}", "--")
         if not inside and self.each and tip:  # an atomic push: the branch moves after all refs were judged
@@ -289,6 +248,22 @@ class Guard:
         if not inside:
             raise _error(update.short, f"is put on {commit[:12]}, which is not on {line.config.branch}",
                          "tag-not-on-branch", f"release cut {update.short} pushes branch and tag together")  # fmt: skip
+
+    def _promotion(self, update: Update, commit: str, message: str, tip: str, protected: Protected) -> list[Problem]:
+        """A final version on the very commit of a candidate that was here before."""
+        name, before = update.short, self.receiving.refs
+        verdict = check_version(name, branch=protected.config.branch, existing=protected.tags, where=name,
+                                reachable=reachable_tags(self.scratch, tip, protected.tags))  # fmt: skip
+        if verdict.problems:
+            return list(verdict.problems)
+        there = [self.standing.version(each, before) for each in protected.tags if final_of(each) == name]
+        fault = accounts.promotion_fault(name, commit, message, {each.version: each for each in there if each})
+        candidate = (changelog.promotion(message) or ("", ""))[0]
+        if not fault and yanks.yank_ref(candidate) in before:
+            fault = f"is promoted from {candidate}, which was yanked"
+        if fault:
+            return [_no(name, fault, "not-its-candidate", f"release promote CANDIDATE {name} makes it")]
+        return self._policy(update, protected.config, message)
 
     def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:
         """Whether this is the first version of a line, put by hand where the line leaves the source."""
@@ -320,20 +295,37 @@ class Guard:
         ref = update.ref
         if not update.creates:
             return [_no(ref, "is made once and never changed", "record-changed", "leave it as it is")]
+        is_record = ref.startswith(RECORDS)
+        what = "record" if is_record else "yank"
         kind, size = self.scratch.header(update.new)
         if kind != "blob" or size > _LARGEST:
-            return [_no(ref, f"is a {kind} of {size} bytes, not a record", "bad-record", "release writes it")]
-        if not ref.startswith(RECORDS):
-            return []
-        said = provenance.essence(provenance.parse_record(self.scratch.blob(update.new), ref))
-        version = ref.removeprefix(RECORDS)
-        tag = after.get(TAGS + version, "")
-        commits = self.receiving.peeled(self.scratch, {TAGS + version: tag}) if tag else {}
-        there = (version, tag, commits.get(TAGS + version, ""))
-        if not tag or (said["version"], said["tag"], said["commit"]) != there:
-            return [_no(ref, f"does not tell of tag {version} as it is here", "record-differs",
-                        f"push the tag first; the record is written by release cut {version}")]  # fmt: skip
-        return []
+            return [_no(ref, f"is a {kind} of {size} bytes, not a {what}", f"bad-{what}", "release writes it")]
+        version, data = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX), self.scratch.blob(update.new)
+        record = provenance.parse_record(data, ref) if is_record else None
+        here = self.standing.version(version, after)
+        if here is None:
+            return [_no(ref, f"is of {version}, and there is no such version here", f"{what}-differs",
+                        "push the tag first: release cut does")]  # fmt: skip
+        if record is None:
+            return self._yank(ref, data, here, after)
+        fault = accounts.record_fault(record, here)
+        return [_no(ref, fault, "record-differs", f"release cut {version} writes it")] if fault else []
+
+    def _yank(self, ref: str, data: bytes, here: Here, after: Mapping[str, str]) -> list[Problem]:
+        yank, remedy = yanks.parse(here.version, data), f"release yank {here.version} makes it"
+        if yank is None or not yank.reason.strip():
+            return [_no(ref, "is no yank of this version with a reason", "bad-yank", remedy)]
+        sha = after.get(provenance.record_ref(here.version), "")
+        record = provenance.parse_record(self.scratch.blob(sha), ref) if sha else None
+        tags = (name.removeprefix(TAGS) for name in after if name.startswith(TAGS))
+        good = [tag for tag in tags if parse_tag(tag) and not final_of(tag) and yanks.yank_ref(tag) not in after]
+        fault = accounts.yank_fault(yank, here, record, good)
+        return [_no(ref, fault, "yank-differs", remedy)] if fault else []
+
+
+def _meanwhile(update: Update) -> Problem:
+    """git would refuse this ref only after the others of the push have moved."""
+    return _no(update.ref, "is not where the push says that it was", "moved-meanwhile", "git fetch, and push again")
 
 
 def _no(where: str, says: str, code: str, remedy: str) -> Problem:

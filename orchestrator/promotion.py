@@ -21,7 +21,7 @@ from orchestrator.public import Public, config_at, must_be_on_branch
 from orchestrator.status import remote_name
 from orchestrator.steps.take import tested
 from orchestrator.store import Store
-from orchestrator.versions import check_version, parse_tag
+from orchestrator.versions import check_version, final_of, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,21 +122,13 @@ def _must_fit(candidate: str, version: str) -> None:
     for text, parsed in ((candidate, old), (version, new)):
         if parsed is None:
             raise UsageError(f"{text!r} is not a version", remedy="write it as v2.7.1-rc.2", code="version-malformed")
-    if old is None or new is None or not old.version.prerelease or str(new) != final(candidate):
-        wanted = final(candidate)
+    if old is None or new is None or not old.version.prerelease or str(new) != final_of(candidate):
+        wanted = final_of(candidate)
         raise UsageError(
             f"{candidate} cannot become {version}",
             remedy=f"release promote {candidate} {wanted}" if wanted else "the first argument is a pre-release",
             code="not-its-candidate",
         )
-
-
-def final(candidate: str) -> str:
-    """The version that this is a pre-release of, "" for a final one."""
-    parsed = parse_tag(candidate)
-    if parsed is None or not parsed.version.prerelease:
-        return ""
-    return str(replace(parsed, version=parsed.version.finalize_version()))
 
 
 def origin_of(desk: Desk, public: Public, version: str) -> tuple[str, str] | None:
@@ -215,7 +207,7 @@ def _chain(public: Public, record: Mapping[str, Any]) -> list[Mapping[str, Any]]
     """The records of all candidates up to this one, the first one first: together they have the picks."""
     chain = [record]
     seen = {str(record["version"])}
-    while (before := str(chain[0]["previous"])) and final(before) == final(str(record["version"])):
+    while (before := str(chain[0]["previous"])) and final_of(before) == final_of(str(record["version"])):
         if before in seen:
             raise UsageError(
                 f"the record of {chain[0]['version']} says that it came after {before}, which came after it",
@@ -285,7 +277,9 @@ def _newer(public: Public, candidate: str) -> list[str]:
     """Later candidates of the same version that nobody yanked, in order."""
     this = parse_tag(candidate)
     known = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
-    newer = [each for each in known if this and final(str(each)) == final(candidate) and each.version > this.version]
+    newer = [
+        each for each in known if this and final_of(str(each)) == final_of(candidate) and each.version > this.version
+    ]
     return [str(each) for each in sorted(newer, key=lambda each: each.version)]
 
 

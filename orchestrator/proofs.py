@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import MismatchError
 from orchestrator.git import batch, changes
 from orchestrator.git.batch import Trees
 from orchestrator.git.objects import EMPTY_TREE, encode_commit, later, object_id
@@ -54,6 +55,17 @@ class Known:
 
     def read(self, ids: Iterable[str]) -> None:
         self.commits |= batch.commits(self.scratch, (sha for sha in ids if sha not in self.commits))
+
+    def need(self, ids: Iterable[str]) -> None:
+        """As `read`; raises MismatchError for a commit that cannot be read: nobody can tell what it is."""
+        ids = list(ids)
+        self.read(ids)
+        if odd := next((sha for sha in ids if sha not in self.commits), ""):
+            raise MismatchError(
+                f"commit {odd} is missing or malformed, so what it and those above it are cannot be told",
+                remedy=f"see it with: git cat-file -p {odd}; git fsck tells more",
+                code="malformed-commit",
+            )
 
     def compare(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Read the files of these commits, each against the parent given."""

@@ -141,7 +141,7 @@ def parse_record(data: bytes, where: str) -> dict[str, Any]:
         known = parsed["schema_version"] == SCHEMA_VERSION
         if known:
             essence(parsed)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(
             "this is not a release record",
             where=where,

@@ -86,8 +86,8 @@ def prove(
     """
     known = Known(scratch=scratch)
     order = [sha for part in parts for sha in part.commits]
-    known.read(order)
-    known.read(parent for sha in order for parent in known.commits[sha].parents)
+    known.need(order)
+    known.need(parent for sha in order for parent in known.commits[sha].parents)
     declared = [_declared(scratch, part, names or scratch) for part in parts]
     traces = Traces(known, base, tips, [source for wanted in declared for source in wanted.sources])
     heads = {part.head for part in parts if part.config and part.head in part.commits}

@@ -72,11 +72,17 @@ def _rows(verdict: Verdict, diffs: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def end_line(lines: Sequence[Line], unchecked: Sequence[str]) -> str:
-    """The last word: never "passed" where something was not looked at."""
+    """The last word: never "passed" where something, or everything, was not looked at."""
     wrong = sum(len(line_problems(line)) for line in lines)
     open_ = len(unchecked) + sum(len(line.unchecked) for line in lines)
-    said = f"{wrong} finding{'' if wrong == 1 else 's'}" if wrong else "nothing wrong was found"
+    clean = "nothing wrong was found" if examined(lines) else "nothing was examined: there are no commits in that range"
+    said = f"{wrong} finding{'' if wrong == 1 else 's'}" if wrong else clean
     return f"{said}; {open_} could not be checked" if open_ else said
+
+
+def examined(lines: Sequence[Line]) -> int:
+    """How many commits were judged."""
+    return sum(len(line.verdicts) for line in lines)
 
 
 def audit_document(
@@ -85,6 +91,7 @@ def audit_document(
     """What `audit --json` prints."""
     return {
         "schema_version": 1,
+        "examined": examined(lines),
         "lines": [
             {
                 "branch": line.branch, "base": line.base, "tip": line.tip, "versions": line.versions,

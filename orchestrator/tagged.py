@@ -52,9 +52,9 @@ def read_tags(scratch: Scratch, refs: Mapping[str, str]) -> dict[str, Tag]:
 
 
 def _parsed(name: str, sha: str, data: bytes) -> tuple[str, Tag]:
-    """(what a tag object names, the tag); nothing for an object that is no tag."""
+    """(what a tag object names, the tag); nothing for an object that is no tag.  Of equal headers the first."""
     head, _, message = data.partition(b"\n\n")
-    fields = dict(line.partition(b" ")[::2] for line in head.split(b"\n"))
+    fields = dict(line.partition(b" ")[::2] for line in reversed(head.split(b"\n")))
     target = fields.get(b"object", b"").decode("ascii", "replace")
     own = fields.get(b"tag", b"").decode("utf-8", "replace")
     text = message.decode("utf-8", "replace")

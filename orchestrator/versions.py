@@ -6,7 +6,7 @@ A line is a pair (major, minor).  Tags of a line carry one prefix, `v` or none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from semver import Version
@@ -64,6 +64,14 @@ def parse_tag(tag: str) -> TagVersion | None:
         return TagVersion(prefix=tag[: len(tag) - len(bare)], version=Version.parse(bare))
     except ValueError:
         return None
+
+
+def final_of(candidate: str) -> str:
+    """The version that this is a pre-release of, "" for a final one."""
+    parsed = parse_tag(candidate)
+    if parsed is None or not parsed.version.prerelease:
+        return ""
+    return str(replace(parsed, version=parsed.version.finalize_version()))
 
 
 def line_of_branch(branch: str) -> Line | None:

@@ -116,11 +116,15 @@ def _read(world: World) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """A branch, its tip, and the commit below what is to be looked at ("" for its beginning)."""
+    """A branch, its tip, and the commit below what is to be looked at ("" for its beginning).
+
+    `whole`: it ends where the branch ends, so no later version can be elsewhere.
+    """
 
     branch: str
     tip: str
     base: str
+    whole: bool = True
 
 
 def ranges(world: World, wanted: str) -> list[Range]:
@@ -141,9 +145,9 @@ def ranges(world: World, wanted: str) -> list[Range]:
     if dots:
         name = last if last in branches else next((each for each, tip in branches.items() if last in ("", tip)), "")
         end = branches[name] if name else _commit(world, last or "HEAD")
-        return [Range(branch=name or last or "HEAD", tip=end, base=start)]
+        return [Range(branch=name or last or "HEAD", tip=end, base=start, whole=bool(name))]
     if tag is None:
-        return [Range(branch=wanted, tip=start, base=fork(world, start))]
+        return [Range(branch=wanted, tip=start, base=fork(world, start), whole=False)]
     holding = [name for name, tip in branches.items() if _reaches(world, tip, start)]
     name = next((each for each in holding if first in of_line(each, [first])), next(iter(holding), ""))
     if not name:

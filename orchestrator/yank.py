@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import ConfigError, MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.git import transfer
 from orchestrator.planner import planned_images
-from orchestrator.promotion import final, origin_of
+from orchestrator.promotion import origin_of
 from orchestrator.public import Public, config_at
 from orchestrator.status import remote_name
 from orchestrator.steps.promote import VERSION, image_labels
 from orchestrator.store import Store
-from orchestrator.versions import names_other_line, parse_tag
+from orchestrator.versions import final_of, names_other_line, parse_tag
 from orchestrator.yanks import NOWHERE, PENDING, Move, Yank, render, yank_ref
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _draft(desk: Desk, public: Public, record: Mapping[str, Any], *, reason: str
 
 def _must_be_its_own(desk: Desk, public: Public, version: str) -> None:
     """A promoted candidate's images are those of the final version: the floating tags at them stand for that one."""
-    made = final(version)
+    made = final_of(version)
     promoted = made and public.tag(made) and origin_of(desk, public, made) == (version, public.tag(version))
     if promoted and made not in public.yanks:
         raise RefusedError(

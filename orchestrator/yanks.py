@@ -80,15 +80,22 @@ def render(yank: Yank) -> bytes:
 
 def read(version: str, data: bytes) -> Yank:
     """The yank of a version; one that cannot be read is a yank without details."""
+    return parse(version, data) or Yank(
+        version=version, reason=f"{yank_ref(version)} holds no account that this tool can read"
+    )
+
+
+def parse(version: str, data: bytes) -> Yank | None:
+    """The yank of a version, None for what is none, or one of another version."""
     try:
         return _parsed(version, json.loads(data))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return Yank(version=version, reason=f"{yank_ref(version)} holds no account that this tool can read")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _parsed(version: str, data: Mapping[str, Any]) -> Yank:
-    if data["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(data["schema_version"])
+    if (data["schema_version"], data["version"]) != (SCHEMA_VERSION, version):
+        raise ValueError(data["version"])
     return Yank(
         version=version,
         reason=str(data["reason"]),

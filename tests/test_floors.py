@@ -28,7 +28,7 @@ FLOORS = {
     2: "git. engines. forges. registry registry_http registry_auth credentials journal live cache",  # doors
     3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
     " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
-    " remaking retelling proving tagged differing budgets yanks enforcement continuation guard"
+    " remaking retelling proving tagged differing budgets yanks accounts enforcement continuation standing guard"
     " protection protection_github protection_gitlab addresses",  # deciding
     4: "steps.",  # doing: one step a module
     5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"

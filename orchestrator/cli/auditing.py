@@ -64,7 +64,8 @@ def audit(
         call.console.lines([f"{each.code}: {each.message}" for each in world.problems])
         call.console.lines([f"not checked: {each}" for each in world.unchecked])
         call.console.lines([report.end_line(lines, world.unchecked)] if not world.problems else [])
-    call.console.document(report.audit_document(lines, world.problems, world.unchecked, diffs))
+    if call.common.as_json:
+        call.console.document(report.audit_document(lines, world.problems, world.unchecked, diffs))
     call.console.annotations(found)
     return Exit.MISMATCH if found else Exit.DONE
 

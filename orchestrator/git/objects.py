@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
@@ -70,21 +71,25 @@ class Commit:
 
 
 def parse_commit(sha: str, data: bytes) -> Commit:
-    """Parse the content of a commit object.  Raises ValueError when it is none, or one that git cannot date."""
+    """Parse the content of a commit object.  Raises ValueError when it is none, or one that git cannot date.
+
+    As git does it: the tree first, then the parents, and of a header that stands there twice the first.
+    """
     head, _, message = data.partition(b"\n\n")
-    headers = [line.partition(b" ") for line in head.split(b"\n") if not line.startswith(b" ")]
-    single = {key: value for key, _, value in headers}
-    if not {b"tree", b"author", b"committer"} <= set(single):
+    rows = [line.partition(b" ")[::2] for line in head.split(b"\n") if not line.startswith(b" ")]
+    parents = [value.decode() for _, value in takewhile(lambda row: row[0] == b"parent", rows[1:])]
+    first = dict(reversed(rows))
+    if rows[0][0] != b"tree" or not {b"author", b"committer"} <= set(first):
         raise ValueError(f"{sha} is not a well-formed commit")
-    encoding = single.get(b"encoding", b"utf-8").decode("ascii", "replace")
-    committer = _PERSON.match(_utf8(single[b"committer"], encoding))
+    encoding = first.get(b"encoding", b"utf-8").decode("ascii", "replace")
+    committer = _PERSON.match(_utf8(first[b"committer"], encoding))
     if not committer or int(committer["when"]) >= _LATEST:
         raise ValueError(f"{sha} is not a well-formed commit")
     return Commit(
         sha=sha,
-        tree=single[b"tree"].decode(),
-        parents=tuple(value.decode() for key, _, value in headers if key == b"parent"),
-        author=_utf8(single[b"author"], encoding),
+        tree=first[b"tree"].decode(),
+        parents=tuple(parents),
+        author=_utf8(first[b"author"], encoding),
         committer=Signature(
             name=committer["name"].decode(errors="replace"), email=committer["mail"].decode(errors="replace")
         ),

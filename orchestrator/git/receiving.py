@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cache import Cache
 from orchestrator.errors import UsageError
+from orchestrator.git.isolation import isolated
 from orchestrator.git.process import Git
 from orchestrator.git.repository import Repository
-from orchestrator.git.scratch import Scratch, isolated
+from orchestrator.git.scratch import Scratch
 from orchestrator.git.transfer import ZERO
 
 if TYPE_CHECKING:
@@ -89,6 +90,18 @@ class Receiving:
         """Symbolic ref -> the ref that a push to it moves."""
         return {ref: target for ref, (_, target) in self._refs.items() if target}
 
+    def names(self, ref: str) -> list[str]:
+        """The ref that a push to `ref` moves, and the symbolic refs that lead to it."""
+        real = self.symrefs.get(ref) or self._dangling(ref) or ref
+        return [real, *(name for name, target in self.symrefs.items() if target == real)]
+
+    def _dangling(self, ref: str) -> str:
+        """Where a symbolic ref leads that names nothing yet: `for-each-ref` does not know it, a push creates it."""
+        if ref in self.refs or not (self.gitdir / ref).is_file():
+            return ""
+        output = self.git.attempt("symbolic-ref", "--quiet", ref)
+        return "" if output.status else output.text.strip()
+
     @cached_property
     def _refs(self) -> dict[str, tuple[str, str]]:
         form = "--format=%(refname)%00%(objectname)%00%(symref)%00"
@@ -148,6 +161,10 @@ class Pushing(Receiving):
             if not update.creates:
                 refs[update.ref] = (update.old, "")
         return refs
+
+    def names(self, ref: str) -> list[str]:
+        """What is symbolic on the remote is not known here."""
+        return [ref]
 
     @property
     def head(self) -> str:

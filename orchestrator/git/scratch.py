@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cache import Cache
 from orchestrator.errors import UsageError
 from orchestrator.git.files import remove
+from orchestrator.git.isolation import isolated, settings
 from orchestrator.git.merges import Merge, conflicts, decode_merge, encode_merge
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
@@ -34,26 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-# What decides the outcome of a merge is pinned: a user's settings must not change a release.
-_SETTINGS = """\
-[core]
-\trepositoryformatversion = {format}
-\tbare = false
-\tworktree = {worktree}
-\tattributesFile = /dev/null
-\thooksPath = /dev/null
-\tlogAllRefUpdates = false
-[merge]
-\trenames = true
-\tdirectoryRenames = conflict
-\trenameLimit = 7000
-\tverbosity = 2
-[diff]
-\trenames = true
-\talgorithm = default
-[gc]
-\tauto = 0
-"""
 _NOBODY = b"release <release@localhost> 0 +0000"
 
 MODE_DIRECTORY = "040000"
@@ -83,9 +64,7 @@ class Scratch:
         gitdir = path / "git"
         (gitdir / "HEAD").write_text("ref: refs/heads/none\n")
         (gitdir / "objects/info/alternates").write_bytes(b"".join(os.fsencode(each) + b"\n" for each in objects))
-        fmt = 1 if extra_config else 0
-        settings = _SETTINGS.format(format=fmt, worktree=self._tree) + extra_config
-        (gitdir / "config").write_bytes(os.fsencode(settings))
+        (gitdir / "config").write_bytes(os.fsencode(settings(self._tree, extra_config)))
         self.gitdir = gitdir
         self.git = Git(self._tree, env=isolated(gitdir))
         self._commits: dict[str, Commit] = {}
@@ -389,15 +368,3 @@ class MissingObjectError(UsageError):
     def __init__(self, sha: str) -> None:
         super().__init__(f"commit {sha} is not in this clone", remedy="git fetch --all --tags, then run again")
         self.sha = sha
-
-
-def isolated(gitdir: Path) -> dict[str, str]:
-    """Environment for git in a repository that nobody's configuration may reach."""
-    return {
-        "GIT_DIR": str(gitdir),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-    }

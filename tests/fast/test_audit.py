@@ -253,6 +253,60 @@ def test_a_branch_that_this_tool_never_made(tale: Story) -> None:
     assert codes(audit(tale, "--json", "--require-signed")) == ["tag-unsigned"]
 
 
+def test_a_range_that_ends_before_a_later_version_gives_no_alarm(cut: Story) -> None:
+    at_release(cut)
+    cut.clone.git("commit", "--quiet", "--allow-empty", "-m", "fix: later")
+    cut.clone.git("tag", "--annotate", "-m", "v2.7.2", "v2.7.2")
+    push(cut, "HEAD:refs/heads/release/v2.7", "v2.7.2")
+    assert audit(cut, "v2.7.0..v2.7.1").code == 0
+    assert audit(cut, "v2.7.0..v2.7.2").code == 9
+
+
+def test_an_empty_range_examines_nothing_and_says_so(cut: Story) -> None:
+    ran = audit(cut, "v2.7.1..v2.7.1")
+    assert ran.code == 0
+    assert "nothing was examined" in ran.out.splitlines()[-1]
+    assert "nothing wrong" not in ran.out
+    assert audit(cut, "v2.7.1..v2.7.1", "--json").json["examined"] == 0
+    assert audit(cut, "--json").json["examined"] == 2
+
+
+def _crafted(tale: Story, text: str) -> None:
+    """Put a commit with these bytes on the release branch."""
+    sha = tale.clone.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=text)
+    push(tale, f"{sha}:refs/heads/release/v2.7")
+
+
+def test_a_commit_with_two_trees_is_what_git_takes_it_for(cut: Story) -> None:
+    """It ends with the tree of the very pick; checked out is the first one."""
+    pick = cut.clone.rev("origin/release/v2.7~1")
+    text = cut.clone.attempt("cat-file", "commit", pick).stdout
+    good, evil = text.split("\n")[0], cut.clone.rev("origin/main^{tree}")
+    _crafted(cut, text.replace(good, f"tree {evil}", 1).replace("\n\n", f"\n{good}\n\n", 1))
+    ran = audit(cut, "--json")
+    assert ran.code == 9
+    assert "proved" not in ran.json["lines"][0]["counts"]
+
+
+def test_a_tag_that_names_two_commits_is_on_the_first(cut: Story) -> None:
+    text = cut.clone.attempt("cat-file", "tag", "v2.7.1").stdout
+    good = text.split("\n")[0]
+    evil = text.replace(good, f"object {cut.clone.rev('origin/main')}", 1).replace("\n\n", f"\n{good}\n\n", 1)
+    sha = cut.clone.git("hash-object", "-t", "tag", "-w", "--literally", "--stdin", stdin=evil)
+    push(cut, f"{sha}:refs/tags/v2.7.1")
+    ran = audit(cut, "--json")
+    assert ran.code == 9
+    assert "tag-not-on-branch" in codes(ran)
+
+
+def test_a_malformed_commit_is_one_line(cut: Story) -> None:
+    tip = cut.clone.rev("origin/release/v2.7")
+    _crafted(cut, f"tree {cut.clone.rev(tip + '^{tree}')}\nparent {tip}\nauthor x\ncommitter y\n\nfix: x\n")
+    ran = audit(cut)
+    assert ran.code == 9
+    assert "[malformed-commit]" in ran.err
+
+
 def test_sarif_and_annotations(cut: Story, tmp_path: Path) -> None:
     at_release(cut)
     sha = cut.clone.commit("chore: by the way", {"extra.py": "print('hello there')\n"})

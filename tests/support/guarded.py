@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.support.cli import Ran, release
-from tests.support.story import Repo, Story
+from tests.support.story import Repo, Story, copied_pair
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +77,12 @@ class Guarded:
         text = message if message is not None else self.clone.git("cat-file", "tag", self.tag).partition("\n\n")[2]
         head = f"object {commit}\ntype {kind}\ntag {name}\ntagger Mia Maintainer <mia@example.com> 1750000000 +0000\n\n"
         return self.clone.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=head + text + "\n")
+
+
+def copied(guarded: Guarded, new: Path) -> Guarded:
+    """A copy of a guarded server and its clone under `new`."""
+    clone, server = copied_pair(guarded.clone, guarded.server, new)
+    return replace(guarded, clone=clone, server=server)
 
 
 def raw_message(repo: Repo, commit: str) -> str:

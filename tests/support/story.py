@@ -155,13 +155,19 @@ def story(root: Path, dockerfile: str = "") -> Story:
 
 def copied(told: Story, new: Path) -> Story:
     """A copy of a story under `new`: making one takes forty git processes."""
-    old = told.clone.path.parent
+    clone, remote = copied_pair(told.clone, told.remote, new)
+    return replace(told, clone=clone, remote=remote)
+
+
+def copied_pair(clone: Repo, remote: Repo, new: Path) -> tuple[Repo, Repo]:
+    """A clone and its remote, both under `new`."""
+    old = clone.path.parent
     shutil.copytree(old, new, symlinks=True)
     config = new / "clone/.git/config"
     config.write_text(config.read_text().replace(str(old), str(new)))
-    clone = replace(told.clone, path=new / "clone", env={})
+    clone = replace(clone, path=new / "clone", env={})
     clone.git("update-index", "--refresh")  # the copies have other inodes
-    return replace(told, clone=clone, remote=replace(told.remote, path=new / "remote.git", env={}))
+    return clone, replace(remote, path=new / "remote.git", env={})
 
 
 DOCKERFILE = "FROM scratch\nCOPY loader.py /loader.py\n"

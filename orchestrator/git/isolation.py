@@ -1,0 +1,48 @@
+"""A repository that nobody's configuration may reach, and its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What decides the outcome of a merge is pinned: a user's settings must not change a release.
+_SETTINGS = """\
+[core]
+\trepositoryformatversion = {format}
+\tbare = false
+\tworktree = {worktree}
+\tattributesFile = /dev/null
+\thooksPath = /dev/null
+\tlogAllRefUpdates = false
+\tdeltaBaseCacheLimit = 256m
+\tfsync = none
+[merge]
+\trenames = true
+\tdirectoryRenames = conflict
+\trenameLimit = 7000
+\tverbosity = 2
+[diff]
+\trenames = true
+\talgorithm = default
+[gc]
+\tauto = 0
+"""
+
+
+def settings(worktree: Path, extra: str) -> str:
+    """The configuration of a scratch repository; `extra` are extensions of the format."""
+    return _SETTINGS.format(format=1 if extra else 0, worktree=worktree) + extra
+
+
+def isolated(gitdir: Path) -> dict[str, str]:
+    """Environment for git in a repository that nobody's configuration may reach."""
+    return {
+        "GIT_DIR": str(gitdir),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }
