@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from typing import TYPE_CHECKING
 
 from orchestrator.claims import claims_of, judge_claims
@@ -47,6 +48,9 @@ def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) ->
         problems += judge(files, image.variant)
         if not files:
             problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
+    context = posixpath.normpath(image.context or ".")
+    if context != "." and not scratch.has_folder(plan.tree, context):
+        problems.append(_missing("no-context", f"the folder {context}", "image.context", plan, config))
     text = scratch.file(plan.tree, image.dockerfile)
     if text is None:
         return [*problems, _missing("no-dockerfile", image.dockerfile, "image.dockerfile", plan, config)]

@@ -188,13 +188,21 @@ class Scratch:
 
     def file(self, tree: str, path: str) -> bytes | None:
         """The content of a regular file in a tree, None when there is none at that path."""
+        item = self._at(tree, path)
+        return self.blob(item.sha) if item and item.mode.startswith("100") else None
+
+    def has_folder(self, tree: str, path: str) -> bool:
+        item = self._at(tree, path)
+        return item is not None and item.is_tree
+
+    def _at(self, tree: str, path: str) -> TreeItem | None:
         item = None
         for name in path.encode("utf-8", "surrogateescape").split(b"/"):
             item = next((each for each in self._items(tree) if each.name == name), None)
             if item is None:
                 return None
             tree = item.sha if item.is_tree else ""
-        return self.blob(item.sha) if item and item.mode.startswith("100") else None
+        return item
 
     def in_the_way(self, tree: str, path: str) -> str:
         """What keeps a regular file from being written at `path`: `docs, a directory`; "" when nothing does."""

@@ -189,6 +189,17 @@ def test_check_and_plan_refuse_the_lock_with_its_place(tale: Story) -> None:
     assert "lock.txt:3: nvidia-cudnn-cu12 8.9.2.26 does not go with" in done.err
 
 
+def test_a_plan_names_the_folder_that_is_no_context(tale: Story) -> None:
+    image = "image:\n  repository: localhost:1/x\n  context: {}\n"
+    for context in ("images/nowhere", "Dockerfile", "loader.py"):
+        tale.release_yaml(f"      - commit: {tale.fix}", extra=image.format(context))
+        done = release("plan", "v2.7.1", cwd=tale.clone.path)
+        assert (done.code, f"the folder {context} is not in the released tree" in done.err) == (2, True), done.err
+        assert "correct `image.context`" in done.err
+    tale.release_yaml(f"      - commit: {tale.fix}", extra=image.format("./"))
+    assert "no-context" not in release("plan", "v2.7.1", cwd=tale.clone.path).err
+
+
 def test_the_table_in_the_docs_is_the_one_of_the_program() -> None:
     page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
     assert page.partition("<!-- builds -->\n")[2].partition("<!-- /builds -->")[0].strip() == table_markdown()
