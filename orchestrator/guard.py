@@ -96,8 +96,6 @@ class Guard:
             ]
         return []
 
-    # -------------------------------------------------------------- what counts
-
     # -------------------------------------------------------------- branches
 
     def _branch(self, update: Update) -> list[Problem]:
