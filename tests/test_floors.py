@@ -39,10 +39,10 @@ FLOORS = {
 }
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",
-    "docker": "engines.docker engines.endpoint", "sqlite3": "cache",
+    "docker": "engines.connection engines.containers engines.docker engines.endpoint", "sqlite3": "cache",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry_http engines.docker forges.github forges.gitlab",
-    "urllib3": "registry_http engines.docker forges.github",
+    "requests": "registry_http engines.connection forges.github forges.gitlab",
+    "urllib3": "registry_http engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, what runs inside an image
     "subprocess": "git.process verifying credentials inside_probe",

@@ -6,45 +6,34 @@ made here carries a label, so that what a killed run left behind can be found an
 
 from __future__ import annotations
 
-import posixpath
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
-from orchestrator.engines.answers import GO_DIRECTORY, fits, image_info, only_file, saved_layers, steps, tail
+from orchestrator.engines.answers import fits, image_info, saved_layers, steps
+from orchestrator.engines.connection import Connection, explanation
+from orchestrator.engines.containers import Containers
 from orchestrator.engines.endpoint import opener
 from orchestrator.engines.failures import (
-    is_timeout,
-    not_started,
-    refused,
     stalled,
-    unreachable,
 )
 from orchestrator.engines.streams import BuildLog, Layers, raise_error
 from orchestrator.engines.trials import Trial, killed, noted, to_remove
-from orchestrator.errors import ReleaseError, RemoteError
+from orchestrator.errors import RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
     import docker
-    from docker.errors import APIError
 
     from orchestrator.engines import BuildRequest, Credentials, RunRequest, Step
     from orchestrator.model import Progress
     from orchestrator.reference import Reference
 
 OWNER_LABEL = "org.release-orchestrator.owner"
-OUTPUT_LIMIT = 64 * 1024  # bytes of a command's output that are kept
-_CALL_TIMEOUT = 60.0  # seconds without a byte, for calls that are not streams of work
-_SYMLINK_HOPS = 10
 _LETTING_GO = 15.0  # seconds
-# Answered with 500: a file stands where the path wants a folder, or links lead in a circle.
-_NO_SUCH_PATH = ("not a directory", "too many links")
-# Never runs: a container that files are read from is created and not started.
-_IDLE_COMMAND = ("release-reads-files-only",)
 
 
 def connect(env: Mapping[str, str], *, owner: str = "release") -> DockerEngine:
@@ -65,33 +54,30 @@ class DockerEngine:
     """`Engine` for Docker (and what speaks its API), by docker-py."""
 
     def __init__(self, open_api: Callable[[float | None], docker.APIClient], *, place: str, owner: str) -> None:
-        self._open_api = open_api
-        self._place = place
-        self._labels = {OWNER_LABEL: owner}
-        with self._reaching("reach the engine"):
-            self._api = open_api(_CALL_TIMEOUT)
+        self._connection = Connection(open_api, place)
+        self._containers = Containers(self._connection, {OWNER_LABEL: owner})
 
     # -------------------------------------------------------------- what is there
 
     def health(self) -> EngineHealth:
-        with self._reaching("ask for the engine's version"):
-            version, info = self._api.version(), self._api.info()
+        with self._connection.reaching("ask for the engine's version"):
+            version, info = self._connection.api.version(), self._connection.api.info()
         return EngineHealth(
             version=str(version.get("Version", "")),
-            api_version=self._api.api_version,
+            api_version=self._connection.api.api_version,
             os=str(version.get("Os", "")),
             architecture=str(version.get("Arch", "")),
             storage_driver=str(info.get("Driver", "")),
             root=str(info.get("DockerRootDir", "")),
-            is_local=self._place.startswith("unix:"),
+            is_local=self._connection.place.startswith("unix:"),
         )
 
     def inspect(self, name: str) -> ImageInfo | None:
         from docker.errors import NotFound
 
-        with self._reaching(f"inspect {name}"):
+        with self._connection.reaching(f"inspect {name}"):
             try:
-                return image_info(self._api.inspect_image(name))  # type: ignore[no-untyped-call]  # untyped stub
+                return image_info(self._connection.api.inspect_image(name))  # type: ignore[no-untyped-call]  # untyped stub
             except NotFound:
                 return None
 
@@ -113,18 +99,18 @@ class DockerEngine:
     def _pull(self, name: str, platform: str, report: Callable[[Progress], None]) -> None:
         layers = Layers(report, time.monotonic)
         remedy = "check the name, and that the engine can reach the registry (`docker pull` it by hand)"
-        with self._reaching(f"pull {name}", "pull-failed", remedy), self._streaming(None) as api:
+        with self._connection.reaching(f"pull {name}", "pull-failed", remedy), self._connection.streaming(None) as api:
             for event in api.pull(name, stream=True, decode=True, platform=platform or None):
                 raise_error(event, f"pull of {name}", name, "pull-failed", remedy)
                 layers.take(event)
 
     def history(self, image: str) -> tuple[Step, ...]:
-        with self._reaching(f"read the history of {image}"):
-            info = image_info(self._api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
-            return steps(info.layers, self._api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
+        with self._connection.reaching(f"read the history of {image}"):
+            info = image_info(self._connection.api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
+            return steps(info.layers, self._connection.api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
 
     def layers(self, image: str) -> Generator[IO[bytes], None, None]:
-        with self._reaching(f"read the layers of {image}"), self._streaming(None) as api:
+        with self._connection.reaching(f"read the layers of {image}"), self._connection.streaming(None) as api:
             yield from saved_layers(iter(api.get_image(image)))
 
     # -------------------------------------------------------------- build and names
@@ -159,8 +145,8 @@ class DockerEngine:
 
     def _images(self) -> dict[str, list[str]]:
         """Id -> names of every image, those of single steps too."""
-        with self._reaching("list the images"):
-            found = self._api.images(all=True)
+        with self._connection.reaching("list the images"):
+            found = self._connection.api.images(all=True)
         return {each["Id"]: [name for name in each.get("RepoTags") or () if name != "<none>:<none>"] for each in found}
 
     def _forget(self, trial: Trial) -> int:
@@ -176,8 +162,8 @@ class DockerEngine:
     def _removed(self, image: str) -> bool:
         from docker.errors import APIError
 
-        with self._reaching(f"remove {image}"), suppress(APIError):
-            self._api.remove_image(image, noprune=True)
+        with self._connection.reaching(f"remove {image}"), suppress(APIError):
+            self._connection.api.remove_image(image, noprune=True)
         return self.inspect(image) is None
 
     def _built(self, request: BuildRequest, log: BuildLog) -> ImageInfo:
@@ -192,7 +178,7 @@ class DockerEngine:
         from docker.errors import APIError
 
         request.context.seek(0)
-        with self._reaching("build"), self._streaming(None) as api:
+        with self._connection.reaching("build"), self._connection.streaming(None) as api:
             try:
                 events = api.build(
                     fileobj=request.context,
@@ -210,17 +196,17 @@ class DockerEngine:
                 for event in events:
                     log.take(event)
             except APIError as error:  # refused before the first step: Dockerfile, arguments
-                raise log.failure(_explanation(error)) from error
+                raise log.failure(explanation(error)) from error
 
     def tag(self, image: str, reference: Reference) -> None:
-        with self._reaching(f"tag {image}"):
-            self._api.tag(image, str(reference.repository), tag=reference.tag)
+        with self._connection.reaching(f"tag {image}"):
+            self._connection.api.tag(image, str(reference.repository), tag=reference.tag)
 
     def remove_tag(self, reference: Reference) -> None:
         from docker.errors import NotFound
 
-        with self._reaching(f"remove the name {reference}"), suppress(NotFound):
-            self._api.remove_image(str(reference), noprune=True)  # parents are the next build's cache
+        with self._connection.reaching(f"remove the name {reference}"), suppress(NotFound):
+            self._connection.api.remove_image(str(reference), noprune=True)  # parents are the next build's cache
 
     def push(
         self,
@@ -234,8 +220,8 @@ class DockerEngine:
         auth = {"username": credentials.username, "password": credentials.password} if credentials else None
         layers = Layers(report, time.monotonic)
         with (
-            self._reaching(f"push {reference}", "push-failed", remedy, stall=stall),
-            self._streaming(stall) as api,
+            self._connection.reaching(f"push {reference}", "push-failed", remedy, stall=stall),
+            self._connection.streaming(stall) as api,
         ):
             events = api.push(str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth)
             for event in events:
@@ -247,170 +233,14 @@ class DockerEngine:
     # -------------------------------------------------------------- containers
 
     def run(self, request: RunRequest) -> RunResult:
-        options: dict[str, Any] = {"environment": dict(request.env)}
-        if not request.keep_entrypoint:
-            options["entrypoint"] = []
-        options["gpus"] = request.gpus
-        with self._container(request.image, request.command, network=request.network, **options) as container:
-            self._start(container, request)
-            started = time.monotonic()
-            exit_code = self._wait(container, request.timeout)
-            seconds = time.monotonic() - started
-            return RunResult(exit_code=exit_code, output=self._output(container), seconds=seconds)
+        return self._containers.run(request)
 
     def read_file(self, image: str, path: str) -> bytes | None:
-        """See `Engine`.  Links are followed inside the image; a directory is no file."""
-        with self._container(image, _IDLE_COMMAND, network="none") as container:
-            for _ in range(_SYMLINK_HOPS):
-                data, target = self._archive(container, path)
-                if not target:
-                    return data
-                path = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), target))
-        return None
+        return self._containers.read_file(image, path)
 
     def sweep(self, owner: str) -> int:
         """Remove the containers that a killed run of `owner` left; how many there were.
 
         Only for an owner of which no other run can be alive, such as one that is named under a lock.
         """
-        with self._reaching("look for left containers"):
-            found = self._api.containers(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
-        for container in found:
-            self._remove(container["Id"])
-        return len(found)
-
-    @contextmanager
-    def _container(
-        self, image: str, command: Iterable[str], *, network: str, gpus: str = "", **options: Any
-    ) -> Iterator[str]:
-        """A created container, removed whatever happens."""
-        from docker.errors import APIError
-        from docker.types import LogConfig
-
-        with self._reaching(f"create a container of {image}"):
-            try:
-                host = self._api.create_host_config(
-                    network_mode=network,
-                    device_requests=_gpu_requests(gpus),
-                    init=True,  # reaps, and passes signals to a shell that would not
-                    log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
-                )
-                container = self._api.create_container(
-                    image, command=list(command), labels=self._labels, host_config=host, **options
-                )["Id"]
-            except APIError as error:
-                raise not_started(image, _explanation(error)) from error
-        try:
-            yield container
-        finally:
-            self._remove(container)
-
-    def _remove(self, container: str) -> None:
-        from docker.errors import NotFound
-
-        # An engine that is gone must not hide the error that led here; the label finds the rest later.
-        with suppress(RemoteError), self._reaching("remove a container"), suppress(NotFound):
-            self._api.remove_container(container, force=True, v=True)
-
-    def _start(self, container: str, request: RunRequest) -> None:
-        from docker.errors import APIError
-
-        with self._reaching(f"start {request.image}"):
-            try:
-                self._api.start(container)
-            except APIError as error:
-                raise not_started(request.image, _explanation(error)) from error
-
-    def _wait(self, container: str, timeout: float) -> int | None:
-        """The exit code, or None when it had to be killed."""
-        from docker.errors import APIError
-
-        with self._reaching("wait for a container"):
-            try:
-                # The stubs want an int; requests takes any number.
-                return int(self._api.wait(container, timeout=timeout)["StatusCode"])  # type: ignore[arg-type]
-            except OSError as error:  # what every error of requests is
-                if not is_timeout(error):
-                    raise
-            with suppress(APIError):  # it may have ended just now
-                self._api.kill(container)
-        return None
-
-    def _output(self, container: str) -> str:
-        with self._reaching("read a container's output"), self._streaming(_CALL_TIMEOUT) as api:
-            chunks = api.logs(container, stdout=True, stderr=True, stream=True, follow=False)
-            return tail(chunks, OUTPUT_LIMIT).decode("utf-8", "replace")
-
-    def _archive(self, container: str, path: str) -> tuple[bytes | None, str]:
-        """A file's bytes, or where a link leads; neither for what is absent or no file."""
-        from docker.errors import APIError, NotFound
-
-        with self._reaching(f"read {path}"), self._streaming(_CALL_TIMEOUT) as api:
-            try:
-                chunks, stat = api.get_archive(container, path)
-            except NotFound:
-                return None, ""
-            except APIError as error:
-                if any(words in _explanation(error) for words in _NO_SUCH_PATH):
-                    return None, ""
-                raise
-            if stat.get("linkTarget"):
-                return None, stat["linkTarget"]
-            return (None if stat.get("mode", 0) & GO_DIRECTORY else only_file(chunks)), ""
-
-    # -------------------------------------------------------------- the wire
-
-    @contextmanager
-    def _streaming(self, timeout: float | None) -> Iterator[docker.APIClient]:
-        """A connection of its own whose answer is closed in the end, which makes the engine stop the work.
-
-        docker-py hands out generators only and leaves closing to the garbage collector.
-        """
-        api = self._open_api(timeout)
-        answers: list[Any] = []
-        api.hooks["response"].append(lambda answer, **_: answers.append(answer))
-        try:
-            yield api
-        finally:
-            for answer in answers:
-                answer.close()
-            api.close()
-
-    @contextmanager
-    def _reaching(
-        self, doing: str, code: str = "engine-error", remedy: str = "", *, stall: float = 0
-    ) -> Iterator[None]:
-        """Turns everything that docker-py and what is below it raise into RemoteError."""
-        import docker.errors
-        import requests
-        import urllib3
-
-        try:
-            yield
-        except ReleaseError:
-            raise
-        except docker.errors.APIError as error:
-            raise refused(_explanation(error), doing, code, remedy) from error
-        except (docker.errors.DockerException, docker.errors.StreamParseError) as error:
-            raise unreachable(error, self._place, doing) from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            if stall and is_timeout(error):
-                raise stalled(doing, stall) from error
-            raise unreachable(error, self._place, doing) from error
-
-
-def _gpu_requests(gpus: str) -> list[Any]:
-    """How docker is asked for GPUs: by CDI names, which have a `=`, else by the NVIDIA Container Toolkit."""
-    from docker.types import DeviceRequest
-
-    if not gpus:
-        return []
-    if "=" in gpus:
-        return [DeviceRequest(driver="cdi", device_ids=gpus.split(","))]
-    which: dict[str, Any] = {"count": -1} if gpus == "all" else {"device_ids": gpus.split(",")}
-    return [DeviceRequest(capabilities=[["gpu"]], **which)]
-
-
-def _explanation(error: APIError) -> str:
-    """The engine's own words; never the URL, which holds build arguments."""
-    return error.explanation or f"HTTP {error.status_code}"
+        return self._containers.remove_all(f"{OWNER_LABEL}={owner}")

@@ -1,0 +1,68 @@
+"""The connection to a Docker Engine: what docker-py and all below it raise becomes one clear line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.engines.failures import is_timeout, refused, stalled, unreachable
+from orchestrator.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import docker
+    from docker.errors import APIError
+
+CALL_TIMEOUT: Final = 60.0  # seconds without a byte, for calls that are not streams of work
+
+
+class Connection:
+    """`api` answers calls; what streams gets a connection of its own.  Raises RemoteError where nothing answers."""
+
+    def __init__(self, open_api: Callable[[float | None], docker.APIClient], place: str) -> None:
+        self._open_api = open_api
+        self.place = place
+        with self.reaching("reach the engine"):
+            self.api = open_api(CALL_TIMEOUT)
+
+    @contextmanager
+    def streaming(self, timeout: float | None) -> Iterator[docker.APIClient]:
+        """A connection of its own whose answer is closed in the end, which makes the engine stop the work.
+
+        docker-py hands out generators only and leaves closing to the garbage collector.
+        """
+        api = self._open_api(timeout)
+        answers: list[Any] = []
+        api.hooks["response"].append(lambda answer, **_: answers.append(answer))
+        try:
+            yield api
+        finally:
+            for answer in answers:
+                answer.close()
+            api.close()
+
+    @contextmanager
+    def reaching(self, doing: str, code: str = "engine-error", remedy: str = "", *, stall: float = 0) -> Iterator[None]:
+        """Turns everything that docker-py and what is below it raise into RemoteError."""
+        import docker.errors
+        import requests
+        import urllib3
+
+        try:
+            yield
+        except ReleaseError:
+            raise
+        except docker.errors.APIError as error:
+            raise refused(explanation(error), doing, code, remedy) from error
+        except (docker.errors.DockerException, docker.errors.StreamParseError) as error:
+            raise unreachable(error, self.place, doing) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            if stall and is_timeout(error):
+                raise stalled(doing, stall) from error
+            raise unreachable(error, self.place, doing) from error
+
+
+def explanation(error: APIError) -> str:
+    """The engine's own words; never the URL, which holds build arguments."""
+    return error.explanation or f"HTTP {error.status_code}"
