@@ -89,7 +89,7 @@ def draft(
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
-    problems += faults
+    problems += _without_its_own(faults, verdict.problems)
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -120,6 +120,12 @@ def draft(
         problems=tuple(problems),
         notes=(*facts.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )
+
+
+def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:
+    """Where the version was made already its picks are on the branch, and no entry of it may be removed for that."""
+    made = any(each.code == "version-exists" for each in of_version)
+    return [each for each in faults if not (made and each.code == "duplicate-pick")]
 
 
 def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:

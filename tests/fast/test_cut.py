@@ -81,6 +81,8 @@ def test_again_is_a_no_op(tale: Story) -> None:
     again = release("cut", VERSION, "--yes", "--json", cwd=tale.clone.path)
     assert (again.code, again.json["released"]) == (0, False)
     assert tale.remote.git("for-each-ref") == refs
+    planned = release("plan", VERSION, "--json", cwd=tale.clone.path)
+    assert [each["code"] for each in planned.json["problems"]] == ["version-exists"]
 
 
 def test_default_version_is_the_next_patch(tale: Story) -> None:
