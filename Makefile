@@ -9,7 +9,7 @@ READY = .venv/ready
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
-	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, about 10 minutes, 25 GB of disk"
+	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, 8 to 17 minutes, 25 GB of disk"
 	@echo "make test         test-fast, test-history, test-hostile, test-docker"
 	@echo "make test-fast    real git, no engine"
 	@echo "make test-history what is asked of histories; a real history replayed"
