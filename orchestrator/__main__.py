@@ -27,7 +27,7 @@ def mend_streams() -> None:
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this stream's
             os.set_inheritable(null, True)
-            setattr(sys, name, os.fdopen(null, "r" if number == 0 else "w"))
+            setattr(sys, name, os.fdopen(null, "r" if number == 0 else "w", errors="backslashreplace"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 

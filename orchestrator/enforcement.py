@@ -7,6 +7,7 @@ released) before the file in use does.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from orchestrator.git import changes
 from orchestrator.model import PickState, Place, Policy, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
@@ -45,21 +46,35 @@ def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: st
 
     A file of another branch must not lend its policy: whoever releases chooses the path.
     """
-    texts = {each: scratch.file(tree, each) for each in dict.fromkeys((path, _DEFAULT_PATH))}
-    found = [configuration.parse(text, f"{shown_as}:{each}") for each, text in texts.items() if text is not None]
-    ours = [each for each in found if each.branch == branch] or found[-1:]
-    return next((each for each in ours if each.policy), ours[0] if ours else None)
+
+    def read(name: str) -> Config | None:
+        text = scratch.file(tree, name)
+        return configuration.parse(text, f"{shown_as}:{name}") if text is not None else None
+
+    named = read(path)
+    if path == _DEFAULT_PATH or (named and named.branch == branch and named.policy):
+        return named
+    try:
+        top = read(_DEFAULT_PATH)
+    except ConfigError:  # another program's file, or a broken one: nobody knows whether it is for this branch
+        if named is None or named.branch != branch:
+            raise
+        return named
+    if named and named.branch == branch and not (top and top.branch == branch and top.policy):
+        return named
+    return top or named
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
     """The policy that counts; `source` names the protected branch, "" where the remote has none.
 
-    `declared` is release.yaml there, None when there is none.
+    `declared` is release.yaml there, None when there is none; `tip` the commit that it is of.
     """
 
     policy: Policy
     source: str = ""
+    tip: str = ""
     declared: Config | None = None
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -107,12 +122,12 @@ class Guards:
             lacks = f"{there} has no {'policy' if found else 'release.yaml'} yet" if sha else (
                 f"{self.remote} has no branch {source}")  # fmt: skip
             notes = (f"{lacks}: the policy in {config.place.file} counts",) if config.policy else ()
-            return Guard(policy=own, source=there if sha else "", declared=found, notes=notes)
+            return Guard(policy=own, source=there if sha else "", tip=sha, declared=found, notes=notes)
         if found.policy == config.policy:
-            return Guard(policy=config.policy, source=there, declared=found)
+            return Guard(policy=config.policy, source=there, tip=sha, declared=found)
         has = "another" if config.policy else "none"
         note = f"the policy of {found.policy.place.file} counts; {config.place.file} has {has}"
-        return Guard(policy=found.policy, source=there, declared=found, notes=(note,))
+        return Guard(policy=found.policy, source=there, tip=sha, declared=found, notes=(note,))
 
     def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
         """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
@@ -143,7 +158,7 @@ class Guards:
         except ReleaseError as error:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
-            problems += _declared(guard, config, entry)
+            problems += _declared(guard, config, entry, self._before(guard, plan, config.branch))
         plan = replace(
             plan,
             signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
@@ -151,6 +166,16 @@ class Guards:
             notes=(*plan.notes, *guard.notes),
         )
         return plan, guard.policy
+
+    def _before(self, guard: Guard, plan: Plan, branch: str) -> Iterator[Config]:
+        """Earlier states of the protected release.yaml, newest first, for what was made by one: a tag, a candidate."""
+        if not (plan.tag_object or plan.promoted_from) or not guard.tip:
+            return
+        paths = dict.fromkeys((plan.config_path, _DEFAULT_PATH))
+        for sha in self.scratch.rev_list("--first-parent", guard.tip, "--", *paths):
+            with suppress(ConfigError):
+                if there := _config_at(self.scratch, self.scratch.tree_of(sha), plan.config_path, "before", branch):
+                    yield there
 
     def changes(self, judged: Sequence[Pick], entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
         """The picks of a release, as the rules look at them."""
@@ -220,18 +245,27 @@ def _unknown(error: ReleaseError) -> Problem:
     )
 
 
-def _declared(guard: Guard, config: Config, entry: ReleaseEntry) -> list[Problem]:
-    """Whether the protected release.yaml declares the very same release, to be made in the same way."""
+def _declared(guard: Guard, config: Config, entry: ReleaseEntry, before: Iterable[Config]) -> list[Problem]:
+    """Whether the protected release.yaml declares the very same release, to be made in the same way.
+
+    How a release is made may change there for the next one: what is made already may be made as it said `before`.
+    """
     there = guard.declared.release(entry.version) if guard.declared else None
     if guard.declared is None or there is None or _bare(there) != _bare(entry):
         known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
         odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
         what = f"with {odd.declared} as it stands here" if there and odd else "like this"
         return [_undeclared(guard, f"{entry.version} {what}", odd.place if odd else entry.place)]
-    mine, theirs = ({key: _bare(getattr(each, key)) for key in _MAKING} for each in (config, guard.declared))
-    other = [key for key in _MAKING if mine[key] != theirs[key]]
+    other = _made_otherwise(config, guard.declared)
+    if other and any(not _made_otherwise(config, each) for each in before):
+        return []
     said = (f"`{key.replace('_', '-')}` as it stands here" for key in other)
     return [_undeclared(guard, each, config.place) for each in said]
+
+
+def _made_otherwise(config: Config, other: Config) -> list[str]:
+    mine, theirs = ({key: _bare(getattr(each, key)) for key in _MAKING} for each in (config, other))
+    return [key for key in _MAKING if mine[key] != theirs[key]]
 
 
 def _undeclared(guard: Guard, what: str, where: Place) -> Problem:

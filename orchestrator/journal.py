@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 FORMAT = 1
+_MOMENT = 0.02  # seconds
 DAMAGED = "journal-damaged"  # a code that `release abort` knows how to go on from
 KINDS = ("opened", "started", "finished", "failed", "closed")
 
@@ -168,15 +170,21 @@ class Lock:
     def _held(self) -> IO[str]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            who = file.read().strip() or "another process"
-            file.close()
-            raise LockedError(
-                f"another {self.work} is running here: {who}", where=str(self.path), remedy="wait until it has ended"
-            ) from error
+        for again in (True, True, False):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if again:  # `at_work` of another process has it for a moment
+                    time.sleep(_MOMENT)
+                    continue
+                file.seek(0)
+                who = file.read().strip() or "another process"
+                file.close()
+                remedy = "wait until it has ended"
+                raise LockedError(
+                    f"another {self.work} is running here: {who}", where=str(self.path), remedy=remedy
+                ) from error
         return file
 
     def _is_there(self, file: IO[str]) -> bool:

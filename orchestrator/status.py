@@ -49,8 +49,9 @@ def standings(desk: Desk, version: str) -> list[Standing]:
 
 
 def _perhaps_at_work(standing: Standing, who: str) -> Standing:
-    """A journal that has not ended is that of the command which holds the lock, while one does."""
-    if not who or standing.state != "interrupted":
+    """A journal that has not ended is that of the command which holds the lock, unless that is at another version."""
+    named = [word for word in who.split() if parse_tag(word)]
+    if not who or standing.state != "interrupted" or (named and standing.version not in named):
         return standing
     said = standing.said.replace("broken off", f"at work: {who}", 1)
     return replace(standing, state="running", said=said, next=("wait until it has ended",))

@@ -14,7 +14,7 @@ from orchestrator.tagged import looks_like_a_version, mismatch, of_line, read_ta
 from orchestrator.versions import line_of_branch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.desk import Desk
     from orchestrator.git.repository import RemoteRefs
@@ -158,7 +158,8 @@ def ranges(world: World, wanted: str) -> list[Range]:
 def _branches(world: World) -> dict[str, str]:
     """Release branches by name, as the remote has them, else as they were fetched, else local ones.
 
-    A line has one: beside that of release.yaml a `hotfix/2.7.9` or `mia/2.7` is somebody's topic branch.
+    A line has one: beside that of release.yaml, where that is there, a `hotfix/2.7.9` or `mia/2.7` is somebody's topic
+    branch, unless it has a version that the line's branch has not.
     """
     prefix = f"refs/remotes/{world.remote}/"
     here = world.desk.repository.refs("refs/heads", prefix.rstrip("/"))
@@ -168,12 +169,21 @@ def _branches(world: World) -> dict[str, str]:
         heads = {ref: sha for ref, sha in world.remote_refs.refs.items() if ref.startswith("refs/heads/")}
         found |= {ref.removeprefix("refs/heads/"): sha for ref, sha in heads.items()}
     own = world.config.branch if world.config else ""
-    taken = {None, line_of_branch(own)}
-    return {
+    known = {
         name: sha
         for name, sha in sorted(found.items())
-        if (name == own or line_of_branch(name) not in taken) and world.desk.scratch.is_commit(sha)
+        if (name == own or line_of_branch(name) is not None) and world.desk.scratch.is_commit(sha)
     }
+    return {name: sha for name, sha in known.items() if not _is_a_topic(world, name, known, own)}
+
+
+def _is_a_topic(world: World, name: str, known: Mapping[str, str], own: str) -> bool:
+    if name == own or own not in known or line_of_branch(name) != line_of_branch(own):
+        return False
+    commits = (tag.commit for tag in world.tags.values())
+    return not any(
+        _reaches(world, known[name], commit) and not _reaches(world, known[own], commit) for commit in commits
+    )
 
 
 def _commit(world: World, revision: str) -> str:

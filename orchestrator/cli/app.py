@@ -204,7 +204,7 @@ class Invocation:
             env=self.reach.login(os.environ),
             now=_now,
             monotonic=time.monotonic,
-            holder=f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {' '.join(sys.argv[1:2])}",
+            holder=f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {_spoken()}",
             terminal=self.console,
             plain_http=self.reach.plain_http,
             push_stall=self.reach.push_stall,
@@ -349,6 +349,13 @@ def _guarded(function: Callable[..., int | None], call: Invocation, values: dict
         call.console.error(_bug(call))
         raise typer.Exit(Exit.UNEXPECTED) from None
     raise typer.Exit(code or Exit.DONE)
+
+
+def _spoken() -> str:
+    """The command, and the version that it was given, for who finds the lock taken."""
+    from orchestrator.versions import parse_tag
+
+    return " ".join([*sys.argv[1:2], *[word for word in sys.argv[2:] if parse_tag(word)][:1]])
 
 
 def _reader_has_gone() -> bool:

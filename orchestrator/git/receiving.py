@@ -23,6 +23,8 @@ from orchestrator.git.transfer import ZERO
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_MADE_ONCE = ("refs/tags/", "refs/release-records/", "refs/release-yanks/")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
@@ -151,11 +153,11 @@ class Pushing(Receiving):
 
     @cached_property
     def _refs(self) -> dict[str, tuple[str, str]]:
-        """The remote's branches, the tags of this clone, and what git says that the remote has of what is pushed."""
+        """The remote's branches, what is made once and here, and what git says that the remote has of those pushed."""
         here, prefix = super()._refs, f"refs/remotes/{self.remote}/"
         refs = {f"refs/heads/{ref.removeprefix(prefix)}": (sha, "") for ref, (sha, _) in here.items()
                 if ref.startswith(prefix) and ref != f"{prefix}HEAD"}  # fmt: skip
-        refs |= {ref: pair for ref, pair in here.items() if ref.startswith("refs/tags/")}
+        refs |= {ref: pair for ref, pair in here.items() if ref.startswith(_MADE_ONCE)}
         for update in self._updates:
             refs.pop(update.ref, None)
             if not update.creates:

@@ -284,6 +284,8 @@ def test_user_and_dropped_capabilities(runner: Runner) -> None:
 
 def test_a_read_only_system_without_tmpfs_says_what_is_missing(runner: Runner, workspace: Callable[[str], str]) -> None:
     assert runner.run("id", "-u", read_only=True) == (0, "1000")
+    nowhere: dict[str, Any] = {"user": "4711:4711", "environment": {"TMPDIR": "/scratch/job7", "HOME": "/nowhere"}}
+    assert runner.run("sh", "-c", "echo ${HOME%-*}", **nowhere) == (0, "/tmp/home")
     code, said = runner.run(read_only=True, environment={"JUPYTER_TOKEN": TOKEN})
     assert (code, said) == (64, "entrypoint: Jupyter Lab needs a folder that it can write to: add --tmpfs /tmp")
     mine = mounted(workspace("4242:4343"))  # where Python's tempfile would end up
@@ -394,18 +396,23 @@ def test_a_session_has_the_settings_of_cuda_and_no_secret(runner: Runner, key: t
         "CUDA_VISIBLE_DEVICES": "1",
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "NCCL_SOCKET_IFNAME": "lo",
-        "A_SECRET": "x",
     }
+    secret = {"A_SECRET": "x", "NVIDIA_API_KEY": "nvapi-x"}
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA3/B0GYQUgun9d4e3qXAOCoFeqkiMkMP76iyO9TxfOr other"
-    environment = {**given, "JUPYTER_TOKEN": TOKEN, "SSH_AUTHORIZED_KEYS": f"# team\r\n{other}\r\nno-pty {public}"}
+    environment = {
+        **given,
+        **secret,
+        "JUPYTER_TOKEN": TOKEN,
+        "SSH_AUTHORIZED_KEYS": f"# team\r\n{other}\r\nno-pty {public}",
+    }
     with runner.start("sleep", "60", environment=environment) as container:
         eventually(container, "python", "-c", "import socket; socket.create_connection(('127.0.0.1', 22))")
         for command in ("env", "bash -lc env"):
             code, said = ssh(container, "-i /tmp/id-$$ -l train", command, secret=private)
             found = dict(line.split("=", 1) for line in said.splitlines())
             assert code == 0, said
-            assert {name: found.get(name) for name in given} == {**given, "A_SECRET": None}
-            assert "JUPYTER_TOKEN" not in found
+            assert {name: found.get(name) for name in given} == given
+            assert not {*secret, "JUPYTER_TOKEN"} & set(found)
             assert found["PATH"].startswith("/opt/venv/bin:")
 
 

@@ -369,6 +369,17 @@ def test_a_topic_branch_named_like_the_line_is_no_second_release_branch(cut: Sto
     assert [line["branch"] for line in ran.json["lines"]] == ["release/v2.7"]
 
 
+def test_a_branch_of_the_line_counts_where_release_yaml_names_none_or_it_has_a_version_more(cut: Story) -> None:
+    cut.clone.commit("chore: foreign", {"odd": "x\n"})
+    cut.clone.git("push", "--quiet", "origin", "v2.7.1^{commit}:refs/heads/hotfix/2.7.9")
+    cut.clone.git("tag", "-a", "-m", "v2.7.9", "v2.7.9", "main")
+    cut.clone.git("push", "--quiet", "origin", "v2.7.9", "main:refs/heads/release/2.7")
+    assert {line["branch"] for line in audit(cut, "--json").json["lines"]} == {"release/v2.7", "release/2.7"}
+    text = (cut.clone.path / "release.yaml").read_text()
+    cut.clone.write("release.yaml", text.replace("branch: release/v2.7", "branch: releases/2.7"))  # not there
+    assert "release/v2.7" in {line["branch"] for line in audit(cut, "--json").json["lines"]}
+
+
 def test_a_promoted_candidate(tale: Story) -> None:
     """Two versions on one commit: the second one's history is the candidate's."""
     tale.release_yaml(f"      - commit: {tale.fix}\n", version="v2.7.1-rc.1")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator import journal
+from orchestrator.journal import Lock
 from tests.fast.test_bad_input import cut, hook, plan, private
 from tests.fast.test_cut import VERSION, fix_line
 from tests.support.cli import clean_env, release
@@ -242,10 +246,44 @@ def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story,
         assert standing["state"] == "running"
         assert standing["said"].startswith(f"at work: pid {process.pid} on ")
         assert standing["next"] == ["wait until it has ended"]
+        assert standing["said"].partition(";")[0].endswith(f"release cut {VERSION}")
         assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 8
         process.kill()
     (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
     assert (standing["state"], standing["said"]) == ("interrupted", "broken off; nothing is public")
+
+
+def test_a_command_at_another_version_is_not_at_work_on_this_one(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix), extra="verify: ['kill -9 $PPID; kill -9 0']\n")
+    command = [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"]
+    subprocess.run(
+        command, cwd=tale.clone.path, env=clean_env(), start_new_session=True, check=False, capture_output=True
+    )
+    lock = tale.clone.path / ".git/release/lock"
+    with Lock(lock, "pid 1 on here: release yank v2.6.9"):
+        (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
+    assert standing["state"] == "interrupted"
+    with Lock(lock, "pid 1 on here: release cut"):
+        (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
+    assert standing["state"] == "running"
+
+
+def test_who_only_looks_at_the_lock_keeps_nobody_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "_MOMENT", 0.5)
+    path = tmp_path / "lock"
+    path.write_text("pid 1: killed")
+    looking = path.open()
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    threading.Timer(0.01, looking.close).start()
+    with Lock(path, "pid 2"):
+        assert path.read_text() == "pid 2"
+
+
+def test_a_message_that_nobody_reads_changes_no_exit_code(tale: Story) -> None:
+    tale.release_yaml(f"{fix_line(tale.fix)}\n        allow: [é]")
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "orchestrator", "plan"]
+    ascii_only = clean_env() | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert subprocess.run(closed, cwd=tale.clone.path, env=ascii_only, check=False, capture_output=True).returncode == 2
 
 
 @pytest.mark.parametrize("option", ["--outputs", "--summary"])

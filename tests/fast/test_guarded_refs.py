@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.git.receiving import Pushing, Update
+from orchestrator.git.transfer import ZERO
 from tests.support import guarded as making
 from tests.support.cli import release
 from tests.support.guarded import BRANCH, TAG
@@ -177,3 +179,14 @@ def test_a_yank_tells_the_truth_and_is_made_once(g: Guarded) -> None:
 
 def test_a_first_version_that_has_no_record_may_be_yanked_by_hand(g: Guarded) -> None:
     assert g.push(*yank(g))[0] == 0
+
+
+def test_before_a_push_what_is_made_once_counts_as_this_clone_has_it(g: Guarded) -> None:
+    sha = g.clone.rev("main")
+    g.clone.git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    for ref in ("refs/release-records/v2.7.1", "refs/release-yanks/v2.7.1", "refs/tags/v2.7.9"):
+        g.clone.git("update-ref", ref, sha)
+    pushed = Update(ref="refs/release-yanks/v2.7.1", old=ZERO, new=sha)
+    refs = (Pushing.of(g.clone.path, "origin", [pushed]) or pytest.fail("origin was fetched")).refs
+    assert (refs.get("refs/release-records/v2.7.1"), refs.get("refs/tags/v2.7.9")) == (sha, sha)
+    assert pushed.ref not in refs  # git says that the remote has none

@@ -182,6 +182,46 @@ def test_a_declared_release_is_made_as_it_is_declared(tale: Story) -> None:
     assert "does not declare `image` as it stands here" in release("plan", VERSION, cwd=tale.clone.path).err
 
 
+def test_what_is_made_may_be_published_after_the_protected_branch_has_moved_on(tale: Story, tmp_path: Path) -> None:
+    policy = "policy: {declared-on-source: true}\n"
+    declared = f"releases:\n  {VERSION}:\n    summary: loader leak\n    fixes:\n{fix(tale.fix)}\n{policy}"
+    on_main(tale, declared + "verify: ['true']\n")
+    tale.release_yaml(fix(tale.fix), extra=policy + "verify: ['true']\n")
+    cut(tale)
+    tale.clone.git("fetch", "--quiet", "origin")
+    on_main(tale, declared + "verify: ['true # for the next one']\n")
+    ci = [tmp_path / name for name in ("moved", "withdrawn")]
+    Repo(tmp_path).git("clone", "--quiet", str(tale.remote.path), str(ci[0]))
+    done = release("publish", VERSION, cwd=ci[0])
+    assert done.code == 0, done.err
+    tale.clone.git("fetch", "--quiet", "origin")
+    on_main(tale, f"releases: {{}}\n{policy}")  # taken back by review
+    Repo(tmp_path).git("clone", "--quiet", str(tale.remote.path), str(ci[1]))
+    refused = release("publish", VERSION, cwd=ci[1])
+    assert (refused.code, "[not-declared-on-source]" in refused.err) == (4, True), refused.err
+
+
+def test_a_release_yaml_of_another_program_at_the_top_neither_refuses_nor_frees(tale: Story) -> None:
+    """Lines have files of their own, and the top has a release.yaml that is none of ours: here, and on the branch."""
+    odd, line = "apiVersion: v1\n", "version: 1\nbranch: release/v2.7\nsource: main\npolicy: {types: [perf]}\n"
+    base = tale.clone.path.parent / "base"
+    for branch in ("release/v2.7", "main"):
+        tale.clone.git("worktree", "add", "--quiet", "--detach", str(base), f"origin/{branch}")
+        Repo(base).commit("chore: lines", {"release.yaml": odd, "lines/2.7.yaml": line})
+        Repo(base).git("push", "--quiet", "origin", f"HEAD:{branch}")
+        tale.clone.git("worktree", "remove", "--force", str(base))
+    tale.clone.git("push", "--quiet", "origin", f"{tale.base}:refs/heads/mine")
+    tale.clone.git("fetch", "--quiet", "origin")
+    tale.release_yaml(fix(tale.fix))
+    text = (tale.clone.path / "release.yaml").read_text().replace("source: main", "source: mine")
+    tale.clone.write("lines/2.7.yaml", text)
+    tale.clone.write("release.yaml", odd)
+    planned = release("plan", VERSION, "--config", "lines/2.7.yaml", cwd=tale.clone.path)
+    assert planned.code == 4, planned.err
+    assert "[type-not-allowed]" in planned.err
+    assert "config-unknown-key" not in planned.err
+
+
 def test_a_file_of_another_branch_does_not_lend_its_policy(tale: Story) -> None:
     """The protected branch has a second file, for a demo, without rules: its path is given for a real release."""
     tree = tale.clone.path.parent / "main"
