@@ -32,16 +32,7 @@ _MAKING = ("branch", "image", "verify", "changelog", "version_files")  # what el
 _JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
 
 
-def policy_at(scratch: Scratch, tree: str, *, shown_as: str, path: str = _DEFAULT_PATH) -> Policy:
-    """The policy of release.yaml in a tree; one without rules where there is none.  Raises ConfigError.
-
-    For who guards a branch: the tree is that of the protected source branch.  `shown_as` names the branch in messages.
-    """
-    found = _config_at(scratch, tree, path, shown_as)
-    return (found.policy if found else None) or NO_POLICY
-
-
-def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: str = "") -> Config | None:
+def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: str) -> Config | None:
     """release.yaml in a tree: at this path or at the top, whichever is for this release branch; else that at the top.
 
     A file of another branch must not lend its policy: whoever releases chooses the path.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from orchestrator.registry import Registry
     from orchestrator.tagged import Tag
 
-Open = "Callable[[str], Registry]"
-
 
 def passed(name: str, message: str) -> CheckResult:
     return CheckResult(name=name, state=CheckState.PASSED, message=message)

@@ -78,9 +78,6 @@ class Reference:
         """What the registry's manifest endpoint takes: the digest, or the tag."""
         return self.digest or self.tag
 
-    def with_tag(self, tag: str) -> Reference:
-        return self.repository.tag(tag)
-
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
 

@@ -236,13 +236,6 @@ class Registry:
         )
         out.seek(0)
 
-    def blob_exists(self, digest: str) -> bool:
-        """Whether the repository has a blob; False for a 404, nothing else."""
-        _, answer = self._wire.ask(
-            "HEAD", self._blob_path(digest), what=f"look for blob {digest} of {self._name}", expect=(200, 404)
-        )
-        return answer.status == 200
-
     def tags(self) -> tuple[str, ...]:
         """Every tag, in the registry's order; none where the repository does not exist yet."""
         path, tags = f"{self._base}/tags/list?n=1000", list[str]()

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 _BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
 _GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
@@ -27,8 +23,6 @@ _CONVENTIONAL = re.compile(r"^(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^()\r\n]*)\))?(
 _TAKEN_BACK = re.compile(r'^(?P<word>Revert|Reapply) "(?P<inner>.*)"$')  # how git revert names it
 _MOST_REVERTS = 16  # of a revert of a revert ...
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE(?::[ \t]*| #)(?P<text>.*(?:\n.+)*)", re.MULTILINE)
-_BY_GIT = re.compile(r"Merge |(?:fixup|squash|amend)! |(?:Revert|Reapply) \"")
-_NEARLY = re.compile(r"[a-zA-Z]+ ?(?:\([^()]*\))? ?!? ?:")
 
 
 def with_origin(message: bytes, source: str) -> bytes:
@@ -189,26 +183,3 @@ def breaks(message: str) -> str:
 
 def _first_line(message: str) -> str:
     return message.strip().partition("\n")[0].rstrip()
-
-
-def message_fault(message: str, types: Collection[str] = ()) -> str:
-    """What keeps a commit message (without comments) from being a Conventional Commit; "" when nothing does.
-
-    What git writes by itself is let through: merges, reverts, `fixup!` and its like.  `types` are those allowed, all
-    when empty.
-    """
-    lines = message.strip().splitlines()
-    subject = lines[0].rstrip() if lines else ""
-    if not subject:
-        return "the message is empty"
-    if _BY_GIT.match(subject):
-        return ""
-    parsed = conventional(subject)
-    if not parsed.type:
-        nearly = _NEARLY.match(subject)
-        return "after type and scope there must be a colon and one blank" if nearly else "it begins with no type"
-    if types and parsed.type not in types:
-        return f"the type {parsed.type!r} is not one of {', '.join(sorted(types))}"
-    if len(lines) > 1 and lines[1].strip():
-        return "line 2 must be empty"
-    return ""

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 _NOBODY = b"release <release@localhost> 0 +0000"
 
-MODE_DIRECTORY = "040000"
-MODE_SUBMODULE = "160000"
 _WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
 
 

@@ -74,6 +74,8 @@ def prepared(shop: Workshop, image: PlannedImage, log: Path) -> Iterator[Prepare
         context = _context(scratch, shop.plan.tree, image, seconds, tar)
         for path in context.lfs_pointers:
             shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
+        for path in context.submodules:
+            shop.report(Progress(text=f"{path} is a submodule: the build gets an empty folder in its place"))
         tar.seek(0)
         request = BuildRequest(
             context=tar,

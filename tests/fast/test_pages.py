@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from orchestrator.changelog import grouped, markdown, section
 from orchestrator.model import Pick, PickState
 from orchestrator.pages import commit_page, compare_page, page_of
-from orchestrator.trailers import breaks, conventional, message_fault
+from orchestrator.trailers import breaks, conventional
 
 
 @pytest.mark.parametrize(
@@ -132,23 +132,3 @@ def test_a_commonmark_parser_sees_one_item_with_nothing_of_the_text_s_own(
     inline = [each for token in tokens for each in token.children or ()]
     assert not {"html_inline", "link_open", "image"} & {each.type for each in inline}
     assert not any(re.search(r"(?<![^\W_])@mia", each.content) for each in inline if each.type == "text")
-
-
-@pytest.mark.parametrize(
-    ("message", "fault"),
-    [
-        ("fix: a", ""),
-        ("fix(a)!: b\n\nbody\n", ""),
-        ("Merge branch 'x'", ""),
-        ('Revert "x"', ""),
-        ("fixup! fix: a", ""),
-        ("fix:a", "after type and scope there must be a colon and one blank"),
-        ("fix (a): b", "after type and scope there must be a colon and one blank"),
-        ("repair it", "it begins with no type"),
-        ("fix: a\nbody", "line 2 must be empty"),
-        ("wip: a", "the type 'wip' is not one of fix, perf"),
-        (" \n", "the message is empty"),
-    ],
-)
-def test_what_keeps_a_message_from_being_conventional(message: str, fault: str) -> None:
-    assert message_fault(message, ("perf", "fix")) == fault

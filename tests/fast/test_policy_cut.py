@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.enforcement import NO_POLICY, policy_at
-from orchestrator.errors import ConfigError
-from orchestrator.git.repository import Repository
 from tests.support.cli import release
 from tests.support.story import Repo
 
@@ -250,21 +247,6 @@ def test_a_policy_does_not_change_the_plan_unless_the_tag_must_be_signed(tale: S
     on_main(tale, "policy: {required-approvals: 1}\n")
     after = release("plan", VERSION, "--json", cwd=tale.clone.path).json
     assert (after["plan_id"], after["head"]) == (before["plan_id"], before["head"])
-
-
-def test_policy_at_a_tree_for_who_guards_a_branch(tale: Story) -> None:
-    on_main(tale, "policy: {required-approvals: 2}\n")
-    tale.clone.git("fetch", "--quiet", "origin")
-    repository = Repository.discover(tale.clone.path)
-    with repository.scratch() as scratch:
-        policy = policy_at(scratch, scratch.tree_of(tale.clone.rev("origin/main")), shown_as="main")
-        assert policy.required_approvals == 2
-        assert str(policy.place_of("required-approvals")) == "main:release.yaml:4:30"
-        assert policy_at(scratch, scratch.tree_of(tale.base), shown_as="main") is NO_POLICY
-        broken = scratch.change_files(scratch.tree_of(tale.base), {"release.yaml": b"version: 1\n"})
-        with pytest.raises(ConfigError):
-            policy_at(scratch, broken, shown_as="main")
-    repository.close()
 
 
 # ------------------------------------------------------------------ adapted

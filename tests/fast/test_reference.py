@@ -108,7 +108,6 @@ def test_a_reference_has_a_tag_or_a_digest() -> None:
     repository = parse_repository("localhost:5000/cuda")
     assert repository.tag("v1").identifier == "v1"
     assert repository.digest(DIGEST).identifier == DIGEST
-    assert repository.digest(DIGEST).with_tag("v1") == repository.tag("v1")
     with pytest.raises(ValueError, match="one of them"):
         Reference(repository=repository)
     with pytest.raises(ValueError, match="one of them"):

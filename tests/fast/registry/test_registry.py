@@ -23,7 +23,6 @@ def test_only_404_is_absent(server: Script) -> None:
     assert client.head("v1") is None
     assert client.manifest(DIGEST) is None
     assert client.tags() == ()
-    assert client.blob_exists(DIGEST) is False
     assert failing(lambda: client.blob(DIGEST)).code == "registry-not-found"
     assert failing(client.ping).code == "registry-not-found"
 
@@ -99,7 +98,7 @@ def test_a_web_page_is_not_a_registry(server: Script) -> None:
 @pytest.mark.parametrize("bad", ["../../x", "a/b", "a?b", "", "a\r\nX: y", "sha256:../..", "sha256:" + "0" * 63])
 def test_identifiers_are_checked_before_anything_is_asked(server: Script, bad: str) -> None:
     client = Client(server.host).registry
-    for call in (client.head, client.manifest, client.blob_exists, client.blob):
+    for call in (client.head, client.manifest, client.blob):
         with pytest.raises(UsageError):
             call(bad)
     with pytest.raises(UsageError):
