@@ -36,17 +36,18 @@ demo-cuda: $(READY)
 
 test: test-fast test-history test-hostile test-docker
 
+# Three workers on two cores: tests wait for the processes that they start.
 test-fast: $(READY)
 	@echo "==> fast tier: real git"
-	@$(BIN)/pytest -n 2 -m "not docker and not hostile and not history and not replay"
+	@$(BIN)/pytest -n 3 -m "not docker and not hostile and not history and not replay"
 
 test-history: $(READY)
 	@echo "==> history tier: real git, questions to histories, a real history replayed"
-	@$(BIN)/pytest -n 2 -m "history or replay"
+	@$(BIN)/pytest -n 3 -m "history or replay"
 
 test-hostile: $(READY)
 	@echo "==> hostile tier: real git, bad input, interruptions"
-	@$(BIN)/pytest -n 2 -m hostile
+	@$(BIN)/pytest -n 3 -m hostile
 
 test-docker: $(READY)
 	@echo "==> docker tier: a real engine, a real registry"
