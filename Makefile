@@ -47,6 +47,7 @@ test-history: $(READY)
 
 test-hostile: $(READY)
 	@echo "==> hostile tier: real git, bad input, interruptions"
+	@$(BIN)/python tools/provide.py sshd
 	@$(BIN)/pytest -n 3 -m hostile
 
 test-docker: $(READY)

@@ -20,6 +20,7 @@ COMMANDS = {  # command -> package
     "htpasswd": "apache2-utils",
     "mmdebstrap": "mmdebstrap",
     "groovy": "groovy",
+    "sshd": "openssh-server",
 }
 
 
