@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orchestrator.ci import DEFAULT_INSTALL, pipeline_of, text_of
-from orchestrator.config import parse
+from orchestrator.config.reader import parse
+from orchestrator.forges.ci import DEFAULT_INSTALL, pipeline_of, text_of
 from tools.lab import packages, talk
 
 BROKEN = "broken"  # the one that must be refused

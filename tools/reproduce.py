@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orchestrator.comparing import facing
-from orchestrator.layers import differences, read_layer
+from orchestrator.audit.layer_compare import facing
+from orchestrator.audit.layers import differences, read_layer
 from tools.lab import engine, hostsetup, processes, slots, talk
 
 PROJECT = Path(__file__).resolve().parents[1]

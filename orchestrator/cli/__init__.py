@@ -2,12 +2,12 @@
 
 from orchestrator.cli.app import app, run
 from orchestrator.cli.asking import __name__ as _asking
-from orchestrator.cli.auditing import __name__ as _auditing
-from orchestrator.cli.guarding import __name__ as _guarding
-from orchestrator.cli.hooking import __name__ as _hooking
+from orchestrator.cli.audit import __name__ as _auditing
+from orchestrator.cli.forge import __name__ as _guarding
+from orchestrator.cli.hook import __name__ as _hooking
 from orchestrator.cli.patch import __name__ as _patch
-from orchestrator.cli.reading import __name__ as _reading
-from orchestrator.cli.releasing import __name__ as _releasing
+from orchestrator.cli.plan import __name__ as _reading
+from orchestrator.cli.release import __name__ as _releasing
 from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]

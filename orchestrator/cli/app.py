@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator import __version__
-from orchestrator.console import Console, error_document
-from orchestrator.errors import EXIT_MEANINGS, Exit, InterruptedRunError, ReleaseError, UsageError
+from orchestrator.core.errors import EXIT_MEANINGS, Exit, InterruptedRunError, ReleaseError, UsageError
+from orchestrator.report.console import Console, error_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
-    from orchestrator.desk import Desk, Job
+    from orchestrator.session.session import Desk, Job
 
 app = typer.Typer(
     name="release",
@@ -142,7 +142,7 @@ class Reach:
                 remedy="give --registry-username NAME, or RELEASE_REGISTRY_USERNAME",
                 code="registry-credentials",
             )
-        from orchestrator.credentials import PASSWORD, USERNAME, read_password
+        from orchestrator.registry.credentials import PASSWORD, USERNAME, read_password
 
         return {**env, USERNAME: self.registry_username, PASSWORD: read_password(sys.stdin)}
 
@@ -195,7 +195,7 @@ class Invocation:
 
     def job(self) -> Job:
         """What the floors below are started with: clock, environment and terminal enter here."""
-        from orchestrator.desk import Job
+        from orchestrator.session.session import Job
 
         return Job(
             directory=self.directory,
@@ -214,7 +214,7 @@ class Invocation:
 
     @contextlib.contextmanager
     def desk(self) -> Iterator[Desk]:
-        from orchestrator.desk import Desk
+        from orchestrator.session.session import Desk
 
         with Desk(self.job()) as desk:
             yield desk
@@ -353,7 +353,7 @@ def _guarded(function: Callable[..., int | None], call: Invocation, values: dict
 
 def _spoken() -> str:
     """The command, and the version that it was given, for who finds the lock taken."""
-    from orchestrator.versions import parse_tag
+    from orchestrator.core.versions import parse_tag
 
     return " ".join([*sys.argv[1:2], *[word for word in sys.argv[2:] if parse_tag(word)][:1]])
 

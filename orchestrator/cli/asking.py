@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import Invocation, allowed_effort, command
-from orchestrator.cli.releasing import Yes  # noqa: TC001  # typer reads annotations at run time
-from orchestrator.errors import RefusedError, worst
+from orchestrator.cli.release import Yes  # noqa: TC001  # typer reads annotations at run time
+from orchestrator.core.errors import RefusedError, worst
 
 
 @command("log")
 def log(call: Invocation, sha: Annotated[str, typer.Argument(metavar="SHA", help="A fix, or a pick of it.")]) -> None:
     """Say in which releases a fix is: by notes, by the tags that hold it, and by its duplicates."""
-    from orchestrator.released import whereabouts
-    from orchestrator.report_history import whereabouts_lines
+    from orchestrator.picks.released import whereabouts
+    from orchestrator.report.history import whereabouts_lines
 
     with call.desk() as desk:
         found = whereabouts(desk, sha)
@@ -77,9 +77,9 @@ def candidates(
     yes: Yes = False,
 ) -> int:
     """List what should perhaps be picked: commits of the sources that the branch lacks, each with its forecast."""
-    from orchestrator.candidates import Filters, chosen, find
-    from orchestrator.declare import add
-    from orchestrator.report_history import candidate_lines
+    from orchestrator.picks.candidates import Filters, chosen, find
+    from orchestrator.release.declare import add
+    from orchestrator.report.history import candidate_lines
 
     filters = Filters(
         shas=tuple(shas or ()), types=tuple(types or ()), paths=tuple(paths or ()), author=author, grep=grep,

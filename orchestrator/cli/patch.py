@@ -31,7 +31,7 @@ def import_(
     ] = 0,
 ) -> None:
     """Pick an upstream commit onto the locked version of torch, and write it as a patch of the image."""
-    from orchestrator.patching import import_fix
+    from orchestrator.image.patch_import import import_fix
 
     with call.desk() as desk:
         made = import_fix(desk, call.directory / repo, sha, mainline)
@@ -44,7 +44,7 @@ def import_(
 @command("list", group=group)
 def list_(call: Invocation) -> None:
     """List the patches of the image in the order they are applied, after checking them."""
-    from orchestrator.patching import listed
+    from orchestrator.image.patch_import import listed
 
     with call.desk() as desk:
         found = listed(desk)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import BreakFreeze, Invocation, command, given_reason
-from orchestrator.cli.releasing import Yes, show_end
-from orchestrator.errors import worst
+from orchestrator.cli.release import Yes, show_end
+from orchestrator.core.errors import worst
 
 DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Say what would be done; change nothing.")
@@ -33,13 +33,13 @@ def yank(
     yes: Yes = False,
 ) -> None:
     """Take a release back: mark it, and move its floating tags back by digest; nothing is deleted."""
-    from orchestrator import report
-    from orchestrator.yank import yank as take_back
-    from orchestrator.yanks import document
+    from orchestrator.release.yank import yank as take_back
+    from orchestrator.report import text
+    from orchestrator.session.yanks import document
 
     with call.desk() as desk:
         done = take_back(desk, version, reason=reason, floating_to=floating_to, yes=yes, dry_run=dry_run)
-    call.console.lines(report.yanked_lines(done, dry_run=dry_run))
+    call.console.lines(text.yanked_lines(done, dry_run=dry_run))
     call.console.document(
         {
             **document(done.yank),
@@ -65,15 +65,16 @@ def promote(
     break_freeze: BreakFreeze = None,
 ) -> int | None:
     """Give a tested candidate its final name: a tag on the same commit, image tags on the same digests, no build."""
-    from orchestrator import plans, report
-    from orchestrator.promotion import prepare
-    from orchestrator.promotion import promote as give_name
+    from orchestrator.plan import document as plans
+    from orchestrator.release.promotion import prepare
+    from orchestrator.release.promotion import promote as give_name
+    from orchestrator.report import text
 
     call.break_freeze = given_reason(break_freeze)
     with call.desk() as desk:
         if dry_run:
             plan = prepare(desk, candidate, version, allow_older=allow_older)
-            call.console.lines(report.plan_lines(plan))
+            call.console.lines(text.plan_lines(plan))
             call.console.document(plans.encode(plan))
             call.console.problems(plan.problems)
             return worst(plan.problems)

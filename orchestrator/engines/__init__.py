@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from orchestrator.model import Progress
-    from orchestrator.reference import Reference
+    from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Progress
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.errors import ReleaseError
 from orchestrator.engines.failures import is_timeout, refused, stalled, unreachable
-from orchestrator.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,11 +7,11 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.errors import RemoteError
 from orchestrator.engines import RunResult
-from orchestrator.engines.answers import GO_DIRECTORY, only_file, tail
 from orchestrator.engines.connection import CALL_TIMEOUT, explanation
 from orchestrator.engines.failures import is_timeout, not_started
-from orchestrator.errors import RemoteError
+from orchestrator.engines.responses import GO_DIRECTORY, only_file, tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

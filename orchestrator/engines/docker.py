@@ -10,17 +10,15 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.core.errors import RemoteError
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
-from orchestrator.engines.answers import fits, image_info, saved_layers, steps
 from orchestrator.engines.connection import Connection, explanation
 from orchestrator.engines.containers import Containers
 from orchestrator.engines.endpoint import opener
-from orchestrator.engines.failures import (
-    stalled,
-)
+from orchestrator.engines.failures import stalled
+from orchestrator.engines.responses import fits, image_info, saved_layers, steps
 from orchestrator.engines.streams import BuildLog, Layers, raise_error
-from orchestrator.engines.trials import Trial, killed, noted, to_remove
-from orchestrator.errors import RemoteError
+from orchestrator.engines.trial_builds import Trial, killed, noted, to_remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -28,9 +26,9 @@ if TYPE_CHECKING:
 
     import docker
 
+    from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Progress
     from orchestrator.engines import BuildRequest, Credentials, RunRequest, Step
-    from orchestrator.model import Progress
-    from orchestrator.reference import Reference
 
 OWNER_LABEL = "org.release-orchestrator.owner"
 _LETTING_GO = 15.0  # seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.errors import UsageError
 from orchestrator.engines.failures import one_line, probe_socket, require_paramiko
-from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,7 +8,7 @@ import ssl
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import RemoteError, UnprovedError, UsageError
+from orchestrator.core.errors import RemoteError, UnprovedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

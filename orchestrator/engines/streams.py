@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from orchestrator.core.errors import RemoteError, UnprovedError
+from orchestrator.core.results import Progress
 from orchestrator.engines.failures import ANSI, disk_full, one_line
-from orchestrator.errors import RemoteError, UnprovedError
-from orchestrator.model import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

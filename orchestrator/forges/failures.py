@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.errors import ReleaseError, RemoteError, UsageError
-from orchestrator.registry_answer import one_line
+from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
+from orchestrator.registry.responses import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from orchestrator.errors import RefusedError
+from orchestrator.core.errors import RefusedError
 from orchestrator.forges import Current, Setting
 from orchestrator.forges.failures import bad_answer, missing_library, refusal, unreachable
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.errors import RefusedError, ReleaseError
+from orchestrator.core.errors import RefusedError, ReleaseError
 from orchestrator.forges import Current, Setting
 from orchestrator.forges.failures import bad_answer, missing_library, refusal, unreachable
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import RemoteError
-from orchestrator.git.transfer import said_by
+from orchestrator.core.errors import RemoteError
+from orchestrator.git.push import said_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cache import Cache
-from orchestrator.errors import RemoteError, UsageError
+from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature
 from orchestrator.git.process import Git, Output
 from orchestrator.git.scratch import Scratch

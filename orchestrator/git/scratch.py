@@ -23,11 +23,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cache import Cache
-from orchestrator.errors import UsageError
+from orchestrator.core.errors import UsageError
+from orchestrator.git.cache import Cache
 from orchestrator.git.files import remove
 from orchestrator.git.isolation import isolated, settings
-from orchestrator.git.merges import Merge, conflicts, decode_merge, encode_merge
+from orchestrator.git.merge_result import Merge, conflicts, decode_merge, encode_merge
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
 

@@ -10,10 +10,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import DecisionError, PausedError
+from orchestrator.core.errors import DecisionError, PausedError
+from orchestrator.core.text import word, words
 from orchestrator.git.process import Git, failure
 from orchestrator.git.repository import HOME
-from orchestrator.quoting import word, words
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,18 +13,18 @@ from typing import IO, TYPE_CHECKING, Protocol
 import docker
 import pytest
 
+from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest
 from orchestrator.engines.docker import OWNER_LABEL, connect
-from orchestrator.reference import parse_repository
 from tests.docker.lab import Lab, lab_from, missing_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Progress
     from orchestrator.engines import ImageInfo
     from orchestrator.engines.docker import DockerEngine
-    from orchestrator.model import Progress
-    from orchestrator.reference import Reference
 
 
 PROJECT = Path(__file__).parents[2]

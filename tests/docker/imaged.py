@@ -6,8 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.reference import parse_repository
-from orchestrator.registry import Registry
+from orchestrator.core.reference import parse_repository
+from orchestrator.registry.client import Registry
 from tests.support.cli import Ran, release
 from tests.support.story import Story, story
 

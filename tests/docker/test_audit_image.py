@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.reference import parse_reference
 from orchestrator.engines import BuildRequest
-from orchestrator.reference import parse_reference
 from tests.docker.conftest import context_of
 from tests.docker.imaged import VERSION, Imaged, imaged
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.compat import BUILDS
+from orchestrator.image.pytorch_builds import BUILDS
 from tests.docker.conftest import context_of
 from tests.docker.imaged import Imaged, imaged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.reference import Reference
+    from orchestrator.core.reference import Reference
     from tests.docker.conftest import Build
     from tests.docker.lab import Lab
 

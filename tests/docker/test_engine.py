@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.audit.layers import read_layer
+from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.engines import BuildRequest, RunRequest, RunResult
 from orchestrator.engines.docker import OWNER_LABEL
-from orchestrator.errors import RemoteError, UnprovedError
-from orchestrator.layers import read_layer
 from tests.docker.conftest import context_of
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     import docker
 
+    from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Progress
     from orchestrator.engines.docker import DockerEngine
-    from orchestrator.model import Progress
-    from orchestrator.reference import Reference
     from tests.docker.conftest import Build
     from tests.docker.lab import Lab
 

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.reference import parse_repository
 from orchestrator.engines import Credentials
 from orchestrator.engines.docker import connect
-from orchestrator.errors import RemoteError, UsageError
-from orchestrator.reference import parse_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Progress
     from orchestrator.engines.docker import DockerEngine
-    from orchestrator.model import Progress
-    from orchestrator.reference import Reference
     from tests.docker.conftest import Build
     from tests.docker.lab import Lab
 

@@ -13,7 +13,7 @@ from tests.docker.imaged import Imaged, imaged
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.reference import Reference
+    from orchestrator.core.reference import Reference
     from tests.docker.conftest import Build
     from tests.docker.lab import Lab
 

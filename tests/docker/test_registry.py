@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
+from orchestrator.core.reference import Repository
 from orchestrator.engines import Credentials
-from orchestrator.errors import MismatchError, RefusedError, ReleaseError, RemoteError
-from orchestrator.reference import Repository
-from orchestrator.registry import Manifest, Promotion, Registry
-from orchestrator.registry_patience import Patience
+from orchestrator.registry.client import Manifest, Promotion, Registry
+from orchestrator.registry.retry import Patience
 from tests.docker.registry_process import USERS, RunningRegistry, running_registry
 
 if TYPE_CHECKING:

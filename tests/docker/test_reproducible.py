@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.audit.layers import Contents, differences, read_layer
+from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest
-from orchestrator.layers import Contents, differences, read_layer
-from orchestrator.reference import parse_repository
 
 if TYPE_CHECKING:
     from orchestrator.engines.docker import DockerEngine

@@ -36,7 +36,7 @@ LABEL which=${WHICH}
 """  # no RUN: two builds of one commit give one digest, in a second
 FLOATING = ("v2.7", "v2.7-cu126", "v2.7-cpu", "latest", "latest-cu126", "latest-cpu")
 WHY = ("--reason", "loses the last batch")
-CALLS = "orchestrator.git.transfer:push_new_ref,orchestrator.registry:Registry.put_manifest"
+CALLS = "orchestrator.git.push:push_new_ref,orchestrator.registry.client:Registry.put_manifest"
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_a_promotion_killed_at_any_name_goes_on_here_or_elsewhere(tmp_path: Path
     tested, sent = names(made), uploads(made)
     env = clean_env() | lab.env | {"DOCKER_HOST": "unix:///nowhere.sock"}
     args = ("promote", "v2.7.1-rc.1", "v2.7.1", "--yes")
-    calls = "orchestrator.git.transfer:land,orchestrator.registry:Registry.put_manifest"
+    calls = "orchestrator.git.push:land,orchestrator.registry.client:Registry.put_manifest"
     for when, number in (("before", 1), ("after", 1), ("after", 1)):
         assert killed_at(made.story.clone.path, env, when, number, calls, *args) == -signal.SIGKILL
         public = "v2.7.1" in made.story.remote.git("tag").split()

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.errors import UsageError
-from orchestrator.model import CheckState, SmokeCommand
-from orchestrator.smoke import smoke
+from orchestrator.core.errors import UsageError
+from orchestrator.core.results import CheckState, SmokeCommand
+from orchestrator.image.smoke import smoke
 
 if TYPE_CHECKING:
+    from orchestrator.core.results import CheckResult, Progress
     from orchestrator.engines.docker import DockerEngine
-    from orchestrator.model import CheckResult, Progress
     from tests.docker.conftest import Build
     from tests.docker.lab import Lab
 

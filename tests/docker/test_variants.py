@@ -18,7 +18,7 @@ from tests.support.cli import clean_env
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.registry import Registry
+    from orchestrator.registry.client import Registry
     from tests.docker.lab import Lab
 
 pytestmark = pytest.mark.docker

@@ -10,8 +10,8 @@ import signal
 import sys
 from typing import Any
 
-from orchestrator import journal
 from orchestrator.__main__ import main
+from orchestrator.session import journal
 
 
 def arm(when: str, number: int) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.model import Problem
-from orchestrator.report_audit import sarif
+from orchestrator.core.results import Problem
+from orchestrator.report.audit import sarif
 from tests.support.cli import Ran, release
 
 if TYPE_CHECKING:

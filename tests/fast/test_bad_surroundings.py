@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator import journal
-from orchestrator.journal import Lock
+from orchestrator.session import journal
+from orchestrator.session.journal import Lock
 from tests.fast.test_bad_input import cut, hook, plan, private
 from tests.fast.test_cut import VERSION, fix_line
 from tests.support.cli import clean_env, release

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.cache import FORMAT, Cache
+from orchestrator.git.cache import FORMAT, Cache
 from tests.support.cli import release
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.candidates import Candidate, Filters, entries, find
 from orchestrator.cli.app import Common, Invocation, Reach
-from orchestrator.config import parse
-from orchestrator.declare import replace_file, undeclared, with_prerequisites
-from orchestrator.errors import RefusedError, UsageError
-from orchestrator.model import Pick, PickState, Plan
-from orchestrator.report import plan_lines
+from orchestrator.config.reader import parse
+from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.results import Pick, PickState, Plan
+from orchestrator.picks.candidates import Candidate, Filters, entries, find
+from orchestrator.release.declare import replace_file, undeclared, with_prerequisites
+from orchestrator.report.text import plan_lines
 from tests.support.cli import Ran, release
 from tests.support.story import LOADER, Story
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from orchestrator.ci import DEFAULT_INSTALL, pipeline_of, text_of
-from orchestrator.config import parse
-from orchestrator.report_markdown import code
+from orchestrator.config.reader import parse
+from orchestrator.forges.ci import DEFAULT_INSTALL, pipeline_of, text_of
+from orchestrator.report.markdown import code
 from tests.support.cli import Ran, clean_env, release
 from tests.support.story import Repo
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.claims import claims_of, judge_claims
-from orchestrator.compat import BUILDS, Build, build_of, judge, read_lock, table_markdown
+from orchestrator.image.pytorch_builds import BUILDS, Build, build_of, judge, read_lock, table_markdown
+from orchestrator.image.variants import claims_of, judge_claims
 from tests.support.cli import release
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import config
-from orchestrator.config_rules import branch_fault
-from orchestrator.errors import ConfigError
-from orchestrator.model import (
+from orchestrator.config import reader
+from orchestrator.config.validators import branch_fault
+from orchestrator.core.errors import ConfigError
+from orchestrator.core.results import (
     CodeOwners,
     Config,
     Fix,
@@ -96,7 +96,7 @@ MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
 
 
 def read(text: str) -> Config:
-    return config.parse(text.encode(), "release.yaml")
+    return reader.parse(text.encode(), "release.yaml")
 
 
 # ------------------------------------------------------------------ what is read
@@ -234,7 +234,7 @@ def test_empty_sections_are_fine(extra: str) -> None:
 
 def test_windows_line_ends_are_read_and_kept() -> None:
     data = FULL.replace("\n", "\r\n").encode()
-    got = config.parse(data, "release.yaml")
+    got = reader.parse(data, "release.yaml")
     assert got.text == data
     assert got.releases == read(FULL).releases
 
@@ -250,7 +250,7 @@ def test_aliases_are_read() -> None:
 def test_load(tmp_path: Path) -> None:
     path = tmp_path / "release.yaml"
     path.write_text(FULL)
-    assert config.load(path, shown_as="release.yaml") == read(FULL)
+    assert reader.load(path, shown_as="release.yaml") == read(FULL)
 
 
 def test_load_names_what_is_no_file(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_load_names_what_is_no_file(tmp_path: Path) -> None:
         ("pipe", "config-not-a-file"),
     ):
         with pytest.raises(ConfigError) as caught:
-            config.load(tmp_path / name, shown_as="release.yaml")
+            reader.load(tmp_path / name, shown_as="release.yaml")
         assert (caught.value.where, caught.value.code) == ("release.yaml", code)
 
 
@@ -312,12 +312,12 @@ def test_any_branch_name_is_judged_as_git_judges(name: str) -> None:
 def editor_says(text: str) -> list[str]:
     """What an editor with the schema would underline."""
     document: Any = yaml.safe_load(text)
-    validator = jsonschema.Draft202012Validator(config.schema())
+    validator = jsonschema.Draft202012Validator(reader.schema())
     return [error.message for error in validator.iter_errors(document)]
 
 
 def test_the_schema_is_a_schema() -> None:
-    jsonschema.Draft202012Validator.check_schema(config.schema())
+    jsonschema.Draft202012Validator.check_schema(reader.schema())
 
 
 @pytest.mark.parametrize("text", [FULL, MINIMAL, f"{MINIMAL}releases: {{}}\n", f"{MINIMAL}releases:\n"])
@@ -336,7 +336,7 @@ def test_every_key_has_a_description() -> None:
         assert isinstance(own, dict)
         return [*own.values(), *(found for value in part.values() for found in keys(value))]
 
-    found = keys(config.schema())
+    found = keys(reader.schema())
     assert len(found) > 20
     assert all(key["description"] for key in found)
 
@@ -345,7 +345,7 @@ def test_the_reference_in_the_docs_is_the_one_of_the_tables() -> None:
     page = DOCS.read_text(encoding="utf-8")
     _, _, rest = page.partition("<!-- keys: ")
     table = rest.partition("-->\n")[2].partition("<!-- /keys -->")[0]
-    assert table.strip() == config.config_reference_markdown().strip()
+    assert table.strip() == reader.config_reference_markdown().strip()
 
 
 def test_the_example_in_the_docs_is_valid() -> None:

@@ -12,20 +12,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator import config
-from orchestrator.errors import ConfigError, Exit
+from orchestrator.config import reader
+from orchestrator.core.errors import ConfigError, Exit
 
 MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
 
 
 def read(text: str) -> None:
-    config.parse(text.encode(), "release.yaml")
+    reader.parse(text.encode(), "release.yaml")
 
 
 def faults(text: str | bytes) -> list[tuple[str, str]]:
     data = text if isinstance(text, bytes) else text.encode()
     with pytest.raises(ConfigError) as caught:
-        config.parse(data, "release.yaml")
+        reader.parse(data, "release.yaml")
     return [(problem.where, problem.code) for problem in caught.value.problems]
 
 
@@ -316,14 +316,14 @@ def test_a_billion_laughs_cost_nothing() -> None:
 
 
 def test_a_huge_file_is_refused_unread() -> None:
-    assert faults(b"#" * (config.MAX_BYTES + 1)) == [("release.yaml", "config-too-big")]
+    assert faults(b"#" * (reader.MAX_BYTES + 1)) == [("release.yaml", "config-too-big")]
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
 @settings(deadline=None)
 def test_no_bytes_give_anything_but_a_config_error(data: bytes) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.parse(b"version: 1\n" + data, "release.yaml")
+        reader.parse(b"version: 1\n" + data, "release.yaml")
     assert all(problem.where.startswith("release.yaml") and problem.code for problem in caught.value.problems)
 
 
@@ -367,7 +367,7 @@ STRUCTURALLY_BAD = [
 def editor_says(text: str) -> list[str]:
     """What an editor with the schema would underline."""
     document: Any = yaml.safe_load(text)
-    validator = jsonschema.Draft202012Validator(config.schema())
+    validator = jsonschema.Draft202012Validator(reader.schema())
     return [error.message for error in validator.iter_errors(document)]
 
 

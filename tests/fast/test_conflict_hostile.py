@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.quoting import word, words
+from orchestrator.core.text import word, words
 from tests.fast.test_conflict import _git as git_in
 from tests.fast.test_conflict import clash, pause
 from tests.fast.test_cut import VERSION, fix_line

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.console import Console, inert
-from orchestrator.errors import RefusedError
-from orchestrator.journal import Record
-from orchestrator.model import Progress
+from orchestrator.core.errors import RefusedError
+from orchestrator.core.results import Progress
+from orchestrator.report.console import Console, inert
+from orchestrator.session.journal import Record
 from tests.support.cli import release
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.context import OUTSIDE_DOCKERFILE, Context, Entry, write_context
-from orchestrator.errors import UsageError
+from orchestrator.core.errors import UsageError
+from orchestrator.image.context import OUTSIDE_DOCKERFILE, Context, Entry, write_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator import credentials
+from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.engines import Credentials
-from orchestrator.errors import RemoteError, UsageError
+from orchestrator.registry import credentials
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.checks.dockerfile import examine
+from orchestrator.image.dockerfile import examine
 
 BUILDKIT = "dockerfile-needs-buildkit"
 INVALID = "dockerfile-invalid"

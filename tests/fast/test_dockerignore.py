@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.dockerignore import ignore_filter
-from orchestrator.errors import UsageError
+from orchestrator.core.errors import UsageError
+from orchestrator.image.dockerignore import ignore_filter
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import parse
-from orchestrator.errors import EXIT_MEANINGS
+from orchestrator.config.reader import parse
+from orchestrator.core.errors import EXIT_MEANINGS
 from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group
 
 ROOT = Path(__file__).parents[2]

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.errors import RemoteError, UnprovedError
+from orchestrator.core.reference import parse_reference
 from orchestrator.engines import BuildRequest
 from orchestrator.engines.docker import connect
 from orchestrator.engines.streams import Layers
-from orchestrator.errors import RemoteError, UnprovedError
-from orchestrator.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from orchestrator.core.results import Progress
     from orchestrator.engines.docker import DockerEngine
-    from orchestrator.model import Progress
 
 NAME = parse_reference("registry.example.com/team/app:v1")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator import homes
-from orchestrator.fixes import Source
-from orchestrator.followups import followups
+from orchestrator.core.results import Fix, FollowUp, Place
 from orchestrator.git.repository import Repository
-from orchestrator.model import Fix, FollowUp, Place
+from orchestrator.picks import containing_branches
+from orchestrator.picks.followups import followups
+from orchestrator.picks.sources import Source
 from tests.fast.test_cut import VERSION, fix_line
 from tests.support.cli import Ran, release
 from tests.support.story import LOADER
@@ -51,7 +51,7 @@ def ask(tale: Story) -> Iterator[Callable[..., Said]]:
                 for sha in shas
             ]
             named = {tip: tale.clone.rev(tip) for tip in tips}
-            where = homes.find(repository, scratch, shas, list(named.values()), "origin")
+            where = containing_branches.find(repository, scratch, shas, list(named.values()), "origin")
             return followups(scratch, sources, named, where)[shas[0]]
 
     yield asked
@@ -227,7 +227,7 @@ def _processes(repo: Repo, shas: list[str], trace: Path) -> int:
     repository = Repository.discover(repo.path)
     with repository.scratch() as scratch:
         sources = [Source(fix=Fix(place=Place(file="x")), commit=scratch.commit(sha), parent="") for sha in shas]
-        where = homes.find(repository, scratch, shas, [repo.rev("main")], "origin")
+        where = containing_branches.find(repository, scratch, shas, [repo.rev("main")], "origin")
         scratch.git.env["GIT_TRACE"] = str(trace)
         assert followups(scratch, sources, {"main": repo.rev("main")}, where)[shas[0]] == ()
     repository.close()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.git.receiving import Pushing, Update
-from orchestrator.git.transfer import ZERO
+from orchestrator.git.push import ZERO
+from orchestrator.guard.received_push import Pushing, Update
 from tests.support import guarded as making
 from tests.support.cli import release
 from tests.support.guarded import BRANCH, TAG

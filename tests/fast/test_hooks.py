@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.errors import RefusedError
-from orchestrator.hooks import check_message
+from orchestrator.core.errors import RefusedError
+from orchestrator.guard.hooks import check_message
 from tests.support import guarded as making
 from tests.support.cli import Ran, release
 from tests.support.guarded import BRANCH, YAML

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import inside_probe
-from orchestrator.compat import BUILDS, read_lock
-from orchestrator.inside import CHECKS, verdict
-from orchestrator.model import CheckState
+from orchestrator.core.results import CheckState
+from orchestrator.image import probe
+from orchestrator.image.contents import CHECKS, verdict
+from orchestrator.image.pytorch_builds import BUILDS, read_lock
 
 CU126 = next(build for build in BUILDS if build.variant == "cu126" and build.torch == "2.7.1")
 LOCK = "torch==2.7.1 --hash=sha256:0\nnvidia-cudnn-cu12==9.5.1.17 --hash=sha256:0\nNumPy==2.2.6 --hash=sha256:0\n"
@@ -162,7 +162,7 @@ def test_what_a_gpu_is_said_in_one_line() -> None:
 
 
 def test_the_probe_runs_as_text_in_a_python_that_knows_nothing_of_the_project(tmp_path: Path) -> None:
-    script = Path(inside_probe.__file__).read_text(encoding="utf-8")
+    script = Path(probe.__file__).read_text(encoding="utf-8")
     starts = json.dumps({"entrypoint": ["sh", "-c", ENTRYPOINT], "command": ["false"]})
     done = subprocess.run(
         [sys.executable, "-I", "-c", script, starts], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.comparing import Comparison, LayerPair, Setting, Verdict, facing, judge_layer, settings
-from orchestrator.engines.answers import saved_layers
-from orchestrator.layers import LayerError, differences, read_layer
-from orchestrator.report_rebuild import rebuild_document, rebuild_lines
+from orchestrator.audit.layer_compare import Comparison, LayerPair, Setting, Verdict, facing, judge_layer, settings
+from orchestrator.audit.layers import LayerError, differences, read_layer
+from orchestrator.engines.responses import saved_layers
+from orchestrator.report.rebuild import rebuild_document, rebuild_lines
 
 
 def member(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:

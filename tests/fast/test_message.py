@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.trailers import conventional, origins, reverted, with_origin
+from orchestrator.core.commit_message import conventional, origins, reverted, with_origin
 from tests.support.story import make_repo
 
 if TYPE_CHECKING:

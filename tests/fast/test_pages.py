@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from orchestrator.changelog import grouped, markdown, section
-from orchestrator.model import Pick, PickState
-from orchestrator.pages import commit_page, compare_page, page_of
-from orchestrator.trailers import breaks, conventional
+from orchestrator.core.commit_message import breaks, conventional
+from orchestrator.core.remote_url import commit_page, compare_page, page_of
+from orchestrator.core.results import Pick, PickState
+from orchestrator.plan.changelog import grouped, markdown, section
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.patchfile import apply_all, parse
+from orchestrator.image.patchfile import apply_all, parse
 from tests.support.cli import Ran, release
 from tests.support.story import Repo
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.compat import Pin, read_lock
-from orchestrator.model import CheckState
-from orchestrator.patches import Inside, account, concerning, judge, label, prove
-from orchestrator.report import record_lines
+from orchestrator.core.results import CheckState
+from orchestrator.image.patches import Inside, account, concerning, judge, label, prove
+from orchestrator.image.pytorch_builds import Pin, read_lock
+from orchestrator.report.text import record_lines
 
 FOLDER = "images/x/patches"
 ORIGIN = "upstream, https://example.com/p.git"

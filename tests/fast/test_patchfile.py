@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.patchfile import PatchError, apply_all, is_applied, parse, read_series
+from orchestrator.image.patchfile import PatchError, apply_all, is_applied, parse, read_series
 from tests.support.story import Repo
 
 ROOT = Path(__file__).parents[2]
@@ -173,8 +173,8 @@ def test_the_order_of_a_folder_and_what_does_not_belong_there() -> None:
 
 
 def test_the_image_applies_with_the_same_file() -> None:
-    """Repair with: cp orchestrator/patchfile.py images/pytorch-cuda/build/"""
-    assert (BUILD / "patchfile.py").read_bytes() == (ROOT / "orchestrator/patchfile.py").read_bytes()
+    """Repair with: cp orchestrator/image/patchfile.py images/pytorch-cuda/build/"""
+    assert (BUILD / "patchfile.py").read_bytes() == (ROOT / "orchestrator/image/patchfile.py").read_bytes()
 
 
 class Site:

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import config
-from orchestrator.model import Policy
-from orchestrator.policy import Change, freeze_problem, frozen, is_patch, owns, rules, unsigned_problem
+from orchestrator.config import reader
+from orchestrator.core.results import Policy
+from orchestrator.guard.policy_rules import Change, freeze_problem, frozen, is_patch, owns, rules, unsigned_problem
 from tests.support.story import make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.model import Problem
+    from orchestrator.core.results import Problem
 
 
 def policy(text: str) -> Policy:
     """The section as it is read from a file; the first line of `text` is line 5."""
     body = "".join(f"  {line}\n" for line in text.splitlines())
-    got = config.parse(f"version: 1\nbranch: b\nsource: main\npolicy:\n{body}".encode(), "release.yaml").policy
+    got = reader.parse(f"version: 1\nbranch: b\nsource: main\npolicy:\n{body}".encode(), "release.yaml").policy
     assert got is not None
     return got
 

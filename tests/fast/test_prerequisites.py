@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.git.scratch import Scratch
-from orchestrator.prerequisites import Finder, Needs
+from orchestrator.picks.prerequisites import Finder, Needs
 from tests.replay.replaying import source
 from tests.support.cli import release
 from tests.support.story import LOADER, Story, lines

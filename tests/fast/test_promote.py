@@ -149,7 +149,7 @@ def test_killed_then_run_again(tested: Story) -> None:
     """The journal's records: opened, then two for each of pick, tag, land, record, annotate, then closed."""
     for when, number in (("before", 3), ("after", 5), ("before", 3)):
         args = ("promote", RC2, FINAL, "--yes")
-        target = "orchestrator.journal:Journal.append"
+        target = "orchestrator.session.journal:Journal.append"
         assert killed_at(tested.clone.path, clean_env(), when, number, target, *args) == -signal.SIGKILL
         assert FINAL in release("status", FINAL, cwd=tested.clone.path).out
     done = promote(tested)

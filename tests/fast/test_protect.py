@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator import protection, protection_github, protection_gitlab
-from orchestrator.addresses import address
-from orchestrator.errors import ReleaseError
+from orchestrator.core.errors import ReleaseError
+from orchestrator.forges import protection, protection_github, protection_gitlab
+from orchestrator.forges.address import address
 from orchestrator.forges.github import GitHub
 from orchestrator.forges.gitlab import GitLab
 from tests.support.cli import Ran, release

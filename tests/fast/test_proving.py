@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.cache import Cache
-from orchestrator.config import parse
+from orchestrator.audit.prove import Part, Proving, new_commits, prove
+from orchestrator.config.reader import parse
+from orchestrator.git.cache import Cache
 from orchestrator.git.scratch import Scratch
-from orchestrator.proving import Part, Proving, new_commits, prove
 from tests.support.seeds import FIXES, STEPS, Line
 from tests.support.story import lines, make_repo
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from orchestrator.model import Config
+    from orchestrator.core.results import Config
 
 pytestmark = pytest.mark.hostile
 _steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, FIXES - 1)), min_size=1, max_size=7)

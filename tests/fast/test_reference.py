@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import UsageError
-from orchestrator.reference import Reference, Repository, parse_reference, parse_repository
+from orchestrator.core.errors import UsageError
+from orchestrator.core.reference import Reference, Repository, parse_reference, parse_repository
 
 DIGEST = "sha256:" + "0f" * 32
 

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import config
-from orchestrator.starter import StarterFacts, starter
+from orchestrator.config import reader
+from orchestrator.config.template import StarterFacts, starter
 from tests.support.cli import release
 
 if TYPE_CHECKING:
-    from orchestrator.model import Config
+    from orchestrator.core.results import Config
     from tests.support.story import Story
 
 
 def read(text: str) -> Config:
-    return config.parse(text.encode(), "release.yaml")
+    return reader.parse(text.encode(), "release.yaml")
 
 
 def uncommented(text: str) -> str:

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from semver import Version
 
-from orchestrator.errors import UsageError
-from orchestrator.versions import (
+from orchestrator.core.errors import UsageError
+from orchestrator.core.versions import (
     Verdict,
     check_version,
     default_version,

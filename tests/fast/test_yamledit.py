@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.config import parse
-from orchestrator.errors import UsageError
-from orchestrator.yamledit import UNFINISHED, Entry, insert, snippet
+from orchestrator.config.editor import UNFINISHED, Entry, insert, snippet
+from orchestrator.config.reader import parse
+from orchestrator.core.errors import UsageError
 
 VERSION = "v2.7.1"
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)

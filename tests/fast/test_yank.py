@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.versions import names_other_line
-from orchestrator.yanks import Move, Yank, read, render
+from orchestrator.core.versions import names_other_line
+from orchestrator.session.yanks import Move, Yank, read, render
 from tests.fast.test_cut import VERSION, fix_line
 from tests.support.cli import clean_env, release
 from tests.support.kill_call import killed_at
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 hostile = pytest.mark.hostile
 REF = f"refs/release-yanks/{VERSION}"
 WHY = "loses the last batch of an epoch"
-PUSH = "orchestrator.git.transfer:push_new_ref"
+PUSH = "orchestrator.git.push:push_new_ref"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.git.scratch import Scratch
-from orchestrator.prerequisites import Finder
+from orchestrator.picks.prerequisites import Finder
 from tests.replay.replaying import source
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.fixes import Source
+from orchestrator.core.results import Fix, Place
 from orchestrator.git.objects import Signature
 from orchestrator.git.scratch import Scratch
-from orchestrator.judge import Judge, Verdict
-from orchestrator.model import Fix, Place
-from orchestrator.planner import write_pick
+from orchestrator.picks.classify import Judge, Verdict
+from orchestrator.picks.sources import Source
+from orchestrator.plan.planner import write_pick
 
 if TYPE_CHECKING:
     from pathlib import Path

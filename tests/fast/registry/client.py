@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.reference import Repository
 from orchestrator.engines import Credentials
-from orchestrator.errors import RemoteError
-from orchestrator.reference import Repository
-from orchestrator.registry import Registry
-from orchestrator.registry_patience import Patience
+from orchestrator.registry.client import Registry
+from orchestrator.registry.retry import Patience
 from tests.fast.registry.scripted_server import Reply
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator import registry
-from orchestrator.errors import MismatchError, ReleaseError, UsageError
-from orchestrator.registry import Manifest
-from orchestrator.registry_patience import Patience
+from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
+from orchestrator.registry import client as registry
+from orchestrator.registry.client import Manifest
+from orchestrator.registry.retry import Patience
 from tests.fast.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
 from tests.fast.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.engines import Credentials
-from orchestrator.registry_auth import parse_challenges
+from orchestrator.registry.auth import parse_challenges
 from tests.fast.registry.client import (
     BASIC,
     BASIC_ADA,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.errors import UsageError
-from orchestrator.reference import Repository
-from orchestrator.registry import Manifest, Registry
-from orchestrator.registry_patience import Patience
+from orchestrator.core.errors import UsageError
+from orchestrator.core.reference import Repository
+from orchestrator.registry.client import Manifest, Registry
+from orchestrator.registry.retry import Patience
 from tests.fast.registry.client import (
     ADA,
     BASIC,

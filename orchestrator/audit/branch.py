@@ -1,0 +1,230 @@
+"""Audit: every commit, tag, record and image of the release lines, and what became of the fixes since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.audit.links import failures, image_links, record_links
+from orchestrator.audit.prove import Part, Proving, prove
+from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
+from orchestrator.audit.verdicts import Kind
+from orchestrator.config import reader as configuration
+from orchestrator.core.errors import ReleaseError
+from orchestrator.core.record import record_ref
+from orchestrator.core.results import CheckState, Fix, Place
+from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.picks import containing_branches
+from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
+from orchestrator.picks.sources import Source
+from orchestrator.plan.changelog import tagged_picks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.audit.prove import Missing
+    from orchestrator.audit.snapshot import Range, World
+    from orchestrator.audit.tags import Tag
+    from orchestrator.audit.verdicts import Verdict
+    from orchestrator.core.results import CheckResult, Config, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What was found on one branch: a verdict a commit, oldest first; problems; what could not be checked; remarks."""
+
+    branch: str
+    base: str
+    tip: str
+    versions: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    problems: tuple[Problem, ...]
+    unchecked: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+# ------------------------------------------------------------------ one line
+
+
+def audit_line(world: World, wanted: Range, *, require_signed: bool) -> Line:
+    """Everything about the commits from `base` to `tip` of one branch."""
+    scratch = world.desk.scratch
+    rows = scratch.rev_list("--reverse", "--topo-order", "--parents", wanted.tip, *_without(wanted.base), "--")
+    graph = {sha: parents for sha, *parents in (row.split(" ") for row in rows)}
+    inside = [name for name in of_line(wanted.branch, list(world.tags)) if world.tags[name].commit in graph]
+    tags = [world.tags[name] for name in inside]
+    brought = _brought(graph, tags)
+    parts = [part_of(world, tag, brought[tag.name]) for tag in tags]
+    rest = set(graph).difference(*brought.values())
+    parts.append(_tail(world, parts, wanted.base, tuple(sha for sha in graph if sha in rest)))
+    proving = prove(scratch, parts, base=wanted.base, tips=list(world.tips.values()), names=world.desk.repository)
+    problems = [*proving.problems, *order_problems(wanted.branch, tags, brought)]
+    unchecked: list[str] = []
+    for tag, part in zip(tags, parts, strict=False):
+        problems += tag_problems(tag, require_signed=require_signed)
+        more, open_ = _links(world, tag, part, proving)
+        problems += more
+        unchecked += open_
+    problems += _strangers(world, wanted, set(graph))
+    problems += [_missing(each) for each in proving.missing if not _left_out(each, world)]
+    after, said = _aftermath(world, proving, inside)
+    return Line(
+        branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
+        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said),
+    )  # fmt: skip
+
+
+def _without(base: str) -> list[str]:
+    return [f"^{base}"] if base else []
+
+
+def _brought(graph: Mapping[str, Sequence[str]], tags: Sequence[Tag]) -> dict[str, tuple[str, ...]]:
+    """Version -> the commits that it has and no lower one, oldest first."""
+    owner: dict[str, str] = {}
+    for tag in tags:
+        todo = [tag.commit]
+        while todo:
+            sha = todo.pop()
+            if sha in graph and sha not in owner:
+                owner[sha] = tag.name
+                todo += graph[sha]
+    return {tag.name: tuple(sha for sha in graph if owner.get(sha) == tag.name) for tag in tags}
+
+
+def part_of(world: World, tag: Tag, commits: tuple[str, ...]) -> Part:
+    """What a version brought, with what its tag and record say of it."""
+    config = _config_at(world, tag)
+    record = world.records.get(tag.name)
+    adapted = {result: f"tag {tag.name}" for state, _, result in tagged_picks(tag.message) if state == "adapted"}
+    tool = record["tool"].get("version") if record and isinstance(record.get("tool"), dict) else __version__
+    return Part(
+        version=tag.name, commits=commits, config=config, config_path=world.desk.config_path(), recorded=adapted,
+        head=tag.commit, other_tool=tool != __version__,
+    )  # fmt: skip
+
+
+def _config_at(world: World, tag: Tag) -> Config | None:
+    """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
+    path = world.desk.config_path()
+    text = world.desk.scratch.file(world.desk.scratch.tree_of(tag.commit), path)
+    if text is None:
+        return None
+    try:
+        return configuration.parse(text, f"{tag.name}:{path}")
+    except ReleaseError as error:
+        world.problems.append(mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy))
+        return None
+
+
+def _tail(world: World, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
+    """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
+    path, scratch = world.desk.config_path(), world.desk.scratch
+    kept = any(part.config for part in parts) or bool(base and scratch.file(scratch.tree_of(base), path))
+    return Part(version="", commits=commits, config=world.config if kept else None)
+
+
+def checks_of(world: World, tag: Tag, part: Part) -> list[CheckResult]:
+    """The links from a version to its record and its images."""
+    scratch, record = world.desk.scratch, world.records.get(tag.name)
+    text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
+    checks = record_links(scratch, tag, record, text) if record else []
+    doors = None if world.desk.job.offline else world.desk.doors().registry
+    return checks + image_links(tag, record, part.config, doors)
+
+
+def _links(world: World, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
+    """Record and images of a version, and the picks that its tag lists; what could not be looked at."""
+    record, checks = world.records.get(tag.name), checks_of(world, tag, part)
+    problems = [mismatch("record-differs" if check.name.startswith("record") else "image-differs",
+                         f"{tag.name}: {check.name}: {check.message}", check.remedy)
+                for check in failures(checks)]  # fmt: skip
+    unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
+    listed = {(source, result) for _, source, result in tagged_picks(tag.message)}
+    made = {(source, each.sha) for each in proving.verdicts for source in each.sources}
+    problems += [
+        mismatch("tag-differs", f"tag {tag.name} lists {source[:12]} as {result[:12]}, which its history has not",
+                 "the tag's message does not belong to its commit")
+        for source, result in sorted(listed - made)
+    ]  # fmt: skip
+    if listed and record is None:
+        if world.remote_refs is None:
+            unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
+        else:
+            problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
+                                     "the run that made it was broken off, or somebody deleted it"))  # fmt: skip
+    return problems, unchecked
+
+
+def _strangers(world: World, wanted: Range, inside: set[str]) -> list[Problem]:
+    """Version tags that are not where tags of this line must be: on its branch, in the order of the versions."""
+    names = of_line(wanted.branch, list(world.tags)) if line_of_branch(wanted.branch) else []
+    here = [name for name in names if world.tags[name].commit in inside]
+    away = [name for name in names if name not in here]
+    commits = {world.tags[name].commit for name in away}
+    outside = set(world.desk.scratch.rev_list(*commits, f"^{wanted.tip}", "--")) if commits else set()
+    away = [name for name in away if wanted.whole or world.tags[name].commit not in outside]
+    found = []
+    for name in away:
+        if world.tags[name].commit in outside:
+            found.append(
+                mismatch("tag-not-on-branch", f"tag {name} is not on {wanted.branch}", "somebody tagged another commit")
+            )
+        elif here and names.index(name) > names.index(here[0]):
+            found.append(
+                mismatch("tag-order", f"tag {name} is on an older commit of {wanted.branch} than {here[0]}",
+                         "versions rise along a branch: find out who made it")
+            )  # fmt: skip
+    return found + [
+        mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no semantic version", "name versions v2.7.1")
+        for name, tag in sorted(world.tags.items())
+        if parse_tag(name) is None and tag.commit in inside
+    ]
+
+
+def _missing(each: Missing) -> Problem:
+    return mismatch(
+        "dropped",
+        f"{each.version} declares {each.source[:12]} {each.subject!r}, and no commit of it carries that",
+        f"see the record: release show {each.version}; a fix left out by hand is in it as skipped",
+        str(each.fix.place),
+    )
+
+
+def _left_out(each: Missing, world: World) -> bool:
+    """Whether the record says that a person left it out, or that it was there already, as the entry allows."""
+    record = world.records.get(each.version, {})
+    skipped = {str(row.get("source")) for row in record.get("skipped", ()) if isinstance(row, dict)}
+    present = {str(row.get("source")) for row in record.get("picks", ()) if isinstance(row, dict) and not row["result"]}
+    return each.source in skipped or (each.source in present and bool({"duplicate", "empty"} & set(each.fix.allow)))
+
+
+def _aftermath(world: World, proving: Proving, versions: Sequence[str]) -> tuple[list[Problem], list[str]]:
+    """Fixes in released versions that the source has taken back since, or fixed again."""
+    since = {source: each.version for each in proving.verdicts
+             if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and each.signal != "itself"
+             for source in each.sources}  # fmt: skip
+    carried = {source for each in proving.verdicts for source in each.sources}
+    scratch = world.desk.scratch
+    fix = Fix(place=Place(file="audit"))
+    sources = [
+        Source(fix=fix, commit=(commit := scratch.commit(sha)), parent=next(iter(commit.parents), "")) for sha in since
+    ]
+    where = containing_branches.find(
+        world.desk.repository, scratch, list(since), list(world.tips.values()), world.remote
+    )
+    problems, said = [], []
+    last = versions[-1] if versions else ""
+    for sha, later in followups(scratch, sources, world.tips, where).items():
+        for each in later:
+            if not each.stands or each.sha in carried or each.kind not in (REVERT, FIXES, FIXUP):
+                continue
+            if each.kind == REVERT and each.of == sha:
+                problems.append(
+                    mismatch("reverted-upstream", f"{last} carries {sha[:12]} {scratch.commit(sha).subject!r} (since"
+                             f" {since[sha]}), which was taken back by {each.sha[:12]} {each.subject!r}",
+                             f"declare the revert for the next version: - commit: {each.sha[:12]}")
+                )  # fmt: skip
+            elif each.kind != REVERT:
+                said.append(f"{each.sha[:12]} {each.subject!r} fixes {each.of[:12]} of {since[sha]}, and is not here")
+    return problems, said

@@ -1,0 +1,191 @@
+"""Finding what each commit of a branch is a pick of, and remembering what was proved.
+
+By what it names, then by equal changes among what release.yaml declares, then among the source branches.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.recompute import (  # fmt: skip
+    BACKPORT,
+    ITSELF,
+    RULES,
+    Claim,
+    Known,
+    alike,
+    attempt,
+    claimed,
+    prove_merges,
+    ways,
+)
+from orchestrator.audit.verdicts import Kind, Proof
+from orchestrator.git import changes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from orchestrator.git.changes import Change
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.sources import Source
+
+
+class Traces:
+    """The commits of one line; `base` is below them, `tips` are where sources may come from."""
+
+    def __init__(self, known: Known, base: str, tips: Sequence[str], declared: Sequence[Source]) -> None:
+        self.known = known
+        self.scratch = known.scratch
+        self.base = base
+        self.tips = tips
+        self.stand_ins = {each.commit.sha: each.stand_in.sha for each in declared if each.stand_in}
+        self.declared = sorted({each.commit.sha for each in declared} | set(self.stand_ins.values()))
+
+    def prove(self, targets: Sequence[str]) -> dict[str, Proof]:
+        """The proof of each commit; one proved before costs nothing."""
+        own = self._merged_in(targets)
+        proofs = {sha: Proof(kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True) for sha in own}
+        for tree, group in self._by_attributes([sha for sha in targets if sha not in own]).items():
+            self.scratch.use_attributes(tree)
+            merges = [sha for sha in group if len(self.known.commits[sha].parents) > 1]
+            proofs |= self._remembered(dict.fromkeys(merges, ""), lambda rest: prove_merges(self.known, rest))
+            proofs |= self._singles([sha for sha in group if len(self.known.commits[sha].parents) < 2])
+        return proofs
+
+    def _singles(self, targets: Sequence[str]) -> dict[str, Proof]:
+        claims, missing = claimed(self.known, targets)
+        self.known.read(self.stand_ins.values())
+        proofs = self._attempted({sha: [*each, *self._stand_ins(sha, each)] for sha, each in claims.items()})
+        for kind, pool, key in (
+            ("declared", self._of_declared, self.declared),
+            ("source", self._of_sources, [self.base, *self.tips]),
+        ):
+            bare = [sha for sha in targets if sha not in proofs and self.known.parent(sha)]
+            found = self._attempted(self._alike(kind, bare, pool, key) if key else {})
+            proofs |= {sha: proof for sha, proof in found.items() if self._believed(sha, proof)}
+        for sha in targets:
+            gone = missing.get(sha, ())
+            fallback = Proof(kind=Kind.UNKNOWN if gone else Kind.FOREIGN)
+            proofs[sha] = replace(proofs.get(sha, fallback), missing=gone)
+        return proofs
+
+    def _believed(self, sha: str, proof: Proof) -> bool:
+        """An equal change elsewhere in the file may be another one: without a proof it must at least say the same."""
+        if proof.kind is Kind.PROVED:
+            return True
+        known = [self.known.commits[source] for source in proof.sources]
+        return any(each.subject == self.known.commits[sha].subject for each in known)
+
+    def _stand_ins(self, target: str, claims: Sequence[Claim]) -> list[Claim]:
+        """Where a hand-made commit is declared for a source, that one may be what was applied."""
+        wanted = [sha for claim in claims if (sha := self.stand_ins.get(claim.source))]
+        return [claim for sha in wanted for claim in ways(self.known, target, sha, BACKPORT)]
+
+    # -------------------------------------------------------------- equal changes
+
+    @cached_property
+    def _source_changes(self) -> list[Change]:
+        return changes.wide_log(self.scratch, *self.tips, *(["--not", self.base] if self.base else []))
+
+    def _of_sources(self) -> list[Change]:
+        return self._source_changes if self.tips else []
+
+    def _of_declared(self) -> list[Change]:
+        self.known.read(self.declared)
+        found = {sha: self.known.parent(sha) for sha in self.declared if sha in self.known.commits}
+        return changes.of(self.scratch, found)
+
+    def _alike(
+        self, kind: str, targets: Sequence[str], pool: Callable[[], list[Change]], key: Sequence[str]
+    ) -> dict[str, list[Claim]]:
+        """Claims by equal changes; remembered, also where there was none."""
+        cache = self.scratch.cache
+        keys = {sha: json.dumps([RULES, kind, sha, *key]) for sha in targets}
+        kept = cache.get("alike", keys.values())
+        found = {sha: [Claim(**each) for each in json.loads(kept[key])] for sha, key in keys.items() if key in kept}
+        if rest := [sha for sha in targets if sha not in found]:
+            made = alike(self.known, rest, pool())
+            new = {sha: made.get(sha, []) for sha in rest}
+            cache.put("alike", {keys[sha]: json.dumps([asdict(each) for each in new[sha]]).encode() for sha in rest})
+            found |= new
+        self.known.read(claim.source for each in found.values() for claim in each)
+        return {sha: each for sha, each in found.items() if each}
+
+    # -------------------------------------------------------------- remembered
+
+    def _attempted(self, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Proof]:
+        names = {sha: json.dumps([asdict(claim) for claim in each]) for sha, each in claims.items()}
+        return self._remembered(names, lambda rest: attempt(self.known, {sha: claims[sha] for sha in rest}))
+
+    def _remembered(
+        self, names: Mapping[str, str], prove: Callable[[Sequence[str]], dict[str, Proof]]
+    ) -> dict[str, Proof]:
+        """Proofs by target and claims: the id of a commit stands for all that is before it."""
+        cache, git = self.scratch.cache, self.scratch.git_version
+        keys = {sha: json.dumps([RULES, git, sha, name]) for sha, name in names.items()}
+        kept = cache.get("proof", keys.values())
+        found = {sha: _decode(kept[key]) for sha, key in keys.items() if key in kept}
+        if rest := [sha for sha in names if sha not in found]:
+            made = prove(rest)
+            cache.put("proof", {keys[sha]: json.dumps(asdict(proof)).encode() for sha, proof in made.items()})
+            found |= made
+        return found
+
+    # -------------------------------------------------------------- what history says
+
+    def _merged_in(self, targets: Sequence[str]) -> set[str]:
+        """Those that are in the history of a source branch themselves: somebody merged it."""
+        if not self.tips or not targets:
+            return set()
+        below = [f"^{sha}" for sha in (*self.tips, *([self.base] if self.base else []))]
+        return set(targets) - _walk(self.scratch, [*targets, *below])
+
+    def _by_attributes(self, targets: Sequence[str]) -> dict[str, list[str]]:
+        """Tree -> the commits whose merges must see its `.gitattributes`: one group, unless those files change."""
+        if not targets:
+            return {}
+        touching = self._touching(targets)
+        states: dict[str, str] = {}
+        groups: dict[str, list[str]] = defaultdict(list)
+        keys: dict[str, str] = {}
+        for sha in targets:  # oldest first
+            parents = [states.get(each) or self.known.tree(each) for each in self.known.commits[sha].parents]
+            before = parents[0] if parents else self.known.tree("")
+            states[sha] = self.known.tree(sha) if sha in touching or len(set(parents)) > 1 else before
+            groups[self._representative(before, keys)].append(sha)
+        return groups
+
+    def _representative(self, tree: str, keys: dict[str, str]) -> str:
+        """The first tree met with the same attributes."""
+        if tree not in keys:
+            self.scratch.use_attributes(tree)
+            keys[tree] = self.scratch.attributes_key
+        return next(first for first, key in keys.items() if key == keys[tree])
+
+    def _touching(self, targets: Sequence[str]) -> set[str]:
+        output = self.scratch.git.run(
+            "diff-tree", "--stdin", "-m", "-r", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
+            stdin="".join(f"{sha}\n" for sha in targets).encode(),
+        )  # fmt: skip
+        return {line.split(" ")[0] for line in output.lines()} & set(targets)
+
+
+def outside(scratch: Scratch, tips: Sequence[str], commits: Collection[str]) -> set[str]:
+    """The commits that are not in the history of the tips."""
+    if not commits or not tips:
+        return set(commits)
+    return _walk(scratch, [*commits, *(f"^{tip}" for tip in tips)]) & set(commits)
+
+
+def _walk(scratch: Scratch, revisions: Sequence[str]) -> set[str]:
+    return set(scratch.git.run("rev-list", "--stdin", stdin="\n".join(revisions).encode() + b"\n").lines())
+
+
+def _decode(data: bytes) -> Proof:
+    values = json.loads(data)
+    tuples = {key: tuple(values[key]) for key in ("sources", "missing", "notes")}
+    return Proof(**{**values, **tuples, "kind": Kind(values["kind"])})

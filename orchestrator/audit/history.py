@@ -1,0 +1,134 @@
+"""The story of a branch told once more, oldest commit first: what was picked twice, and what was taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.recompute import ITSELF
+from orchestrator.audit.verdicts import Kind
+from orchestrator.core.commit_message import reverted
+from orchestrator.git import batch
+from orchestrator.git.batch import Trees
+from orchestrator.picks.equivalents import twins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.audit.recompute import Known
+    from orchestrator.audit.verdicts import Verdict
+
+_CARRIES = (Kind.PROVED, Kind.ADAPTED)
+
+
+def retell(known: Known, base: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts with duplicates and reverted picks told apart.
+
+    A pick of what is there already is a duplicate only where the tree says so too: what was undone by hand since may
+    be picked again.
+    """
+    story = _Story(verdicts, _before(known, base, verdicts))
+    twice = _still_there(known, verdicts, story.suspects)
+    told = list(verdicts)
+    for at, taken in story.taken.items():
+        told[at] = _taken_back(told[at], verdicts[taken])
+    for at, twin in story.suspects.items():
+        if at in twice:
+            told[at] = replace(told[at], kind=Kind.DUPLICATE, of=twin)
+    return told
+
+
+def _taken_back(pick: Verdict, by: Verdict) -> Verdict:
+    return replace(
+        pick,
+        kind=Kind.REVERTED if pick.ok or pick.kind is Kind.ADAPTED else pick.kind,
+        of=by.sha,
+        harmless=pick.ok and pick.version != by.version,
+    )
+
+
+def _before(known: Known, base: str, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Source -> the commit that carries its change on the branch before the first of these."""
+    if not base:
+        return {}
+    wanted = {
+        sha: next(iter(known.commits[sha].parents[max(each.mainline, 1) - 1 :]), "")
+        for each in verdicts
+        if each.proof in _CARRIES and each.signal != ITSELF
+        for sha in each.sources
+        if sha in known.commits
+    }
+    return {sha: twin.sha for sha, twin in twins(known.scratch, base, wanted).items()}
+
+
+@dataclass(init=False)
+class _Story:
+    """`taken`: commit -> the one that takes it back; `suspects`: commit -> the twin of its source; by position."""
+
+    taken: dict[int, int]
+    suspects: dict[int, str]
+
+    def __init__(self, verdicts: Sequence[Verdict], before: dict[str, str]) -> None:
+        self.taken, self.suspects = {}, {}
+        self._verdicts = verdicts
+        self._position = {each.sha: at for at, each in enumerate(verdicts)}
+        self._carried: dict[str, int] = {}
+        for at, each in enumerate(verdicts):
+            if each.proof is Kind.REVERT:
+                self._take_back(at, each.of)
+            elif each.proof in _CARRIES and not self._picked_revert(at, each):
+                self._carry(at, each, before)
+
+    def _carry(self, at: int, each: Verdict, before: dict[str, str]) -> None:
+        for source in each.sources:
+            if source in self._carried:
+                self.suspects[at] = self._verdicts[self._carried[source]].sha
+            elif source in before:
+                self.suspects[at] = before[source]
+            else:
+                self._carried[source] = at
+
+    def _take_back(self, at: int, target: str) -> bool:
+        position = self._position.get(target)
+        if position is None or position >= at:
+            return False
+        again = next((done for done, by in self.taken.items() if by == position), None)
+        if again is not None:  # a revert of a revert
+            del self.taken[again]
+            self._carried |= dict.fromkeys(self._verdicts[again].sources, again)
+        self.taken[position] = at
+        for source in self._verdicts[position].sources:
+            self._carried.pop(source, None)
+        return True
+
+    def _picked_revert(self, at: int, each: Verdict) -> bool:
+        """Whether it is a pick of what takes back, on the source, something that was picked here."""
+        found = False
+        for name in each.undoes:
+            for source, position in list(self._carried.items()):
+                if source.startswith(name):
+                    found = self._take_back(at, self._verdicts[position].sha) or found
+        return found
+
+
+def undoes(known: Known, sources: Sequence[str]) -> tuple[str, ...]:
+    """The ids that these sources say they revert."""
+    return tuple(name for sha in sources if sha in known.commits for name in reverted(known.commits[sha].text))
+
+
+def _still_there(known: Known, verdicts: Sequence[Verdict], suspects: dict[int, str]) -> set[int]:
+    """Those before which the tree held their source's change: it can be taken out of it."""
+    rows = []
+    for at in suspects:
+        each = verdicts[at]
+        source = known.commits[each.sources[0]]
+        before = next(iter(source.parents[max(each.mainline, 1) - 1 :]), "")
+        known.read([before] if before else [])
+        ours = known.tree(known.parent(each.sha))
+        rows.append((at, ours, Trees(base=source.tree, ours=ours, theirs=known.tree(before))))
+    outcomes = batch.picks(known.scratch, [trees for _, _, trees in rows])
+    return {
+        at
+        for (at, ours, _), merge in zip(rows, outcomes, strict=True)
+        if known.tree(verdicts[at].sha) == ours or (merge and not merge.conflicts and merge.tree != ours)
+    }

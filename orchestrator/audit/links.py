@@ -1,0 +1,139 @@
+"""tag <-> commit <-> release.yaml <-> record <-> digest <-> labels: each link is a check that passes, fails or is
+skipped with the reason.  What could not be looked at never passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
+from orchestrator.core.reference import parse_reference
+from orchestrator.core.results import CheckResult, CheckState
+from orchestrator.plan.changelog import tagged_picks
+from orchestrator.plan.planner import planned_images
+from orchestrator.release.steps.promote import REVISION, VERSION, image_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.audit.tags import Tag
+    from orchestrator.core.results import Config
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.registry.client import Registry
+
+
+def passed(name: str, message: str) -> CheckResult:
+    return CheckResult(name=name, state=CheckState.PASSED, message=message)
+
+
+def failed(name: str, message: str, remedy: str = "") -> CheckResult:
+    return CheckResult(name=name, state=CheckState.FAILED, message=message, remedy=remedy)
+
+
+def skipped(name: str, message: str) -> CheckResult:
+    return CheckResult(name=name, state=CheckState.SKIPPED, message=message)
+
+
+def compared(name: str, what: str, ours: object, theirs: object, said_by: str) -> CheckResult:
+    """Two accounts of one thing."""
+    if ours == theirs:
+        return passed(name, f"{what} {str(ours)[:19]}, as {said_by} says")
+    return failed(
+        name, f"{what} is {ours or 'not there'}, {said_by} says {theirs or 'nothing'}", "find out who changed it"
+    )
+
+
+# ------------------------------------------------------------------ git's side
+
+
+def record_links(scratch: Scratch, tag: Tag, record: Mapping[str, Any], config: bytes | None) -> list[CheckResult]:
+    """The record against the tag, its commit and release.yaml there."""
+    commit = scratch.commit(tag.commit)
+    checks = [
+        compared("record: version", "the tag is", tag.name, record["version"], "the record"),
+        compared("record: tag", "the tag object is", tag.object, record["tag"]["object"], "the record"),
+        compared("record: commit", "the commit is", tag.commit, record["commit"], "the record"),
+        compared("record: tree", "its tree is", commit.tree, record["tree"], "the record"),
+    ]
+    if config is not None and isinstance(record.get("config"), dict):
+        digest = hashlib.sha256(config).hexdigest()
+        checks.append(
+            compared("record: release.yaml", "its SHA-256 is", digest, record["config"]["sha256"], "the record")
+        )
+    listed = {(source, result) for _, source, result in tagged_picks(tag.message)}
+    picks = record.get("picks")
+    if isinstance(picks, list):
+        said = {(each["source"], each["result"]) for each in picks if each.get("result")}
+        what = f"the tag lists {len(listed)} picks"
+        if listed == said:
+            checks.append(passed("record: picks", f"{what}, and the record the same"))
+        else:
+            checks.append(
+                failed("record: picks", f"{what}, the record others", "compare: release show, git cat-file tag")
+            )
+    return checks
+
+
+# ------------------------------------------------------------------ the registry's side
+
+
+def image_links(
+    tag: Tag, record: Mapping[str, Any] | None, config: Config | None, registry: Callable[[str], Registry] | None
+) -> list[CheckResult]:
+    """Each image of a version: the digest against the record, the labels against the tag.  No registry: offline."""
+    wanted = _images(tag, record, config)
+    checks: list[CheckResult] = []
+    for reference, digest in wanted.items():
+        if registry is None:
+            checks.append(skipped(f"image {reference}", "offline: the registry was not asked"))
+            continue
+        try:
+            checks += _image(
+                tag, origin(record) or tag.name, reference, digest, registry(str(parse_reference(reference).repository))
+            )
+        except MismatchError as error:
+            checks.append(failed(f"image {reference}", error.message, error.remedy))
+        except RemoteError as error:
+            checks.append(skipped(f"image {reference}", error.message))
+        except ReleaseError as error:
+            checks.append(failed(f"image {reference}", error.message, error.remedy))
+    return checks
+
+
+def _images(tag: Tag, record: Mapping[str, Any] | None, config: Config | None) -> dict[str, str]:
+    """Reference -> digest by the record, "" where none tells."""
+    if record is not None:
+        return {
+            name: str(image["digest"])
+            for image in record["images"]
+            for name in (image["reference"], *image.get("aliases", ()))
+        }
+    planned = planned_images(config, tag.name, tag.commit) if config else ()
+    return {name: "" for image in planned for name in (image.reference, *image.aliases)}
+
+
+def _image(tag: Tag, version: str, reference: str, digest: str, registry: Registry) -> list[CheckResult]:
+    manifest = registry.manifest(parse_reference(reference).tag)
+    if manifest is None:
+        return [failed(f"image {reference}", "the registry does not have it", "release publish makes it again")]
+    name = f"image {reference}"
+    checks = [
+        compared(f"{name}: digest", "the registry has", manifest.digest, digest, "the record")
+        if digest
+        else skipped(f"{name}: digest", f"{manifest.digest}; no record to compare with")
+    ]
+    labels = image_labels(registry, manifest)
+    checks.append(compared(f"{name}: revision", "label revision is", labels.get(REVISION, ""), tag.commit, "the tag"))
+    checks.append(compared(f"{name}: version", "label version is", labels.get(VERSION, ""), version, "the tag"))
+    return checks
+
+
+def origin(record: Mapping[str, Any] | None) -> str:
+    """The candidate that a version was promoted from, "" for one that was cut: its image goes on saying that name."""
+    promoted = record.get("promoted_from") if record else None
+    return str(promoted["version"]) if isinstance(promoted, dict) and "version" in promoted else ""
+
+
+def failures(checks: Sequence[CheckResult]) -> list[CheckResult]:
+    return [check for check in checks if check.state is CheckState.FAILED]

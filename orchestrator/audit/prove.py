@@ -1,0 +1,194 @@
+"""Is every commit of a release branch what it should be?  One verdict a commit; trailers are evidence, never proof.
+
+For an audit and for a server's hook alike:
+
+    with Scratch.open(objects, "", cache, quarantine) as scratch:          # any object store, bare ones too
+        parts = [Part(version="v2.7.1", commits=new_commits(scratch, old, new), config=config)]
+        for verdict in prove(scratch, parts, base=old, tips=source_tips).verdicts:
+            if not verdict.ok: ...                                          # verdict.kind, .said, .source
+
+`tips` are the commits of the source branches that count.  `verdict.on_source` tells whether what was picked is in their
+history, or only somewhere in the object store.  No ref, remote, clock or terminal is used; the number of processes does
+not depend on the number of commits, and what was proved once is in the scratch store's cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.find_sources import Traces, outside
+from orchestrator.audit.history import retell, undoes
+from orchestrator.audit.recompute import BACKPORT, Known
+from orchestrator.audit.release_commit import Release, remade
+from orchestrator.audit.verdicts import Kind, Verdict
+from orchestrator.picks.sources import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from orchestrator.audit.verdicts import Proof
+    from orchestrator.core.results import Config, Fix, Problem
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.sources import Names, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The commits that one version brought, oldest first; `version` "" for those that no tag holds.
+
+    `config` is release.yaml as it counts for them; None: nobody knows what was declared, and nothing is undeclared.
+    `recorded` maps an adapted pick to where a person's answer for it is recorded.  `head` is the commit that the
+    version names.  `other_tool`: another version of this tool wrote the changelog, so its text may differ.
+    """
+
+    version: str
+    commits: tuple[str, ...]
+    config: Config | None = None
+    config_path: str = "release.yaml"
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    head: str = ""
+    other_tool: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A declared source that no commit of its version carries."""
+
+    version: str
+    source: str
+    subject: str
+    fix: Fix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving:
+    """One verdict a commit, oldest first; what is declared and not there; entries that cannot be read."""
+
+    verdicts: tuple[Verdict, ...]
+    missing: tuple[Missing, ...]
+    problems: tuple[Problem, ...]
+
+
+def new_commits(scratch: Scratch, old: str, new: str) -> tuple[str, ...]:
+    """What `new` has and `old` ("" for nothing) has not, oldest first, those of merged sides too."""
+    return tuple(scratch.rev_list("--reverse", "--topo-order", new, *([f"^{old}"] if old else []), "--"))
+
+
+def prove(
+    scratch: Scratch, parts: Sequence[Part], *, base: str, tips: Sequence[str], names: Names | None = None
+) -> Proving:
+    """Judge the commits of a line, its parts oldest first.
+
+    `base` is the commit below the first of them, "" for none.  `names` resolves what release.yaml names; without it
+    only ids are known.
+    """
+    known = Known(scratch=scratch)
+    order = [sha for part in parts for sha in part.commits]
+    known.need(order)
+    known.need(parent for sha in order for parent in known.commits[sha].parents)
+    declared = [_declared(scratch, part, names or scratch) for part in parts]
+    traces = Traces(known, base, tips, [source for wanted in declared for source in wanted.sources])
+    heads = {part.head for part in parts if part.config and part.head in part.commits}
+    proofs = traces.prove([sha for sha in order if sha not in heads])
+    for part, wanted in zip(parts, declared, strict=True):
+        if part.config and part.head in part.commits:
+            release = Release(
+                version=part.version, head=part.head, config=part.config, path=part.config_path,
+                other_tool=part.other_tool, adapted=frozenset(part.recorded),
+            )  # fmt: skip
+            made = remade(known, release, wanted.sources, {sha: proofs[sha] for sha in part.commits if sha in proofs})
+            proofs |= {part.head: made} if made else traces.prove([part.head])
+    away = outside(scratch, tips, {sha for proof in proofs.values() for sha in proof.sources})
+    verdicts = [
+        _judged(known, sha, proofs[sha], part, wanted, away)
+        for part, wanted in zip(parts, declared, strict=True)
+        for sha in part.commits
+    ]
+    verdicts = retell(known, base, verdicts)
+    return Proving(
+        verdicts=tuple(verdicts),
+        missing=tuple(
+            each for part, wanted in zip(parts, declared, strict=True) for each in _missing(part, wanted, verdicts)
+        ),
+        problems=tuple(problem for wanted in declared for problem in wanted.problems),
+    )
+
+
+# ------------------------------------------------------------------ what is declared
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    sources: tuple[Source, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def of(self, proof: Proof) -> list[Source]:
+        """The entries that ask for what a commit is; a backport may be named in place of its source."""
+        return [
+            each
+            for sha in proof.sources
+            for each in self.sources
+            if sha in (each.commit.sha, each.stand_in.sha if each.stand_in else "")
+        ]
+
+
+def _declared(scratch: Scratch, part: Part, names: Names) -> _Declared:
+    """Of a part without a version, what is declared for any."""
+    if part.config is None:
+        return _Declared()
+    entries = [each for each in part.config.releases if part.version in ("", each.version)]
+    fixes = [fix for entry in entries for fix in entry.fixes]
+    sources, problems = expand(fixes, part.config.remote, names, scratch)
+    return _Declared(sources=tuple(sources), problems=tuple(problems) if part.version else ())
+
+
+def _missing(part: Part, wanted: _Declared, verdicts: Sequence[Verdict]) -> list[Missing]:
+    carried = {sha for each in verdicts if each.version == part.version for sha in each.sources}
+    return [
+        Missing(version=part.version, source=each.commit.sha, subject=each.commit.subject, fix=each.fix)
+        for each in (wanted.sources if part.version else ())
+        if carried.isdisjoint({each.commit.sha, *([each.stand_in.sha] if each.stand_in else [])})
+    ]
+
+
+# ------------------------------------------------------------------ verdicts
+
+
+def _judged(known: Known, sha: str, proof: Proof, part: Part, declared: _Declared, away: AbstractSet[str]) -> Verdict:
+    entries = declared.of(proof)
+    is_pick = bool(proof.sources) and proof.kind in (Kind.PROVED, Kind.ADAPTED)
+    said = len(entries) >= len(proof.sources) if is_pick else False
+    known_ = part.config is not None and (is_pick or proof.kind is Kind.REVERT)
+    kind = Kind.ADAPTED if proof.signal == BACKPORT and proof.kind is Kind.PROVED else proof.kind
+    return Verdict(
+        sha=sha,
+        subject=known.commits[sha].subject,
+        version=part.version,
+        kind=Kind.UNDECLARED if known_ and not said else kind,
+        proof=kind,
+        sources=tuple(each.commit.sha for each in entries) if proof.signal == BACKPORT and entries else proof.sources,
+        signal=proof.signal,
+        mainline=proof.mainline,
+        likeness=proof.likeness,
+        identical=proof.identical,
+        declared=said if known_ else None,
+        on_source=away.isdisjoint(proof.sources) if is_pick else None,
+        accepted=_accepted(sha, proof, part, entries),
+        of=proof.sources[0] if proof.kind is Kind.REVERT else "",
+        missing=proof.missing,
+        undoes=undoes(known, proof.sources),
+        notes=proof.notes,
+    )
+
+
+def _accepted(sha: str, proof: Proof, part: Part, entries: Sequence[Source]) -> str:
+    """Where a person answers for an adapted pick; "" where nobody does."""
+    if proof.kind is Kind.PROVED and proof.signal == BACKPORT and entries:
+        return f"backport {proof.sources[0][:12]}"
+    if proof.kind is not Kind.ADAPTED:
+        return ""
+    if where := part.recorded.get(sha):
+        return where
+    return next((f"approved by {', '.join(each.fix.approved_by)}" for each in entries if each.fix.approved_by), "")

@@ -1,0 +1,301 @@
+"""`release rebuild`: build a released tag again, and compare with what the registry holds, layer by layer.
+
+Nothing is published, and nothing stays in the engine.  Layers are read as streams; those of the registry go through a
+nameless temporary file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from orchestrator.audit.layer_compare import Comparison, LayerPair, Verdict, facing, judge_layer, settings
+from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
+from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
+from orchestrator.core.reference import parse_reference
+from orchestrator.release.publish import plan_from_tag
+from orchestrator.release.status import read_record
+from orchestrator.release.steps.build import prepared
+from orchestrator.release.steps.runner import Workshop
+from orchestrator.session.journal import Lock
+from orchestrator.session.state import Store, releases_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.engines import BuildRequest, Engine, ImageInfo
+    from orchestrator.registry.client import Manifest, Registry
+    from orchestrator.release.steps.build import Prepared
+    from orchestrator.session.session import Desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """`variant` "" is all of them; `deep` reads also the layers that claim to be identical."""
+
+    variant: str = ""
+    use_cache: bool = False
+    deep: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Published:
+    """An image as the registry has it.  `config` is what its manifest names, `record` its part of the record."""
+
+    image: PlannedImage
+    registry: Registry
+    manifest: Manifest
+    config: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    @property
+    def diff_ids(self) -> tuple[str, ...]:
+        found = (self.config.get("rootfs") or {}).get("diff_ids")
+        return tuple(str(each) for each in found or ())
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        return [dict(each) for each in self.config.get("history") or ()]
+
+
+def rebuild(desk: Desk, version: str, wishes: Wishes) -> tuple[Comparison, ...]:
+    """Build each image of a released version again and compare.
+
+    Raises MismatchError when the tag is not what release.yaml at the tag declares, or an image is not in the registry.
+    """
+    store = Store(desk.repository, version)
+    plan = plan_from_tag(desk, version)
+    if origin := plan.promoted_from:
+        raise UsageError(
+            f"{version} was not built: it has the bytes of {origin.version}",
+            remedy=f"release rebuild {origin.version}",
+            code="promoted",
+        )
+    if plan.problems:
+        raise ProblemsError(plan.problems)
+    images = _chosen(plan, wishes.variant)
+    record = _record(desk, plan)
+    # Everything that is missing is found before an hour of building.
+    published = [_published(desk, image, record) for image in images]
+    shop = Workshop(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
+    logs = releases_directory(desk.repository) / "logs" / "rebuild"
+    with Lock(logs / "lock", desk.job.holder, "rebuild"):
+        if left := shop.doors.engine().clear_trials(logs):
+            desk.job.terminal.note(f"removed {left} images that a killed rebuild had left")
+        return tuple(_compared(desk, shop, each, wishes, logs / version) for each in published)
+
+
+def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
+    if not plan.images:
+        raise UsageError(f"release.yaml at {plan.version} declares no image", code="no-image")
+    names = [image.variant for image in plan.images]
+    if variant and variant not in names:
+        near = difflib.get_close_matches(variant, names, n=1)
+        known = ", ".join(filter(None, names))
+        raise UsageError(
+            f"{plan.version} has no variant {variant!r}",
+            remedy=f"did you mean {near[0]!r}?" if near else f"there are: {known}" if known else "leave --variant out",
+            code="no-variant",
+        )
+    return tuple(image for image in plan.images if variant in ("", image.variant))
+
+
+def _record(desk: Desk, plan: Plan) -> dict[str, Any]:
+    """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
+    try:
+        return read_record(desk, plan.version, plan.remote)
+    except UsageError as error:
+        if error.code != "no-record":
+            raise
+        desk.job.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
+        return {}
+
+
+def _published(desk: Desk, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
+    registry = desk.doors().registry(image.repository)
+    manifest = registry.manifest(image.reference.rpartition(":")[2])
+    if manifest is None or manifest.is_index:
+        what = "is an index of several platforms" if manifest else "is not in the registry"
+        remedy = "compare one platform's image by hand" if manifest else "release status tells how far the release came"
+        raise MismatchError(f"{image.reference} {what}", where=image.reference, remedy=remedy, code="image-missing")
+    entries = {entry["reference"]: entry for entry in record.get("images", ())}
+    found = _Published(
+        image=image,
+        registry=registry,
+        manifest=manifest,
+        config=registry.config(manifest),
+        record=entries.get(image.reference, {}),
+    )
+    if len(found.diff_ids) != len(registry.layers(manifest)):
+        raise MismatchError(
+            f"its config names {len(found.diff_ids)} layers, its manifest {len(registry.layers(manifest))}",
+            where=image.reference,
+            remedy="no engine can use this image: find out who pushed it",
+            code="image-broken",
+        )
+    return found
+
+
+def _compared(desk: Desk, shop: Workshop, public: _Published, wishes: Wishes, logs: Path) -> Comparison:
+    image, engine = public.image, shop.doors.engine()
+    desk.job.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
+    log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    with prepared(shop, image, log) as ready:
+        pinned, note = _base(engine, shop, public, ready)
+        request = _request(ready, public, pinned, wishes)
+        with engine.trial(request, shop.report) as built:
+            pairs = _layers(engine, built, public, deep=wishes.deep)
+            ours = [step.created_by for step in engine.history(built.id)]
+            histories = [str(step.get("created_by", "")) for step in public.history], ours
+            return Comparison(
+                reference=image.reference,
+                variant=image.variant,
+                digest=public.manifest.digest,
+                base=ready.base,
+                base_note=note,
+                layers=pairs,
+                settings=settings(public.config.get("config") or {}, built.config, histories),
+                mismatches=_mismatches(public),
+                log=str(log),
+            )
+
+
+def _request(ready: Prepared, public: _Published, pinned: str, wishes: Wishes) -> BuildRequest:
+    """The build of then: its labels, its base, a name that nobody else uses."""
+    name = f"{public.image.repository}:rebuild-{uuid4().hex[:12]}"
+    labels = public.record.get("labels") or ready.request.labels
+    arguments = {**ready.request.build_args, **(dict.fromkeys(ready.base_args, pinned) if pinned else {})}
+    return replace(
+        ready.request,
+        tag=parse_reference(name),
+        labels=labels,
+        build_args=arguments,
+        no_cache=not wishes.use_cache,
+    )
+
+
+def _base(engine: Engine, shop: Workshop, public: _Published, ready: Prepared) -> tuple[str, str]:
+    """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
+    recorded = str((public.record.get("base") or {}).get("id") or "")
+    if not recorded or recorded == ready.base_id:
+        return "", ""
+    moved = f"{ready.base} moved: it was {recorded[:19]} at the release and is {ready.base_id[:19]} now"
+    if not ready.base_args:
+        return "", f"{moved}; built on today's, because no build argument says which base to take"
+    label = str((public.record.get("labels") or {}).get("org.opencontainers.image.base.digest") or "")
+    by_digest = f"{parse_reference(ready.base).repository!s}@{label}" if label else ""
+    for candidate in filter(None, (recorded, by_digest)):
+        try:
+            found = engine.inspect(candidate) or (
+                engine.resolve(candidate, platform=public.image.platform, report=shop.report)
+                if candidate == by_digest
+                else None
+            )
+        except RemoteError:  # it is nowhere any more, which the line says
+            continue
+        if found and found.id == recorded:
+            return candidate, f"{moved}; built on the one of then"
+    return "", f"{moved}; built on today's, because the one of then is not to be had"
+
+
+def _mismatches(public: _Published) -> tuple[str, ...]:
+    found = []
+    recorded, layers = public.record.get("digest", ""), tuple(public.record.get("layers") or ())
+    if recorded and recorded != public.manifest.digest:
+        found.append(f"the registry has {public.manifest.digest} under this name, the record says {recorded}")
+    if layers and layers != public.diff_ids:
+        wrong = [
+            str(n) for n, (ours, theirs) in enumerate(zip(layers, public.diff_ids, strict=False), 1) if ours != theirs
+        ]
+        which = f"layer {', '.join(wrong)}" if wrong else f"{len(public.diff_ids)} layers"
+        found.append(f"the record says other layers than the registry has: {which}")
+    return tuple(found)
+
+
+# ------------------------------------------------------------------ layers
+
+
+def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
+    theirs = public.diff_ids
+    pairs = facing(theirs, built.layers)
+    wanted = {
+        built.layers[j] for i, j in pairs if j is not None and (i is None or theirs[i] != built.layers[j] or deep)
+    }
+    ours = _ours(engine, built, wanted)
+    instructions = [str(step.get("created_by", "")) for step in public.history if not step.get("empty_layer")]
+    return tuple(
+        _pair(public, i, ours.get(built.layers[j]) if j is not None else None, built.layers[j] if j is not None else "",
+              instructions, deep=deep)
+        for i, j in pairs
+    )  # fmt: skip
+
+
+def _pair(
+    public: _Published, index: int | None, ours: Contents | None, diff_id: str, instructions: list[str], *, deep: bool
+) -> LayerPair:
+    said = public.diff_ids[index] if index is not None else ""
+    number = index + 1 if index is not None else 0
+    created_by = instructions[index] if index is not None and len(instructions) == len(public.diff_ids) else ""
+    if said == diff_id and not deep:
+        return LayerPair(number=number, theirs=said, ours=diff_id, created_by=created_by, verdict=Verdict.IDENTICAL)
+    theirs = _theirs(public, index) if index is not None else None
+    note = f"its bytes are {theirs.diff_id}, not what its config says" if theirs and theirs.diff_id != said else ""
+    found = differences(theirs.files if theirs else {}, ours.files if ours else {})
+    same = theirs is not None and theirs.diff_id == diff_id
+    verdict = Verdict.CONTENT if note or not (theirs and ours) else Verdict.IDENTICAL if same else judge_layer(found)
+    if not found and not same and not note:
+        note = "the same files, in another order or form of the archive"
+    return LayerPair(
+        number=number, theirs=said, ours=diff_id, created_by=created_by, verdict=verdict, files=found, note=note
+    )
+
+
+def _ours(engine: Engine, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
+    """The wanted layers of what was built, by diff_id.  The engine is asked only when some are."""
+    found: dict[str, Contents] = {}
+    if wanted:
+        with _understood(built.id), closing(engine.layers(built.id)) as streams:
+            for stream in streams:
+                contents = read_layer(stream)
+                if contents.diff_id in wanted:
+                    found[contents.diff_id] = contents
+    missing = set(wanted) - set(found)
+    if missing:
+        raise RemoteError(
+            f"the engine gave no layer {sorted(missing)[0]} of the image that it has just built",
+            where=built.id,
+            code="engine-error",
+        )
+    return found
+
+
+def _theirs(public: _Published, index: int) -> Contents:
+    """A layer of the registry.  Raises MismatchError when its bytes do not have its digest."""
+    layer = public.registry.layers(public.manifest)[index]
+    with tempfile.TemporaryFile() as file, _understood(f"{public.image.repository}@{layer.digest}"):
+        public.registry.download(layer, file)
+        contents = read_layer(file)
+    if contents.digest != layer.digest:
+        raise MismatchError(
+            f"the registry's bytes of layer {index + 1} are {contents.digest}, not {layer.digest}",
+            where=public.image.reference,
+            remedy="do not use what this registry holds before its owner has found out why",
+            code="digest-mismatch",
+        )
+    return contents
+
+
+@contextmanager
+def _understood(where: str) -> Iterator[None]:
+    try:
+        yield
+    except LayerError as error:
+        raise RemoteError(
+            f"a layer cannot be read: {error}", where=where, remedy="compare it by hand", code="layer-unreadable"
+        ) from error

@@ -1,0 +1,340 @@
+"""What a commit is, told by doing it again: the pick of its source is computed on its parent, and trees are compared.
+
+Trailers name sources, they prove nothing.  Nothing here knows release.yaml; `proving` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.similarity import inverse, likeness, tokens
+from orchestrator.audit.verdicts import Kind, Proof
+from orchestrator.core.commit_message import copied_from, reverted, with_origin, without_trailers
+from orchestrator.core.errors import MismatchError
+from orchestrator.git import batch, changes
+from orchestrator.git.batch import Trees
+from orchestrator.git.objects import EMPTY_TREE, encode_commit, later, object_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from orchestrator.audit.similarity import Tokens
+    from orchestrator.git.changes import Change
+    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.objects import Commit
+    from orchestrator.git.scratch import Scratch
+
+_SQUASHED = 20  # picks in one commit that are tried together
+RULES = 1  # part of cache keys: raise it when the same history would get another answer
+LEAST = 0.1  # likeness below which a commit does not carry the change that it names (docs/audit.md has the measurement)
+
+
+TRAILER, ITSELF, BACKPORT = "trailer", "itself", "backport"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A way in which a commit may have come about: the change of a source, or what takes a commit back."""
+
+    target: str
+    source: str
+    parent: str  # of the source, "" for a root commit
+    signal: str
+    mainline: int = 0
+    backward: bool = False
+
+
+@dataclass(kw_only=True)
+class Known:
+    """Commits by id, and their changes; read in a few processes."""
+
+    scratch: Scratch
+    commits: dict[str, Commit] = field(default_factory=dict)
+    files: dict[tuple[str, str], Change] = field(default_factory=dict)
+
+    def read(self, ids: Iterable[str]) -> None:
+        self.commits |= batch.commits(self.scratch, (sha for sha in ids if sha not in self.commits))
+
+    def need(self, ids: Iterable[str]) -> None:
+        """As `read`; raises MismatchError for a commit that cannot be read: nobody can tell what it is."""
+        ids = list(ids)
+        self.read(ids)
+        if odd := next((sha for sha in ids if sha not in self.commits), ""):
+            raise MismatchError(
+                f"commit {odd} is missing or malformed, so what it and those above it are cannot be told",
+                remedy=f"see it with: git cat-file -p {odd}; git fsck tells more",
+                code="malformed-commit",
+            )
+
+    def compare(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Read the files of these commits, each against the parent given."""
+        wanted = [pair for pair in dict.fromkeys(pairs) if pair not in self.files]
+        for part in _distinct(wanted):
+            self.files |= {(change.sha, change.parent): change for change in changes.of(self.scratch, part)}
+
+    def parent(self, sha: str) -> str:
+        """The first parent, "" of a root commit."""
+        return next(iter(self.commits[sha].parents), "")
+
+    def tree(self, sha: str) -> str:
+        return self.commits[sha].tree if sha else EMPTY_TREE
+
+    def resolve(self, names: Iterable[str]) -> dict[str, str]:
+        """Full ids of the commits named, by their full or abbreviated ids."""
+        names = list(dict.fromkeys(names))
+        self.read(name for name in names if len(name) == 40)
+        found = {name: name for name in names if name in self.commits}
+        for name in names:
+            if len(name) < 40 and (sha := self.scratch.resolve(name)):
+                found[name] = sha
+        self.read(found.values())
+        return {name: sha for name, sha in found.items() if sha in self.commits}
+
+
+def _distinct(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """The pairs as maps, a commit once in each: a merge is compared with several parents."""
+    maps: list[dict[str, str]] = []
+    for sha, parent in pairs:
+        place = next((each for each in maps if sha not in each), None)
+        if place is None:
+            place = {}
+            maps.append(place)
+        place[sha] = parent
+    return maps
+
+
+# ------------------------------------------------------------------ what a commit says it is
+
+
+def claimed(known: Known, targets: Sequence[str]) -> tuple[dict[str, list[Claim]], dict[str, tuple[str, ...]]]:
+    """Target -> what its message says it is, likeliest first; target -> named ids that are not here."""
+    named = {sha: tuple(dict.fromkeys(reversed(copied_from(known.commits[sha].text)))) for sha in targets}
+    undone = {sha: () if named[sha] else reverted(known.commits[sha].text) for sha in targets}
+    ids = known.resolve(name for names in (*named.values(), *undone.values()) for name in names)
+    known.read(parent for sha in ids.values() for parent in known.commits[sha].parents)
+    claims: dict[str, list[Claim]] = {}
+    for sha in targets:
+        found = [claim for name in named[sha] if name in ids for claim in ways(known, sha, ids[name], TRAILER)]
+        found += [_backward(known, sha, ids[name]) for name in undone[sha] if name in ids]
+        if found := [claim for claim in found if claim.source != sha]:
+            claims[sha] = found
+    missing = {sha: gone for sha in targets if (gone := tuple(name for name in named[sha] if name not in ids))}
+    return claims, missing
+
+
+def ways(known: Known, target: str, source: str, signal: str) -> list[Claim]:
+    """A merge may have been picked against any of its parents."""
+    parents = known.commits[source].parents
+    if len(parents) < 2:
+        return [Claim(target=target, source=source, parent="".join(parents), signal=signal)]
+    return [
+        Claim(target=target, source=source, parent=parent, signal=signal, mainline=number)
+        for number, parent in enumerate(parents, 1)
+    ]
+
+
+def _backward(known: Known, target: str, source: str) -> Claim:
+    parents = known.commits[source].parents
+    return Claim(target=target, source=source, parent=parents[0] if parents else "", signal=TRAILER, backward=True)
+
+
+def alike(known: Known, targets: Sequence[str], pool: Sequence[Change]) -> dict[str, list[Claim]]:
+    """Target -> the commit of the pool that makes an equal change, by patch-id."""
+    from orchestrator.picks.equivalents import match
+
+    known.compare((sha, known.parent(sha)) for sha in targets)
+    wanted = [change for sha in targets if (change := known.files[sha, known.parent(sha)]).files]
+    twins = match(known.scratch, wanted, [], pool, ())
+    known.read(twin.sha for twin in twins.values())
+    return {sha: ways(known, sha, twin.sha, twin.signals[0])[:1] for sha, twin in twins.items()}
+
+
+# ------------------------------------------------------------------ doing it again
+
+
+def attempt(known: Known, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Proof]:
+    """The proof of each target: the first claim that gives its tree, all of them together, else the likeliest.
+
+    Targets are tried together, with the likeliest claim of each first: few need another one.
+    """
+    flat = [claim for each in claims.values() for claim in each]
+    known.read(parent for claim in flat for parent in (claim.parent, known.parent(claim.target)) if parent)
+    known.compare((claim.target, known.parent(claim.target)) for claim in flat)
+    outcomes: dict[Claim, str] = {}
+    proofs: dict[str, Proof] = {}
+    for turn in range(max(map(len, claims.values()), default=0)):
+        tried = [each[turn] for target, each in claims.items() if turn < len(each) and target not in proofs]
+        outcomes |= _outcomes(known, tried)
+        for claim in tried:
+            if outcomes.get(claim) == known.tree(claim.target):
+                proofs[claim.target] = _proved(known, claim)
+    rest = {target: [claim for claim in each if claim in outcomes] for target, each in claims.items()}
+    rest = {target: each for target, each in rest.items() if target not in proofs}
+    proofs |= {target: together for target, each in rest.items() if (together := _squashed(known, target, each))}
+    return proofs | _likeliest(known, {target: each for target, each in rest.items() if target not in proofs}, outcomes)
+
+
+def _outcomes(known: Known, claims: Sequence[Claim]) -> dict[Claim, str]:
+    """Claim -> the tree that it gives, "" where it conflicts or cannot be made.
+
+    A pick against another parent of a merge than the first is looked at only where it touches the very same files: it
+    would be all that happened on the other side.
+    """
+    known.compare((claim.source, claim.parent) for claim in claims)
+    claims = [claim for claim in claims if claim.mainline < 2 or _same_paths(known, claim)]
+    found = {claim: known.tree(claim.target) for claim in claims if _same_files(known, claim)}
+    rest = [claim for claim in claims if claim not in found]
+    merges = batch.picks(
+        known.scratch, [_trees(known, claim, known.tree(known.parent(claim.target))) for claim in rest]
+    )
+    return found | {claim: _clean(merge) for claim, merge in zip(rest, merges, strict=True)}
+
+
+def _same_paths(known: Known, claim: Claim) -> bool:
+    mine, theirs = known.files[claim.target, known.parent(claim.target)], known.files[claim.source, claim.parent]
+    return mine.paths == theirs.paths
+
+
+def _clean(merge: Merge | None) -> str:
+    return merge.tree if merge and not merge.conflicts else ""
+
+
+def _trees(known: Known, claim: Claim, ours: str) -> Trees:
+    before, after = known.tree(claim.parent), known.tree(claim.source)
+    base, theirs = (after, before) if claim.backward else (before, after)
+    return Trees(base=base, ours=ours, theirs=theirs)
+
+
+def _same_files(known: Known, claim: Claim) -> bool:
+    """Whether a merge is not needed to know its tree: the same files go from the same content to the same content.
+
+    Only where files are changed in place: beside new or removed ones a merge looks for renames.
+    """
+    target = known.files[claim.target, known.parent(claim.target)]
+    source = known.files[claim.source, claim.parent]
+    in_place = all(b"000000" not in file.modes for file in source.files)
+    digest = source.inverse_digest if claim.backward else source.digest
+    return in_place and bool(source.files) and target.digest == digest
+
+
+def _proved(known: Known, claim: Claim) -> Proof:
+    if claim.backward:
+        return Proof(kind=Kind.REVERT, sources=(claim.source,), signal=claim.signal)
+    return Proof(
+        kind=Kind.PROVED,
+        sources=(claim.source,),
+        signal=claim.signal,
+        mainline=claim.mainline,
+        identical=_identical(known, claim),
+        notes=_differences(known, claim),
+    )
+
+
+def _identical(known: Known, claim: Claim) -> bool:
+    """Whether the commit's id is that of the pick that this tool makes for its committer."""
+    target, source = known.commits[claim.target], known.commits[claim.source]
+    if not target.parents:
+        return False
+    when = later(known.commits[target.parents[0]].when, source.when)
+    data = encode_commit(
+        tree=target.tree,
+        parents=target.parents,
+        author=source.author,
+        committer=f"{target.committer} {when}".encode(),
+        message=with_origin(source.message, source.sha),
+    )
+    return object_id("commit", data) == target.sha
+
+
+def _differences(known: Known, claim: Claim) -> tuple[str, ...]:
+    """What is not as in the source though the tree is: the tree is the proof, this is only said."""
+    target, source = known.commits[claim.target], known.commits[claim.source]
+    notes = []
+    if target.author_name != source.author_name:
+        notes.append(f"author is {target.author_name}, of the source {source.author_name}")
+    if without_trailers(target.text) != without_trailers(source.text):
+        notes.append("message differs from the source's")
+    return tuple(notes)
+
+
+def _squashed(known: Known, target: str, claims: Sequence[Claim]) -> Proof | None:
+    """All named sources picked one after another, in the order named; None where that does not give the tree."""
+    first = {claim.source: claim for claim in reversed(claims) if not claim.backward}
+    if not 1 < len(first) <= _SQUASHED:
+        return None
+    tree = known.tree(known.parent(target))
+    for claim in first.values():
+        each = _trees(known, claim, tree)
+        merge = known.scratch.pick(base=each.base, ours=each.ours, theirs=each.theirs)
+        if merge.conflicts:
+            return None
+        tree = merge.tree
+    if tree != known.tree(target):
+        return None
+    return Proof(kind=Kind.PROVED, sources=tuple(first), signal=TRAILER, notes=("several picks in one commit",))
+
+
+def _likeliest(known: Known, claims: Mapping[str, Sequence[Claim]], outcomes: Mapping[Claim, str]) -> dict[str, Proof]:
+    """For what cannot be proved: how much of the change is there."""
+    scratch = known.scratch
+    mine = tokens(scratch, {target: known.parent(target) for target in claims})
+    theirs = dict.fromkeys((claim.source, claim.parent) for each in claims.values() for claim in each)
+    read: dict[tuple[str, str], Tokens] = {}
+    for part in _distinct(list(theirs)):
+        read |= {(sha, part[sha]): found for sha, found in tokens(scratch, part).items()}
+    proofs = {}
+    for target, each in claims.items():
+        scored = [(_carried(read[claim.source, claim.parent], mine[target], claim), claim) for claim in each]
+        score, best = max(scored, key=lambda pair: pair[0])
+        proofs[target] = _unproved(best, score, conflicts=not outcomes[best])
+    return proofs
+
+
+def _carried(source: Tokens, target: Tokens, claim: Claim) -> float:
+    return likeness(inverse(source) if claim.backward else source, target)
+
+
+def _unproved(claim: Claim, score: float, *, conflicts: bool) -> Proof:
+    why = "the pick conflicts" if conflicts else "the pick gives another tree"
+    kind = Kind.ADAPTED if score >= LEAST else Kind.FORGED
+    if claim.backward:
+        why = f"says that it takes back {claim.source[:12]}, and does not do just that"
+        kind = Kind.ADAPTED if score >= LEAST else Kind.FOREIGN
+    return Proof(
+        kind=kind,
+        sources=() if claim.backward else (claim.source,),
+        signal=claim.signal,
+        mainline=claim.mainline,
+        likeness=round(score, 2),
+        notes=(why,),
+    )
+
+
+# ------------------------------------------------------------------ merges
+
+
+def prove_merges(known: Known, targets: Sequence[str]) -> dict[str, Proof]:
+    """What the sides of a merge bring in are commits of their own; here: does the merge itself add anything?"""
+    pairs = []
+    for sha in targets:
+        ours, *others = known.commits[sha].parents
+        for theirs in others[:-1]:  # an octopus: one after another
+            ours = _joined(known.scratch, ours, theirs)
+        pairs.append((ours, others[-1]))
+    merges = batch.merges(known.scratch, pairs)
+    return {sha: _of_merge(known, sha, merge) for sha, merge in zip(targets, merges, strict=True)}
+
+
+def _joined(scratch: Scratch, ours: str, theirs: str) -> str:
+    tree = scratch.merge_commits(ours, theirs).tree
+    who = b"release <release@localhost> 0 +0000"
+    return scratch.write_commit(tree=tree, parents=(ours, theirs), author=who, committer=who, message=b"x\n")
+
+
+def _of_merge(known: Known, sha: str, merge: Merge | None) -> Proof:
+    if merge and not merge.conflicts and merge.tree == known.tree(sha):
+        return Proof(kind=Kind.MERGE)
+    if merge is None or merge.conflicts:
+        return Proof(kind=Kind.ADAPTED, notes=("a merge whose conflicts somebody resolved",))
+    return Proof(kind=Kind.FOREIGN, notes=("a merge that holds a change which none of its sides has",))

@@ -1,0 +1,103 @@
+"""The release commit made again, to compare: release.yaml, the changelog section, version files, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.recompute import BACKPORT
+from orchestrator.audit.verdicts import Kind, Proof
+from orchestrator.core.results import PickState
+from orchestrator.core.text import words
+from orchestrator.git.objects import encode_commit, object_id
+from orchestrator.picks.classify import pick_of
+from orchestrator.plan import changelog
+from orchestrator.plan.planner import release_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.audit.recompute import Known
+    from orchestrator.core.results import Config, Pick
+    from orchestrator.git.objects import Commit
+    from orchestrator.picks.sources import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A version, the commit it names, and release.yaml for it; `adapted` are commits that people adapted.
+
+    `other_tool`: the changelog section was written by another version of this tool, and may be another text.
+    """
+
+    version: str
+    head: str
+    config: Config
+    path: str
+    other_tool: bool = False
+    adapted: frozenset[str] = frozenset()
+
+
+def remade(known: Known, release: Release, sources: Sequence[Source], proofs: Mapping[str, Proof]) -> Proof | None:
+    """The proof of a release commit; None for a commit that does not say it is one and is none.
+
+    `proofs` are those of the other commits of the version.
+    """
+    head = known.commits[release.head]
+    if len(head.parents) != 1:
+        return None
+    parent = known.commits[head.parents[0]]
+    picks = _picks(release, sources, proofs)
+    tree = _tree(known, release, parent, picks, head)
+    if tree == head.tree:
+        return Proof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks))
+    if head.subject != f"chore(release): {release.version}":
+        return None
+    paths = known.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, head.tree).fields()
+    named = words(paths[:5], ", ") + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return Proof(kind=Kind.FOREIGN, notes=(f"a release commit that is not what would be made, in {named}",))
+
+
+def _picks(release: Release, sources: Sequence[Source], proofs: Mapping[str, Proof]) -> list[Pick]:
+    """The picks as the plan had them: those declared that are there."""
+    carrier = {source: sha for sha, proof in proofs.items() for source in proof.sources}
+    found = []
+    for source in sources:
+        names = [source.commit.sha, *([source.stand_in.sha] if source.stand_in else [])]
+        sha = next((carrier[name] for name in names if name in carrier), "")
+        if sha:
+            by_hand = source.stand_in or sha in release.adapted or proofs[sha].kind is Kind.ADAPTED
+            by_hand = by_hand or proofs[sha].signal == BACKPORT
+            found.append(pick_of(source, PickState.ADAPTED if by_hand else PickState.CLEAN))
+    return found
+
+
+def _tree(known: Known, release: Release, parent: Commit, picks: Sequence[Pick], head: Commit) -> str:
+    scratch, config = known.scratch, release.config
+    entry = config.release(release.version)
+    files, _ = release_files(
+        config, release.path, scratch, parent.tree, release.version, entry.summary if entry else "", picks
+    )
+    if release.other_tool:
+        old, new = (scratch.file(tree, config.changelog) or b"" for tree in (parent.tree, head.tree))
+        files |= {config.changelog: new} if _adds_a_section(old, new, release.version) else {}
+    if any(scratch.in_the_way(parent.tree, path) for path in files):
+        return parent.tree
+    return scratch.change_files(parent.tree, files)
+
+
+def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
+    """Whether the new text is the old one, byte for byte, with one piece in it that begins a section of that name."""
+    at = next((number for number, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(old))
+    heading = f"## {version}\n".encode()
+    start = new.rfind(b"\n", 0, at) + 1  # the new heading may begin as the old one does
+    piece = new[start : len(new) - (len(old) - start)]
+    return new.endswith(old[start:]) and heading in piece and piece.count(b"\n## ") <= 1
+
+
+def _identical(release: Release, head: Commit, parent: Commit, picks: Sequence[Pick]) -> bool:
+    entry = release.config.release(release.version)
+    who = f"{head.committer} {parent.when}".encode()
+    message = changelog.commit_message(release.version, entry.summary if entry else "", picks)
+    data = encode_commit(tree=head.tree, parents=head.parents, author=who, committer=who, message=message)
+    return object_id("commit", data) == head.sha

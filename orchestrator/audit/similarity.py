@@ -1,0 +1,72 @@
+"""How much of one change another one carries: lines added and removed, wherever they stand.
+
+Where a person resolved a conflict, files may have moved and surroundings differ, but the lines of the fix are there.
+Lines that any change may hold (a brace, `return nil`) say nothing and are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from orchestrator.git import diff
+from orchestrator.git.process import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from orchestrator.git.diff import Patch
+    from orchestrator.git.scratch import Scratch
+
+Tokens = Counter[tuple[str, bytes]]
+
+_WORDS = re.compile(rb"\w+")
+_NUMBER = re.compile(rb"[0-9]+")  # the same bump on another branch goes from and to other versions
+_TELLING = 6  # characters that a line needs to say something
+_AT_ONCE = 100  # commits in one process: their patches are held in memory
+
+
+def tokens(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, Tokens]:
+    """Commit -> what it adds and removes against the parent given ("" for a root commit)."""
+    ids = list(commits)
+    parts = [{sha: commits[sha] for sha in ids[start : start + _AT_ONCE]} for start in range(0, len(ids), _AT_ONCE)]
+    found: dict[str, Tokens] = {}
+    for each in side_by_side(lambda part: _read(scratch, part), parts):
+        found |= each
+    return found
+
+
+def _read(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, Tokens]:
+    return {sha: Counter(_tokens(patches)) for sha, patches in diff.of(scratch, commits).items()}
+
+
+def inverse(change: Tokens) -> Tokens:
+    """Of the change that takes this one back."""
+    return Counter({("-" if sign == "+" else "+", text): number for (sign, text), number in change.items()})
+
+
+def likeness(source: Tokens, target: Tokens) -> float:
+    """The share of the smaller change that is in both, 0 to 1; nothing is like nothing."""
+    least = min(source.total(), target.total())
+    return (source & target).total() / least if least else 0.0
+
+
+def _tokens(patches: Sequence[Patch]) -> Iterable[tuple[str, bytes]]:
+    found = [each for patch in patches for each in _of_lines(patch)]
+    telling = [each for each in found if len(each[1]) >= _TELLING]
+    return telling or found or (("=", _name(patch)) for patch in patches)
+
+
+def _of_lines(patch: Patch) -> Iterable[tuple[str, bytes]]:
+    if not patch.hunks:  # binary, a mode, an empty file
+        yield "=", _name(patch)
+    for hunk in patch.hunks:
+        for sign, texts in (("-", hunk.removed), ("+", hunk.added)):
+            for text in texts:
+                if words := b" ".join(_WORDS.findall(text)):
+                    yield sign, _NUMBER.sub(b"0", words)
+
+
+def _name(patch: Patch) -> bytes:
+    return (patch.new or patch.old).rpartition("/")[2].encode("utf-8", "surrogateescape")

@@ -1,0 +1,211 @@
+"""What an audit starts from: remote, tags, records, source branches, and which commits are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
+from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
+from orchestrator.core.record import parse_record, record_ref
+from orchestrator.core.results import Config, Place
+from orchestrator.core.versions import line_of_branch
+from orchestrator.git import notes
+from orchestrator.session.branch_state import refuse_incomplete, source_tips
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.audit.tags import Tag
+    from orchestrator.core.results import Problem
+    from orchestrator.git.repository import RemoteRefs
+    from orchestrator.session.session import Desk
+
+_RECORDS = record_ref("")
+
+
+@dataclass(kw_only=True)
+class World:
+    """What is known before a line is looked at: asked once for all of them."""
+
+    desk: Desk
+    config: Config | None
+    remote: str
+    remote_refs: RemoteRefs | None
+    tips: dict[str, str]
+    tags: dict[str, Tag]
+    records: dict[str, dict[str, Any]]
+    unchecked: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def look(desk: Desk, sources: Sequence[str] = ()) -> World:
+    """Remote, tags, records, source branches.  A clone without release.yaml is audited with what git knows."""
+    try:
+        config: Config | None = desk.config()
+    except ReleaseError:
+        if desk.job.config or desk.config_file.exists():
+            raise
+        config = None
+    remote = config.remote if config else "origin"
+    refuse_incomplete(desk.repository, remote)
+    world = World(desk=desk, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
+    world.remote_refs = _ask(world)
+    named = tuple(sources) or (config.source if config else ("main",))
+    place = Place(file=desk.job.config or desk.config_file.name)
+    wanted = Config(place=place, text=b"", branch="", source=named, remote=remote)
+    world.tips, problems = source_tips(desk.repository, wanted)
+    if problems:
+        raise UsageError(problems[0].message, remedy="name the source branches with --source", code=problems[0].code)
+    _read(world)
+    return world
+
+
+def _ask(world: World) -> RemoteRefs | None:
+    """The remote's refs, with what this clone lacks of its release branches, tags and records brought here."""
+    desk, repository = world.desk, world.desk.repository
+    if desk.job.offline:
+        world.unchecked.append("the remote was not asked (--offline)")
+        return None
+    if not repository.remote_url(world.remote):
+        world.unchecked.append(f"this clone has no remote {world.remote!r}: only what is here was looked at")
+        return None
+    try:
+        refs = repository.ls_remote(world.remote)
+        lacking = [ref for ref, sha in refs.refs.items() if _matters(ref) and not desk.scratch.has(sha)]
+        if lacking:
+            repository.bring(desk.scratch, world.remote, lacking)
+    except RemoteError as error:
+        world.unchecked.append(f"{error.message}: only what is here was looked at")
+        return None
+    return refs
+
+
+def _matters(ref: str) -> bool:
+    kind, _, name = ref.removeprefix("refs/").partition("/")
+    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith(_RECORDS) or (
+        kind == "heads" and line_of_branch(name) is not None
+    )  # fmt: skip
+
+
+def _read(world: World) -> None:
+    """Tags and records; a tag that is another one here than on the remote is a problem, and the remote's counts."""
+    local, refs = world.desk.repository.refs("refs/tags", _RECORDS.rstrip("/")), world.remote_refs
+    public = {ref: sha for ref, sha in (refs.refs if refs else {}).items() if ref.startswith(("refs/tags/", _RECORDS))}
+    for ref, sha in local.items():
+        if public.get(ref, sha) != sha:
+            what = ref.removeprefix("refs/").replace("tags/", "tag ")
+            world.problems.append(
+                mismatch("ref-moved", f"{what} is {sha[:12]} here and {public[ref][:12]} on {world.remote}",
+                         "one of the two was moved, and neither may be: find out who")
+            )  # fmt: skip
+    found = {**local, **public}
+    names = {ref.removeprefix("refs/tags/"): sha for ref, sha in found.items() if ref.startswith("refs/tags/")}
+    world.tags = read_tags(world.desk.scratch, {name: sha for name, sha in names.items() if looks_like_a_version(name)})
+    blobs = {ref: sha for ref, sha in found.items() if ref.startswith(_RECORDS) and world.desk.scratch.has(sha)}
+    texts = notes.blobs(world.desk.scratch.git, blobs.values())
+    for ref, sha in blobs.items():
+        try:
+            world.records[ref.removeprefix(_RECORDS)] = parse_record(texts[sha], ref)
+        except UsageError as error:
+            world.problems.append(mismatch("bad-record", f"{ref}: {error.message}", error.remedy))
+
+
+# ------------------------------------------------------------------ which lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A branch, its tip, and the commit below what is to be looked at ("" for its beginning).
+
+    `whole`: it ends where the branch ends, so no later version can be elsewhere.
+    """
+
+    branch: str
+    tip: str
+    base: str
+    whole: bool = True
+
+
+def ranges(world: World, wanted: str) -> list[Range]:
+    """What RANGE means: nothing, a branch, a version ("since it"), or A..B.  Raises UsageError."""
+    branches = _branches(world)
+    if not wanted:
+        if not branches:
+            raise UsageError(
+                "there is no release branch here", remedy="name one: release audit BRANCH", code="no-branch"
+            )
+        return [Range(branch=name, tip=tip, base=fork(world, tip)) for name, tip in branches.items()]
+    if wanted in branches:
+        return [Range(branch=wanted, tip=branches[wanted], base=fork(world, branches[wanted]))]
+    if "..." in wanted:
+        raise UsageError(f"{wanted} is a symmetric difference", remedy="write A..B", code="bad-range")
+    first, dots, last = wanted.partition("..")
+    start, tag = _commit(world, first), world.tags.get(first)
+    if dots:
+        name = last if last in branches else next((each for each, tip in branches.items() if last in ("", tip)), "")
+        end = branches[name] if name else _commit(world, last or "HEAD")
+        return [Range(branch=name or last or "HEAD", tip=end, base=start, whole=bool(name))]
+    if tag is None:
+        return [Range(branch=wanted, tip=start, base=fork(world, start), whole=False)]
+    holding = [name for name, tip in branches.items() if _reaches(world, tip, start)]
+    name = next((each for each in holding if first in of_line(each, [first])), next(iter(holding), ""))
+    if not name:
+        raise UsageError(f"tag {first} is on no release branch", remedy="name a range A..B", code="tag-not-on-branch")
+    return [Range(branch=name, tip=branches[name], base=start)]
+
+
+def _branches(world: World) -> dict[str, str]:
+    """Release branches by name, as the remote has them, else as they were fetched, else local ones.
+
+    A line has one: beside that of release.yaml, where that is there, a `hotfix/2.7.9` or `mia/2.7` is somebody's topic
+    branch, unless it has a version that the line's branch has not.
+    """
+    prefix = f"refs/remotes/{world.remote}/"
+    here = world.desk.repository.refs("refs/heads", prefix.rstrip("/"))
+    found = {ref.removeprefix("refs/heads/"): sha for ref, sha in here.items() if ref.startswith("refs/heads/")}
+    found |= {ref.removeprefix(prefix): sha for ref, sha in here.items() if ref.startswith(prefix)}
+    if world.remote_refs:
+        heads = {ref: sha for ref, sha in world.remote_refs.refs.items() if ref.startswith("refs/heads/")}
+        found |= {ref.removeprefix("refs/heads/"): sha for ref, sha in heads.items()}
+    own = world.config.branch if world.config else ""
+    known = {
+        name: sha
+        for name, sha in sorted(found.items())
+        if (name == own or line_of_branch(name) is not None) and world.desk.scratch.is_commit(sha)
+    }
+    return {name: sha for name, sha in known.items() if not _is_a_topic(world, name, known, own)}
+
+
+def _is_a_topic(world: World, name: str, known: Mapping[str, str], own: str) -> bool:
+    if name == own or own not in known or line_of_branch(name) != line_of_branch(own):
+        return False
+    commits = (tag.commit for tag in world.tags.values())
+    return not any(
+        _reaches(world, known[name], commit) and not _reaches(world, known[own], commit) for commit in commits
+    )
+
+
+def _commit(world: World, revision: str) -> str:
+    tag = world.tags.get(revision)
+    repository = world.desk.repository
+    sha = tag.commit if tag else ""
+    sha = sha or repository.resolve(f"refs/remotes/{world.remote}/{revision}") or repository.resolve(revision)
+    if not sha:
+        raise UsageError(
+            f"{revision!r} names no branch, tag or commit of this clone",
+            remedy="give a branch, a version, or A..B; git fetch --all --tags",
+            code="unknown-revision",
+        )
+    return sha
+
+
+def _reaches(world: World, tip: str, sha: str) -> bool:
+    return not world.desk.scratch.rev_list("--max-count=1", sha, f"^{tip}", "--")
+
+
+def fork(world: World, tip: str) -> str:
+    """Where the branch left the source branches' own line: what it merged from them later is still its own doing."""
+    scratch = world.desk.scratch
+    main = set(scratch.rev_list("--first-parent", *world.tips.values(), "--"))
+    return next((sha for sha in scratch.rev_list("--first-parent", tip, "--") if sha in main), "")

@@ -1,0 +1,110 @@
+"""Version tags of a release line: read all at once, and checked against what a release tag must be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import Exit
+from orchestrator.core.results import Problem
+from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.git import notes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.git.scratch import Scratch
+
+_VERSION_LIKE = re.compile(r"v?\d+\.\d+(?:[.\-_].*)?")
+_SIGNATURE = re.compile(rb"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A tag: `object` is the tag object, "" for a lightweight one; `calls_itself` the name that is in the object."""
+
+    name: str
+    object: str
+    commit: str
+    calls_itself: str = ""
+    message: str = ""
+    signed: bool = False
+
+
+def read_tags(scratch: Scratch, refs: Mapping[str, str]) -> dict[str, Tag]:
+    """Name -> tag, for those of `refs` (name -> id of what it names) that end at a commit which is here."""
+    found, todo = {}, {name: (sha, Tag(name=name, object="", commit="")) for name, sha in refs.items()}
+    while todo:
+        here = {sha for sha, _ in todo.values() if scratch.has(sha)}
+        tags = {sha for sha in here if not scratch.is_commit(sha)}
+        contents = notes.blobs(scratch.git, tags)
+        following = {}
+        for name, (sha, tag) in todo.items():
+            if sha in tags:
+                target, inner = _parsed(name, sha, contents[sha])
+                following[name] = (target, tag if tag.object else inner)
+            elif sha in here:
+                found[name] = Tag(**{**vars(tag), "commit": sha})
+        todo = {name: each for name, each in following.items() if each[0]}
+    return found
+
+
+def _parsed(name: str, sha: str, data: bytes) -> tuple[str, Tag]:
+    """(what a tag object names, the tag); nothing for an object that is no tag.  Of equal headers the first."""
+    head, _, message = data.partition(b"\n\n")
+    fields = dict(line.partition(b" ")[::2] for line in reversed(head.split(b"\n")))
+    target = fields.get(b"object", b"").decode("ascii", "replace")
+    own = fields.get(b"tag", b"").decode("utf-8", "replace")
+    text = message.decode("utf-8", "replace")
+    signed = bool(_SIGNATURE.search(message))
+    return target, Tag(name=name, object=sha, commit="", calls_itself=own, message=text, signed=signed)
+
+
+def looks_like_a_version(name: str) -> bool:
+    return bool(_VERSION_LIKE.fullmatch(name))
+
+
+def tag_problems(tag: Tag, *, require_signed: bool) -> list[Problem]:
+    """What is wrong with a tag by itself."""
+    found = []
+    if parse_tag(tag.name) is None:
+        found.append(mismatch("tag-not-semver", f"tag {tag.name} is no semantic version", "name versions v2.7.1"))
+    if not tag.object:
+        found.append(
+            mismatch("tag-lightweight", f"tag {tag.name} is lightweight: nobody and nothing is told by it",
+                     f"a version never moves; make the next one with: release cut (see git show {tag.name})")
+        )  # fmt: skip
+    elif tag.calls_itself != tag.name:
+        found.append(
+            mismatch("tag-renamed", f"tag {tag.name} names an object that calls itself {tag.calls_itself!r}",
+                     "somebody moved or copied it: find out who")
+        )  # fmt: skip
+    if require_signed and not tag.signed:
+        found.append(mismatch("tag-unsigned", f"tag {tag.name} has no signature", "git config tag.gpgSign true"))
+    return found
+
+
+def order_problems(branch: str, tags: Sequence[Tag], brought: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """Versions must follow each other on the branch; `tags` of the line by rising version, with what each brought."""
+    found = []
+    for before, tag in pairwise(tags):
+        if not brought[tag.name] and tag.commit != before.commit:
+            found.append(
+                mismatch("tag-order", f"tag {tag.name} is on an older commit of {branch} than {before.name}",
+                         "versions rise along a branch: find out who made it")
+            )  # fmt: skip
+    return found
+
+
+def of_line(branch: str, names: Sequence[str]) -> list[str]:
+    """Those of the branch's line by its name; all versions where the name tells no line."""
+    line = line_of_branch(branch)
+    parsed = {name: parse_tag(name) for name in names}
+    wanted = {name: each for name, each in parsed.items() if each and (line is None or each.line == line)}
+    return sorted(wanted, key=lambda name: (wanted[name].version, name))
+
+
+def mismatch(code: str, message: str, remedy: str = "", where: str = "") -> Problem:
+    return Problem(code=code, message=message, where=where, remedy=remedy, exit_code=Exit.MISMATCH)

@@ -1,0 +1,162 @@
+"""`verify`: one release, link by link; or one image, for somebody who has nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.branch import checks_of, part_of
+from orchestrator.audit.links import compared, failed, origin, passed, skipped
+from orchestrator.audit.prove import new_commits, prove
+from orchestrator.audit.snapshot import look, ranges
+from orchestrator.audit.tags import of_line, read_tags, tag_problems
+from orchestrator.core.errors import MismatchError, RemoteError, UsageError
+from orchestrator.core.record import parse_record, record_ref
+from orchestrator.core.reference import parse_reference
+from orchestrator.core.versions import parse_tag
+from orchestrator.git.remotely import fetch_refs
+from orchestrator.release.steps.promote import REVISION, VERSION, image_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from orchestrator.audit.snapshot import World
+    from orchestrator.audit.tags import Tag
+    from orchestrator.core.results import CheckResult
+    from orchestrator.registry.client import Registry
+    from orchestrator.session.session import Desk
+
+_SOURCE = "org.opencontainers.image.source"
+
+
+def verify(desk: Desk, version: str, *, sources: Sequence[str] = (), require_signed: bool = False) -> list[CheckResult]:
+    """Every link of one release.  Raises UsageError when there is no such tag."""
+    world = look(desk, sources)
+    tag = world.tags.get(version)
+    if tag is None or parse_tag(version) is None:
+        raise UsageError(f"there is no version tag {version}", remedy="git fetch --tags; git tag --list", code="no-tag")
+    checks = _tag_checks(world, tag, require_signed=require_signed)
+    try:
+        branch = ranges(world, version)[0]
+    except UsageError as error:
+        return [*checks, failed("branch", error.message)]
+    checks.append(passed("branch", f"commit {tag.commit[:12]} is on {branch.branch}"))
+    made = world.tags.get(origin(world.records.get(version)), tag)  # a promoted one was made as its candidate
+    if made is not tag:
+        checks.append(compared("candidate", "it is on", tag.commit, made.commit, f"its candidate {made.name}"))
+    base = _before(world, made, branch.branch)
+    part = part_of(world, made, new_commits(desk.scratch, base, made.commit))
+    entry = part.config.release(made.name) if part.config else None
+    if entry:
+        checks.append(passed("release.yaml", f"at the tag it declares {made.name} with {len(entry.fixes)} entries"))
+    else:
+        what = "it does not declare this version" if part.config else f"the tag has no {part.config_path}"
+        checks.append(skipped("release.yaml", f"{what}: what was declared is not known"))
+    proving = prove(desk.scratch, [part], base=base, tips=list(world.tips.values()), names=desk.repository)
+    bad = [each for each in proving.verdicts if not each.ok]
+    checks += [failed(f"commit {each.sha[:12]}", f"{each.kind}: {each.subject!r} {each.said}") for each in bad]
+    if not bad:
+        checks.append(passed("commits", f"all {len(proving.verdicts)} since {base[:12] or 'the beginning'} are proved"))
+    skips = {str(row["source"]) for row in world.records.get(made.name, {}).get("skipped", ())}
+    checks += [
+        failed(f"pick {each.source[:12]}", f"declared, and no commit carries it: {each.subject!r}")
+        for each in proving.missing
+        if each.source not in skips
+    ]
+    return [*checks, *_record(world, tag), *checks_of(world, tag, part)]
+
+
+def _tag_checks(world: World, tag: Tag, *, require_signed: bool) -> list[CheckResult]:
+    checks = [failed("tag", each.message, each.remedy) for each in tag_problems(tag, require_signed=require_signed)]
+    checks = checks or [passed("tag", f"annotated, {tag.object[:12]}, of commit {tag.commit[:12]}")]
+    ref = f"refs/tags/{tag.name}"
+    here = world.desk.repository.refs(ref).get(ref, "")
+    if world.remote_refs is None:
+        return [*checks, skipped("tag: remote", f"{world.remote} was not asked whether it has the same")]
+    there = world.remote_refs.refs.get(ref, "")
+    return [*checks, compared("tag: remote", "the tag here is", here or there, there, world.remote)]
+
+
+def _record(world: World, tag: Tag) -> list[CheckResult]:
+    if tag.name in world.records:
+        return []
+    if world.remote_refs is None:
+        return [skipped("record", f"it is not here, and {world.remote} was not asked")]
+    return [
+        failed("record", f"there is no {record_ref(tag.name)} on {world.remote}", "finish it: release cut or publish")
+    ]
+
+
+def _before(world: World, tag: Tag, branch: str) -> str:
+    """The commit of the version before, "" for none: what is below it belongs to others."""
+    lower = of_line(branch, list(world.tags))
+    lower = lower[: lower.index(tag.name)] if tag.name in lower else []
+    outside = (
+        set(world.desk.scratch.rev_list(*(world.tags[name].commit for name in lower), f"^{tag.commit}", "--"))
+        if lower
+        else set()
+    )
+    there = [name for name in lower if world.tags[name].commit not in outside]
+    if there:
+        return world.tags[there[-1]].commit
+    parents = world.desk.scratch.commit(tag.commit).parents
+    return parents[0] if parents else ""
+
+
+# ------------------------------------------------------------------ nothing but an image
+
+
+def verify_image(image: str, open_registry: Callable[[str], Registry], remote: str = "") -> list[CheckResult]:
+    """What an image in a registry says of itself; with the URL of a git remote, what the tag and the record there say.
+
+    Raises RemoteError when the registry cannot be asked: then there is nothing to verify.
+    """
+    reference = parse_reference(image)
+    registry = open_registry(str(reference.repository))
+    manifest = registry.manifest(reference.identifier)
+    if manifest is None:
+        raise UsageError(f"{reference} is not in the registry", remedy="check the name", code="no-image")
+    checks = [passed("digest", f"{reference} is {manifest.digest}, by its own bytes")]
+    try:
+        labels = image_labels(registry, manifest)
+    except MismatchError as error:
+        return [*checks, failed("config", error.message, error.remedy)]
+    version, revision = labels.get(VERSION, ""), labels.get(REVISION, "")
+    if parse_tag(version) is None or not revision:
+        return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
+    checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
+    name = reference.tag if parse_tag(reference.tag) else version
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, labels.get(_SOURCE, ""))]
+
+
+def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, source: str) -> list[CheckResult]:
+    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
+    if not remote:
+        hint = f" (the image names {source})" if source else ""
+        other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
+        return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
+    tag_ref, ref = f"refs/tags/{name}", record_ref(name)
+    try:
+        with fetch_refs(remote, (tag_ref, ref)) as (scratch, refs):
+            tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
+            record = parse_record(scratch.blob(refs[ref]), ref) if ref in refs else None
+    except RemoteError as error:
+        return [skipped("git", error.message)]
+    checks = [
+        compared("labels: tag", "label version is", version, origin(record) or name, f"the record of {name}"),
+        compared("tag", "label revision is", revision, tag.commit if tag else "", f"tag {name} there"),
+    ]
+    if record is None:
+        return [*checks, failed("record", f"there is no {ref} on the remote")]
+    return [*checks, *_by_record(name, revision, digest, record)]
+
+
+def _by_record(version: str, revision: str, digest: str, record: dict[str, Any]) -> list[CheckResult]:
+    checks = [
+        compared("record: version", "it is", version, record["version"], "the record"),
+        compared("record: commit", "label revision is", revision, record["commit"], "the record"),
+    ]
+    known = {str(each["digest"]) for each in record["images"]}
+    if digest in known:
+        return [*checks, passed("record: digest", f"{digest[:19]} is the one that was released")]
+    return [*checks, failed("record: digest", f"{digest} is not what was released: {', '.join(sorted(known))}")]

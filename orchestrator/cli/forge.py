@@ -1,0 +1,120 @@
+"""Commands that make a forge and its CI guard releases: protect, ci."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.app import Invocation, app, command
+from orchestrator.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.forges.protect import Outcome
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pipelines that plan, audit and publish.")
+app.add_typer(group, name="ci")
+
+_FORGES = "github|gitlab"
+
+
+@command("protect")
+def protect(
+    call: Invocation,
+    provider: Annotated[
+        str, typer.Option(metavar=_FORGES, envvar="RELEASE_PROVIDER", help="The forge that holds the repository.")
+    ] = "",
+    apply: Annotated[
+        bool, typer.Option("--apply", envvar="RELEASE_APPLY", help="Write what differs; without it, it is shown.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Only show what differs: the default.")
+    ] = False,
+    repository: Annotated[
+        str,
+        typer.Option(
+            metavar="OWNER/NAME", envvar="RELEASE_REPOSITORY", help="On the forge; else as the git remote's URL says."
+        ),
+    ] = "",
+    url: Annotated[
+        str,
+        typer.Option(metavar="URL", envvar="RELEASE_URL", help="The forge's API; else of the host of the remote."),
+    ] = "",
+    actor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHO",
+            envvar="RELEASE_ACTOR",
+            help="Who makes releases (docs/protect.md); may be repeated. GitHub: deploy-keys; GitLab: role:maintainer.",
+        ),
+    ] = None,
+    approvals: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            envvar="RELEASE_APPROVALS",
+            help="Approvals that a pull request to the source needs; else as `policy:` says.",
+        ),
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="RELEASE_REQUIRED_CHECK",
+            help="A status check that it must pass; may be repeated. Else the one of `release ci init`.",
+        ),
+    ] = None,
+) -> None:
+    """Make the forge enforce it too: release branches, version tags and the source branch; shows the difference."""
+    from orchestrator.forges import PROVIDERS
+    from orchestrator.forges.protect import Wish
+    from orchestrator.forges.protect import protect as guard
+    from orchestrator.report.protection import protection_document, protection_lines
+
+    if apply and dry_run:
+        raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
+    if provider not in PROVIDERS:
+        raise UsageError(
+            f"--provider {provider!r} is not known" if provider else "no --provider was given",
+            remedy=f"give --provider {'|'.join(PROVIDERS)}",
+            code="bad-provider",
+        )
+    wish = Wish(
+        provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
+        checks=tuple(check or ()), apply=apply,
+    )  # fmt: skip
+    with call.desk() as desk:
+        outcome: Outcome = guard(desk, wish)
+    call.console.lines(protection_lines(outcome))
+    document: dict[str, Any] = protection_document(outcome)
+    call.console.document(document)
+
+
+@command("init", group=group)
+def init(
+    call: Invocation,
+    provider: Annotated[
+        str, typer.Option(metavar="github|gitlab|jenkins", envvar="RELEASE_PROVIDER", help="The CI that runs it.")
+    ] = "",
+    write: Annotated[
+        bool, typer.Option("--write", envvar="RELEASE_CI_WRITE", help="Write the file; without it, it is printed.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", envvar="RELEASE_FORCE", help="Over a file that was edited or is another's, too.")
+    ] = False,
+    file: Annotated[
+        str, typer.Option(metavar="PATH", envvar="RELEASE_FILE", help="Another place in the repository.")
+    ] = "",
+    install: Annotated[
+        str, typer.Option(metavar="COMMAND", envvar="RELEASE_INSTALL", help="How the job installs this tool.")
+    ] = "",
+) -> None:
+    """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
+    from orchestrator.forges.ci_init import ci_init
+
+    with call.desk() as desk:
+        made = ci_init(desk, provider=provider, file=file, install=install, write=write, force=force)
+    call.console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
+    call.console.document(
+        {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text}
+    )

@@ -1,0 +1,116 @@
+"""`release hook`: put hooks into a repository, and be what they run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.app import Invocation, command
+from orchestrator.core.errors import UsageError
+
+_ACTIONS = ("install", "run")
+
+
+@command("hook")
+def hook(
+    call: Invocation,
+    action: Annotated[str, typer.Argument(metavar="install|run", help="Put hooks there, or do what one of them does.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME] [ARGS]...",
+            help="pre-push and commit-msg; on a server pre-receive or update. `run` takes git's arguments after it.",
+        ),
+    ] = None,
+    server: Annotated[
+        bool, typer.Option("--server", envvar="RELEASE_SERVER", help="Guard a bare repository that people push to.")
+    ] = False,
+    uninstall: Annotated[
+        bool, typer.Option("--uninstall", envvar="RELEASE_UNINSTALL", help="Take them away again.")
+    ] = False,
+    chain: Annotated[
+        bool, typer.Option("--chain", envvar="RELEASE_CHAIN", help="Run a hook that is there already after this one.")
+    ] = False,
+    git_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", envvar="RELEASE_GIT_DIR", help="The repository that is pushed to.")
+    ] = None,
+    quarantine: Annotated[
+        str, typer.Option(metavar="DIR", envvar="RELEASE_QUARANTINE", help="Where git keeps the pushed objects.")
+    ] = "",
+) -> None:
+    """Git hooks: refuse what no release declares, on the server before it is public, at home before it is pushed."""
+    given = list(names or [])
+    if action == "install":
+        _install(call, given, server=server, uninstall=uninstall, chain=chain)
+    elif action == "run" and given:
+        _run(call, given[0], given[1:], git_dir or call.directory, quarantine)
+    else:
+        what = "the name of a hook is missing" if action == "run" else f"{action!r} is no action"
+        raise UsageError(what, remedy="release hook install, or: release hook run NAME", code="hook-action")
+
+
+def _install(call: Invocation, given: list[str], *, server: bool, uninstall: bool, chain: bool) -> None:
+    from orchestrator.guard import hooks
+
+    known = hooks.SERVER if server else hooks.CLIENT
+    if wrong := [name for name in given if name not in known]:
+        raise UsageError(
+            f"{wrong[0]!r} is no hook {'of a server' if server else 'of a clone'}",
+            remedy=f"name one of {', '.join(known)}" + ("" if server else "; for a bare repository add --server"),
+            code="unknown-hook",
+        )
+    if uninstall:
+        done = hooks.uninstall(call.directory, given or known, server=server)
+    else:
+        done = hooks.install(call.directory, given or (known[:1] if server else known), server=server, chain=chain)
+    call.console.lines([f"{each.path}: {each.what}" for each in done])
+    call.console.document(
+        {"schema_version": 1, "hooks": [{"path": str(each.path), "state": each.what} for each in done]}
+    )
+
+
+def _run(call: Invocation, name: str, args: list[str], git_dir: Path, quarantine: str) -> None:
+    from orchestrator.guard import hooks
+    from orchestrator.guard.received_push import Receiving, Update
+
+    clock = hooks.Clock(now=int(time.time()), monotonic=time.monotonic)
+    if name == "commit-msg" and len(args) == 1:
+        hooks.check_message(_text(call.directory / args[0]), args[0])
+    elif name == "pre-commit":
+        call.common, call.effort = replace(call.common, offline=True), 0.0
+        with call.desk() as desk:
+            hooks.check_declared(desk)
+    elif name == "pre-push" and args:
+        hooks.push(call.directory, args[0], hooks.push_updates(_stdin()), clock)
+    elif name == "pre-receive" and not args:
+        hooks.receive(Receiving(git_dir, quarantine), hooks.read_updates(_stdin()), clock)
+    elif name == "update" and len(args) == 3:
+        update = Update(ref=args[0], old=args[1], new=args[2])
+        hooks.receive(Receiving(git_dir, quarantine), [update], clock, each=True)
+    else:
+        raise UsageError(
+            f"no hook {name!r} with {len(args)} argument(s)",
+            remedy="let git start it: release hook install",
+            code="unknown-hook",
+        )
+
+
+def _stdin() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"the message cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="let git start the hook",
+            code="hook-input",
+        ) from error

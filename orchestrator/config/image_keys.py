@@ -1,0 +1,317 @@
+"""The `image:` section of release.yaml: its keys, and the smoke commands in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.config import validators as rules
+from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
+from orchestrator.core.results import ImageSpec, Place, SmokeCommand, Variant
+from orchestrator.image.contents import CHECKS as INSIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHELL = ("/bin/sh", "-c")
+_MAX_NAME = 60  # characters of a command that serve as its name
+
+LINE = Text(convert=rules.plain, what="a line of text")
+COMMAND_TEXT = Text(convert=rules.plain, what="a command", one_line=False)
+FILE = Text(convert=rules.file_path, what="a path", json={"pattern": r"^[^/~-]"})
+
+# ------------------------------------------------------------------ smoke commands
+
+NAME = Key(name="name", shape=LINE, help="What reports call it. Unique.", default="the command's first line")
+RUN: Key[tuple[str, ...]] = Key(
+    name="run",
+    shape=Either(
+        what="a command (text or list)",
+        text=Mapped(shape=COMMAND_TEXT, into=lambda text, _: (*_SHELL, text)),
+        items=ListOf(
+            item=Text(convert=rules.plain, one_line=False, exact=True),
+            empty_code="config-no-command",
+            empty_remedy='write it as ["python", "-c", "import torch"]',
+        ),
+    ),
+    help="The command: a text is run by `/bin/sh -c`, a list is run as it is.",
+    required=True,
+)
+TIMEOUT = Key(
+    name="timeout",
+    shape=Text(
+        convert=rules.timeout,
+        what="a time",
+        json={"type": ["string", "number"], "pattern": f"^{rules.TIMEOUT_GRAMMAR}$", "exclusiveMinimum": 0},
+    ),
+    help="Seconds, or with a unit: `90s`, `5m`, `1h`.",
+    default="300",
+)
+SMOKE_NETWORK = Key(
+    name="network",
+    shape=Text(convert=rules.one_of("none", "bridge", "host"), json={"enum": ["none", "bridge", "host"]}),
+    help="The container's network: `none`, `bridge` or `host`.",
+    default="none",
+)
+
+
+def _smoke_command(got: Got) -> SmokeCommand:
+    return SmokeCommand(
+        name=got(NAME, ""),
+        command=got(RUN, ()),
+        timeout=got(TIMEOUT, SmokeCommand.timeout),
+        network=got(SMOKE_NETWORK, SmokeCommand.network),
+    )
+
+
+def _bare_command(command: tuple[str, ...], _: Place) -> SmokeCommand:
+    return SmokeCommand(name="", command=command)
+
+
+SMOKE_COMMAND = Table(title="a smoke command", keys=(NAME, RUN, TIMEOUT, SMOKE_NETWORK), build=_smoke_command)
+
+
+def _named(commands: Sequence[SmokeCommand]) -> tuple[SmokeCommand, ...]:
+    """Name the nameless after their command, with a number where that is taken."""
+    taken = Counter(command.name for command in commands)
+    named: list[SmokeCommand] = []
+    for command in commands:
+        name = command.name or _short(command.command)
+        while not command.name and taken[name]:
+            taken[name] += 1
+            name = f"{name} ({taken[name]})"
+        taken[name] += 1
+        named.append(replace(command, name=name))
+    return tuple(named)
+
+
+def _short(command: tuple[str, ...]) -> str:
+    words = command[len(_SHELL) :] if command[: len(_SHELL)] == _SHELL else command
+    first = " ".join(words).strip().partition("\n")[0] or "command"
+    return first if len(first) <= _MAX_NAME else f"{first[: _MAX_NAME - 1]}…"
+
+
+# ------------------------------------------------------------------ image
+
+REPOSITORY = Key(
+    name="repository",
+    shape=Text(convert=rules.image_repository, what="an image repository", json={"pattern": "^[^@]*$"}),
+    help="Where the image goes: registry and path, without scheme, login and tag.",
+    required=True,
+)
+DOCKERFILE = Key(name="dockerfile", shape=FILE, help="The Dockerfile, from the repository's top.", default="Dockerfile")
+CONTEXT = Key(
+    name="context",
+    shape=Text(convert=rules.folder, what="a folder", json={"pattern": r"^[^/~-]"}),
+    help="The build context, from the repository's top.",
+    default=".",
+)
+BUILD_ARGS = Key(
+    name="build-args",
+    shape=MapOf(
+        key=Text(convert=rules.build_arg, json={"pattern": f"^{rules.ARG_GRAMMAR}$"}),
+        value=Text(convert=rules.plain, one_line=False, exact=True),
+        join=lambda entries, _: tuple((name, value) for _, name, value in entries),
+        what="a mapping of names to texts",
+    ),
+    help="Build arguments. They stay in the image's history, so no secrets. RELEASE_VERSION, "
+    "RELEASE_REVISION and SOURCE_DATE_EPOCH are set by the tool.",
+)
+FLOATING = Key(
+    name="floating",
+    shape=ListOf(
+        item=Text(convert=rules.floating_tag, what="an image tag", json={"pattern": f"^{rules.TAG_GRAMMAR}$"}),
+        what="a list of image tags",
+        unique=True,
+    ),
+    help="Image tags that follow the newest release, such as `v2.7` or `latest`. They only move forward.",
+)
+SMOKE = Key(
+    name="smoke",
+    shape=ListOf(
+        item=Either(
+            what="a command (text, list or mapping)",
+            text=Mapped(shape=RUN.shape, into=_bare_command),
+            items=Mapped(shape=RUN.shape, into=_bare_command),
+            pairs=SMOKE_COMMAND,
+        ),
+        what="a list of commands",
+    ),
+    help="Commands that must succeed in the built image before anything is public.",
+)
+PLATFORM = Key(
+    name="platform",
+    shape=Text(
+        convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
+        what="a platform",
+        json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
+    ),
+    help="The platform to build for.",
+    default="the engine's own",
+)
+BUILD_NETWORK = Key(
+    name="network",
+    shape=Text(
+        convert=rules.matching(rules.NETWORK_GRAMMAR, "none, host, or a network's name"),
+        what="a network",
+        json={"pattern": f"^{rules.NETWORK_GRAMMAR}$"},
+    ),
+    help="The network of the build's `RUN` steps: `none`, `host`, or a network's name.",
+    default="the engine's own",
+)
+
+
+LOCK = Key(
+    name="lock",
+    shape=FILE,
+    help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
+    "folder whose `*.txt` files are the lock together.",
+)
+PATCHES = Key(
+    name="patches",
+    shape=FILE,
+    help="The folder with patches to installed packages, `<package>-<version>/NNNN-name.patch`, that the Dockerfile "
+    "applies ([patches.md](patches.md)).",
+)
+PARALLEL = Key(
+    name="parallel",
+    shape=Text(convert=rules.at_most(16), what="a number", json={"type": ["integer", "string"]}),
+    help="How many variants are built at the same time.",
+    default="1",
+)
+
+DELTA_BUDGET = Key(
+    name="delta-budget",
+    shape=Text(convert=rules.byte_size, what="a size", json={"pattern": f"^{rules.SIZE_GRAMMAR}$"}),
+    help="The most that a client with the previous version may have to pull for this one, such as `64KiB`. A cut that "
+    "needs more stops before anything is public.",
+    default="no limit",
+)
+
+SIZE_BUDGET = Key(
+    name="size-budget",
+    shape=Text(convert=rules.byte_size, what="a size", json={"pattern": f"^{rules.SIZE_GRAMMAR}$"}),
+    help="The most that the built image may hold, unpacked, as the engine counts it, such as `6GiB`. A larger one "
+    "fails the smoke check `budget`.",
+    default="no limit",
+)
+MAX_LAYERS = Key(
+    name="max-layers",
+    shape=Text(convert=rules.at_most(127), what="a number", json={"type": ["integer", "string"]}),
+    help="The most layers that the built image may have, base included. More fail the smoke check `budget`.",
+    default="no limit but docker's, 127",
+)
+
+CHECKS = Key(
+    name="checks",
+    shape=ListOf(
+        item=Text(convert=rules.one_of(*INSIDE), json={"enum": list(INSIDE)}), what="a list of checks", unique=True
+    ),
+    help=f"The built-in checks of what is inside the image: {', '.join(f'`{name}`' for name in INSIDE)}. "
+    "What a check needs and the image has not is skipped, with the reason.",
+    default="all of them where there is a `lock`; else `patches` where there are some",
+)
+
+# ------------------------------------------------------------------ variants
+
+VARIANT_NAME = Key(
+    name="name",
+    shape=Text(convert=rules.matching(rules.VARIANT_GRAMMAR, "cu126"), json={"pattern": f"^{rules.VARIANT_GRAMMAR}$"}),
+    help="The variant's name, such as `cu126`. Unique.",
+    required=True,
+)
+SUFFIX = Key(
+    name="tag-suffix",
+    shape=Text(convert=rules.tag_suffix, what="the end of a tag", json={"pattern": f"^{rules.SUFFIX_GRAMMAR}$"}),
+    help="What stands behind the version, and behind floating tags, in the variant's tags.",
+    default="`-` and the name",
+)
+
+
+def _variant(got: Got) -> Variant:
+    name = got(VARIANT_NAME, "")
+    return Variant(
+        place=got.place,
+        name=name,
+        build_args=got(BUILD_ARGS, ()),
+        platform=got(PLATFORM, ""),
+        suffix=got(SUFFIX, f"-{name}"),
+        smoke=_smoke_commands(got),
+        lock=got(LOCK, ""),
+    )
+
+
+VARIANT = Table(title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK), build=_variant)
+VARIANTS = Key(
+    name="variants",
+    shape=ListOf(
+        item=VARIANT,
+        what="a list of variants",
+        empty_code="config-no-variants",
+        empty_remedy="declare at least one, or remove the key",
+    ),
+    help="Images of the same release with other contents, each with tags of its own, such as `v2.7.1-cu118`. "
+    "The first is the default: it has the plain version tag as well.",
+)
+
+
+def _smoke_commands(got: Got) -> tuple[SmokeCommand, ...]:
+    smoke = got(SMOKE, ())
+    if any(command.command[:1] == ("",) for command in smoke):
+        message = "a smoke command starts with an empty word"
+        got.faults.add("config-no-command", message, got.nodes[SMOKE.name], "name the program first")
+    given = Counter(command.name for command in smoke if command.name)
+    for name in sorted(name for name, count in given.items() if count > 1):
+        message = f"two smoke commands are called {rules.quoted(name)}"
+        got.faults.add("config-same-name", message, got.nodes[SMOKE.name], "give each a name of its own")
+    return _named(smoke)
+
+
+def _check_variants(variants: Sequence[Variant], smoke: Sequence[SmokeCommand], faults: Faults) -> None:
+    """Names and suffixes are unique: two variants with one tag would overwrite each other."""
+    for index, variant in enumerate(variants):
+        before = variants[:index]
+        if variant.name and any(variant.name == other.name for other in before):
+            message = f"two variants are called {rules.quoted(variant.name)}"
+            faults.add_at("config-same-name", message, variant.place, "give each a name of its own")
+        elif any(variant.suffix == other.suffix for other in before):
+            message = f"two variants have the tag suffix {rules.quoted(variant.suffix)}"
+            faults.add_at("config-same-suffix", message, variant.place, "give each a tag-suffix of its own")
+        for name in sorted({command.name for command in variant.smoke} & {command.name for command in smoke}):
+            message = f"smoke command {rules.quoted(name)} is the image's and the variant's"
+            faults.add_at("config-same-name", message, variant.place, "the image's runs for every variant: keep one")
+
+
+def _image(got: Got) -> ImageSpec:
+    smoke, variants = _smoke_commands(got), got(VARIANTS, ())
+    _check_variants(variants, smoke, got.faults)
+    return ImageSpec(
+        place=got.place,
+        repository=got(REPOSITORY, ""),
+        dockerfile=got(DOCKERFILE, ImageSpec.dockerfile),
+        context=got(CONTEXT, ImageSpec.context),
+        build_args=got(BUILD_ARGS, ()),
+        floating=got(FLOATING, ()),
+        smoke=smoke,
+        platform=got(PLATFORM, ""),
+        network=got(BUILD_NETWORK, ""),
+        lock=got(LOCK, ""),
+        variants=variants,
+        parallel=got(PARALLEL, ImageSpec.parallel),
+        patches=got(PATCHES, ""),
+        delta_budget=got(DELTA_BUDGET, 0),
+        size_budget=got(SIZE_BUDGET, 0),
+        max_layers=got(MAX_LAYERS, 0),
+        checks=got(CHECKS, None),
+    )
+
+
+IMAGE = Table(
+    title="'image'",
+    keys=(
+        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
+    ),
+    build=_image,
+)  # fmt: skip

@@ -1,0 +1,323 @@
+"""The format of release.yaml: every key it knows, declared once.
+
+config.py reads with these tables, the JSON Schema and the reference in docs/release-yaml.md are made from
+them.  To add a key: declare it here, list it in its table, use it in the table's `build`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.config import validators as rules
+from orchestrator.config.image_keys import COMMAND_TEXT, FILE, IMAGE, LINE, TIMEOUT
+from orchestrator.config.policy_keys import POLICY
+from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
+from orchestrator.core.results import (
+    ALLOWED,
+    ALLOWED_WITH_REASON,
+    Config,
+    Fix,
+    Place,
+    ReleaseEntry,
+    VerifyCommand,
+    VersionFile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_REVISION = Text(convert=rules.revision, what="a revision", json={"pattern": r"^[^-^\s][^\s]*$"})
+_REF = Text(convert=rules.ref, what="a ref", json={"pattern": r"^[^-\s][^\s]*$"})
+
+# ------------------------------------------------------------------ fixes
+
+COMMIT = Key(
+    name="commit",
+    shape=_REVISION,
+    help="The commit to pick: any revision that names one. A fix has this or `range`.",
+)
+RANGE = Key(
+    name="range",
+    shape=Text(
+        convert=rules.revision_range,
+        what="a range A..B",
+        json={"pattern": r"^[^-\s.]([^\s]*[^\s.])?\.\.[^\s.][^\s]*$"},
+    ),
+    help="Several commits, oldest first: `A..B` without A, `A^..B` with A.",
+)
+REASON = Key(name="reason", shape=LINE, help="Why it must ship; kept in the plan, the tag and the record.")
+APPROVED_BY: Key[tuple[str, ...]] = Key(
+    name="approved-by",
+    shape=Either(
+        what="a name or a list of names",
+        text=Mapped(shape=LINE, into=lambda name, _: (name,)),
+        items=ListOf(item=LINE, empty_code="config-no-approval", empty_remedy="name one, or remove it", unique=True),
+    ),
+    help="Who approved it: names or links, one or a list.",
+)
+BACKPORT = Key(name="backport", shape=_REVISION, help="A hand-made commit that is applied in place of `commit`.")
+MAINLINE = Key(
+    name="mainline",
+    shape=Text(convert=rules.parent_number, what="a parent's number", json={"type": "integer", "minimum": 1}),
+    help="For a merge commit: the number of the parent that the change is taken against, usually 1.",
+)
+ALLOW = Key(
+    name="allow",
+    shape=ListOf(item=Text(convert=rules.one_of(*ALLOWED), json={"enum": list(ALLOWED)}), unique=True),
+    help=f"Findings that are known and fine for this fix: {', '.join(f'`{word}`' for word in ALLOWED)}"
+    " (the last three with a `reason`).",
+)
+
+CONFIRM = Key(
+    name="confirm",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether a person must say yes to each of its picks; `--yes` does not.",
+    default="false",
+)
+
+
+def _fix(got: Got) -> Fix:
+    bold = [word for word in got(ALLOW, ()) if word in ALLOWED_WITH_REASON]
+    if bold and REASON.name not in got.nodes:
+        remedy = f"say in `reason:` why: {ALLOWED_WITH_REASON[bold[0]]}"
+        got.faults.add("config-no-reason", f"{bold[0]!r} is allowed without a reason", got.nodes[ALLOW.name], remedy)
+    return Fix(
+        place=got.place,
+        commit=got(COMMIT, ""),
+        range=got(RANGE, ""),
+        reason=got(REASON, ""),
+        approved_by=got(APPROVED_BY, ()),
+        backport=got(BACKPORT, ""),
+        mainline=got(MAINLINE, 0),
+        allow=got(ALLOW, ()),
+        confirm=got(CONFIRM, False),
+    )
+
+
+FIX = Table(
+    title="a fix",
+    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM),
+    build=_fix,
+    exactly_one=("commit", "range"),
+    needs={"backport": "commit", "mainline": "commit"},
+)
+
+# ------------------------------------------------------------------ releases
+
+SUMMARY = Key(name="summary", shape=LINE, help="One line for the tag and the changelog.")
+FIXES = Key(
+    name="fixes",
+    shape=ListOf(
+        item=FIX,
+        what="a list of fixes",
+        empty_code="config-no-fixes",
+        empty_remedy="declare at least one, such as `- commit: 4f1c2d9a`, or remove the release",
+    ),
+    help="What the release takes over, in this order. At least one.",
+    required=True,
+)
+
+
+def _release(got: Got) -> ReleaseEntry:
+    fixes = got(FIXES, ())
+    seen: dict[str, Fix] = {}
+    for fix in fixes:
+        first = seen.setdefault(fix.declared.lower(), fix)
+        if first is not fix and fix.declared:
+            got.faults.add_at(
+                "config-same-fix",
+                f"{rules.quoted(fix.declared)} is declared twice in this release",
+                fix.place,
+                f"the first is on line {first.place.line}: keep one",
+            )
+    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), fixes=fixes)
+
+
+RELEASE = Table(title="a release", keys=(SUMMARY, FIXES), build=_release)
+
+
+def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:
+    seen: dict[str, str] = {}
+    for node, version, _ in entries:
+        first = seen.setdefault(version.removeprefix("v"), version)
+        if first != version:
+            remedy = "keep the spelling that the tags have"
+            faults.add("config-same-version", f"{version} and {first} are the same version", node, remedy)
+    return tuple(replace(entry, version=version, place=faults.place(node)) for node, version, entry in entries)
+
+
+# ------------------------------------------------------------------ verify commands
+
+VERIFY_RUN = Key(name="run", shape=COMMAND_TEXT, help="The command, run by `/bin/sh -c`.", required=True)
+VERIFY_PATHS = Key(
+    name="paths",
+    shape=ListOf(
+        item=Text(convert=rules.folder, what="a path", json={"pattern": r"^[^/~-]"}),
+        what="a list of paths",
+        empty_code="config-no-paths",
+        empty_remedy="name files or folders that the command reads, or remove the key",
+        unique=True,
+    ),
+    help="Files and folders that the command reads: only they are checked out, and a pick that touches none of them "
+    "costs nothing.",
+    default="the whole tree",
+)
+VERIFY_TIMEOUT = replace(TIMEOUT, default="3600")
+
+
+def _verify_command(got: Got) -> VerifyCommand:
+    paths = got(VERIFY_PATHS, ())
+    return VerifyCommand(
+        run=got(VERIFY_RUN, ""),
+        paths=() if "." in paths else paths,
+        timeout=got(VERIFY_TIMEOUT, VerifyCommand.timeout),
+        line=got.place.line,
+    )
+
+
+VERIFY_COMMAND = Table(title="a verify command", keys=(VERIFY_RUN, VERIFY_PATHS, VERIFY_TIMEOUT), build=_verify_command)
+
+# ------------------------------------------------------------------ version files
+
+PATH = Key(name="path", shape=FILE, help="The file, from the repository's top.", required=True)
+PATTERN = Key(
+    name="pattern",
+    shape=Text(convert=rules.version_pattern, what="a regular expression", exact=True),
+    help="A regular expression, searched line by line, with exactly one group: the place of the version.",
+    default="the whole file is the version",
+)
+
+VERSION_FILE = Table(
+    title="a version file",
+    keys=(PATH, PATTERN),
+    build=lambda got: VersionFile(place=got.place, path=got(PATH, ""), pattern=got(PATTERN, "")),
+)
+
+# ------------------------------------------------------------------ the file
+
+FORMAT = Key(
+    name="version",
+    shape=Text(convert=rules.format_one, what="the number 1", json={"enum": [1, "1"]}),
+    help="The format of this file: 1.",
+    required=True,
+)
+BRANCH = Key(
+    name="branch",
+    shape=Text(convert=rules.branch, what="a branch", json={"pattern": r"^[^-/\s][^\s]*$"}),
+    help="The release branch, by its short name.",
+    required=True,
+)
+SOURCE = Key(
+    name="source",
+    shape=Either(
+        what="a ref or a list of refs",
+        text=Mapped(shape=_REF, into=lambda ref, _: (ref,)),
+        items=ListOf(item=_REF, empty_code="config-no-source", empty_remedy="name one, such as main", unique=True),
+    ),
+    help="Where fixes come from: one ref or a list.",
+    required=True,
+)
+REMOTE = Key(
+    name="remote",
+    shape=Text(convert=rules.remote, what="a remote's name", json={"pattern": r"^[^-/:@\s][^:@\s]*$"}),
+    help="The git remote that is pushed to, by its name.",
+    default="origin",
+)
+RELEASES = Key(
+    name="releases",
+    shape=MapOf(
+        key=Text(convert=rules.version_tag, json={"pattern": f"^{rules.VERSION_GRAMMAR}$"}),
+        value=RELEASE,
+        join=_releases,
+        what="a mapping of versions to releases",
+        may_be_null=True,
+    ),
+    help="What each version takes over, by version (the tag's name).",
+)
+IMAGE_KEY = Key(name="image", shape=IMAGE, help="The image to build and push. Without it a release ends with the tag.")
+VERIFY = Key(
+    name="verify",
+    shape=ListOf(
+        item=Either(
+            what="a command (text or mapping)",
+            text=Mapped(shape=COMMAND_TEXT, into=lambda run, place: VerifyCommand(run=run, line=place.line)),
+            pairs=VERIFY_COMMAND,
+        ),
+        what="a list of commands",
+    ),
+    help="Commands run on the tree after each pick; a failure stops the release.",
+)
+CHANGELOG = Key(
+    name="changelog",
+    shape=FILE,
+    help="The file that the release commit adds a section to.",
+    default="CHANGELOG.md",
+)
+VERSION_FILES = Key(
+    name="version-files",
+    shape=ListOf(
+        item=Either(
+            what="a path or a mapping",
+            text=Mapped(shape=FILE, into=lambda path, place: VersionFile(place=place, path=path)),
+            pairs=VERSION_FILE,
+        ),
+        what="a list of files",
+    ),
+    help="Files in which the release commit writes the version, without `v`.",
+)
+POLICY_KEY = Key(
+    name="policy",
+    shape=POLICY,
+    help="Who may release what. The one that counts is that of the first `source` branch on the remote.",
+)
+REPOSITORY_URL = Key(
+    name="repository-url",
+    shape=Text(convert=rules.web_page, what="a URL", json={"pattern": "^https?://[^@\\s]+$"}),
+    help="The repository's page on its forge, such as `https://github.com/org/project`: the changelog links to commits"
+    " there.",
+)
+
+
+def _config(got: Got) -> Config:
+    changelog = got(CHANGELOG, Config.changelog)
+    files = got(VERSION_FILES, ())
+    written = {changelog}
+    for file in files:
+        if file.path and file.path in written and not file.pattern:
+            message = f"{rules.quoted(file.path)} is written already, and has no pattern here"
+            got.faults.add_at("config-same-file", message, file.place, "remove it, or give a pattern")
+        written.add(file.path)
+    return Config(
+        place=Place(file=got.faults.file),
+        text=b"",
+        branch=got(BRANCH, ""),
+        source=got(SOURCE, ()),
+        remote=got(REMOTE, Config.remote),
+        releases=got(RELEASES, ()),
+        image=got(IMAGE_KEY, None),
+        verify=got(VERIFY, ()),
+        changelog=changelog,
+        version_files=files,
+        policy=got(POLICY_KEY, None),
+        repository_url=got(REPOSITORY_URL, ""),
+    )
+
+
+ROOT = Table(
+    title="release.yaml",
+    keys=(
+        FORMAT,
+        BRANCH,
+        SOURCE,
+        REMOTE,
+        RELEASES,
+        IMAGE_KEY,
+        VERIFY,
+        CHANGELOG,
+        VERSION_FILES,
+        POLICY_KEY,
+        REPOSITORY_URL,
+    ),
+    build=_config,
+)

@@ -1,0 +1,145 @@
+"""The release.yaml that `release init` writes: from facts about a repository to a commented text.
+
+Prose stands behind `# `, examples to uncomment directly behind `#`: removing that one character of each
+gives a file that is valid too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.config.validators import BadTextError, branch, check_text, file_path, ref, remote
+from orchestrator.core.versions import TagVersion, line_of_branch, next_patch, parse_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarterFacts:
+    """What a repository tells.  Everything may be empty; names that release.yaml refuses are passed over."""
+
+    branches: tuple[str, ...] = ()  # short names, local and of the remote
+    default_branch: str = "main"
+    remote: str = "origin"
+    latest_tag: str = ""  # the highest version tag
+    dockerfiles: tuple[str, ...] = ()  # paths from the repository's top
+    project: str = "pytorch-cuda"  # the repository's name, for the example image
+    page: str = ""  # the repository's page on its forge
+
+
+def starter(facts: StarterFacts) -> str:
+    """A valid release.yaml with one example release and one example image commented out."""
+    latest = parse_tag(facts.latest_tag)
+    release_branch = _release_branch(facts.branches, latest)
+    dockerfiles = sorted(facts.dockerfiles, key=lambda path: (path.count("/"), path))  # the shallowest first
+    return _TEMPLATE.format(
+        branch=_scalar(release_branch),
+        source=_scalar(_usable(ref, facts.default_branch, "main")),
+        remote=_scalar(_usable(remote, facts.remote, "origin")),
+        version=_example_version(release_branch, latest),
+        line=_example_line(release_branch, latest),
+        repository=f"registry.example.com/{_image_name(facts.project)}",
+        dockerfile=_scalar(_usable(file_path, *dockerfiles, "Dockerfile")),
+        url="repository-url: " + facts.page if facts.page else "#repository-url: https://github.com/org/project",
+    )
+
+
+_TEMPLATE = """\
+# What this repository releases.  `release check` reads this file, `release schema` describes it to editors.
+version: 1
+
+# The release branch: fixes are picked onto it, version tags are made on it.
+branch: {branch}
+
+# Where fixes come from: one ref, or a list.
+source: {source}
+
+# The git remote that branch and tag are pushed to.
+remote: {remote}
+
+# One entry per version.  Uncomment the example, name your fix, then run `release plan {version}`.
+releases:
+#  {version}:
+#    summary: one line for the tag and the changelog
+#    fixes:
+#      - commit: 4f1c2d9a
+#        reason: why it must ship
+#        approved-by: name or link
+#      - range: e4f5a6b^..c7d8e9f
+
+# The image that is built of the tag, proved and pushed.  Without this section a release ends with the tag.
+#image:
+#  repository: {repository}
+#  dockerfile: {dockerfile}
+#  context: .
+#  floating: ["{line}"]
+#  smoke:
+#    - python -c "import torch; print(torch.__version__)"
+
+# Commands run after each pick; one that fails stops the release.
+#verify:
+#  - python -m compileall -q .
+
+# The repository's page on its forge: the changelog links to commits there.
+{url}
+
+# Who may release what.  The policy that counts is the one on the source branch of the remote.
+#policy:
+#  required-approvals: 1
+#  types: [fix, perf, docs, build]
+"""
+
+
+def _release_branch(branches: tuple[str, ...], latest: TagVersion | None) -> str:
+    """The branch of the newest line, or the name that the latest tag suggests."""
+    lines = [(line, name) for name in branches if (line := line_of_branch(name)) and _usable(branch, name, "")]
+    if lines:
+        return max(lines)[1]
+    return f"release/{_dotted(latest)}" if latest else "release/v0.1"
+
+
+def _usable(rule: Callable[[str], str], *texts: str) -> str:
+    """The first text that release.yaml takes under `rule`; the last one where none is."""
+    for text in texts:
+        try:
+            if check_text(text, one_line=True, exact=False) == text:
+                return rule(text)
+        except BadTextError:
+            continue
+    return texts[-1]
+
+
+def _example_version(release_branch: str, latest: TagVersion | None) -> str:
+    """The version that the branch would make next, as far as branch name and latest tag tell."""
+    line = line_of_branch(release_branch)
+    if latest and line in (None, latest.line):
+        return str(next_patch(latest))
+    major, minor = line or (0, 1)
+    return f"{latest.prefix if latest else 'v'}{major}.{minor}.0"
+
+
+def _example_line(release_branch: str, latest: TagVersion | None) -> str:
+    return _example_version(release_branch, latest).rpartition(".")[0]
+
+
+def _dotted(version: TagVersion) -> str:
+    return f"{version.prefix}{version.line[0]}.{version.line[1]}"
+
+
+def _image_name(project: str) -> str:
+    """`project` as a repository component: lower case, single separators."""
+    return re.sub(r"[^a-z0-9]+", "-", project.lower()).strip("-") or "image"
+
+
+def _scalar(text: str) -> str:
+    """`text` as YAML: plain where nothing can be misread, else double-quoted, which JSON's form is."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_OF_YAML:
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,137 @@
+"""The pipeline files that `release ci init` writes: from release.yaml to text, with a digest against edits.  Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from orchestrator import __version__
+from orchestrator.core.errors import UsageError
+from orchestrator.forges.ci_templates import (
+    GITHUB,
+    GITHUB_PUBLISH,
+    GITHUB_QUEUE,
+    GITHUB_SETUP,
+    GITLAB,
+    GITLAB_PUBLISH,
+    JENKINS,
+    JENKINS_PUBLISH,
+    PINS,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Config
+
+PROVIDERS: Final = ("github", "gitlab", "jenkins")
+PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires
+DEFAULT_INSTALL: Final = f"python3 -m pip install 'release-orchestrator=={__version__}'"
+
+_FILES: Final = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
+_TEXTS: Final = {
+    "github": (GITHUB, GITHUB_PUBLISH),
+    "gitlab": (GITLAB, GITLAB_PUBLISH),
+    "jenkins": (JENKINS, JENKINS_PUBLISH),
+}
+_COMMENT: Final = {"github": "#", "gitlab": "#", "jenkins": "//"}
+_DIGEST: Final = re.compile(r"(?:#|//) sha256 of the lines below: ([0-9a-f]{64})")
+_MADE: Final = "Made by `"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._/*+@-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What the pipeline file is made of; the texts are fit for shell, YAML and Groovy."""
+
+    provider: str
+    config_path: str
+    source: str
+    branches: str
+    tags: str
+    has_image: bool
+    install: str = DEFAULT_INSTALL
+    file: str = ""  # where it is written, "" for where the provider looks
+    on_github_com: bool = True
+
+
+def default_file(provider: str) -> str:
+    """Where the provider looks for its pipeline."""
+    return _FILES[provider]
+
+
+def pipeline_of(
+    config: Config, *, provider: str, config_path: str, branches: str, tags: str, install: str, file: str = ""
+) -> Pipeline:
+    """The pipeline that release.yaml asks for.  Raises UsageError for a name that no pipeline file can carry."""
+    source = config.source[0].removeprefix("refs/heads/").removeprefix(f"{config.remote}/")
+    for what, text in (("source", source), ("branch", branches), ("the path of the file", config_path)):
+        if not _PLAIN.fullmatch(text):
+            raise UsageError(
+                f"{what} {text!r} has characters that mean something else in a pipeline file",
+                where=str(config.place),
+                remedy="use letters, digits and . _ / + @ - there, or write the pipeline by hand (docs/ci.md)",
+                code="ci-name",
+            )
+    if not install.isprintable() or "'''" in install or "\\" in install or "${{" in install:
+        raise UsageError(
+            "--install is not one line of shell", remedy="one command, such as `pip install .`", code="bad-install"
+        )
+    return Pipeline(
+        provider=provider, config_path=config_path, source=source, branches=branches, tags=tags,
+        has_image=config.image is not None, install=install, file=file,
+        on_github_com=not config.repository_url or config.repository_url.startswith("https://github.com/"),
+    )  # fmt: skip
+
+
+def text_of(pipeline: Pipeline) -> str:
+    """The whole file: how it was made, the digest of what follows, and the pipeline."""
+    whole, publish = _TEXTS[pipeline.provider]
+    body = whole
+    pieces = {
+        "@SETUP@": GITHUB_SETUP,
+        "@QUEUE@": GITHUB_QUEUE if pipeline.on_github_com else "",
+        "@PUBLISH@": publish[pipeline.has_image],
+        "@PLAN_JOB@": PLAN_JOB,
+        "@SOURCE@": pipeline.source,
+        "@BRANCHES@": pipeline.branches,
+        "@TAGS@": pipeline.tags,
+        "@TAG_REGEX@": _regex(pipeline.tags),
+        "@BRANCH_REGEX@": _regex(pipeline.branches),
+        "@CONFIG@": pipeline.config_path,
+        "@OPTION@": "" if pipeline.config_path == "release.yaml" else f" --config {shlex.quote(pipeline.config_path)}",
+        "@INSTALL@": pipeline.install,
+        **{f"@{name}@": pin for name, pin in PINS.items()},
+    }
+    for mark, piece in pieces.items():
+        body = body.replace(mark, piece)
+    comment = _COMMENT[pipeline.provider]
+    return f"{comment} {_made(pipeline)}\n{comment} sha256 of the lines below: {_digest(body)}\n{body}"
+
+
+def _regex(pattern: str) -> str:
+    """A pattern with `*` as GitLab's regular expression between slashes."""
+    return re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\-", "-").replace("/", r"\/")
+
+
+def _made(pipeline: Pipeline) -> str:
+    given = {"file": pipeline.file, "config": "", "install": ""}
+    if pipeline.config_path != "release.yaml":
+        given["config"] = pipeline.config_path
+    if pipeline.install != DEFAULT_INSTALL:
+        given["install"] = pipeline.install
+    options = "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value)
+    return f"{_MADE}release ci init --provider {pipeline.provider}{options} --write`: run it again, do not edit."
+
+
+def is_ours(text: str) -> bool:
+    """Whether a file is one that `text_of` made and nobody has edited since."""
+    first, _, rest = text.partition("\n")
+    second, _, body = rest.partition("\n")
+    found = _DIGEST.fullmatch(second)
+    return _MADE in first and found is not None and found[1] == _digest(body)
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()

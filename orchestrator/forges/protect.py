@@ -1,0 +1,124 @@
+"""`release protect`: read what the forge enforces, show the difference to what it should, write it, read it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.forges import protection, protection_github, protection_gitlab
+from orchestrator.forges.address import address
+from orchestrator.forges.ci import PLAN_JOB, default_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.core.results import Config
+    from orchestrator.forges import Address, Forge, Setting
+    from orchestrator.forges.protection import Difference, Guard
+    from orchestrator.session.session import Desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the command line asks for.  Empty means: as release.yaml, the remote and the clone say."""
+
+    provider: str
+    repository: str = ""
+    url: str = ""
+    actors: tuple[str, ...] = ()
+    approvals: int | None = None
+    checks: tuple[str, ...] = ()
+    apply: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What differed; `applied` tells whether it was written."""
+
+    address: Address
+    applied: bool
+    differences: tuple[Difference, ...]
+    others: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def protect(desk: Desk, wish: Wish) -> Outcome:
+    """Compare, and with `apply` write what differs.  Raises MismatchError when the forge does not keep it."""
+    config = desk.config()
+    remote_url = desk.repository.remote_url(config.remote)
+    there = address(wish.provider, remote_url=remote_url, repository=wish.repository, url=wish.url, env=desk.job.env)
+    checks, notes = _checks(desk, wish)
+    read_actor = protection_github.actor if wish.provider == "github" else protection_gitlab.actor
+    default = protection_github.DEFAULT_ACTOR if wish.provider == "github" else protection_gitlab.DEFAULT_ACTOR
+    guard = protection.guard_of(
+        config, desk.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
+        actors=tuple(read_actor(text) for text in dict.fromkeys(wish.actors or (default,))),
+    )  # fmt: skip
+    wanted, words = _wanted(guard, there)
+    forge = _open(there)
+    current = forge.read(wanted)
+    found = protection.differences(wanted, current, words)
+    if wish.apply:
+        for each in found:
+            if each.state != "same":
+                desk.job.terminal.note(f"write {each.setting.kind} {each.setting.name!r}")
+                forge.write(each.setting, each.before)
+        _must_hold(forge, wanted, words, there)
+    return Outcome(
+        address=there, applied=wish.apply, differences=tuple(found), others=current.others, notes=tuple(notes)
+    )
+
+
+def _approvals(config: Config, wish: Wish) -> int:
+    """As asked; else as many as a fix needs by release.yaml's policy, and one where it says nothing."""
+    if wish.approvals is not None:
+        return wish.approvals
+    return (config.policy.required_approvals if config.policy else 0) or 1
+
+
+def _checks(desk: Desk, wish: Wish) -> tuple[tuple[str, ...], list[str]]:
+    """The required checks.  One that never reports blocks every pull request, so the pipeline must be there."""
+    if wish.checks:
+        return wish.checks, []
+    file = default_file(wish.provider)
+    if (desk.repository.top / file).is_file():
+        return (PLAN_JOB,), []
+    remedy = f"release ci init --provider {wish.provider} --write"
+    return (), [f"no check is required: there is no {file} here; make one ({remedy}), then run this again"]
+
+
+def _wanted(
+    guard: Guard, there: Address
+) -> tuple[list[Setting], Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]]:
+    if there.provider == "github":
+        return protection_github.settings(guard, there.api), protection_github.words
+    return protection_gitlab.settings(guard), protection_gitlab.words
+
+
+def _open(there: Address) -> Forge:
+    if there.provider == "github":
+        from orchestrator.forges.github import GitHub
+
+        return GitHub(there)
+    from orchestrator.forges.gitlab import GitLab
+
+    return GitLab(there)
+
+
+def _must_hold(
+    forge: Forge,
+    wanted: Sequence[Setting],
+    words: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]],
+    there: Address,
+) -> None:
+    """An answer of 201 is no proof: read it back."""
+    left = [each for each in protection.differences(wanted, forge.read(wanted), words) if each.state != "same"]
+    if left:
+        names = ", ".join(f"{each.setting.kind} {each.setting.name!r}" for each in left)
+        raise MismatchError(
+            f"the forge took these and does not keep them as written: {names}",
+            where=f"{there.api} {there.repository}",
+            remedy="release protect --dry-run shows the difference; the forge's edition may not have the rule",
+            code="forge-differs",
+        )

@@ -1,0 +1,238 @@
+"""Writing: objects into the user's repository, private refs, and the one atomic push."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError, UsageError
+from orchestrator.git.process import Git, Output, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.git.repository import RemoteRefs, Repository
+    from orchestrator.git.scratch import Scratch
+
+ZERO = "0" * 40
+_URL_LOGIN = re.compile(r"://[^/@\s]+@")
+
+
+def adopt(repository: Repository, scratch: Scratch, sha: str, ref: str) -> None:
+    """Copy an object of a scratch store, with all it needs, into the repository and name it `ref`."""
+    out = scratch.gitdir / "refs" / "out"
+    out.write_text(f"{sha}\n")
+    repository.git.run(
+        "-c", "protocol.file.allow=always", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+        "--no-auto-maintenance", "--no-recurse-submodules", "--refmap=", "--", str(scratch.gitdir), f"+refs/out:{ref}",
+    )  # fmt: skip
+
+
+def update_refs(repository: Repository, changes: Mapping[str, tuple[str, str]]) -> None:
+    """Change refs in one transaction: ref -> (new, expected old); "" as new deletes, "" as old means `anything`."""
+    lines = []
+    for ref, (new, old) in changes.items():
+        if new:
+            lines.append(f"update {ref}\0{new}\0{old}\0")
+        else:
+            lines.append(f"delete {ref}\0{old}\0")
+    if lines:
+        repository.git.run("update-ref", "-z", "--stdin", stdin="".join(lines).encode())
+
+
+def delete_refs(repository: Repository, prefix: str) -> int:
+    """Delete every ref below `prefix` (ending in `/`); returns how many there were."""
+    found = repository.refs(prefix.rstrip("/"))
+    update_refs(repository, {ref: ("", sha) for ref, sha in found.items()})
+    directory = repository.common_dir / prefix.rstrip("/")
+    for path in (directory, *directory.parents):
+        if path == repository.common_dir / "refs":
+            break
+        with contextlib.suppress(OSError):  # not empty, or never there
+            path.rmdir()
+    return len(found)
+
+
+def write_blob(repository: Repository, data: bytes) -> str:
+    """Store a blob in the repository."""
+    return repository.git.run("hash-object", "-w", "--stdin", stdin=data).text.strip()
+
+
+def make_tag(
+    repository: Repository, scratch: Scratch, *, name: str, commit: str, message: str, tagger: str, rule: str
+) -> str:
+    """Make an annotated tag object in a scratch store and return its id; no ref of the repository changes.
+
+    `tagger` is `Name <mail> seconds zone`.  `tag.gpgSign` and the signing settings of the user are obeyed; `rule`
+    is the place of a rule that wants a signature, or "".  Raises RefusedError as `must_sign`, UsageError where signing
+    fails.
+    """
+    if rule:
+        must_sign(repository, rule)
+    identity, _, when = tagger.rpartition("> ")
+    person, _, mail = identity.partition(" <")
+    signing = repository.config_items(r"^(gpg\..*|user\.signingkey|tag\.gpgsign|tag\.forcesignannotated)$")
+    env = {key: value for key, value in scratch.git.env.items() if key not in ("GIT_CONFIG_GLOBAL",)}
+    env |= {"GIT_COMMITTER_NAME": person, "GIT_COMMITTER_EMAIL": mail, "GIT_COMMITTER_DATE": when}
+    git = Git(repository.top, env=env, config=tuple(signing))
+    args = ("tag", "--annotate", "--force", "--cleanup=verbatim", "--file=-", name, commit)
+    output = git.attempt(*args, stdin=message.encode())
+    if output.status and not signing:
+        raise failure(args, output)
+    if output.status or (signs(git) and not is_signed(git, f"refs/tags/{name}")):
+        raise UsageError(
+            f"the tag could not be signed: {said_by(output)}",
+            remedy="check user.signingKey and gpg.format, or: git config tag.gpgSign false",
+            code="cannot-sign",
+            detail=output.stderr,
+            state="nothing was pushed",
+        )
+    return git.text("rev-parse", f"refs/tags/{name}")
+
+
+def must_sign(repository: Repository, rule: str) -> None:
+    """Raises RefusedError where git is not set to sign tags, as the rule at this place wants."""
+    if not signs(repository.git):
+        raise RefusedError(
+            "the tag must be signed (policy.signed-tags), and git is not set to sign tags",
+            where=rule,
+            remedy="git config tag.gpgSign true, with user.signingKey (and gpg.format ssh for an ssh key)",
+            code="tag-not-signed",
+            state="nothing was pushed",
+        )
+
+
+def signs(git: Git) -> bool:
+    """Whether git is set to sign tags."""
+    return git.attempt("config", "--type=bool", "--get", "tag.gpgSign").text.strip() == "true"
+
+
+def is_signed(git: Git, tag: str) -> bool:
+    """Whether a tag object carries a signature, of whomever.
+
+    git 2.39 makes an unsigned tag and exits 0 when ssh-keygen fails: only the object tells.
+    """
+    return b"\n-----BEGIN " in git.run("cat-file", "tag", tag).stdout
+
+
+def signature_fault(repository: Repository, tag_object: str) -> str:
+    """What `git verify-tag` has against a tag, on one line; "" when its signature is good and by somebody known."""
+    if not is_signed(repository.git, tag_object):
+        return "it has no signature"
+    output = repository.git.attempt("verify-tag", "--", tag_object)
+    lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    return "" if output.status == 0 else next((line for line in lines if "error" in line.lower()), said_by(output))
+
+
+def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, branch: str, old: str, new: str) -> str:
+    """After landing: the local tag, and the local branch where it is where it was and checked out nowhere.
+
+    Returns a line for the user about a branch that had to be left, or "".
+    """
+    branch_ref = f"refs/heads/{branch}"
+    local = repository.refs(branch_ref, f"refs/tags/{tag}")
+    changes: dict[str, tuple[str, str]] = {}
+    if f"refs/tags/{tag}" not in local:
+        changes[f"refs/tags/{tag}"] = (tag_object, ZERO)
+    note = ""
+    here = repository.checked_out().get(branch_ref, "")
+    if local.get(branch_ref) == old and not here:
+        changes[branch_ref] = (new, old)
+    elif here and local.get(branch_ref) == old != new:
+        note = f"{branch} is checked out in {here} and was left alone: git -C {here} pull --ff-only"
+    try:
+        update_refs(repository, changes)
+    except ReleaseError as error:  # the release is public: a clone's own refs must not hold it up
+        note = f"the local {tag} could not be made ({error.message}); repair the clone, then: git fetch --tags"
+    return note
+
+
+def land(
+    repository: Repository, *, remote: str, branch: str, old: str, new: str, tag: str, tag_object: str
+) -> RemoteRefs:
+    """Move the branch and make the tag on the remote: both or neither, and only from the expected state.
+
+    Returns what the remote shows afterwards.  Raises RefusedError when the remote moved, MismatchError when the
+    tag exists with another object, RemoteError when the push was rejected or the remote does not answer.
+    """
+    branch_ref, tag_ref = f"refs/heads/{branch}", f"refs/tags/{tag}"
+    output = repository.git.attempt(
+        "push", "--atomic", "--porcelain", "--no-follow-tags", "--recurse-submodules=no",
+        f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:",
+        "--", remote, f"{new}:{branch_ref}", f"{tag_object}:{tag_ref}",
+    )  # fmt: skip
+    try:
+        refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
+    except RemoteError as error:
+        error.state = "the push was sent and nobody answers now: it may be public; run the same command again to see"
+        raise
+    if refs.refs.get(tag_ref) == tag_object:  # also when an earlier, killed push got through meanwhile
+        return refs
+    if refs.refs.get(tag_ref):
+        raise MismatchError(
+            f"tag {tag} on {remote} is {refs.refs[tag_ref]}, not {tag_object}",
+            remedy=f"somebody else released {tag}; see: git ls-remote {remote} {tag_ref}",
+            code="tag-differs",
+        )
+    if refs.branch(branch) != old:
+        raise RefusedError(
+            f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",
+            remedy="run the same command again: it makes a new plan on the new tip",
+            code="remote-moved",
+            state="nothing was pushed",
+        )
+    if output.status == 0:
+        raise RemoteError(
+            f"the push to {remote} succeeded, but {remote} does not show {tag}",
+            remedy=f"does {remote} push elsewhere than it fetches from?  git remote get-url --push --all {remote}",
+            code="push-not-visible",
+            state=f"branch and tag are public where {remote} pushes to",
+        )
+    raise _rejected(remote, output, "branch and tag on the remote are unchanged")
+
+
+def _rejected(remote: str, output: Output, state: str) -> RemoteError:
+    text = said_by(output)
+    reached = any(line.startswith("!") for line in output.lines())
+    return RemoteError(
+        f"{remote} rejected the push: {text}" if reached else f"nothing could be pushed to {remote}: {text}",
+        remedy=_why_rejected(text) if reached else f"see what stands in the way: git push --dry-run {remote} HEAD",
+        code="push-rejected" if reached else "push-failed",
+        state=state,
+    )
+
+
+def said_by(output: Output) -> str:
+    """What server, hook or git said, on one line, without a login."""
+    lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    server = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
+    text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else lines) if part)
+    return _URL_LOGIN.sub("://", text)[:500] or "no message"
+
+
+def _why_rejected(text: str) -> str:
+    if "cannot lock ref" in text:
+        return "a ref on the remote is in the way: delete or rename it there, then run the same command again"
+    if "hook declined" in text:
+        return "do what the remote says; a protected ref needs the right to push it; then run the same command again"
+    return "the ref may be protected: give this user (or the CI job) the right to push it, then run the same again"
+
+
+def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> None:
+    """Create `ref` on the remote, or find it there with the same object.  Raises MismatchError, RemoteError."""
+    output = repository.git.attempt(
+        "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
+        f"--force-with-lease={ref}:", "--", remote, f"{sha}:{ref}",
+    )  # fmt: skip
+    there = repository.ls_remote(remote, ref).refs.get(ref, "")
+    if there == sha:
+        return
+    if there:
+        raise MismatchError(
+            f"{ref} on {remote} is {there}, not {sha}",
+            remedy=f"read both and find out who made the other: git fetch {remote} {ref} && git cat-file -p FETCH_HEAD",
+            code="record-differs",
+        )
+    raise _rejected(remote, output, f"branch and tag are public; {ref} is not")

@@ -1,0 +1,374 @@
+"""That what continues a release branch is what release.yaml declares: the picks are made again, and compared.
+
+What counts is release.yaml, and the source branches, as they stand on the protected side; never what is pushed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config import reader as configuration
+from orchestrator.core.commit_message import origins, reverted, with_origin
+from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseError
+from orchestrator.core.results import PickState, Problem
+from orchestrator.core.versions import check_version
+from orchestrator.guard.policy_rules import rules
+from orchestrator.guard.policy_source import NO_POLICY, Guards
+from orchestrator.picks.classify import Judge
+from orchestrator.picks.source_status import aftermath
+from orchestrator.picks.sources import expand
+from orchestrator.plan.planner import Request, release_commit
+from orchestrator.session.branch_state import as_problem, reachable_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.core.results import Config, Pick, ReleaseEntry
+    from orchestrator.git.objects import Commit
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.classify import Verdict
+    from orchestrator.picks.sources import Source
+
+MOST_COMMITS = 2000  # new ones on a release branch in one push
+_LARGEST_COMMIT = 1024 * 1024  # bytes
+_AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
+_RELEASE = re.compile(r"chore\(release\): (\S+)")
+_HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
+_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
+_PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protected:
+    """What counts for one line.  `tips` are its source branches, `tags` the version tags, `names` what may be named."""
+
+    config: Config
+    path: str  # of release.yaml
+    branch: str  # the protected one, where release.yaml was read
+    tips: Mapping[str, str]
+    heads: Mapping[str, str]  # every branch that was there before the push
+    tags: Mapping[str, str]  # name -> commit
+    names: Repository
+    now: int  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A proved release commit, and the picks below it."""
+
+    version: str
+    commit: str
+    picks: tuple[Pick, ...]
+
+
+class RefusedCommitError(ReleaseError):
+    """A commit that may not stand on a release branch; becomes a Problem at once."""
+
+    exit_code = Exit.REFUSED
+
+
+@dataclass(kw_only=True)
+class Continuation:
+    """Judges new commits of one release branch."""
+
+    scratch: Scratch
+    protected: Protected
+    releases: list[Release] = field(default_factory=list)
+
+    def prove(self, old: str, new: str) -> list[Problem]:
+        """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
+        try:
+            rest = self._chain(old, new)
+            while rest:
+                segment = _first_release(rest)
+                self._segment(old, segment)
+                old, rest = segment[-1].sha, rest[len(segment) :]
+        except ProblemsError as error:
+            return list(error.problems)
+        except ReleaseError as error:
+            return [as_problem(error)]
+        return []
+
+    def _policy(self, entry: ReleaseEntry, picks: Sequence[Pick]) -> list[Problem]:
+        """What the policy of the protected branch has against the picks."""
+        policy = self.protected.config.policy or NO_POLICY
+        heads = dict.fromkeys(policy.protected_sources, "") | dict(self.protected.heads)
+        changes = Guards(self.protected.names, self.scratch, "", heads).changes(picks, entry, policy)
+        return rules(policy, changes, entry.version)
+
+    # -------------------------------------------------------------- shape
+
+    def _chain(self, old: str, new: str) -> list[Commit]:
+        """The new commits, oldest first: a line of plain commits on `old`."""
+        rows = self.scratch.rev_list("--parents", f"--max-count={MOST_COMMITS + 1}", new, f"^{old}", "--")
+        if len(rows) > MOST_COMMITS:
+            raise RefusedCommitError(
+                f"more than {MOST_COMMITS} new commits in one push",
+                where=self.protected.config.branch,
+                remedy="a release branch takes declared picks only; push them in parts",
+                code="too-many-commits",
+            )
+        parents = {sha: above for sha, *above in (row.split() for row in rows)}
+        chain: list[str] = []
+        sha = new
+        while sha != old and sha in parents:
+            if len(parents[sha]) != 1:
+                what = "is a merge" if parents[sha] else "has no parent"
+                raise self._refused(sha, what, "not-linear", "a release branch takes picks, one by one: release cut")
+            chain.append(sha)
+            sha = parents[sha][0]
+        if sha != old:
+            raise RefusedCommitError(
+                f"{new[:12]} does not contain {old[:12]}, the tip of {self.protected.config.branch}",
+                where=self.protected.config.branch,
+                remedy="a release branch is never rewritten: git fetch, and build on its tip",
+                code="rewritten",
+            )
+        return [self._well_formed(sha) for sha in reversed(chain)]
+
+    def _well_formed(self, sha: str) -> Commit:
+        """A commit with nothing in it that a pick has not."""
+        if self.scratch.header(sha)[1] > _LARGEST_COMMIT:
+            raise RefusedCommitError(
+                f"commit {sha[:12]} is larger than {_LARGEST_COMMIT} bytes",
+                where=self.protected.config.branch,
+                remedy=_MAKE_AGAIN,
+                code="malformed-commit",
+            )
+        data = self.scratch.read(sha)[1]
+        commit = self.scratch.commit(sha)
+        head = data.partition(b"\n\n")[0]
+        names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
+        if names != _HEADERS:
+            said = b", ".join(names[:9]).decode(errors="replace")
+            raise self._refused(sha, f"has other headers than a pick: {said}", "malformed-commit", _MAKE_AGAIN)
+        if b"\0" in data or not 0 <= commit.when.seconds <= self.protected.now + _AHEAD:
+            raise self._refused(sha, f"has a date ({commit.when}) or text that no pick has", "malformed-commit",
+                                _MAKE_AGAIN)  # fmt: skip
+        return commit
+
+    def _refused(self, sha: str, says: str, code: str, remedy: str) -> RefusedCommitError:
+        subject = self.scratch.commit(sha).subject
+        where = f"{self.protected.config.branch}@{sha[:12]}"
+        return RefusedCommitError(f"commit {sha[:12]} {subject[:60]!r} {says}", where=where, remedy=remedy, code=code)
+
+    # -------------------------------------------------------------- one release
+
+    def _segment(self, base: str, commits: Sequence[Commit]) -> None:
+        """Prove picks on `base`, and the release commit that may end them."""
+        version = released_version(commits[-1])
+        picked = list(commits[:-1] if version else commits)
+        entry = self._entry(version, picked)
+        sources = self._sources(entry)
+        picks, tip = self._replay(base, picked, sources, complete=bool(version))
+        judged = [source for source in sources if source.commit.sha in {pick.source for pick in picks}]
+        after = aftermath(self.protected.names, self.scratch, judged, picks,
+                          base=base, tips=self.protected.tips, remote="")  # fmt: skip
+        if problems := [*after.problems, *self._policy(entry, after.picks)]:
+            raise ProblemsError(problems)
+        if version:
+            self._release_commit(base, tip, commits[-1], entry, picks)
+
+    def _entry(self, version: str, commits: Sequence[Commit]) -> ReleaseEntry:
+        """What is declared for a version; where no release commit says which, what is open and holds the first pick."""
+        config = self.protected.config
+        if version and (entry := config.release(version)):
+            return entry
+        if version:
+            raise RefusedCommitError(
+                f"release.yaml on {self.protected.branch} declares no {version}",
+                where=str(config.place),
+                remedy=f"declare it on {self.protected.branch}, push that, then: release cut {version}",
+                code="not-declared",
+            )
+        open_ = [entry for entry in config.releases if entry.version not in self.protected.tags]
+        named = set(origins(commits[0].text))
+        for entry in open_:
+            sources, _ = expand(entry.fixes, "", self.protected.names, self.scratch)
+            if named & {source.commit.sha for source in sources}:
+                return entry
+        if open_:
+            return open_[0]
+        raise self._refused(commits[0].sha, f"is in no release that release.yaml on {self.protected.branch} declares",
+                            "undeclared", self._declare)  # fmt: skip
+
+    @property
+    def _declare(self) -> str:
+        return f"declare it in release.yaml on {self.protected.branch} first, then: release cut"
+
+    def _sources(self, entry: ReleaseEntry) -> list[Source]:
+        """The declared commits, all of them on a source branch."""
+        sources, problems = expand(entry.fixes, "", self.protected.names, self.scratch)
+        for problem in problems:
+            raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
+        ids = [source.commit.sha for source in sources]
+        tips = self.protected.tips
+        outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), "--")) if ids else set()
+        for source in sources:
+            if source.stand_in and source.stand_in.sha != source.fix.backport:
+                raise RefusedCommitError(
+                    f"backport {source.fix.backport!r} is not written out: another commit can be given that name",
+                    where=str(source.fix.place),
+                    remedy=f"write all 40 digits in release.yaml on {self.protected.branch}",
+                    code="backport-abbreviated",
+                )
+            if source.commit.sha in outside:
+                raise RefusedCommitError(
+                    f"{source.commit.sha[:12]} {source.commit.subject!r} is not on {' or '.join(tips) or 'any source'}",
+                    where=str(source.fix.place),
+                    remedy="merge the fix there and push that first; what the same push brings does not count",
+                    code="not-on-source",
+                )
+        return sources
+
+    def _replay(
+        self, base: str, commits: list[Commit], sources: Sequence[Source], *, complete: bool
+    ) -> tuple[list[Pick], str]:
+        """Make each pick again on the commit before it; returns the picks and the tip."""
+        judge = Judge(self.scratch, base, sources, {})
+        tip, picks = base, []
+        for source in sources:
+            verdict = judge.judge(source, tip)
+            if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
+                picks.append(verdict.pick)
+                continue
+            if not commits:
+                if complete:
+                    raise self._dropped(source)
+                break
+            commit = commits[0]
+            if fault := _differs(commit, source, verdict):
+                raise self._why(commit, source, verdict, sources, fault)
+            picks.append(replace(verdict.pick, result=commit.sha))
+            tip = commits.pop(0).sha
+        if commits:
+            raise self._why(commits[0], None, None, sources, "")
+        return picks, tip
+
+    def _dropped(self, source: Source) -> RefusedCommitError:
+        return RefusedCommitError(
+            f"{source.commit.sha[:12]} {source.commit.subject!r} is declared and missing on the branch",
+            where=str(source.fix.place),
+            remedy=f"pick it, or remove the entry on {self.protected.branch}, push that, and cut again",
+            code="pick-missing",
+        )
+
+    def _why(
+        self, commit: Commit, source: Source | None, verdict: Verdict | None, sources: Sequence[Source], fault: str
+    ) -> RefusedCommitError:
+        """What is wrong with a commit that is not the next pick."""
+        named = origins(commit.text)[-1:]
+        declared = {each.commit.sha for each in sources}
+        if not named and reverted(commit.text):
+            return self._refused(commit.sha, "takes something back, and no pick does", "foreign",
+                                 f"revert on {self.protected.branch}, and declare that commit as a fix")  # fmt: skip
+        if not named:
+            return self._refused(commit.sha, "names no source", "foreign", self._declare)
+        if named[0] not in declared:
+            return self._refused(commit.sha, f"is a pick of {named[0][:12]}, which is not declared for this release",
+                                 "undeclared", self._declare)  # fmt: skip
+        if source is None or verdict is None:
+            return self._refused(commit.sha, f"picks {named[0][:12]}, which is on the branch already", "duplicate",
+                                 "leave it out")  # fmt: skip
+        if source.commit.sha != named[0]:
+            return self._refused(commit.sha, f"stands where {source.commit.sha[:12]} is declared", "out-of-order",
+                                 "pick in the order of release.yaml, each fix once: release cut does")  # fmt: skip
+        if verdict.pick.state is PickState.CONFLICT:
+            return self._refused(commit.sha, f"resolves a conflict of {named[0][:12]} in a way that nobody declared",
+                                 "undeclared-resolution", f"push this commit to a topic branch, and name it on"
+                                 f" {self.protected.branch} as `backport:` of the fix")  # fmt: skip
+        return self._refused(commit.sha, f"is not the pick of {named[0][:12]}: {fault}", "not-the-pick",
+                             "pick it again without edits: release cut, or git cherry-pick -x")  # fmt: skip
+
+    # -------------------------------------------------------------- the release commit
+
+    def _release_commit(self, base: str, tip: str, commit: Commit, entry: ReleaseEntry, picks: Sequence[Pick]) -> None:
+        config, version = self.protected.config, entry.version
+        where = str(entry.place)
+        reachable = reachable_tags(self.scratch, base, self.protected.tags)
+        reachable = (*reachable, *(release.version for release in self.releases))
+        verdict = check_version(version, branch=config.branch, reachable=reachable,
+                                existing=self.protected.tags, where=where)  # fmt: skip
+        for problem in verdict.problems:
+            raise _error(problem)
+        request = Request(
+            version=version,
+            config=replace(config, text=self._own_config(commit, version)),
+            config_path=self.protected.path,
+            identity=commit.committer,
+            offline=True,
+        )
+        made = release_commit(request, self.scratch, tip, version, entry.summary, picks)
+        for problem in made.problems:
+            raise _error(problem)
+        if made.head != commit.sha:
+            says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
+            raise self._refused(commit.sha, says, "not-the-release-commit", f"let `release cut {version}` make it")
+        self.releases.append(Release(version=version, commit=commit.sha, picks=tuple(picks)))
+
+    def _own_config(self, commit: Commit, version: str) -> bytes:
+        """release.yaml as the release commit carries it: all that it says of this version is what is protected."""
+        path, config = self.protected.path, self.protected.config
+        text = self.scratch.file(commit.tree, path)
+        if text == config.text:
+            return config.text
+        remedy = f"git pull on {self.protected.branch}, push release.yaml there, then: release cut {version}"
+        if text is None:
+            raise self._refused(commit.sha, f"has no {path}", "config-differs", remedy)
+        try:
+            own = configuration.parse(text, f"{commit.sha[:12]}:{path}")
+        except ConfigError as error:
+            raise self._refused(commit.sha, f"has a {path} that is not valid: {error.message}", "config-differs",
+                                remedy) from error  # fmt: skip
+        ours, theirs = essence(config, version), essence(own, version)
+        if different := [key for key in ours if ours[key] != theirs[key]]:
+            says = f"has another {path} than {self.protected.branch}, in {', '.join(different)}"
+            raise self._refused(commit.sha, says, "config-differs", remedy)
+        return text
+
+    def _unlike(self, tree: str, commit: Commit) -> str:
+        output = self.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, commit.tree).fields()
+        return "it differs in " + (", ".join(output[:5]) or "author, dates or message")
+
+
+_MAKE_AGAIN = "make it again: release cut, or git cherry-pick -x"
+
+
+def released_version(commit: Commit) -> str:
+    """The version that a release commit names, "" for any other commit."""
+    found = _RELEASE.fullmatch(commit.text.partition("\n")[0])
+    return found[1] if found else ""
+
+
+def _first_release(commits: Sequence[Commit]) -> Sequence[Commit]:
+    """The commits up to the first release commit, all where there is none."""
+    end = next((number for number, commit in enumerate(commits, 1) if released_version(commit)), len(commits))
+    return commits[:end]
+
+
+def _differs(commit: Commit, source: Source, verdict: Verdict) -> str:
+    """In what a commit is not the pick, "" where it is; whoever picked, and when, is free."""
+    if not verdict.tree or commit.tree != verdict.tree:
+        return "its files differ"
+    if commit.author != verdict.like.author:
+        return "its author differs"
+    return "" if commit.message == with_origin(verdict.like.message, source.commit.sha) else "its message differs"
+
+
+def essence(config: Config, version: str) -> dict[str, Any]:
+    """All that release.yaml says for a version, wherever it stands in the file."""
+    mine = replace(config, releases=tuple(entry for entry in config.releases if entry.version == version))
+    return dict(_without_places(asdict(mine)))
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(each) for key, each in value.items() if key not in _PLACES}
+    return [_without_places(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _error(problem: Problem) -> RefusedCommitError:
+    return RefusedCommitError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)

@@ -1,0 +1,90 @@
+"""What a pushed tag, record or yank says of a release, held against what the repository has.  Pure.
+
+Each function returns in what the account is wrong, as the end of a sentence, "" for an account that agrees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core import record as provenance
+from orchestrator.core.versions import final_of, parse_tag
+from orchestrator.plan import changelog
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from orchestrator.session.yanks import Yank
+
+Picks = list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """A version that is here: its tag object, commit and tree, what its tag says, the image names that it declares.
+
+    `images` is None where its release.yaml does not tell.
+    """
+
+    version: str
+    tag: str
+    commit: str
+    tree: str
+    message: str
+    images: Collection[str] | None
+
+
+def record_fault(record: Mapping[str, Any], here: Here) -> str:
+    """In what a record differs from the version that it is a record of."""
+    said = provenance.essence(record)
+    for key in ("version", "tag", "commit", "tree"):
+        if said[key] != getattr(here, key):
+            return f"says {key} {said[key]}, and it is {getattr(here, key)}"
+    listed = {(source, result) for _, source, result in changelog.tagged_picks(here.message)}
+    picks = record.get("picks")
+    if isinstance(picks, list) and listed != {_pick(each) for each in picks} - {("", "")}:
+        return "has other picks than the tag lists"
+    if here.images is not None and (others := sorted(set(said["images"]) - set(here.images))):
+        return f"has {others[0]}, which release.yaml there does not declare"
+    return ""
+
+
+def _pick(row: Any) -> tuple[str, str]:
+    """(source, result) of a pick that made a commit."""
+    row = row if isinstance(row, dict) else {}
+    return (str(row.get("source")), str(row["result"])) if row.get("result") else ("", "")
+
+
+def yank_fault(yank: Yank, here: Here, record: Mapping[str, Any] | None, good: Collection[str]) -> str:
+    """In what a yank differs from the version that it takes back; `good` are the versions that may be gone back to."""
+    known = {str(image["digest"]) for image in record["images"]} if record else set()
+    if yank.commit != here.commit:
+        return f"says commit {yank.commit[:40] or 'nothing'}, and it is {here.commit}"
+    if others := sorted(set(yank.digests) - known):
+        return f"takes back {others[0][:19]}, which no record of it has"
+    if yank.back_to and (yank.back_to == here.version or yank.back_to not in good):
+        return f"goes back to {yank.back_to[:40]}, which is no released version that nobody yanked"
+    return "moves tags, and says not to which version" if yank.moves and not yank.back_to else ""
+
+
+def promotion_fault(version: str, commit: str, message: str, candidates: Mapping[str, Here]) -> str:
+    """What is wrong with the tag of a promotion; `candidates` are the versions that were here before."""
+    name, tag = changelog.promotion(message) or ("", "")
+    candidate = candidates.get(name)
+    if candidate is None or candidate.tag != tag:
+        return f"is promoted from {name}, which is not here as {tag[:12]}"
+    if final_of(name) != version or candidate.commit != commit:
+        return f"is promoted from {name}, which is another version, or on another commit"
+    if changelog.tagged_picks(message) != _picks_up_to(candidate, candidates.values()):
+        return f"does not list the picks of {name} and the candidates before it"
+    return ""
+
+
+def _picks_up_to(candidate: Here, others: Collection[Here] | Any) -> Picks:
+    """What a candidate and those before it brought, the oldest first."""
+    last, final = parse_tag(candidate.version), final_of(candidate.version)
+    parsed: Sequence[tuple[Any, Here]] = [(parse_tag(each.version), each) for each in others]
+    mine = [(tag.version, each) for tag, each in parsed if tag and last and tag.version <= last.version]
+    chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
+    return [pick for _, each in chain for pick in changelog.tagged_picks(each.message)]

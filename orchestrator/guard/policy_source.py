@@ -1,0 +1,305 @@
+"""Which policy counts, and what it says to a plan.
+
+The policy that counts is the one on the protected source branch, as the remote has it: not one in somebody's work tree,
+nor one that the commits to be judged bring along.  Which branch that is says the release branch (release.yaml as last
+released) before the file in use does.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config import reader as configuration
+from orchestrator.core.errors import ConfigError, Exit, ReleaseError
+from orchestrator.core.results import PickState, Place, Policy, Problem
+from orchestrator.git import changes
+from orchestrator.guard import policy_rules as rulebook
+from orchestrator.plan import document
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from orchestrator.core.results import Config, Fix, Pick, Plan, ReleaseEntry
+    from orchestrator.git.objects import Commit
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+
+NO_POLICY = Policy(place=Place(file="release.yaml"))
+_DEFAULT_PATH = "release.yaml"
+_MAKING = ("branch", "image", "verify", "changelog", "version_files")  # what else shapes a release
+_JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
+
+
+def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: str) -> Config | None:
+    """release.yaml in a tree: at this path or at the top, whichever is for this release branch; else that at the top.
+
+    A file of another branch must not lend its policy: whoever releases chooses the path.
+    """
+
+    def read(name: str) -> Config | None:
+        text = scratch.file(tree, name)
+        return configuration.parse(text, f"{shown_as}:{name}") if text is not None else None
+
+    named = read(path)
+    if path == _DEFAULT_PATH or (named and named.branch == branch and named.policy):
+        return named
+    try:
+        top = read(_DEFAULT_PATH)
+    except ConfigError:  # another program's file, or a broken one: nobody knows whether it is for this branch
+        if named is None or named.branch != branch:
+            raise
+        return named
+    if named and named.branch == branch and not (top and top.branch == branch and top.policy):
+        return named
+    return top or named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """The policy that counts; `source` names the protected branch, "" where the remote has none.
+
+    `declared` is release.yaml there, None when there is none; `tip` the commit that it is of.
+    """
+
+    policy: Policy
+    source: str = ""
+    tip: str = ""
+    declared: Config | None = None
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Guards:
+    """Finds the policy and judges plans, for one repository and one remote.
+
+    `heads` are branches of the remote that were asked for already; None where it cannot be asked: then what was last
+    fetched counts.
+    """
+
+    def __init__(self, repository: Repository, scratch: Scratch, remote: str, heads: Mapping[str, str] | None) -> None:
+        self.repository = repository
+        self.scratch = scratch
+        self.remote = remote
+        self.heads = dict(heads) if heads is not None else None
+
+    def tip(self, branch: str) -> str:
+        """The tip of a branch of the remote, its objects here; "" when it has no such branch.  Raises RemoteError."""
+        if self.heads is None:
+            return self.repository.resolve(f"refs/remotes/{self.remote}/{branch}")
+        ref = f"refs/heads/{branch}"
+        if branch not in self.heads:
+            self.heads[branch] = self.repository.ls_remote(self.remote, ref).refs.get(ref, "")
+        sha = self.heads[branch]
+        if sha and not self.scratch.has(sha):
+            self.repository.bring(self.scratch, self.remote, [ref])
+        return sha
+
+    def guard(self, config: Config, config_path: str, base: str) -> Guard:
+        """The policy that counts for a release of `config` on top of `base`."""
+        own = config.policy or NO_POLICY
+        try:
+            source, sha = self._protected(config, config_path, base)
+            there = f"{self.remote}/{source}"
+            tree = self.scratch.tree_of(sha) if sha else ""
+            found = _config_at(self.scratch, tree, config_path, there, config.branch) if sha else None
+        except ConfigError as error:
+            problems = (replace(problem, exit_code=Exit.REFUSED) for problem in error.problems)
+            return Guard(policy=own, problems=tuple(problems))
+        except ReleaseError as error:
+            return Guard(policy=own, problems=(_unknown(error),))
+        if found is None or found.policy is None:
+            lacks = f"{there} has no {'policy' if found else 'release.yaml'} yet" if sha else (
+                f"{self.remote} has no branch {source}")  # fmt: skip
+            notes = (f"{lacks}: the policy in {config.place.file} counts",) if config.policy else ()
+            return Guard(policy=own, source=there if sha else "", tip=sha, declared=found, notes=notes)
+        if found.policy == config.policy:
+            return Guard(policy=config.policy, source=there, tip=sha, declared=found)
+        has = "another" if config.policy else "none"
+        note = f"the policy of {found.policy.place.file} counts; {config.place.file} has {has}"
+        return Guard(policy=found.policy, source=there, tip=sha, declared=found, notes=(note,))
+
+    def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
+        """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
+        names = [*self._last_released(base, config_path, config.branch), config.source[0]]
+        short = [name.removeprefix("refs/heads/").removeprefix(f"{self.remote}/") for name in names]
+        for name in dict.fromkeys(short):
+            if sha := self.tip(name):
+                return name, sha
+        return short[-1], ""
+
+    def _last_released(self, base: str, config_path: str, branch: str) -> list[str]:
+        try:
+            found = _config_at(self.scratch, self.scratch.tree_of(base), config_path, "base", branch)
+        except ConfigError:  # an old file of another format binds nobody
+            return []
+        return [found.source[0]] if found else []
+
+    # -------------------------------------------------------------- a plan
+
+    def judge(self, plan: Plan, config: Config) -> tuple[Plan, Policy]:
+        """The plan with what the policy says of it, and that policy."""
+        guard = self.guard(config, plan.config_path, plan.base)
+        entry = config.release(plan.version)
+        problems = list(guard.problems)
+        try:
+            found = self.changes(plan.picks, entry, guard.policy) if entry else []
+            problems += rulebook.rules(guard.policy, found, plan.version)
+        except ReleaseError as error:
+            problems.append(_unknown(error))
+        if guard.policy.declared_on_source and entry:
+            problems += _declared(guard, config, entry, self._before(guard, plan, config.branch))
+        plan = replace(
+            plan,
+            signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
+            problems=(*plan.problems, *problems),
+            notes=(*plan.notes, *guard.notes),
+        )
+        return plan, guard.policy
+
+    def _before(self, guard: Guard, plan: Plan, branch: str) -> Iterator[Config]:
+        """Earlier states of the protected release.yaml, newest first, for what was made by one: a tag, a candidate."""
+        if not (plan.tag_object or plan.promoted_from) or not guard.tip:
+            return
+        paths = dict.fromkeys((plan.config_path, _DEFAULT_PATH))
+        for sha in self.scratch.rev_list("--first-parent", guard.tip, "--", *paths):
+            with suppress(ConfigError):
+                if there := _config_at(self.scratch, self.scratch.tree_of(sha), plan.config_path, "before", branch):
+                    yield there
+
+    def changes(self, judged: Sequence[Pick], entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
+        """The picks of a release, as the rules look at them."""
+        fixes = {fix.declared: fix for fix in entry.fixes}
+        picks = [pick for pick in judged if pick.state in _JUDGED and pick.declared in fixes]
+        paths = self._paths(picks) if policy.required_approvals or policy.adapted_approvals else {}
+        outside = self._outside(policy, [pick.source for pick in picks])
+        return [self._change(pick, fixes[pick.declared], paths.get(pick.source, ()), outside) for pick in picks]
+
+    def _change(self, pick: Pick, fix: Fix, paths: tuple[str, ...], outside: Collection[str]) -> rulebook.Change:
+        commits = self._commits(pick, fix)
+        return rulebook.Change(
+            where=str(fix.place),
+            source=pick.source,
+            subject=pick.subject,
+            messages=tuple(commit.text for commit in commits),
+            paths=paths,
+            authors=tuple(dict.fromkeys([pick.author, *(commit.author_name for commit in commits)])),
+            approvals=pick.approved_by,
+            adapted=pick.state is PickState.ADAPTED,
+            allow=fix.allow,
+            on_protected_source=pick.source not in outside,
+        )
+
+    def _commits(self, pick: Pick, fix: Fix) -> list[Commit]:
+        """Those that say what a pick brings: its source, or what that merges in; and the backport that stands in."""
+        source = self.scratch.commit(pick.source)
+        said = [source]
+        if len(source.parents) > 1:
+            kept = source.parents[max(pick.mainline, 1) - 1]
+            brought = self.scratch.rev_list("--topo-order", "--no-merges", pick.source, f"^{kept}", "--")
+            said = [self.scratch.commit(sha) for sha in brought] or said
+        stands_in = [self.scratch.commit(pick.applied)] if fix.backport and pick.applied else []
+        return [*said, *stands_in]
+
+    def _paths(self, picks: list[Pick]) -> dict[str, tuple[str, ...]]:
+        """Source -> the files that it changes: on the branch where it applies, else where it comes from."""
+        commits: dict[str, str] = {}
+        sources: dict[str, str] = {}
+        for pick in picks:
+            sha = pick.result or pick.source
+            parents = self.scratch.commit(sha).parents
+            number = 0 if pick.result else max(pick.mainline, 1) - 1
+            commits[sha] = parents[number] if parents else ""
+            sources[sha] = pick.source
+        return {
+            sources[change.sha]: tuple(sorted(path.decode("utf-8", "surrogateescape") for path in change.paths))
+            for change in changes.of(self.scratch, commits)
+        }
+
+    def _outside(self, policy: Policy, sources: list[str]) -> set[str]:
+        """The sources that are on no protected branch of the remote."""
+        if not policy.protected_sources or not sources:
+            return set()
+        tips = [sha for branch in policy.protected_sources if (sha := self.tip(branch))]
+        return set(self.scratch.rev_list(*sources, "--not", *tips, "--")) & set(sources)
+
+
+def _unknown(error: ReleaseError) -> Problem:
+    """A policy that cannot be read lets nothing through."""
+    return Problem(
+        code="policy-unknown",
+        message=f"the policy of the remote cannot be told: {error.message}",
+        where=error.where,
+        remedy=error.remedy,
+        exit_code=error.status,
+    )
+
+
+def _declared(guard: Guard, config: Config, entry: ReleaseEntry, before: Iterable[Config]) -> list[Problem]:
+    """Whether the protected release.yaml declares the very same release, to be made in the same way.
+
+    How a release is made may change there for the next one: what is made already may be made as it said `before`.
+    """
+    there = guard.declared.release(entry.version) if guard.declared else None
+    if guard.declared is None or there is None or _bare(there) != _bare(entry):
+        known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
+        odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
+        what = f"with {odd.declared} as it stands here" if there and odd else "like this"
+        return [_undeclared(guard, f"{entry.version} {what}", odd.place if odd else entry.place)]
+    other = _made_otherwise(config, guard.declared)
+    if other and any(not _made_otherwise(config, each) for each in before):
+        return []
+    said = (f"`{key.replace('_', '-')}` as it stands here" for key in other)
+    return [_undeclared(guard, each, config.place) for each in said]
+
+
+def _made_otherwise(config: Config, other: Config) -> list[str]:
+    mine, theirs = ({key: _bare(getattr(each, key)) for key in _MAKING} for each in (config, other))
+    return [key for key in _MAKING if mine[key] != theirs[key]]
+
+
+def _undeclared(guard: Guard, what: str, where: Place) -> Problem:
+    place = guard.policy.place_of("declared-on-source")
+    return Problem(
+        code="not-declared-on-source",
+        message=f"{guard.source or 'the protected source'} does not declare {what}"
+        f" (policy.declared-on-source, {place})",
+        where=str(where),
+        remedy="bring it to that branch first, by review, then: git fetch, and plan again",
+        exit_code=Exit.REFUSED,
+    )
+
+
+def _bare(value: Any) -> Any:
+    """A part of release.yaml, wherever it stands."""
+    if isinstance(value, tuple):
+        return tuple(_bare(each) for each in value)
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return {field.name: _bare(getattr(value, field.name)) for field in fields(value) if field.name != "place"}
+
+
+# ------------------------------------------------------------------ freezes
+
+
+def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str) -> Plan:
+    """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
+
+    No part of the plan's id: that must not depend on the clock.
+    """
+    freeze = rulebook.frozen(policy, now)
+    if freeze is None:
+        return plan
+    if reason:
+        return replace(plan, freeze_broken=reason)
+    return replace(plan, problems=(*plan.problems, rulebook.freeze_problem(freeze, document.command(plan))))
+
+
+def without_freeze(plan: Plan) -> Plan:
+    """The same plan for who only looks: a freeze is worth a note, and no reason not to plan."""
+    notes = tuple(
+        f"{problem.message}; a cut would be refused" for problem in plan.problems if problem.code == rulebook.FROZEN
+    )
+    rest = tuple(problem for problem in plan.problems if problem.code != rulebook.FROZEN)
+    return replace(plan, problems=rest, notes=(*plan.notes, *notes))

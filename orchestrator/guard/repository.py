@@ -1,0 +1,152 @@
+"""What counts in a guarded repository before a push: release.yaml of the protected branch, branches, versions.
+
+Nothing that is pushed counts, but its objects can be read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator.config import reader as configuration
+from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.guard.branch import Protected
+from orchestrator.guard.consistency import Here
+from orchestrator.guard.received_push import trusted_names
+from orchestrator.plan.planner import planned_images
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.results import Config
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.guard.received_push import Receiving
+
+HEADS, TAGS = "refs/heads/", "refs/tags/"
+VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for a version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A release branch, and the release.yaml of the protected branch that declares what is on it."""
+
+    path: str
+    config: Config
+
+    @property
+    def ref(self) -> str:
+        return HEADS + self.config.branch
+
+
+@dataclass(kw_only=True)
+class Standing:
+    """The repository as it stands."""
+
+    receiving: Receiving
+    scratch: Scratch
+    now: int  # seconds
+
+    @cached_property
+    def branch(self) -> str:
+        """The protected branch."""
+        return (self.receiving.config("release.protectedBranch") or [self.receiving.head])[-1]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """What the protected branch declares.  Raises UsageError, ConfigError: then nothing can be released."""
+        tip = self.receiving.refs.get(HEADS + self.branch, "")
+        if not tip:
+            raise UsageError(
+                f"the protected branch {self.branch!r} is not here, so nothing is declared",
+                where=str(self.receiving.gitdir),
+                remedy="push it first, or name another: git config release.protectedBranch NAME",
+                code="no-protected-branch",
+            )
+        tree = self.scratch.tree_of(tip)
+        found = []
+        for path in self.receiving.config("release.configPath") or ["release.yaml"]:
+            text = self.scratch.file(tree, path)
+            if text is not None:
+                found.append(Line(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
+        if not found:
+            raise UsageError(
+                f"there is no release.yaml on {self.branch}, so nothing is declared",
+                where=f"{self.branch}:release.yaml",
+                remedy=f"release init, push it to {self.branch}; or name its path: git config release.configPath",
+                code="no-config",
+            )
+        return found
+
+    @cached_property
+    def known_lines(self) -> list[Line]:
+        """`lines`, none where they cannot be told: a broken release.yaml must be repaired by a push."""
+        try:
+            return self.lines
+        except ReleaseError:
+            return []
+
+    def is_release_branch(self, name: str) -> bool:
+        patterns = self.receiving.config("release.guardedBranches") or ["release/*"]
+        return any(fnmatchcase(name.casefold(), each.casefold()) for each in patterns)
+
+    def is_named(self, name: str) -> bool:
+        """Whether a branch is the protected one, a source, or a declared release branch."""
+        declared = any(name in (line.config.branch, *line.config.source) for line in self.known_lines)
+        return declared or name == self.branch
+
+    def protected(self, line: Line) -> Protected:
+        refs = self.receiving.refs
+        heads = {name: refs[HEADS + name] for name in line.config.source if HEADS + name in refs}
+        if not heads:
+            raise UsageError(
+                f"none of the source branches {', '.join(line.config.source)} is here",
+                where=str(line.config.place),
+                remedy="push them, or correct `source:`",
+                code="no-source",
+            )
+        versions = {ref: sha for ref, sha in refs.items() if ref.startswith(TAGS) and VERSION.match(ref[len(TAGS) :])}
+        trusted = {HEADS + name: sha for name, sha in heads.items()} | versions
+        tags = self.receiving.peeled(self.scratch, versions)
+        return Protected(
+            config=line.config,
+            path=line.path,
+            branch=self.branch,
+            tips=heads,
+            heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
+            tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
+            names=trusted_names(self.scratch, trusted),
+            now=self.now,
+        )
+
+    def line_of(self, tag: str) -> Line | None:
+        version = parse_tag(tag)
+        declared = [line for line in self.lines if line.config.release(tag)]
+        same = [line for line in self.lines if version and line_of_branch(line.config.branch) == version.line]
+        return next(iter([*declared, *same]), None)
+
+    def version(self, version: str, refs: Mapping[str, str]) -> Here | None:
+        """A version by these refs, None where there is no such tag of a commit."""
+        ref, tag = TAGS + version, refs.get(TAGS + version, "")
+        commit = self.receiving.peeled(self.scratch, {ref: tag}).get(ref, "") if tag and parse_tag(version) else ""
+        if not commit:
+            return None
+        kind, data = self.scratch.read(tag)
+        tree, line = self.scratch.tree_of(commit), self.line_of(version)
+        config = self._config_at(tree, line.path) if line else None
+        images = planned_images(config, version, commit) if config else ()
+        return Here(
+            version=version, tag=tag, commit=commit, tree=tree,
+            message=data.decode("utf-8", "replace") if kind == "tag" else "",
+            images=[name for each in images for name in (each.reference, *each.aliases)] if config else None,
+        )  # fmt: skip
+
+    def _config_at(self, tree: str, path: str) -> Config | None:
+        text = self.scratch.file(tree, path)
+        try:
+            return configuration.parse(text, path) if text is not None else None
+        except ReleaseError:
+            return None

@@ -1,0 +1,217 @@
+"""Smoke tests of a built image: what it says of itself, and the commands that release.yaml declares.
+
+Every check runs even after one has failed, and each gives a result: passed, failed, or skipped with a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.errors import UnprovedError, UsageError
+from orchestrator.core.results import CheckResult, CheckState, Progress
+from orchestrator.engines import RunRequest
+from orchestrator.image.contents import verdict
+from orchestrator.image.patches import touched
+from orchestrator.image.pytorch_builds import read_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.core.results import SmokeCommand
+    from orchestrator.engines import Engine
+
+VERSION_FILE = "/etc/release/version"
+VERSION_LABEL = "org.opencontainers.image.version"
+REVISION_LABEL = "org.opencontainers.image.revision"
+
+_LABELS = "labels"
+_VERSION = "version-inside"
+_TAIL_LINES = 5
+_TAIL_CHARS = 500
+
+_PROBE_TIMEOUT = 900.0  # seconds
+_NO_PYTHON = 97
+_FIND_PYTHON = f'command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -c "$0" "$@"'
+
+_Outcome = tuple[CheckState, str, str]  # state, message, remedy
+if TYPE_CHECKING:
+    Check = tuple[str, Callable[[], _Outcome]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """Built-in checks to make (names of inside.CHECKS), the lock to make them against, and GPUs to give."""
+
+    checks: tuple[str, ...] = ()
+    lock: Mapping[str, bytes] = field(default_factory=dict)  # path -> bytes
+    gpus: str = ""
+    patches: Mapping[str, bytes] | None = None  # the released folder of patches, by path within it
+
+
+def smoke(
+    engine: Engine,
+    image: str,
+    *,
+    tag: str,
+    revision: str,
+    commands: Sequence[SmokeCommand],
+    expected_labels: Mapping[str, str],
+    report: Callable[[Progress], None],
+    inside: Inside | None = None,
+    more: Sequence[Check] = (),
+) -> tuple[CheckResult, ...]:
+    """The results in order: labels, version inside, `more`, what `inside` asks for, then the commands.
+
+    `expected_labels` are added to the version (`tag`) and revision labels, which are always expected.  Raises
+    UsageError when two checks have one name, RemoteError when the engine is gone.
+    """
+    inside = inside or Inside()
+    _refuse_same_names(commands, (*inside.checks, *(name for name, _ in more)))
+    expected = {VERSION_LABEL: tag, REVISION_LABEL: revision, **expected_labels}
+    checks: list[Check] = [
+        (_LABELS, lambda: _labels(engine, image, expected)),
+        (_VERSION, lambda: _version_inside(engine, image, tag)),
+    ]
+    checks += more
+    checks += inside_checks(engine, image, inside)
+    checks += [(command.name, _bound(engine, image, command)) for command in commands]
+    return run_checks(checks, report)
+
+
+def run_checks(checks: Sequence[Check], report: Callable[[Progress], None]) -> tuple[CheckResult, ...]:
+    """Every check runs, also after one has failed."""
+    results: list[CheckResult] = []
+    for number, (name, check) in enumerate(checks, 1):
+        report(Progress(text=f"smoke: {name}", item="smoke", current=number, total=len(checks)))
+        results.append(_timed(name, check))
+    return tuple(results)
+
+
+def inside_checks(engine: Engine, image: str, inside: Inside) -> list[Check]:
+    """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
+
+    @cache
+    def facts() -> Mapping[str, Any] | _Outcome:
+        return _ask(engine, image, inside)
+
+    pins, _ = read_lock(inside.lock)
+
+    def check(name: str) -> _Outcome:
+        found = facts()
+        if isinstance(found, tuple):
+            return found
+        if name == "patches" and inside.patches:
+            found = {**found, "patched": _patched(engine, image, found["patches"] or {}, inside.patches)}
+        return verdict(name, {**found, "released": inside.patches}, pins)
+
+    return [(name, partial(check, name)) for name in inside.checks]
+
+
+def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What stands in the image's own packages, of the files that the patches change."""
+    roots = said.get("roots", {})
+    places = {path: f"{roots[package]}/{path}" for path, package in touched(patches).items() if package in roots}
+    read = ((path, engine.read_file(image, place)) for path, place in places.items())
+    return {path: data for path, data in read if data is not None}
+
+
+def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Outcome:
+    """What the probe found, or why it could not look."""
+    info = engine.inspect(image)
+    script = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
+    starts = {"entrypoint": info.entrypoint, "command": info.command} if info else {}
+    command = ("/bin/sh", "-c", _FIND_PYTHON, script, json.dumps(starts))
+    request = RunRequest(image=image, command=command, timeout=_PROBE_TIMEOUT, gpus=inside.gpus)
+    try:
+        result = engine.run(request)
+    except UnprovedError as error:
+        if error.code == "no-gpu":
+            raise
+        return CheckState.SKIPPED, f"nothing can be run in the image: {error.message}", error.remedy
+    if result.exit_code == _NO_PYTHON:
+        return CheckState.SKIPPED, "there is no python3 in the image", ""
+    last = result.output.strip().rpartition("\n")[2]
+    try:
+        found = json.loads(last)
+    except ValueError:
+        how = "did not end" if result.exit_code is None else f"exited {result.exit_code}"
+        end = _last_lines(result.output) or "nothing"
+        return CheckState.FAILED, f"looking inside {how}: {end}", "run python3 by hand in the image"
+    return {**found, "asked": bool(inside.gpus)}
+
+
+def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) -> None:
+    seen = {_LABELS, _VERSION, *inside}
+    for command in commands:
+        if command.name in seen:
+            raise UsageError(
+                f"two smoke checks are named {command.name!r}",
+                remedy=f"give each its own name; built in are {', '.join(sorted({_LABELS, _VERSION, *inside}))}",
+                code="smoke-name",
+            )
+        seen.add(command.name)
+
+
+def _bound(engine: Engine, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
+    return lambda: _command(engine, image, command)
+
+
+def _timed(name: str, check: Callable[[], _Outcome]) -> CheckResult:
+    started = time.monotonic()
+    try:
+        state, message, remedy = check()
+    except UnprovedError as error:  # the container could not be started
+        state, message, remedy = CheckState.FAILED, error.message, error.remedy
+    seconds = time.monotonic() - started
+    return CheckResult(name=name, state=state, message=message, remedy=remedy, seconds=seconds)
+
+
+def _labels(engine: Engine, image: str, expected: Mapping[str, str]) -> _Outcome:
+    info = engine.inspect(image)
+    if info is None:
+        return CheckState.FAILED, f"the engine has no image {image}", "build it first"
+    wrong = [
+        f"{name} is {info.labels.get(name)!r}, not {value!r}"
+        for name, value in sorted(expected.items())
+        if info.labels.get(name) != value
+    ]
+    if wrong:
+        remedy = "the build sets these labels: look for something that replaced the image since"
+        return CheckState.FAILED, "; ".join(wrong), remedy
+    return CheckState.PASSED, f"{len(expected)} labels as expected", ""
+
+
+def _version_inside(engine: Engine, image: str, tag: str) -> _Outcome:
+    data = engine.read_file(image, VERSION_FILE)
+    if data is None:
+        how = f"let the Dockerfile write the tag into {VERSION_FILE}"
+        return CheckState.SKIPPED, f"the image has no {VERSION_FILE}; to have it checked, {how}", how
+    found = data[:200].decode("utf-8", "replace").strip()
+    if found != tag:
+        remedy = "the Dockerfile writes that file from another source than the tag: correct it there"
+        return CheckState.FAILED, f"{VERSION_FILE} says {found!r}, the tag is {tag!r}", remedy
+    return CheckState.PASSED, f"{VERSION_FILE} says {tag}", ""
+
+
+def _command(engine: Engine, image: str, command: SmokeCommand) -> _Outcome:
+    result = engine.run(
+        RunRequest(image=image, command=command.command, timeout=command.timeout, network=command.network)
+    )
+    if result.exit_code == 0:
+        return CheckState.PASSED, "", ""
+    how = f"exited {result.exit_code}"
+    if result.exit_code is None:
+        how = f"did not end within {command.timeout:g} s and was killed"
+    end = _last_lines(result.output)
+    remedy = "run it by hand in the image, then correct the image or the command in release.yaml"
+    return CheckState.FAILED, f"{how}: {end}" if end else f"{how} and printed nothing", remedy
+
+
+def _last_lines(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()][-_TAIL_LINES:]
+    return " | ".join(line.strip() for line in lines)[-_TAIL_CHARS:]

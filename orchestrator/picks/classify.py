@@ -1,0 +1,181 @@
+"""One source against one tip: clean, adapted, duplicate, empty or conflict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.commit_message import breaks, conventional
+from orchestrator.core.errors import Exit
+from orchestrator.core.results import Conflict, Pick, PickState, Problem
+from orchestrator.core.text import word
+from orchestrator.git.objects import EMPTY_TREE
+from orchestrator.picks.equivalents import Twin, twins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.objects import Commit
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.sources import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`tree` is the tree of the commit to make, "" when none is made; `like` gives author and message."""
+
+    pick: Pick
+    tree: str
+    like: Commit
+    problems: tuple[Problem, ...] = ()
+
+
+class Judge:
+    """Judges the sources of one plan; what history says is looked up once for all of them."""
+
+    def __init__(self, scratch: Scratch, base: str, sources: Sequence[Source], resolved: Mapping[str, str]) -> None:
+        self.scratch = scratch
+        self.resolved = resolved
+        self._attributes_stale = True
+        self._touch_attributes = _touching_attributes(scratch, sources, resolved)
+        self.twins = twins(
+            scratch, base, {source.commit.sha: source.parent for source in sources if source.stand_in is None}
+        )
+
+    def judge(self, source: Source, tip: str) -> Verdict:
+        """What becomes of `source` on top of commit `tip`."""
+        ours = self.scratch.tree_of(tip)
+        if self._attributes_stale:
+            self.scratch.use_attributes(ours)
+        self._attributes_stale = source.commit.sha in self._touch_attributes
+        if source.stand_in:
+            return self._apply_stand_in(source, source.stand_in, ours, "backport")
+        merge = self._merge(source.parent, source.commit.tree, ours)
+        twin = self.twins.get(source.commit.sha)
+        if twin and self._still_there(source, ours, merge):
+            return self._present(source, PickState.DUPLICATE, twin)
+        if merge.conflicts:
+            return self._conflict(source, ours, merge)
+        if merge.tree == ours:
+            return self._present(source, PickState.EMPTY, None)
+        return Verdict(pick=pick_of(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
+
+    def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
+        base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
+        return self.scratch.pick(base=base, ours=ours, theirs=theirs, remember=True)
+
+    def _still_there(self, source: Source, ours: str, forward: Merge) -> bool:
+        """Whether the tree holds the change: it can be taken out again, or putting it in does nothing new.
+
+        A change that goes in cleanly and cannot be taken out was undone on the branch.
+        """
+        if forward.conflicts or forward.tree == ours:
+            return True
+        before = self.scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
+        backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before, remember=True)
+        return not backward.conflicts and backward.tree != ours
+
+    def _conflict(self, source: Source, ours: str, merge: Merge) -> Verdict:
+        resolution = self.resolved.get(source.commit.sha)
+        if resolution:
+            return self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
+        return self._conflicting(source, merge.conflicts, "", "")
+
+    def _apply_stand_in(self, source: Source, stand_in: Commit, ours: str, what: str) -> Verdict:
+        """Apply a commit that a person made in place of the source."""
+        parent = stand_in.parents[0] if stand_in.parents else ""
+        if parent and self.scratch.tree_of(parent) == ours:
+            tree = stand_in.tree
+        else:
+            merge = self._merge(parent, stand_in.tree, ours)
+            resolution = self.resolved.get(source.commit.sha, "")
+            if merge.conflicts and resolution not in ("", stand_in.sha):
+                verdict = self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
+                return replace(verdict, like=stand_in)
+            if merge.conflicts:
+                return self._conflicting(source, merge.conflicts, f"{what} {stand_in.sha[:12]} of ", stand_in.sha)
+            tree = merge.tree
+        if tree == ours:
+            return self._present(source, PickState.EMPTY, None)
+        like = stand_in if what == "backport" else source.commit
+        return Verdict(pick=pick_of(source, PickState.ADAPTED, applied=stand_in.sha), tree=tree, like=like)
+
+    def _conflicting(self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str) -> Verdict:
+        files = ", ".join(f"{word(conflict.path)} ({conflict.kind})" for conflict in conflicts)
+        problem = Problem(
+            code="conflict",
+            message=f"{what}{source.commit.sha[:12]} {source.commit.subject!r} conflicts in {files}",
+            where=str(source.fix.place),
+            remedy="`release cut` pauses there for you to resolve it; or declare a hand-made commit as `backport:`",
+            exit_code=Exit.CONFLICT,
+        )
+        pick = pick_of(source, PickState.CONFLICT, conflicts=conflicts, applied=applied)
+        return Verdict(pick=pick, tree="", like=source.commit, problems=(problem,))
+
+    def _present(self, source: Source, state: PickState, twin: Twin | None) -> Verdict:
+        pick = pick_of(source, state, twin=twin)
+        if state.value in source.fix.allow:
+            return Verdict(pick=pick, tree="", like=source.commit)
+        return Verdict(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: Mapping[str, str]) -> set[str]:
+    """Sources after which `.gitattributes` may have changed: asked once for all of them."""
+    stands_for = {source.commit.sha: source.commit.sha for source in sources}
+    stands_for |= {source.stand_in.sha: source.commit.sha for source in sources if source.stand_in}
+    stands_for |= {commit: source for source, commit in resolved.items()}
+    known = scratch.cache.get("touches attributes", stands_for)
+    if rest := [sha for sha in stands_for if sha not in known]:
+        output = scratch.git.run(
+            "diff-tree", "--stdin", "-m", "-r", "-z", "--root", "--name-only", "--", ":(glob)**/.gitattributes",
+            stdin="\n".join(rest).encode() + b"\n",
+        )  # fmt: skip
+        named = {field.strip("\n").split(" ")[0] for field in output.fields()}
+        new = {sha: b"yes" if sha in named else b"no" for sha in rest}
+        scratch.cache.put("touches attributes", new)
+        known |= new
+    return {source for commit, source in stands_for.items() if known[commit] == b"yes"}
+
+
+def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:
+    said = "changes nothing on the branch"
+    if twin and twin.sha == source.commit.sha:
+        said = "is on the branch already"
+    elif twin:
+        said = f"is on the branch already as {twin.sha[:12]} (by {twin.said_by})"
+    return Problem(
+        code=f"{state.value}-pick",
+        message=f"{source.commit.sha[:12]} {source.commit.subject!r} {said}",
+        where=str(source.fix.place),
+        remedy=f"remove the entry, or add `allow: [{state.value}]` to it to leave it out knowingly",
+        exit_code=Exit.DECISION,
+    )
+
+
+def pick_of(
+    source: Source,
+    state: PickState,
+    *,
+    conflicts: tuple[Conflict, ...] = (),
+    twin: Twin | None = None,
+    applied: str = "",
+) -> Pick:
+    """The pick of a source, as plans and records have it."""
+    return Pick(
+        source=source.commit.sha,
+        subject=source.commit.subject,
+        state=state,
+        conflicts=conflicts,
+        duplicate_of=twin.sha if twin else "",
+        duplicate_by=twin.signals if twin else (),
+        applied=applied,
+        mainline=source.fix.mainline,
+        declared=source.fix.declared,
+        reason=source.fix.reason,
+        approved_by=source.fix.approved_by,
+        author=source.commit.author_name,
+        type=conventional(source.commit.subject).type,
+        breaking=breaks(source.commit.text),
+        confirm=source.fix.confirm,
+    )

@@ -1,0 +1,265 @@
+"""In which releases is this fix?  Told by git notes, by release tags that hold the commit, and by its duplicates.
+
+Nothing in the clone changes: what only the remote has is fetched into the scratch store.  The number of git processes
+does not depend on how many releases or commits there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.commit_message import origins, reverted
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.versions import parse_tag
+from orchestrator.git import changes, notes
+from orchestrator.git.repository import RemoteRefs
+from orchestrator.picks.equivalents import PATCH_ID, TRAILER, ZERO_CONTEXT
+from orchestrator.release.status import remote_name
+from orchestrator.session import yanks
+from orchestrator.session.branch_state import commit_named, refuse_incomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.session.session import Desk
+
+NOTE, ITSELF = "note", "itself"
+_LINE = re.compile(r"^in (?P<version>\S+) as (?P<sha>[0-9a-f]{40}) on (?P<branch>\S+)$", re.MULTILINE)
+_SPEAKING = ("--extended-regexp", "--grep=cherry picked from commit|This reverts commit")
+_MANY_PATHS = 200  # more of them are not compared by patch-id: a vendor drop, not a fix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release that has the fix: as which commit, said by what; `undone_by` took it back in there."""
+
+    version: str
+    sha: str
+    branch: str  # "" where no note says it
+    signals: tuple[str, ...]
+    undone_by: str = ""
+    yanked: str = ""  # when, by whom and why the release was yanked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whereabouts:
+    """`source` is the commit that was asked for, or the one that it was picked from."""
+
+    asked: str
+    source: str
+    subject: str
+    releases: tuple[Release, ...]
+    notes: tuple[str, ...]  # what could not be looked at
+
+
+def whereabouts(desk: Desk, revision: str) -> Whereabouts:
+    """Raises UsageError when `revision` names no commit of this clone."""
+    remote = remote_name(desk)
+    refuse_incomplete(desk.repository, remote)
+    asked = commit_named(desk.repository, remote, revision)
+    scratch = desk.scratch
+    public, said = _public(desk, remote)
+    tags = _tags(desk, public)
+    source = _source(scratch, asked)
+    family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())))
+    written = _written(desk, public, family.members)
+    found = _joined([*_by_note(written), *family.releases(tags)])
+    marks = public.refs if public.refs else desk.repository.refs(yanks.PREFIX.rstrip("/"))
+    taken_back = yanks.known(desk.repository, scratch, remote, marks)
+    return Whereabouts(
+        asked=asked,
+        source=source,
+        subject=scratch.commit(source).subject,
+        releases=tuple(
+            replace(each, yanked=taken_back[each.version].said) if each.version in taken_back else each
+            for each in found
+        ),
+        notes=tuple(said),
+    )
+
+
+def _source(scratch: Scratch, sha: str) -> str:
+    """The first commit of a chain of picks, as far as it is here."""
+    seen = {sha}
+    while True:
+        named = [each for each in reversed(origins(scratch.commit(sha).text)) if scratch.is_commit(each)]
+        if not named or named[0] in seen:
+            return sha
+        sha = named[0]
+        seen.add(sha)
+
+
+def _public(desk: Desk, remote: str) -> tuple[RemoteRefs, list[str]]:
+    """Tags and notes of the remote, brought here; and what to say when it cannot be asked."""
+    nothing = RemoteRefs(refs={})
+    if desk.job.offline or not desk.repository.remote_url(remote):
+        return nothing, []
+    try:
+        refs = desk.repository.ls_remote(remote, "refs/tags/*", notes.REF, f"{yanks.PREFIX}*")
+        wanted = [
+            ref for ref, sha in refs.refs.items()
+            if (ref == notes.REF or _is_release(ref.removeprefix("refs/tags/"))) and not desk.scratch.has(sha)
+        ]  # fmt: skip
+        if wanted:
+            desk.repository.bring(desk.scratch, remote, wanted)
+    except RemoteError as error:
+        return nothing, [f"{error.message}: only this clone was looked at"]
+    return refs, []
+
+
+def _is_release(tag: str) -> bool:
+    return parse_tag(tag) is not None
+
+
+def _tags(desk: Desk, public: RemoteRefs) -> dict[str, str]:
+    """Release tag -> commit.  The remote's word counts."""
+    tags = {**desk.repository.local_tags(), **public.tags()}
+    return {tag: sha for tag, sha in tags.items() if _is_release(tag) and desk.scratch.is_commit(sha)}
+
+
+class _Family:
+    """The commits that carry one change, and which tags reach them."""
+
+    def __init__(self, scratch: Scratch, source: str, asked: str, tips: tuple[str, ...]) -> None:
+        self.scratch = scratch
+        # What came before the change cannot hold it.  One walk tells who reaches whom among the rest.
+        bounds = [f"^{parent}" for parent in scratch.commit(source).parents]
+        self._range = (*tips, source, asked, *bounds)
+        lines = scratch.rev_list("--topo-order", "--parents", *self._range)
+        self._parents = {sha: parents for sha, *parents in (line.split(" ") for line in lines)}
+        self.members: dict[str, str] = {source: ITSELF}
+        self.undoing: dict[str, set[str]] = defaultdict(set)  # commit -> those that say they revert it
+        self._by_trailer(asked)
+        self._by_patch(source)
+
+    def _by_trailer(self, asked: str) -> None:
+        bearers: dict[str, list[str]] = defaultdict(list)
+        for change in changes.messages(self.scratch, *_SPEAKING, *self._range):
+            for origin in origins(change.message):
+                bearers[origin].append(change.sha)
+            for name in reverted(change.message):
+                self.undoing[name].add(change.sha)
+        open_ = list(self.members)
+        if asked not in self.members:
+            self.members[asked] = TRAILER
+            open_.append(asked)
+        while open_:
+            for sha in bearers[open_.pop()]:
+                if sha not in self.members:
+                    self.members[sha] = TRAILER
+                    open_.append(sha)
+
+    def _by_patch(self, source: str) -> None:
+        parents = self.scratch.commit(source).parents
+        if len(parents) > 1:
+            return
+        change = changes.of(self.scratch, {source: parents[0] if parents else ""})[0]
+        if not 0 < len(change.paths) <= _MANY_PATHS:
+            return
+        near = changes.log(self.scratch, *self._range, paths=sorted(change.paths))
+        alike = [each for each in near if each.paths == change.paths and each.sha not in self.members]
+        if not alike:
+            return
+        compared = {each.sha: each.parent for each in (change, *alike)}
+        bare = changes.patch_ids(self.scratch, compared, context=0)
+        full = changes.patch_ids(self.scratch, compared, context=3)
+        for each in alike:
+            if each.digest == change.digest or _agree(full, source, each.sha):
+                self.members[each.sha] = PATCH_ID
+            elif _agree(bare, source, each.sha):
+                self.members[each.sha] = ZERO_CONTEXT
+
+    def releases(self, tags: Mapping[str, str]) -> list[Release]:
+        """A release for each tag and each of the commits that it reaches."""
+        reverts = {sha: self._undoers(sha) for sha in self.members}
+        first = {each for undoers in reverts.values() for each in undoers}
+        second = {each: self._undoers(each) for each in first}
+        marked = {*self.members, *first, *(each for undoers in second.values() for each in undoers)}
+        reached = self._reached({sha: number for number, sha in enumerate(marked)})
+        found = []
+        for tag, tip in tags.items():
+            there = reached.get(tip, set())
+            here = [sha for sha in self.members if sha in there]
+            valid = {each for each in first & there if not there.intersection(second[each])}
+            picked = {each for sha in self.members if sha not in there for each in reverts[sha]}
+            for sha in here:
+                # a revert names the commit that it takes back, or, picked from elsewhere, the one of over there
+                undone = sorted(valid & ({*reverts[sha]} | picked))
+                found.append(Release(version=tag, sha=sha, branch="", signals=(self.members[sha],),
+                                     undone_by=undone[0] if undone else ""))  # fmt: skip
+        return found
+
+    def _undoers(self, sha: str) -> list[str]:
+        """Commits that say they revert this one, by its id or the beginning of it."""
+        return [each for name, undoers in self.undoing.items() if sha.startswith(name) for each in sorted(undoers)]
+
+    def _reached(self, numbers: Mapping[str, int]) -> dict[str, set[str]]:
+        """Commit -> which of the numbered ones it reaches, as bits handed from parents to children."""
+        bits: dict[str, int] = {}
+        for sha in reversed(self._parents):
+            mine = 1 << numbers[sha] if sha in numbers else 0
+            for parent in self._parents[sha]:
+                mine |= bits.get(parent, 0)
+            bits[sha] = mine
+        names = list(numbers)
+        sets = {value: {name for at, name in enumerate(names) if value >> at & 1} for value in set(bits.values())}
+        return {sha: sets[value] for sha, value in bits.items()}
+
+
+def _agree(ids: Mapping[str, str], one: str, other: str) -> bool:
+    return bool(ids.get(one)) and ids.get(one) == ids.get(other)
+
+
+# ------------------------------------------------------------------ notes
+
+
+def _written(desk: Desk, public: RemoteRefs, members: Iterable[str]) -> list[str]:
+    """The notes on these commits, here and on the remote."""
+    git = desk.scratch.git
+    texts = []
+    local = desk.repository.refs(notes.REF).get(notes.REF, "")
+    for tip in {local, public.refs.get(notes.REF, "")} - {""}:
+        listing = notes.listing(git, tip)
+        wanted = [listing[sha] for sha in members if sha in listing]
+        texts += [text.decode("utf-8", "replace") for text in notes.blobs(git, wanted).values()]
+    return texts
+
+
+def _by_note(texts: Iterable[str]) -> list[Release]:
+    return [
+        Release(version=match["version"], sha=match["sha"], branch=match["branch"], signals=(NOTE,))
+        for text in texts
+        for match in _LINE.finditer(text)
+        if _is_release(match["version"])
+    ]
+
+
+def _joined(found: Iterable[Release]) -> tuple[Release, ...]:
+    """One row for each release and commit, in the order of versions; a branch holds for its whole line."""
+    rows: dict[tuple[str, str], Release] = {}
+    branches = {_line(each.version): each.branch for each in found if each.branch}
+    for each in found:
+        old = rows.get((each.version, each.sha))
+        signals = dict.fromkeys((*(old.signals if old else ()), *each.signals))
+        rows[each.version, each.sha] = Release(
+            version=each.version,
+            sha=each.sha,
+            branch=each.branch or (old.branch if old else "") or branches.get(_line(each.version), ""),
+            signals=tuple(signals),
+            undone_by=each.undone_by or (old.undone_by if old else ""),
+        )
+    return tuple(sorted(rows.values(), key=lambda each: (_order(each.version), each.sha)))
+
+
+def _order(version: str) -> tuple[object, str]:
+    parsed = parse_tag(version)
+    return (parsed.version if parsed else None, version)
+
+
+def _line(version: str) -> tuple[int, int] | None:
+    parsed = parse_tag(version)
+    return parsed.line if parsed else None

@@ -1,0 +1,165 @@
+"""Declared fixes -> source commits: names resolved, ranges expanded oldest first, contradictions found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.core.commit_message import reverted
+from orchestrator.core.errors import Exit, ReleaseError
+from orchestrator.core.results import Fix, Problem
+from orchestrator.session.branch_state import as_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.git.objects import Commit
+    from orchestrator.git.scratch import Scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One commit to pick.  `parent` is the tree-giving side ("" for a root commit), `stand_in` its backport."""
+
+    fix: Fix
+    commit: Commit
+    parent: str
+    stand_in: Commit | None = None
+
+
+class Names(Protocol):
+    """Who knows what a revision names: a repository, or a scratch store, which knows ids alone."""
+
+    def resolve(self, revision: str, kind: str = "commit") -> str: ...
+
+
+class UnusableFixError(ReleaseError):
+    """A fix that cannot be used; becomes a Problem at once."""
+
+    exit_code = Exit.USAGE
+
+
+def expand(
+    fixes: Sequence[Fix], remote: str, repository: Names, scratch: Scratch
+) -> tuple[list[Source], list[Problem]]:
+    """Every source commit of the declared fixes, and a problem for each entry that cannot be used."""
+    names = _Names(remote, repository, scratch)
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    for fix in fixes:
+        try:
+            found = names.range(fix) if fix.range else [names.single(fix)]
+        except ReleaseError as error:
+            error.where = error.where or str(fix.place)
+            problems.append(as_problem(error))
+            continue
+        for source in found:
+            first = next((each for each in sources if each.commit.sha == source.commit.sha), None)
+            if first:
+                problems.append(_twice(source, first))
+            else:
+                sources.append(source)
+    problems += _undone(sources)
+    return sources, problems
+
+
+class _Names:
+    """Turns what is written in release.yaml into commits."""
+
+    def __init__(self, remote: str, repository: Names, scratch: Scratch) -> None:
+        self.remote = remote
+        self.repository = repository
+        self.scratch = scratch
+
+    def resolve(self, revision: str, fix: Fix) -> Commit:
+        """A commit by any revision; branch names of the remote are tried too."""
+        sha = self.repository.resolve(revision) or self.repository.resolve(f"refs/remotes/{self.remote}/{revision}")
+        if not sha:
+            tree = self.repository.resolve(revision, "object")
+            what = "names no commit" if tree else "is not known in this clone"
+            raise UnusableFixError(
+                f"revision {revision!r} {what}",
+                where=str(fix.place),
+                remedy="git fetch --all --tags, or correct the id",
+                code="unknown-revision",
+            )
+        return self.scratch.commit(sha)
+
+    def single(self, fix: Fix) -> Source:
+        commit = self.resolve(fix.commit, fix)
+        stand_in = self.resolve(fix.backport, fix) if fix.backport else None
+        if stand_in and len(stand_in.parents) > 1:
+            raise UnusableFixError(
+                f"backport {stand_in.sha[:12]} is a merge commit",
+                remedy="give a commit with one parent",
+                code="backport-is-merge",
+            )
+        return Source(fix=fix, commit=commit, parent=_parent(commit, fix), stand_in=stand_in)
+
+    def range(self, fix: Fix) -> list[Source]:
+        """The commits of `A..B` or `A^..B`, oldest first."""
+        first, _, last = fix.range.partition("..")
+        start, end = (self.resolve(each, fix) for each in (first, last))
+        ids = self.scratch.rev_list("--reverse", "--topo-order", end.sha, f"^{start.sha}")
+        if not ids:
+            turned = self.scratch.rev_list("--max-count=1", start.sha, f"^{end.sha}")
+            raise UnusableFixError(
+                f"range {fix.range} has no commits",
+                remedy=f"it is reversed: write {last}..{first}" if turned else "both ends are the same history",
+                code="empty-range",
+            )
+        commits = [self.scratch.commit(sha) for sha in ids]
+        merges = [commit for commit in commits if len(commit.parents) > 1]
+        if merges:
+            named = ", ".join(commit.sha[:12] for commit in merges[:5])
+            raise UnusableFixError(
+                f"range {fix.range} crosses {len(merges)} merge commit(s): {named}",
+                remedy="declare the commits one by one, and a merge with `commit:` and `mainline: 1`",
+                code="range-has-merges",
+            )
+        return [Source(fix=fix, commit=commit, parent=_parent(commit, fix)) for commit in commits]
+
+
+def _parent(commit: Commit, fix: Fix) -> str:
+    """The parent against which the commit's change is taken."""
+    number = len(commit.parents)
+    if number > 1 and not fix.mainline:
+        raise UnusableFixError(
+            f"{commit.sha[:12]} {commit.subject!r} is a merge of {number} parents",
+            remedy="add `mainline: 1` (the parent whose side is kept), or declare the commits of the merged branch",
+            code="merge-needs-mainline",
+        )
+    if fix.mainline > number:
+        raise UnusableFixError(
+            f"{commit.sha[:12]} has {number} parent(s), so `mainline: {fix.mainline}` does not exist",
+            remedy="leave `mainline` out, or give a smaller number",
+            code="bad-mainline",
+        )
+    return commit.parents[max(fix.mainline, 1) - 1] if number else ""
+
+
+def _twice(source: Source, first: Source) -> Problem:
+    return Problem(
+        code="fix-twice",
+        message=f"{source.commit.sha[:12]} {source.commit.subject!r} is declared twice, first at {first.fix.place}",
+        where=str(source.fix.place),
+        remedy="remove one of the two entries",
+        exit_code=Exit.USAGE,
+    )
+
+
+def _undone(sources: Sequence[Source]) -> list[Problem]:
+    """A fix and its own revert in one list."""
+    return [
+        Problem(
+            code="fix-and-its-revert",
+            message=f"{source.commit.sha[:12]} reverts {other.commit.sha[:12]}, which is declared too",
+            where=str(source.fix.place),
+            remedy="remove both entries, or the revert",
+            exit_code=Exit.DECISION,
+        )
+        for number, source in enumerate(sources)
+        for name in reverted(source.commit.text)
+        for other in sources[:number]
+        if other.commit.sha.startswith(name)
+    ]

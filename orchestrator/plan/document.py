@@ -1,0 +1,178 @@
+"""Plans as JSON: what `plan --json` prints, what the journal stores, what `cut --plan` reads back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core.errors import UsageError
+from orchestrator.core.results import (
+    Conflict,
+    FollowUp,
+    Pick,
+    PickState,
+    Plan,
+    PlannedImage,
+    Problem,
+    PromotedFrom,
+    Skipped,
+    SmokeCommand,
+    VerifyCommand,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+
+
+def encode(plan: Plan) -> dict[str, Any]:
+    """The plan's document.  Problems carry what the contract names and no more."""
+    data = asdict(plan)
+    data["problems"] = [public(problem) for problem in plan.problems]
+    data["images"] = [{**image, "build_args": dict(image["build_args"])} for image in data["images"]]
+    return {"schema_version": SCHEMA_VERSION, **data}
+
+
+def public(problem: Problem) -> dict[str, str]:
+    """A problem as other tools read it."""
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "where": problem.where,
+        "remedy": problem.remedy,
+    }
+
+
+def decode(data: Mapping[str, Any]) -> Plan:
+    """Back from `encode`.  Raises ValueError, TypeError or KeyError for anything else."""
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {data['schema_version']!r}")
+    values = {key: value for key, value in data.items() if key not in ("schema_version", "verified")}
+    values["picks"] = picks_of(data)
+    values["skipped"] = tuple(Skipped(**skipped) for skipped in data["skipped"])
+    values["images"] = tuple(_image(image) for image in data["images"])
+    values["problems"] = tuple(Problem(**problem) for problem in data["problems"])
+    values["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
+    for key in ("tasks", "notes"):
+        values[key] = tuple(data[key])
+    origin = data.get("promoted_from")
+    values["promoted_from"] = PromotedFrom(**origin) if origin else None
+    return Plan(**values)
+
+
+def command(plan: Plan) -> str:
+    """What to type to go on with a plan."""
+    if plan.promoted_from:
+        return f"release promote {plan.promoted_from.version} {plan.version}"
+    return f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
+
+
+def picks_of(data: Mapping[str, Any]) -> tuple[Pick, ...]:
+    """The picks of a plan's document, or of a record.  Raises ValueError, TypeError or KeyError."""
+    return tuple(_pick(pick) for pick in data["picks"])
+
+
+def recall(data: Mapping[str, Any], where: str) -> Plan:
+    """The plan that a journal holds.  Raises UsageError for one of another version of this tool."""
+    try:
+        return decode(data)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"the journal holds a plan that this version does not know ({error})",
+            where=where,
+            remedy="finish this release with the version of the tool that began it",
+            code="journal-format",
+        ) from error
+
+
+def _pick(data: Mapping[str, Any]) -> Pick:
+    return Pick(
+        **{
+            **data,
+            "state": PickState(data["state"]),
+            "conflicts": tuple(Conflict(**each) for each in data["conflicts"]),
+            "prerequisites": tuple(data["prerequisites"]),
+            "near": tuple(data.get("near", ())),
+            "approved_by": _names(data.get("approved_by", ())),
+            "duplicate_by": tuple(data.get("duplicate_by", ())),
+            "followups": tuple(FollowUp(**each) for each in data["followups"]),
+        }
+    )
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Approvals; records of before there could be several have one text."""
+    return tuple(value) if not isinstance(value, str) else (value,) if value else ()
+
+
+def _image(data: Mapping[str, Any]) -> PlannedImage:
+    return PlannedImage(
+        **{
+            **data,
+            "build_args": tuple((key, value) for key, value in data["build_args"].items()),
+            "floating": tuple(data["floating"]),
+            "checks": tuple(data.get("checks", ())),
+            "aliases": tuple(data.get("aliases", ())),
+            "smoke": tuple(_smoke(each) for each in data["smoke"]),
+        }
+    )
+
+
+def _smoke(data: Mapping[str, Any]) -> SmokeCommand:
+    return SmokeCommand(**{**data, "command": tuple(data["command"])})
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Write a plan file; it appears whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_text(json.dumps(encode(plan), indent=2) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise UsageError(
+            f"the plan cannot be written: {error.strerror}", where=str(path), remedy="give --out another path"
+        ) from error
+
+
+def load(path: Path) -> Plan:
+    """Read a plan file.  Raises UsageError when it is none."""
+    try:
+        return decode(json.loads(path.read_text()))
+    except OSError as error:
+        raise UsageError(
+            f"the plan file cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="make it: release plan VERSION --out FILE",
+            code="no-plan-file",
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"this is not a plan of this version of the tool ({error})",
+            where=str(path),
+            remedy="make it again: release plan VERSION --out FILE",
+            code="bad-plan-file",
+        ) from error
+
+
+def differences(old: Plan, new: Plan) -> Sequence[str]:
+    """In words, what has changed between two plans of one version."""
+    said = []
+    for key, name in (
+        ("version", "version"),
+        ("base", "tip of the branch"),
+        ("previous", "previous version"),
+        ("config_sha256", "release.yaml"),
+        ("committer", "committer"),
+        ("git_version", "git version"),
+        ("head", "resulting commit"),
+    ):
+        before, after = str(getattr(old, key)), str(getattr(new, key))
+        if before != after:
+            said.append(f"{name}: {before[:40]} -> {after[:40]}")
+    return said or ["order of tasks or images"]

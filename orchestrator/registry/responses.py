@@ -1,0 +1,133 @@
+"""What is asked of a registry, what it answers, and how an answer that says no becomes one clear line.
+
+Everything a registry writes is foreign text: before it reaches a message it is cut to one line, escaped for
+terminals, and freed of the secrets that were sent to it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final
+
+from orchestrator.core.errors import RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_TEXT: Final = 4 * 1024 * 1024  # bytes; registries accept no bigger manifest (OCI distribution spec)
+_MAX_LINE: Final = 240  # characters of foreign text in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One HTTP request; `what` says in words what is asked.  The login is never part of it."""
+
+    method: str
+    url: str
+    what: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)  # may hold a refresh token
+    limit: int = MAX_TEXT  # bytes of answer that are read
+    sink: IO[bytes] | None = field(default=None, repr=False)  # gets the body of a 200 in place of `Answer.body`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A whole HTTP answer.  Header names are in lower case; `tries` counts the requests it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    tries: int = 1
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name.lower(), "")
+
+    @property
+    def media_type(self) -> str:
+        return self.header("Content-Type").partition(";")[0].strip().lower()
+
+
+_CODES: Final = {
+    401: "registry-unauthorized",
+    403: "registry-forbidden",
+    404: "registry-not-found",
+    429: "registry-rate-limited",
+}
+
+_REMEDIES: Final = {
+    "registry-unauthorized": "log in with `docker login {host}`, or set RELEASE_REGISTRY_USERNAME and "
+    "RELEASE_REGISTRY_PASSWORD",
+    "registry-forbidden": "let this login read and push the repository, or use another login",
+    "registry-not-found": "look at the repository's name; some registries want it to be created first",
+    "registry-rate-limited": "wait and run the same command again; a login often has a higher limit",
+    "registry-unavailable": "run the same command again when the registry is well",
+    "registry-bad-answer": "check that {host} is the registry itself, not a web page or a proxy before it",
+}
+
+
+def failure(code: str, host: str, text: str, *, remedy: str = "") -> RemoteError:
+    """A RemoteError about registry `host`, with the remedy that belongs to `code`."""
+    remedy = remedy or _REMEDIES.get(code, "").format(host=host)
+    return RemoteError(f"registry {host}: {text}", code=code, remedy=remedy)
+
+
+def refusal(host: str, request: Request, answer: Answer, *, secrets: Iterable[str] = ()) -> RemoteError:
+    """The error for an answer with a status that nobody expected."""
+    code = _CODES.get(answer.status, "registry-unavailable" if answer.status >= 500 else "registry-refused")
+    tries = f" after {answer.tries} tries" if answer.tries > 1 else ""
+    said = explanation(answer, secrets=secrets)
+    return failure(code, host, f"{request.what}: HTTP {answer.status}{tries}{': ' if said else ''}{said}")
+
+
+def bad_answer(host: str, request: Request, what: str) -> RemoteError:
+    """The error for an answer whose status is right and whose content is not."""
+    return failure("registry-bad-answer", host, f"{request.what}: the answer {what}")
+
+
+def explanation(answer: Answer, *, secrets: Iterable[str] = ()) -> str:
+    """The registry's own words in one safe line; "" when it gave none."""
+    text = answer.body.decode(errors="replace")
+    if answer.media_type == "text/html" or text.lstrip()[:1] == "<":
+        return "an HTML page"
+    said = _error_words(parse_json(answer.body)) or text
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        said = said.replace(secret, "***")
+    return one_line(said)
+
+
+def _error_words(document: object) -> str:
+    """From `{"errors": [{"code", "message"}]}` (OCI), or OAuth's and Docker Hub's flat forms."""
+    if not isinstance(document, dict):
+        return ""
+    errors = document.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else document
+    if not isinstance(first, dict):
+        return ""
+    names = ("code", "error", "message", "error_description", "details")
+    return ": ".join(value for value in map(first.get, names) if isinstance(value, str) and value)
+
+
+def one_line(text: str) -> str:
+    """Foreign text for a terminal: one line, no control characters, cut."""
+    line = " ".join(text[: 4 * _MAX_LINE].split())
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return safe if len(safe) <= _MAX_LINE else f"{safe[:_MAX_LINE]}..."
+
+
+def parse_json(body: bytes) -> object:
+    """The JSON in `body`, or None where it is none: garbage, truncated, nested beyond reason."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_object(host: str, request: Request, answer: Answer) -> dict[str, object]:
+    """The JSON object that `answer` holds.  Raises RemoteError for anything else."""
+    document = parse_json(answer.body)
+    if isinstance(document, dict):
+        return document
+    html = answer.media_type == "text/html" or answer.body.lstrip()[:1] == b"<"
+    raise bad_answer(host, request, "is an HTML page" if html else "is not a JSON object")

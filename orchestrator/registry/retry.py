@@ -1,0 +1,52 @@
+"""How long and how often a registry is asked."""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from orchestrator.registry.responses import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """All times in seconds.  `tell` hears of tries that failed; the other callables are there for tests."""
+
+    tries: int = 5
+    first_delay: float = 0.5  # doubled before each further try
+    max_delay: float = 30.0
+    max_retry_after: float = 60.0  # a longer Retry-After is cut to this
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0  # between two bytes
+    body_timeout: float = 120.0  # for a whole answer
+    settle: float = 0.5  # between the two looks at a tag after it was put
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random  # 0 to 1
+    quiet: float = 3.0  # for so long, tries fail without a word to `tell`
+    tell: Callable[[str], object] = lambda _: None
+
+    def delay(self, attempt: int, outcome: object) -> float:
+        """Seconds to wait after try number `attempt` (from 1): what the answer asks for, or ever more."""
+        asked = self._retry_after(outcome.header("Retry-After")) if isinstance(outcome, Answer) else None
+        if asked is not None:
+            return min(max(asked, 0.0), self.max_retry_after)
+        return min(self.first_delay * 2.0 ** (attempt - 1), self.max_delay) * (0.5 + self.jitter() / 2)
+
+    def _retry_after(self, value: str) -> float | None:
+        if re.fullmatch(r"[0-9]{1,9}", value):
+            return float(value)
+        try:
+            date = email.utils.parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - self.now()

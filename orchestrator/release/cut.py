@@ -1,0 +1,321 @@
+"""One release: prepare, execute, pause, resume, abort."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError, PausedError, ProblemsError, RefusedError, UsageError
+from orchestrator.core.results import CheckState, PickState
+from orchestrator.core.text import word, words
+from orchestrator.core.versions import parse_tag
+from orchestrator.guard.policy_source import Guards, mind_freeze
+from orchestrator.image.inputs import image_problems
+from orchestrator.plan import document
+from orchestrator.plan.planner import NO_DECISIONS, Request, draft, seal, write_pick
+from orchestrator.release import steps
+from orchestrator.release.confirm import Answers, ask
+from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
+from orchestrator.release.steps.runner import Workshop, execute
+from orchestrator.session.branch_state import gather, refuse_incomplete
+from orchestrator.session.journal import Journal
+from orchestrator.session.state import Paused, Store, in_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.core.results import Pick, Plan
+    from orchestrator.session.session import Desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How a cut ended: the plan, and the digests by image reference.  `already` when nothing had to be done."""
+
+    plan: Plan
+    digests: Mapping[str, str]
+    tag_object: str
+    already: bool = False
+    notes: tuple[str, ...] = ()  # what was left as it was, and why
+
+
+def next_declared(desk: Desk) -> str:
+    """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
+    tags = desk.repository.local_tags()
+    versions = [parse_tag(entry.version) for entry in desk.config().releases if entry.version not in tags]
+    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
+
+
+def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None) -> Plan:
+    """The sealed plan of a version ("" for the next patch), with every problem in it.
+
+    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.
+    """
+    config = desk.config()
+    refuse_incomplete(desk.repository, config.remote)
+    request = Request(
+        version=version,
+        config=config,
+        config_path=desk.config_path(),
+        identity=desk.repository.identity(),
+        offline=desk.job.offline,
+        effort=desk.job.effort,
+    )
+    decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
+    decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
+    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline)
+    plan = draft(request, decisions, desk.repository, desk.scratch, facts)
+    if not version:
+        decisions = Store(desk.repository, plan.version).decisions()
+        if decisions != NO_DECISIONS:
+            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch, facts)
+    guards = Guards(desk.repository, desk.scratch, config.remote, facts.heads)
+    plan, policy = guards.judge(plan, config)
+    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
+    shown_as = desk.job.config or desk.config_file.name
+    plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+
+
+def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
+    """Make a release, or go on with one; `each` asks for every pick.
+
+    Raises PausedError at a conflict, ProblemsError for anything else.
+    """
+    if desk.job.offline:
+        raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
+    wanted = document.load(plan_file) if plan_file else None
+    with desk.lock():
+        stored = _public_already(desk, version)
+        if stored:
+            if wanted:
+                _must_equal(wanted, stored_plan(desk, stored))
+            return carry_on(desk, stored)
+        plan = prepare(desk, version)
+        if wanted:
+            _must_equal(wanted, plan)
+        store = Store(desk.repository, plan.version)
+        if paused := store.paused():
+            if store.worktree.exists:
+                raise waiting(store, paused)
+            store.unpause()  # somebody removed the worktree: the conflict is opened again below
+        answers = ask(desk, store, plan, each=each, redraft=partial(prepare, desk, plan.version))
+        plan = answers.plan
+        if wanted:
+            _must_equal(wanted, plan)
+        _refuse_or_pause(desk, store, answers, yes=yes)
+        journal = desk.journal(store)
+        old = journal.plan()
+        if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
+            if old is not None:
+                desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
+                journal.restart()
+                store.forget_candidate()
+            begin(desk, plan, journal, yes=yes, answers=answers)
+        else:
+            answers.keep(store)
+        return _execute(desk, store, plan, journal)
+
+
+def _public_already(desk: Desk, version: str) -> Store | None:
+    """The state of a release whose tag is on the remote: its stored plan is obeyed, release.yaml is not read.
+
+    Without a version: the one release here that has landed and is not finished.
+    """
+    for name in [version] if version else in_progress(desk.repository):
+        store = Store(desk.repository, name)
+        journal = Journal(store.journal_path, desk.job.now)
+        data, tag_object = journal.plan(), store.ref("tag")
+        if not data or not journal.touched("land") or (journal.closed and not version):
+            continue
+        ref = f"refs/tags/{name}"
+        there = desk.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
+        if there and there == tag_object:
+            return store
+        if journal.outcome("land"):
+            raise MismatchError(
+                f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
+                where=str(store.journal_path),
+                remedy="somebody moved or removed the tag; put it back, or release the next version",
+                code="tag-differs",
+            )
+    return None
+
+
+def carry_on(desk: Desk, store: Store) -> Cut:
+    """Obey the stored plan."""
+    return _execute(desk, store, stored_plan(desk, store), desk.journal(store))
+
+
+def stored_plan(desk: Desk, store: Store) -> Plan:
+    """The plan that the journal was opened with."""
+    journal = Journal(store.journal_path, desk.job.now)
+    return document.recall(journal.plan() or {}, str(journal.path))
+
+
+def _must_equal(old: Plan, new: Plan) -> None:
+    if old.plan_id != new.plan_id:
+        raise RefusedError(
+            "the plan file is stale: " + "; ".join(document.differences(old, new)),
+            remedy=f"look again: release plan {new.version} --out FILE",
+            code="stale-plan",
+            state="nothing was changed",
+        )
+
+
+def _refuse_or_pause(desk: Desk, store: Store, answers: Answers, *, yes: bool) -> None:
+    """Problems stop a cut; when conflicts are all there is, the first one is opened for a person."""
+    plan = answers.plan
+    others = [problem for problem in plan.problems if problem.code not in ("conflict", "missing-prerequisite")]
+    if others:
+        raise ProblemsError(plan.problems)
+    pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)
+    if pick:
+        answers.keep(store)
+        paused = Paused(
+            source=pick.source,
+            applied=pick.applied,
+            tip=_tip_before(plan, pick),
+            mainline=0 if pick.applied else pick.mainline,
+            files=tuple(conflict.path for conflict in pick.conflicts),
+            config=str(desk.config_file) if desk.job.config else "",
+            yes=yes,
+        )
+        raise waiting(store, store.pause(paused, desk.scratch), pick)
+
+
+def _tip_before(plan: Plan, pick: Pick) -> str:
+    done = [earlier.result for earlier in plan.picks[: plan.picks.index(pick)] if earlier.result]
+    return done[-1] if done else plan.base
+
+
+def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedError:
+    """The message of a pause: files, and the very commands to type."""
+    subject = f" {pick.subject!r}" if pick else ""
+    names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
+    needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
+    tree = store.worktree.path
+    return PausedError(
+        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
+        where=str(tree),
+        remedy=f"cd {word(str(tree))}   (resolve, then)   git add -- {words(paused.files)} "
+        f"&& release continue {store.version}"
+        f'   | release skip {store.version} --reason "..."   | release abort {store.version}',
+        state="nothing is public; your checkout is untouched",
+    )
+
+
+def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
+    """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it."""
+    from orchestrator.release import preflight
+
+    doors = desk.doors()
+    failed = [
+        problem
+        for finding in preflight.run(plan, desk.repository, doors)
+        if finding.result.state is CheckState.FAILED
+        for problem in (finding.problem,)
+    ]
+    if failed:
+        raise ProblemsError(failed)
+    if not yes:
+        desk.job.terminal.show_plan(plan)
+        answer = desk.job.terminal.confirm(f"Release {plan.version} to {plan.remote}?")
+        if answer is None:
+            raise RefusedError(
+                "nobody can be asked: there is no terminal",
+                remedy=f"{document.command(plan)} --yes",
+                code="not-confirmed",
+                state="nothing was changed",
+            )
+        if not answer:
+            raise RefusedError("not confirmed", code="not-confirmed", state="nothing was changed")
+    if answers:
+        answers.keep(Store(desk.repository, plan.version))
+    journal.append("opened", plan=document.encode(plan))
+
+
+def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
+    """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
+    already = journal.closed
+    doors = desk.doors()
+    shop = Workshop(
+        plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
+    )
+    tasks = steps.tasks(plan)
+    if already:
+        tasks = tuple(task for task in tasks if not task.key.startswith(("float", "annotate")))
+    execute(tasks, shop, journal)
+    if not already:
+        journal.append("closed")
+    digests = {promoted.image: promoted.digest for promoted in shop.all(Promoted)}
+    notes = [note for landed in shop.all(Landed) if (note := landed.note) and not already]
+    notes += [line for floated in shop.all(Floated) for line in floated.left]
+    tag_object = store.ref("tag") or plan.tag_object
+    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
+
+
+# ------------------------------------------------------------------ conflicts
+
+
+def chosen(desk: Desk, version: str) -> Store:
+    """The release meant: the one named, else the only one that is paused.  Raises UsageError."""
+    if version:
+        return Store(desk.repository, version)
+    stores = [Store(desk.repository, name) for name in in_progress(desk.repository)]
+    paused = [store for store in stores if store.paused()]
+    open_ = paused or [store for store in stores if not Journal(store.journal_path, desk.job.now).closed]
+    if len(open_) == 1:
+        return open_[0]
+    names = ", ".join(store.version for store in open_)
+    raise UsageError(
+        f"several releases are open: {names}" if open_ else "no release is in progress here",
+        remedy="name the version" if open_ else "release plan, then release cut",
+        code="which-release" if open_ else "no-release",
+    )
+
+
+def _paused(store: Store) -> Paused:
+    paused = store.paused()
+    if paused is None or not store.worktree.exists:
+        how = "is not paused on a conflict" if paused is None else f"is paused, but {store.worktree.path} is gone"
+        raise UsageError(
+            f"{store.version} {how}",
+            remedy=f"release cut {store.version} goes on with it; release status shows where it stands",
+            code="not-paused",
+        )
+    return paused
+
+
+def resume(desk: Desk, version: str, *, yes: bool) -> Cut:
+    """Take the person's resolution and go on with all remaining picks."""
+    with desk.lock():
+        store = chosen(desk, version)
+        paused = _paused(store)
+        tree = store.worktree.resolution(paused.tip, f"release continue {store.version}")
+        source = desk.scratch.commit(paused.source)
+        commit = write_pick(desk.scratch, paused.tip, tree, source, source, desk.repository.identity())
+        store.adopt(desk.scratch, commit, f"resolved/{paused.source}")
+        store.unpause()
+    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
+
+
+def skip(desk: Desk, version: str, *, reason: str, yes: bool) -> Cut:
+    """Leave the paused pick out, with a reason that the record keeps, and go on."""
+    if not reason.strip():
+        raise UsageError("a skip needs a reason", remedy='release skip --reason "..."', code="no-reason")
+    with desk.lock():
+        store = chosen(desk, version)
+        paused = _paused(store)
+        store.skip(paused.source, reason.strip())
+        store.unpause()
+    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
+
+
+def _again(desk: Desk, paused: Paused) -> Desk:
+    """The same desk, reading the release.yaml that the paused cut read."""
+    if not desk.job.config and paused.config:
+        desk.job = replace(desk.job, config=paused.config)
+    return desk

@@ -1,0 +1,149 @@
+"""release.yaml written for a person: the proved prerequisites of a plan, or commits that were chosen.
+
+The file is replaced in one step and only while it is what was read; a person's editor may have it open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.config import editor
+from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.picks.candidates import entries
+from orchestrator.release.cut import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.config.editor import Entry
+    from orchestrator.core.results import Config, Plan
+    from orchestrator.picks.candidates import Candidate
+    from orchestrator.session.session import Desk
+
+ROUNDS = 5  # a prerequisite may need another one, which only the next plan sees
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """The last plan, the edits made on the way as unified diffs, and what a person must still do."""
+
+    plan: Plan
+    diffs: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def settle(desk: Desk, version: str) -> Settled:
+    """Plan, declare the prerequisites that were proved, and plan again, until there are no new ones."""
+    diffs = []
+    plan = prepare(desk, version)
+    for _ in range(ROUNDS):
+        missing = undeclared(plan)
+        if not missing:
+            break
+        config = desk.config()
+        diffs.append(write(desk, config, with_prerequisites(config, plan.version, missing)))
+        plan = prepare(desk, plan.version)
+    return Settled(plan=plan, diffs=tuple(diffs), notes=(*_misplaced(plan), *_unsettled(plan)))
+
+
+def add(desk: Desk, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
+    """Declare candidates for a version, behind what it has; returns the change as a unified diff."""
+    new = editor.insert(config.text, version, entries(candidates), file=config.place.file)
+    return write(desk, config, new)
+
+
+def undeclared(plan: Plan) -> dict[str, list[Entry]]:
+    """The proved prerequisites that the plan lacks, by the entry that they go before; each once."""
+    known = {pick.source for pick in plan.picks} | {skipped.source for skipped in plan.skipped}
+    missing: dict[str, list[Entry]] = {}
+    for pick in plan.picks:
+        new = [sha for sha in pick.prerequisites if sha not in known]
+        if new:
+            missing.setdefault(pick.declared, []).extend(editor.needed(new, pick.source))
+        known.update(new)
+    return missing
+
+
+def with_prerequisites(config: Config, version: str, missing: dict[str, list[Entry]]) -> bytes:
+    """The text of release.yaml with these entries, each list before the fix that is declared so."""
+    text = config.text
+    for declared, new in missing.items():
+        text = editor.insert(text, version, new, declared, file=config.place.file)
+    return text
+
+
+def _misplaced(plan: Plan) -> list[str]:
+    """Prerequisites that are declared, but behind the fix that needs them: an edit only adds lines."""
+    order = {pick.source: number for number, pick in enumerate(plan.picks)}
+    return [
+        f"{sha[:12]} is declared behind {pick.source[:12]}, which needs it first: move it up"
+        for pick in plan.picks
+        for sha in pick.prerequisites
+        if order.get(sha, -1) > order[pick.source]
+    ]
+
+
+def _unsettled(plan: Plan) -> list[str]:
+    return [f"more prerequisites showed up after {ROUNDS} edits: run it again"] if undeclared(plan) else []
+
+
+# ------------------------------------------------------------------ the file
+
+
+def write(desk: Desk, config: Config, new: bytes) -> str:
+    """Replace release.yaml, whose text was `config.text`; returns the change as a unified diff."""
+    replace_file(desk.config_file, config.text, new)
+    return difference(config.text, new, config.place.file)
+
+
+def replace_file(path: Path, old: bytes, new: bytes) -> None:
+    """Write `new` over `old`, whole or not at all, through links, with the file's mode.
+
+    Raises RefusedError when the file holds something else by now, UsageError when it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = None
+    try:
+        if target.read_bytes() != old:
+            raise RefusedError(
+                f"{path.name} was changed meanwhile",
+                where=str(path),
+                remedy="save it in your editor, then run the same command again",
+                code="config-changed",
+                state="it was not written",
+            )
+        if not os.access(target, os.W_OK):  # a rename would write over a read-only file too
+            raise PermissionError(13, os.strerror(13))
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as out:
+            out.write(new)
+            out.flush()
+            os.fsync(out.fileno())
+        there = target.stat()
+        with contextlib.suppress(PermissionError):  # for a file of somebody else, where we may
+            os.chown(temporary, there.st_uid, there.st_gid)
+        temporary.chmod(there.st_mode & 0o7777)
+        temporary.replace(target)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise UsageError(
+            f"{path.name} cannot be written: {error.strerror}",
+            where=str(path),
+            remedy="make the file and its directory writable, or paste the lines that `release plan` shows",
+            code="config-not-writable",
+        ) from error
+
+
+def difference(old: bytes, new: bytes, name: str) -> str:
+    """A unified diff, as git shows it."""
+    before, after = (data.decode().splitlines() for data in (old, new))
+    return "\n".join(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""))

@@ -1,0 +1,84 @@
+"""`release doctor`: every check that a cut makes before its question, without a plan, all reported; or one image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import UnprovedError, UsageError
+from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
+from orchestrator.plan.planner import planned_images
+from orchestrator.release import preflight
+from orchestrator.release.checks import Finding, SkipCheck, run_check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.results import Config
+    from orchestrator.image.pytorch_builds import Build, Pin
+    from orchestrator.session.session import Desk
+
+
+def examine(desk: Desk) -> list[Finding]:
+    """All findings; a broken release.yaml is one of them, and the rest is still looked at."""
+    found: list[Config] = []
+    findings = [
+        run_check("git", desk.repository.git_version),
+        run_check("identity", lambda: str(desk.repository.identity())),
+        run_check("history", lambda: _history(desk)),
+        run_check("config", lambda: _config(desk, found)),
+    ]
+    config = found[0] if found else None
+    findings.append(run_check("remote", lambda: _remote(desk, config)))
+    findings.append(run_check("disk", lambda: preflight.disk(desk.repository.common_dir, preflight.DISK_FOR_GIT)))
+    images = planned_images(config, "v0.0.0", "0" * 40) if config else ()
+    return [*findings, *preflight.image_checks(images, desk.doors(), with_tags=False)]
+
+
+def _history(desk: Desk) -> str:
+    """The clone has its whole history."""
+    from orchestrator.session.branch_state import refuse_incomplete
+
+    refuse_incomplete(desk.repository, "origin")
+    return "complete"
+
+
+def _config(desk: Desk, found: list[Config]) -> str:
+    """release.yaml is valid."""
+    found.append(desk.config())
+    return f"{len(found[0].releases)} release(s) declared"
+
+
+def _remote(desk: Desk, config: Config | None) -> str:
+    """The remote answers and has the release branch."""
+    if desk.job.offline:
+        raise SkipCheck("--offline")
+    if config is None:
+        raise SkipCheck("release.yaml is not valid")
+    refs = desk.repository.ls_remote(config.remote, f"refs/heads/{config.branch}")
+    if not refs.branch(config.branch):
+        raise SkipCheck(f"{config.remote} answers, but has no branch {config.branch} yet")
+    return f"{config.remote} has {config.branch} at {refs.branch(config.branch)[:12]}"
+
+
+def image_build(desk: Desk, image: str) -> tuple[Mapping[str, Pin], Build]:
+    """The pins that an image of the engine was installed from, and the published build that its torch is.
+
+    Raises UsageError for an image that is not there, UnprovedError for one that does not say.
+    """
+    engine = desk.doors().engine()
+    if engine.inspect(image) is None:
+        raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
+    read = ((path, engine.read_file(image, path)) for path in LOCKS_INSIDE)
+    pins, _ = read_lock({path: data for path, data in read if data is not None})
+    build = build_of(pins)
+    if build is None:
+        torch = pins.get("torch")
+        raise UnprovedError(
+            f"{image} has torch {torch.version}, of which nothing is known here"
+            if torch
+            else f"{image} does not say which torch it has: there is none in {LOCKS_INSIDE[0]} and its neighbours",
+            where=image,
+            remedy="known are: " + "; ".join(build.name for build in BUILDS),
+            code="image-unknown",
+        )
+    return pins, build

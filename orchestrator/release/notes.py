@@ -1,0 +1,152 @@
+"""Where the release notes of a version come from: its record, else its tag, else the plan."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config import reader as configuration
+from orchestrator.core.commit_message import breaks, conventional
+from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.remote_url import page_of
+from orchestrator.core.results import Pick, PickState, Skipped
+from orchestrator.guard.policy_source import without_freeze
+from orchestrator.picks.sources import expand
+from orchestrator.plan import document
+from orchestrator.plan.changelog import tagged_picks, tagged_reason
+from orchestrator.release.cut import prepare
+from orchestrator.release.status import read_record, remote_name
+from orchestrator.report.notes import Notes
+
+_SINCE = re.compile(r"^Picked onto \S+ since (\S+):$", re.MULTILINE)
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Config, Fix, Problem
+    from orchestrator.session.session import Desk
+
+
+def release_notes(desk: Desk, version: str) -> tuple[Notes, tuple[Problem, ...]]:
+    """The notes, and for a planned version what is wrong with its plan."""
+    remote = remote_name(desk)
+    if version:
+        try:
+            return _from_record(desk, remote, read_record(desk, version, remote)), ()
+        except UsageError as error:
+            if error.code != "no-record":
+                raise
+        if tag := _tag(desk, remote, version):
+            return _from_tag(desk, remote, version, tag), ()
+    plan = without_freeze(prepare(desk, version))
+    notes = Notes(
+        version=plan.version,
+        previous=plan.previous,
+        summary=plan.summary,
+        commit=plan.head,
+        released=False,
+        picks=plan.picks,
+        skipped=plan.skipped,
+        images=tuple((image.reference, "") for image in plan.images),
+        page=_page(desk, remote, desk.config()),
+    )
+    return notes, plan.problems
+
+
+def _from_record(desk: Desk, remote: str, record: dict[str, Any]) -> Notes:
+    try:
+        picks = document.picks_of(record)
+        return Notes(
+            version=record["version"],
+            previous=record["previous"],
+            summary=record["summary"],
+            commit=record["commit"],
+            released=True,
+            picks=picks,
+            skipped=tuple(Skipped(**each) for each in record["skipped"]),
+            images=tuple((image["reference"], image["digest"]) for image in record["images"]),
+            freeze_broken=record.get("freeze_broken", ""),
+            page=_page(desk, remote, _config_at(desk, remote, record["version"], record["commit"])),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"the record of {record['version']} does not tell its picks in a way that this version knows ({error})",
+            remedy=f"use the version of the tool that made it: {record.get('tool', {}).get('version', 'unknown')}",
+            code="bad-record",
+        ) from error
+
+
+# ------------------------------------------------------------------ a tag without a record
+
+
+def _tag(desk: Desk, remote: str, version: str) -> str:
+    """The tag object, or the commit of a lightweight one, with its objects here; "" when there is no such tag."""
+    ref = f"refs/tags/{version}"
+    if sha := desk.repository.refs(ref).get(ref, ""):
+        return sha
+    if desk.job.offline or not desk.repository.remote_url(remote):
+        return ""
+    sha = desk.repository.ls_remote(remote, ref).refs.get(ref, "")
+    if sha and not desk.scratch.has(sha):
+        desk.repository.bring(desk.scratch, remote, [ref])
+    return sha
+
+
+def _from_tag(desk: Desk, remote: str, version: str, tag: str) -> Notes:
+    """Picks as the tag lists them, with reasons and approvals of release.yaml at the tag."""
+    kind, data = desk.scratch.read(tag)
+    head, _, text = data.decode("utf-8", "replace").partition("\n\n")
+    commit = head.partition("\n")[0].removeprefix("object ") if kind == "tag" else tag
+    listed = tagged_picks(text) if kind == "tag" else []
+    config = _config_at(desk, remote, version, commit)
+    entry = config.release(version) if config else None
+    if not listed and entry is None:
+        raise UsageError(
+            f"{version} was not released by this tool: there is no record, and its tag lists no picks",
+            where=f"refs/tags/{version}",
+            remedy=f"git show {version} tells what it is",
+            code="not-ours",
+        )
+    fixes = expand(entry.fixes, remote, desk.repository, desk.scratch)[0] if entry else []
+    known = {source.commit.sha: source.fix for source in fixes}
+    since = _SINCE.search(text)
+    return Notes(
+        version=version,
+        previous=since[1] if since else "",
+        summary=entry.summary if entry else "",
+        commit=commit,
+        released=True,
+        picks=tuple(_told(desk, state, source, result, known.get(source)) for state, source, result in listed),
+        freeze_broken=tagged_reason(text),
+        page=_page(desk, remote, config),
+    )
+
+
+def _told(desk: Desk, state: str, source: str, result: str, fix: Fix | None) -> Pick:
+    """The message of the source, or that of the pick where the source is not in this clone."""
+    commit = desk.scratch.commit(source if desk.scratch.is_commit(source) else result)
+    return Pick(
+        source=source,
+        subject=commit.subject,
+        state=PickState(state),
+        result=result,
+        reason=fix.reason if fix else "",
+        approved_by=fix.approved_by if fix else (),
+        author=commit.author_name,
+        type=conventional(commit.subject).type,
+        breaking=breaks(commit.text),
+    )
+
+
+def _config_at(desk: Desk, remote: str, version: str, commit: str) -> Config | None:
+    """release.yaml as it was released; None where it is not here or not to be read."""
+    if not desk.scratch.is_commit(commit):
+        _tag(desk, remote, version)
+    try:
+        text = desk.scratch.file(desk.scratch.tree_of(commit), desk.config_path())
+        return configuration.parse(text, f"{version}:{desk.config_path()}") if text else None
+    except ReleaseError:
+        return None
+
+
+def _page(desk: Desk, remote: str, config: Config | None) -> str:
+    """The repository's page: declared, else told from the remote's URL."""
+    return (config.repository_url if config else "") or page_of(desk.repository.remote_url(remote))

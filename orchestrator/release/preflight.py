@@ -1,0 +1,119 @@
+"""Everything that can be known before the first minute is spent on building.
+
+`release cut` runs these before its one question; `release doctor` runs them alone and shows them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.results import CheckState
+from orchestrator.git import push
+from orchestrator.release.checks import Finding, SkipCheck, run_check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.git.repository import Repository
+    from orchestrator.release.steps.runner import Doors
+
+_GIB = 1 << 30
+DISK_FOR_GIT = 256 << 20  # bytes
+_DISK_FOR_BUILD = 2 * _GIB
+
+
+def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
+    """All checks that fit the plan, in order."""
+    return list(_all(plan, repository, doors))
+
+
+def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
+    yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
+    if plan.signed_tag and not plan.tag_object:
+        yield run_check("tag-signing", partial(tag_signing, repository, plan.signed_tag))
+    building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
+    yield from image_checks(plan.images, doors, with_tags=building, building=building)
+
+
+def image_checks(
+    images: Sequence[PlannedImage], doors: Doors, *, with_tags: bool, building: bool = True
+) -> Iterator[Finding]:
+    """The checks of engine and registry for the images of a release; `with_tags` for their versions too."""
+    if not images:
+        return
+    image = images[0]  # the variants of a release share engine and repository
+    if building:
+        yield run_check("engine", partial(engine, doors))
+        yield run_check("engine-disk", partial(engine_disk, doors))
+    answers = run_check("registry", partial(registry, image, doors))
+    yield answers
+    if answers.result.state is CheckState.FAILED:
+        return  # the rest would say the same again
+    yield run_check("registry-push", partial(registry_push, image, doors))
+    for each in images if with_tags else ():
+        yield run_check("image-tag-free", partial(image_tag_free, each, doors))
+
+
+def disk(directory: Path, wanted: int) -> str:
+    """There is room for commits, logs and the journal where git keeps them."""
+    free = shutil.disk_usage(directory).free
+    if free < wanted:
+        raise UsageError(
+            f"{free >> 20} MiB are free at {directory}, {wanted >> 20} MiB are needed",
+            where=str(directory),
+            remedy="free some disk",
+            code="disk-full",
+        )
+    return f"{free / _GIB:.1f} GiB free at {directory}"
+
+
+def tag_signing(repository: Repository, rule: str) -> str:
+    """Where policy wants the tag signed, git is set to sign it."""
+    push.must_sign(repository, rule)
+    return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
+
+
+def engine(doors: Doors) -> str:
+    """The Docker Engine answers, and its API is one that this tool speaks."""
+    health = doors.engine().health()
+    return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
+
+
+def engine_disk(doors: Doors) -> str:
+    """There is room for the build in the engine's data directory, where that is on this machine."""
+    health = doors.engine().health()
+    if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
+        raise SkipCheck("the engine's data directory is not on this machine, or not readable")
+    return disk(Path(health.root), _DISK_FOR_BUILD)
+
+
+def registry(image: PlannedImage, doors: Doors) -> str:
+    """The registry answers and takes the credentials."""
+    doors.registry(image.repository).ping()
+    return f"{image.repository.partition('/')[0]} answers"
+
+
+def registry_push(image: PlannedImage, doors: Doors) -> str:
+    """The credentials may push to this very repository (an upload is opened and cancelled)."""
+    doors.registry(image.repository).can_push()
+    return f"may push to {image.repository}"
+
+
+def image_tag_free(image: PlannedImage, doors: Doors) -> str:
+    """Nobody has published an image under the version yet: version tags are never overwritten."""
+    for name in (image.reference, *image.aliases):
+        found = doors.registry(image.repository).head(name.rpartition(":")[2])
+        if found:
+            raise RefusedError(
+                f"{name} exists already as {found.digest}",
+                where=name,
+                remedy="a version tag is never overwritten: release the next version",
+                code="image-tag-exists",
+            )
+    return f"{' and '.join((image.reference, *image.aliases))} {'are' if image.aliases else 'is'} free"

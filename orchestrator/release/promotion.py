@@ -1,0 +1,326 @@
+"""Give a tested candidate its final name: v2.7.1-rc.2 becomes v2.7.1 without a build.
+
+The tag is a new annotated one on the candidate's very commit, and each image tag a new name of the candidate's very
+digest.  So commit and bytes go on saying `v2.7.1-rc.2` of themselves: they are what was tested.  Tag message and record
+say where they come from, and anybody can compare commit and digest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.core import record as provenance
+from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError
+from orchestrator.core.results import Plan, Problem, PromotedFrom, Skipped
+from orchestrator.core.versions import check_version, final_of, parse_tag
+from orchestrator.guard.policy_source import Guards, mind_freeze
+from orchestrator.plan import changelog, document
+from orchestrator.plan.planner import planned_images, seal
+from orchestrator.release import steps
+from orchestrator.release.cut import Cut, begin, carry_on
+from orchestrator.release.status import remote_name
+from orchestrator.release.steps.take import tested
+from orchestrator.session.branch_state import as_problem, reachable_tags, refuse_incomplete
+from orchestrator.session.published import Public, config_at, must_be_on_branch
+from orchestrator.session.state import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.core.results import Config, Pick, PlannedImage
+    from orchestrator.session.session import Desk
+
+
+def promote(desk: Desk, candidate: str, version: str, *, yes: bool, allow_older: bool = False) -> Cut:
+    """Give the candidate its final name, or go on with that.  Doing it again is a no-op.
+
+    Raises ProblemsError with every reason against it, UsageError and RefusedError where nothing can be planned.
+    """
+    with desk.lock():
+        store = Store(desk.repository, version)
+        if store.paused():
+            raise RefusedError(
+                f"a cut of {version} waits for you here, on a conflict",
+                where=str(store.worktree.path),
+                remedy=f"release abort {version}, then promote; or finish the cut: release status {version}",
+                code="cut-in-progress",
+                state="nothing was changed",
+            )
+        plan = prepare(desk, candidate, version, allow_older=allow_older)
+        if plan.problems:
+            raise ProblemsError(plan.problems)
+        journal = desk.journal(store)
+        stored = journal.plan()
+        if stored and _same(stored, plan):
+            return carry_on(desk, store)
+        if stored:
+            journal.restart()
+            store.forget_candidate()
+        if plan.tag_object and (digests := _complete(desk, plan)) is not None:
+            return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
+        begin(desk, plan, journal, yes=yes)
+        return carry_on(desk, store)
+
+
+def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether the journal's plan is this one.  Once the tag is public the world has changed by the plan's own doing."""
+    if stored.get("plan_id") == plan.plan_id:
+        return True
+    origin = stored.get("promoted_from") or {}
+    public = plan.promoted_from and origin.get("tag_object") == plan.promoted_from.tag_object
+    return bool(plan.tag_object and public and stored.get("head") == plan.head)
+
+
+def _complete(desk: Desk, plan: Plan) -> dict[str, str] | None:
+    """Reference -> digest when every name and the record are public, None else."""
+    ref = provenance.record_ref(plan.version)
+    if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
+        return None
+    digests = {}
+    for image in plan.images:
+        registry = desk.doors().registry(image.repository)
+        found = [registry.head(_tag(name)) for name in (image.reference, *image.aliases)]
+        if not all(found):
+            return None
+        digests[image.reference] = next(each.digest for each in found if each)
+    return digests
+
+
+# ------------------------------------------------------------------ the plan
+
+
+def prepare(desk: Desk, candidate: str, version: str, *, allow_older: bool = False) -> Plan:
+    """The sealed plan of a promotion, with every problem in it; nothing in the clone changes."""
+    if desk.job.offline:
+        raise UsageError("a promotion needs the remote", remedy="leave --offline out", code="offline-promotion")
+    _must_fit(candidate, version)
+    public = Public(desk, remote_name(desk))
+    refuse_incomplete(desk.repository, public.remote)
+    tag_object = public.tag(version)
+    if tag_object and origin_of(desk, public, version) != (candidate, public.tag(candidate)):
+        raise RefusedError(
+            f"{version} exists already, and it was not promoted from {candidate}",
+            where=f"refs/tags/{version}",
+            remedy="a version is never made twice: cut the next one",
+            code="version-exists",
+            state="nothing was changed",
+        )
+    plan = plan_promotion(desk, public, candidate, version, allow_older=allow_older or bool(tag_object))
+    return plan if plan.tag_object else _under_policy(desk, plan)
+
+
+def _under_policy(desk: Desk, plan: Plan) -> Plan:
+    """Freezes and signatures; the fixes were judged when the candidate was cut."""
+    config = config_at(desk, plan.version, plan.head, plan.config_path)
+    plan, policy = Guards(desk.repository, desk.scratch, plan.remote, {}).judge(plan, config)
+    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
+    return seal(plan, plan.tasks)
+
+
+def _must_fit(candidate: str, version: str) -> None:
+    """A pre-release and the very version that it is a pre-release of.  Raises UsageError."""
+    old, new = parse_tag(candidate), parse_tag(version)
+    for text, parsed in ((candidate, old), (version, new)):
+        if parsed is None:
+            raise UsageError(f"{text!r} is not a version", remedy="write it as v2.7.1-rc.2", code="version-malformed")
+    if old is None or new is None or not old.version.prerelease or str(new) != final_of(candidate):
+        wanted = final_of(candidate)
+        raise UsageError(
+            f"{candidate} cannot become {version}",
+            remedy=f"release promote {candidate} {wanted}" if wanted else "the first argument is a pre-release",
+            code="not-its-candidate",
+        )
+
+
+def origin_of(desk: Desk, public: Public, version: str) -> tuple[str, str] | None:
+    """(candidate, its tag object) by the message of a version's public tag; None for one that was cut."""
+    public.bring(f"refs/tags/{version}")
+    kind, data = desk.scratch.read(public.tag(version))
+    return changelog.promotion(data.decode("utf-8", "replace")) if kind == "tag" else None
+
+
+def plan_promotion(desk: Desk, public: Public, candidate: str, version: str, *, allow_older: bool) -> Plan:
+    """As `prepare`, for versions that fit; a tag of `version` that is public must be on the candidate's commit."""
+    record = public.released(candidate)
+    head, tag_object = str(record["commit"]), public.tag(candidate)
+    _must_be_true(public, record, candidate, version)
+    public.bring(f"refs/tags/{candidate}")
+    config = replace(config_at(desk, candidate, head, str(record["config"]["path"])), remote=public.remote)
+    tip = must_be_on_branch(desk, config, candidate, tag_object, head)
+    chain = _chain(public, record)
+    previous = str(chain[0]["previous"])
+    images, problems = _images(desk, config, record, version, previous)
+    landed = public.tag(version)
+    if not landed:
+        problems += _against(desk, public, config, candidate, version, tip=tip, allow_older=allow_older)
+    plan = Plan(
+        plan_id="",
+        version=version,
+        previous=previous,
+        remote=public.remote,
+        branch=config.branch,
+        base=str(chain[0]["base"]),
+        head=head,
+        picked_tree=str(record["picked_tree"]),
+        tree=str(record["tree"]),
+        picks=tuple(pick for each in chain for pick in _picks(each)),
+        skipped=tuple(Skipped(**skipped) for each in chain for skipped in each["skipped"]),
+        images=images,
+        tasks=(),
+        summary=str(record["summary"]),
+        committer=str(desk.repository.identity()),
+        when=str(desk.scratch.commit(head).when),
+        tag_object=landed,
+        promoted_from=PromotedFrom(
+            version=candidate,
+            tag_object=tag_object,
+            record=public.record_blob(candidate),
+            tip="" if landed else tip,
+        ),
+        config_path=str(record["config"]["path"]),
+        config_sha256=str(record["config"]["sha256"]),
+        git_version=desk.repository.git_version(),
+        problems=tuple(problems),
+        notes=tuple(_notes(desk, candidate, head, tip)),
+    )
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+
+
+def _must_be_true(public: Public, record: Mapping[str, Any], candidate: str, version: str) -> None:
+    """The candidate's tag is the one of its record, and a public tag of the version is on the same commit."""
+    there, commit = public.tag(candidate), public.refs.tag_commit(candidate)
+    if (there, commit) != (record["tag"]["object"], record["commit"]):
+        raise MismatchError(
+            f"tag {candidate} is {there} on {public.remote}, its record says {record['tag']['object']}",
+            remedy="somebody moved the tag: what it names now was not released; cut the next candidate",
+            code="tag-differs",
+        )
+    if public.tag(version) and public.refs.tag_commit(version) != commit:
+        raise MismatchError(
+            f"tag {version} says that it was promoted from {candidate}, and is on another commit",
+            where=f"refs/tags/{version}",
+            remedy=f"git fetch {public.remote} tag {version} && git show {version}: find out who made it",
+            code="tag-differs",
+        )
+
+
+def _chain(public: Public, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The records of all candidates up to this one, the first one first: together they have the picks."""
+    chain = [record]
+    seen = {str(record["version"])}
+    while (before := str(chain[0]["previous"])) and final_of(before) == final_of(str(record["version"])):
+        if before in seen:
+            raise UsageError(
+                f"the record of {chain[0]['version']} says that it came after {before}, which came after it",
+                where=provenance.record_ref(str(chain[0]["version"])),
+                remedy="a record is never changed: find out who put this one there",
+                code="bad-record",
+            )
+        seen.add(before)
+        chain.insert(0, public.released(before))
+    return chain
+
+
+def _picks(record: Mapping[str, Any]) -> tuple[Pick, ...]:
+    try:
+        return document.picks_of(record)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"the record of {record['version']} has picks that this version of the tool does not know ({error})",
+            where=provenance.record_ref(str(record["version"])),
+            remedy="promote with the version of the tool that cut it",
+            code="bad-record",
+        ) from error
+
+
+def _notes(desk: Desk, candidate: str, head: str, tip: str) -> list[str]:
+    notes = [f"the commit and the bytes go on saying {candidate} of themselves: they are what was tested"]
+    if behind := len(desk.scratch.rev_list(tip, "--not", head, "--")):
+        notes.append(f"the branch is {behind} commit{'s' if behind > 1 else ''} ahead: they come with the next release")
+    return notes
+
+
+# ------------------------------------------------------------------ what stands against it
+
+
+def _against(
+    desk: Desk, public: Public, config: Config, candidate: str, version: str, *, tip: str, allow_older: bool
+) -> list[Problem]:
+    tags = public.refs.tags()
+    verdict = check_version(
+        version,
+        branch=config.branch,
+        reachable=reachable_tags(desk.scratch, tip, tags),
+        existing={**desk.repository.local_tags(), **tags},
+        where=f"refs/tags/{candidate}",
+    )
+    problems = [
+        *verdict.problems,
+        *(
+            _no("version-yanked", f"{name} was {public.yanks[name].said}", "cut the next version")
+            for name in (candidate, version)
+            if name in public.yanks
+        ),
+    ]
+    newer = _newer(public, candidate)
+    if newer and not allow_older:
+        problems.append(
+            _no(
+                "older-candidate",
+                f"{candidate} is not the newest candidate: {' and '.join(newer)} came after it",
+                f"promote {newer[-1]}, or say that you mean the older one: --allow-older",
+            )
+        )
+    return problems
+
+
+def _newer(public: Public, candidate: str) -> list[str]:
+    """Later candidates of the same version that nobody yanked, in order."""
+    this = parse_tag(candidate)
+    known = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
+    newer = [
+        each for each in known if this and final_of(str(each)) == final_of(candidate) and each.version > this.version
+    ]
+    return [str(each) for each in sorted(newer, key=lambda each: each.version)]
+
+
+def _no(code: str, message: str, remedy: str) -> Problem:
+    return Problem(code=code, message=message, remedy=remedy, exit_code=int(Exit.REFUSED))
+
+
+def _images(
+    desk: Desk, config: Config, record: Mapping[str, Any], version: str, previous: str
+) -> tuple[tuple[PlannedImage, ...], list[Problem]]:
+    """The images under their final names, `candidate` being the name they were tested under; and what is wrong."""
+    head = str(record["commit"])
+    before = planned_images(config, str(record["version"]), head)
+    after = planned_images(config, version, head, previous)
+    images = tuple(replace(new, candidate=old.reference) for old, new in zip(before, after, strict=True))
+    problems: list[Problem] = []
+    for image in images:
+        try:
+            problems += _in_the_way(desk, image, provenance.image_of(record, image.candidate))
+        except MismatchError as error:
+            problems.append(as_problem(error))
+    return images, problems
+
+
+def _in_the_way(desk: Desk, image: PlannedImage, account: Mapping[str, Any]) -> Sequence[Problem]:
+    """Final names that stand for something else.  Raises MismatchError when the tested image is not there."""
+    registry = desk.doors().registry(image.repository)
+    digest = tested(registry, account).digest
+    found = {name: registry.head(_tag(name)) for name in (image.reference, *image.aliases)}
+    return [
+        _no(
+            "image-tag-exists",
+            f"{name} exists already as {there.digest}",
+            "a version tag is never overwritten: release the next version",
+        )
+        for name, there in found.items()
+        if there and there.digest != digest
+    ]
+
+
+def _tag(reference: str) -> str:
+    return reference.rpartition(":")[2]

@@ -1,0 +1,219 @@
+"""The CI entry on a tag push: prove that tag, branch and release.yaml agree, then build ... promote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
+from orchestrator.core.record import record_ref
+from orchestrator.git.push import signature_fault
+from orchestrator.guard.policy_rules import unsigned_problem
+from orchestrator.guard.policy_source import Guards, mind_freeze
+from orchestrator.plan import changelog, document
+from orchestrator.plan.changelog import tagged_reason
+from orchestrator.plan.planner import Decisions, Request, draft, seal
+from orchestrator.release import steps
+from orchestrator.release.cut import Cut, begin, carry_on
+from orchestrator.release.promotion import plan_promotion
+from orchestrator.release.status import remote_name
+from orchestrator.release.steps.promote import REVISION, image_labels
+from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
+from orchestrator.session.published import Public, config_at, must_be_on_branch
+from orchestrator.session.state import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.results import Plan
+    from orchestrator.session.session import Desk
+
+# In this order: what each CI calls the tag that started the job.
+_TAG_VARIABLES = ("CI_COMMIT_TAG", "TAG_NAME", "BUILD_SOURCEBRANCHNAME")
+
+
+def tag_from_ci(env: Mapping[str, str]) -> str:
+    """The tag that this CI job runs for, "" outside of one."""
+    if env.get("GITHUB_REF_TYPE") == "tag":
+        return env.get("GITHUB_REF_NAME", "")
+    return next((env[name] for name in _TAG_VARIABLES if env.get(name)), "")
+
+
+def publish(desk: Desk, version: str) -> Cut:
+    """Build, prove and publish the image of a tag that is public.  Doing it again is a no-op.
+
+    Raises MismatchError when the tag is not what release.yaml at the tag declares.
+    """
+    version = version or tag_from_ci(desk.job.env)
+    if not version:
+        raise UsageError(
+            "no version given and no tag in the CI's environment",
+            remedy="release publish v2.7.1",
+            code="no-version",
+        )
+    with desk.lock():
+        store = Store(desk.repository, version)
+        plan = plan_from_tag(desk, version)
+        if plan.problems:
+            raise ProblemsError(plan.problems)
+        journal = desk.journal(store)
+        stored = journal.plan()
+        if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
+            return carry_on(desk, store)
+        if stored:
+            journal.restart()
+        if digests := _published(desk, plan):
+            _say_what_is_missing(desk, plan)
+            return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
+        plan = _under_policy(desk, plan)
+        if plan.problems:
+            raise ProblemsError(plan.problems)
+        begin(desk, plan, journal, yes=True)
+        return carry_on(desk, store)
+
+
+def _under_policy(desk: Desk, plan: Plan) -> Plan:
+    """The plan with what the policy of the protected source branch says of it, of its tag, and of this moment.
+
+    A freeze that the tag says was broken, with a reason, is broken for its image too.
+    """
+    repository = desk.repository
+    config = config_at(desk, plan.version, plan.head, plan.config_path)
+    plan, policy = Guards(repository, desk.scratch, config.remote, {}).judge(plan, config)
+    for note in plan.notes:
+        desk.job.terminal.note(f"note: {note}")
+    if policy.signed_tags and (fault := signature_fault(repository, plan.tag_object)):
+        remedy = (
+            "a release whose tag is not believed is not published; who may sign: gpg.ssh.allowedSignersFile, or gpg"
+        )
+        unsigned = unsigned_problem(policy, f"tag {plan.version}: {fault}", remedy)
+        plan = replace(plan, problems=(*plan.problems, unsigned))
+    said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
+    plan = replace(plan, signed_tag="")  # what a cut must do; this tag is made
+    return mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze or said)
+
+
+def _published(desk: Desk, plan: Plan) -> dict[str, str]:
+    """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
+
+    A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
+    """
+    digests = {}
+    for image in plan.images:
+        registry = desk.doors().registry(image.repository)
+        manifest = registry.manifest(image.reference.rpartition(":")[2])
+        if manifest is None or image_labels(registry, manifest).get(REVISION) != plan.head:
+            return {}
+        names = [registry.head(name.rpartition(":")[2]) for name in image.aliases]
+        if any(name is None or name.digest != manifest.digest for name in names):
+            return {}
+        digests[image.reference] = manifest.digest
+    return digests
+
+
+def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
+    """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
+    ref = record_ref(plan.version)
+    again = document.command(replace(plan, tag_object=""))
+    if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
+        desk.job.terminal.note(
+            f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
+            f" finish it in the clone that began it: {again}"
+        )
+
+
+def plan_from_tag(desk: Desk, version: str) -> Plan:
+    """Plan the release again from what the tag says; the result must be the tag's own commit."""
+    repository = desk.repository
+    refuse_incomplete(repository, "origin")
+    tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
+    if not head:
+        raise UsageError(f"tag {version} is not in this clone", remedy=f"git fetch origin tag {version}", code="no-tag")
+    if not tag_object:
+        raise MismatchError(
+            f"tag {version} is lightweight here: it says nothing of its picks",
+            remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
+            code="lightweight-tag",
+        )
+    if origin := changelog.promotion(repository.git.text("cat-file", "tag", tag_object)):
+        return _promoted(desk, Public(desk, remote_name(desk)), version, tag_object, origin)
+    config = config_at(desk, version, head, desk.config_path())
+    must_be_on_branch(desk, config, version, tag_object, head)
+    picks = changelog.tagged_picks(repository.git.text("cat-file", "tag", tag_object))
+    base = _base(desk, head, [result for _, _, result in picks], version)
+    commit = desk.scratch.commit(head)
+    request = Request(
+        version=version, config=config, config_path=desk.config_path(), identity=commit.committer, offline=True
+    )
+    tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
+    facts = Facts(
+        base=base,
+        tags=tags,
+        reachable=reachable_tags(desk.scratch, base, tags),
+        source_tips={},
+        problems=(),
+        notes=(),
+    )
+    plan = draft(request, _decisions(desk, request, picks), repository, desk.scratch, facts)
+    if plan.head != head and not plan.problems:
+        raise _differs(desk, plan, head, version)
+    plan = replace(plan, tag_object=tag_object, when=str(commit.when))
+    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+
+
+def _promoted(desk: Desk, public: Public, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:
+    """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
+    candidate, candidate_tag = origin
+    if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
+        raise MismatchError(
+            f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
+            where=f"refs/tags/{candidate}",
+            remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
+            code="tag-differs",
+        )
+    return plan_promotion(desk, public, candidate, version, allow_older=True)
+
+
+def _base(desk: Desk, head: str, results: list[str], version: str) -> str:
+    """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
+    parents = desk.scratch.commit(head).parents
+    tip = parents[0] if parents else ""
+    for result in reversed(results):
+        if tip != result:
+            raise MismatchError(
+                f"tag {version} lists pick {result[:12]}, its history has {tip[:12] or 'nothing'} there",
+                code="tag-differs-from-history",
+                remedy="the tag's message does not belong to its commit",
+            )
+        above = desk.scratch.commit(result).parents
+        tip = above[0] if above else ""
+    if not tip:
+        raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
+    return tip
+
+
+def _decisions(desk: Desk, request: Request, picks: list[tuple[str, str, str]]) -> Decisions:
+    """What people decided at the cut, read off the tag: adapted picks as they are, what is not listed left out."""
+    from orchestrator.picks.sources import expand
+
+    entry = request.config.release(request.version)
+    sources, _ = expand(entry.fixes if entry else (), request.config.remote, desk.repository, desk.scratch)
+    listed = {source for _, source, _ in picks}
+    return Decisions(
+        resolved={source: result for state, source, result in picks if state == "adapted"},
+        skipped={each.commit.sha: "not in the tag" for each in sources if each.commit.sha not in listed},
+    )
+
+
+def _differs(desk: Desk, plan: Plan, head: str, version: str) -> MismatchError:
+    made, tagged = desk.scratch.tree_of(plan.head), desk.scratch.tree_of(head)
+    paths = desk.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
+    if paths == [config_at(desk, version, head, plan.config_path).changelog]:
+        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
+    files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
+    return MismatchError(
+        f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
+        remedy=remedy,
+        code="tag-differs-from-plan",
+    )

@@ -1,0 +1,37 @@
+"""THE ORDER.  A release is this list; registering a step is one word in it.
+
+Everything before `land` is private; `land` is the one line crossed; what follows is small and can be repeated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.release.steps import annotate, build, land, pick, promote, record, smoke, tag, take, upload, verify
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan
+    from orchestrator.release.steps.runner import Step, Task
+
+CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote, record, annotate)
+
+# The CI entry on a tag push: branch and tag are public already, the image is not.
+PUBLISH: tuple[Step, ...] = (build, smoke, upload, promote, record, annotate)
+
+# A tested candidate gets its final name: nothing is built, and no byte of an image moves.
+PROMOTE: tuple[Step, ...] = (pick, tag, take, land, promote, record, annotate)
+
+# The same, where the tag is public already.
+PROMOTE_TAG: tuple[Step, ...] = (take, promote, record, annotate)
+
+
+def order(plan: Plan) -> tuple[Step, ...]:
+    """The steps of a plan."""
+    if plan.promoted_from:
+        return PROMOTE_TAG if plan.tag_object else PROMOTE
+    return PUBLISH if plan.tag_object else CUT
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    """Every task of a plan, in order."""
+    return tuple(task for step in order(plan) for task in step.tasks(plan))

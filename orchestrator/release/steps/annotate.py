@@ -1,0 +1,26 @@
+"""Write a git note on each picked source commit: in which release it is, as which commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.git import notes
+from orchestrator.plan.changelog import shipped
+from orchestrator.release.steps.outcomes import Annotated
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan
+
+
+def tasks(_plan: Plan) -> tuple[Task, ...]:
+    return (Task(key="annotate", title="note the release on the source commits", run=_run, probe=lambda *_: None),)
+
+
+def _run(shop: Workshop) -> Annotated:
+    """Writing a line that is there already changes nothing, so this may run any number of times."""
+    plan = shop.plan
+    lines = {pick.source: f"in {plan.version} as {pick.result} on {plan.branch}" for pick in shipped(plan.picks)}
+    if lines:
+        notes.publish(shop.repository, remote=plan.remote, lines=lines, committer=plan.committer)
+    return Annotated(notes=len(lines))

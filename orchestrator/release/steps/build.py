@@ -1,0 +1,190 @@
+"""Build each image from the tree of the tag: never from the work tree, and never published here."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import UsageError
+from orchestrator.core.reference import parse_reference
+from orchestrator.core.results import Progress
+from orchestrator.image.inputs import lock_digest, lock_files, patches_of
+from orchestrator.image.patches import LABEL as PATCHES_LABEL
+from orchestrator.image.patches import label
+from orchestrator.release.steps.outcomes import Built, Outcome
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
+
+    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.engines import BuildRequest, ImageInfo
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.image.context import Context
+
+VARIANT_LABEL = "org.release-orchestrator.variant"
+_LOGIN = re.compile(r"^(?P<scheme>[a-z+]+://)[^/@]*@")
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    return tuple(_task(image) for image in plan.images)
+
+
+def _task(image: PlannedImage) -> Task:
+    return Task(
+        key=f"build/{image.reference.rpartition(':')[2]}",
+        title=f"build {image.reference}",
+        run=lambda shop: _run(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
+        group="build",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Everything that a build of an image of the plan is made from."""
+
+    request: BuildRequest
+    base: str
+    base_id: str
+    base_args: tuple[str, ...]  # the build arguments that say which base it is
+    context_sha256: str
+    lock_sha256: str
+
+
+@contextmanager
+def prepared(shop: Workshop, image: PlannedImage, log: Path) -> Iterator[Prepared]:
+    """The context is open until the end of the block.  The base is pulled where the engine lacks it."""
+    from orchestrator.engines import BuildRequest
+    from orchestrator.image.dockerfile import examine
+
+    seconds = int(shop.plan.when.split()[0])
+    with shop.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
+        text = dockerfile_text(scratch, shop.plan.tree, image.dockerfile)
+        facts = examine(text, image.dockerfile, dict(image.build_args))
+        base = facts.final_base
+        info = shop.doors.engine().resolve(base, platform=image.platform, report=shop.report) if base else None
+        lock = lock_digest(lock_files(scratch, shop.plan.tree, image.lock)) if image.lock else ""
+        context = _context(scratch, shop.plan.tree, image, seconds, tar)
+        for path in context.lfs_pointers:
+            shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
+        for path in context.submodules:
+            shop.report(Progress(text=f"{path} is a submodule: the build gets an empty folder in its place"))
+        tar.seek(0)
+        request = BuildRequest(
+            context=tar,
+            dockerfile=context.dockerfile_in_context,
+            tag=parse_reference(image.candidate),
+            build_args={**dict(image.build_args), **given_args(shop.plan)},
+            labels=expected_labels(shop, image) | _base_labels(base, info),
+            platform=image.platform,
+            network=image.network,
+            log=log,
+        )
+        yield Prepared(
+            request=request,
+            base=base,
+            base_id=info.id if info else "",
+            base_args=facts.base_args,
+            context_sha256=context.sha256,
+            lock_sha256=lock,
+        )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Built:
+    log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    with prepared(shop, image, log) as ready:
+        built = shop.doors.engine().build(ready.request, shop.report)
+    return Built(
+        image=image.reference,
+        image_id=built.id,
+        size=built.size,
+        layers=built.layers,
+        base=ready.base,
+        base_id=ready.base_id,
+        context_sha256=ready.context_sha256,
+        labels=tuple(sorted(ready.request.labels.items())),
+        log=str(log),
+        lock_sha256=ready.lock_sha256,
+    )
+
+
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
+    if not isinstance(before, Built):
+        return None
+    if shop.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+        return before
+    found = shop.doors.engine().inspect(image.candidate)
+    return before if found and found.id == before.image_id else None
+
+
+def given_args(plan: Plan) -> dict[str, str]:
+    """Build arguments that every build gets; a Dockerfile that declares one with ARG can use it."""
+    return {
+        "RELEASE_VERSION": plan.version,
+        "RELEASE_REVISION": plan.head,
+        "SOURCE_DATE_EPOCH": plan.when.split()[0],
+    }
+
+
+def expected_labels(shop: Workshop, image: PlannedImage) -> dict[str, str]:
+    """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
+    plan = shop.plan
+    created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
+    labels = {"version": plan.version, "revision": plan.head, "created": created, "ref.name": plan.version}
+    source = _LOGIN.sub(r"\g<scheme>", shop.repository.remote_url(plan.remote))
+    if "://" in source or re.match(r"^[^/]+@[^/]+:", source):  # a path on this machine says nothing elsewhere
+        labels["source"] = source
+    labels["title"] = image.repository.rpartition("/")[2]
+    own = {VARIANT_LABEL: image.variant} if image.variant else {}
+    if image.patches:
+        with shop.repository.scratch() as scratch:
+            own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
+    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
+
+
+def _base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
+    """Name of the base, and its registry digest where the engine knows one."""
+    if info is None:
+        return {}
+    labels = {"org.opencontainers.image.base.name": base}
+    if info.repo_digests:
+        labels["org.opencontainers.image.base.digest"] = sorted(info.repo_digests)[0].partition("@")[2]
+    return labels
+
+
+def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
+    """The Dockerfile in a tree.  Raises UsageError when there is none."""
+    text = scratch.file(tree, path)
+    if text is None:
+        raise UsageError(
+            f"{path} is not in the released tree",
+            where=path,
+            remedy="correct `image.dockerfile`, or add the file to the release branch by a fix",
+            code="no-dockerfile",
+        )
+    return text
+
+
+def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
+    from orchestrator.image.context import Entry, write_context
+    from orchestrator.image.dockerignore import ignore_filter
+
+    prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
+    rules = scratch.file(tree, f"{prefix}.dockerignore")
+    return write_context(
+        [Entry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in scratch.entries(tree)],
+        lambda entry: scratch.blob(entry.sha),
+        out,
+        root=image.context,
+        dockerfile=image.dockerfile,
+        mtime=seconds,
+        ignored=ignore_filter(rules.decode("utf-8", "replace")) if rules is not None else None,
+    )

@@ -1,0 +1,57 @@
+"""The line crossed once: branch and tag, in one atomic push, with leases on both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.git import push
+from orchestrator.release.steps.outcomes import Landed, Outcome, Tagged
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    title = "push the tag" if plan.promoted_from else "push branch and tag"
+    return (Task(key="land", title=title, run=_run, probe=_probe),)
+
+
+def _run(shop: Workshop) -> Landed:
+    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+    old, new = plan.branch_move
+    push.land(
+        shop.repository,
+        remote=plan.remote,
+        branch=plan.branch,
+        old=old,
+        new=new,
+        tag=plan.version,
+        tag_object=tag_object,
+    )
+    return _landed(shop)
+
+
+def _landed(shop: Workshop) -> Landed:
+    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+    old, new = plan.branch_move
+    note = push.publish_tag_locally(
+        shop.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=old, new=new
+    )
+    return Landed(branch=plan.branch, head=plan.head, tag_object=tag_object, note=note)
+
+
+def _probe(shop: Workshop, before: Outcome | None) -> Outcome | None:
+    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not for us to mend."""
+    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+    there = shop.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
+    if there == tag_object:
+        return before if isinstance(before, Landed) else _landed(shop)
+    if before is not None or there:
+        raise MismatchError(
+            f"tag {plan.version}: the journal says {tag_object}, {plan.remote} has {there or 'none'}",
+            remedy="somebody moved or removed the tag; put it back, or release the next version",
+            code="tag-differs",
+        )
+    return None

@@ -1,0 +1,33 @@
+"""Bring the planned commits into the repository under a private ref; for a promotion the branch with the candidate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.release.steps.outcomes import Outcome, Picked
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    origin = plan.promoted_from
+    title = f"bring the commit of {origin.version}" if origin else "pick the fixes"
+    return (Task(key="pick", title=title, run=_run, probe=_probe),)
+
+
+def _run(shop: Workshop) -> Picked:
+    """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy."""
+    _, tip = shop.plan.branch_move
+    shop.store.adopt(shop.doors.scratch(), tip, "candidate")
+    found = shop.store.ref("candidate")
+    if found != tip:
+        raise MismatchError(f"the picks gave {found or 'nothing'}, the plan says {tip}", code="picks-differ-from-plan")
+    return Picked(head=found)
+
+
+def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
+    _, tip = shop.plan.branch_move
+    return Picked(head=tip) if shop.store.ref("candidate") == tip else None

@@ -1,0 +1,116 @@
+"""Give the uploaded digest its public names: the version (never overwritten), then floating tags (forward only)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.core.versions import moves_forward, parse_tag
+from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
+from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.session import yanks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.registry.client import Manifest, Registry
+    from orchestrator.session.yanks import Yank
+
+VERSION = "org.opencontainers.image.version"
+REVISION = "org.opencontainers.image.revision"
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    versions = tuple(_promote(image) for image in plan.images)
+    return versions + tuple(_float(image) for image in plan.images if image.floating)
+
+
+def _promote(image: PlannedImage) -> Task:
+    return Task(
+        key=f"promote/{image.reference.rpartition(':')[2]}",
+        title=f"promote to {image.reference}",
+        run=lambda shop: _run(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
+    )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Promoted:
+    uploaded = shop.outcome(Uploaded, image)
+    registry = shop.doors.registry(image.repository)
+    done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
+    return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
+
+
+def _tag(reference: str) -> str:
+    return reference.rpartition(":")[2]
+
+
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """Done when the registry has the version, under each of its names, with the digest that was uploaded."""
+    uploaded = shop.outcome(Uploaded, image)
+    registry = shop.doors.registry(image.repository)
+    for name in (image.reference, *image.aliases):
+        found = registry.head(_tag(name))
+        if found is None and before is None:
+            return None
+        if found is None or found.digest != uploaded.digest:
+            raise MismatchError(
+                f"{name} is {found.digest if found else 'not there'}, this release made {uploaded.digest}",
+                remedy="somebody changed the registry; a version tag is never overwritten: release the next version",
+                code="image-differs",
+            )
+    return before or Promoted(image=image.reference, digest=uploaded.digest)
+
+
+def _float(image: PlannedImage) -> Task:
+    return Task(
+        key=f"float/{image.reference.rpartition(':')[2]}",
+        title="move floating tags: " + ", ".join(image.floating),
+        run=lambda shop: _move_all(shop, image),
+        probe=lambda _shop, _before: None,  # moving again is a no-op
+    )
+
+
+def _move_all(shop: Workshop, image: PlannedImage) -> Floated:
+    registry, digest = shop.doors.registry(image.repository), shop.outcome(Promoted, image).digest
+    taken_back = yanks.ask(shop.repository, shop.doors.scratch(), shop.plan.remote)
+    moved, left = [], []
+    for tag in image.floating:
+        reason = _why_not(registry, tag, digest, shop.plan.version, taken_back)
+        if reason:
+            left.append(f"{tag} was left where it is: {reason}")
+        else:
+            registry.move(digest, tag)
+            moved.append(tag)
+    return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
+
+
+def image_labels(registry: Registry, manifest: Manifest) -> dict[str, str]:
+    """The labels in the config of an image; none for an index of several platforms."""
+    if manifest.is_index:
+        return {}
+    config = registry.config(manifest).get("config")
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def _why_not(registry: Registry, tag: str, digest: str, version: str, taken_back: Mapping[str, Yank]) -> str:
+    """Why a floating tag must stay: it is ahead already, or nobody can tell what it is.
+
+    Never to a version that was yanked; and one that stands at a yanked image is ahead of nothing.
+    """
+    parsed = parse_tag(version)
+    if parsed and parsed.version.prerelease:
+        return f"{version} is a pre-release"
+    if version in taken_back:
+        return f"{version} was {taken_back[version].said}"
+    manifest = registry.manifest(tag)
+    if manifest is None or manifest.digest == digest:
+        return ""
+    if any(manifest.digest in yank.digests for yank in taken_back.values()):
+        return ""
+    current = image_labels(registry, manifest).get(VERSION, "")
+    if not parse_tag(current):
+        return f"the image there ({manifest.digest[:19]}) does not say its version; move it by hand once"
+    return "" if moves_forward(current, version) else f"it is at {current}"

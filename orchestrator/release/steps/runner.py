@@ -1,0 +1,245 @@
+"""Tasks in order, each journaled; done ones are recognised by asking the world, not by believing the journal."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import groupby
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.release.steps import outcomes
+from orchestrator.release.steps.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orchestrator.core.results import Plan, PlannedImage, Progress
+    from orchestrator.engines import Engine
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.registry.client import Registry
+    from orchestrator.session.journal import Journal
+    from orchestrator.session.state import Store
+
+Kind = TypeVar("Kind", bound=Outcome)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
+
+    engine: Callable[[], Engine]
+    registry: Callable[[str], Registry]
+    credentials: Callable[[str], Any]
+    scratch: Callable[[], Scratch]
+    monotonic: Callable[[], float]
+    now: Callable[[], str]
+    owner: str = "release"  # marks the containers of this repository's releases
+    push_stall: float = 300.0  # seconds without progress after which a push is given up
+
+
+class Workshop:
+    """What a task may use: the plan, the doors, and the outcomes of the tasks before it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        repository: Repository,
+        store: Store,
+        doors: Doors,
+        report: Callable[[Progress], None],
+        finished: Callable[[str], bool],
+    ) -> None:
+        self.plan = plan
+        self.repository = repository
+        self.store = store
+        self.doors = doors
+        self.report = report
+        self.finished = finished  # whether the journal has an outcome for a task key
+        self._outcomes: list[Outcome] = []
+        self.durations: dict[str, float] = {}
+
+    def keep(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+
+    def find(self, kind: type[Kind], image: PlannedImage | None = None) -> Kind | None:
+        """The outcome of that type (for that image), None when its task is not in this order of tasks."""
+        reference = image.reference if image else ""
+        for outcome in reversed(self._outcomes):
+            if isinstance(outcome, kind) and outcome.image == reference:
+                return outcome
+        return None
+
+    def outcome(self, kind: type[Kind], image: PlannedImage | None = None) -> Kind:
+        """As `find`, for an outcome that the order of tasks guarantees."""
+        found = self.find(kind, image)
+        if found is None:
+            raise ReleaseError(f"the order of tasks gives no {kind.__name__} here", code="task-order")
+        return found
+
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        return [outcome for outcome in self._outcomes if isinstance(outcome, kind)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One thing to do.  `key` is stable over versions of this tool.
+
+    `probe` is asked after an interruption: given the outcome in the journal (None when it never finished there), it
+    looks at the world and returns the outcome when the task is done, None when it must run.
+    """
+
+    key: str
+    title: str
+    run: Callable[[Workshop], Outcome]
+    probe: Callable[[Workshop, Outcome | None], Outcome | None]
+    group: str = ""  # neighbours of one group do not need each other's outcomes, and touch no shared state
+
+
+class Step(Protocol):
+    """A module under steps/."""
+
+    def tasks(self, plan: Plan) -> Sequence[Task]:
+        """The tasks of this step for a plan, none when it has nothing to do."""
+
+
+def execute(tasks: Sequence[Task], shop: Workshop, journal: Journal) -> None:
+    """Run what is not done yet.  Raises what a task raises, after journaling it.
+
+    Neighbours of one `group` run together, as many at a time as the plan allows.
+    """
+    for _, group in groupby(tasks, key=lambda task: task.group or task.key):
+        batch = list(group)
+        todo = [task for task in batch if not _done_already(task, shop, journal)]
+        if len(todo) > 1 and (limit := max(image.parallel for image in shop.plan.images)) > 1:
+            _together(todo, shop, journal, limit)
+        else:
+            for task in todo:
+                shop.keep(_run(task, shop, journal))
+
+
+def _done_already(task: Task, shop: Workshop, journal: Journal) -> bool:
+    before = _decoded(journal.outcome(task.key), journal)
+    found = task.probe(shop, before) if journal.touched(task.key) else None
+    if found is None:
+        return False
+    if found != before:
+        journal.append("finished", task.key, outcome=outcomes.encode(found), seconds=0.0)
+    shop.keep(found)
+    shop.durations[task.key] = journal.seconds(task.key)
+    return True
+
+
+def _run(task: Task, shop: Workshop, journal: Journal) -> Outcome:
+    journal.append("started", task.key, title=task.title)
+    begun = shop.doors.monotonic()
+    try:
+        outcome = task.run(shop)
+    except (ReleaseError, KeyboardInterrupt) as error:
+        _journal_failure(task, error, journal)
+        raise
+    _journal_success(task, outcome, shop.doors.monotonic() - begun, shop, journal)
+    return outcome
+
+
+def _journal_failure(task: Task, error: BaseException, journal: Journal) -> None:
+    if isinstance(error, ReleaseError):
+        journal.append("failed", task.key, code=error.code, message=error.message)
+    elif isinstance(error, KeyboardInterrupt):
+        journal.append("failed", task.key, code="interrupted", message="interrupted")
+
+
+def _journal_success(task: Task, outcome: Outcome, seconds: float, shop: Workshop, journal: Journal) -> None:
+    seconds = round(seconds, 3)
+    journal.append("finished", task.key, outcome=outcomes.encode(outcome), seconds=seconds)
+    shop.durations[task.key] = seconds
+
+
+def _together(tasks: Sequence[Task], shop: Workshop, journal: Journal, limit: int) -> None:
+    """Run the tasks in threads, and journal them here, where the journal is.
+
+    When one fails the others are told to stop: they hear it at their next word of progress.  The threads do not
+    keep the process alive, so an engine that says nothing loses its connection then, and gives up the work.
+    """
+    waiting, ended = deque(tasks), SimpleQueue[_Ended]()
+    begun: dict[str, float] = {}
+    made: dict[str, Outcome] = {}
+    error: BaseException | None = None
+    report, stop = shop.report, Event()
+    shop.report = _one_at_a_time(report, stop)
+    try:
+        while begun.keys() - made.keys() or (waiting and error is None):
+            while waiting and error is None and len(begun) - len(made) < limit:
+                task = waiting.popleft()
+                journal.append("started", task.key, title=task.title)
+                begun[task.key] = shop.doors.monotonic()
+                Thread(target=_into, args=(task, shop, ended), daemon=True).start()
+            end = ended.get()
+            if isinstance(end.result, Outcome):
+                made[end.task.key] = end.result
+                _journal_success(end.task, end.result, shop.doors.monotonic() - begun[end.task.key], shop, journal)
+                continue
+            stop.set()
+            del begun[end.task.key]
+            _journal_failure(end.task, end.result, journal)
+            error = error or end.result
+    except KeyboardInterrupt as interrupted:
+        stop.set()
+        for task in tasks:
+            if task.key in begun and task.key not in made:
+                _journal_failure(task, interrupted, journal)
+        raise
+    finally:
+        shop.report = report
+    if error:
+        raise error
+    for task in tasks:
+        shop.keep(made[task.key])
+
+
+@dataclass(frozen=True)
+class _Ended:
+    task: Task
+    result: Outcome | BaseException
+
+
+def _into(task: Task, shop: Workshop, ended: SimpleQueue[_Ended]) -> None:
+    try:
+        ended.put(_Ended(task, task.run(shop)))
+    except BaseException as error:  # it is raised again in the main thread
+        ended.put(_Ended(task, error))
+
+
+def _one_at_a_time(report: Callable[[Progress], None], stop: Event) -> Callable[[Progress], None]:
+    """Progress from several threads for a terminal that has one."""
+    lock = Lock()
+
+    def said(progress: Progress) -> None:
+        if stop.is_set():
+            raise ReleaseError("stopped, because another task failed", code="stopped")
+        with lock:
+            report(progress)
+
+    return said
+
+
+def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None:
+    if data is None:
+        return None
+    try:
+        return outcomes.decode(data)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"the journal holds something that this version does not know: {error}",
+            where=str(journal.path),
+            remedy="finish this release with the version of the tool that began it",
+            code="journal-format",
+        ) from error
+
+
+def never(_shop: Workshop, before: Outcome | None) -> Outcome | None:
+    """A probe for tasks whose outcome lives in the journal alone: what finished there is done."""
+    return before

@@ -1,0 +1,74 @@
+"""Prove each built image before anything is public."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import UnprovedError
+from orchestrator.core.results import CheckState
+from orchestrator.image.budgets import budget_checks
+from orchestrator.image.inputs import lock_files, patch_files
+from orchestrator.image.smoke import Inside, smoke
+from orchestrator.release.steps.build import expected_labels
+from orchestrator.release.steps.outcomes import Built, Outcome, Smoked
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan, PlannedImage
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    return tuple(_task(image) for image in plan.images)
+
+
+def _task(image: PlannedImage) -> Task:
+    return Task(
+        key=f"smoke/{image.reference.rpartition(':')[2]}",
+        title=f"smoke-test {image.reference}",
+        run=lambda shop: _run(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
+    )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Smoked:
+    built = shop.outcome(Built, image)
+    engine = shop.doors.engine()
+    engine.sweep(shop.doors.owner)  # a run that was killed here could not remove its container
+    results = smoke(
+        engine,
+        built.image_id,
+        tag=shop.plan.version,
+        revision=shop.plan.head,
+        commands=image.smoke,
+        expected_labels=expected_labels(shop, image),
+        report=shop.report,
+        inside=_inside(shop, image),
+        more=budget_checks(engine, image, built.image_id, lambda: shop.doors.registry(image.repository)),
+    )
+    failed = [result for result in results if result.state is CheckState.FAILED]
+    if failed:
+        raise UnprovedError(
+            f"smoke: {len(failed)} of {len(results)} checks failed: " + ", ".join(result.name for result in failed),
+            where=image.candidate,
+            remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
+            detail="\n".join(f"{result.name}: {result.message}" for result in failed),
+            code="smoke-failed",
+            state=f"nothing was pushed; the image is {built.image_id[:19]} in the engine",
+        )
+    return Smoked(image=image.reference, image_id=built.image_id, results=tuple(results))
+
+
+def _inside(shop: Workshop, image: PlannedImage) -> Inside:
+    if not image.checks:
+        return Inside()
+    with shop.repository.scratch() as scratch:
+        lock = lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {}
+        patches = patch_files(scratch, shop.plan.tree, image.patches) if image.patches else None
+    return Inside(checks=image.checks, lock=lock, patches=patches)
+
+
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """What was proved of these very bytes stays proved."""
+    if isinstance(before, Smoked) and before.image_id == shop.outcome(Built, image).image_id:
+        return before
+    return None

@@ -1,0 +1,47 @@
+"""Make the annotated tag object, private until `land`.
+
+Signed where the user's git configuration says so; where policy wants it and git does not, nothing is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.git.push import is_signed, make_tag
+from orchestrator.plan import changelog
+from orchestrator.release.steps.outcomes import Outcome, Tagged
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan
+
+
+def tasks(_plan: Plan) -> tuple[Task, ...]:
+    return (Task(key="tag", title="make the tag object", run=_run, probe=_probe),)
+
+
+def _run(shop: Workshop) -> Tagged:
+    plan = shop.plan
+    message = changelog.tag_message(plan)
+    with shop.repository.scratch() as scratch:
+        tag_object = make_tag(
+            shop.repository,
+            scratch,
+            name=plan.version,
+            commit=plan.head,
+            message=message,
+            tagger=f"{plan.committer} {plan.when}",
+            rule=plan.signed_tag,
+        )
+        shop.store.adopt(scratch, tag_object, "tag")
+    return Tagged(tag_object=tag_object)
+
+
+def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
+    """A tag object that names the planned commit is taken again: a signature made twice would differ."""
+    found = shop.store.ref("tag")
+    if not found or shop.repository.resolve(found) != shop.plan.head:
+        return None
+    if shop.plan.signed_tag and not is_signed(shop.repository.git, found):  # made before policy wanted it
+        return None
+    return Tagged(tag_object=found)

@@ -1,0 +1,79 @@
+"""Push the heavy bytes under the candidate's name, and believe only the digest that the registry gives back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError, RemoteError
+from orchestrator.core.reference import parse_reference
+from orchestrator.image.delta import measure
+from orchestrator.release.steps.outcomes import Built, Outcome, Uploaded
+from orchestrator.release.steps.runner import Task, Workshop
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Plan, PlannedImage
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    return tuple(_task(image) for image in plan.images)
+
+
+def _task(image: PlannedImage) -> Task:
+    return Task(
+        key=f"upload/{image.reference.rpartition(':')[2]}",
+        title=f"upload {image.candidate}",
+        run=lambda shop: _run(shop, image),
+        probe=lambda shop, before: _probe(shop, image, before),
+    )
+
+
+def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
+    shop.doors.engine().push(
+        parse_reference(image.candidate),
+        credentials=shop.doors.credentials(parse_reference(image.candidate).repository.host),
+        report=shop.report,
+        stall=shop.doors.push_stall,
+    )
+    uploaded = _there(shop, image)
+    if uploaded is None:
+        raise RemoteError(
+            f"the engine says that {image.candidate} was pushed, the registry does not have it",
+            remedy="run the same command again; if it stays so, look at the registry's log",
+            code="push-vanished",
+        )
+    return uploaded
+
+
+def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+    """Done when the registry has the image, as the candidate or, should that name be gone, as the version."""
+    if isinstance(before, Uploaded):
+        released = shop.doors.registry(image.repository).head(parse_reference(image.reference).tag)
+        if released and released.digest == before.digest:
+            return before
+    try:
+        return _there(shop, image)
+    except MismatchError:
+        return None  # an older candidate of that name: a private name may be pushed again
+
+
+def _there(shop: Workshop, image: PlannedImage) -> Uploaded | None:
+    """The candidate in the registry when it is the image that was built, and within its budget.
+
+    An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store): one of
+    the two must be what the registry holds.
+    """
+    built = shop.outcome(Built, image)
+    registry = shop.doors.registry(image.repository)
+    manifest = registry.manifest(parse_reference(image.candidate).tag)
+    if manifest is None:
+        return None
+    config = json.loads(manifest.content).get("config", {}).get("digest", "")
+    if built.image_id not in (config, manifest.digest):
+        raise MismatchError(
+            f"{image.candidate} in the registry is {config or manifest.digest}, the image built is {built.image_id}",
+            code="candidate-differs",
+        )
+    size = sum(layer.size for layer in registry.layers(manifest))
+    delta = measure(registry, image, manifest)
+    return Uploaded(image=image.reference, digest=manifest.digest, candidate=image.candidate, size=size, delta=delta)

@@ -1,0 +1,118 @@
+"""What the remote shows of releases: their tags, records and yanks, asked once; and release.yaml as a tag has it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.config import reader as configuration
+from orchestrator.core import record as provenance
+from orchestrator.core.errors import MismatchError, RefusedError, UsageError
+from orchestrator.core.versions import parse_tag
+from orchestrator.session import yanks
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Config
+    from orchestrator.session.session import Desk
+    from orchestrator.session.yanks import Yank
+
+
+class Public:
+    """One answer of the remote.  Objects that this clone lacks are fetched into the scratch store."""
+
+    def __init__(self, desk: Desk, remote: str) -> None:
+        self.desk = desk
+        self.remote = remote
+        patterns = ("refs/tags/*", provenance.record_ref("*"), f"{yanks.PREFIX}*")
+        self.refs = desk.repository.ls_remote(remote, *patterns)
+        self._records: dict[str, dict[str, Any]] = {}
+
+    def tag(self, version: str) -> str:
+        """The object that the version's tag names, "" when there is no such tag."""
+        return self.refs.refs.get(f"refs/tags/{version}", "")
+
+    @property
+    def versions(self) -> list[str]:
+        """Every version that has a tag."""
+        return [tag for tag in self.refs.tags() if parse_tag(tag)]
+
+    @cached_property
+    def yanks(self) -> dict[str, Yank]:
+        return yanks.known(self.desk.repository, self.desk.scratch, self.remote, self.refs.refs)
+
+    def record_blob(self, version: str) -> str:
+        """The id of the version's record, "" when it has none."""
+        return self.refs.refs.get(provenance.record_ref(version), "")
+
+    def record(self, version: str) -> dict[str, Any] | None:
+        """The version's record, None when it has none.  Raises UsageError for what is no record."""
+        ref, sha = provenance.record_ref(version), self.record_blob(version)
+        if not sha:
+            return None
+        if version not in self._records:
+            self.bring(ref)
+            self._records[version] = provenance.parse_record(self.desk.scratch.blob(sha), ref)
+        return self._records[version]
+
+    def bring(self, ref: str) -> None:
+        """Have the object of a ref of the remote, and all that it needs, at hand."""
+        if not self.desk.scratch.has(self.refs.refs[ref]):
+            self.desk.repository.bring(self.desk.scratch, self.remote, [ref])
+
+    def released(self, version: str) -> dict[str, Any]:
+        """The record of a version that is released.  Raises UsageError for an unknown one, RefusedError else."""
+        if parse_tag(version) is None:
+            raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
+        if not self.tag(version):
+            raise UsageError(
+                f"there is no {version} on {self.remote}",
+                where=f"refs/tags/{version}",
+                remedy=f"see what there is: git ls-remote --tags {self.remote}",
+                code="unknown-version",
+            )
+        record = self.record(version)
+        if record is None:
+            raise RefusedError(
+                f"{version} has a tag and no record: it was not released, or not to its end",
+                where=provenance.record_ref(version),
+                remedy=f"finish it in the clone that began it: release cut {version} (release status tells more)",
+                code="not-released",
+                state="nothing was changed",
+            )
+        return record
+
+
+def config_at(desk: Desk, version: str, head: str, path: str) -> Config:
+    """release.yaml as the commit of a tag has it.  Raises MismatchError when it has none, ConfigError for a bad one."""
+    text = desk.scratch.file(desk.scratch.tree_of(head), path)
+    if text is None:
+        raise MismatchError(
+            f"the commit of tag {version} has no {path}",
+            remedy="give its path with --config; the tag of a cut always carries it",
+            code="no-config-at-tag",
+        )
+    return configuration.parse(text, f"{version}:{path}")
+
+
+def must_be_on_branch(desk: Desk, config: Config, version: str, tag_object: str, head: str) -> str:
+    """The remote has this very tag, and its branch contains the tag's commit.  Returns the branch's tip."""
+    refs = desk.repository.ls_remote(
+        config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
+    )
+    there = refs.refs.get(f"refs/tags/{version}", "")
+    if there != tag_object:
+        raise MismatchError(
+            f"tag {version} is {tag_object} here and {there or 'not there'} on {config.remote}",
+            remedy=f"git fetch --force {config.remote} refs/tags/{version}:refs/tags/{version}",
+            code="tag-differs",
+        )
+    tip = refs.branch(config.branch)
+    if tip and not desk.scratch.has(tip):
+        desk.repository.bring(desk.scratch, config.remote, [f"refs/heads/{config.branch}"])
+    if not tip or head in desk.scratch.rev_list(head, "--not", tip, "--"):
+        raise MismatchError(
+            f"tag {version} is not on {config.branch} of {config.remote}",
+            remedy="a release is a commit of its branch: somebody tagged another commit, or rewrote the branch",
+            code="tag-not-on-branch",
+        )
+    return tip

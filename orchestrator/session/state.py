@@ -1,0 +1,177 @@
+"""Where a release keeps what it knows: a directory under the git common directory, and private refs.
+
+<git common dir>/release/lock                       one release at a time
+<git common dir>/release/<version>/journal.jsonl    what was done
+<git common dir>/release/<version>/paused.json      the conflict that waits for a person
+<git common dir>/release/<version>/confirmed.json   picks that a person said yes to
+<git common dir>/release/<version>/worktree/        where it is resolved
+<git common dir>/release/<version>/logs/            build and verify logs
+refs/release/<version>/candidate, tag, tip          commits and the tag object before they are public
+refs/release/<version>/resolved/<source>            a person's resolution, as a commit
+refs/release/<version>/skipped/<source>             a blob with the reason
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import UsageError
+from orchestrator.core.versions import parse_tag
+from orchestrator.git import push
+from orchestrator.git.worktree import ConflictWorktree
+from orchestrator.plan.planner import Decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paused:
+    """A conflict that waits: the source, what is being applied for it, and the tip it is applied to."""
+
+    source: str
+    applied: str
+    tip: str
+    mainline: int
+    files: tuple[str, ...]
+    config: str  # absolute path of the release.yaml in use, "" for the default
+    yes: bool = False  # whether `cut` was given --yes
+
+
+def releases_directory(repository: Repository) -> Path:
+    return repository.common_dir / "release"
+
+
+def in_progress(repository: Repository) -> list[str]:
+    """Versions that have state here, paused, broken off or done, oldest name first."""
+    directory = releases_directory(repository)
+    if not directory.is_dir():
+        return []
+    return sorted(path.name for path in directory.iterdir() if path.is_dir() and parse_tag(path.name))
+
+
+class Store:
+    """The state of one release."""
+
+    def __init__(self, repository: Repository, version: str) -> None:
+        if parse_tag(version) is None:  # it becomes part of paths and of ref patterns
+            raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
+        self.repository = repository
+        self.version = version
+        self.directory = releases_directory(repository) / version
+        self.prefix = f"refs/release/{version}/"
+        self.worktree = ConflictWorktree(repository, self.directory / "worktree")
+
+    @property
+    def journal_path(self) -> Path:
+        return self.directory / "journal.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        path = self.directory / "logs"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    # -------------------------------------------------------------- private refs
+
+    def ref(self, name: str) -> str:
+        """The object that `refs/release/<version>/<name>` names, "" when there is none."""
+        return self.repository.refs(self.prefix + name).get(self.prefix + name, "")
+
+    def adopt(self, scratch: Scratch, sha: str, name: str) -> None:
+        """Keep an object of a scratch store under a private ref."""
+        push.adopt(self.repository, scratch, sha, self.prefix + name)
+
+    def decisions(self) -> Decisions:
+        """What people decided at this release's conflicts."""
+        resolved, skipped = {}, {}
+        for ref, sha in self.repository.refs(self.prefix.rstrip("/")).items():
+            kind, _, source = ref.removeprefix(self.prefix).partition("/")
+            if kind == "resolved":
+                resolved[source] = sha
+            elif kind == "skipped":
+                skipped[source] = self.repository.git.text("cat-file", "blob", sha)
+        return Decisions(resolved=resolved, skipped=skipped)
+
+    def skip(self, source: str, reason: str) -> None:
+        """Remember that `source` is left out of this release, and why."""
+        blob = push.write_blob(self.repository, reason.encode())
+        push.update_refs(self.repository, {f"{self.prefix}skipped/{source}": (blob, "")})
+
+    def confirmed(self) -> dict[str, str]:
+        """Source -> what was shown when a person said yes to it.  A damaged file holds none: they are asked again."""
+        try:
+            data = json.loads(self._confirmed_path.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {str(source): str(stamp) for source, stamp in data.items()} if isinstance(data, dict) else {}
+
+    def confirm(self, stamps: Mapping[str, str]) -> None:
+        """Remember a person's yes to these sources."""
+        data = {**self.confirmed(), **stamps}
+        self.directory.mkdir(parents=True, exist_ok=True)
+        temporary = self._confirmed_path.with_suffix(".new")
+        temporary.write_text(json.dumps(data, indent=2) + "\n")
+        temporary.replace(self._confirmed_path)
+
+    @property
+    def _confirmed_path(self) -> Path:
+        return self.directory / "confirmed.json"
+
+    # -------------------------------------------------------------- pause
+
+    def paused(self) -> Paused | None:
+        path = self.directory / "paused.json"
+        if not path.exists():
+            return None
+        try:
+            data = json.loads(path.read_text())
+            return Paused(**{**data, "files": tuple(data["files"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(
+                "the note on the paused conflict is damaged",
+                where=str(path),
+                remedy=f"release abort {self.version}",
+                code="pause-damaged",
+            ) from error
+
+    def pause(self, paused: Paused, scratch: Scratch) -> Paused:
+        """Open the worktree, then say so on disk: a crash in between leaves nothing that counts.
+
+        Returns the pause with the paths as they are to be added there: git puts a file aside that stands in the way
+        of a directory.
+        """
+        self.adopt(scratch, paused.tip, "tip")
+        self.worktree.open(tip=paused.tip, source=paused.applied or paused.source, mainline=paused.mainline)
+        paused = replace(paused, files=tuple(self.worktree.unmerged()) or paused.files)
+        path = self.directory / "paused.json"
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(paused)))
+        temporary.replace(path)
+        return paused
+
+    def unpause(self) -> None:
+        (self.directory / "paused.json").unlink(missing_ok=True)
+        self.worktree.remove()
+
+    # -------------------------------------------------------------- end
+
+    def forget_candidate(self) -> None:
+        """Drop commits and tag object of a plan that no longer holds; people's decisions stay."""
+        for name in ("candidate", "tag"):
+            if sha := self.ref(name):
+                push.update_refs(self.repository, {self.prefix + name: ("", sha)})
+
+    def destroy(self) -> None:
+        """Remove every trace of this release here."""
+        self.worktree.remove()
+        push.delete_refs(self.repository, self.prefix)
+        if self.directory.exists():
+            shutil.rmtree(self.directory)
