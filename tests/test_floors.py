@@ -1,6 +1,6 @@
-"""The house: a module imports only from its own floor or below, in no circle, and a library only through its door.
+"""The house: a room imports only from the rooms below it, in no circle, and a library comes in by one door.
 
-Floors and doors are told in CONTRIBUTING.md and docs/adr/0001-floors-and-doors.md.  Imports for type checkers count.
+Told in CONTRIBUTING.md and docs/adr/0014-rooms.md.  Imports for type checkers count.
 """
 
 from __future__ import annotations
@@ -14,41 +14,42 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.declaration import IMAGE_CHECKS
+from orchestrator.image.contents import CHECKS
 from tests.support.cli import clean_env
 
 ROOT = Path(__file__).parents[1] / "orchestrator"
 
-# Every module fits exactly one line.  A name ending in a dot stands for a package and all in it.
-FLOORS = {
-    0: "errors model inside_probe",  # words
-    1: "reference versions trailers changelog versionfiles quoting starter outcomes plans context dockerignore"
-    " config config_image config_keys config_rules config_shapes registry_answer yamledit compat claims"
-    " registry_patience inside layers comparing patchfile patches config_policy policy pages releasenotes ci ci_texts"
-    " checks checks.dockerfile checks.dockerfile_syntax",  # rules: pure, nothing outside is touched
-    2: "git. engines. forges. registry registry_http registry_auth credentials journal live cache",  # doors
-    3: "facts fixes homes followups aftermath upstream judge planner replay suspects prerequisites store pipeline"
-    " verifying provenance smoke beginning images delta checks.preflight likeness verdicts proofs tracing"
-    " remaking retelling proving tagged differing budgets yanks accounts enforcement continuation standing guard"
-    " protection protection_github protection_gitlab addresses",  # deciding
-    4: "steps.",  # doing: one step a module
-    5: "doors desk asking cut abort publish status doctor duplicates declare candidates released"
-    " smoking public yank promotion rebuilding patching noting links world auditing verification protect"
-    " ci_init hooks",  # one release
-    6: "report report_history report_rebuild report_audit report_markdown report_guard console cli."
-    " __main__",  # six people: what they see and type
-}
+# Rooms, from the ground up.  Those of one row do not know each other.
+ROOMS = (
+    "core",
+    "config git registry engines",
+    "session",
+    "image forges",
+    "picks release.steps",  # a step knows a plan only as a value
+    "plan",
+    "guard",
+    "release",
+    "audit",
+    "report",
+    "cli",
+    "__main__",
+)
+MOST_MODULES = 16  # in a room
+MOST_LINES = 400  # in a file
 DOORS = {
-    "git": "git.", "gitdb": "git.", "yaml": "config", "semver": "versions", "typer": "cli.", "rich": "live",
-    "docker": "engines.connection engines.containers engines.docker engines.endpoint", "sqlite3": "cache",
+    "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
+    "rich": "report.live", "sqlite3": "git.cache",
+    "docker": "engines.connection engines.containers engines.docker engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry_http engines.connection forges.github forges.gitlab",
-    "urllib3": "registry_http engines.connection forges.github",
+    "requests": "registry.http engines.connection forges.github forges.gitlab",
+    "urllib3": "registry.http engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, what runs inside an image
-    "subprocess": "git.process verifying credentials inside_probe",
+    "subprocess": "git.process release.steps.verify registry.credentials image.probe image.probe_services",
 }  # fmt: skip
-MAY_PRINT = "cli. console"
-MAY_READ_ENVIRONMENT = "__main__ cli. verifying inside_probe"  # the probe runs in the image
+MAY_PRINT = "cli. report.console"
+MAY_READ_ENVIRONMENT = "__main__ cli. release.steps.verify image.probe image.probe_services"  # the probe runs in images
 
 
 def within(module: str, names: str) -> bool:
@@ -81,15 +82,35 @@ def imports(module: str) -> set[str]:
     return {name.removeprefix("orchestrator.") for name in found}
 
 
+def room(module: str) -> str:
+    """The innermost room that a module is in."""
+    return max((name for row in ROOMS for name in row.split() if within(module, f"{name}.")), key=len)
+
+
 def floor(module: str) -> int:
-    return next(number for number, names in FLOORS.items() if within(module, names))
+    return next(number for number, row in enumerate(ROOMS) if room(module) in row.split())
 
 
 @pytest.mark.parametrize("module", sources())
-def test_a_module_has_one_floor_and_imports_none_above_it(module: str) -> None:
-    assert sum(within(module, names) for names in FLOORS.values()) == 1, f"give {module} a floor in FLOORS"
-    above = {name for name in imports(module) & set(sources()) if floor(name) > floor(module)}
-    assert not above, f"{module} (floor {floor(module)}) imports {above}"
+def test_a_room_knows_only_the_rooms_below_it(module: str) -> None:
+    others = {name for name in imports(module) & set(sources()) if room(name) != room(module)}
+    above = {name for name in others if floor(name) >= floor(module)}
+    assert not above, f"{module} (room {room(module)}) imports {above}"
+
+
+def test_no_room_and_no_file_is_too_large() -> None:
+    for name in {room(module) for module in sources()}:
+        modules = [path for path in ROOT.joinpath(*name.split(".")).glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MOST_MODULES, f"room {name} has {len(modules)} modules"
+    for path in ROOT.rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= MOST_LINES, f"{path} is too long"
+
+
+def test_every_room_says_what_it_is() -> None:
+    for row in ROOMS[:-1]:
+        for name in row.split():
+            text = ast.get_docstring(sources()[name]) or ""
+            assert text.count(".") >= 2, f"{name}/__init__.py: say what the room is and what it must not know"
 
 
 @pytest.mark.parametrize("module", sources())
@@ -102,13 +123,6 @@ def test_a_library_is_imported_only_by_its_door(module: str) -> None:
 
 def test_imports_make_no_circle() -> None:
     TopologicalSorter({module: imports(module) & set(sources()) for module in sources()}).prepare()
-
-
-def test_the_doors_do_not_know_each_other() -> None:
-    """git, engines and registries meet only on the floors above; a login is a value that two of them share."""
-    for door, others in (("git.", "engines. registry registry_http"), ("engines.", "git. registry registry_http")):
-        for module in (name for name in sources() if within(name, door)):
-            assert not {name for name in imports(module) if within(name, others)}, module
 
 
 @pytest.mark.parametrize("module", sources())
@@ -129,3 +143,7 @@ def test_help_and_version_load_no_heavy_library(flag: str) -> None:
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "orchestrator" in loaded  # the listing is what we think it is
     assert not loaded & {"docker", "git", "gitdb", "github", "gitlab", "requests", "urllib3", "yaml"}
+
+
+def test_each_built_in_check_has_its_function() -> None:
+    assert tuple(CHECKS) == IMAGE_CHECKS

@@ -11,14 +11,16 @@ from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
 from orchestrator.config import reader as configuration
+from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
-from orchestrator.core.results import CheckState, Fix, Place
+from orchestrator.core.results import CheckState, Place
+from orchestrator.core.tag_message import tagged_picks
 from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.git.process import side_by_side
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
-from orchestrator.plan.changelog import tagged_picks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from orchestrator.audit.snapshot import Range, World
     from orchestrator.audit.tags import Tag
     from orchestrator.audit.verdicts import Verdict
-    from orchestrator.core.results import CheckResult, Config, Problem
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.results import CheckResult, Problem
+    from orchestrator.git.scratch import Scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,3 +232,28 @@ def _aftermath(world: World, proving: Proving, versions: Sequence[str]) -> tuple
             elif each.kind != REVERT:
                 said.append(f"{each.sha[:12]} {each.subject!r} fixes {each.of[:12]} of {since[sha]}, and is not here")
     return problems, said
+
+
+_SHOWN = 20  # of them; each costs a process
+
+
+_LINES = 60  # of each
+
+
+def range_diffs(scratch: Scratch, verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Commit -> the range-diff of its source and itself, of the newest adapted ones that nobody answers for."""
+    wanted = [each for each in verdicts if each.kind is Kind.ADAPTED and not each.ok and each.source]
+    shown = [each for each in wanted[-_SHOWN:] if len(scratch.commit(each.source).parents) == 1]
+    diffs = side_by_side(lambda each: _range_diff(scratch, each), shown)
+    return {each.sha: diff for each, diff in zip(shown, diffs, strict=True)}
+
+
+def _range_diff(scratch: Scratch, verdict: Verdict) -> list[str]:
+    sides = (f"{verdict.source}^..{verdict.source}", f"{verdict.sha}^..{verdict.sha}")
+    output = scratch.git.attempt("range-diff", "--no-color", "--creation-factor=100", "--no-notes", *sides)
+    lines = output.lines() if output.status == 0 else []
+    return (
+        lines
+        if len(lines) <= _LINES
+        else [*lines[:_LINES], f"... {len(lines) - _LINES} more lines: git range-diff {' '.join(sides)}"]
+    )

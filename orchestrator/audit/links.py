@@ -8,17 +8,18 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
+from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.plan.changelog import tagged_picks
-from orchestrator.plan.planner import planned_images
-from orchestrator.release.steps.promote import REVISION, VERSION, image_labels
+from orchestrator.core.tag_message import tagged_picks
+from orchestrator.plan.images import planned_images
+from orchestrator.registry.client import image_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.audit.tags import Tag
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from orchestrator.audit.verdicts import Proof
-    from orchestrator.core.results import Config, Fix, Problem
+    from orchestrator.core.declaration import Config, Fix
+    from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Names, Source
 

@@ -18,19 +18,20 @@ from orchestrator.audit.layers import Contents, LayerError, differences, read_la
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.reference import parse_reference
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.status import read_record
 from orchestrator.release.steps.build import prepared
 from orchestrator.release.steps.runner import Workshop
 from orchestrator.session.journal import Lock
+from orchestrator.session.published import read_record
 from orchestrator.session.state import Store, releases_directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, Engine, ImageInfo
-    from orchestrator.registry.client import Manifest, Registry
+    from orchestrator.registry.client import Registry
+    from orchestrator.registry.manifest import Manifest
     from orchestrator.release.steps.build import Prepared
     from orchestrator.session.session import Desk
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.recompute import BACKPORT
 from orchestrator.audit.verdicts import Kind, Proof
-from orchestrator.core.results import PickState
+from orchestrator.core.pick import PickState
+from orchestrator.core.tag_message import commit_message
 from orchestrator.core.text import words
 from orchestrator.git.objects import encode_commit, object_id
 from orchestrator.picks.classify import pick_of
-from orchestrator.plan import changelog
-from orchestrator.plan.planner import release_files
+from orchestrator.plan.release_commit import release_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.audit.recompute import Known
-    from orchestrator.core.results import Config, Pick
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
     from orchestrator.git.objects import Commit
     from orchestrator.picks.sources import Source
 
@@ -98,6 +99,6 @@ def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
 def _identical(release: Release, head: Commit, parent: Commit, picks: Sequence[Pick]) -> bool:
     entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
-    message = changelog.commit_message(release.version, entry.summary if entry else "", picks)
+    message = commit_message(release.version, entry.summary if entry else "", picks)
     data = encode_commit(tree=head.tree, parents=head.parents, author=who, committer=who, message=message)
     return object_id("commit", data) == head.sha

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
+from orchestrator.core.declaration import Config
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.record import parse_record, record_ref
-from orchestrator.core.results import Config, Place
+from orchestrator.core.results import Place
 from orchestrator.core.versions import line_of_branch
 from orchestrator.git import notes
 from orchestrator.session.branch_state import refuse_incomplete, source_tips

@@ -10,11 +10,12 @@ from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
+from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.record import parse_record, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.versions import parse_tag
-from orchestrator.git.remotely import fetch_refs
-from orchestrator.release.steps.promote import REVISION, VERSION, image_labels
+from orchestrator.git.repository import fetch_refs
+from orchestrator.registry.client import image_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

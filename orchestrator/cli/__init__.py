@@ -1,23 +1,10 @@
-"""The command line: parse, call one function, show, exit code.  The only package that imports typer."""
+"""The command line: parse, call one function, show, exit code.  The only room that imports typer.
 
+Importing a module of commands registers them; the order here is the order of `release --help`.
+"""
+
+from orchestrator.cli import audit, config, forge, hook, image, plan, release, status
 from orchestrator.cli.app import app, run
-from orchestrator.cli.asking import __name__ as _asking
-from orchestrator.cli.audit import __name__ as _auditing
-from orchestrator.cli.forge import __name__ as _guarding
-from orchestrator.cli.hook import __name__ as _hooking
-from orchestrator.cli.patch import __name__ as _patch
-from orchestrator.cli.plan import __name__ as _reading
-from orchestrator.cli.release import __name__ as _releasing
-from orchestrator.cli.rollback import __name__ as _rollback
 
 __all__ = ["app", "run"]
-COMMAND_MODULES = (
-    _reading,
-    _releasing,
-    _asking,
-    _auditing,
-    _rollback,
-    _patch,
-    _guarding,
-    _hooking,
-)  # importing them registers their commands
+COMMANDS = (plan, release, config, status, image, audit, forge, hook)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import command
+from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def audit(
     ] = "",
 ) -> int:
     """Prove every commit, tag, record and image of the release branches again; exit 9 on a finding."""
-    from orchestrator.audit.branch import audit_line
-    from orchestrator.audit.differing import range_diffs
+    from orchestrator.audit.branch import audit_line, range_diffs
     from orchestrator.audit.snapshot import look, ranges
     from orchestrator.report import audit as report
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.app import Invocation, app, command
+from orchestrator.cli.app import app, command
+from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
+from pathlib import Path  # typer reads annotations at run time
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.app import Invocation, command
+from orchestrator.cli.app import command
+from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import UsageError
+from orchestrator.guard import hook_install
+from orchestrator.guard.hook_install import CLIENT, SERVER, install
+from orchestrator.release.prepare import check_declared
 
 _ACTIONS = ("install", "run")
 
@@ -55,9 +59,8 @@ def hook(
 
 
 def _install(call: Invocation, given: list[str], *, server: bool, uninstall: bool, chain: bool) -> None:
-    from orchestrator.guard import hooks
 
-    known = hooks.SERVER if server else hooks.CLIENT
+    known = SERVER if server else CLIENT
     if wrong := [name for name in given if name not in known]:
         raise UsageError(
             f"{wrong[0]!r} is no hook {'of a server' if server else 'of a clone'}",
@@ -65,9 +68,9 @@ def _install(call: Invocation, given: list[str], *, server: bool, uninstall: boo
             code="unknown-hook",
         )
     if uninstall:
-        done = hooks.uninstall(call.directory, given or known, server=server)
+        done = hook_install.uninstall(call.directory, given or known, server=server)
     else:
-        done = hooks.install(call.directory, given or (known[:1] if server else known), server=server, chain=chain)
+        done = install(call.directory, given or (known[:1] if server else known), server=server, chain=chain)
     call.console.lines([f"{each.path}: {each.what}" for each in done])
     call.console.document(
         {"schema_version": 1, "hooks": [{"path": str(each.path), "state": each.what} for each in done]}
@@ -84,7 +87,7 @@ def _run(call: Invocation, name: str, args: list[str], git_dir: Path, quarantine
     elif name == "pre-commit":
         call.common, call.effort = replace(call.common, offline=True), 0.0
         with call.desk() as desk:
-            hooks.check_declared(desk)
+            check_declared(desk)
     elif name == "pre-push" and args:
         hooks.push(call.directory, args[0], hooks.push_updates(_stdin()), clock)
     elif name == "pre-receive" and not args:

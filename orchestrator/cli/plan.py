@@ -2,75 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
+from pathlib import Path  # typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import Effort, Invocation, allowed_effort, command
-from orchestrator.core.errors import Exit, ProblemsError, UsageError, worst
+from orchestrator.cli.app import command
+from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.options import Effort, Version, Yes, allowed_effort
+from orchestrator.core.errors import Exit, RefusedError, UsageError, worst
+from orchestrator.report.plan import plan_lines, proof_lines
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
-    from orchestrator.release.verifying import Proof
+    from orchestrator.core.plan import Plan
+    from orchestrator.release.steps.verify import Proof
     from orchestrator.session.session import Desk
-
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
-
-
-@command("init")
-def init(call: Invocation) -> None:
-    """Write a commented release.yaml from what is found in the repository; never over an existing one."""
-    from orchestrator.config.template import starter
-    from orchestrator.git.repository import Repository
-    from orchestrator.release.init import starter_facts
-
-    repository = Repository.discover(call.directory)
-    try:
-        target = call.directory / call.common.config if call.common.config else repository.top / "release.yaml"
-        text = starter(starter_facts(repository))
-    finally:
-        repository.close()
-    try:
-        with target.open("x", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError as error:
-        raise UsageError(
-            f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
-        ) from error
-    call.console.lines([str(target)])
-    call.console.note("next: declare the fixes in it, then release check, and release plan")
-    call.console.document({"schema_version": 1, "file": str(target)})
-
-
-@command("check")
-def check(call: Invocation) -> None:
-    """Check release.yaml, the locks and patches that it names, the builds it speaks of: every fault, with its place."""
-    from orchestrator.image.inputs import lock_problems_here, patch_problems_here
-
-    with call.desk() as desk:
-        config = desk.config()
-        if config.image:
-            place = (config.image, desk.repository.top, desk.job.config or desk.config_file.name)
-            problems = (*lock_problems_here(*place), *patch_problems_here(*place))
-            if problems:
-                raise ProblemsError(problems)
-        call.console.lines([f"{desk.config_file.name} is valid: {len(config.releases)} release(s) declared"])
-        call.console.document(
-            {"schema_version": 1, "valid": True, "releases": [entry.version for entry in config.releases]}
-        )
-
-
-@command("schema")
-def schema(call: Invocation) -> None:
-    """Print the JSON Schema of release.yaml, for editors."""
-    from orchestrator.config.reader import schema as make
-
-    text = json.dumps(make(), indent=2)
-    call.console.lines(text.splitlines())
-    call.console.document(make())
 
 
 @command("plan")
@@ -103,12 +50,11 @@ def plan(
     ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
-    from orchestrator.guard.policy_source import without_freeze
+    from orchestrator.guard.freeze import without_freeze
     from orchestrator.plan import document as plans
-    from orchestrator.release.cut import next_declared, prepare
     from orchestrator.release.declare import settle
+    from orchestrator.release.prepare import next_declared, prepare
     from orchestrator.report import markdown as report_markdown
-    from orchestrator.report import text as report
 
     call.effort = allowed_effort(effort)
     if declared and version:
@@ -134,7 +80,7 @@ def plan(
     if markdown == "-":
         call.console.lines(text.splitlines())
     else:
-        call.console.lines([*report.plan_lines(made), *(report.proof_lines(proof) if proof else [])])
+        call.console.lines([*plan_lines(made), *(proof_lines(proof) if proof else [])])
         _save(call, markdown, text)
     encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
     if proof:
@@ -168,7 +114,7 @@ def _nothing_declared(call: Invocation, markdown: str) -> int:
 
 
 def _prove(call: Invocation, desk: Desk, plan: Plan) -> Proof:
-    from orchestrator.release.verifying import verify
+    from orchestrator.release.steps.verify import verify
     from orchestrator.session.state import releases_directory
 
     logs = releases_directory(desk.repository) / "logs/plan"
@@ -193,120 +139,113 @@ def duplicates(
     return Exit.MISMATCH if answer.duplicates else Exit.DONE
 
 
-@command("status")
-def status(call: Invocation, version: Version = "") -> None:
-    """Say what is done, what is missing, and what to type."""
-    from orchestrator.release.status import standings
-    from orchestrator.report import text as report
+@command("log")
+def log(call: Invocation, sha: Annotated[str, typer.Argument(metavar="SHA", help="A fix, or a pick of it.")]) -> None:
+    """Say in which releases a fix is: by notes, by the tags that hold it, and by its duplicates."""
+    from orchestrator.picks.released import whereabouts
+    from orchestrator.report.history import whereabouts_lines
 
     with call.desk() as desk:
-        found = standings(desk, version)
-    call.console.lines(report.standing_lines(found))
-    call.console.document({"schema_version": 1, "releases": [asdict(each) for each in found]})
+        found = whereabouts(desk, sha)
+    for note in found.notes:
+        call.console.note(f"note: {note}")
+    call.console.lines(whereabouts_lines(found))
+    call.console.document({"schema_version": 1, **asdict(found)})
 
 
-@command("show")
-def show(call: Invocation, version: Annotated[str, typer.Argument(help="A released version.")]) -> None:
-    """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
-    from orchestrator.release.status import read_record, read_yank, remote_name
-    from orchestrator.report import text as report
-    from orchestrator.session.yanks import document
-
-    with call.desk() as desk:
-        remote = remote_name(desk)
-        record = read_record(desk, version, remote)
-        yank = read_yank(desk, version, remote)
-    record["yanked"] = document(yank) if yank else None
-    call.console.lines(report.record_lines(record))
-    call.console.document(record)
-
-
-@command("notes")
-def notes(
+@command("candidates")
+def candidates(
     call: Invocation,
-    version: Version = "",
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", envvar="RELEASE_FORMAT", help="`md`, `json` or `html`.")
-    ] = "md",
+    shas: Annotated[
+        list[str] | None, typer.Argument(metavar="SHA", help="Judge these, on whatever branch they are.")
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", envvar="RELEASE_TYPE", help="Conventional Commit types: fix,perf."),
+    ] = None,
+    paths: Annotated[
+        list[str] | None,
+        typer.Option("--path", metavar="GLOB", envvar="RELEASE_PATH", help="Those that change such a path."),
+    ] = None,
+    author: Annotated[
+        str, typer.Option(metavar="RE", envvar="RELEASE_AUTHOR", help="Those whose `Name <mail>` matches.")
+    ] = "",
+    grep: Annotated[str, typer.Option(metavar="RE", envvar="RELEASE_GREP", help="Those whose message matches.")] = "",
+    trailers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trailer",
+            metavar="KEY[=GLOB]",
+            envvar="RELEASE_TRAILER",
+            help="Those with such a trailer: Backport=v2.7.",
+        ),
+    ] = None,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", envvar="RELEASE_SHIPPED", help="Those that change what the image is made of.")
+    ] = False,
+    since: Annotated[
+        str, typer.Option(metavar="REF", envvar="RELEASE_SINCE", help="Only what REF does not have.")
+    ] = "",
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, envvar="RELEASE_LIMIT", help="Show the newest N at most.")
+    ] = 50,
+    effort: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, envvar="RELEASE_EFFORT", help="To look for what they need; 0: do not."),
+    ] = 5.0,
+    write: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION",
+            envvar="RELEASE_WRITE_VERSION",
+            help="Declare them for VERSION in release.yaml: those named, else the clean ones.",
+        ),
+    ] = "",
+    yes: Yes = False,
 ) -> int:
-    """Print the release notes of a released version, or of a planned one; without VERSION of the next patch."""
-    from orchestrator.release.notes import release_notes
-    from orchestrator.report import notes
+    """List what should perhaps be picked: commits of the sources that the branch lacks, each with its forecast."""
+    from orchestrator.picks.candidates import Filters, chosen, find
+    from orchestrator.release.declare import add
+    from orchestrator.report.history import candidate_lines
 
-    if form not in notes.FORMATS:
-        raise UsageError(
-            f"--format {form!r} is not known", remedy=f"one of: {', '.join(notes.FORMATS)}", code="bad-format"
+    filters = Filters(
+        shas=tuple(shas or ()), types=tuple(types or ()), paths=tuple(paths or ()), author=author, grep=grep,
+        trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit, effort=allowed_effort(effort),
+    )  # fmt: skip
+    with call.desk() as desk:
+        found = find(desk, filters)
+        call.console.lines(candidate_lines(found))
+        for note in found.notes:
+            call.console.note(f"note: {note}")
+        picked = chosen(found, write, named=bool(shas)) if write else []
+        if picked and not shas and not yes:
+            _confirm(call, len(picked), write)
+        diff = add(desk, found.config, write, picked) if picked else ""
+    call.console.lines(diff.splitlines())
+    if write and not picked:
+        call.console.note(f"nothing to declare for {write}")
+    call.console.document(
+        {
+            "schema_version": 1,
+            "branch": found.branch,
+            "base": found.base,
+            "candidates": [asdict(candidate) for candidate in found.candidates],
+            "duplicates": found.already,
+            "more": found.more,
+            "unsearched": found.unsearched,
+            "written": {"version": write, "commits": [each.sha for each in picked]} if picked else None,
+        }
+    )
+    call.console.problems(found.problems)
+    return worst(found.problems)
+
+
+def _confirm(call: Invocation, number: int, version: str) -> None:
+    answer = call.console.confirm(f"Declare the {number} clean one{'' if number == 1 else 's'} for {version}?")
+    if not answer:
+        raise RefusedError(
+            "nobody can be asked: there is no terminal" if answer is None else "not confirmed",
+            remedy="name the commits to declare, or give --yes",
+            code="not-confirmed",
+            state="release.yaml is unchanged",
         )
-    call.console.as_json |= form == "json"
-    with call.desk() as desk:
-        found, problems = release_notes(desk, version)
-    call.console.lines(notes.render(found, form).splitlines() if found.picks or not problems else [])
-    call.console.document(notes.document(found))
-    call.console.problems(problems)
-    return worst(problems)
-
-
-@command("smoke")
-def smoke(
-    call: Invocation,
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image of the engine: name, or id.")],
-    gpus: Annotated[
-        str,
-        typer.Option(
-            metavar="WHICH",
-            envvar="RELEASE_GPUS",
-            help="GPUs for the checks: `all`, ids such as `0,1`, or CDI names such as `nvidia.com/gpu=all`.",
-        ),
-    ] = "",
-    lock: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", envvar="RELEASE_LOCK", help="The lock it must hold: a file, or a folder of *.txt."
-        ),
-    ] = None,
-    patches: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", envvar="RELEASE_PATCHES", help="The folder of patches that it must have."),
-    ] = None,
-    check: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", envvar="RELEASE_CHECK", help="Only this check; may be repeated.")
-    ] = None,
-) -> int:
-    """Make the built-in checks of what is inside an image: packages, CUDA, services, GPUs."""
-    from orchestrator.image.smoking import smoke_image
-    from orchestrator.report import text as report
-
-    with call.desk() as desk:
-        results = smoke_image(desk, image, gpus=gpus, lock=lock, patches=patches, names=tuple(check or ()))
-    call.console.lines(report.check_lines(results))
-    call.console.document({"schema_version": 1, "image": image, "checks": [asdict(result) for result in results]})
-    return Exit.UNPROVED if any(result.state == "failed" for result in results) else Exit.DONE
-
-
-@command("doctor", registry=True)
-def doctor(
-    call: Invocation,
-    image: Annotated[
-        str,
-        typer.Option(
-            "--image",
-            metavar="REF",
-            envvar="RELEASE_DOCTOR_IMAGE",
-            help="Say instead which drivers and GPUs this image of the engine can run on.",
-        ),
-    ] = "",
-) -> int:
-    """Run every preflight check alone and report all of them, each with its remedy."""
-    from orchestrator.release.doctor import examine, image_build
-    from orchestrator.report import text as report
-
-    with call.desk() as desk:
-        if image:
-            pins, build = image_build(desk, image)
-            call.console.lines(report.machine_lines(image, pins, build))
-            call.console.document(report.machine_document(image, pins, build))
-            return Exit.DONE
-        findings = examine(desk)
-    call.console.lines(report.finding_lines(findings))
-    call.console.document({"schema_version": 1, "checks": [asdict(finding.result) for finding in findings]})
-    return worst([finding.problem for finding in findings if finding.result.state == "failed"])

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  # typer reads annotations at run time
+from pathlib import Path  # typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.app import BreakFreeze, Effort, Invocation, allowed_effort, command, given_reason
-from orchestrator.cli.plan import Version  # noqa: TC001  # typer reads annotations at run time
-from orchestrator.core.errors import Exit, UsageError
+from orchestrator.cli.app import command
+from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.options import (
+    BreakFreeze,
+    Effort,
+    Reason,
+    Version,  # typer reads annotations at run time
+    Yes,
+    allowed_effort,
+    given_reason,
+)
+from orchestrator.core.errors import UsageError, worst
+from orchestrator.report.plan import plan_lines
+from orchestrator.report.record import yanked_lines
 
 if TYPE_CHECKING:
     from orchestrator.release.cut import Cut
-
-Yes = Annotated[bool, typer.Option("-y", "--yes", envvar="RELEASE_YES", help="Do not ask.")]
-Reason = Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why a pick is skipped.")]
 
 
 @command("cut", registry=True)
@@ -43,6 +51,7 @@ def cut(
     """Make a release, or go on with one that was broken off."""
     from orchestrator.cli.plan import plan as planning
     from orchestrator.release import cut as cutting
+    from orchestrator.release import resume as resuming
 
     if sum((dry_run, go_on, skip_pick, abort_it)) > 1:
         raise UsageError("give only one of --dry-run, --continue, --skip, --abort", code="options-exclude")
@@ -61,9 +70,9 @@ def cut(
         return None
     with call.desk() as desk:
         if go_on:
-            done = cutting.resume(desk, version, yes=yes)
+            done = resuming.resume(desk, version, yes=yes)
         elif skip_pick:
-            done = cutting.skip(desk, version, reason=reason, yes=yes)
+            done = resuming.skip(desk, version, reason=reason, yes=yes)
         else:
             plan_file = call.directory / plan if plan else None
             done = cutting.cut(desk, version, yes=yes, plan_file=plan_file, each=interactive)
@@ -80,7 +89,7 @@ def go_on(
     break_freeze: BreakFreeze = None,
 ) -> None:
     """Take the resolution in the release's worktree and go on with all remaining picks."""
-    from orchestrator.release.cut import resume
+    from orchestrator.release.resume import resume
 
     call.effort = allowed_effort(effort)
     call.break_freeze = given_reason(break_freeze)
@@ -99,7 +108,7 @@ def skip(
     break_freeze: BreakFreeze = None,
 ) -> None:
     """Leave the conflicting pick out, with a reason for the record, and go on."""
-    from orchestrator.release.cut import skip as leave_out
+    from orchestrator.release.resume import skip as leave_out
 
     call.effort = allowed_effort(effort)
     call.break_freeze = given_reason(break_freeze)
@@ -162,41 +171,6 @@ def _in_a_directory(call: Invocation, option: str, path: Path | None) -> Path | 
     return path
 
 
-@command("rebuild", registry=True)
-def rebuild(
-    call: Invocation,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")],
-    variant: Annotated[
-        str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
-    ] = "",
-    cache: Annotated[
-        bool,
-        typer.Option("--cache/--no-cache", envvar="RELEASE_CACHE", help="Let the engine use layers that it has."),
-    ] = False,
-    deep: Annotated[
-        bool,
-        typer.Option(
-            "--deep", envvar="RELEASE_DEEP", help="Download and read also the layers that claim to be identical."
-        ),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", envvar="RELEASE_STRICT", help="Exit 9 also where only times differ.")
-    ] = False,
-) -> int:
-    """Build a released tag again and compare with the registry, layer by layer and file by file; publishes nothing."""
-    from orchestrator.audit.layer_compare import Verdict
-    from orchestrator.audit.rebuild import Wishes
-    from orchestrator.audit.rebuild import rebuild as build_again
-    from orchestrator.report.rebuild import rebuild_document, rebuild_lines
-
-    with call.desk() as desk:
-        found = build_again(desk, version, Wishes(variant=variant, use_cache=cache, deep=deep))
-    call.console.lines(rebuild_lines(version, found))
-    call.console.document(rebuild_document(version, found))
-    bad = {Verdict.CONTENT, Verdict.TIMES} if strict else {Verdict.CONTENT}
-    return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
-
-
 def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summary: Path | None = None) -> None:
     """The end of a release: what it is called, everywhere."""
     from orchestrator.report.markdown import summary_markdown
@@ -234,3 +208,74 @@ def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summar
         }
     )
     call.console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)
+
+
+DryRun = Annotated[
+    bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Say what would be done; change nothing.")
+]
+
+
+@command("yank", registry=True)
+def yank(
+    call: Invocation,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to take back.")],
+    reason: Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why; everybody will read it.")] = "",
+    floating_to: Annotated[
+        str,
+        typer.Option(
+            "--floating-to",
+            metavar="VERSION",
+            envvar="RELEASE_FLOATING_TO",
+            help="Where its floating tags go; `none` leaves them. Without it: the last good version of the line.",
+        ),
+    ] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Take a release back: mark it, and move its floating tags back by digest; nothing is deleted."""
+    from orchestrator.release.yank import yank as take_back
+    from orchestrator.session.yanks import document
+
+    with call.desk() as desk:
+        done = take_back(desk, version, reason=reason, floating_to=floating_to, yes=yes, dry_run=dry_run)
+    call.console.lines(yanked_lines(done, dry_run=dry_run))
+    call.console.document(
+        {
+            **document(done.yank),
+            "yanked": not dry_run and not done.already,
+            "dry_run": dry_run,
+            "moved": list(done.moved),
+            "left": list(done.left),
+        }
+    )
+
+
+@command("promote", registry=True)
+def promote(
+    call: Invocation,
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="What was tested, such as v2.7.1-rc.2.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Its final name, such as v2.7.1.")],
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", envvar="RELEASE_ALLOW_OLDER", help="Although a newer candidate is there."),
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    break_freeze: BreakFreeze = None,
+) -> int | None:
+    """Give a tested candidate its final name: a tag on the same commit, image tags on the same digests, no build."""
+    from orchestrator.plan import document as plans
+    from orchestrator.release.promotion import prepare
+    from orchestrator.release.promotion import promote as give_name
+
+    call.break_freeze = given_reason(break_freeze)
+    with call.desk() as desk:
+        if dry_run:
+            plan = prepare(desk, candidate, version, allow_older=allow_older)
+            call.console.lines(plan_lines(plan))
+            call.console.document(plans.encode(plan))
+            call.console.problems(plan.problems)
+            return worst(plan.problems)
+        done = give_name(desk, candidate, version, yes=yes, allow_older=allow_older)
+    show_end(call, done)
+    return None

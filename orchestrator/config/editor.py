@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.config import reader
 from orchestrator.config.schema import Items, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible
+from orchestrator.core.declaration import Fix, ReleaseEntry
 from orchestrator.core.errors import ConfigError, UsageError
-from orchestrator.core.results import Fix, Place, ReleaseEntry
+from orchestrator.core.results import Place
 from orchestrator.core.versions import parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
 
 # Faults of a file that the edit itself mends: a list of fixes that waits to be filled.
 UNFINISHED = ("config-no-fixes",)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
-from orchestrator.core.results import ImageSpec, Place, SmokeCommand, Variant
-from orchestrator.image.contents import CHECKS as INSIDE
+from orchestrator.core.declaration import IMAGE_CHECKS, ImageSpec, SmokeCommand, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from orchestrator.core.results import Place
 
 _SHELL = ("/bin/sh", "-c")
 _MAX_NAME = 60  # characters of a command that serve as its name
@@ -206,9 +207,11 @@ MAX_LAYERS = Key(
 CHECKS = Key(
     name="checks",
     shape=ListOf(
-        item=Text(convert=rules.one_of(*INSIDE), json={"enum": list(INSIDE)}), what="a list of checks", unique=True
+        item=Text(convert=rules.one_of(*IMAGE_CHECKS), json={"enum": list(IMAGE_CHECKS)}),
+        what="a list of checks",
+        unique=True,
     ),
-    help=f"The built-in checks of what is inside the image: {', '.join(f'`{name}`' for name in INSIDE)}. "
+    help=f"The built-in checks of what is inside the image: {', '.join(f'`{name}`' for name in IMAGE_CHECKS)}. "
     "What a check needs and the image has not is skipped, with the reason.",
     default="all of them where there is a `lock`; else `patches` where there are some",
 )

@@ -13,16 +13,16 @@ from orchestrator.config import validators as rules
 from orchestrator.config.image_keys import COMMAND_TEXT, FILE, IMAGE, LINE, TIMEOUT
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
-from orchestrator.core.results import (
+from orchestrator.core.declaration import (
     ALLOWED,
     ALLOWED_WITH_REASON,
     Config,
     Fix,
-    Place,
     ReleaseEntry,
     VerifyCommand,
     VersionFile,
 )
+from orchestrator.core.results import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

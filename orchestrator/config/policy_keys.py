@@ -9,7 +9,7 @@ from orchestrator.config import validators as rules
 from orchestrator.config.image_keys import LINE
 from orchestrator.config.schema import Got, Key, ListOf, Table, Text
 from orchestrator.config.validators import BadTextError
-from orchestrator.core.results import CodeOwners, Freeze, Policy
+from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 
 _MOST = 9  # approvals
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})? ?(Z|[+-][0-9]{2}:[0-9]{2})"

@@ -13,13 +13,15 @@ from orchestrator.config.keys import FORMAT, ROOT
 from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible, quoted
 from orchestrator.core.errors import ConfigError
-from orchestrator.core.results import Config, Place, Problem
+from orchestrator.core.results import Place, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
     import yaml
+
+    from orchestrator.core.declaration import Config
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32

@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from orchestrator.core.results import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from orchestrator.core.results import Problem
 
 
 class Exit(IntEnum):
@@ -182,3 +182,10 @@ class InterruptedRunError(ReleaseError):
 
     exit_code = Exit.INTERRUPTED
     default_code = "interrupted"
+
+
+def as_problem(error: ReleaseError) -> Problem:
+    """An error as one problem among others."""
+    return Problem(
+        code=error.code, message=error.message, where=error.where, remedy=error.remedy, exit_code=error.exit_code
+    )

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
-from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
-from orchestrator.image.inputs import patches_of
-from orchestrator.image.patches import account
-from orchestrator.release.steps.outcomes import Built, Floated, Landed, Promoted, Smoked, Tagged, Uploaded, Verified
+from orchestrator.core.errors import MismatchError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.results import PlannedImage, PromotedFrom
-    from orchestrator.release.steps.runner import Workshop
 
 SCHEMA_VERSION = 1
 
@@ -24,96 +17,6 @@ SCHEMA_VERSION = 1
 def record_ref(version: str) -> str:
     """The ref that holds a version's record, here and on the remote."""
     return f"refs/release-records/{version}"
-
-
-def record(shop: Workshop) -> dict[str, Any]:
-    """The record, from the plan and the outcomes so far."""
-    plan = shop.plan
-    tagged = shop.find(Landed) or shop.find(Tagged)
-    verified = shop.find(Verified)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "version": plan.version,
-        "previous": plan.previous,
-        "summary": plan.summary,
-        "branch": plan.branch,
-        "base": plan.base,
-        "commit": plan.head,
-        "tree": plan.tree,
-        "picked_tree": plan.picked_tree,
-        "tag": {"name": plan.version, "object": tagged.tag_object if tagged else shop.plan.tag_object},
-        "plan_id": plan.plan_id,
-        "config": {"path": plan.config_path, "sha256": plan.config_sha256},
-        "committer": plan.committer,
-        "picks": [asdict(pick) for pick in plan.picks],
-        "freeze_broken": plan.freeze_broken,
-        "skipped": [asdict(skipped) for skipped in plan.skipped],
-        "verify": asdict(verified) if verified else None,
-        "promoted_from": _origin(plan.promoted_from) if plan.promoted_from else None,
-        "images": [_promoted(shop, image) if plan.promoted_from else _image(shop, image) for image in plan.images],
-        "tool": {"name": "release", "version": __version__, "git": plan.git_version},
-        "finished_at": shop.doors.now(),
-        "seconds": dict(shop.durations),
-    }
-
-
-def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
-    built, uploaded = shop.outcome(Built, image), shop.outcome(Uploaded, image)
-    floated = shop.find(Floated, image)
-    with shop.repository.scratch() as scratch:
-        patches = [account(entry) for entry in patches_of(scratch, shop.plan.tree, image)]
-    return {
-        "reference": image.reference,
-        "variant": image.variant,
-        "aliases": list(image.aliases),
-        "digest": shop.outcome(Promoted, image).digest,
-        "image_id": built.image_id,
-        "size": built.size,
-        "compressed_size": uploaded.size,
-        "delta": asdict(uploaded.delta),
-        "layers": list(built.layers),
-        "base": {"name": built.base, "id": built.base_id},
-        "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,
-        "patches": patches,
-        "context_sha256": built.context_sha256,
-        "labels": dict(built.labels),
-        "checks": [asdict(result) for result in shop.outcome(Smoked, image).results],
-        "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
-    }
-
-
-def _origin(origin: PromotedFrom) -> dict[str, str]:
-    """`version_inside`: what the bytes say of themselves, in labels and files; they are those that were tested."""
-    return {
-        "version": origin.version,
-        "tag": origin.tag_object,
-        "record": origin.record,
-        "version_inside": origin.version,
-    }
-
-
-def _promoted(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
-    """The candidate's account of the image, under the names that it has now."""
-    floated, uploaded = shop.find(Floated, image), shop.outcome(Uploaded, image)
-    return {
-        **image_of(candidate_record(shop), image.candidate),
-        "reference": image.reference,
-        "aliases": list(image.aliases),
-        "digest": shop.outcome(Promoted, image).digest,
-        "delta": asdict(uploaded.delta),
-        "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
-    }
-
-
-def candidate_record(shop: Workshop) -> dict[str, Any]:
-    """The record of the candidate that is promoted."""
-    origin = shop.plan.promoted_from
-    if origin is None:
-        raise ReleaseError(f"{shop.plan.version} is not promoted from a candidate", code="task-order")
-    ref, scratch = record_ref(origin.version), shop.doors.scratch()
-    if not scratch.has(origin.record):
-        shop.repository.bring(scratch, shop.plan.remote, [ref])
-    return parse_record(scratch.blob(origin.record), ref)
 
 
 def image_of(record: Mapping[str, Any], reference: str) -> dict[str, Any]:

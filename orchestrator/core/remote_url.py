@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 _SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/\s][^\s]*)$")
@@ -39,3 +40,11 @@ def compare_page(page: str, old: str, new: str) -> str:
 
 def _host(page: str) -> str:
     return page.partition("://")[2].partition("/")[0]
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether a name, without port, is this machine by its very form: localhost, 127.0.0.0/8, ::1."""
+    try:
+        return ipaddress.ip_address(hostname.strip("[]")).is_loopback
+    except ValueError:
+        return hostname.lower() == "localhost"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,3 +32,16 @@ def _escaped(char: str) -> str:
     if char.isprintable():
         return char
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+_MAX_LINE: Final = 240  # characters of foreign text in a message
+
+
+def one_line(text: str, limit: int = _MAX_LINE) -> str:
+    """Foreign text for a terminal: one line of at most `limit` characters, without control characters."""
+    line = " ".join(ANSI.sub("", text[: 4 * limit]).split())
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return safe if len(safe) <= limit else f"{safe[: limit - 1]}…"
+
+
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

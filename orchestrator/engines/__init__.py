@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
 
@@ -94,14 +95,6 @@ class RunResult:
     exit_code: int | None
     output: str  # stdout and stderr, the last 64 KiB
     seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """Registry login.  repr hides the secret."""
-
-    username: str
-    password: str = field(repr=False)
 
 
 class Engine(Protocol):

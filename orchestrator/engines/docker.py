@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     import docker
 
+    from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines import BuildRequest, Credentials, RunRequest, Step
+    from orchestrator.engines import BuildRequest, RunRequest, Step
 
 OWNER_LABEL = "org.release-orchestrator.owner"
 _LETTING_GO = 15.0  # seconds

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UsageError
-from orchestrator.engines.failures import one_line, probe_socket, require_paramiko
+from orchestrator.core.text import one_line
+from orchestrator.engines.failures import probe_socket, require_paramiko
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

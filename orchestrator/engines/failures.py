@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError, UnprovedError, UsageError
+from orchestrator.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NO_SPACE = "no space left on device"
 _DISK_REMEDY = "free space on the engine's disk (`docker system df`, `docker system prune`), or move its data-root"
 
@@ -32,12 +31,6 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (socket.gaierror, "the host name is not known", "check DOCKER_HOST"),
     (TimeoutError, "no answer in time", _START),
 )
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """`text` on one line, at most `limit` characters."""
-    line = " ".join(ANSI.sub("", text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def disk_full(text: str, where: str) -> RemoteError | None:

@@ -8,8 +8,8 @@ import tarfile
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from orchestrator.core.text import one_line
 from orchestrator.engines import ImageInfo, Step
-from orchestrator.engines.failures import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

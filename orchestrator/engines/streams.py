@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.results import Progress
-from orchestrator.engines.failures import ANSI, disk_full, one_line
+from orchestrator.core.text import ANSI, one_line
+from orchestrator.engines.failures import disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

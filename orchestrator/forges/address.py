@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.remote_url import is_loopback
 from orchestrator.forges import Address
-from orchestrator.forges.protection_github import GITHUB_API
-from orchestrator.registry.auth import is_loopback
+from orchestrator.forges.github import GITHUB_API
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

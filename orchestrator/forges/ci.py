@@ -23,7 +23,7 @@ from orchestrator.forges.ci_templates import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
 
 PROVIDERS: Final = ("github", "gitlab", "jenkins")
 PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
-from orchestrator.registry.responses import one_line
+from orchestrator.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

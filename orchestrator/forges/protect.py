@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError
-from orchestrator.forges import protection, protection_github, protection_gitlab
+from orchestrator.forges import github, gitlab, protection
 from orchestrator.forges.address import address
 from orchestrator.forges.ci import PLAN_JOB, default_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.forges import Address, Forge, Setting
     from orchestrator.forges.protection import Difference, Guard
     from orchestrator.session.session import Desk
@@ -49,8 +49,8 @@ def protect(desk: Desk, wish: Wish) -> Outcome:
     remote_url = desk.repository.remote_url(config.remote)
     there = address(wish.provider, remote_url=remote_url, repository=wish.repository, url=wish.url, env=desk.job.env)
     checks, notes = _checks(desk, wish)
-    read_actor = protection_github.actor if wish.provider == "github" else protection_gitlab.actor
-    default = protection_github.DEFAULT_ACTOR if wish.provider == "github" else protection_gitlab.DEFAULT_ACTOR
+    read_actor = github.actor if wish.provider == "github" else gitlab.actor
+    default = github.DEFAULT_ACTOR if wish.provider == "github" else gitlab.DEFAULT_ACTOR
     guard = protection.guard_of(
         config, desk.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
         actors=tuple(read_actor(text) for text in dict.fromkeys(wish.actors or (default,))),
@@ -92,8 +92,8 @@ def _wanted(
     guard: Guard, there: Address
 ) -> tuple[list[Setting], Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]]:
     if there.provider == "github":
-        return protection_github.settings(guard, there.api), protection_github.words
-    return protection_gitlab.settings(guard), protection_gitlab.words
+        return github.settings(guard, there.api), github.words
+    return gitlab.settings(guard), gitlab.words
 
 
 def _open(there: Address) -> Forge:

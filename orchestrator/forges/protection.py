@@ -18,7 +18,7 @@ from orchestrator.core.versions import parse_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.forges import Current, Setting
 
 _LINE = re.compile(r"v?\d+\.\d+.*", re.DOTALL)

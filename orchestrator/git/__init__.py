@@ -1,8 +1,4 @@
-"""The door to git: the only package that imports GitPython and the only one that starts git.
+"""The only room that starts git: objects, scratch picks, worktrees, pushes, tags, notes.
 
-process.py     one command, bytes in and out, errors as values
-repository.py  a person's repository: names, refs, configuration, remote
-scratch.py     a throw-away object store in which picks are made
-worktree.py    the worktree in which a person resolves a conflict
-transfer.py    bringing objects in, landing, notes, records
+Bytes in and out, errors as values.  It must not know what a release is, and neither engines nor registries.
 """

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.results import Conflict
+from orchestrator.core.pick import Conflict
 from orchestrator.git.merge_result import Merge
 from orchestrator.git.objects import EMPTY_TREE, encode_commit, object_id, parse_commit
 from orchestrator.git.process import GitCommandError, side_by_side

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.git.files import remove
+from orchestrator.git.isolation import remove
 from orchestrator.git.objects import EMPTY_TREE, parse_tree
 from orchestrator.git.process import Git
 

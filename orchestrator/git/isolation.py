@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import contextlib
+import os
+import shutil
+from pathlib import Path
 
 # What decides the outcome of a merge is pinned: a user's settings must not change a release.
 _SETTINGS = """\
@@ -46,3 +46,19 @@ def isolated(gitdir: Path) -> dict[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_OPTIONAL_LOCKS": "0",
     }
+
+
+def remove(path: Path) -> None:
+    """Remove a directory or file, also where somebody took the right to write in it away."""
+    if path.is_file() or path.is_symlink():
+        path.unlink()
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.is_dir():
+        with contextlib.suppress(OSError):
+            path.chmod(0o700)
+            for root, names, _ in os.walk(path):
+                for name in names:
+                    if not (below := Path(root, name)).is_symlink():
+                        below.chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.results import Conflict
+from orchestrator.core.pick import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

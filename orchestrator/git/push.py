@@ -6,12 +6,12 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError, UsageError
-from orchestrator.git.process import Git, Output, failure
+from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.git.process import Output
     from orchestrator.git.repository import RemoteRefs, Repository
     from orchestrator.git.scratch import Scratch
 
@@ -57,72 +57,6 @@ def delete_refs(repository: Repository, prefix: str) -> int:
 def write_blob(repository: Repository, data: bytes) -> str:
     """Store a blob in the repository."""
     return repository.git.run("hash-object", "-w", "--stdin", stdin=data).text.strip()
-
-
-def make_tag(
-    repository: Repository, scratch: Scratch, *, name: str, commit: str, message: str, tagger: str, rule: str
-) -> str:
-    """Make an annotated tag object in a scratch store and return its id; no ref of the repository changes.
-
-    `tagger` is `Name <mail> seconds zone`.  `tag.gpgSign` and the signing settings of the user are obeyed; `rule`
-    is the place of a rule that wants a signature, or "".  Raises RefusedError as `must_sign`, UsageError where signing
-    fails.
-    """
-    if rule:
-        must_sign(repository, rule)
-    identity, _, when = tagger.rpartition("> ")
-    person, _, mail = identity.partition(" <")
-    signing = repository.config_items(r"^(gpg\..*|user\.signingkey|tag\.gpgsign|tag\.forcesignannotated)$")
-    env = {key: value for key, value in scratch.git.env.items() if key not in ("GIT_CONFIG_GLOBAL",)}
-    env |= {"GIT_COMMITTER_NAME": person, "GIT_COMMITTER_EMAIL": mail, "GIT_COMMITTER_DATE": when}
-    git = Git(repository.top, env=env, config=tuple(signing))
-    args = ("tag", "--annotate", "--force", "--cleanup=verbatim", "--file=-", name, commit)
-    output = git.attempt(*args, stdin=message.encode())
-    if output.status and not signing:
-        raise failure(args, output)
-    if output.status or (signs(git) and not is_signed(git, f"refs/tags/{name}")):
-        raise UsageError(
-            f"the tag could not be signed: {said_by(output)}",
-            remedy="check user.signingKey and gpg.format, or: git config tag.gpgSign false",
-            code="cannot-sign",
-            detail=output.stderr,
-            state="nothing was pushed",
-        )
-    return git.text("rev-parse", f"refs/tags/{name}")
-
-
-def must_sign(repository: Repository, rule: str) -> None:
-    """Raises RefusedError where git is not set to sign tags, as the rule at this place wants."""
-    if not signs(repository.git):
-        raise RefusedError(
-            "the tag must be signed (policy.signed-tags), and git is not set to sign tags",
-            where=rule,
-            remedy="git config tag.gpgSign true, with user.signingKey (and gpg.format ssh for an ssh key)",
-            code="tag-not-signed",
-            state="nothing was pushed",
-        )
-
-
-def signs(git: Git) -> bool:
-    """Whether git is set to sign tags."""
-    return git.attempt("config", "--type=bool", "--get", "tag.gpgSign").text.strip() == "true"
-
-
-def is_signed(git: Git, tag: str) -> bool:
-    """Whether a tag object carries a signature, of whomever.
-
-    git 2.39 makes an unsigned tag and exits 0 when ssh-keygen fails: only the object tells.
-    """
-    return b"\n-----BEGIN " in git.run("cat-file", "tag", tag).stdout
-
-
-def signature_fault(repository: Repository, tag_object: str) -> str:
-    """What `git verify-tag` has against a tag, on one line; "" when its signature is good and by somebody known."""
-    if not is_signed(repository.git, tag_object):
-        return "it has no signature"
-    output = repository.git.attempt("verify-tag", "--", tag_object)
-    lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
-    return "" if output.status == 0 else next((line for line in lines if "error" in line.lower()), said_by(output))
 
 
 def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, branch: str, old: str, new: str) -> str:

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UsageError
 from orchestrator.git.cache import Cache
-from orchestrator.git.files import remove
-from orchestrator.git.isolation import isolated, settings
+from orchestrator.git.isolation import isolated, remove, settings
 from orchestrator.git.merge_result import Merge, conflicts, decode_merge, encode_merge
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure

@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted, with_origin
-from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseError
-from orchestrator.core.results import PickState, Problem
+from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseError, as_problem
+from orchestrator.core.pick import PickState
 from orchestrator.core.versions import check_version
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, Guards
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
-from orchestrator.plan.planner import Request, release_commit
-from orchestrator.session.branch_state import as_problem, reachable_tags
+from orchestrator.plan.release_commit import Request, release_commit
+from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.core.results import Config, Pick, ReleaseEntry
+    from orchestrator.core.declaration import Config, ReleaseEntry
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.results import Problem
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import record as provenance
+from orchestrator.core.tag_message import promotion, tagged_picks
 from orchestrator.core.versions import final_of, parse_tag
-from orchestrator.plan import changelog
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -41,7 +41,7 @@ def record_fault(record: Mapping[str, Any], here: Here) -> str:
     for key in ("version", "tag", "commit", "tree"):
         if said[key] != getattr(here, key):
             return f"says {key} {said[key]}, and it is {getattr(here, key)}"
-    listed = {(source, result) for _, source, result in changelog.tagged_picks(here.message)}
+    listed = {(source, result) for _, source, result in tagged_picks(here.message)}
     picks = record.get("picks")
     if isinstance(picks, list) and listed != {_pick(each) for each in picks} - {("", "")}:
         return "has other picks than the tag lists"
@@ -70,13 +70,13 @@ def yank_fault(yank: Yank, here: Here, record: Mapping[str, Any] | None, good: C
 
 def promotion_fault(version: str, commit: str, message: str, candidates: Mapping[str, Here]) -> str:
     """What is wrong with the tag of a promotion; `candidates` are the versions that were here before."""
-    name, tag = changelog.promotion(message) or ("", "")
+    name, tag = promotion(message) or ("", "")
     candidate = candidates.get(name)
     if candidate is None or candidate.tag != tag:
         return f"is promoted from {name}, which is not here as {tag[:12]}"
     if final_of(name) != version or candidate.commit != commit:
         return f"is promoted from {name}, which is another version, or on another commit"
-    if changelog.tagged_picks(message) != _picks_up_to(candidate, candidates.values()):
+    if tagged_picks(message) != _picks_up_to(candidate, candidates.values()):
         return f"does not list the picks of {name} and the candidates before it"
     return ""
 
@@ -87,4 +87,4 @@ def _picks_up_to(candidate: Here, others: Collection[Here] | Any) -> Picks:
     parsed: Sequence[tuple[Any, Here]] = [(parse_tag(each.version), each) for each in others]
     mine = [(tag.version, each) for tag, each in parsed if tag and last and tag.version <= last.version]
     chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
-    return [pick for _, each in chain for pick in changelog.tagged_picks(each.message)]
+    return [pick for _, each in chain for pick in tagged_picks(each.message)]

@@ -20,7 +20,7 @@ from orchestrator.core.versions import parse_tag
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.core.results import CodeOwners, Freeze, Policy
+    from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 
 _PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
 _PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<mail>[^<>]*)>")

@@ -12,19 +12,23 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import reader as configuration
+from orchestrator.core.declaration import Policy
 from orchestrator.core.errors import ConfigError, Exit, ReleaseError
-from orchestrator.core.results import PickState, Place, Policy, Problem
+from orchestrator.core.pick import PickState
+from orchestrator.core.results import Place, Problem
 from orchestrator.git import changes
 from orchestrator.guard import policy_rules as rulebook
-from orchestrator.plan import document
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from orchestrator.core.results import Config, Fix, Pick, Plan, ReleaseEntry
+    from orchestrator.core.declaration import Config, Fix, ReleaseEntry
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
+
 
 NO_POLICY = Policy(place=Place(file="release.yaml"))
 _DEFAULT_PATH = "release.yaml"
@@ -281,25 +285,3 @@ def _bare(value: Any) -> Any:
 
 
 # ------------------------------------------------------------------ freezes
-
-
-def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str) -> Plan:
-    """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
-
-    No part of the plan's id: that must not depend on the clock.
-    """
-    freeze = rulebook.frozen(policy, now)
-    if freeze is None:
-        return plan
-    if reason:
-        return replace(plan, freeze_broken=reason)
-    return replace(plan, problems=(*plan.problems, rulebook.freeze_problem(freeze, document.command(plan))))
-
-
-def without_freeze(plan: Plan) -> Plan:
-    """The same plan for who only looks: a freeze is worth a note, and no reason not to plan."""
-    notes = tuple(
-        f"{problem.message}; a cut would be refused" for problem in plan.problems if problem.code == rulebook.FROZEN
-    )
-    rest = tuple(problem for problem in plan.problems if problem.code != rulebook.FROZEN)
-    return replace(plan, problems=rest, notes=(*plan.notes, *notes))

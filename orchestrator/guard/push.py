@@ -12,23 +12,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core import record as provenance
-from orchestrator.core.errors import Exit, RefusedError, ReleaseError
+from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_problem
 from orchestrator.core.results import Problem
+from orchestrator.core.tag_message import promotion, shipped, tagged_picks, tagged_reason
 from orchestrator.core.versions import check_version, final_of, parse_tag
-from orchestrator.git.push import ZERO, signature_fault
+from orchestrator.git.push import ZERO
+from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
 from orchestrator.guard.branch import Continuation
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.repository import HEADS, TAGS, VERSION, Standing
-from orchestrator.plan import changelog
 from orchestrator.session import yanks
-from orchestrator.session.branch_state import as_problem, reachable_tags
+from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
     from orchestrator.guard.branch import Protected, Release
     from orchestrator.guard.consistency import Here
@@ -200,7 +201,7 @@ class Guard:
         protected = self.standing.protected(line)
         if release is None:
             self._on_branch(update, line, commit, tip)
-            if changelog.promotion(message):
+            if promotion(message):
                 return self._promotion(update, commit, message, tip, protected)
             if self._first(name, commit, tip, protected):
                 return self._policy(update, line.config, message)
@@ -208,8 +209,8 @@ class Guard:
         if release.version != name:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
                         f"tag the commit that `release cut {name}` makes")]  # fmt: skip
-        listed = [(pick.state.value, pick.source, pick.result) for pick in changelog.shipped(release.picks)]
-        if changelog.tagged_picks(message) != listed:
+        listed = [(pick.state.value, pick.source, pick.result) for pick in shipped(release.picks)]
+        if tagged_picks(message) != listed:
             return [
                 _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
             ]
@@ -223,7 +224,7 @@ class Guard:
             remedy = "git config tag.gpgSign true; who may sign: gpg.ssh.allowedSignersFile of the server's repository"
             found.append(unsigned_problem(policy, f"tag {update.short}: {fault}", remedy))
         freeze = frozen(policy, datetime.fromtimestamp(self.now, UTC).isoformat())
-        if freeze and not changelog.tagged_reason(message):
+        if freeze and not tagged_reason(message):
             found.append(freeze_problem(freeze, f"release cut {update.short}"))
         return found
 
@@ -259,7 +260,7 @@ class Guard:
             return list(verdict.problems)
         there = [self.standing.version(each, before) for each in protected.tags if final_of(each) == name]
         fault = consistency.promotion_fault(name, commit, message, {each.version: each for each in there if each})
-        candidate = (changelog.promotion(message) or ("", ""))[0]
+        candidate = (promotion(message) or ("", ""))[0]
         if not fault and yanks.yank_ref(candidate) in before:
             fault = f"is promoted from {candidate}, which was yanked"
         if fault:

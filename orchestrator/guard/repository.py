@@ -17,12 +17,12 @@ from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.guard.branch import Protected
 from orchestrator.guard.consistency import Here
 from orchestrator.guard.received_push import trusted_names
-from orchestrator.plan.planner import planned_images
+from orchestrator.plan.images import planned_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
     from orchestrator.guard.received_push import Receiving
 

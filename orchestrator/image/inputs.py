@@ -6,7 +6,8 @@ import hashlib
 import posixpath
 from typing import TYPE_CHECKING
 
-from orchestrator.core.results import Problem, Variant
+from orchestrator.core.declaration import Variant
+from orchestrator.core.results import Problem
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
@@ -15,7 +16,8 @@ from orchestrator.image.variants import claims_of, judge_claims
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.core.results import ImageSpec, Plan, PlannedImage
+    from orchestrator.core.declaration import ImageSpec
+    from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.patchfile import Entry
     from orchestrator.image.pytorch_builds import Pin

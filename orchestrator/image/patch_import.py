@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from orchestrator.core.results import ImageSpec
+    from orchestrator.core.declaration import ImageSpec
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.patchfile import Entry

@@ -15,15 +15,20 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.results import CheckResult, CheckState, Progress
 from orchestrator.engines import RunRequest
-from orchestrator.image.contents import verdict
+from orchestrator.image.contents import CHECKS, verdict
+from orchestrator.image.inputs import patch_files_here
 from orchestrator.image.patches import touched
 from orchestrator.image.pytorch_builds import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.core.results import SmokeCommand
+    from orchestrator.core.declaration import SmokeCommand
     from orchestrator.engines import Engine
+    from orchestrator.session.session import Desk
+
+    Check = tuple[str, Callable[[], "_Outcome"]]
+
 
 VERSION_FILE = "/etc/release/version"
 VERSION_LABEL = "org.opencontainers.image.version"
@@ -39,8 +44,6 @@ _NO_PYTHON = 97
 _FIND_PYTHON = f'command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -c "$0" "$@"'
 
 _Outcome = tuple[CheckState, str, str]  # state, message, remedy
-if TYPE_CHECKING:
-    Check = tuple[str, Callable[[], _Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,3 +218,38 @@ def _command(engine: Engine, image: str, command: SmokeCommand) -> _Outcome:
 def _last_lines(output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()][-_TAIL_LINES:]
     return " | ".join(line.strip() for line in lines)[-_TAIL_CHARS:]
+
+
+def smoke_image(
+    desk: Desk, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
+) -> tuple[CheckResult, ...]:
+    """The results of the named checks, or of all.  Raises UsageError for what is not there."""
+    for name in names:
+        if name not in CHECKS:
+            raise UsageError(
+                f"there is no check {name!r}", remedy=f"there are: {', '.join(CHECKS)}", code="no-such-check"
+            )
+    files = _read(desk.job.directory / lock) if lock else {}
+    released = _read_patches(desk.job.directory / patches) if patches else None
+    engine = desk.doors().engine()
+    if engine.inspect(image) is None:
+        raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
+    inside = Inside(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)
+    return run_checks(inside_checks(engine, image, inside), desk.job.terminal.progress)
+
+
+def _read_patches(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise UsageError("there is no such folder", where=str(folder), remedy="give --patches DIR", code="no-patches")
+    return patch_files_here(folder)
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    parts = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    try:
+        files = {str(part): part.read_bytes() for part in parts}
+    except OSError as error:
+        raise UsageError(f"the lock cannot be read: {error.strerror}", where=str(path), code="no-lock") from error
+    if not files:
+        raise UsageError("the folder has no *.txt", where=str(path), remedy="give a lock with --lock", code="no-lock")
+    return files

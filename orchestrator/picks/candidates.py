@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from orchestrator.config import editor
 from orchestrator.config.editor import Entry
 from orchestrator.core.commit_message import conventional
+from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.core.results import Fix, PickState, Place
+from orchestrator.core.pick import PickState
+from orchestrator.core.results import Place
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
 from orchestrator.git.process import failure
@@ -27,7 +29,9 @@ from orchestrator.session.branch_state import commit_named, gather, refuse_incom
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.core.results import Config, Conflict, FollowUp, Pick, Problem
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Conflict, FollowUp, Pick
+    from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.branch_state import Facts
     from orchestrator.session.session import Desk

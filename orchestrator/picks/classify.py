@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import Exit
-from orchestrator.core.results import Conflict, Pick, PickState, Problem
+from orchestrator.core.pick import Conflict, Pick, PickState
+from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import Twin, twins

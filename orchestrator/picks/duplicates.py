@@ -18,7 +18,7 @@ from orchestrator.session.branch_state import branch_tip, commit_named, refuse_i
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Desk
 

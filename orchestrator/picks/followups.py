@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from, without_origins
-from orchestrator.core.results import FollowUp
+from orchestrator.core.pick import FollowUp
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -17,9 +17,9 @@ from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes, notes
 from orchestrator.git.repository import RemoteRefs
 from orchestrator.picks.equivalents import PATCH_ID, TRAILER, ZERO_CONTEXT
-from orchestrator.release.status import remote_name
 from orchestrator.session import yanks
 from orchestrator.session.branch_state import commit_named, refuse_incomplete
+from orchestrator.session.published import remote_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
-from orchestrator.core.results import PickState, Problem
+from orchestrator.core.pick import PickState
+from orchestrator.core.results import Problem
 from orchestrator.picks import containing_branches
 from orchestrator.picks.equivalents import twins
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
@@ -14,7 +15,7 @@ from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.core.results import FollowUp, Pick
+    from orchestrator.core.pick import FollowUp, Pick
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.containing_branches import Homes

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.commit_message import reverted
-from orchestrator.core.errors import Exit, ReleaseError
-from orchestrator.core.results import Fix, Problem
-from orchestrator.session.branch_state import as_problem
+from orchestrator.core.errors import Exit, ReleaseError, as_problem
+from orchestrator.core.results import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.core.declaration import Fix
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 

@@ -7,20 +7,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.declaration import SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
-from orchestrator.core.results import (
-    Conflict,
-    FollowUp,
-    Pick,
-    PickState,
-    Plan,
-    PlannedImage,
-    Problem,
-    PromotedFrom,
-    Skipped,
-    SmokeCommand,
-    VerifyCommand,
-)
+from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
+from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
+from orchestrator.core.results import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from orchestrator.core.results import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orchestrator.core.results import VersionFile
+    from orchestrator.core.declaration import VersionFile
 
 
 def rewrite(

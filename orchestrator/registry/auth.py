@@ -7,22 +7,24 @@ service which that registry names; a login that was rejected once is not tried a
 from __future__ import annotations
 
 import base64
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.remote_url import is_loopback
+from orchestrator.core.text import one_line
 from orchestrator.registry.credentials import TOKEN_USER
-from orchestrator.registry.responses import Request, failure, one_line, read_object, refusal
+from orchestrator.registry.responses import Request, failure, read_object, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from orchestrator.core.credentials import Credentials
     from orchestrator.core.errors import RemoteError
-    from orchestrator.engines import Credentials
     from orchestrator.registry.responses import Answer
+
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PART: Final = re.compile(
@@ -58,14 +60,6 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
             value = part["bare"] if part["quoted"] is None else re.sub(r"\\(.)", r"\1", part["quoted"])
             found[-1][1].setdefault(part["key"].lower(), value)
     return tuple(Challenge(scheme=scheme, params=params) for scheme, params in found)
-
-
-def is_loopback(hostname: str) -> bool:
-    """Whether a name, without port, is this machine by its very form: localhost, 127.0.0.0/8, ::1."""
-    try:
-        return ipaddress.ip_address(hostname.strip("[]")).is_loopback
-    except ValueError:
-        return hostname.lower() == "localhost"
 
 
 class Login:

@@ -7,15 +7,14 @@ Only a 404 means "not there", and a version's tag is never moved once it is ther
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from orchestrator import __version__
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.registry.http import CERTIFICATES, Wire
+from orchestrator.registry.manifest import _IMAGES, _INDEXES, Descriptor, Layer, Manifest, Promotion, _digest_of
 from orchestrator.registry.responses import bad_answer, failure, parse_json, read_object
 from orchestrator.registry.retry import Patience
 
@@ -23,70 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference, Repository
-    from orchestrator.engines import Credentials
     from orchestrator.registry.responses import Answer, Request
 
-_IMAGES: Final = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-)
-_INDEXES: Final = (
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-)
+
 _ACCEPT: Final = {"Accept": ", ".join(_IMAGES + _INDEXES)}
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 _MAX_PAGES: Final = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Descriptor:
-    """What a name stands for; `size` is the manifest's own, in bytes."""
-
-    digest: str
-    media_type: str
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """A manifest's exact bytes; `digest` is computed from them."""
-
-    content: bytes = field(repr=False)
-    media_type: str
-
-    @property
-    def digest(self) -> str:
-        return _digest_of(self.content)
-
-    @property
-    def is_index(self) -> bool:
-        """Whether it lists the manifests of several platforms, and has no config and layers of its own."""
-        return self.media_type in _INDEXES
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A layer as it is stored and moved: compressed; `size` in bytes."""
-
-    digest: str
-    size: int
-    media_type: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Promotion:
-    """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing."""
-
-    reference: Reference
-    digest: str
-    previous: str = ""
-
-    @property
-    def changed(self) -> bool:
-        return self.previous != self.digest
 
 
 class Registry:
@@ -384,5 +328,10 @@ class Registry:
         return failure("registry-bad-answer", self._wire.host, text, remedy="build and push the image again")
 
 
-def _digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+def image_labels(registry: Registry, manifest: Manifest) -> dict[str, str]:
+    """The labels in the config of an image; none for an index of several platforms."""
+    if manifest.is_index:
+        return {}
+    config = registry.config(manifest).get("config")
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}

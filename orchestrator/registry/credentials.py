@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.engines import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,15 +14,17 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.registry.auth import Login, is_loopback
-from orchestrator.registry.responses import MAX_TEXT, Answer, Request, failure, one_line, refusal
+from orchestrator.core.remote_url import is_loopback
+from orchestrator.core.text import one_line
+from orchestrator.registry.auth import Login
+from orchestrator.registry.responses import MAX_TEXT, Answer, Request, failure, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     import requests
 
-    from orchestrator.engines import Credentials
+    from orchestrator.core.credentials import Credentials
     from orchestrator.registry.retry import Patience
 
 _HUB: Final = {"docker.io": "registry-1.docker.io"}

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
 from orchestrator.core.errors import RemoteError
+from orchestrator.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_TEXT: Final = 4 * 1024 * 1024  # bytes; registries accept no bigger manifest (OCI distribution spec)
-_MAX_LINE: Final = 240  # characters of foreign text in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +107,6 @@ def _error_words(document: object) -> str:
         return ""
     names = ("code", "error", "message", "error_description", "details")
     return ": ".join(value for value in map(first.get, names) if isinstance(value, str) and value)
-
-
-def one_line(text: str) -> str:
-    """Foreign text for a terminal: one line, no control characters, cut."""
-    line = " ".join(text[: 4 * _MAX_LINE].split())
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return safe if len(safe) <= _MAX_LINE else f"{safe[:_MAX_LINE]}..."
 
 
 def parse_json(body: bytes) -> object:

@@ -15,7 +15,8 @@ from orchestrator.git.objects import EMPTY_TREE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.core.results import Pick, PickState, Plan
+    from orchestrator.core.pick import Pick, PickState
+    from orchestrator.core.plan import Plan
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Desk

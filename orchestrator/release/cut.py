@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, PausedError, ProblemsError, RefusedError, UsageError
-from orchestrator.core.results import CheckState, PickState
+from orchestrator.core.pick import PickState
+from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
-from orchestrator.core.versions import parse_tag
-from orchestrator.guard.policy_source import Guards, mind_freeze
-from orchestrator.image.inputs import image_problems
 from orchestrator.plan import document
-from orchestrator.plan.planner import NO_DECISIONS, Request, draft, seal, write_pick
 from orchestrator.release import steps
 from orchestrator.release.confirm import Answers, ask
+from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
 from orchestrator.release.steps.runner import Workshop, execute
-from orchestrator.session.branch_state import gather, refuse_incomplete
 from orchestrator.session.journal import Journal
 from orchestrator.session.state import Paused, Store, in_progress
 
@@ -26,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.core.results import Pick, Plan
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
     from orchestrator.session.session import Desk
 
 
@@ -39,44 +37,6 @@ class Cut:
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
-
-
-def next_declared(desk: Desk) -> str:
-    """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
-    tags = desk.repository.local_tags()
-    versions = [parse_tag(entry.version) for entry in desk.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
-
-
-def prepare(desk: Desk, version: str, left_out: Mapping[str, str] | None = None) -> Plan:
-    """The sealed plan of a version ("" for the next patch), with every problem in it.
-
-    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.
-    """
-    config = desk.config()
-    refuse_incomplete(desk.repository, config.remote)
-    request = Request(
-        version=version,
-        config=config,
-        config_path=desk.config_path(),
-        identity=desk.repository.identity(),
-        offline=desk.job.offline,
-        effort=desk.job.effort,
-    )
-    decisions = Store(desk.repository, version).decisions() if version else NO_DECISIONS
-    decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline)
-    plan = draft(request, decisions, desk.repository, desk.scratch, facts)
-    if not version:
-        decisions = Store(desk.repository, plan.version).decisions()
-        if decisions != NO_DECISIONS:
-            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch, facts)
-    guards = Guards(desk.repository, desk.scratch, config.remote, facts.heads)
-    plan, policy = guards.judge(plan, config)
-    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
-    shown_as = desk.job.config or desk.config_file.name
-    plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
 def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -258,64 +218,3 @@ def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
 
 
 # ------------------------------------------------------------------ conflicts
-
-
-def chosen(desk: Desk, version: str) -> Store:
-    """The release meant: the one named, else the only one that is paused.  Raises UsageError."""
-    if version:
-        return Store(desk.repository, version)
-    stores = [Store(desk.repository, name) for name in in_progress(desk.repository)]
-    paused = [store for store in stores if store.paused()]
-    open_ = paused or [store for store in stores if not Journal(store.journal_path, desk.job.now).closed]
-    if len(open_) == 1:
-        return open_[0]
-    names = ", ".join(store.version for store in open_)
-    raise UsageError(
-        f"several releases are open: {names}" if open_ else "no release is in progress here",
-        remedy="name the version" if open_ else "release plan, then release cut",
-        code="which-release" if open_ else "no-release",
-    )
-
-
-def _paused(store: Store) -> Paused:
-    paused = store.paused()
-    if paused is None or not store.worktree.exists:
-        how = "is not paused on a conflict" if paused is None else f"is paused, but {store.worktree.path} is gone"
-        raise UsageError(
-            f"{store.version} {how}",
-            remedy=f"release cut {store.version} goes on with it; release status shows where it stands",
-            code="not-paused",
-        )
-    return paused
-
-
-def resume(desk: Desk, version: str, *, yes: bool) -> Cut:
-    """Take the person's resolution and go on with all remaining picks."""
-    with desk.lock():
-        store = chosen(desk, version)
-        paused = _paused(store)
-        tree = store.worktree.resolution(paused.tip, f"release continue {store.version}")
-        source = desk.scratch.commit(paused.source)
-        commit = write_pick(desk.scratch, paused.tip, tree, source, source, desk.repository.identity())
-        store.adopt(desk.scratch, commit, f"resolved/{paused.source}")
-        store.unpause()
-    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
-
-
-def skip(desk: Desk, version: str, *, reason: str, yes: bool) -> Cut:
-    """Leave the paused pick out, with a reason that the record keeps, and go on."""
-    if not reason.strip():
-        raise UsageError("a skip needs a reason", remedy='release skip --reason "..."', code="no-reason")
-    with desk.lock():
-        store = chosen(desk, version)
-        paused = _paused(store)
-        store.skip(paused.source, reason.strip())
-        store.unpause()
-    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
-
-
-def _again(desk: Desk, paused: Paused) -> Desk:
-    """The same desk, reading the release.yaml that the paused cut read."""
-    if not desk.job.config and paused.config:
-        desk.job = replace(desk.job, config=paused.config)
-    return desk

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from orchestrator.config import editor
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.picks.candidates import entries
-from orchestrator.release.cut import prepare
+from orchestrator.release.prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.config.editor import Entry
-    from orchestrator.core.results import Config, Plan
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.plan import Plan
     from orchestrator.picks.candidates import Candidate
     from orchestrator.session.session import Desk
 

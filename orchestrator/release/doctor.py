@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
-from orchestrator.plan.planner import planned_images
+from orchestrator.plan.images import planned_images
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.image.pytorch_builds import Build, Pin
     from orchestrator.session.session import Desk
 

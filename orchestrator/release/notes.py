@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import ReleaseError, UsageError
-from orchestrator.core.remote_url import page_of
-from orchestrator.core.results import Pick, PickState, Skipped
-from orchestrator.guard.policy_source import without_freeze
+from orchestrator.core.pick import Pick, PickState, Skipped
+from orchestrator.core.remote_url import compare_page, page_of
+from orchestrator.core.tag_message import tagged_picks, tagged_reason
+from orchestrator.guard.freeze import without_freeze
 from orchestrator.picks.sources import expand
 from orchestrator.plan import document
-from orchestrator.plan.changelog import tagged_picks, tagged_reason
-from orchestrator.release.cut import prepare
-from orchestrator.release.status import read_record, remote_name
-from orchestrator.report.notes import Notes
-
-_SINCE = re.compile(r"^Picked onto \S+ since (\S+):$", re.MULTILINE)
+from orchestrator.release.prepare import prepare
+from orchestrator.session.published import read_record, remote_name
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Config, Fix, Problem
+    from orchestrator.core.declaration import Config, Fix
+    from orchestrator.core.results import Problem
     from orchestrator.session.session import Desk
+
+
+_SINCE = re.compile(r"^Picked onto \S+ since (\S+):$", re.MULTILINE)
 
 
 def release_notes(desk: Desk, version: str) -> tuple[Notes, tuple[Problem, ...]]:
@@ -150,3 +152,28 @@ def _config_at(desk: Desk, remote: str, version: str, commit: str) -> Config | N
 def _page(desk: Desk, remote: str, config: Config | None) -> str:
     """The repository's page: declared, else told from the remote's URL."""
     return (config.repository_url if config else "") or page_of(desk.repository.remote_url(remote))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notes:
+    """What is told of a version.  `page` is the repository's page on its forge, "" where none is known."""
+
+    version: str
+    previous: str
+    summary: str
+    commit: str
+    released: bool  # else planned
+    picks: tuple[Pick, ...]
+    skipped: tuple[Skipped, ...] = ()
+    images: tuple[tuple[str, str], ...] = ()  # reference, digest ("" as long as it is planned)
+    freeze_broken: str = ""
+    page: str = ""
+
+    @property
+    def compare(self) -> str:
+        """The page with all changes since the version before; only a public tag has one."""
+        return (
+            compare_page(self.page, self.previous, self.version)
+            if self.page and self.previous and self.released
+            else ""
+        )

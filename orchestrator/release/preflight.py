@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.results import CheckState
-from orchestrator.git import push
+from orchestrator.git.tags import must_sign
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.repository import Repository
-    from orchestrator.release.steps.runner import Doors
+    from orchestrator.session.connections import Doors
 
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
@@ -75,7 +75,7 @@ def disk(directory: Path, wanted: int) -> str:
 
 def tag_signing(repository: Repository, rule: str) -> str:
     """Where policy wants the tag signed, git is set to sign it."""
-    push.must_sign(repository, rule)
+    must_sign(repository, rule)
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 

@@ -11,24 +11,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import record as provenance
-from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError
-from orchestrator.core.results import Plan, Problem, PromotedFrom, Skipped
+from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
+from orchestrator.core.pick import Skipped
+from orchestrator.core.plan import Plan, PromotedFrom
+from orchestrator.core.results import Problem
+from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import check_version, final_of, parse_tag
-from orchestrator.guard.policy_source import Guards, mind_freeze
-from orchestrator.plan import changelog, document
-from orchestrator.plan.planner import planned_images, seal
+from orchestrator.guard.freeze import mind_freeze
+from orchestrator.guard.policy_source import Guards
+from orchestrator.plan import document
+from orchestrator.plan.images import planned_images
+from orchestrator.plan.planner import seal
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
-from orchestrator.release.status import remote_name
 from orchestrator.release.steps.take import tested
-from orchestrator.session.branch_state import as_problem, reachable_tags, refuse_incomplete
-from orchestrator.session.published import Public, config_at, must_be_on_branch
+from orchestrator.session.branch_state import reachable_tags, refuse_incomplete
+from orchestrator.session.published import Public, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.core.results import Config, Pick, PlannedImage
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import PlannedImage
     from orchestrator.session.session import Desk
 
 
@@ -137,7 +143,7 @@ def origin_of(desk: Desk, public: Public, version: str) -> tuple[str, str] | Non
     """(candidate, its tag object) by the message of a version's public tag; None for one that was cut."""
     public.bring(f"refs/tags/{version}")
     kind, data = desk.scratch.read(public.tag(version))
-    return changelog.promotion(data.decode("utf-8", "replace")) if kind == "tag" else None
+    return promotion(data.decode("utf-8", "replace")) if kind == "tag" else None
 
 
 def plan_promotion(desk: Desk, public: Public, candidate: str, version: str, *, allow_older: bool) -> Plan:

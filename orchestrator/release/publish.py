@@ -6,26 +6,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
+from orchestrator.core.labels import REVISION
+from orchestrator.core.plan import Decisions
 from orchestrator.core.record import record_ref
-from orchestrator.git.push import signature_fault
+from orchestrator.core.tag_message import promotion, tagged_picks, tagged_reason
+from orchestrator.git.tags import signature_fault
+from orchestrator.guard.freeze import mind_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
-from orchestrator.guard.policy_source import Guards, mind_freeze
-from orchestrator.plan import changelog, document
-from orchestrator.plan.changelog import tagged_reason
-from orchestrator.plan.planner import Decisions, Request, draft, seal
+from orchestrator.guard.policy_source import Guards
+from orchestrator.plan import document
+from orchestrator.plan.planner import draft, seal
+from orchestrator.plan.release_commit import Request
+from orchestrator.registry.client import image_labels
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
-from orchestrator.release.status import remote_name
-from orchestrator.release.steps.promote import REVISION, image_labels
 from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
-from orchestrator.session.published import Public, config_at, must_be_on_branch
+from orchestrator.session.published import Public, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan
     from orchestrator.session.session import Desk
 
 # In this order: what each CI calls the tag that started the job.
@@ -135,11 +138,11 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
             remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
-    if origin := changelog.promotion(repository.git.text("cat-file", "tag", tag_object)):
+    if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
         return _promoted(desk, Public(desk, remote_name(desk)), version, tag_object, origin)
     config = config_at(desk, version, head, desk.config_path())
     must_be_on_branch(desk, config, version, tag_object, head)
-    picks = changelog.tagged_picks(repository.git.text("cat-file", "tag", tag_object))
+    picks = tagged_picks(repository.git.text("cat-file", "tag", tag_object))
     base = _base(desk, head, [result for _, _, result in picks], version)
     commit = desk.scratch.commit(head)
     request = Request(

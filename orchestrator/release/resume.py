@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.plan import document
-from orchestrator.release.cut import chosen
-from orchestrator.release.status import remote_name
+from orchestrator.plan.picker import write_pick
+from orchestrator.release.cut import Cut, cut
 from orchestrator.session.journal import DAMAGED, Journal
+from orchestrator.session.published import remote_name
+from orchestrator.session.state import Paused, Store, in_progress
 
 if TYPE_CHECKING:
     from orchestrator.session.session import Desk
-    from orchestrator.session.state import Store
 
 
 def abort(desk: Desk, version: str) -> tuple[str, list[str]]:
@@ -63,3 +65,64 @@ def _refuse_public(desk: Desk, store: Store, remote: str, tag_object: str) -> No
             remedy=f"finish it: release cut {store.version}",
             code="already-public",
         )
+
+
+def chosen(desk: Desk, version: str) -> Store:
+    """The release meant: the one named, else the only one that is paused.  Raises UsageError."""
+    if version:
+        return Store(desk.repository, version)
+    stores = [Store(desk.repository, name) for name in in_progress(desk.repository)]
+    paused = [store for store in stores if store.paused()]
+    open_ = paused or [store for store in stores if not Journal(store.journal_path, desk.job.now).closed]
+    if len(open_) == 1:
+        return open_[0]
+    names = ", ".join(store.version for store in open_)
+    raise UsageError(
+        f"several releases are open: {names}" if open_ else "no release is in progress here",
+        remedy="name the version" if open_ else "release plan, then release cut",
+        code="which-release" if open_ else "no-release",
+    )
+
+
+def _paused(store: Store) -> Paused:
+    paused = store.paused()
+    if paused is None or not store.worktree.exists:
+        how = "is not paused on a conflict" if paused is None else f"is paused, but {store.worktree.path} is gone"
+        raise UsageError(
+            f"{store.version} {how}",
+            remedy=f"release cut {store.version} goes on with it; release status shows where it stands",
+            code="not-paused",
+        )
+    return paused
+
+
+def resume(desk: Desk, version: str, *, yes: bool) -> Cut:
+    """Take the person's resolution and go on with all remaining picks."""
+    with desk.lock():
+        store = chosen(desk, version)
+        paused = _paused(store)
+        tree = store.worktree.resolution(paused.tip, f"release continue {store.version}")
+        source = desk.scratch.commit(paused.source)
+        commit = write_pick(desk.scratch, paused.tip, tree, source, source, desk.repository.identity())
+        store.adopt(desk.scratch, commit, f"resolved/{paused.source}")
+        store.unpause()
+    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
+
+
+def skip(desk: Desk, version: str, *, reason: str, yes: bool) -> Cut:
+    """Leave the paused pick out, with a reason that the record keeps, and go on."""
+    if not reason.strip():
+        raise UsageError("a skip needs a reason", remedy='release skip --reason "..."', code="no-reason")
+    with desk.lock():
+        store = chosen(desk, version)
+        paused = _paused(store)
+        store.skip(paused.source, reason.strip())
+        store.unpause()
+    return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
+
+
+def _again(desk: Desk, paused: Paused) -> Desk:
+    """The same desk, reading the release.yaml that the paused cut read."""
+    if not desk.job.config and paused.config:
+        desk.job = replace(desk.job, config=paused.config)
+    return desk

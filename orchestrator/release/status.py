@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core import record as provenance
-from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.errors import UsageError
 from orchestrator.core.text import word, words
 from orchestrator.core.versions import parse_tag
 from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.session import yanks
 from orchestrator.session.journal import Journal
+from orchestrator.session.published import remote_name
 from orchestrator.session.state import Store, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
 
@@ -171,38 +171,3 @@ def _came_back(journal: Journal) -> bool:
     """Whether the last word on the push is that the remote did not take it."""
     last = journal.records[-1]
     return last.kind == "failed" and last.body.get("code") in ("push-rejected", "push-failed", "remote-moved")
-
-
-def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
-    """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
-    version = Store(desk.repository, version).version  # refuses what is none
-    ref = provenance.record_ref(version)
-    sha = desk.repository.refs(ref).get(ref, "")
-    if not sha and not desk.job.offline:
-        sha = desk.repository.ls_remote(remote, ref).refs.get(ref, "")
-        if sha:
-            desk.repository.fetch_ref(remote, ref)
-    if not sha:
-        raise UsageError(
-            f"there is no record of {version}, here or on {remote}",
-            where=ref,
-            remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
-            code="no-record",
-        )
-    return provenance.parse_record(desk.repository.blob(sha), ref)
-
-
-def read_yank(desk: Desk, version: str, remote: str) -> Yank | None:
-    """The yank of a version, None when nobody yanked it."""
-    found, said = yanks.heard(desk.repository, desk.scratch, remote, offline=desk.job.offline)
-    if said:
-        desk.job.terminal.note(f"note: {said}")
-    return found.get(version)
-
-
-def remote_name(desk: Desk) -> str:
-    """The remote of release.yaml; `origin` when there is no readable release.yaml (reading needs none)."""
-    try:
-        return desk.config().remote
-    except ReleaseError:
-        return "origin"

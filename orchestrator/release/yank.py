@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ConfigError, MismatchError, RefusedError, ReleaseError, UsageError
+from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import final_of, names_other_line, parse_tag
 from orchestrator.git import push
-from orchestrator.plan.planner import planned_images
+from orchestrator.plan.images import planned_images
+from orchestrator.registry.client import image_labels
 from orchestrator.release.promotion import origin_of
-from orchestrator.release.status import remote_name
-from orchestrator.release.steps.promote import VERSION, image_labels
-from orchestrator.session.published import Public, config_at
+from orchestrator.session.published import Public, config_at, remote_name
 from orchestrator.session.state import Store
 from orchestrator.session.yanks import NOWHERE, PENDING, Move, Yank, render, yank_ref
 

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ConfigError, ProblemsError
 from orchestrator.report import text as report
+from orchestrator.report.plan import forecast_lines, plan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.core.errors import ReleaseError
-    from orchestrator.core.results import Pick, Plan, Problem, Progress
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
+    from orchestrator.core.results import Problem, Progress
     from orchestrator.report.live import Live
     from orchestrator.session.journal import Record
 
@@ -74,7 +77,7 @@ class Console:
             self._talk(text)
 
     def show_plan(self, plan: Plan) -> None:
-        for line in report.plan_lines(plan):
+        for line in plan_lines(plan):
             self._talk(line)
 
     def confirm(self, question: str) -> bool | None:
@@ -97,7 +100,7 @@ class Console:
         return "".join(char for char in line if char.isprintable()).strip()  # an arrow key is no answer
 
     def show_pick(self, pick: Pick, *, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> None:
-        for line in report.forecast_lines(pick, which, stat, subjects):
+        for line in forecast_lines(pick, which, stat, subjects):
             self._talk(line)
 
     def show_text(self, lines: Sequence[str]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.results import PickState
+from orchestrator.core.pick import PickState
 from orchestrator.core.text import word
-from orchestrator.report.text import followup_lines
+from orchestrator.report.plan import followup_lines
 
 if TYPE_CHECKING:
     from orchestrator.picks.candidates import Candidate, Found

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.core.results import PickState
+from orchestrator.core.pick import PickState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.core.results import Pick, Plan, Problem
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
+    from orchestrator.core.results import Problem
 
 MARK = "<!-- release plan -->"  # by which a bot finds the comment that it made
 _LONGEST = 400  # characters of one foreign text

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.commit_message import conventional
-from orchestrator.core.remote_url import commit_page, compare_page
-from orchestrator.plan.changelog import grouped, section, shipped
+from orchestrator.core.remote_url import commit_page
+from orchestrator.core.tag_message import shipped
+from orchestrator.plan.changelog import grouped, section
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Pick, Skipped
+    from orchestrator.core.pick import Pick
+    from orchestrator.release.notes import Notes
+
 
 FORMATS = ("md", "json", "html")
 _STYLE = (
@@ -20,31 +22,6 @@ _STYLE = (
     "color:#666}.said{color:#555}@media(prefers-color-scheme:dark){body{color:#eee;background:#181818}.said,"
     "h1 small{color:#aaa}a{color:#8ab4f8}}"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notes:
-    """What is told of a version.  `page` is the repository's page on its forge, "" where none is known."""
-
-    version: str
-    previous: str
-    summary: str
-    commit: str
-    released: bool  # else planned
-    picks: tuple[Pick, ...]
-    skipped: tuple[Skipped, ...] = ()
-    images: tuple[tuple[str, str], ...] = ()  # reference, digest ("" as long as it is planned)
-    freeze_broken: str = ""
-    page: str = ""
-
-    @property
-    def compare(self) -> str:
-        """The page with all changes since the version before; only a public tag has one."""
-        return (
-            compare_page(self.page, self.previous, self.version)
-            if self.page and self.previous and self.released
-            else ""
-        )
 
 
 def render(notes: Notes, form: str) -> str:

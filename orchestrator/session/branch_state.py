@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import Exit, ReleaseError, RemoteError, UsageError
+from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
 from orchestrator.session import yanks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from orchestrator.git.repository import RemoteRefs, Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.yanks import Yank
@@ -124,13 +124,6 @@ def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tu
         return repository.ls_remote(config.remote, *heads, "refs/tags/*", f"{yanks.PREFIX}*"), []
     except RemoteError as error:
         return None, [as_problem(error)]
-
-
-def as_problem(error: ReleaseError) -> Problem:
-    """An error as one problem among others."""
-    return Problem(
-        code=error.code, message=error.message, where=error.where, remedy=error.remedy, exit_code=error.exit_code
-    )
 
 
 def _base(repository: Repository, config: Config, remote: RemoteRefs | None) -> tuple[str, list[str], list[Problem]]:

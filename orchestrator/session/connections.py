@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.reference import parse_repository
-from orchestrator.release.steps.runner import Doors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orchestrator.engines import Credentials, Engine
+    from orchestrator.core.credentials import Credentials
+    from orchestrator.engines import Engine
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
 
@@ -60,3 +61,17 @@ def open_doors(
         push_stall=push_stall,
         owner=owner,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
+
+    engine: Callable[[], Engine]
+    registry: Callable[[str], Registry]
+    credentials: Callable[[str], Any]
+    scratch: Callable[[], Scratch]
+    monotonic: Callable[[], float]
+    now: Callable[[], str]
+    owner: str = "release"  # marks the containers of this repository's releases
+    push_stall: float = 300.0  # seconds without progress after which a push is given up

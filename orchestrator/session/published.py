@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import reader as configuration
 from orchestrator.core import record as provenance
-from orchestrator.core.errors import MismatchError, RefusedError, UsageError
+from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.versions import parse_tag
 from orchestrator.session import yanks
+from orchestrator.session.state import Store
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Config
+    from typing import Any
+
+    from orchestrator.core.declaration import Config
     from orchestrator.session.session import Desk
     from orchestrator.session.yanks import Yank
 
@@ -116,3 +119,38 @@ def must_be_on_branch(desk: Desk, config: Config, version: str, tag_object: str,
             code="tag-not-on-branch",
         )
     return tip
+
+
+def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
+    """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
+    version = Store(desk.repository, version).version  # refuses what is none
+    ref = provenance.record_ref(version)
+    sha = desk.repository.refs(ref).get(ref, "")
+    if not sha and not desk.job.offline:
+        sha = desk.repository.ls_remote(remote, ref).refs.get(ref, "")
+        if sha:
+            desk.repository.fetch_ref(remote, ref)
+    if not sha:
+        raise UsageError(
+            f"there is no record of {version}, here or on {remote}",
+            where=ref,
+            remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
+            code="no-record",
+        )
+    return provenance.parse_record(desk.repository.blob(sha), ref)
+
+
+def read_yank(desk: Desk, version: str, remote: str) -> Yank | None:
+    """The yank of a version, None when nobody yanked it."""
+    found, said = yanks.heard(desk.repository, desk.scratch, remote, offline=desk.job.offline)
+    if said:
+        desk.job.terminal.note(f"note: {said}")
+    return found.get(version)
+
+
+def remote_name(desk: Desk) -> str:
+    """The remote of release.yaml; `origin` when there is no readable release.yaml (reading needs none)."""
+    try:
+        return desk.config().remote
+    except ReleaseError:
+        return "origin"

@@ -9,7 +9,7 @@ import hashlib
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
 from orchestrator.config.editor import UNFINISHED
@@ -19,34 +19,14 @@ from orchestrator.session.journal import Journal, Lock
 from orchestrator.session.state import releases_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from orchestrator.core.results import Config, Pick, Plan, Progress
+    from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
-    from orchestrator.release.steps.runner import Doors
-    from orchestrator.session.journal import Record
+    from orchestrator.session.connections import Doors
     from orchestrator.session.state import Store
-
-
-class Terminal(Protocol):
-    """What a release needs of the person in front of it, if there is one."""
-
-    interactive: bool  # whether somebody can be asked
-
-    def progress(self, progress: Progress) -> None: ...
-    def record(self, record: Record) -> None: ...
-    def note(self, text: str) -> None: ...
-    def show_plan(self, plan: Plan) -> None: ...
-    def show_pick(self, pick: Pick, *, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> None: ...
-    def show_text(self, lines: Sequence[str]) -> None:
-        """Something long, such as a diff: a page at a time on a terminal."""
-
-    def ask(self, question: str) -> str | None:
-        """The line that was typed, None at the end of input or when nobody can be asked."""
-
-    def confirm(self, question: str) -> bool | None:
-        """The answer, None when nobody can be asked."""
+    from orchestrator.session.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.plan import Decisions
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import push
 from orchestrator.git.worktree import ConflictWorktree
-from orchestrator.plan.planner import Decisions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

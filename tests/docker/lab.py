@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.engines import Credentials
+from orchestrator.core.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

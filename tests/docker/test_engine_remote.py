@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.reference import parse_repository
-from orchestrator.engines import Credentials
 from orchestrator.engines.docker import connect
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from orchestrator.registry.client import Manifest
+from orchestrator.registry.manifest import Manifest
 from tests.docker.imaged import VERSION, Imaged, imaged
 from tests.support.cli import clean_env
 

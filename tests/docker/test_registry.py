@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.reference import Repository
-from orchestrator.engines import Credentials
-from orchestrator.registry.client import Manifest, Promotion, Registry
+from orchestrator.registry.client import Registry
+from orchestrator.registry.manifest import Manifest, Promotion
 from orchestrator.registry.retry import Patience
 from tests.docker.registry_process import USERS, RunningRegistry, running_registry
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.declaration import SmokeCommand
 from orchestrator.core.errors import UsageError
-from orchestrator.core.results import CheckState, SmokeCommand
+from orchestrator.core.results import CheckState
 from orchestrator.image.smoke import smoke
 
 if TYPE_CHECKING:

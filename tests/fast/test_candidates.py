@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cli.app import Common, Invocation, Reach
+from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.options import Common, Reach
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.core.results import Pick, PickState, Plan
+from orchestrator.core.pick import Pick, PickState
+from orchestrator.core.plan import Plan
 from orchestrator.picks.candidates import Candidate, Filters, entries, find
 from orchestrator.release.declare import replace_file, undeclared, with_prerequisites
-from orchestrator.report.text import plan_lines
+from orchestrator.report.plan import plan_lines
 from tests.support.cli import Ran, release
 from tests.support.story import LOADER, Story
 

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.config.validators import branch_fault
-from orchestrator.core.errors import ConfigError
-from orchestrator.core.results import (
+from orchestrator.core.declaration import (
     CodeOwners,
     Config,
     Fix,
     Freeze,
-    Place,
     Policy,
     ReleaseEntry,
     SmokeCommand,
     VerifyCommand,
     VersionFile,
 )
+from orchestrator.core.errors import ConfigError
+from orchestrator.core.results import Place
 
 DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.engines import Credentials
 from orchestrator.registry import credentials
 
 if TYPE_CHECKING:

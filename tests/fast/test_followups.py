@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.core.results import Fix, FollowUp, Place
+from orchestrator.core.declaration import Fix
+from orchestrator.core.pick import FollowUp
+from orchestrator.core.results import Place
 from orchestrator.git.repository import Repository
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import followups

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from orchestrator.core.commit_message import breaks, conventional
+from orchestrator.core.pick import Pick, PickState
 from orchestrator.core.remote_url import commit_page, compare_page, page_of
-from orchestrator.core.results import Pick, PickState
 from orchestrator.plan.changelog import grouped, markdown, section
 
 

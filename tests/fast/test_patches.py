@@ -10,7 +10,7 @@ import pytest
 from orchestrator.core.results import CheckState
 from orchestrator.image.patches import Inside, account, concerning, judge, label, prove
 from orchestrator.image.pytorch_builds import Pin, read_lock
-from orchestrator.report.text import record_lines
+from orchestrator.report.record import record_lines
 
 FOLDER = "images/x/patches"
 ORIGIN = "upstream, https://example.com/p.git"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.config import reader
-from orchestrator.core.results import Policy
+from orchestrator.core.declaration import Policy
 from orchestrator.guard.policy_rules import Change, freeze_problem, frozen, is_patch, owns, rules, unsigned_problem
 from tests.support.story import make_repo
 

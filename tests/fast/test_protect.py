@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import ReleaseError
-from orchestrator.forges import protection, protection_github, protection_gitlab
+from orchestrator.forges import github, gitlab, protection
 from orchestrator.forges.address import address
-from orchestrator.forges.github import GitHub
+from orchestrator.forges.github import GITHUB_API, GitHub, words
 from orchestrator.forges.gitlab import GitLab
 from tests.support.cli import Ran, release
 from tests.support.forge_mock import Forge, forge
@@ -55,8 +55,8 @@ def ask(there: Forge) -> Current:
     wish = protection.Guard(release_branches="release/*", source="main", tags="v*", actors=())
     where = address(there.provider, remote_url="", repository="acme/image", url=there.url, env=TOKEN)
     if there.provider == "github":
-        return GitHub(where, backoff=0.01).read(protection_github.settings(wish, where.api))
-    return GitLab(where).read(protection_gitlab.settings(wish))
+        return GitHub(where, backoff=0.01).read(github.settings(wish, where.api))
+    return GitLab(where).read(gitlab.settings(wish))
 
 
 def states(ran: Ran) -> list[str]:
@@ -232,5 +232,5 @@ def test_the_pattern_of_the_release_branches(branch: str, pattern: str) -> None:
 
 def test_on_github_com_only_the_actions_app_can_report_the_check() -> None:
     wanted = protection.Guard(release_branches="release/*", source="main", tags="v*", actors=(), checks=("x",))
-    lines = protection_github.words(*[protection_github.settings(wanted, protection_github.GITHUB_API)[0].value] * 2)
+    lines = words(*[github.settings(wanted, GITHUB_API)[0].value] * 2)
     assert "rule required_status_checks: required_status_checks: x (app 15368)" in lines

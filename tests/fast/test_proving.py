@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
 
 pytestmark = pytest.mark.hostile
 _steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, FIXES - 1)), min_size=1, max_size=7)

@@ -14,7 +14,7 @@ from orchestrator.config.template import StarterFacts, starter
 from tests.support.cli import release
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Config
+    from orchestrator.core.declaration import Config
     from tests.support.story import Story
 
 

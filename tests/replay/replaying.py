@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.results import Fix, Place
+from orchestrator.core.declaration import Fix
+from orchestrator.core.results import Place
 from orchestrator.git.objects import Signature
 from orchestrator.git.scratch import Scratch
 from orchestrator.picks.classify import Judge, Verdict
 from orchestrator.picks.sources import Source
-from orchestrator.plan.planner import write_pick
+from orchestrator.plan.picker import write_pick
 
 if TYPE_CHECKING:
     from pathlib import Path

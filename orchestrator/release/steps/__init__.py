@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.release.steps import annotate, build, land, pick, promote, record, smoke, tag, take, upload, verify
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan
     from orchestrator.release.steps.runner import Step, Task
 
 CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote, record, annotate)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.core.tag_message import shipped
 from orchestrator.git import notes
-from orchestrator.plan.changelog import shipped
 from orchestrator.release.steps.outcomes import Annotated
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:

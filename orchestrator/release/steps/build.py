@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.labels import VARIANT_LABEL
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.inputs import lock_digest, lock_files, patches_of
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, ImageInfo
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import Context
 
-VARIANT_LABEL = "org.release-orchestrator.variant"
+
 _LOGIN = re.compile(r"^(?P<scheme>[a-z+]+://)[^/@]*@")
 
 

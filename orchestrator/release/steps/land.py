@@ -10,7 +10,7 @@ from orchestrator.release.steps.outcomes import Landed, Outcome, Tagged
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

@@ -6,10 +6,11 @@ name and its fields; a name or field that this version does not know is refused 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.results import CheckResult, CheckState
+from orchestrator.image.budgets import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,24 +59,13 @@ class Smoked(Outcome):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delta:
-    """What a client that has `previous` must pull: compressed bytes, manifest and config included, and layers.
-
-    `unknown` says why nothing could be measured, "" where it was.
-    """
-
-    previous: str = ""
-    size: int = 0
-    layers: int = 0
-    unknown: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Uploaded(Outcome):
     digest: str
     candidate: str
     size: int  # bytes in the registry, compressed
-    delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")
+    delta: Delta = field(
+        default_factory=lambda: Delta(unknown="not measured by the version of this tool that uploaded it")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from orchestrator.release.steps.outcomes import Outcome, Picked
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError
+from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import moves_forward, parse_tag
+from orchestrator.registry.client import image_labels
 from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
 from orchestrator.release.steps.runner import Task, Workshop
 from orchestrator.session import yanks
@@ -13,12 +15,9 @@ from orchestrator.session import yanks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.results import Plan, PlannedImage
-    from orchestrator.registry.client import Manifest, Registry
+    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.registry.client import Registry
     from orchestrator.session.yanks import Yank
-
-VERSION = "org.opencontainers.image.version"
-REVISION = "org.opencontainers.image.revision"
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -84,15 +83,6 @@ def _move_all(shop: Workshop, image: PlannedImage) -> Floated:
             registry.move(digest, tag)
             moved.append(tag)
     return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
-
-
-def image_labels(registry: Registry, manifest: Manifest) -> dict[str, str]:
-    """The labels in the config of an image; none for an index of several platforms."""
-    if manifest.is_index:
-        return {}
-    config = registry.config(manifest).get("config")
-    labels = config.get("Labels") if isinstance(config, dict) else None
-    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _why_not(registry: Registry, tag: str, digest: str, version: str, taken_back: Mapping[str, Yank]) -> str:

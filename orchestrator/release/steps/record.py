@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import record as provenance
+from orchestrator import __version__
+from orchestrator.core.errors import ReleaseError
+from orchestrator.core.record import SCHEMA_VERSION, image_of, must_agree, parse_record, record_ref, render
 from orchestrator.git import push
-from orchestrator.release.steps.outcomes import Outcome, Recorded
+from orchestrator.image.inputs import patches_of
+from orchestrator.image.patches import account
+from orchestrator.release.steps.outcomes import (
+    Built,
+    Floated,
+    Landed,
+    Outcome,
+    Promoted,
+    Recorded,
+    Smoked,
+    Tagged,
+    Uploaded,
+    Verified,
+)
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
+    from orchestrator.release.steps.runner import Workshop
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
@@ -19,14 +36,14 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 def _run(shop: Workshop) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
-    ref = provenance.record_ref(shop.plan.version)
+    ref = record_ref(shop.plan.version)
     there = shop.repository.ls_remote(shop.plan.remote, ref).refs.get(ref, "")
-    record = provenance.record(shop)
+    made = record(shop)
     if there:
         shop.repository.fetch_ref(shop.plan.remote, ref)
-        provenance.must_agree(record, provenance.parse_record(shop.repository.blob(there), ref), ref)
+        must_agree(made, parse_record(shop.repository.blob(there), ref), ref)
         return Recorded(ref=ref, blob=there)
-    blob = push.write_blob(shop.repository, provenance.render(record))
+    blob = push.write_blob(shop.repository, render(made))
     push.update_refs(shop.repository, {ref: (blob, "")})
     push.push_new_ref(shop.repository, remote=shop.plan.remote, ref=ref, sha=blob)
     return Recorded(ref=ref, blob=blob)
@@ -37,3 +54,93 @@ def _probe(shop: Workshop, before: Outcome | None) -> Outcome | None:
         return None
     there = shop.repository.ls_remote(shop.plan.remote, before.ref).refs.get(before.ref, "")
     return before if there == before.blob else None
+
+
+def record(shop: Workshop) -> dict[str, Any]:
+    """The record, from the plan and the outcomes so far."""
+    plan = shop.plan
+    tagged = shop.find(Landed) or shop.find(Tagged)
+    verified = shop.find(Verified)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "version": plan.version,
+        "previous": plan.previous,
+        "summary": plan.summary,
+        "branch": plan.branch,
+        "base": plan.base,
+        "commit": plan.head,
+        "tree": plan.tree,
+        "picked_tree": plan.picked_tree,
+        "tag": {"name": plan.version, "object": tagged.tag_object if tagged else shop.plan.tag_object},
+        "plan_id": plan.plan_id,
+        "config": {"path": plan.config_path, "sha256": plan.config_sha256},
+        "committer": plan.committer,
+        "picks": [asdict(pick) for pick in plan.picks],
+        "freeze_broken": plan.freeze_broken,
+        "skipped": [asdict(skipped) for skipped in plan.skipped],
+        "verify": asdict(verified) if verified else None,
+        "promoted_from": _origin(plan.promoted_from) if plan.promoted_from else None,
+        "images": [_promoted(shop, image) if plan.promoted_from else _image(shop, image) for image in plan.images],
+        "tool": {"name": "release", "version": __version__, "git": plan.git_version},
+        "finished_at": shop.doors.now(),
+        "seconds": dict(shop.durations),
+    }
+
+
+def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
+    built, uploaded = shop.outcome(Built, image), shop.outcome(Uploaded, image)
+    floated = shop.find(Floated, image)
+    with shop.repository.scratch() as scratch:
+        patches = [account(entry) for entry in patches_of(scratch, shop.plan.tree, image)]
+    return {
+        "reference": image.reference,
+        "variant": image.variant,
+        "aliases": list(image.aliases),
+        "digest": shop.outcome(Promoted, image).digest,
+        "image_id": built.image_id,
+        "size": built.size,
+        "compressed_size": uploaded.size,
+        "delta": asdict(uploaded.delta),
+        "layers": list(built.layers),
+        "base": {"name": built.base, "id": built.base_id},
+        "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,
+        "patches": patches,
+        "context_sha256": built.context_sha256,
+        "labels": dict(built.labels),
+        "checks": [asdict(result) for result in shop.outcome(Smoked, image).results],
+        "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
+    }
+
+
+def _origin(origin: PromotedFrom) -> dict[str, str]:
+    """`version_inside`: what the bytes say of themselves, in labels and files; they are those that were tested."""
+    return {
+        "version": origin.version,
+        "tag": origin.tag_object,
+        "record": origin.record,
+        "version_inside": origin.version,
+    }
+
+
+def _promoted(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
+    """The candidate's account of the image, under the names that it has now."""
+    floated, uploaded = shop.find(Floated, image), shop.outcome(Uploaded, image)
+    return {
+        **image_of(candidate_record(shop), image.candidate),
+        "reference": image.reference,
+        "aliases": list(image.aliases),
+        "digest": shop.outcome(Promoted, image).digest,
+        "delta": asdict(uploaded.delta),
+        "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
+    }
+
+
+def candidate_record(shop: Workshop) -> dict[str, Any]:
+    """The record of the candidate that is promoted."""
+    origin = shop.plan.promoted_from
+    if origin is None:
+        raise ReleaseError(f"{shop.plan.version} is not promoted from a candidate", code="task-order")
+    ref, scratch = record_ref(origin.version), shop.doors.scratch()
+    if not scratch.has(origin.record):
+        shop.repository.bring(scratch, shop.plan.remote, [ref])
+    return parse_record(scratch.blob(origin.record), ref)

@@ -16,29 +16,15 @@ from orchestrator.release.steps.outcomes import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.core.results import Plan, PlannedImage, Progress
-    from orchestrator.engines import Engine
+    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.results import Progress
     from orchestrator.git.repository import Repository
-    from orchestrator.git.scratch import Scratch
-    from orchestrator.registry.client import Registry
+    from orchestrator.session.connections import Doors
     from orchestrator.session.journal import Journal
     from orchestrator.session.state import Store
 
+
 Kind = TypeVar("Kind", bound=Outcome)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Doors:
-    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
-
-    engine: Callable[[], Engine]
-    registry: Callable[[str], Registry]
-    credentials: Callable[[str], Any]
-    scratch: Callable[[], Scratch]
-    monotonic: Callable[[], float]
-    now: Callable[[], str]
-    owner: str = "release"  # marks the containers of this repository's releases
-    push_stall: float = 300.0  # seconds without progress after which a push is given up
 
 
 class Workshop:

@@ -14,7 +14,7 @@ from orchestrator.release.steps.outcomes import Built, Outcome, Smoked
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedImage
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.git.push import is_signed, make_tag
-from orchestrator.plan import changelog
+from orchestrator.core.tag_message import tag_message
+from orchestrator.git.tags import is_signed, make_tag
 from orchestrator.release.steps.outcomes import Outcome, Tagged
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from orchestrator.core.plan import Plan
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
@@ -22,7 +22,7 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 def _run(shop: Workshop) -> Tagged:
     plan = shop.plan
-    message = changelog.tag_message(plan)
+    message = tag_message(plan)
     with shop.repository.scratch() as scratch:
         tag_object = make_tag(
             shop.repository,

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from orchestrator.core import record
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.reference import parse_reference
-from orchestrator.image.delta import measure
+from orchestrator.image.budgets import measure
 from orchestrator.release.steps.outcomes import Outcome, Uploaded
+from orchestrator.release.steps.record import candidate_record
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from orchestrator.core.results import Plan, PlannedImage
-    from orchestrator.registry.client import Manifest, Registry
+    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.registry.client import Registry
+    from orchestrator.registry.manifest import Manifest
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -33,7 +35,7 @@ def _task(image: PlannedImage) -> Task:
 
 
 def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
-    registry, recorded = shop.doors.registry(image.repository), record.candidate_record(shop)
+    registry, recorded = shop.doors.registry(image.repository), candidate_record(shop)
     account = record.image_of(recorded, image.candidate)
     manifest = tested(registry, account)
     return Uploaded(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, RemoteError
 from orchestrator.core.reference import parse_reference
-from orchestrator.image.delta import measure
+from orchestrator.image.budgets import measure
 from orchestrator.release.steps.outcomes import Built, Outcome, Uploaded
 from orchestrator.release.steps.runner import Task, Workshop
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedImage
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

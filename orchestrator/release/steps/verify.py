@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, UnprovedError, UsageError
+from orchestrator.core.pick import PickState
+from orchestrator.core.results import Problem, Progress
+from orchestrator.core.tag_message import shipped
+from orchestrator.git.checkout import checkout, has_path, partial_tree
+from orchestrator.registry.credentials import PASSWORD
 from orchestrator.release.steps.outcomes import Verified
 from orchestrator.release.steps.runner import Task, Workshop, never
-from orchestrator.release.verifying import verify
 
 if TYPE_CHECKING:
-    from orchestrator.core.results import Plan
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from orchestrator.core.declaration import VerifyCommand
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
+    from orchestrator.git.scratch import Scratch
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -33,3 +50,208 @@ def _run(shop: Workshop) -> Verified:
             state="nothing was pushed",
         )
     return Verified(commands=proof.commands, trees=proof.trees)
+
+
+_KIND = "verify"  # of rows in the cache
+
+
+_TAIL = 30  # lines of its output shown on failure
+
+
+_NAMED = 5  # picks named in a message
+
+
+_NOT_FOUND = 127  # how a shell says that there is no such program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the commands said: on how many trees, how many times one had to be run, and the first that failed."""
+
+    commands: int
+    trees: int
+    ran: int
+    problem: Problem | None = None
+    tail: str = ""  # the last lines that the failing command wrote
+
+
+def verify(plan: Plan, scratch: Scratch, *, logs: Path, report: Callable[[Progress], None]) -> Proof:
+    """Run what is not known to pass, pick by pick, and stop at the first failure.
+
+    Of a plan with a conflict, the picks before it: what follows will be applied to another tree.
+    """
+    conflict = next((at for at, pick in enumerate(plan.picks) if pick.state is PickState.CONFLICT), len(plan.picks))
+    return _Bench(plan, shipped(plan.picks[:conflict]), scratch, logs, report).prove()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """One command on one tree: that of `picks[number]`, or of the branch before any pick (-1)."""
+
+    command: VerifyCommand
+    number: int
+    tree: str
+    key: str
+
+
+class _Bench:
+    def __init__(
+        self, plan: Plan, picks: Sequence[Pick], scratch: Scratch, logs: Path, report: Callable[[Progress], None]
+    ) -> None:
+        self.plan = plan
+        self.picks = picks
+        self.scratch = scratch
+        self.logs = logs
+        self.report = report
+        self.ran = 0
+        self._written: set[Path] = set()
+        self._directories: dict[tuple[str, ...], Path] = {}
+
+    def prove(self) -> Proof:
+        if problem := self._missing_path():
+            return self._proof(problem)
+        jobs = [self._job(command, number) for number in range(len(self.picks)) for command in self.plan.verify]
+        known = set(self.scratch.cache.get(_KIND, [job.key for job in jobs]))
+        for job in jobs:
+            if job.key not in known and (how := self._run(job)):
+                tail = self._tail(job)
+                return self._proof(self._blame(job, how), tail)
+            known.add(job.key)
+        return self._proof()
+
+    def _proof(self, problem: Problem | None = None, tail: str = "") -> Proof:
+        return Proof(commands=len(self.plan.verify), trees=len(self.picks), ran=self.ran, problem=problem, tail=tail)
+
+    # -------------------------------------------------------------- what is run
+
+    def _job(self, command: VerifyCommand, number: int) -> _Job:
+        tree = partial_tree(self.scratch, self._tree(number), command.paths)
+        told = [value for name, value in self._told(number).items() if name in command.run]
+        text = "\0".join((command.run, *told))
+        return _Job(
+            command=command, number=number, tree=tree, key=f"{tree} {hashlib.sha256(text.encode()).hexdigest()}"
+        )
+
+    def _tree(self, number: int) -> str:
+        return self.scratch.tree_of(self.plan.base if number < 0 else self.picks[number].result)
+
+    def _told(self, number: int) -> dict[str, str]:
+        """What a command is told in its environment; one that names a variable is run again for another value."""
+        return {
+            "RELEASE_VERSION": self.plan.version,
+            "RELEASE_PICK": "" if number < 0 else self.picks[number].source,
+        }
+
+    def _run(self, job: _Job) -> str:
+        """How the command failed, "" when it passed."""
+        command, on = job.command, self._name(job)
+        self.report(Progress(text=f"verify {on}: {_short(command)}", item="verify"))
+        directory = self._directories.setdefault(command.paths, self.scratch.path / f"verify-{len(self._directories)}")
+        checkout(self.scratch, job.tree, directory)
+        self.ran += 1
+        log = self._log(job)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        status = _execute(command, directory, log, self._told(job.number), append=log in self._written)
+        self._written.add(log)
+        if status == 0:
+            self.scratch.cache.put(_KIND, {job.key: b"passed"})
+            self.scratch.cache.save()  # a command may take an hour: it must not be lost with this process
+            return ""
+        if status is None:
+            return f"ran longer than {command.timeout:g} s and was killed"
+        return f"exited {status}" + (" (a program is not found)" if status == _NOT_FOUND else "")
+
+    def _name(self, job: _Job) -> str:
+        return "base" if job.number < 0 else self.picks[job.number].source[:12]
+
+    def _log(self, job: _Job) -> Path:
+        return self.logs / f"verify-{self._name(job)}.log"
+
+    def _tail(self, job: _Job) -> str:
+        """The end of what the job's command wrote: it was the last to write there."""
+        text = self._log(job).read_text(errors="replace").rpartition(f"$ {job.command.run}\n")[2]
+        return "\n".join(text.splitlines()[-_TAIL:])
+
+    # -------------------------------------------------------------- what is said
+
+    def _blame(self, job: _Job, how: str) -> Problem:
+        """Where the command fails first: on a pick, or on the branch already."""
+        log = self._log(job)
+        before = self._job(job.command, -1)
+        if job.number == 0 and (before.tree == job.tree or self._fails(before)):
+            said = f"on {self.plan.branch} itself at {self.plan.base[:12]}, before any pick"
+            remedy = f"see {log}; mend the branch or the command: no pick is to blame"
+        else:
+            pick = self.picks[job.number]
+            passed = [each.source[:12] for each in self.picks[: job.number]]
+            shown = ", ".join(passed[:_NAMED]) + (", …" if len(passed) > _NAMED else "")
+            less = f"the {len(passed)} before it pass: {shown}" if passed else f"{self.plan.branch} without it passes"
+            said = f"on pick {pick.source[:12]} {pick.subject!r}, {job.number + 1} of {len(self.picks)} ({less})"
+            remedy = f"see {log}; it needs something that the branch lacks, or must be adapted (`backport:`)"
+        return Problem(
+            code="verify-failed",
+            message=f"verify: `{_short(job.command)}` {how} {said}",
+            where=self._place(job.command),
+            remedy=remedy,
+            exit_code=Exit.UNPROVED,
+        )
+
+    def _fails(self, job: _Job) -> bool:
+        return not self.scratch.cache.get(_KIND, [job.key]) and bool(self._run(job))
+
+    def _missing_path(self) -> Problem | None:
+        """A path that is in no tree: the command would look at nothing, and might call that a success."""
+        for command in self.plan.verify:
+            for path in command.paths:
+                if not any(has_path(self.scratch, self._tree(at), path) for at in range(-1, len(self.picks))):
+                    return Problem(
+                        code="verify-no-path",
+                        message=f"verify: {path!r} is not on {self.plan.branch}, and no pick brings it",
+                        where=self._place(command),
+                        remedy="correct `paths:`",
+                        exit_code=Exit.USAGE,
+                    )
+        return None
+
+    def _place(self, command: VerifyCommand) -> str:
+        return f"{self.plan.config_path}:{command.line}"
+
+
+def _short(command: VerifyCommand) -> str:
+    first, *rest = command.run.strip().splitlines()
+    return f"{first} …" if rest else first
+
+
+def _execute(command: VerifyCommand, directory: Path, log: Path, told: dict[str, str], *, append: bool) -> int | None:
+    """Exit status, None at the timeout.  The command gets a process group of its own, ended as a whole."""
+    env = {name: value for name, value in os.environ.items() if name != PASSWORD}
+    with log.open("ab" if append else "wb") as out:
+        out.write(f"$ {command.run}\n".encode())
+        out.flush()
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command.run],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**env, **told},
+            start_new_session=True,
+        )
+        try:
+            ended = _ends(process.pid, command.timeout)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing of the group is left
+                os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+    return status if ended else None
+
+
+def _ends(pid: int, timeout: float) -> bool:
+    """Whether a child ends in time.  It is not reaped, so that its id stays that of its group."""
+    deadline, pause = time.monotonic() + timeout, 0.001
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+    return True

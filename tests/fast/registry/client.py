@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import Repository
-from orchestrator.engines import Credentials
 from orchestrator.registry.client import Registry
 from orchestrator.registry.retry import Patience
 from tests.fast.registry.scripted_server import Reply

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
 from orchestrator.registry import client as registry
-from orchestrator.registry.client import Manifest
+from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.retry import Patience
 from tests.fast.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
 from tests.fast.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json

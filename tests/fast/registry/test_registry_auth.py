@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.engines import Credentials
+from orchestrator.core.credentials import Credentials
 from orchestrator.registry.auth import parse_challenges
 from tests.fast.registry.client import (
     BASIC,

@@ -15,7 +15,8 @@ import pytest
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import Repository
-from orchestrator.registry.client import Manifest, Registry
+from orchestrator.registry.client import Registry
+from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.retry import Patience
 from tests.fast.registry.client import (
     ADA,

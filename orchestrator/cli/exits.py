@@ -1,0 +1,97 @@
+"""The one place where errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import select
+import signal
+import sys
+import tempfile
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from orchestrator import __version__
+from orchestrator.core.errors import Exit, InterruptedRunError, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from orchestrator.cli.invocation import Invocation
+
+
+def _guarded(function: Callable[..., int | None], call: Invocation, values: dict[str, Any]) -> None:
+    """Run a command; every expected failure becomes one line and its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup release cut` goes on without its terminal
+            signal.signal(number, _interrupted)
+    try:
+        code = function(call=call, **values)
+    except ReleaseError as error:
+        call.console.error(error)
+        raise typer.Exit(error.status) from None
+    except KeyboardInterrupt:
+        stopped = InterruptedRunError(
+            "interrupted", state="what is done is kept", remedy="run the same command again, or: release status"
+        )
+        call.console.error(stopped)
+        raise typer.Exit(stopped.status) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            sys.stderr.close()  # there is nobody to tell
+        else:
+            call.console.error(_of_the_machine(error))
+        raise typer.Exit(Exit.UNEXPECTED) from None
+    except Exception:  # the last resort: a bug, with all that is needed to report it
+        call.console.error(_bug(call))
+        raise typer.Exit(Exit.UNEXPECTED) from None
+    raise typer.Exit(code or Exit.DONE)
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads our output any more: else the pipe was one to a program that we started."""
+    poll = select.poll()
+    for number in (1, 2):
+        poll.register(number, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    """The first signal ends the command; further ones must not tear the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "correct the permissions"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR), "correct the path"),
+    errno.EROFS: "make the file system writable",
+}
+
+
+def _of_the_machine(error: OSError) -> ReleaseError:
+    return ReleaseError(
+        f"the machine refused: {error.strerror or error}",
+        where=str(error.filename or ""),
+        remedy=f"{_REMEDIES.get(error.errno or 0, 'look at the machine')}, then run the same command again",
+        code="disk-full" if error.errno == errno.ENOSPC else "machine",
+        state="what is done is kept",
+    )
+
+
+def _bug(call: Invocation) -> ReleaseError:
+    text = traceback.format_exc()
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="release-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as log:
+        log.write(f"release {__version__} {sys.version}\ncommand: {sys.argv[1:2]}\n{text}")
+    return ReleaseError(
+        f"unexpected: {text.strip().splitlines()[-1]}",
+        where=log.name,
+        remedy="this is a bug: report it with that file; the journal is intact",
+        detail=text if call.common.verbose else "",
+    )

@@ -1,0 +1,189 @@
+"""What release.yaml declares, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from orchestrator.core.results import Place
+
+
+# The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.
+IMAGE_CHECKS: Final = (
+    "installed", "patches", "torch-build", "gpu-code", "libraries", "imports", "user", "workspace", "host-keys", "sshd",
+    "jupyter", "gloo", "gpu",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fix:
+    """One entry under `fixes:`.  Exactly one of `commit` and `range` is non-empty."""
+
+    place: Place
+    commit: str = ""
+    range: str = ""
+    reason: str = ""
+    approved_by: tuple[str, ...] = ()  # names or links
+    backport: str = ""  # a hand-made commit applied in place of `commit`
+    mainline: int = 0  # parent number of a merge commit, 0 when not given
+    allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
+    confirm: bool = False  # a person must say yes to each of its picks
+
+    @property
+    def declared(self) -> str:
+        return self.commit or self.range
+
+
+# What `allow:` may name: leave the pick out silently when it is already there; with a reason, pick what the source
+# took back, or what a patch release does not take.
+ALLOWED_WITH_REASON = {
+    "reverted": "a fix is released that its source took back",
+    "feature": "a patch release adds a feature",
+    "breaking": "a patch release breaks what its users rely on",
+}
+
+
+ALLOWED = ("duplicate", "empty", *ALLOWED_WITH_REASON)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseEntry:
+    """What release.yaml declares for one version."""
+
+    version: str
+    place: Place
+    summary: str = ""
+    fixes: tuple[Fix, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmokeCommand:
+    """A command run in the built image.  A string in release.yaml is run by `/bin/sh -c`."""
+
+    name: str
+    command: tuple[str, ...]
+    timeout: float = 300.0  # seconds
+    network: str = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommand:
+    """A command run by `/bin/sh -c` on the tree of each pick.  With `paths` the checkout holds only those."""
+
+    run: str
+    paths: tuple[str, ...] = ()
+    timeout: float = 3600.0  # seconds
+    line: int = 0  # of release.yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """An image of the same release with other contents.  What it does not say, the `image:` section says."""
+
+    place: Place
+    name: str
+    build_args: tuple[tuple[str, str], ...] = ()  # added to the image's own, and stronger
+    platform: str = ""
+    suffix: str = ""  # of its tags; begins with "-", "." or "_"
+    smoke: tuple[SmokeCommand, ...] = ()  # added to the image's own
+    lock: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec:
+    """The `image:` section.  `repository` is kept as written; reference.py parses it."""
+
+    place: Place
+    repository: str
+    dockerfile: str = "Dockerfile"  # relative to the repository's top
+    context: str = "."
+    build_args: tuple[tuple[str, str], ...] = ()
+    floating: tuple[str, ...] = ()
+    smoke: tuple[SmokeCommand, ...] = ()
+    platform: str = ""
+    network: str = ""
+    lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
+    variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
+    parallel: int = 1  # variants built at the same time
+    checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
+    delta_budget: int = 0  # bytes a client of the previous version may have to pull, 0 for no limit
+    patches: str = ""  # repository path of the folder with patches to installed packages
+    size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
+    max_layers: int = 0  # 0 for no limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionFile:
+    """A file whose version string the release commit rewrites.
+
+    `pattern` is a regular expression with exactly one group, searched line by line; "" means that the whole
+    file is the version.  The number is written without the tag's prefix.
+    """
+
+    place: Place
+    path: str
+    pattern: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeOwners:
+    """Who may approve changes of the files under a pattern, as a line of CODEOWNERS; anybody when empty."""
+
+    place: Place = field(compare=False)
+    path: str
+    owners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freeze:
+    """No release is made from `start` on and before `end`; both have a time zone."""
+
+    place: Place = field(compare=False)
+    start: datetime
+    end: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The `policy:` section: who may release what.  Two are equal when their rules are, wherever they are written."""
+
+    place: Place = field(compare=False)
+    places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key -> its value
+    required_approvals: int = 0
+    adapted_approvals: int = 0  # never fewer than the others
+    code_owners: tuple[CodeOwners, ...] = ()
+    types: tuple[str, ...] = ()  # Conventional Commit types, all when empty
+    conventional_commits: bool = False  # a subject must be one
+    signed_tags: bool = False
+    protected_sources: tuple[str, ...] = ()  # branches of the remote; every fix must be on one
+    declared_on_source: bool = False  # the release must be declared in the protected release.yaml
+    freeze: tuple[Freeze, ...] = ()
+
+    def place_of(self, key: str) -> Place:
+        """Where a key's value stands; the section where the key is not given."""
+        return dict(self.places).get(key, self.place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """release.yaml, checked.  `text` is the file's exact bytes: the release commit carries them."""
+
+    place: Place
+    text: bytes
+    branch: str
+    source: tuple[str, ...]
+    remote: str = "origin"
+    releases: tuple[ReleaseEntry, ...] = ()
+    image: ImageSpec | None = None
+    verify: tuple[VerifyCommand, ...] = ()
+    changelog: str = "CHANGELOG.md"
+    version_files: tuple[VersionFile, ...] = ()
+    policy: Policy | None = None
+    repository_url: str = ""  # the repository's page on its forge, without a slash at the end
+
+    def release(self, version: str) -> ReleaseEntry | None:
+        return next((entry for entry in self.releases if entry.version == version), None)

@@ -1,0 +1,77 @@
+"""One fix on the release branch, as a value: where it came from, what it became, and what stands in its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PickState(StrEnum):
+    """What becomes of a declared fix on the line."""
+
+    CLEAN = "clean"
+    ADAPTED = "adapted"  # a person resolved it, or a `backport:` stands in
+    DUPLICATE = "duplicate"  # on the branch already under another id
+    EMPTY = "empty"  # applying it changes nothing
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """A path that does not merge; `kind` in git's own words: content, modify/delete, add/add, ..."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """A later commit that speaks of a pick, or of an earlier follow-up of it (`of`).
+
+    `kind` is the strongest of what it says: `revert` (takes it back, or the merge that brought it), `fixes` (a
+    `Fixes:` trailer, or "fixes <id>" in its text), `fixup` (subject `fixup!`, `squash!` or `amend!`), `mention`
+    (names the id).  `stands` is false for what was itself taken back, and for a revert in spite of which the
+    change is there: under another id, or on a branch without the revert.
+    """
+
+    sha: str
+    kind: str
+    subject: str
+    of: str = ""  # full id; the pick's own also where a copy of it is spoken of
+    stands: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """One source commit judged against the line.  Ids are full; `result` is "" when nothing is made."""
+
+    source: str
+    subject: str
+    state: PickState
+    result: str = ""
+    conflicts: tuple[Conflict, ...] = ()
+    duplicate_of: str = ""
+    duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
+    prerequisites: tuple[str, ...] = ()  # source commits with which it was seen to apply, in the order to pick them
+    search: str = ""  # how the search for them ended, "" when none was needed
+    near: tuple[str, ...] = ()  # without a proof: missing source commits of the same lines or files, likeliest first
+    followups: tuple[FollowUp, ...] = ()
+    applied: str = ""  # the commit whose change was applied, where it is not `source` (backport, resolution)
+    mainline: int = 0
+    declared: str = ""  # the entry as written
+    reason: str = ""
+    approved_by: tuple[str, ...] = ()
+    author: str = ""  # "Name <mail>"
+    type: str = ""  # Conventional Commit type, "" when the subject has none
+    breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
+    confirm: bool = False  # release.yaml wants a person's yes to it
+    lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A declared fix that a person left out at a conflict, with the reason given."""
+
+    source: str
+    subject: str
+    reason: str

@@ -1,0 +1,100 @@
+"""What a release will make, as a value: computed before anything moves, and obeyed afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.declaration import SmokeCommand, VerifyCommand
+    from orchestrator.core.pick import Pick, Skipped
+    from orchestrator.core.results import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedImage:
+    """An image that the release will publish."""
+
+    repository: str
+    reference: str  # repository:tag, what people pull; names the image in outcomes and in the record
+    candidate: str  # full reference under which the bytes are uploaded first
+    dockerfile: str
+    context: str
+    build_args: tuple[tuple[str, str], ...] = ()
+    platform: str = ""
+    network: str = ""
+    floating: tuple[str, ...] = ()
+    smoke: tuple[SmokeCommand, ...] = ()
+    variant: str = ""  # "" where release.yaml declares no variants
+    aliases: tuple[str, ...] = ()  # further version tags of the same digest, as full references
+    lock: str = ""
+    parallel: int = 1
+    checks: tuple[str, ...] = ()
+    patches: str = ""
+    previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
+    delta_budget: int = 0
+    size_budget: int = 0
+    max_layers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotedFrom:
+    """The candidate whose commit and images a release takes over: its version, tag object and record (a blob's id).
+
+    `tip` is where the branch must stand when the tag is pushed; "" once it is public.
+    """
+
+    version: str
+    tag_object: str
+    record: str
+    tip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a cut will do, as a value.  `plan_id` is a hash of all but what is only said of it: planner.seal."""
+
+    plan_id: str
+    version: str
+    previous: str  # tag name, "" for the first release of a line
+    remote: str
+    branch: str
+    base: str
+    head: str  # the release commit, over the picks that apply
+    picked_tree: str
+    tree: str  # tree of the release commit
+    picks: tuple[Pick, ...]
+    skipped: tuple[Skipped, ...]
+    images: tuple[PlannedImage, ...]
+    tasks: tuple[str, ...]
+    verify: tuple[VerifyCommand, ...] = ()
+    summary: str = ""
+    committer: str = ""  # "Name <mail>"; part of every commit id
+    when: str = ""  # committer date of the release commit, `seconds zone`
+    tag_object: str = ""  # for `publish`: the tag that exists already
+    promoted_from: PromotedFrom | None = None  # its commit and images are taken: no pick, no build
+    config_path: str = ""  # relative to the repository's top
+    config_sha256: str = ""
+    git_version: str = ""
+    signed_tag: str = ""  # the place of the rule that wants the tag signed; "" where none does
+    freeze_broken: str = ""  # the reason given for releasing in a freeze; no part of the id
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def branch_move(self) -> tuple[str, str]:
+        """From which commit to which the push moves the branch; a promotion holds it where it is."""
+        return (self.promoted_from.tip, self.promoted_from.tip) if self.promoted_from else (self.base, self.head)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """What people decided at conflicts: source id -> resolving commit, source id -> reason for leaving it out."""
+
+    resolved: Mapping[str, str]
+    skipped: Mapping[str, str]
+
+
+NO_DECISIONS = Decisions(resolved={}, skipped={})

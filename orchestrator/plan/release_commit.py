@@ -1,0 +1,80 @@
+"""The release commit: release.yaml as used, the changelog and the version files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import Exit
+from orchestrator.core.results import Problem
+from orchestrator.core.tag_message import commit_message
+from orchestrator.picks.prerequisites import EFFORT
+from orchestrator.plan import changelog
+from orchestrator.plan.version_files import rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
+    from orchestrator.git.objects import Signature
+    from orchestrator.git.scratch import Scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to plan.  `version` "" means the next patch; `offline` believes the last fetch."""
+
+    version: str
+    config: Config
+    config_path: str  # relative to the repository's top, where the release commit puts it
+    identity: Signature
+    offline: bool = False
+    effort: float = EFFORT  # seconds to look for what a conflicting pick needs; 0 does not look
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    head: str
+    tree: str
+    when: str
+    problems: tuple[Problem, ...]
+
+
+def release_commit(
+    request: Request, scratch: Scratch, tip: str, version: str, summary: str, picks: Sequence[Pick]
+) -> Made:
+    """The release commit: release.yaml as used, the changelog section, version files."""
+    config, parent = request.config, scratch.commit(tip)
+    files, problems = release_files(config, request.config_path, scratch, parent.tree, version, summary, picks)
+    problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
+    tree = scratch.change_files(parent.tree, files)
+    who = f"{request.identity} {parent.when}".encode()
+    head = scratch.write_commit(
+        tree=tree,
+        parents=(tip,),
+        author=who,
+        committer=who,
+        message=commit_message(version, summary, picks),
+    )
+    return Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+
+
+def release_files(
+    config: Config, config_path: str, scratch: Scratch, tree: str, version: str, summary: str, picks: Sequence[Pick]
+) -> tuple[dict[str, bytes], list[Problem]]:
+    """What a release commit writes on a tree, by path, and a problem for each version file that cannot be."""
+    text = changelog.section(version, summary, picks, config.repository_url)
+    files = {config_path: config.text, config.changelog: changelog.insert(scratch.file(tree, config.changelog), text)}
+    rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
+    return files | rewritten, problems
+
+
+def _in_the_way(path: str, there: str, config: Config) -> Problem:
+    return Problem(
+        code="path-in-the-way",
+        message=f"the release commit writes {path}, but on {config.branch} {there} is in the way",
+        where=str(config.place),
+        remedy="name another path (`changelog:`, --config), or make it a regular file on the branch first",
+        exit_code=Exit.USAGE,
+    )
