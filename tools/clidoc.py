@@ -1,6 +1,6 @@
 """`python tools/clidoc.py`: write docs/cli.md and the tables of docs/environment.md from the command line itself.
 
-tests/fast/test_docs.py compares both.  Rendered here and not by the help formatter, so that another version of typer
+tests/test_docs.py compares both.  Rendered here and not by the help formatter, so that another version of typer
 does not change the pages.
 """
 
@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 _HEAD = """\
 # The commands
 
-<!-- made by tools/clidoc.py, compared by tests/fast/test_docs.py -->
+<!-- made by tools/clidoc.py, compared by tests/test_docs.py -->
 
 What `release COMMAND --help` says, on one page. Options can stand in any order; those that every command takes may
 stand before it too (`release -C DIR plan`). The variables are those of [environment.md](environment.md).

@@ -18,7 +18,7 @@ from tools.lab import engine
 
 TESTS = ROOT / "tests/docker"
 # The files that build and run the project's own image, and some to make both halves take as long.
-FIRST = ("inside", "locks", "patches", "reproducible", "runtime", "rebuild", "rollback")
+FIRST = ("contents", "locks", "patches", "reproducible", "runtime", "rebuild", "rollback")
 BY_HAND = "cdi"  # needs an engine newer than Debian 12's, which it names: docs/smoke.md
 
 

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest
 from orchestrator.engines.docker import OWNER_LABEL, connect
-from tests.docker.lab import Lab, lab_from, missing_from
+from tests.support.lab import Lab, lab_from, missing_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

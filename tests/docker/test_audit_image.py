@@ -10,14 +10,14 @@ import pytest
 from orchestrator.core.reference import parse_reference
 from orchestrator.engines import BuildRequest
 from tests.docker.conftest import context_of
-from tests.docker.imaged import VERSION, Imaged, imaged
+from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.engines.docker import DockerEngine
-    from tests.docker.lab import Lab
     from tests.support.cli import Ran
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 DEAD = "127.0.0.1:9"

@@ -16,13 +16,13 @@ import docker
 import pytest
 
 from tests.docker.conftest import context_of
-from tests.docker.imaged import Imaged, imaged
-from tests.docker.test_inside import FAKE_CUDA_TORCH, SITE
+from tests.docker.test_contents import FAKE_CUDA_TORCH, SITE
+from tests.support.imaged import Imaged, imaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 HOST, SPECS = (os.environ.get(name, "") for name in ("RELEASE_CDI_DOCKER_HOST", "RELEASE_CDI_SPEC_DIR"))
 pytestmark = [

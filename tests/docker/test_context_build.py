@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.engines import ImageInfo
     from orchestrator.engines.docker import DockerEngine
     from tests.docker.conftest import Build
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

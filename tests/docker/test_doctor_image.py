@@ -8,14 +8,14 @@ import pytest
 
 from orchestrator.image.pytorch_builds import BUILDS
 from tests.docker.conftest import context_of
-from tests.docker.imaged import Imaged, imaged
+from tests.support.imaged import Imaged, imaged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.reference import Reference
     from tests.docker.conftest import Build
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 INSIDE = "FROM BASE\nCOPY torch.txt /opt/release/build/torch.txt\n"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Progress
     from orchestrator.engines.docker import DockerEngine
     from tests.docker.conftest import Build
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

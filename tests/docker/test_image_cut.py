@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import VERSION, Imaged, imaged
+from tests.support.imaged import VERSION, Imaged, imaged
 from tests.support.story import Repo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.docker.lab import Lab
     from tests.support.cli import Ran
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

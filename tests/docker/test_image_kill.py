@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.docker.imaged import VERSION, Imaged, imaged
 from tests.support.cli import clean_env
+from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
-KILL = Path(__file__).parents[1] / "fast" / "kill.py"
+KILL = Path(__file__).parents[1] / "support" / "kill.py"
 RECORDS = 20  # opened, nine tasks started and finished, closed
 
 

@@ -18,7 +18,7 @@ import requests
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

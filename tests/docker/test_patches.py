@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import VERSION, Imaged, imaged
+from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from orchestrator.engines.docker import DockerEngine
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

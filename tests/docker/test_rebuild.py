@@ -18,15 +18,15 @@ import pytest
 import requests
 
 from orchestrator.registry.manifest import Manifest
-from tests.docker.imaged import VERSION, Imaged, imaged
 from tests.support.cli import clean_env
+from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import docker
 
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

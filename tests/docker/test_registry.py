@@ -22,7 +22,7 @@ from orchestrator.core.reference import Repository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest, Promotion
 from orchestrator.registry.retry import Patience
-from tests.docker.registry_process import USERS, RunningRegistry, running_registry
+from tests.support.registry_process import USERS, RunningRegistry, running_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

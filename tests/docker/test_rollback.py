@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import Imaged, imaged
 from tests.support.cli import clean_env
+from tests.support.imaged import Imaged, imaged
 from tests.support.kill_call import killed_at
 from tests.support.story import copied
 
 if TYPE_CHECKING:
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.imaged import VERSION, Imaged, imaged
 from tests.support.cli import clean_env
+from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.registry.client import Registry
-    from tests.docker.lab import Lab
+    from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
 

@@ -20,7 +20,7 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATA = Path(__file__).parents[1] / "fast/data"
+DATA = Path(__file__).parent / "data"
 
 
 @cache

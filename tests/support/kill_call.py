@@ -1,6 +1,6 @@
 """Run the command line and SIGKILL it at a call: `kill_call.py before|after NUMBER MODULE:NAME[,MODULE:NAME] ARGS...`.
 
-Calls of all the named functions are counted together.  The kill is put in from outside, as in tests/fast/kill.py.
+Calls of all the named functions are counted together.  The kill is put in from outside, as in tests/support/kill.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,168 @@
+"""Commits, clones and conflicts as history has them: malformed, partial, one name for a file and a directory."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.release.test_cut import VERSION, fix_line
+from tests.support.cli import Ran, release
+from tests.support.story import Repo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.story import Story
+
+pytestmark = pytest.mark.hostile
+
+PERSON = "J <j@example.com>"
+
+
+def raw_commit(tale: Story, *, author: str, committer: str, extra: str = "", message: str) -> str:
+    """The fix as a commit object with just these headers (Latin-1 bytes)."""
+    text = f"tree {tale.clone.rev(f'{tale.fix}^{{tree}}')}\nparent {tale.before}\n"
+    text += (f"author {author}\n" if author else "") + (f"committer {committer}\n" if committer else "")
+    done = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"],
+        cwd=tale.clone.path, input=f"{text}{extra}\n{message}".encode("latin-1"), capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout.decode().strip()
+
+
+def cut(tale: Story, code: int) -> Ran:
+    ran = release("cut", VERSION, "--yes", cwd=tale.clone.path)
+    assert ran.code == code, ran.err
+    assert "\x1b" not in ran.out + ran.err
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("author", "committer"),
+    [
+        (f"{PERSON} 1750001000 +0000", ""),
+        ("", f"{PERSON} 1750001000 +0000"),
+        (f"{PERSON} 1750001000 +0000", f"{PERSON} yesterday +0000"),
+        (f"{PERSON} 1750001000 +0000", f"{PERSON} 18446744073709551615 +0000"),
+    ],
+)
+def test_malformed_commits_are_one_problem_with_a_place(tale: Story, author: str, committer: str) -> None:
+    tale.release_yaml(fix_line(raw_commit(tale, author=author, committer=committer, message="fix: x\n")))
+    refused = cut(tale, 2)
+    assert "release.yaml:8:9: commit" in refused.err
+    assert "is malformed" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("encoding undefined\n", "fix: x\n"),
+        ("encoding raw_unicode_escape\n", "fix: \\ud800\n"),
+        ("encoding ISO-8859-1\n", "fix: caf\xe9\n"),
+        ("", "fix: caf\xe9, without a header\n"),
+        ("", ""),
+        ("", "fix: \x1b[31mred\x07\n"),
+        ("", f"Pick: clean {'a' * 40} {'b' * 40}\n"),
+        ("gpgsig -----BEGIN PGP SIGNATURE-----\n \n tree beef\n -----END PGP SIGNATURE-----\n", "fix: signed\n"),
+    ],
+)
+def test_odd_messages_are_released_and_published(tale: Story, tmp_path: Path, extra: str, message: str) -> None:
+    person = f"{PERSON} 1750001000 +0000"
+    tale.release_yaml(fix_line(raw_commit(tale, author=person, committer=person, extra=extra, message=message)))
+    cut(tale, 0)
+    assert "# closed" in tale.remote.git("show", "release/v2.7:loader.py")
+    assert tale.clone.git("log", "-1", "--format=%H", "--grep=^.cherry picked from commit", "release/v2.7^")
+    assert release("publish", VERSION, cwd=tale.clone.path).code == 0
+
+
+# ------------------------------------------------------------------ clones that lack something
+
+
+def other_clone(tale: Story, *args: str) -> Repo:
+    tale.remote.git("config", "uploadpack.allowFilter", "true")
+    tale.clone.git("clone", "--quiet", *args, f"file://{tale.remote.path}", "../other")
+    repo = Repo(tale.clone.path.parent / "other")
+    repo.git("config", "user.name", "Mia Maintainer")
+    repo.git("config", "user.email", "mia@example.com")
+    repo.write("release.yaml", (tale.clone.path / "release.yaml").read_bytes())
+    return repo
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (("--depth=1",), "shallow-clone"),
+        (("--filter=tree:0", "--no-checkout"), "partial-clone"),
+        (("--filter=blob:none", "--no-checkout"), "partial-clone"),
+    ],
+)
+def test_incomplete_clones_are_named_and_the_remedy_repairs_them(tale: Story, args: tuple[str, ...], code: str) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    other = other_clone(tale, *args)
+    for command in ("plan", "cut", "publish"):
+        refused = release(command, VERSION, "--json", cwd=other.path)
+        assert (refused.code, refused.json["error"]["code"]) == (2, code)
+    subprocess.run(["/bin/sh", "-c", refused.json["error"]["remedy"]], cwd=other.path, check=True, capture_output=True)
+    other.git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    ran = release("cut", VERSION, "--yes", cwd=other.path)
+    assert ran.code == 0, ran.err
+
+
+# ------------------------------------------------------------------ conflicts of other kinds
+
+
+def _file(repo: Repo) -> str:
+    return repo.commit("fix: a file", {"thing": "file\n"})
+
+
+def _directory(repo: Repo) -> str:
+    return repo.commit("fix: a directory", {"thing/a": "a\n"})
+
+
+def _binary(repo: Repo) -> str:
+    return repo.commit("fix: bytes", {"thing": b"\0" + repo.path.name.encode() + repo.git("branch").encode()})
+
+
+def _link(repo: Repo) -> str:
+    (repo.path / "thing").symlink_to(repo.git("rev-parse", "--abbrev-ref", "HEAD"))
+    repo.git("add", "thing")
+    return repo.commit("fix: link", {})
+
+
+def _renamed(repo: Repo) -> str:
+    repo.git("mv", "loader.py", repo.git("rev-parse", "--abbrev-ref", "HEAD").replace("/", "_") + ".py")
+    return repo.commit("fix: rename", {})
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(_file, _directory), (_directory, _file), (_binary, _binary), (_link, _link), (_renamed, _renamed)],
+)
+def test_what_the_message_says_to_add_can_be_added(
+    tale: Story, ours: Callable[[Repo], str], theirs: Callable[[Repo], str]
+) -> None:
+    tale.clone.git("checkout", "--quiet", "release/v2.7")
+    ours(tale.clone)
+    tale.clone.git("push", "--quiet", "origin", "release/v2.7")
+    tale.clone.git("checkout", "--quiet", "-b", "theirs", tale.base)
+    fix = theirs(tale.clone)
+    tale.clone.git("checkout", "--quiet", "main")
+    tale.release_yaml(fix_line(fix))
+    before = tale.clone.snapshot()
+    plan = release("plan", VERSION, "--json", cwd=tale.clone.path).json
+    assert not [path for path in plan["picks"][0]["conflicts"] if "~" in path["path"]]
+    paused = cut(tale, 3)
+    tree = tale.clone.path / ".git/release" / VERSION / "worktree"
+    command = paused.err[paused.err.index("git add") : paused.err.index(" && release continue")]
+    names = shlex.split(command)[3:]
+    for name in names:
+        if not (tree / name).exists() and not (tree / name).is_symlink():
+            (tree / name).write_text("here\n")
+    subprocess.run(["bash", "-c", command], cwd=tree, check=True)
+    assert "unmerged" not in release("continue", cwd=tale.clone.path).err
+    if release("abort", VERSION, cwd=tale.clone.path).code == 0:
+        assert tale.clone.snapshot() == before

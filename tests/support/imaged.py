@@ -1,0 +1,65 @@
+"""The story with an image: a release.yaml that builds from the lab's busybox and pushes to the lab's registry."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.reference import parse_repository
+from orchestrator.registry.client import Registry
+from tests.support.cli import Ran, release
+from tests.support.story import Story, story
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.lab import Lab
+
+DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY loader.py /opt/loader.py
+ARG RELEASE_VERSION
+RUN mkdir -p /etc/release && printf '%s\\n' "$RELEASE_VERSION" > /etc/release/version
+"""
+VERSION = "v2.7.1"
+
+
+@dataclass(frozen=True)
+class Imaged:
+    """A story whose release.yaml has an image, in a repository of its own in the registry."""
+
+    story: Story
+    lab: Lab
+    repository: str
+
+    def release(self, *args: str, env: dict[str, str] | None = None) -> Ran:
+        return release(*args, cwd=self.story.clone.path, env=self.lab.env | (env or {}))
+
+    def declare(self, *, image: str = "", smoke: str = "", fix: str = "", version: str = VERSION) -> None:
+        """release.yaml with the story's fix; `image` and `smoke` are extra lines of those sections."""
+        self.story.release_yaml(
+            f"      - commit: {fix or self.story.fix}",
+            version=version,
+            extra=(
+                f"image:\n  repository: {self.repository}\n  dockerfile: Dockerfile\n"
+                f"  build-args: {{BASE_IMAGE: '{self.lab.base}'}}\n{image}"
+                f"  smoke:\n    - grep -q closed /opt/loader.py\n{smoke}"
+            ),
+        )
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(
+            parse_repository(self.repository),
+            credentials=lambda: self.lab.credentials,
+        )
+
+
+def imaged(root: Path, lab: Lab, name: str = "", dockerfile: str = DOCKERFILE) -> Imaged:
+    """A fresh story whose Dockerfile builds on the lab's busybox."""
+    tale = story(root, dockerfile=dockerfile)
+    made = Imaged(story=tale, lab=lab, repository=f"{lab.registry}/{name or f't{uuid.uuid4().hex[:10]}'}/pytorch-cuda")
+    made.declare()
+    return made

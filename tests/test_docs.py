@@ -1,0 +1,68 @@
+"""What the pages quote from the program is what the program says, and what they point at is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config.reader import parse
+from orchestrator.core.errors import EXIT_MEANINGS
+from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+def _section(name: str) -> str:
+    return README.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+def test_exit_codes_of_the_readme() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", _section("Exit codes"), re.MULTILINE)
+    assert rows == [(str(int(code)), meaning) for code, meaning in EXIT_MEANINGS.items()]
+
+
+def test_commands_of_the_readme() -> None:
+    rows = re.findall(r"^\| `release (\w+)` \|", _section("Commands"), re.MULTILINE)
+    assert sorted(rows) == sorted(group().commands)
+
+
+def test_release_yaml_of_the_readme_is_valid() -> None:
+    text = _section("release.yaml").partition("```yaml\n")[2].partition("```")[0]
+    config = parse(text.encode(), "README.md")
+    assert [entry.version for entry in config.releases] == ["v2.7.1"]
+    assert len(text.splitlines()) <= 24
+
+
+def test_the_pages_made_from_the_command_line_are_fresh() -> None:
+    """Repair with: python tools/clidoc.py"""
+    assert (DOCS / "cli.md").read_text() == cli_page()
+    assert between((DOCS / "environment.md").read_text(), "variables") == environment_table() + "\n"
+
+
+def test_every_command_has_its_document_described() -> None:
+    page = (DOCS / "json.md").read_text()
+    headings = " ".join(re.findall(r"^## (.*)$", page, re.MULTILINE))
+    described = re.findall(r"\w+", headings) + re.findall(r"^\| `(\w+(?: \w+)?)`", page, re.MULTILINE)
+    assert [name for name, _ in every_command() if name not in described and name != "hook"] == []
+
+
+def test_every_flag_has_a_variable_but_those_that_say_why_not() -> None:
+    without = {"--version", "--help", "--install-completion", "--show-completion", "--continue", "--skip", "--abort"}
+    commands = [group(), *(command for _, command in every_command())]
+    bare = {name for command in commands for each in command.params if not each.envvar for name in each.opts}
+    assert {name for name in bare if name.startswith("-")} <= without
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_named_tests_exist(page: Path) -> None:
+    text = page.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path} has no {name}"
+    for path in re.findall(r"`((?:orchestrator|tests|tools|docs)/[\w./]+\.(?:py|md))`", text):
+        assert (ROOT / path).exists(), path
