@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.audit.prove import Missing
-    from orchestrator.audit.snapshot import Range, World
+    from orchestrator.audit.snapshot import Range, Snapshot
     from orchestrator.audit.tags import Tag
-    from orchestrator.audit.verdicts import Verdict
+    from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.declaration import Config
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class BranchAudit:
     """What was found on one branch: a verdict a commit, oldest first; problems; what could not be checked; remarks."""
 
     branch: str
     base: str
     tip: str
     versions: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CommitVerdict, ...]
     problems: tuple[Problem, ...]
     unchecked: tuple[str, ...]
     notes: tuple[str, ...]
@@ -51,7 +51,7 @@ class Line:
 # ------------------------------------------------------------------ one line
 
 
-def audit_line(world: World, wanted: Range, *, require_signed: bool) -> Line:
+def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> BranchAudit:
     """Everything about the commits from `base` to `tip` of one branch."""
     scratch = world.desk.scratch
     rows = scratch.rev_list("--reverse", "--topo-order", "--parents", wanted.tip, *_without(wanted.base), "--")
@@ -73,7 +73,7 @@ def audit_line(world: World, wanted: Range, *, require_signed: bool) -> Line:
     problems += _strangers(world, wanted, set(graph))
     problems += [_missing(each) for each in proving.missing if not _left_out(each, world)]
     after, said = _aftermath(world, proving, inside)
-    return Line(
+    return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
         problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said),
     )  # fmt: skip
@@ -96,7 +96,7 @@ def _brought(graph: Mapping[str, Sequence[str]], tags: Sequence[Tag]) -> dict[st
     return {tag.name: tuple(sha for sha in graph if owner.get(sha) == tag.name) for tag in tags}
 
 
-def part_of(world: World, tag: Tag, commits: tuple[str, ...]) -> Part:
+def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     """What a version brought, with what its tag and record say of it."""
     config = _config_at(world, tag)
     record = world.records.get(tag.name)
@@ -108,7 +108,7 @@ def part_of(world: World, tag: Tag, commits: tuple[str, ...]) -> Part:
     )  # fmt: skip
 
 
-def _config_at(world: World, tag: Tag) -> Config | None:
+def _config_at(world: Snapshot, tag: Tag) -> Config | None:
     """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
     path = world.desk.config_path()
     text = world.desk.scratch.file(world.desk.scratch.tree_of(tag.commit), path)
@@ -121,14 +121,14 @@ def _config_at(world: World, tag: Tag) -> Config | None:
         return None
 
 
-def _tail(world: World, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
+def _tail(world: Snapshot, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
     """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
     path, scratch = world.desk.config_path(), world.desk.scratch
     kept = any(part.config for part in parts) or bool(base and scratch.file(scratch.tree_of(base), path))
     return Part(version="", commits=commits, config=world.config if kept else None)
 
 
-def checks_of(world: World, tag: Tag, part: Part) -> list[CheckResult]:
+def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The links from a version to its record and its images."""
     scratch, record = world.desk.scratch, world.records.get(tag.name)
     text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
@@ -137,7 +137,7 @@ def checks_of(world: World, tag: Tag, part: Part) -> list[CheckResult]:
     return checks + image_links(tag, record, part.config, doors)
 
 
-def _links(world: World, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
+def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
     """Record and images of a version, and the picks that its tag lists; what could not be looked at."""
     record, checks = world.records.get(tag.name), checks_of(world, tag, part)
     problems = [mismatch("record-differs" if check.name.startswith("record") else "image-differs",
@@ -160,7 +160,7 @@ def _links(world: World, tag: Tag, part: Part, proving: Proving) -> tuple[list[P
     return problems, unchecked
 
 
-def _strangers(world: World, wanted: Range, inside: set[str]) -> list[Problem]:
+def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:
     """Version tags that are not where tags of this line must be: on its branch, in the order of the versions."""
     names = of_line(wanted.branch, list(world.tags)) if line_of_branch(wanted.branch) else []
     here = [name for name in names if world.tags[name].commit in inside]
@@ -195,7 +195,7 @@ def _missing(each: Missing) -> Problem:
     )
 
 
-def _left_out(each: Missing, world: World) -> bool:
+def _left_out(each: Missing, world: Snapshot) -> bool:
     """Whether the record says that a person left it out, or that it was there already, as the entry allows."""
     record = world.records.get(each.version, {})
     skipped = {str(row.get("source")) for row in record.get("skipped", ()) if isinstance(row, dict)}
@@ -203,7 +203,7 @@ def _left_out(each: Missing, world: World) -> bool:
     return each.source in skipped or (each.source in present and bool({"duplicate", "empty"} & set(each.fix.allow)))
 
 
-def _aftermath(world: World, proving: Proving, versions: Sequence[str]) -> tuple[list[Problem], list[str]]:
+def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tuple[list[Problem], list[str]]:
     """Fixes in released versions that the source has taken back since, or fixed again."""
     since = {source: each.version for each in proving.verdicts
              if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and each.signal != "itself"
@@ -240,7 +240,7 @@ _SHOWN = 20  # of them; each costs a process
 _LINES = 60  # of each
 
 
-def range_diffs(scratch: Scratch, verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+def range_diffs(scratch: Scratch, verdicts: Sequence[CommitVerdict]) -> dict[str, list[str]]:
     """Commit -> the range-diff of its source and itself, of the newest adapted ones that nobody answers for."""
     wanted = [each for each in verdicts if each.kind is Kind.ADAPTED and not each.ok and each.source]
     shown = [each for each in wanted[-_SHOWN:] if len(scratch.commit(each.source).parents) == 1]
@@ -248,7 +248,7 @@ def range_diffs(scratch: Scratch, verdicts: Sequence[Verdict]) -> dict[str, list
     return {each.sha: diff for each, diff in zip(shown, diffs, strict=True)}
 
 
-def _range_diff(scratch: Scratch, verdict: Verdict) -> list[str]:
+def _range_diff(scratch: Scratch, verdict: CommitVerdict) -> list[str]:
     sides = (f"{verdict.source}^..{verdict.source}", f"{verdict.sha}^..{verdict.sha}")
     output = scratch.git.attempt("range-diff", "--no-color", "--creation-factor=100", "--no-notes", *sides)
     lines = output.lines() if output.status == 0 else []

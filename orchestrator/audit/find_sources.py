@@ -15,40 +15,40 @@ from orchestrator.audit.recompute import (  # fmt: skip
     BACKPORT,
     ITSELF,
     RULES,
-    Claim,
-    Known,
+    CommitReader,
+    Origin,
     alike,
     attempt,
     claimed,
     prove_merges,
     ways,
 )
-from orchestrator.audit.verdicts import Kind, Proof
+from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.git import changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from orchestrator.git.changes import Change
+    from orchestrator.git.changes import CommitChange
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Source
 
 
-class Traces:
+class SourceFinder:
     """The commits of one line; `base` is below them, `tips` are where sources may come from."""
 
-    def __init__(self, known: Known, base: str, tips: Sequence[str], declared: Sequence[Source]) -> None:
+    def __init__(self, known: CommitReader, base: str, tips: Sequence[str], declared: Sequence[Source]) -> None:
         self.known = known
         self.scratch = known.scratch
         self.base = base
         self.tips = tips
-        self.stand_ins = {each.commit.sha: each.stand_in.sha for each in declared if each.stand_in}
+        self.stand_ins = {each.commit.sha: each.backport.sha for each in declared if each.backport}
         self.declared = sorted({each.commit.sha for each in declared} | set(self.stand_ins.values()))
 
-    def prove(self, targets: Sequence[str]) -> dict[str, Proof]:
+    def prove(self, targets: Sequence[str]) -> dict[str, CommitProof]:
         """The proof of each commit; one proved before costs nothing."""
         own = self._merged_in(targets)
-        proofs = {sha: Proof(kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True) for sha in own}
+        proofs = {sha: CommitProof(kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True) for sha in own}
         for tree, group in self._by_attributes([sha for sha in targets if sha not in own]).items():
             self.scratch.use_attributes(tree)
             merges = [sha for sha in group if len(self.known.commits[sha].parents) > 1]
@@ -56,7 +56,7 @@ class Traces:
             proofs |= self._singles([sha for sha in group if len(self.known.commits[sha].parents) < 2])
         return proofs
 
-    def _singles(self, targets: Sequence[str]) -> dict[str, Proof]:
+    def _singles(self, targets: Sequence[str]) -> dict[str, CommitProof]:
         claims, missing = claimed(self.known, targets)
         self.known.read(self.stand_ins.values())
         proofs = self._attempted({sha: [*each, *self._stand_ins(sha, each)] for sha, each in claims.items()})
@@ -69,18 +69,18 @@ class Traces:
             proofs |= {sha: proof for sha, proof in found.items() if self._believed(sha, proof)}
         for sha in targets:
             gone = missing.get(sha, ())
-            fallback = Proof(kind=Kind.UNKNOWN if gone else Kind.FOREIGN)
+            fallback = CommitProof(kind=Kind.UNKNOWN if gone else Kind.FOREIGN)
             proofs[sha] = replace(proofs.get(sha, fallback), missing=gone)
         return proofs
 
-    def _believed(self, sha: str, proof: Proof) -> bool:
+    def _believed(self, sha: str, proof: CommitProof) -> bool:
         """An equal change elsewhere in the file may be another one: without a proof it must at least say the same."""
         if proof.kind is Kind.PROVED:
             return True
         known = [self.known.commits[source] for source in proof.sources]
         return any(each.subject == self.known.commits[sha].subject for each in known)
 
-    def _stand_ins(self, target: str, claims: Sequence[Claim]) -> list[Claim]:
+    def _stand_ins(self, target: str, claims: Sequence[Origin]) -> list[Origin]:
         """Where a hand-made commit is declared for a source, that one may be what was applied."""
         wanted = [sha for claim in claims if (sha := self.stand_ins.get(claim.source))]
         return [claim for sha in wanted for claim in ways(self.known, target, sha, BACKPORT)]
@@ -88,25 +88,25 @@ class Traces:
     # -------------------------------------------------------------- equal changes
 
     @cached_property
-    def _source_changes(self) -> list[Change]:
+    def _source_changes(self) -> list[CommitChange]:
         return changes.wide_log(self.scratch, *self.tips, *(["--not", self.base] if self.base else []))
 
-    def _of_sources(self) -> list[Change]:
+    def _of_sources(self) -> list[CommitChange]:
         return self._source_changes if self.tips else []
 
-    def _of_declared(self) -> list[Change]:
+    def _of_declared(self) -> list[CommitChange]:
         self.known.read(self.declared)
         found = {sha: self.known.parent(sha) for sha in self.declared if sha in self.known.commits}
         return changes.of(self.scratch, found)
 
     def _alike(
-        self, kind: str, targets: Sequence[str], pool: Callable[[], list[Change]], key: Sequence[str]
-    ) -> dict[str, list[Claim]]:
+        self, kind: str, targets: Sequence[str], pool: Callable[[], list[CommitChange]], key: Sequence[str]
+    ) -> dict[str, list[Origin]]:
         """Claims by equal changes; remembered, also where there was none."""
         cache = self.scratch.cache
         keys = {sha: json.dumps([RULES, kind, sha, *key]) for sha in targets}
         kept = cache.get("alike", keys.values())
-        found = {sha: [Claim(**each) for each in json.loads(kept[key])] for sha, key in keys.items() if key in kept}
+        found = {sha: [Origin(**each) for each in json.loads(kept[key])] for sha, key in keys.items() if key in kept}
         if rest := [sha for sha in targets if sha not in found]:
             made = alike(self.known, rest, pool())
             new = {sha: made.get(sha, []) for sha in rest}
@@ -117,13 +117,13 @@ class Traces:
 
     # -------------------------------------------------------------- remembered
 
-    def _attempted(self, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Proof]:
+    def _attempted(self, claims: Mapping[str, Sequence[Origin]]) -> dict[str, CommitProof]:
         names = {sha: json.dumps([asdict(claim) for claim in each]) for sha, each in claims.items()}
         return self._remembered(names, lambda rest: attempt(self.known, {sha: claims[sha] for sha in rest}))
 
     def _remembered(
-        self, names: Mapping[str, str], prove: Callable[[Sequence[str]], dict[str, Proof]]
-    ) -> dict[str, Proof]:
+        self, names: Mapping[str, str], prove: Callable[[Sequence[str]], dict[str, CommitProof]]
+    ) -> dict[str, CommitProof]:
         """Proofs by target and claims: the id of a commit stands for all that is before it."""
         cache, git = self.scratch.cache, self.scratch.git_version
         keys = {sha: json.dumps([RULES, git, sha, name]) for sha, name in names.items()}
@@ -185,7 +185,7 @@ def _walk(scratch: Scratch, revisions: Sequence[str]) -> set[str]:
     return set(scratch.git.run("rev-list", "--stdin", stdin="\n".join(revisions).encode() + b"\n").lines())
 
 
-def _decode(data: bytes) -> Proof:
+def _decode(data: bytes) -> CommitProof:
     values = json.loads(data)
     tuples = {key: tuple(values[key]) for key in ("sources", "missing", "notes")}
-    return Proof(**{**values, **tuples, "kind": Kind(values["kind"])})
+    return CommitProof(**{**values, **tuples, "kind": Kind(values["kind"])})

@@ -15,13 +15,13 @@ from orchestrator.picks.equivalents import twins
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.audit.recompute import Known
-    from orchestrator.audit.verdicts import Verdict
+    from orchestrator.audit.recompute import CommitReader
+    from orchestrator.audit.verdicts import CommitVerdict
 
 _CARRIES = (Kind.PROVED, Kind.ADAPTED)
 
 
-def retell(known: Known, base: str, verdicts: Sequence[Verdict]) -> list[Verdict]:
+def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) -> list[CommitVerdict]:
     """The verdicts with duplicates and reverted picks told apart.
 
     A pick of what is there already is a duplicate only where the tree says so too: what was undone by hand since may
@@ -38,7 +38,7 @@ def retell(known: Known, base: str, verdicts: Sequence[Verdict]) -> list[Verdict
     return told
 
 
-def _taken_back(pick: Verdict, by: Verdict) -> Verdict:
+def _taken_back(pick: CommitVerdict, by: CommitVerdict) -> CommitVerdict:
     return replace(
         pick,
         kind=Kind.REVERTED if pick.ok or pick.kind is Kind.ADAPTED else pick.kind,
@@ -47,7 +47,7 @@ def _taken_back(pick: Verdict, by: Verdict) -> Verdict:
     )
 
 
-def _before(known: Known, base: str, verdicts: Sequence[Verdict]) -> dict[str, str]:
+def _before(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) -> dict[str, str]:
     """Source -> the commit that carries its change on the branch before the first of these."""
     if not base:
         return {}
@@ -68,7 +68,7 @@ class _Story:
     taken: dict[int, int]
     suspects: dict[int, str]
 
-    def __init__(self, verdicts: Sequence[Verdict], before: dict[str, str]) -> None:
+    def __init__(self, verdicts: Sequence[CommitVerdict], before: dict[str, str]) -> None:
         self.taken, self.suspects = {}, {}
         self._verdicts = verdicts
         self._position = {each.sha: at for at, each in enumerate(verdicts)}
@@ -79,7 +79,7 @@ class _Story:
             elif each.proof in _CARRIES and not self._picked_revert(at, each):
                 self._carry(at, each, before)
 
-    def _carry(self, at: int, each: Verdict, before: dict[str, str]) -> None:
+    def _carry(self, at: int, each: CommitVerdict, before: dict[str, str]) -> None:
         for source in each.sources:
             if source in self._carried:
                 self.suspects[at] = self._verdicts[self._carried[source]].sha
@@ -101,7 +101,7 @@ class _Story:
             self._carried.pop(source, None)
         return True
 
-    def _picked_revert(self, at: int, each: Verdict) -> bool:
+    def _picked_revert(self, at: int, each: CommitVerdict) -> bool:
         """Whether it is a pick of what takes back, on the source, something that was picked here."""
         found = False
         for name in each.undoes:
@@ -111,12 +111,12 @@ class _Story:
         return found
 
 
-def undoes(known: Known, sources: Sequence[str]) -> tuple[str, ...]:
+def undoes(known: CommitReader, sources: Sequence[str]) -> tuple[str, ...]:
     """The ids that these sources say they revert."""
     return tuple(name for sha in sources if sha in known.commits for name in reverted(known.commits[sha].text))
 
 
-def _still_there(known: Known, verdicts: Sequence[Verdict], suspects: dict[int, str]) -> set[int]:
+def _still_there(known: CommitReader, verdicts: Sequence[CommitVerdict], suspects: dict[int, str]) -> set[int]:
     """Those before which the tree held their source's change: it can be taken out of it."""
     rows = []
     for at in suspects:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.layers import Difference
+    from orchestrator.audit.layers import LayerDifference
 
 # The classic builder's notes on the container of its last step.
 _NOT_COMPARED: Final = ("Image", "Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr")
 
 
-class Verdict(StrEnum):
+class Agreement(StrEnum):
     """From best to worst."""
 
     IDENTICAL = "identical"
@@ -34,13 +34,13 @@ class LayerPair:
     theirs: str
     ours: str
     created_by: str
-    verdict: Verdict
-    files: tuple[Difference, ...] = ()
+    verdict: Agreement
+    files: tuple[LayerDifference, ...] = ()
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class ConfigDifference:
     """A part of the configuration that differs: `Env PATH`, `Labels x`, `Entrypoint`, `history 7`."""
 
     name: str
@@ -58,15 +58,15 @@ class Comparison:
     base: str
     base_note: str
     layers: tuple[LayerPair, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[ConfigDifference, ...]
     mismatches: tuple[str, ...]
     log: str
 
     @property
-    def verdict(self) -> Verdict:
-        if self.settings or self.mismatches or any(pair.verdict is Verdict.CONTENT for pair in self.layers):
-            return Verdict.CONTENT
-        return Verdict.TIMES if any(pair.verdict is Verdict.TIMES for pair in self.layers) else Verdict.IDENTICAL
+    def verdict(self) -> Agreement:
+        if self.settings or self.mismatches or any(pair.verdict is Agreement.CONTENT for pair in self.layers):
+            return Agreement.CONTENT
+        return Agreement.TIMES if any(pair.verdict is Agreement.TIMES for pair in self.layers) else Agreement.IDENTICAL
 
 
 def facing(theirs: Sequence[str], ours: Sequence[str]) -> list[tuple[int | None, int | None]]:
@@ -77,24 +77,24 @@ def facing(theirs: Sequence[str], ours: Sequence[str]) -> list[tuple[int | None,
     return pairs
 
 
-def judge_layer(files: Sequence[Difference]) -> Verdict:
+def judge_layer(files: Sequence[LayerDifference]) -> Agreement:
     """For two layers with different diff_ids."""
-    return Verdict.TIMES if all(each.only_time for each in files) else Verdict.CONTENT
+    return Agreement.TIMES if all(each.only_time for each in files) else Agreement.CONTENT
 
 
 def settings(
     theirs: Mapping[str, Any], ours: Mapping[str, Any], histories: tuple[Sequence[str], Sequence[str]]
-) -> tuple[Setting, ...]:
+) -> tuple[ConfigDifference, ...]:
     """What differs in two `config` objects and histories.  An empty value and none are the same."""
     left, right = _flat(theirs), _flat(ours)
     found = [
-        Setting(name=name, theirs=left.get(name), ours=right.get(name))
+        ConfigDifference(name=name, theirs=left.get(name), ours=right.get(name))
         for name in sorted({*left, *right})
         if left.get(name) != right.get(name)
     ]
     for number, (old, new) in enumerate(zip_longest(*histories), 1):
         if old != new:
-            found.append(Setting(name=f"history {number}", theirs=old, ours=new))
+            found.append(ConfigDifference(name=f"history {number}", theirs=old, ours=new))
     return tuple(found)
 
 

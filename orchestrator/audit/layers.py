@@ -65,7 +65,7 @@ class Contents:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class LayerDifference:
     """A path and in what it differs: `added` (only ours), `removed` (only theirs), or names of fields of `File`."""
 
     path: str
@@ -99,20 +99,20 @@ def read_layer(stream: IO[bytes]) -> Contents:
     return Contents(diff_id=plain.digest, digest=stored.digest, files=files)
 
 
-def differences(theirs: Mapping[str, File], ours: Mapping[str, File]) -> tuple[Difference, ...]:
+def differences(theirs: Mapping[str, File], ours: Mapping[str, File]) -> tuple[LayerDifference, ...]:
     """In what two layers differ, by path.  Equal files in another order or form of archive are no difference."""
     found = (_difference(path, theirs.get(path), ours.get(path)) for path in sorted({*theirs, *ours}))
     return tuple(each for each in found if each.differs)
 
 
-def _difference(path: str, theirs: File | None, ours: File | None) -> Difference:
+def _difference(path: str, theirs: File | None, ours: File | None) -> LayerDifference:
     if theirs is None or ours is None:
         differs: tuple[str, ...] = (ADDED,) if theirs is None else (REMOVED,)
     else:
         names = (each.name for each in fields(File))
         differs = tuple(name for name in names if getattr(theirs, name) != getattr(ours, name))
     kind = next(each.kind for each in (ours, theirs) if each is not None)
-    return Difference(path=path, kind=kind, differs=differs, theirs=theirs, ours=ours)
+    return LayerDifference(path=path, kind=kind, differs=differs, theirs=theirs, ours=ours)
 
 
 def _files(tar: IO[bytes]) -> dict[str, File]:

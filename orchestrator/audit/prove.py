@@ -17,18 +17,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.find_sources import Traces, outside
+from orchestrator.audit.find_sources import SourceFinder, outside
 from orchestrator.audit.history import retell, undoes
-from orchestrator.audit.recompute import BACKPORT, Known
-from orchestrator.audit.release_commit import Release, remade
-from orchestrator.audit.verdicts import Kind, Verdict
+from orchestrator.audit.recompute import BACKPORT, CommitReader
+from orchestrator.audit.release_commit import TaggedRelease, remade
+from orchestrator.audit.verdicts import CommitVerdict, Kind
 from orchestrator.picks.sources import expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from orchestrator.audit.verdicts import Proof
+    from orchestrator.audit.verdicts import CommitProof
     from orchestrator.core.declaration import Config, Fix
     from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
@@ -67,7 +67,7 @@ class Missing:
 class Proving:
     """One verdict a commit, oldest first; what is declared and not there; entries that cannot be read."""
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CommitVerdict, ...]
     missing: tuple[Missing, ...]
     problems: tuple[Problem, ...]
 
@@ -85,17 +85,17 @@ def prove(
     `base` is the commit below the first of them, "" for none.  `names` resolves what release.yaml names; without it
     only ids are known.
     """
-    known = Known(scratch=scratch)
+    known = CommitReader(scratch=scratch)
     order = [sha for part in parts for sha in part.commits]
     known.need(order)
     known.need(parent for sha in order for parent in known.commits[sha].parents)
     declared = [_declared(scratch, part, names or scratch) for part in parts]
-    traces = Traces(known, base, tips, [source for wanted in declared for source in wanted.sources])
+    traces = SourceFinder(known, base, tips, [source for wanted in declared for source in wanted.sources])
     heads = {part.head for part in parts if part.config and part.head in part.commits}
     proofs = traces.prove([sha for sha in order if sha not in heads])
     for part, wanted in zip(parts, declared, strict=True):
         if part.config and part.head in part.commits:
-            release = Release(
+            release = TaggedRelease(
                 version=part.version, head=part.head, config=part.config, path=part.config_path,
                 other_tool=part.other_tool, adapted=frozenset(part.recorded),
             )  # fmt: skip
@@ -125,13 +125,13 @@ class _Declared:
     sources: tuple[Source, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    def of(self, proof: Proof) -> list[Source]:
+    def of(self, proof: CommitProof) -> list[Source]:
         """The entries that ask for what a commit is; a backport may be named in place of its source."""
         return [
             each
             for sha in proof.sources
             for each in self.sources
-            if sha in (each.commit.sha, each.stand_in.sha if each.stand_in else "")
+            if sha in (each.commit.sha, each.backport.sha if each.backport else "")
         ]
 
 
@@ -145,25 +145,27 @@ def _declared(scratch: Scratch, part: Part, names: Names) -> _Declared:
     return _Declared(sources=tuple(sources), problems=tuple(problems) if part.version else ())
 
 
-def _missing(part: Part, wanted: _Declared, verdicts: Sequence[Verdict]) -> list[Missing]:
+def _missing(part: Part, wanted: _Declared, verdicts: Sequence[CommitVerdict]) -> list[Missing]:
     carried = {sha for each in verdicts if each.version == part.version for sha in each.sources}
     return [
         Missing(version=part.version, source=each.commit.sha, subject=each.commit.subject, fix=each.fix)
         for each in (wanted.sources if part.version else ())
-        if carried.isdisjoint({each.commit.sha, *([each.stand_in.sha] if each.stand_in else [])})
+        if carried.isdisjoint({each.commit.sha, *([each.backport.sha] if each.backport else [])})
     ]
 
 
 # ------------------------------------------------------------------ verdicts
 
 
-def _judged(known: Known, sha: str, proof: Proof, part: Part, declared: _Declared, away: AbstractSet[str]) -> Verdict:
+def _judged(
+    known: CommitReader, sha: str, proof: CommitProof, part: Part, declared: _Declared, away: AbstractSet[str]
+) -> CommitVerdict:
     entries = declared.of(proof)
     is_pick = bool(proof.sources) and proof.kind in (Kind.PROVED, Kind.ADAPTED)
     said = len(entries) >= len(proof.sources) if is_pick else False
     known_ = part.config is not None and (is_pick or proof.kind is Kind.REVERT)
     kind = Kind.ADAPTED if proof.signal == BACKPORT and proof.kind is Kind.PROVED else proof.kind
-    return Verdict(
+    return CommitVerdict(
         sha=sha,
         subject=known.commits[sha].subject,
         version=part.version,
@@ -184,7 +186,7 @@ def _judged(known: Known, sha: str, proof: Proof, part: Part, declared: _Declare
     )
 
 
-def _accepted(sha: str, proof: Proof, part: Part, entries: Sequence[Source]) -> str:
+def _accepted(sha: str, proof: CommitProof, part: Part, entries: Sequence[Source]) -> str:
     """Where a person answers for an adapted pick; "" where nobody does."""
     if proof.kind is Kind.PROVED and proof.signal == BACKPORT and entries:
         return f"backport {proof.sources[0][:12]}"

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from orchestrator.audit.layer_compare import Comparison, LayerPair, Verdict, facing, judge_layer, settings
+from orchestrator.audit.layer_compare import Agreement, Comparison, LayerPair, facing, judge_layer, settings
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.reference import parse_reference
 from orchestrator.release.publish import plan_from_tag
 from orchestrator.release.steps.build import prepared
-from orchestrator.release.steps.runner import Workshop
+from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
 from orchestrator.session.published import read_record
-from orchestrator.session.state import Store, releases_directory
+from orchestrator.session.state import ReleaseState, releases_directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
     from orchestrator.release.steps.build import Prepared
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RebuildRequest:
     """`variant` "" is all of them; `deep` reads also the layers that claim to be identical."""
 
     variant: str = ""
@@ -65,12 +65,12 @@ class _Published:
         return [dict(each) for each in self.config.get("history") or ()]
 
 
-def rebuild(desk: Desk, version: str, wishes: Wishes) -> tuple[Comparison, ...]:
+def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
     """Build each image of a released version again and compare.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares, or an image is not in the registry.
     """
-    store = Store(desk.repository, version)
+    store = ReleaseState(desk.repository, version)
     plan = plan_from_tag(desk, version)
     if origin := plan.promoted_from:
         raise UsageError(
@@ -84,7 +84,7 @@ def rebuild(desk: Desk, version: str, wishes: Wishes) -> tuple[Comparison, ...]:
     record = _record(desk, plan)
     # Everything that is missing is found before an hour of building.
     published = [_published(desk, image, record) for image in images]
-    shop = Workshop(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
+    shop = TaskContext(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
     logs = releases_directory(desk.repository) / "logs" / "rebuild"
     with Lock(logs / "lock", desk.job.holder, "rebuild"):
         if left := shop.doors.engine().clear_trials(logs):
@@ -107,7 +107,7 @@ def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
     return tuple(image for image in plan.images if variant in ("", image.variant))
 
 
-def _record(desk: Desk, plan: Plan) -> dict[str, Any]:
+def _record(desk: Session, plan: Plan) -> dict[str, Any]:
     """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
     try:
         return read_record(desk, plan.version, plan.remote)
@@ -118,7 +118,7 @@ def _record(desk: Desk, plan: Plan) -> dict[str, Any]:
         return {}
 
 
-def _published(desk: Desk, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
+def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
     registry = desk.doors().registry(image.repository)
     manifest = registry.manifest(image.reference.rpartition(":")[2])
     if manifest is None or manifest.is_index:
@@ -143,7 +143,7 @@ def _published(desk: Desk, image: PlannedImage, record: Mapping[str, Any]) -> _P
     return found
 
 
-def _compared(desk: Desk, shop: Workshop, public: _Published, wishes: Wishes, logs: Path) -> Comparison:
+def _compared(desk: Session, shop: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path) -> Comparison:
     image, engine = public.image, shop.doors.engine()
     desk.job.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
@@ -167,7 +167,7 @@ def _compared(desk: Desk, shop: Workshop, public: _Published, wishes: Wishes, lo
             )
 
 
-def _request(ready: Prepared, public: _Published, pinned: str, wishes: Wishes) -> BuildRequest:
+def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRequest) -> BuildRequest:
     """The build of then: its labels, its base, a name that nobody else uses."""
     name = f"{public.image.repository}:rebuild-{uuid4().hex[:12]}"
     labels = public.record.get("labels") or ready.request.labels
@@ -181,7 +181,7 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: Wishes) -
     )
 
 
-def _base(engine: Engine, shop: Workshop, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
     recorded = str((public.record.get("base") or {}).get("id") or "")
     if not recorded or recorded == ready.base_id:
@@ -244,12 +244,14 @@ def _pair(
     number = index + 1 if index is not None else 0
     created_by = instructions[index] if index is not None and len(instructions) == len(public.diff_ids) else ""
     if said == diff_id and not deep:
-        return LayerPair(number=number, theirs=said, ours=diff_id, created_by=created_by, verdict=Verdict.IDENTICAL)
+        return LayerPair(number=number, theirs=said, ours=diff_id, created_by=created_by, verdict=Agreement.IDENTICAL)
     theirs = _theirs(public, index) if index is not None else None
     note = f"its bytes are {theirs.diff_id}, not what its config says" if theirs and theirs.diff_id != said else ""
     found = differences(theirs.files if theirs else {}, ours.files if ours else {})
     same = theirs is not None and theirs.diff_id == diff_id
-    verdict = Verdict.CONTENT if note or not (theirs and ours) else Verdict.IDENTICAL if same else judge_layer(found)
+    verdict = (
+        Agreement.CONTENT if note or not (theirs and ours) else Agreement.IDENTICAL if same else judge_layer(found)
+    )
     if not found and not same and not note:
         note = "the same files, in another order or form of the archive"
     return LayerPair(

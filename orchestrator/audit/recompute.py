@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.similarity import inverse, likeness, tokens
-from orchestrator.audit.verdicts import Kind, Proof
+from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.core.commit_message import copied_from, reverted, with_origin, without_trailers
 from orchestrator.core.errors import MismatchError
 from orchestrator.git import batch, changes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.audit.similarity import Tokens
-    from orchestrator.git.changes import Change
+    from orchestrator.git.changes import CommitChange
     from orchestrator.git.merge_result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
@@ -34,7 +34,7 @@ TRAILER, ITSELF, BACKPORT = "trailer", "itself", "backport"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class Origin:
     """A way in which a commit may have come about: the change of a source, or what takes a commit back."""
 
     target: str
@@ -46,12 +46,12 @@ class Claim:
 
 
 @dataclass(kw_only=True)
-class Known:
+class CommitReader:
     """Commits by id, and their changes; read in a few processes."""
 
     scratch: Scratch
     commits: dict[str, Commit] = field(default_factory=dict)
-    files: dict[tuple[str, str], Change] = field(default_factory=dict)
+    files: dict[tuple[str, str], CommitChange] = field(default_factory=dict)
 
     def read(self, ids: Iterable[str]) -> None:
         self.commits |= batch.commits(self.scratch, (sha for sha in ids if sha not in self.commits))
@@ -107,13 +107,13 @@ def _distinct(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 # ------------------------------------------------------------------ what a commit says it is
 
 
-def claimed(known: Known, targets: Sequence[str]) -> tuple[dict[str, list[Claim]], dict[str, tuple[str, ...]]]:
+def claimed(known: CommitReader, targets: Sequence[str]) -> tuple[dict[str, list[Origin]], dict[str, tuple[str, ...]]]:
     """Target -> what its message says it is, likeliest first; target -> named ids that are not here."""
     named = {sha: tuple(dict.fromkeys(reversed(copied_from(known.commits[sha].text)))) for sha in targets}
     undone = {sha: () if named[sha] else reverted(known.commits[sha].text) for sha in targets}
     ids = known.resolve(name for names in (*named.values(), *undone.values()) for name in names)
     known.read(parent for sha in ids.values() for parent in known.commits[sha].parents)
-    claims: dict[str, list[Claim]] = {}
+    claims: dict[str, list[Origin]] = {}
     for sha in targets:
         found = [claim for name in named[sha] if name in ids for claim in ways(known, sha, ids[name], TRAILER)]
         found += [_backward(known, sha, ids[name]) for name in undone[sha] if name in ids]
@@ -123,23 +123,23 @@ def claimed(known: Known, targets: Sequence[str]) -> tuple[dict[str, list[Claim]
     return claims, missing
 
 
-def ways(known: Known, target: str, source: str, signal: str) -> list[Claim]:
+def ways(known: CommitReader, target: str, source: str, signal: str) -> list[Origin]:
     """A merge may have been picked against any of its parents."""
     parents = known.commits[source].parents
     if len(parents) < 2:
-        return [Claim(target=target, source=source, parent="".join(parents), signal=signal)]
+        return [Origin(target=target, source=source, parent="".join(parents), signal=signal)]
     return [
-        Claim(target=target, source=source, parent=parent, signal=signal, mainline=number)
+        Origin(target=target, source=source, parent=parent, signal=signal, mainline=number)
         for number, parent in enumerate(parents, 1)
     ]
 
 
-def _backward(known: Known, target: str, source: str) -> Claim:
+def _backward(known: CommitReader, target: str, source: str) -> Origin:
     parents = known.commits[source].parents
-    return Claim(target=target, source=source, parent=parents[0] if parents else "", signal=TRAILER, backward=True)
+    return Origin(target=target, source=source, parent=parents[0] if parents else "", signal=TRAILER, backward=True)
 
 
-def alike(known: Known, targets: Sequence[str], pool: Sequence[Change]) -> dict[str, list[Claim]]:
+def alike(known: CommitReader, targets: Sequence[str], pool: Sequence[CommitChange]) -> dict[str, list[Origin]]:
     """Target -> the commit of the pool that makes an equal change, by patch-id."""
     from orchestrator.picks.equivalents import match
 
@@ -153,7 +153,7 @@ def alike(known: Known, targets: Sequence[str], pool: Sequence[Change]) -> dict[
 # ------------------------------------------------------------------ doing it again
 
 
-def attempt(known: Known, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Proof]:
+def attempt(known: CommitReader, claims: Mapping[str, Sequence[Origin]]) -> dict[str, CommitProof]:
     """The proof of each target: the first claim that gives its tree, all of them together, else the likeliest.
 
     Targets are tried together, with the likeliest claim of each first: few need another one.
@@ -161,8 +161,8 @@ def attempt(known: Known, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Pr
     flat = [claim for each in claims.values() for claim in each]
     known.read(parent for claim in flat for parent in (claim.parent, known.parent(claim.target)) if parent)
     known.compare((claim.target, known.parent(claim.target)) for claim in flat)
-    outcomes: dict[Claim, str] = {}
-    proofs: dict[str, Proof] = {}
+    outcomes: dict[Origin, str] = {}
+    proofs: dict[str, CommitProof] = {}
     for turn in range(max(map(len, claims.values()), default=0)):
         tried = [each[turn] for target, each in claims.items() if turn < len(each) and target not in proofs]
         outcomes |= _outcomes(known, tried)
@@ -175,8 +175,8 @@ def attempt(known: Known, claims: Mapping[str, Sequence[Claim]]) -> dict[str, Pr
     return proofs | _likeliest(known, {target: each for target, each in rest.items() if target not in proofs}, outcomes)
 
 
-def _outcomes(known: Known, claims: Sequence[Claim]) -> dict[Claim, str]:
-    """Claim -> the tree that it gives, "" where it conflicts or cannot be made.
+def _outcomes(known: CommitReader, claims: Sequence[Origin]) -> dict[Origin, str]:
+    """Origin -> the tree that it gives, "" where it conflicts or cannot be made.
 
     A pick against another parent of a merge than the first is looked at only where it touches the very same files: it
     would be all that happened on the other side.
@@ -191,7 +191,7 @@ def _outcomes(known: Known, claims: Sequence[Claim]) -> dict[Claim, str]:
     return found | {claim: _clean(merge) for claim, merge in zip(rest, merges, strict=True)}
 
 
-def _same_paths(known: Known, claim: Claim) -> bool:
+def _same_paths(known: CommitReader, claim: Origin) -> bool:
     mine, theirs = known.files[claim.target, known.parent(claim.target)], known.files[claim.source, claim.parent]
     return mine.paths == theirs.paths
 
@@ -200,13 +200,13 @@ def _clean(merge: Merge | None) -> str:
     return merge.tree if merge and not merge.conflicts else ""
 
 
-def _trees(known: Known, claim: Claim, ours: str) -> Trees:
+def _trees(known: CommitReader, claim: Origin, ours: str) -> Trees:
     before, after = known.tree(claim.parent), known.tree(claim.source)
     base, theirs = (after, before) if claim.backward else (before, after)
     return Trees(base=base, ours=ours, theirs=theirs)
 
 
-def _same_files(known: Known, claim: Claim) -> bool:
+def _same_files(known: CommitReader, claim: Origin) -> bool:
     """Whether a merge is not needed to know its tree: the same files go from the same content to the same content.
 
     Only where files are changed in place: beside new or removed ones a merge looks for renames.
@@ -218,10 +218,10 @@ def _same_files(known: Known, claim: Claim) -> bool:
     return in_place and bool(source.files) and target.digest == digest
 
 
-def _proved(known: Known, claim: Claim) -> Proof:
+def _proved(known: CommitReader, claim: Origin) -> CommitProof:
     if claim.backward:
-        return Proof(kind=Kind.REVERT, sources=(claim.source,), signal=claim.signal)
-    return Proof(
+        return CommitProof(kind=Kind.REVERT, sources=(claim.source,), signal=claim.signal)
+    return CommitProof(
         kind=Kind.PROVED,
         sources=(claim.source,),
         signal=claim.signal,
@@ -231,7 +231,7 @@ def _proved(known: Known, claim: Claim) -> Proof:
     )
 
 
-def _identical(known: Known, claim: Claim) -> bool:
+def _identical(known: CommitReader, claim: Origin) -> bool:
     """Whether the commit's id is that of the pick that this tool makes for its committer."""
     target, source = known.commits[claim.target], known.commits[claim.source]
     if not target.parents:
@@ -247,7 +247,7 @@ def _identical(known: Known, claim: Claim) -> bool:
     return object_id("commit", data) == target.sha
 
 
-def _differences(known: Known, claim: Claim) -> tuple[str, ...]:
+def _differences(known: CommitReader, claim: Origin) -> tuple[str, ...]:
     """What is not as in the source though the tree is: the tree is the proof, this is only said."""
     target, source = known.commits[claim.target], known.commits[claim.source]
     notes = []
@@ -258,7 +258,7 @@ def _differences(known: Known, claim: Claim) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _squashed(known: Known, target: str, claims: Sequence[Claim]) -> Proof | None:
+def _squashed(known: CommitReader, target: str, claims: Sequence[Origin]) -> CommitProof | None:
     """All named sources picked one after another, in the order named; None where that does not give the tree."""
     first = {claim.source: claim for claim in reversed(claims) if not claim.backward}
     if not 1 < len(first) <= _SQUASHED:
@@ -272,10 +272,12 @@ def _squashed(known: Known, target: str, claims: Sequence[Claim]) -> Proof | Non
         tree = merge.tree
     if tree != known.tree(target):
         return None
-    return Proof(kind=Kind.PROVED, sources=tuple(first), signal=TRAILER, notes=("several picks in one commit",))
+    return CommitProof(kind=Kind.PROVED, sources=tuple(first), signal=TRAILER, notes=("several picks in one commit",))
 
 
-def _likeliest(known: Known, claims: Mapping[str, Sequence[Claim]], outcomes: Mapping[Claim, str]) -> dict[str, Proof]:
+def _likeliest(
+    known: CommitReader, claims: Mapping[str, Sequence[Origin]], outcomes: Mapping[Origin, str]
+) -> dict[str, CommitProof]:
     """For what cannot be proved: how much of the change is there."""
     scratch = known.scratch
     mine = tokens(scratch, {target: known.parent(target) for target in claims})
@@ -291,17 +293,17 @@ def _likeliest(known: Known, claims: Mapping[str, Sequence[Claim]], outcomes: Ma
     return proofs
 
 
-def _carried(source: Tokens, target: Tokens, claim: Claim) -> float:
+def _carried(source: Tokens, target: Tokens, claim: Origin) -> float:
     return likeness(inverse(source) if claim.backward else source, target)
 
 
-def _unproved(claim: Claim, score: float, *, conflicts: bool) -> Proof:
+def _unproved(claim: Origin, score: float, *, conflicts: bool) -> CommitProof:
     why = "the pick conflicts" if conflicts else "the pick gives another tree"
     kind = Kind.ADAPTED if score >= LEAST else Kind.FORGED
     if claim.backward:
         why = f"says that it takes back {claim.source[:12]}, and does not do just that"
         kind = Kind.ADAPTED if score >= LEAST else Kind.FOREIGN
-    return Proof(
+    return CommitProof(
         kind=kind,
         sources=() if claim.backward else (claim.source,),
         signal=claim.signal,
@@ -314,7 +316,7 @@ def _unproved(claim: Claim, score: float, *, conflicts: bool) -> Proof:
 # ------------------------------------------------------------------ merges
 
 
-def prove_merges(known: Known, targets: Sequence[str]) -> dict[str, Proof]:
+def prove_merges(known: CommitReader, targets: Sequence[str]) -> dict[str, CommitProof]:
     """What the sides of a merge bring in are commits of their own; here: does the merge itself add anything?"""
     pairs = []
     for sha in targets:
@@ -332,9 +334,9 @@ def _joined(scratch: Scratch, ours: str, theirs: str) -> str:
     return scratch.write_commit(tree=tree, parents=(ours, theirs), author=who, committer=who, message=b"x\n")
 
 
-def _of_merge(known: Known, sha: str, merge: Merge | None) -> Proof:
+def _of_merge(known: CommitReader, sha: str, merge: Merge | None) -> CommitProof:
     if merge and not merge.conflicts and merge.tree == known.tree(sha):
-        return Proof(kind=Kind.MERGE)
+        return CommitProof(kind=Kind.MERGE)
     if merge is None or merge.conflicts:
-        return Proof(kind=Kind.ADAPTED, notes=("a merge whose conflicts somebody resolved",))
-    return Proof(kind=Kind.FOREIGN, notes=("a merge that holds a change which none of its sides has",))
+        return CommitProof(kind=Kind.ADAPTED, notes=("a merge whose conflicts somebody resolved",))
+    return CommitProof(kind=Kind.FOREIGN, notes=("a merge that holds a change which none of its sides has",))

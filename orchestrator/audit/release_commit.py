@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.recompute import BACKPORT
-from orchestrator.audit.verdicts import Kind, Proof
+from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.core.pick import PickState
 from orchestrator.core.tag_message import commit_message
 from orchestrator.core.text import words
@@ -17,7 +17,7 @@ from orchestrator.plan.release_commit import release_files
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.recompute import Known
+    from orchestrator.audit.recompute import CommitReader
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.git.objects import Commit
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class TaggedRelease:
     """A version, the commit it names, and release.yaml for it; `adapted` are commits that people adapted.
 
     `other_tool`: the changelog section was written by another version of this tool, and may be another text.
@@ -39,7 +39,9 @@ class Release:
     adapted: frozenset[str] = frozenset()
 
 
-def remade(known: Known, release: Release, sources: Sequence[Source], proofs: Mapping[str, Proof]) -> Proof | None:
+def remade(
+    known: CommitReader, release: TaggedRelease, sources: Sequence[Source], proofs: Mapping[str, CommitProof]
+) -> CommitProof | None:
     """The proof of a release commit; None for a commit that does not say it is one and is none.
 
     `proofs` are those of the other commits of the version.
@@ -51,29 +53,29 @@ def remade(known: Known, release: Release, sources: Sequence[Source], proofs: Ma
     picks = _picks(release, sources, proofs)
     tree = _tree(known, release, parent, picks, head)
     if tree == head.tree:
-        return Proof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks))
+        return CommitProof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks))
     if head.subject != f"chore(release): {release.version}":
         return None
     paths = known.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, head.tree).fields()
     named = words(paths[:5], ", ") + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
-    return Proof(kind=Kind.FOREIGN, notes=(f"a release commit that is not what would be made, in {named}",))
+    return CommitProof(kind=Kind.FOREIGN, notes=(f"a release commit that is not what would be made, in {named}",))
 
 
-def _picks(release: Release, sources: Sequence[Source], proofs: Mapping[str, Proof]) -> list[Pick]:
+def _picks(release: TaggedRelease, sources: Sequence[Source], proofs: Mapping[str, CommitProof]) -> list[Pick]:
     """The picks as the plan had them: those declared that are there."""
     carrier = {source: sha for sha, proof in proofs.items() for source in proof.sources}
     found = []
     for source in sources:
-        names = [source.commit.sha, *([source.stand_in.sha] if source.stand_in else [])]
+        names = [source.commit.sha, *([source.backport.sha] if source.backport else [])]
         sha = next((carrier[name] for name in names if name in carrier), "")
         if sha:
-            by_hand = source.stand_in or sha in release.adapted or proofs[sha].kind is Kind.ADAPTED
+            by_hand = source.backport or sha in release.adapted or proofs[sha].kind is Kind.ADAPTED
             by_hand = by_hand or proofs[sha].signal == BACKPORT
             found.append(pick_of(source, PickState.ADAPTED if by_hand else PickState.CLEAN))
     return found
 
 
-def _tree(known: Known, release: Release, parent: Commit, picks: Sequence[Pick], head: Commit) -> str:
+def _tree(known: CommitReader, release: TaggedRelease, parent: Commit, picks: Sequence[Pick], head: Commit) -> str:
     scratch, config = known.scratch, release.config
     entry = config.release(release.version)
     files, _ = release_files(
@@ -96,7 +98,7 @@ def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
     return new.endswith(old[start:]) and heading in piece and piece.count(b"\n## ") <= 1
 
 
-def _identical(release: Release, head: Commit, parent: Commit, picks: Sequence[Pick]) -> bool:
+def _identical(release: TaggedRelease, head: Commit, parent: Commit, picks: Sequence[Pick]) -> bool:
     entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
     message = commit_message(release.version, entry.summary if entry else "", picks)

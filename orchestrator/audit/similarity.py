@@ -16,7 +16,7 @@ from orchestrator.git.process import side_by_side
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from orchestrator.git.diff import Patch
+    from orchestrator.git.diff import FileDiff
     from orchestrator.git.scratch import Scratch
 
 Tokens = Counter[tuple[str, bytes]]
@@ -52,13 +52,13 @@ def likeness(source: Tokens, target: Tokens) -> float:
     return (source & target).total() / least if least else 0.0
 
 
-def _tokens(patches: Sequence[Patch]) -> Iterable[tuple[str, bytes]]:
+def _tokens(patches: Sequence[FileDiff]) -> Iterable[tuple[str, bytes]]:
     found = [each for patch in patches for each in _of_lines(patch)]
     telling = [each for each in found if len(each[1]) >= _TELLING]
     return telling or found or (("=", _name(patch)) for patch in patches)
 
 
-def _of_lines(patch: Patch) -> Iterable[tuple[str, bytes]]:
+def _of_lines(patch: FileDiff) -> Iterable[tuple[str, bytes]]:
     if not patch.hunks:  # binary, a mode, an empty file
         yield "=", _name(patch)
     for hunk in patch.hunks:
@@ -68,5 +68,5 @@ def _of_lines(patch: Patch) -> Iterable[tuple[str, bytes]]:
                     yield sign, _NUMBER.sub(b"0", words)
 
 
-def _name(patch: Patch) -> bytes:
+def _name(patch: FileDiff) -> bytes:
     return (patch.new or patch.old).rpartition("/")[2].encode("utf-8", "surrogateescape")

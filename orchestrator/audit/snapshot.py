@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from orchestrator.audit.tags import Tag
     from orchestrator.core.results import Problem
     from orchestrator.git.repository import RemoteRefs
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 _RECORDS = record_ref("")
 
 
 @dataclass(kw_only=True)
-class World:
+class Snapshot:
     """What is known before a line is looked at: asked once for all of them."""
 
-    desk: Desk
+    desk: Session
     config: Config | None
     remote: str
     remote_refs: RemoteRefs | None
@@ -40,7 +40,7 @@ class World:
     problems: list[Problem] = field(default_factory=list)
 
 
-def look(desk: Desk, sources: Sequence[str] = ()) -> World:
+def look(desk: Session, sources: Sequence[str] = ()) -> Snapshot:
     """Remote, tags, records, source branches.  A clone without release.yaml is audited with what git knows."""
     try:
         config: Config | None = desk.config()
@@ -50,7 +50,7 @@ def look(desk: Desk, sources: Sequence[str] = ()) -> World:
         config = None
     remote = config.remote if config else "origin"
     refuse_incomplete(desk.repository, remote)
-    world = World(desk=desk, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
+    world = Snapshot(desk=desk, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
     world.remote_refs = _ask(world)
     named = tuple(sources) or (config.source if config else ("main",))
     place = Place(file=desk.job.config or desk.config_file.name)
@@ -62,7 +62,7 @@ def look(desk: Desk, sources: Sequence[str] = ()) -> World:
     return world
 
 
-def _ask(world: World) -> RemoteRefs | None:
+def _ask(world: Snapshot) -> RemoteRefs | None:
     """The remote's refs, with what this clone lacks of its release branches, tags and records brought here."""
     desk, repository = world.desk, world.desk.repository
     if desk.job.offline:
@@ -89,7 +89,7 @@ def _matters(ref: str) -> bool:
     )  # fmt: skip
 
 
-def _read(world: World) -> None:
+def _read(world: Snapshot) -> None:
     """Tags and records; a tag that is another one here than on the remote is a problem, and the remote's counts."""
     local, refs = world.desk.repository.refs("refs/tags", _RECORDS.rstrip("/")), world.remote_refs
     public = {ref: sha for ref, sha in (refs.refs if refs else {}).items() if ref.startswith(("refs/tags/", _RECORDS))}
@@ -128,7 +128,7 @@ class Range:
     whole: bool = True
 
 
-def ranges(world: World, wanted: str) -> list[Range]:
+def ranges(world: Snapshot, wanted: str) -> list[Range]:
     """What RANGE means: nothing, a branch, a version ("since it"), or A..B.  Raises UsageError."""
     branches = _branches(world)
     if not wanted:
@@ -156,7 +156,7 @@ def ranges(world: World, wanted: str) -> list[Range]:
     return [Range(branch=name, tip=branches[name], base=start)]
 
 
-def _branches(world: World) -> dict[str, str]:
+def _branches(world: Snapshot) -> dict[str, str]:
     """Release branches by name, as the remote has them, else as they were fetched, else local ones.
 
     A line has one: beside that of release.yaml, where that is there, a `hotfix/2.7.9` or `mia/2.7` is somebody's topic
@@ -178,7 +178,7 @@ def _branches(world: World) -> dict[str, str]:
     return {name: sha for name, sha in known.items() if not _is_a_topic(world, name, known, own)}
 
 
-def _is_a_topic(world: World, name: str, known: Mapping[str, str], own: str) -> bool:
+def _is_a_topic(world: Snapshot, name: str, known: Mapping[str, str], own: str) -> bool:
     if name == own or own not in known or line_of_branch(name) != line_of_branch(own):
         return False
     commits = (tag.commit for tag in world.tags.values())
@@ -187,7 +187,7 @@ def _is_a_topic(world: World, name: str, known: Mapping[str, str], own: str) -> 
     )
 
 
-def _commit(world: World, revision: str) -> str:
+def _commit(world: Snapshot, revision: str) -> str:
     tag = world.tags.get(revision)
     repository = world.desk.repository
     sha = tag.commit if tag else ""
@@ -201,11 +201,11 @@ def _commit(world: World, revision: str) -> str:
     return sha
 
 
-def _reaches(world: World, tip: str, sha: str) -> bool:
+def _reaches(world: Snapshot, tip: str, sha: str) -> bool:
     return not world.desk.scratch.rev_list("--max-count=1", sha, f"^{tip}", "--")
 
 
-def fork(world: World, tip: str) -> str:
+def fork(world: Snapshot, tip: str) -> str:
     """Where the branch left the source branches' own line: what it merged from them later is still its own doing."""
     scratch = world.desk.scratch
     main = set(scratch.rev_list("--first-parent", *world.tips.values(), "--"))

@@ -26,7 +26,7 @@ _GOOD = (Kind.PROVED, Kind.RELEASE, Kind.MERGE, Kind.REVERT)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class CommitProof:
     """`sources` are the commits whose change it is (several where picks were squashed), `signal` what named them.
 
     `likeness` is how much of the source's change an adapted or forged one carries, 0 to 1.
@@ -43,7 +43,7 @@ class Proof:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class CommitVerdict:
     """What a commit of the branch is.  `kind` is what counts, `proof` what doing it again gave, whatever else is so.
 
     `of` is the other commit that a duplicate, a reverted one or a revert speaks of; `accepted` says where an adapted

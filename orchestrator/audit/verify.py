@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from orchestrator.audit.snapshot import World
+    from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
     from orchestrator.core.results import CheckResult
     from orchestrator.registry.client import Registry
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 _SOURCE = "org.opencontainers.image.source"
 
 
-def verify(desk: Desk, version: str, *, sources: Sequence[str] = (), require_signed: bool = False) -> list[CheckResult]:
+def verify(
+    desk: Session, version: str, *, sources: Sequence[str] = (), require_signed: bool = False
+) -> list[CheckResult]:
     """Every link of one release.  Raises UsageError when there is no such tag."""
     world = look(desk, sources)
     tag = world.tags.get(version)
@@ -67,7 +69,7 @@ def verify(desk: Desk, version: str, *, sources: Sequence[str] = (), require_sig
     return [*checks, *_record(world, tag), *checks_of(world, tag, part)]
 
 
-def _tag_checks(world: World, tag: Tag, *, require_signed: bool) -> list[CheckResult]:
+def _tag_checks(world: Snapshot, tag: Tag, *, require_signed: bool) -> list[CheckResult]:
     checks = [failed("tag", each.message, each.remedy) for each in tag_problems(tag, require_signed=require_signed)]
     checks = checks or [passed("tag", f"annotated, {tag.object[:12]}, of commit {tag.commit[:12]}")]
     ref = f"refs/tags/{tag.name}"
@@ -78,7 +80,7 @@ def _tag_checks(world: World, tag: Tag, *, require_signed: bool) -> list[CheckRe
     return [*checks, compared("tag: remote", "the tag here is", here or there, there, world.remote)]
 
 
-def _record(world: World, tag: Tag) -> list[CheckResult]:
+def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
     if tag.name in world.records:
         return []
     if world.remote_refs is None:
@@ -88,7 +90,7 @@ def _record(world: World, tag: Tag) -> list[CheckResult]:
     ]
 
 
-def _before(world: World, tag: Tag, branch: str) -> str:
+def _before(world: Snapshot, tag: Tag, branch: str) -> str:
     """The commit of the version before, "" for none: what is below it belongs to others."""
     lower = of_line(branch, list(world.tags))
     lower = lower[: lower.index(tag.name)] if tag.name in lower else []

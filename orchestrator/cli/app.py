@@ -1,6 +1,6 @@
 """The application, the options that every command takes, and the one place where errors become exit codes.
 
-Common options may stand before or after the command: `release -C DIR plan` and `release plan -C DIR`.
+CommonOptions options may stand before or after the command: `release -C DIR plan` and `release plan -C DIR`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from orchestrator.cli.invocation import Invocation
 from orchestrator.cli.options import (
     _COMMON,
     _REACH,
-    Common,
+    CommonOptions,
     ConfigFile,
     Directory,
     Json,
     NoColor,
     Offline,
     Quiet,
-    Reach,
+    RegistryOptions,
     Verbose,
 )
 from orchestrator.core.errors import EXIT_MEANINGS, Exit, UsageError
@@ -59,7 +59,7 @@ def run() -> None:
     except _WrongUsage as error:
         error.show()  # type: ignore[attr-defined]  # the usage and what is wrong, on stderr
         if "--json" in sys.argv or os.environ.get("RELEASE_JSON"):
-            Invocation(Common(as_json=True), Reach()).console.document(_of_the_command_line(error))
+            Invocation(CommonOptions(as_json=True), RegistryOptions()).console.document(_of_the_command_line(error))
         sys.exit(Exit.USAGE)
 
 
@@ -84,7 +84,7 @@ def options(
     if version:
         typer.echo(f"release {__version__}")
         raise typer.Exit
-    context.obj = Common(
+    context.obj = CommonOptions(
         directory=directory, config=config, offline=offline, as_json=as_json,
         quiet=quiet, verbose=verbose, no_color=no_color,
     )  # fmt: skip
@@ -106,16 +106,18 @@ def command(
             for key, hint in _COMMON.items()
         ]
         reach = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(Reach(), key), annotation=hint)
+            inspect.Parameter(
+                key, inspect.Parameter.KEYWORD_ONLY, default=getattr(RegistryOptions(), key), annotation=hint
+            )
             for key, hint in (_REACH if registry else {}).items()
         ]
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
         @wraps(function)
         def run(context: typer.Context, **values: Any) -> None:
-            given = Common(**{key: values.pop(key) for key in _COMMON})
-            way = Reach(**{key: values.pop(key) for key in (_REACH if registry else {})})
-            _guarded(function, Invocation(given.over(context.obj or Common()), way), values)
+            given = CommonOptions(**{key: values.pop(key) for key in _COMMON})
+            way = RegistryOptions(**{key: values.pop(key) for key in (_REACH if registry else {})})
+            _guarded(function, Invocation(given.over(context.obj or CommonOptions()), way), values)
 
         parameters = [context, *own, *reach, *common]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options

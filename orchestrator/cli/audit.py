@@ -144,13 +144,15 @@ def _verify_image(call: Invocation, image: str, remote: str) -> list[CheckResult
     from orchestrator.core.reference import parse_repository
     from orchestrator.registry.client import Registry
     from orchestrator.registry.credentials import find
-    from orchestrator.registry.retry import Patience
+    from orchestrator.registry.retry import RetryPolicy
 
     job = call.job()
 
     def door(repository: str) -> Registry:
         parsed = parse_repository(repository)
         login = partial(find, parsed.host, job.env)
-        return Registry(parsed, credentials=login, plain_http=job.plain_http, patience=Patience(tell=call.console.note))
+        return Registry(
+            parsed, credentials=login, plain_http=job.plain_http, patience=RetryPolicy(tell=call.console.note)
+        )
 
     return verify_image(image, door, remote)

@@ -11,7 +11,7 @@ from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.forges.protect import Outcome
+    from orchestrator.forges.protect import ProtectResult
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pipelines that plan, audit and publish.")
 app.add_typer(group, name="ci")
@@ -68,7 +68,7 @@ def protect(
 ) -> None:
     """Make the forge enforce it too: release branches, version tags and the source branch; shows the difference."""
     from orchestrator.forges import PROVIDERS
-    from orchestrator.forges.protect import Wish
+    from orchestrator.forges.protect import ProtectRequest
     from orchestrator.forges.protect import protect as guard
     from orchestrator.report.protection import protection_document, protection_lines
 
@@ -80,12 +80,12 @@ def protect(
             remedy=f"give --provider {'|'.join(PROVIDERS)}",
             code="bad-provider",
         )
-    wish = Wish(
+    wish = ProtectRequest(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
         checks=tuple(check or ()), apply=apply,
     )  # fmt: skip
     with call.desk() as desk:
-        outcome: Outcome = guard(desk, wish)
+        outcome: ProtectResult = guard(desk, wish)
     call.console.lines(protection_lines(outcome))
     document: dict[str, Any] = protection_document(outcome)
     call.console.document(document)

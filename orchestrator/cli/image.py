@@ -72,16 +72,16 @@ def rebuild(
     ] = False,
 ) -> int:
     """Build a released tag again and compare with the registry, layer by layer and file by file; publishes nothing."""
-    from orchestrator.audit.layer_compare import Verdict
-    from orchestrator.audit.rebuild import Wishes
+    from orchestrator.audit.layer_compare import Agreement
+    from orchestrator.audit.rebuild import RebuildRequest
     from orchestrator.audit.rebuild import rebuild as build_again
     from orchestrator.report.rebuild import rebuild_document, rebuild_lines
 
     with call.desk() as desk:
-        found = build_again(desk, version, Wishes(variant=variant, use_cache=cache, deep=deep))
+        found = build_again(desk, version, RebuildRequest(variant=variant, use_cache=cache, deep=deep))
     call.console.lines(rebuild_lines(version, found))
     call.console.document(rebuild_document(version, found))
-    bad = {Verdict.CONTENT, Verdict.TIMES} if strict else {Verdict.CONTENT}
+    bad = {Agreement.CONTENT, Agreement.TIMES} if strict else {Agreement.CONTENT}
     return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
 
 

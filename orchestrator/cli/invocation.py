@@ -16,14 +16,14 @@ from orchestrator.report.console import Console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.cli.options import Common, Reach
-    from orchestrator.session.session import Desk, Job
+    from orchestrator.cli.options import CommonOptions, RegistryOptions
+    from orchestrator.session.session import Options, Session
 
 
 class Invocation:
     """One run of a command: its console and its way to a desk."""
 
-    def __init__(self, common: Common, reach: Reach) -> None:
+    def __init__(self, common: CommonOptions, reach: RegistryOptions) -> None:
         self.common = common
         self.reach = reach
         self.effort = 10.0
@@ -48,11 +48,11 @@ class Invocation:
                 "the current directory does not exist any more", remedy="cd into your clone", code="no-directory"
             ) from error
 
-    def job(self) -> Job:
+    def job(self) -> Options:
         """What the floors below are started with: clock, environment and terminal enter here."""
-        from orchestrator.session.session import Job
+        from orchestrator.session.session import Options
 
-        return Job(
+        return Options(
             directory=self.directory,
             config=self.common.config or "",
             offline=bool(self.common.offline),
@@ -68,10 +68,10 @@ class Invocation:
         )
 
     @contextlib.contextmanager
-    def desk(self) -> Iterator[Desk]:
-        from orchestrator.session.session import Desk
+    def desk(self) -> Iterator[Session]:
+        from orchestrator.session.session import Session
 
-        with Desk(self.job()) as desk:
+        with Session(self.job()) as desk:
             yield desk
 
 

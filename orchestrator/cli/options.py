@@ -112,7 +112,7 @@ _REACH: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class RegistryOptions:
     """How a command reaches the registry."""
 
     plain_http: bool = False
@@ -136,7 +136,7 @@ class Reach:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Common:
+class CommonOptions:
     """The common options, after both places were read."""
 
     directory: str | None = None
@@ -147,7 +147,7 @@ class Common:
     verbose: bool | None = None
     no_color: bool | None = None
 
-    def over(self, other: Common) -> Common:
+    def over(self, other: CommonOptions) -> CommonOptions:
         """These options where given, the other's elsewhere."""
         given = {name: value for name in _COMMON if (value := getattr(self, name)) is not None and value is not False}
         return replace(other, **given)

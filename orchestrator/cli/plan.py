@@ -16,8 +16,8 @@ from orchestrator.report.plan import plan_lines, proof_lines
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
-    from orchestrator.release.steps.verify import Proof
-    from orchestrator.session.session import Desk
+    from orchestrator.release.steps.verify import VerifyResult
+    from orchestrator.session.session import Session
 
 
 @command("plan")
@@ -113,7 +113,7 @@ def _nothing_declared(call: Invocation, markdown: str) -> int:
     return Exit.DONE
 
 
-def _prove(call: Invocation, desk: Desk, plan: Plan) -> Proof:
+def _prove(call: Invocation, desk: Session, plan: Plan) -> VerifyResult:
     from orchestrator.release.steps.verify import verify
     from orchestrator.session.state import releases_directory
 

@@ -32,7 +32,7 @@ _EMPTY_VALUE = re.compile(rb"^(\s*[^\s#]+\s*:)[ \t]*(?:~|null|Null|NULL|\[[ \t]*
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class FixEntry:
     """A fix to declare: full commit id, reason, and the subject, which becomes a comment."""
 
     commit: str
@@ -40,18 +40,18 @@ class Entry:
     subject: str = ""
 
 
-def snippet(entries: Sequence[Entry], indent: int) -> str:
+def snippet(entries: Sequence[FixEntry], indent: int) -> str:
     """The entries as lines, ready to paste under `fixes:`."""
     return "".join(f"{line}\n" for line in _lines(entries, indent))
 
 
-def needed(prerequisites: Sequence[str], source: str) -> list[Entry]:
+def needed(prerequisites: Sequence[str], source: str) -> list[FixEntry]:
     """Entries for the commits that must come before a source."""
-    return [Entry(commit=sha, reason=f"needed by {source[:12]}") for sha in prerequisites]
+    return [FixEntry(commit=sha, reason=f"needed by {source[:12]}") for sha in prerequisites]
 
 
 def insert(
-    text: bytes, version: str, entries: Sequence[Entry], before: str | None = None, *, file: str = "release.yaml"
+    text: bytes, version: str, entries: Sequence[FixEntry], before: str | None = None, *, file: str = "release.yaml"
 ) -> bytes:
     """The text with `entries` among the fixes of `version`: before the fix declared as `before`, else at the end.
 
@@ -81,7 +81,7 @@ def _position(release: ReleaseEntry | None, version: str, before: str | None, fi
     raise UsageError(f"{version} declares no fix {before!r}", where=file, code="cannot-edit")
 
 
-def _lines(entries: Sequence[Entry], indent: int) -> list[str]:
+def _lines(entries: Sequence[FixEntry], indent: int) -> list[str]:
     pad, lines = " " * indent, []
     for entry in entries:
         subject = _shown(entry.subject)
@@ -115,7 +115,7 @@ class _Editor:
         self._root = self._block(reader.compose(text, file), "the file")
         self._end = b"\r\n" if self.lines and self.lines[0].endswith(b"\r\n") else b"\n"
 
-    def add_release(self, version: str, entries: Sequence[Entry]) -> None:
+    def add_release(self, version: str, entries: Sequence[FixEntry]) -> None:
         """A new entry under `releases:`: last, or first where the newest stands first."""
         found = self._root.find("releases")
         if found is None:
@@ -137,11 +137,11 @@ class _Editor:
         is_newest_first = len(names) > 1 and names[0].version > names[-1].version
         self._put(self._above(first.line, column) if is_newest_first else self._below(releases.last, column), lines)
 
-    def _release(self, version: str, entries: Sequence[Entry], column: int, step: int, habit: int) -> list[str]:
+    def _release(self, version: str, entries: Sequence[FixEntry], column: int, step: int, habit: int) -> list[str]:
         inner = column + step
         return [f"{' ' * column}{version}:", f"{' ' * inner}fixes:", *_lines(entries, inner + habit)]
 
-    def add_fixes(self, version: str, entries: Sequence[Entry], at: int) -> None:
+    def add_fixes(self, version: str, entries: Sequence[FixEntry], at: int) -> None:
         """New items of the list that is there, before item `at`."""
         key, value = self._pair(self._root, "releases")
         releases = self._block(value, "`releases:`", key)
@@ -248,7 +248,7 @@ def _is_alias(key: Scalar, value: Node) -> bool:
 # ------------------------------------------------------------------ proof
 
 
-def _prove(old: Config, new: bytes, version: str, entries: Sequence[Entry], at: int, file: str) -> None:
+def _prove(old: Config, new: bytes, version: str, entries: Sequence[FixEntry], at: int, file: str) -> None:
     """Raises UsageError unless the new text says what the old one said, and the new fixes."""
     place = Place(file=file)
     fixes = tuple(Fix(place=place, commit=entry.commit, reason=_shown(entry.reason)) for entry in entries)

@@ -43,7 +43,7 @@ def parse_record(data: bytes, where: str) -> dict[str, Any]:
         parsed = json.loads(data)
         known = parsed["schema_version"] == SCHEMA_VERSION
         if known:
-            essence(parsed)
+            identity(parsed)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(
             "this is not a release record",
@@ -61,7 +61,7 @@ def parse_record(data: bytes, where: str) -> dict[str, Any]:
     return dict(parsed)
 
 
-def essence(data: Mapping[str, Any]) -> dict[str, Any]:
+def identity(data: Mapping[str, Any]) -> dict[str, Any]:
     """What two accounts of one release must agree on."""
     return {
         "version": data["version"],
@@ -74,7 +74,7 @@ def essence(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def must_agree(ours: Mapping[str, Any], theirs: Mapping[str, Any], where: str) -> None:
     """Raises MismatchError naming the first difference."""
-    mine, other = essence(ours), essence(theirs)
+    mine, other = identity(ours), identity(theirs)
     for key, value in mine.items():
         if other[key] != value:
             raise MismatchError(

@@ -27,7 +27,7 @@ _REMEDY = "write it as registry.example.com/team/pytorch-cuda, without scheme an
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repository:
+class ImageRepository:
     """A repository in a registry: `host` (with port, never a scheme) and `path`.
 
     Raises UsageError for anything else, however it is made: both parts go into URLs and file names.
@@ -63,9 +63,9 @@ class Repository:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A repository with a tag or a digest: made by `Repository.tag`, `.digest` and `parse_reference`."""
+    """A repository with a tag or a digest: made by `ImageRepository.tag`, `.digest` and `parse_reference`."""
 
-    repository: Repository
+    repository: ImageRepository
     tag: str = ""
     digest: str = ""
 
@@ -86,7 +86,7 @@ def _bad(message: str) -> UsageError:
     return UsageError(message, remedy=_REMEDY, code="bad-reference")
 
 
-def parse_repository(text: str) -> Repository:
+def parse_repository(text: str) -> ImageRepository:
     """`host[:port]/path`; docker's short names get `docker.io` (and `library/`).
 
     Raises UsageError naming what is wrong: a scheme, a tag, upper case, an empty part.
@@ -100,7 +100,7 @@ def parse_repository(text: str) -> Repository:
         host, path = DEFAULT_REGISTRY, text
     if host in _HUB_NAMES:
         host, path = DEFAULT_REGISTRY, path if "/" in path else f"library/{path}"
-    return Repository(host=host, path=path)
+    return ImageRepository(host=host, path=path)
 
 
 def parse_reference(text: str) -> Reference:

@@ -47,7 +47,7 @@ class TagVersion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class NextVersion:
     """`previous` is the tag that the version follows, "" for the first of a line; `tag` the one to make."""
 
     previous: str
@@ -128,12 +128,12 @@ def default_version(branch: str, reachable: Collection[str]) -> str:
 
 def check_version(
     requested: str, *, branch: str, reachable: Collection[str], existing: Collection[str], where: str
-) -> Verdict:
+) -> NextVersion:
     """Judge a version against the tags `reachable` from the branch and all `existing` tags."""
     wanted = parse_tag(requested)
     if wanted is None or (fault := _malformed(requested, wanted)):
         fault = "is not a version" if wanted is None else fault
-        return Verdict(previous="", tag=requested, problems=(_malformed_problem(requested, fault, where),))
+        return NextVersion(previous="", tag=requested, problems=(_malformed_problem(requested, fault, where),))
     tags = _versions(reachable)
     line = line_of_branch(branch) or _line_of(tags) or wanted.line
     highest = _highest([tag for tag in tags if tag.line == line])
@@ -143,7 +143,7 @@ def check_version(
         *rule.prefixed(),
         *(rule.other_line() or rule.follows()),
     ]
-    return Verdict(previous=str(highest) if highest else "", tag=requested, problems=tuple(problems))
+    return NextVersion(previous=str(highest) if highest else "", tag=requested, problems=tuple(problems))
 
 
 # ------------------------------------------------------------------ the rule

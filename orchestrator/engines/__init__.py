@@ -48,7 +48,7 @@ class ImageInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class HistoryStep:
     """A line of an image's history, with the layer that it made."""
 
     created_by: str  # as it is stored
@@ -120,7 +120,7 @@ class Engine(Protocol):
         """Remove what killed trials with logs below that folder left; how many images.  Only where no other run can
         be alive, such as under a lock."""
 
-    def history(self, image: str) -> tuple[Step, ...]:
+    def history(self, image: str) -> tuple[HistoryStep, ...]:
         """The steps that made an image in the store, base first."""
 
     def layers(self, image: str) -> Generator[IO[bytes], None, None]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines import BuildRequest, RunRequest, Step
+    from orchestrator.engines import BuildRequest, HistoryStep, RunRequest
 
 OWNER_LABEL = "org.release-orchestrator.owner"
 _LETTING_GO = 15.0  # seconds
@@ -103,7 +103,7 @@ class DockerEngine:
                 raise_error(event, f"pull of {name}", name, "pull-failed", remedy)
                 layers.take(event)
 
-    def history(self, image: str) -> tuple[Step, ...]:
+    def history(self, image: str) -> tuple[HistoryStep, ...]:
         with self._connection.reaching(f"read the history of {image}"):
             info = image_info(self._connection.api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
             return steps(info.layers, self._connection.api.history(image))  # type: ignore[no-untyped-call]  # untyped stub

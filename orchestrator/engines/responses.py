@@ -9,7 +9,7 @@ from collections import deque
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from orchestrator.core.text import one_line
-from orchestrator.engines import ImageInfo, Step
+from orchestrator.engines import HistoryStep, ImageInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ _NO_LAYER = re.compile(
 _MARKS = re.compile(r"^(RUN )?\|\d+ .*?/bin/sh -c |^(RUN )?/bin/sh -c (#\(nop\)\s+)?| # buildkit$")
 
 
-def steps(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+def steps(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tuple[HistoryStep, ...]:
     """`GET /images/NAME/history` (newest first) beside the layers, which it does not name.
 
     A RUN that changes nothing has a line in the history, and no layer.
@@ -54,7 +54,7 @@ def steps(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tupl
         made = [number for number in made if lines[number][1]]
     layers = dict(zip(made, diff_ids, strict=True)) if len(made) == len(diff_ids) else {}
     return tuple(
-        Step(
+        HistoryStep(
             created_by=created_by,
             instruction=one_line(_MARKS.sub("", created_by), 80),
             size=size,

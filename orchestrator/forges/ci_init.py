@@ -12,13 +12,13 @@ from orchestrator.forges.protection import branch_pattern, tag_pattern
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 _MAX = 4 * 1024 * 1024  # bytes read of a file that is there
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class WrittenPipeline:
     """The file's text and its place in the repository; `state` is `written`, `unchanged` or `printed`."""
 
     provider: str
@@ -27,7 +27,7 @@ class Made:
     state: str
 
 
-def ci_init(desk: Desk, *, provider: str, file: str, install: str, write: bool, force: bool) -> Made:
+def ci_init(desk: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
     """Make the pipeline from release.yaml.  Raises RefusedError where a file is there that is not as it was made."""
     if provider not in PROVIDERS:
         raise UsageError(
@@ -47,7 +47,7 @@ def ci_init(desk: Desk, *, provider: str, file: str, install: str, write: bool, 
     state = "printed"
     if write:
         state = "written" if _put(target, text, place, force=force) else "unchanged"
-    return Made(provider=provider, file=place, text=text, state=state)
+    return WrittenPipeline(provider=provider, file=place, text=text, state=state)
 
 
 def _inside(top: Path, place: str) -> Path:

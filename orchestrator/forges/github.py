@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from github.Requester import Requester
 
     from orchestrator.forges import Address
-    from orchestrator.forges.protection import Guard
+    from orchestrator.forges.protection import ProtectionRules
 
 
 _TIMEOUT: Final = 30  # seconds
@@ -155,7 +155,7 @@ def actor(text: str) -> Actor:
     )
 
 
-def settings(guard: Guard, api: str) -> list[Setting]:
+def settings(guard: ProtectionRules, api: str) -> list[Setting]:
     """The five rulesets."""
     release, tags = [f"refs/heads/{guard.release_branches}"], [f"refs/tags/{guard.tags}"]
     kept: list[dict[str, Any]] = [{"type": "deletion"}, {"type": "non_fast_forward"}]
@@ -171,7 +171,7 @@ def settings(guard: Guard, api: str) -> list[Setting]:
 
 
 def _ruleset(
-    name: str, target: str, include: list[str], rules: list[dict[str, Any]], guard: Guard | None = None
+    name: str, target: str, include: list[str], rules: list[dict[str, Any]], guard: ProtectionRules | None = None
 ) -> Setting:
     bypass = [
         {"actor_id": each.id, "actor_type": each.kind, "bypass_mode": "always"}
@@ -188,7 +188,7 @@ def _ruleset(
     return Setting(kind="ruleset", name=name, value=value)
 
 
-def _reviewed(guard: Guard, api: str) -> list[dict[str, Any]]:
+def _reviewed(guard: ProtectionRules, api: str) -> list[dict[str, Any]]:
     reviewed = {
         "type": "pull_request",
         "parameters": {

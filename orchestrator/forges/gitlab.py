@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gitlab.v4.objects import Project
 
     from orchestrator.forges import Address
-    from orchestrator.forges.protection import Guard
+    from orchestrator.forges.protection import ProtectionRules
 
 
 _TIMEOUT: Final = 30.0  # seconds
@@ -230,7 +230,7 @@ def actor(text: str) -> Actor:
     )
 
 
-def settings(guard: Guard) -> list[Setting]:
+def settings(guard: ProtectionRules) -> list[Setting]:
     """One setting a thing: the merge settings first, because they bind nobody who has no merge request yet."""
     merging: dict[str, Any] = {"only_allow_merge_if_all_discussions_are_resolved": True}
     if guard.checks:
@@ -256,7 +256,7 @@ def _branch(name: str, who: Mapping[str, Any]) -> Setting:
     return Setting(kind="protected branch", name=name, value={"name": name, **who, "allow_force_push": False})
 
 
-def _allowed(word: str, guard: Guard) -> dict[str, Any]:
+def _allowed(word: str, guard: ProtectionRules) -> dict[str, Any]:
     """One role in the old way, which every edition takes; anybody else by the list."""
     if len(guard.actors) == 1 and guard.actors[0].kind == "access_level":
         return {f"{word}_access_level": guard.actors[0].id}

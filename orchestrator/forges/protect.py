@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.forges import Address, Forge, Setting
-    from orchestrator.forges.protection import Difference, Guard
-    from orchestrator.session.session import Desk
+    from orchestrator.forges.protection import ProtectionRules, SettingDifference
+    from orchestrator.session.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ProtectRequest:
     """What the command line asks for.  Empty means: as release.yaml, the remote and the clone say."""
 
     provider: str
@@ -33,17 +33,17 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ProtectResult:
     """What differed; `applied` tells whether it was written."""
 
     address: Address
     applied: bool
-    differences: tuple[Difference, ...]
+    differences: tuple[SettingDifference, ...]
     others: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def protect(desk: Desk, wish: Wish) -> Outcome:
+def protect(desk: Session, wish: ProtectRequest) -> ProtectResult:
     """Compare, and with `apply` write what differs.  Raises MismatchError when the forge does not keep it."""
     config = desk.config()
     remote_url = desk.repository.remote_url(config.remote)
@@ -65,19 +65,19 @@ def protect(desk: Desk, wish: Wish) -> Outcome:
                 desk.job.terminal.note(f"write {each.setting.kind} {each.setting.name!r}")
                 forge.write(each.setting, each.before)
         _must_hold(forge, wanted, words, there)
-    return Outcome(
+    return ProtectResult(
         address=there, applied=wish.apply, differences=tuple(found), others=current.others, notes=tuple(notes)
     )
 
 
-def _approvals(config: Config, wish: Wish) -> int:
+def _approvals(config: Config, wish: ProtectRequest) -> int:
     """As asked; else as many as a fix needs by release.yaml's policy, and one where it says nothing."""
     if wish.approvals is not None:
         return wish.approvals
     return (config.policy.required_approvals if config.policy else 0) or 1
 
 
-def _checks(desk: Desk, wish: Wish) -> tuple[tuple[str, ...], list[str]]:
+def _checks(desk: Session, wish: ProtectRequest) -> tuple[tuple[str, ...], list[str]]:
     """The required checks.  One that never reports blocks every pull request, so the pipeline must be there."""
     if wish.checks:
         return wish.checks, []
@@ -89,7 +89,7 @@ def _checks(desk: Desk, wish: Wish) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _wanted(
-    guard: Guard, there: Address
+    guard: ProtectionRules, there: Address
 ) -> tuple[list[Setting], Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]]:
     if there.provider == "github":
         return github.settings(guard, there.api), github.words

@@ -34,7 +34,7 @@ class Actor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guard:
+class ProtectionRules:
     """What is to be guarded, before any forge's words."""
 
     release_branches: str  # a pattern with at most one `*`
@@ -46,7 +46,7 @@ class Guard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class SettingDifference:
     """One wanted setting against what is there: `lines` begin with `+`, `-` or two blanks."""
 
     setting: Setting
@@ -62,7 +62,7 @@ class Difference:
 
 def guard_of(
     config: Config, tags: Collection[str], *, actors: tuple[Actor, ...], approvals: int, checks: tuple[str, ...]
-) -> Guard:
+) -> ProtectionRules:
     """What release.yaml asks to guard; `tags` are those of the repository.  Raises UsageError."""
     if not 0 <= approvals <= MAX_APPROVALS:
         raise UsageError(f"--approvals {approvals} is not between 0 and {MAX_APPROVALS}", code="bad-approvals")
@@ -74,7 +74,7 @@ def guard_of(
             remedy="name the branch that holds release.yaml first under `source:`",
             code="no-source-branch",
         )
-    return Guard(
+    return ProtectionRules(
         release_branches=branch_pattern(config.branch), source=source, actors=actors, approvals=approvals,
         checks=checks, tags=tag_pattern([entry.version for entry in config.releases] + sorted(tags)),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def tag_pattern(tags: Sequence[str]) -> str:
 
 def differences(
     wanted: Sequence[Setting], current: Current, words: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
-) -> list[Difference]:
+) -> list[SettingDifference]:
     """Each wanted setting with its difference.  `words(value, wanted)` says a value as lines, leaving out what
     the wanted one does not speak of (a forge fills in defaults of its own)."""
     found = []
@@ -104,7 +104,7 @@ def differences(
         want = words(setting.value, setting.value)
         have = words(before.value, setting.value) if before else []
         lines = [f"{_sign(line, want, have)} {line}" for line in sorted({*want, *have})]
-        found.append(Difference(setting=setting, before=before, lines=tuple(lines)))
+        found.append(SettingDifference(setting=setting, before=before, lines=tuple(lines)))
     return found
 
 

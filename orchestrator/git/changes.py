@@ -35,7 +35,7 @@ class FileChange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class CommitChange:
     """A commit's change against `parent`, "" for a root commit.  `message` is UTF-8, mended where it is not."""
 
     sha: str
@@ -67,7 +67,7 @@ def _swapped(modes: bytes) -> bytes:
     return new + b" " + old
 
 
-def log(scratch: Scratch, *revisions: str, paths: Sequence[bytes] = (), merges: bool = False) -> list[Change]:
+def log(scratch: Scratch, *revisions: str, paths: Sequence[bytes] = (), merges: bool = False) -> list[CommitChange]:
     """The changes of a range, newest first, children before parents; merges have no files and are left out.
 
     With `paths`, commits that touch none of them may be left out.
@@ -81,14 +81,14 @@ def log(scratch: Scratch, *revisions: str, paths: Sequence[bytes] = (), merges: 
     return parse(output.stdout)
 
 
-def wide_log(scratch: Scratch, *revisions: str) -> list[Change]:
+def wide_log(scratch: Scratch, *revisions: str) -> list[CommitChange]:
     """As `log`, in the order of dates, with two processes where there is much to compare."""
     rows = [line.split() for line in scratch.rev_list("--no-merges", "--parents", *revisions, "--")]
     commits = {row[0]: row[1] if len(row) > 1 else "" for row in rows}
     return of(scratch, commits)
 
 
-def messages(scratch: Scratch, *revisions: str) -> list[Change]:
+def messages(scratch: Scratch, *revisions: str) -> list[CommitChange]:
     """As `log`, without files: no tree is read."""
     output = scratch.git.run(
         "log", "--topo-order", "--no-merges", "-z", "--encoding=UTF-8", "--format=%x01%H %P%x00%B%x00", *revisions, "--"
@@ -96,7 +96,7 @@ def messages(scratch: Scratch, *revisions: str) -> list[Change]:
     return parse(output.stdout)
 
 
-def of(scratch: Scratch, commits: Mapping[str, str]) -> list[Change]:
+def of(scratch: Scratch, commits: Mapping[str, str]) -> list[CommitChange]:
     """The changes of these commits, each against the parent given ("" for a root commit); where there are many, by two
     processes.
     """
@@ -107,7 +107,7 @@ def of(scratch: Scratch, commits: Mapping[str, str]) -> list[Change]:
         ids, half = list(commits), (len(commits) + 1) // 2
         parts = [{sha: commits[sha] for sha in part} for part in (ids[:half], ids[half:])]
     return [
-        Change(sha=change.sha, parent=commits[change.sha], message=change.message, files=change.files)
+        CommitChange(sha=change.sha, parent=commits[change.sha], message=change.message, files=change.files)
         for output in side_by_side(lambda part: _raw(scratch, part), parts)
         for change in parse(output)
     ]
@@ -121,10 +121,10 @@ def _raw(scratch: Scratch, commits: Mapping[str, str]) -> bytes:
     ).stdout  # fmt: skip
 
 
-def parse(output: bytes) -> list[Change]:
+def parse(output: bytes) -> list[CommitChange]:
     """Read what `log` and `of` ask git to print: `^A sha parents NUL message NUL`, then `:meta NUL path NUL` a file."""
     fields = output.split(b"\0")
-    changes: list[Change] = []
+    changes: list[CommitChange] = []
     position, end = 0, len(fields)
     while position < end:
         field = fields[position].lstrip(b"\n")
@@ -143,7 +143,7 @@ def parse(output: bytes) -> list[Change]:
             old, new, before, after, _ = meta[1:].split(b" ", 4)
             files.append(FileChange(path=fields[position + 1], before=before, after=after, modes=old + b" " + new))
             position += 2
-        changes.append(Change(sha=sha, parent=parents.partition(" ")[0], message=message, files=tuple(files)))
+        changes.append(CommitChange(sha=sha, parent=parents.partition(" ")[0], message=message, files=tuple(files)))
     return changes
 
 

@@ -17,7 +17,7 @@ _PATCH = ("-p", "-U0", "-r", "-M", "--no-ext-diff", "--no-textconv", "--full-ind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hunk:
+class DiffHunk:
     """Lines `start` to `start + count - 1` (from 1) are replaced; `count` 0 inserts after line `start`."""
 
     start: int
@@ -30,21 +30,21 @@ class Hunk:
         """The lines touched, with those on both sides of a mere insertion."""
         return range(self.start, self.start + self.count) if self.count else range(self.start, self.start + 2)
 
-    def near(self, other: Hunk, distance: int) -> bool:
+    def near(self, other: DiffHunk, distance: int) -> bool:
         """Whether at most `distance - 1` lines lie between the two, both in lines of the same old file."""
         return self.span.start - distance < other.span.stop and other.span.start - distance < self.span.stop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch:
+class FileDiff:
     """What becomes of one file: `old` and `new` paths, "" on the side where there is none; no hunks if it is binary."""
 
     old: str
     new: str
-    hunks: tuple[Hunk, ...]
+    hunks: tuple[DiffHunk, ...]
 
 
-def patches(scratch: Scratch, old: str, new: str, *paths: str) -> list[Patch]:
+def patches(scratch: Scratch, old: str, new: str, *paths: str) -> list[FileDiff]:
     """The line changes from commit or tree `old` to `new`, with renames; binary files have no hunks."""
     output = scratch.git.run("diff-tree", *_PATCH, "-l1000", old, new, "--", *_literal(paths))
     return [patch for _, found in parse(output.stdout) for patch in found]
@@ -57,7 +57,9 @@ def renames(scratch: Scratch, old: str, new: str) -> dict[str, str]:
     return dict(zip(fields[1::3], fields[2::3], strict=True))
 
 
-def history(scratch: Scratch, revisions: Sequence[str], paths: Sequence[str], *, limit: int) -> dict[str, list[Patch]]:
+def history(
+    scratch: Scratch, revisions: Sequence[str], paths: Sequence[str], *, limit: int
+) -> dict[str, list[FileDiff]]:
     """Commit -> its patches under `paths`, newest first, at most `limit` commits and none that is a merge."""
     output = scratch.git.run(
         "log", "--topo-order", "--no-merges", "--full-history", f"--max-count={limit}", *_PATCH, "--no-renames",
@@ -66,7 +68,7 @@ def history(scratch: Scratch, revisions: Sequence[str], paths: Sequence[str], *,
     return {sha: found for sha, found in parse(output.stdout) if sha}
 
 
-def of(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, list[Patch]]:
+def of(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, list[FileDiff]]:
     """Commit -> its patches against the parent given ("" for a root commit), without renames.  One process."""
     if not commits:
         return {}
@@ -112,9 +114,9 @@ def _literal(paths: Iterable[str]) -> list[str]:
     return [f":(literal){path}" for path in paths]
 
 
-def parse(output: bytes) -> list[tuple[str, list[Patch]]]:
+def parse(output: bytes) -> list[tuple[str, list[FileDiff]]]:
     """Patches by commit (`^A id` lines; "" before the first).  Lines of a hunk are counted, never guessed."""
-    found: list[tuple[str, list[Patch]]] = [("", [])]
+    found: list[tuple[str, list[FileDiff]]] = [("", [])]
     lines = output.split(b"\n")
     at = 0
     while at < len(lines):
@@ -128,9 +130,9 @@ def parse(output: bytes) -> list[tuple[str, list[Patch]]]:
     return found
 
 
-def _patch(lines: Sequence[bytes], at: int) -> tuple[Patch, int]:
+def _patch(lines: Sequence[bytes], at: int) -> tuple[FileDiff, int]:
     names = {b"--- ": "", b"+++ ": "", b"rename from ": "", b"rename to ": ""}
-    hunks: list[Hunk] = []
+    hunks: list[DiffHunk] = []
     while at < len(lines) and not lines[at].startswith((b"diff --git ", b"\x01")):
         line = lines[at]
         at += 1
@@ -142,10 +144,10 @@ def _patch(lines: Sequence[bytes], at: int) -> tuple[Patch, int]:
             if line.startswith(start):
                 names[start] = _name(line[len(start) :], plain=start.startswith(b"rename"))
     old, new = names[b"--- "] or names[b"rename from "], names[b"+++ "] or names[b"rename to "]
-    return Patch(old=old, new=new, hunks=tuple(hunks)), at
+    return FileDiff(old=old, new=new, hunks=tuple(hunks)), at
 
 
-def _hunk(match: re.Match[bytes], lines: Sequence[bytes], at: int) -> tuple[Hunk, int]:
+def _hunk(match: re.Match[bytes], lines: Sequence[bytes], at: int) -> tuple[DiffHunk, int]:
     """A hunk without context: first the removed lines, then the added ones; `\\ No newline` may follow either."""
     counts = [1 if group is None else int(group) for group in (match[2], match[4])]
     sides: list[tuple[bytes, ...]] = []
@@ -154,7 +156,7 @@ def _hunk(match: re.Match[bytes], lines: Sequence[bytes], at: int) -> tuple[Hunk
         at += count
         if at < len(lines) and lines[at].startswith(b"\\"):
             at += 1
-    return Hunk(start=int(match[1]), count=counts[0], removed=sides[0], added=sides[1]), at
+    return DiffHunk(start=int(match[1]), count=counts[0], removed=sides[0], added=sides[1]), at
 
 
 def _name(text: bytes, *, plain: bool) -> str:

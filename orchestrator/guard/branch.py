@@ -15,11 +15,11 @@ from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseEr
 from orchestrator.core.pick import PickState
 from orchestrator.core.versions import check_version
 from orchestrator.guard.policy_rules import rules
-from orchestrator.guard.policy_source import NO_POLICY, Guards
+from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
-from orchestrator.plan.release_commit import Request, release_commit
+from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
-    from orchestrator.picks.classify import Verdict
+    from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
 
 MOST_COMMITS = 2000  # new ones on a release branch in one push
@@ -58,7 +58,7 @@ class Protected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class ProvedRelease:
     """A proved release commit, and the picks below it."""
 
     version: str
@@ -73,12 +73,12 @@ class RefusedCommitError(ReleaseError):
 
 
 @dataclass(kw_only=True)
-class Continuation:
+class BranchProof:
     """Judges new commits of one release branch."""
 
     scratch: Scratch
     protected: Protected
-    releases: list[Release] = field(default_factory=list)
+    releases: list[ProvedRelease] = field(default_factory=list)
 
     def prove(self, old: str, new: str) -> list[Problem]:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
@@ -98,7 +98,7 @@ class Continuation:
         """What the policy of the protected branch has against the picks."""
         policy = self.protected.config.policy or NO_POLICY
         heads = dict.fromkeys(policy.protected_sources, "") | dict(self.protected.heads)
-        changes = Guards(self.protected.names, self.scratch, "", heads).changes(picks, entry, policy)
+        changes = PolicyResolver(self.protected.names, self.scratch, "", heads).changes(picks, entry, policy)
         return rules(policy, changes, entry.version)
 
     # -------------------------------------------------------------- shape
@@ -210,7 +210,7 @@ class Continuation:
         tips = self.protected.tips
         outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), "--")) if ids else set()
         for source in sources:
-            if source.stand_in and source.stand_in.sha != source.fix.backport:
+            if source.backport and source.backport.sha != source.fix.backport:
                 raise RefusedCommitError(
                     f"backport {source.fix.backport!r} is not written out: another commit can be given that name",
                     where=str(source.fix.place),
@@ -259,7 +259,12 @@ class Continuation:
         )
 
     def _why(
-        self, commit: Commit, source: Source | None, verdict: Verdict | None, sources: Sequence[Source], fault: str
+        self,
+        commit: Commit,
+        source: Source | None,
+        verdict: Classification | None,
+        sources: Sequence[Source],
+        fault: str,
     ) -> RefusedCommitError:
         """What is wrong with a commit that is not the next pick."""
         named = origins(commit.text)[-1:]
@@ -296,7 +301,7 @@ class Continuation:
                                 existing=self.protected.tags, where=where)  # fmt: skip
         for problem in verdict.problems:
             raise _error(problem)
-        request = Request(
+        request = PlanRequest(
             version=version,
             config=replace(config, text=self._own_config(commit, version)),
             config_path=self.protected.path,
@@ -309,7 +314,7 @@ class Continuation:
         if made.head != commit.sha:
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
             raise self._refused(commit.sha, says, "not-the-release-commit", f"let `release cut {version}` make it")
-        self.releases.append(Release(version=version, commit=commit.sha, picks=tuple(picks)))
+        self.releases.append(ProvedRelease(version=version, commit=commit.sha, picks=tuple(picks)))
 
     def _own_config(self, commit: Commit, version: str) -> bytes:
         """release.yaml as the release commit carries it: all that it says of this version is what is protected."""
@@ -325,7 +330,7 @@ class Continuation:
         except ConfigError as error:
             raise self._refused(commit.sha, f"has a {path} that is not valid: {error.message}", "config-differs",
                                 remedy) from error  # fmt: skip
-        ours, theirs = essence(config, version), essence(own, version)
+        ours, theirs = identity(config, version), identity(own, version)
         if different := [key for key in ours if ours[key] != theirs[key]]:
             says = f"has another {path} than {self.protected.branch}, in {', '.join(different)}"
             raise self._refused(commit.sha, says, "config-differs", remedy)
@@ -351,7 +356,7 @@ def _first_release(commits: Sequence[Commit]) -> Sequence[Commit]:
     return commits[:end]
 
 
-def _differs(commit: Commit, source: Source, verdict: Verdict) -> str:
+def _differs(commit: Commit, source: Source, verdict: Classification) -> str:
     """In what a commit is not the pick, "" where it is; whoever picked, and when, is free."""
     if not verdict.tree or commit.tree != verdict.tree:
         return "its files differ"
@@ -360,7 +365,7 @@ def _differs(commit: Commit, source: Source, verdict: Verdict) -> str:
     return "" if commit.message == with_origin(verdict.like.message, source.commit.sha) else "its message differs"
 
 
-def essence(config: Config, version: str) -> dict[str, Any]:
+def identity(config: Config, version: str) -> dict[str, Any]:
     """All that release.yaml says for a version, wherever it stands in the file."""
     mine = replace(config, releases=tuple(entry for entry in config.releases if entry.version == version))
     return dict(_without_places(asdict(mine)))

@@ -21,7 +21,7 @@ Picks = list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Here:
+class ReleasedVersion:
     """A version that is here: its tag object, commit and tree, what its tag says, the image names that it declares.
 
     `images` is None where its release.yaml does not tell.
@@ -35,9 +35,9 @@ class Here:
     images: Collection[str] | None
 
 
-def record_fault(record: Mapping[str, Any], here: Here) -> str:
+def record_fault(record: Mapping[str, Any], here: ReleasedVersion) -> str:
     """In what a record differs from the version that it is a record of."""
-    said = provenance.essence(record)
+    said = provenance.identity(record)
     for key in ("version", "tag", "commit", "tree"):
         if said[key] != getattr(here, key):
             return f"says {key} {said[key]}, and it is {getattr(here, key)}"
@@ -56,7 +56,7 @@ def _pick(row: Any) -> tuple[str, str]:
     return (str(row.get("source")), str(row["result"])) if row.get("result") else ("", "")
 
 
-def yank_fault(yank: Yank, here: Here, record: Mapping[str, Any] | None, good: Collection[str]) -> str:
+def yank_fault(yank: Yank, here: ReleasedVersion, record: Mapping[str, Any] | None, good: Collection[str]) -> str:
     """In what a yank differs from the version that it takes back; `good` are the versions that may be gone back to."""
     known = {str(image["digest"]) for image in record["images"]} if record else set()
     if yank.commit != here.commit:
@@ -68,7 +68,7 @@ def yank_fault(yank: Yank, here: Here, record: Mapping[str, Any] | None, good: C
     return "moves tags, and says not to which version" if yank.moves and not yank.back_to else ""
 
 
-def promotion_fault(version: str, commit: str, message: str, candidates: Mapping[str, Here]) -> str:
+def promotion_fault(version: str, commit: str, message: str, candidates: Mapping[str, ReleasedVersion]) -> str:
     """What is wrong with the tag of a promotion; `candidates` are the versions that were here before."""
     name, tag = promotion(message) or ("", "")
     candidate = candidates.get(name)
@@ -81,10 +81,10 @@ def promotion_fault(version: str, commit: str, message: str, candidates: Mapping
     return ""
 
 
-def _picks_up_to(candidate: Here, others: Collection[Here] | Any) -> Picks:
+def _picks_up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any) -> Picks:
     """What a candidate and those before it brought, the oldest first."""
     last, final = parse_tag(candidate.version), final_of(candidate.version)
-    parsed: Sequence[tuple[Any, Here]] = [(parse_tag(each.version), each) for each in others]
+    parsed: Sequence[tuple[Any, ReleasedVersion]] = [(parse_tag(each.version), each) for each in others]
     mine = [(tag.version, each) for tag, each in parsed if tag and last and tag.version <= last.version]
     chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
     return [pick for _, each in chain for pick in tagged_picks(each.message)]

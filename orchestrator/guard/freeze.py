@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
 
 
-def mind_freeze(plan: Plan, policy: Policy, now: str, reason: str) -> Plan:
+def apply_freeze(plan: Plan, policy: Policy, now: str, reason: str) -> Plan:
     """The plan with a problem where a freeze holds now, or with the reason for which it is broken.
 
     No part of the plan's id: that must not depend on the clock.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import conventional
 from orchestrator.core.errors import ProblemsError, RefusedError, UsageError
 from orchestrator.git.process import TimeUpError
-from orchestrator.guard.push import Guard
+from orchestrator.guard.push import PushGuard
 from orchestrator.guard.received_push import Pushing, Receiving, Update
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _judge(receiving: Receiving, updates: Sequence[Update], clock: Clock, *, eac
         end = clock.monotonic() + PATIENCE
         scratch.git.remaining = lambda: end - clock.monotonic()
         try:
-            return Guard(receiving=receiving, scratch=scratch, now=clock.now, each=each).problems(updates)
+            return PushGuard(receiving=receiving, scratch=scratch, now=clock.now, each=each).problems(updates)
         except TimeUpError as error:
             raise RefusedError(
                 f"judging this push took more than {PATIENCE:.0f} seconds",

@@ -30,7 +30,7 @@ _SHOWN = 3  # paths in a message
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class PolicyChange:
     """What a release takes over with one pick.
 
     `where` is the place of its fix.  `messages` are those of the source, or of every commit that a merge brings in, and
@@ -53,12 +53,12 @@ class Change:
         return f"{self.source[:12]} {self.subject!r}"
 
 
-def rules(policy: Policy, changes: Sequence[Change], version: str) -> list[Problem]:
+def rules(policy: Policy, changes: Sequence[PolicyChange], version: str) -> list[Problem]:
     """What these changes break, in their order; each rule that is broken is told once a change."""
     return [problem for change in changes for problem in _judge(policy, change, version)]
 
 
-def _judge(policy: Policy, change: Change, version: str) -> Iterator[Problem]:
+def _judge(policy: Policy, change: PolicyChange, version: str) -> Iterator[Problem]:
     yield from _fixes_only(change, version)
     yield from _typed(policy, change)
     yield from _approved(policy, change)
@@ -70,7 +70,7 @@ def _judge(policy: Policy, change: Change, version: str) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _broken(policy: Policy, key: str, change: Change, code: str, says: str, remedy: str) -> Problem:
+def _broken(policy: Policy, key: str, change: PolicyChange, code: str, says: str, remedy: str) -> Problem:
     return Problem(
         code=code,
         message=f"{says} (policy.{key}, {policy.place_of(key)})",
@@ -89,7 +89,7 @@ def is_patch(version: str) -> bool:
     return parsed is not None and parsed.version.patch > 0
 
 
-def _fixes_only(change: Change, version: str) -> Iterator[Problem]:
+def _fixes_only(change: PolicyChange, version: str) -> Iterator[Problem]:
     """Semantic Versioning 2.0.0, item 6: a patch version holds backward compatible bug fixes, nothing else."""
     if not is_patch(version):
         return
@@ -100,7 +100,7 @@ def _fixes_only(change: Change, version: str) -> Iterator[Problem]:
         yield _not_in_a_patch(change, version, "breaking", f"a breaking change ({broken!r})")
 
 
-def _not_in_a_patch(change: Change, version: str, word: str, what: str) -> Problem:
+def _not_in_a_patch(change: PolicyChange, version: str, word: str, what: str) -> Problem:
     return Problem(
         code=f"{word}-in-patch",
         message=f"{change.said} brings {what}, and {version} is a patch release (rule: semver.org, item 6)",
@@ -114,7 +114,7 @@ def _subject(message: str) -> str:
     return message.strip().partition("\n")[0].rstrip()
 
 
-def _typed(policy: Policy, change: Change) -> Iterator[Problem]:
+def _typed(policy: Policy, change: PolicyChange) -> Iterator[Problem]:
     """The types of the source, or of the commits that a merge brings in: a merge's own subject says nothing."""
     types = {conventional(_subject(text)).type for text in change.messages}
     if policy.conventional_commits and "" in types:
@@ -135,7 +135,7 @@ def _typed(policy: Policy, change: Change) -> Iterator[Problem]:
 # ------------------------------------------------------------------ approvals
 
 
-def _approved(policy: Policy, change: Change) -> Iterator[Problem]:
+def _approved(policy: Policy, change: PolicyChange) -> Iterator[Problem]:
     key = "adapted-approvals" if change.adapted else "required-approvals"
     needed = policy.adapted_approvals if change.adapted else policy.required_approvals
     groups = _groups(policy.code_owners, change.paths)
@@ -175,7 +175,7 @@ def _groups(entries: Sequence[CodeOwners], paths: Sequence[str]) -> dict[CodeOwn
     return groups
 
 
-def _valid(change: Change, groups: dict[CodeOwners | None, list[str]]) -> list[str]:
+def _valid(change: PolicyChange, groups: dict[CodeOwners | None, list[str]]) -> list[str]:
     """The approvals that count: where every file has owners, only theirs, and never one by an author."""
     owners = [entry.owners if entry else () for entry in groups]
     closed = bool(owners) and all(owners)

@@ -61,7 +61,7 @@ def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: st
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guard:
+class EffectivePolicy:
     """The policy that counts; `source` names the protected branch, "" where the remote has none.
 
     `declared` is release.yaml there, None when there is none; `tip` the commit that it is of.
@@ -75,7 +75,7 @@ class Guard:
     notes: tuple[str, ...] = ()
 
 
-class Guards:
+class PolicyResolver:
     """Finds the policy and judges plans, for one repository and one remote.
 
     `heads` are branches of the remote that were asked for already; None where it cannot be asked: then what was last
@@ -100,7 +100,7 @@ class Guards:
             self.repository.bring(self.scratch, self.remote, [ref])
         return sha
 
-    def guard(self, config: Config, config_path: str, base: str) -> Guard:
+    def guard(self, config: Config, config_path: str, base: str) -> EffectivePolicy:
         """The policy that counts for a release of `config` on top of `base`."""
         own = config.policy or NO_POLICY
         try:
@@ -110,19 +110,19 @@ class Guards:
             found = _config_at(self.scratch, tree, config_path, there, config.branch) if sha else None
         except ConfigError as error:
             problems = (replace(problem, exit_code=Exit.REFUSED) for problem in error.problems)
-            return Guard(policy=own, problems=tuple(problems))
+            return EffectivePolicy(policy=own, problems=tuple(problems))
         except ReleaseError as error:
-            return Guard(policy=own, problems=(_unknown(error),))
+            return EffectivePolicy(policy=own, problems=(_unknown(error),))
         if found is None or found.policy is None:
             lacks = f"{there} has no {'policy' if found else 'release.yaml'} yet" if sha else (
                 f"{self.remote} has no branch {source}")  # fmt: skip
             notes = (f"{lacks}: the policy in {config.place.file} counts",) if config.policy else ()
-            return Guard(policy=own, source=there if sha else "", tip=sha, declared=found, notes=notes)
+            return EffectivePolicy(policy=own, source=there if sha else "", tip=sha, declared=found, notes=notes)
         if found.policy == config.policy:
-            return Guard(policy=config.policy, source=there, tip=sha, declared=found)
+            return EffectivePolicy(policy=config.policy, source=there, tip=sha, declared=found)
         has = "another" if config.policy else "none"
         note = f"the policy of {found.policy.place.file} counts; {config.place.file} has {has}"
-        return Guard(policy=found.policy, source=there, tip=sha, declared=found, notes=(note,))
+        return EffectivePolicy(policy=found.policy, source=there, tip=sha, declared=found, notes=(note,))
 
     def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
         """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
@@ -162,7 +162,7 @@ class Guards:
         )
         return plan, guard.policy
 
-    def _before(self, guard: Guard, plan: Plan, branch: str) -> Iterator[Config]:
+    def _before(self, guard: EffectivePolicy, plan: Plan, branch: str) -> Iterator[Config]:
         """Earlier states of the protected release.yaml, newest first, for what was made by one: a tag, a candidate."""
         if not (plan.tag_object or plan.promoted_from) or not guard.tip:
             return
@@ -172,7 +172,7 @@ class Guards:
                 if there := _config_at(self.scratch, self.scratch.tree_of(sha), plan.config_path, "before", branch):
                     yield there
 
-    def changes(self, judged: Sequence[Pick], entry: ReleaseEntry, policy: Policy) -> list[rulebook.Change]:
+    def changes(self, judged: Sequence[Pick], entry: ReleaseEntry, policy: Policy) -> list[rulebook.PolicyChange]:
         """The picks of a release, as the rules look at them."""
         fixes = {fix.declared: fix for fix in entry.fixes}
         picks = [pick for pick in judged if pick.state in _JUDGED and pick.declared in fixes]
@@ -180,9 +180,9 @@ class Guards:
         outside = self._outside(policy, [pick.source for pick in picks])
         return [self._change(pick, fixes[pick.declared], paths.get(pick.source, ()), outside) for pick in picks]
 
-    def _change(self, pick: Pick, fix: Fix, paths: tuple[str, ...], outside: Collection[str]) -> rulebook.Change:
+    def _change(self, pick: Pick, fix: Fix, paths: tuple[str, ...], outside: Collection[str]) -> rulebook.PolicyChange:
         commits = self._commits(pick, fix)
-        return rulebook.Change(
+        return rulebook.PolicyChange(
             where=str(fix.place),
             source=pick.source,
             subject=pick.subject,
@@ -240,7 +240,7 @@ def _unknown(error: ReleaseError) -> Problem:
     )
 
 
-def _declared(guard: Guard, config: Config, entry: ReleaseEntry, before: Iterable[Config]) -> list[Problem]:
+def _declared(guard: EffectivePolicy, config: Config, entry: ReleaseEntry, before: Iterable[Config]) -> list[Problem]:
     """Whether the protected release.yaml declares the very same release, to be made in the same way.
 
     How a release is made may change there for the next one: what is made already may be made as it said `before`.
@@ -263,7 +263,7 @@ def _made_otherwise(config: Config, other: Config) -> list[str]:
     return [key for key in _MAKING if mine[key] != theirs[key]]
 
 
-def _undeclared(guard: Guard, what: str, where: Place) -> Problem:
+def _undeclared(guard: EffectivePolicy, what: str, where: Place) -> Problem:
     place = guard.policy.place_of("declared-on-source")
     return Problem(
         code="not-declared-on-source",

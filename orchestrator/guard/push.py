@@ -19,10 +19,10 @@ from orchestrator.core.versions import check_version, final_of, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
-from orchestrator.guard.branch import Continuation
+from orchestrator.guard.branch import BranchProof
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY
-from orchestrator.guard.repository import HEADS, TAGS, VERSION, Standing
+from orchestrator.guard.repository import HEADS, TAGS, VERSION, GuardedRepository
 from orchestrator.session import yanks
 from orchestrator.session.branch_state import reachable_tags
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
-    from orchestrator.guard.branch import Protected, Release
-    from orchestrator.guard.consistency import Here
+    from orchestrator.guard.branch import Protected, ProvedRelease
+    from orchestrator.guard.consistency import ReleasedVersion
     from orchestrator.guard.received_push import Receiving, Update
-    from orchestrator.guard.repository import Line
+    from orchestrator.guard.repository import GuardedBranch
 
 NOTES, RECORDS = "refs/notes/release", provenance.record_ref("")
 _ONCE = (RECORDS, yanks.PREFIX)  # made once, never changed
@@ -44,18 +44,18 @@ _TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
 
 
 @dataclass(kw_only=True)
-class Guard:
+class PushGuard:
     """Judges one push.  `each` says that refs are judged one at a time (`update`), not the push as a whole."""
 
     receiving: Receiving
     scratch: Scratch
     now: int  # seconds
     each: bool = False
-    proved: dict[str, list[Release]] = field(default_factory=dict)
+    proved: dict[str, list[ProvedRelease]] = field(default_factory=dict)
 
     @cached_property
-    def standing(self) -> Standing:
-        return Standing(receiving=self.receiving, scratch=self.scratch, now=self.now)
+    def standing(self) -> GuardedRepository:
+        return GuardedRepository(receiving=self.receiving, scratch=self.scratch, now=self.now)
 
     def problems(self, updates: Sequence[Update]) -> list[Problem]:
         """Every reason against a push; branches first, as tags stand on them."""
@@ -118,7 +118,7 @@ class Guard:
                         "name-of-a-version", "give it another name")]  # fmt: skip
         return []
 
-    def _release_branch(self, update: Update, line: Line | None) -> list[Problem]:
+    def _release_branch(self, update: Update, line: GuardedBranch | None) -> list[Problem]:
         name = update.short
         if update.deletes:
             return [
@@ -136,7 +136,7 @@ class Guard:
             ]
         protected = self.standing.protected(line)
         old = update.old if not update.creates else self._beginning(update, protected)
-        continuation = Continuation(scratch=self.scratch, protected=protected)
+        continuation = BranchProof(scratch=self.scratch, protected=protected)
         problems = continuation.prove(old, update.new) if old != update.new else []
         if not problems:
             self.proved[name] = continuation.releases
@@ -243,7 +243,7 @@ class Guard:
                          f"release cut {update.short} makes it")  # fmt: skip
         return found[1], message
 
-    def _on_branch(self, update: Update, line: Line, commit: str, tip: str) -> None:
+    def _on_branch(self, update: Update, line: GuardedBranch, commit: str, tip: str) -> None:
         inside = bool(tip) and not self.scratch.rev_list("--max-count=1", commit, f"^{tip}", "--")
         if not inside and self.each and tip:  # an atomic push: the branch moves after all refs were judged
             inside = not self.scratch.rev_list("--max-count=1", tip, f"^{commit}", "--")
@@ -277,13 +277,13 @@ class Guard:
         outside = self.scratch.rev_list("--max-count=1", commit, "--not", *protected.tips.values(), "--")
         return not verdict.previous and not outside and config.release(name) is None
 
-    def _prove_again(self, name: str, commit: str, protected: Protected) -> Release:
+    def _prove_again(self, name: str, commit: str, protected: Protected) -> ProvedRelease:
         """The release of a commit that is on the branch already: from the version before, or where the line began."""
         reachable = reachable_tags(self.scratch, commit, protected.tags)
         previous = check_version(name, branch=protected.config.branch, reachable=reachable,
                                  existing=protected.tags, where=name).previous  # fmt: skip
         base = protected.tags.get(previous) or self.scratch.git.text("merge-base", commit, *protected.tips.values())
-        continuation = Continuation(scratch=self.scratch, protected=protected)
+        continuation = BranchProof(scratch=self.scratch, protected=protected)
         for problem in continuation.prove(base, commit):
             raise _error(problem.where, problem.message, problem.code, problem.remedy)
         if not continuation.releases or continuation.releases[-1].commit != commit:
@@ -313,7 +313,7 @@ class Guard:
         fault = consistency.record_fault(record, here)
         return [_no(ref, fault, "record-differs", f"release cut {version} writes it")] if fault else []
 
-    def _yank(self, ref: str, data: bytes, here: Here, after: Mapping[str, str]) -> list[Problem]:
+    def _yank(self, ref: str, data: bytes, here: ReleasedVersion, after: Mapping[str, str]) -> list[Problem]:
         yank, remedy = yanks.parse(here.version, data), f"release yank {here.version} makes it"
         if yank is None or not yank.reason.strip():
             return [_no(ref, "is no yank of this version with a reason", "bad-yank", remedy)]

@@ -15,7 +15,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.guard.branch import Protected
-from orchestrator.guard.consistency import Here
+from orchestrator.guard.consistency import ReleasedVersion
 from orchestrator.guard.received_push import trusted_names
 from orchestrator.plan.images import planned_images
 
@@ -31,7 +31,7 @@ VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class GuardedBranch:
     """A release branch, and the release.yaml of the protected branch that declares what is on it."""
 
     path: str
@@ -43,7 +43,7 @@ class Line:
 
 
 @dataclass(kw_only=True)
-class Standing:
+class GuardedRepository:
     """The repository as it stands."""
 
     receiving: Receiving
@@ -56,7 +56,7 @@ class Standing:
         return (self.receiving.config("release.protectedBranch") or [self.receiving.head])[-1]
 
     @cached_property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[GuardedBranch]:
         """What the protected branch declares.  Raises UsageError, ConfigError: then nothing can be released."""
         tip = self.receiving.refs.get(HEADS + self.branch, "")
         if not tip:
@@ -71,7 +71,7 @@ class Standing:
         for path in self.receiving.config("release.configPath") or ["release.yaml"]:
             text = self.scratch.file(tree, path)
             if text is not None:
-                found.append(Line(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
+                found.append(GuardedBranch(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
         if not found:
             raise UsageError(
                 f"there is no release.yaml on {self.branch}, so nothing is declared",
@@ -82,7 +82,7 @@ class Standing:
         return found
 
     @cached_property
-    def known_lines(self) -> list[Line]:
+    def known_lines(self) -> list[GuardedBranch]:
         """`lines`, none where they cannot be told: a broken release.yaml must be repaired by a push."""
         try:
             return self.lines
@@ -98,7 +98,7 @@ class Standing:
         declared = any(name in (line.config.branch, *line.config.source) for line in self.known_lines)
         return declared or name == self.branch
 
-    def protected(self, line: Line) -> Protected:
+    def protected(self, line: GuardedBranch) -> Protected:
         refs = self.receiving.refs
         heads = {name: refs[HEADS + name] for name in line.config.source if HEADS + name in refs}
         if not heads:
@@ -122,13 +122,13 @@ class Standing:
             now=self.now,
         )
 
-    def line_of(self, tag: str) -> Line | None:
+    def line_of(self, tag: str) -> GuardedBranch | None:
         version = parse_tag(tag)
         declared = [line for line in self.lines if line.config.release(tag)]
         same = [line for line in self.lines if version and line_of_branch(line.config.branch) == version.line]
         return next(iter([*declared, *same]), None)
 
-    def version(self, version: str, refs: Mapping[str, str]) -> Here | None:
+    def version(self, version: str, refs: Mapping[str, str]) -> ReleasedVersion | None:
         """A version by these refs, None where there is no such tag of a commit."""
         ref, tag = TAGS + version, refs.get(TAGS + version, "")
         commit = self.receiving.peeled(self.scratch, {ref: tag}).get(ref, "") if tag and parse_tag(version) else ""
@@ -138,7 +138,7 @@ class Standing:
         tree, line = self.scratch.tree_of(commit), self.line_of(version)
         config = self._config_at(tree, line.path) if line else None
         images = planned_images(config, version, commit) if config else ()
-        return Here(
+        return ReleasedVersion(
             version=version, tag=tag, commit=commit, tree=tree,
             message=data.decode("utf-8", "replace") if kind == "tag" else "",
             images=[name for each in images for name in (each.reference, *each.aliases)] if config else None,

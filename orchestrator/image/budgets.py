@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import Engine, Step
+    from orchestrator.engines import Engine, HistoryStep
     from orchestrator.image.smoke import Check
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Layer, Manifest
@@ -79,7 +79,7 @@ def _published(registry: Registry, image: PlannedImage) -> frozenset[str] | None
     return frozenset(config.get("rootfs", {}).get("diff_ids") or ())
 
 
-def _blame(steps: Iterable[Step]) -> str:
+def _blame(steps: Iterable[HistoryStep]) -> str:
     costly = sorted(steps, key=lambda step: -step.size)[:_BLAMED]
     return "".join(f"; {step.size} bytes by `{step.instruction}`" for step in costly if step.size)
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.results import CheckState
-from orchestrator.image.patches import Inside, prove
+from orchestrator.image.patches import InstalledPatches, prove
 from orchestrator.image.pytorch_builds import BUILDS, build_like, build_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def installed(facts: Mapping[str, Any], pins: Mapping[str, Pin]) -> Verdict:
 def patches(facts: Mapping[str, Any], _pins: Mapping[str, Pin]) -> Verdict:
     """The released patches, and no others, are in what is installed: each can be taken back exactly."""
     found = facts["patches"] or {"record": None, "stale": []}
-    inside = Inside(
+    inside = InstalledPatches(
         record=found["record"], installed=facts["installed"], files=facts.get("patched", {}), stale=found["stale"]
     )
     return prove(facts.get("released"), inside)

@@ -32,7 +32,7 @@ _LFS_LIMIT = 1024  # bytes; git-lfs takes no larger file for a pointer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ContextEntry:
     """A leaf of a git tree.  `path` is relative to the repository's top, undecodable bytes as surrogates."""
 
     path: str
@@ -53,8 +53,8 @@ class Context:
 
 
 def write_context(
-    entries: Iterable[Entry],
-    read: Callable[[Entry], bytes],
+    entries: Iterable[ContextEntry],
+    read: Callable[[ContextEntry], bytes],
     out: IO[bytes],
     *,
     root: str,
@@ -135,7 +135,7 @@ def _relative(path: str, root: str) -> str:
     return path.removeprefix(f"{root}/") if path.startswith(f"{root}/") else ""
 
 
-def _find_dockerfile(tree: dict[str, Entry], path: str) -> Entry:
+def _find_dockerfile(tree: dict[str, ContextEntry], path: str) -> ContextEntry:
     entry = tree.get(path)
     if entry is None or entry.mode == _SUBMODULE:
         known = [name for name in tree if "dockerfile" in posixpath.basename(name).lower()]
@@ -145,7 +145,7 @@ def _find_dockerfile(tree: dict[str, Entry], path: str) -> Entry:
     return entry
 
 
-def _below(tree: dict[str, Entry], root: str) -> dict[str, Entry]:
+def _below(tree: dict[str, ContextEntry], root: str) -> dict[str, ContextEntry]:
     inside = {relative: entry for path, entry in tree.items() if (relative := _relative(path, root))}
     if not inside:
         what = "a file" if root in tree else "not in the tree"
@@ -158,7 +158,9 @@ def _below(tree: dict[str, Entry], root: str) -> dict[str, Entry]:
     return inside
 
 
-def _add_outside_dockerfile(items: dict[str, _Item], source: Entry, read: Callable[[Entry], bytes]) -> None:
+def _add_outside_dockerfile(
+    items: dict[str, _Item], source: ContextEntry, read: Callable[[ContextEntry], bytes]
+) -> None:
     """Let `source` travel with `items`, and let the engine forget it before the first step."""
     if OUTSIDE_DOCKERFILE in items:
         raise UsageError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import ImageSpec
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.scratch import Scratch
-    from orchestrator.image.patchfile import Entry
+    from orchestrator.image.patchfile import PatchEntry
     from orchestrator.image.pytorch_builds import Pin
 
 
@@ -92,7 +92,7 @@ def patch_files(scratch: Scratch, tree: str, folder: str) -> dict[str, bytes]:
     return {path: data for path, data in found if data is not None}
 
 
-def patches_of(scratch: Scratch, tree: str, image: PlannedImage) -> list[Entry]:
+def patches_of(scratch: Scratch, tree: str, image: PlannedImage) -> list[PatchEntry]:
     """The patches of a tree that concern what this image has installed, in order."""
     if not image.patches:
         return []

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import ImageSpec
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
-    from orchestrator.image.patchfile import Entry
-    from orchestrator.session.session import Desk
+    from orchestrator.image.patchfile import PatchEntry
+    from orchestrator.session.session import Session
 
 PACKAGE: Final = "torch"
 _SHIPPED: Final = ("torch/",)  # what torch's wheel takes from its source as it is
@@ -71,7 +71,7 @@ class Listed:
     tested: bool
 
 
-def listed(desk: Desk) -> tuple[Listed, ...]:
+def listed(desk: Session) -> tuple[Listed, ...]:
     """The patches of the work tree, in the order they are applied.  Raises ProblemsError when one is wrong."""
     spec, folder = _folder(desk)
     _refuse_problems(desk, spec)
@@ -90,7 +90,7 @@ def listed(desk: Desk) -> tuple[Listed, ...]:
     )
 
 
-def import_fix(desk: Desk, source: Path, revision: str, mainline: int = 0) -> Imported:
+def import_fix(desk: Session, source: Path, revision: str, mainline: int = 0) -> Imported:
     """Write the patch of one upstream commit.  Raises ReleaseError, with nothing written."""
     spec, folder = _folder(desk)
     if folder.is_dir():
@@ -154,7 +154,7 @@ def _whole(upstream: Repository) -> Iterator[None]:
         raise RemoteError(message, where=place, remedy=remedy, state=state, code="partial-clone") from error
 
 
-def _folder(desk: Desk) -> tuple[ImageSpec, Path]:
+def _folder(desk: Session) -> tuple[ImageSpec, Path]:
     config = desk.config()
     if config.image is None or not config.image.patches:
         raise UsageError(
@@ -166,7 +166,7 @@ def _folder(desk: Desk) -> tuple[ImageSpec, Path]:
     return config.image, desk.repository.top / config.image.patches
 
 
-def _refuse_problems(desk: Desk, spec: ImageSpec) -> None:
+def _refuse_problems(desk: Session, spec: ImageSpec) -> None:
     problems = patch_problems_here(spec, desk.repository.top, desk.job.config or desk.config_file.name)
     if problems:
         raise ProblemsError(problems)
@@ -205,7 +205,7 @@ class _Picked:
 class _Picker:
     """Picks onto the tag of a version, with the patches of the series applied to it."""
 
-    def __init__(self, upstream: Repository, scratch: Scratch, version: str, series: list[Entry]) -> None:
+    def __init__(self, upstream: Repository, scratch: Scratch, version: str, series: list[PatchEntry]) -> None:
         self.upstream, self.scratch, self.version, self.series = upstream, scratch, version, series
         self.place = str(upstream.top)
 

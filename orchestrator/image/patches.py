@@ -13,7 +13,7 @@ from orchestrator.image.patchfile import PatchError, apply_all, read_series
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from orchestrator.image.patchfile import Entry
+    from orchestrator.image.patchfile import PatchEntry
     from orchestrator.image.pytorch_builds import Pin
 
 RECORD: Final = "/etc/release/patches.json"  # written by the image's build
@@ -57,17 +57,17 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def concerning(files: Mapping[str, bytes], pins: Mapping[str, Pin]) -> list[Entry]:
+def concerning(files: Mapping[str, bytes], pins: Mapping[str, Pin]) -> list[PatchEntry]:
     """The patches of a folder in order, without those whose package is not locked."""
     return [entry for entry in read_series(files)[0] if not pins or normal(entry.package) in pins]
 
 
-def label(entries: Iterable[Entry]) -> str:
+def label(entries: Iterable[PatchEntry]) -> str:
     """`name@sha256:hex` of each patch, with blanks between."""
     return " ".join(f"{entry.name}@sha256:{digest(entry.data)}" for entry in entries)
 
 
-def account(entry: Entry) -> dict[str, str]:
+def account(entry: PatchEntry) -> dict[str, str]:
     """What the record of a release says of a patch."""
     fields = entry.patch.fields
     return {
@@ -87,7 +87,7 @@ def digest(data: bytes) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inside:
+class InstalledPatches:
     """What is in an image: its record as parsed, None for none; package -> installed version; path -> content.
 
     `stale` are files whose byte code is of another source.
@@ -107,7 +107,7 @@ def touched(files: Mapping[str, bytes]) -> dict[str, str]:
     return {path: entry.package for entry in read_series(files)[0] for path in entry.patch.files}
 
 
-def prove(released: Mapping[str, bytes] | None, inside: Inside) -> Verdict:
+def prove(released: Mapping[str, bytes] | None, inside: InstalledPatches) -> Verdict:
     """Whether the image has exactly the released patches.  `released` None: only the image's own word is there."""
     if released is None:
         return CheckState.SKIPPED, "no patches are declared: `image.patches`, or --patches DIR", ""
@@ -136,7 +136,7 @@ def _failed(message: str) -> Verdict:
     return CheckState.FAILED, message, "build the image again from the released tree"
 
 
-def _differences(entries: Sequence[Entry], rows: Mapping[str, Any], inside: Inside) -> Iterator[str]:
+def _differences(entries: Sequence[PatchEntry], rows: Mapping[str, Any], inside: InstalledPatches) -> Iterator[str]:
     """Where the image's record is not the released folder, or not what is installed."""
     installed = {normal(name): version for name, version in inside.installed.items()}
     for entry in entries:
@@ -155,7 +155,7 @@ def _differences(entries: Sequence[Entry], rows: Mapping[str, Any], inside: Insi
         yield f"{name} is in the image and not in the release"
 
 
-def _not_there(entries: Sequence[Entry], inside: Inside) -> Iterator[str]:
+def _not_there(entries: Sequence[PatchEntry], inside: InstalledPatches) -> Iterator[str]:
     """The patches are taken back from what is installed, the last one first: that goes only where all are there."""
     installed = {normal(name) for name in inside.installed}
     files: dict[str, bytes | None] = dict(inside.files)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import SmokeCommand
     from orchestrator.engines import Engine
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
     Check = tuple[str, Callable[[], "_Outcome"]]
 
@@ -47,7 +47,7 @@ _Outcome = tuple[CheckState, str, str]  # state, message, remedy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inside:
+class InsideChecks:
     """Built-in checks to make (names of inside.CHECKS), the lock to make them against, and GPUs to give."""
 
     checks: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ def smoke(
     commands: Sequence[SmokeCommand],
     expected_labels: Mapping[str, str],
     report: Callable[[Progress], None],
-    inside: Inside | None = None,
+    inside: InsideChecks | None = None,
     more: Sequence[Check] = (),
 ) -> tuple[CheckResult, ...]:
     """The results in order: labels, version inside, `more`, what `inside` asks for, then the commands.
@@ -73,7 +73,7 @@ def smoke(
     `expected_labels` are added to the version (`tag`) and revision labels, which are always expected.  Raises
     UsageError when two checks have one name, RemoteError when the engine is gone.
     """
-    inside = inside or Inside()
+    inside = inside or InsideChecks()
     _refuse_same_names(commands, (*inside.checks, *(name for name, _ in more)))
     expected = {VERSION_LABEL: tag, REVISION_LABEL: revision, **expected_labels}
     checks: list[Check] = [
@@ -95,7 +95,7 @@ def run_checks(checks: Sequence[Check], report: Callable[[Progress], None]) -> t
     return tuple(results)
 
 
-def inside_checks(engine: Engine, image: str, inside: Inside) -> list[Check]:
+def inside_checks(engine: Engine, image: str, inside: InsideChecks) -> list[Check]:
     """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
 
     @cache
@@ -123,7 +123,7 @@ def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mappi
     return {path: data for path, data in read if data is not None}
 
 
-def _ask(engine: Engine, image: str, inside: Inside) -> Mapping[str, Any] | _Outcome:
+def _ask(engine: Engine, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
     script = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
@@ -221,7 +221,7 @@ def _last_lines(output: str) -> str:
 
 
 def smoke_image(
-    desk: Desk, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
+    desk: Session, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
 ) -> tuple[CheckResult, ...]:
     """The results of the named checks, or of all.  Raises UsageError for what is not there."""
     for name in names:
@@ -234,7 +234,7 @@ def smoke_image(
     engine = desk.doors().engine()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
-    inside = Inside(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)
+    inside = InsideChecks(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)
     return run_checks(inside_checks(engine, image, inside), desk.job.terminal.progress)
 
 

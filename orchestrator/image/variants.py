@@ -34,7 +34,7 @@ _BASE: Final = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class VersionClaim:
     """`what` (torch, CUDA, cuDNN, NCCL, Python, machine) is said to be `value`, by `said`."""
 
     what: str
@@ -55,39 +55,39 @@ def _agree(one: str, other: str) -> bool:
     return all(left == right for left, right in zip(one.split("."), other.split("."), strict=False))
 
 
-def claims_of(variant: str, build_args: Mapping[str, str], platform: str) -> tuple[Claim, ...]:
+def claims_of(variant: str, build_args: Mapping[str, str], platform: str) -> tuple[VersionClaim, ...]:
     """What the variant's name, build arguments and platform of an image say."""
     return (*_by_variant(variant), *_by_arguments(build_args), *_by_platform(platform))
 
 
-def _by_variant(variant: str) -> Iterator[Claim]:
+def _by_variant(variant: str) -> Iterator[VersionClaim]:
     said = f"variant {variant}"
     if found := re.fullmatch(r"cu([0-9]{1,2})([0-9])", variant):
-        yield Claim(what="CUDA", value=f"{found[1]}.{found[2]}", said=said)
+        yield VersionClaim(what="CUDA", value=f"{found[1]}.{found[2]}", said=said)
     elif variant == "cpu":
-        yield Claim(what="CUDA", value="", said=said)
+        yield VersionClaim(what="CUDA", value="", said=said)
 
 
-def _by_arguments(build_args: Mapping[str, str]) -> Iterator[Claim]:
+def _by_arguments(build_args: Mapping[str, str]) -> Iterator[VersionClaim]:
     for name, value in build_args.items():
         said = f"build argument {name}={value}"
         version = re.fullmatch(r"v?([0-9]+(?:\.[0-9]+)*)(?:[+-].*)?", value)
         if name in _ARGUMENTS and version:
-            yield Claim(what=_ARGUMENTS[name], value=version[1], said=said)
+            yield VersionClaim(what=_ARGUMENTS[name], value=version[1], said=said)
         elif base := _BASE.fullmatch(value):
             for what, number in base.groupdict().items():
                 if number:
-                    yield Claim(what=what, value=number, said=said)
+                    yield VersionClaim(what=what, value=number, said=said)
 
 
-def _by_platform(platform: str) -> Iterator[Claim]:
+def _by_platform(platform: str) -> Iterator[VersionClaim]:
     architecture = platform.split("/")[1] if platform.count("/") else ""
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
     if machine:
-        yield Claim(what="machine", value=machine, said=f"platform {platform}")
+        yield VersionClaim(what="machine", value=machine, said=f"platform {platform}")
 
 
-def judge_claims(claims: Sequence[Claim], pins: Mapping[str, Pin], where: str) -> tuple[Problem, ...]:
+def judge_claims(claims: Sequence[VersionClaim], pins: Mapping[str, Pin], where: str) -> tuple[Problem, ...]:
     """What is said and was never published.  Without a torch that the table knows nothing is judged."""
     torch = pins["torch"].version.partition("+")[0] if "torch" in pins else ""
     torch = torch or next((claim.value for claim in claims if claim.what == "torch"), "")
@@ -106,7 +106,7 @@ def judge_claims(claims: Sequence[Claim], pins: Mapping[str, Pin], where: str) -
     return tuple(problems)
 
 
-def _problem(claim: Claim, locked: Build | None, torch: str, known: Sequence[Build], where: str) -> Problem:
+def _problem(claim: VersionClaim, locked: Build | None, torch: str, known: Sequence[Build], where: str) -> Problem:
     what = f"{claim.what} {claim.value}" if claim.value else f"no {claim.what}"
     if claim.what == "torch":
         return _never(f"{claim.said}: that is torch {claim.value}, elsewhere it is {torch}", where, known)

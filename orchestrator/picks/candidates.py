@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from orchestrator.config import editor
-from orchestrator.config.editor import Entry
+from orchestrator.config.editor import FixEntry
 from orchestrator.core.commit_message import conventional
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import RefusedError, UsageError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.branch_state import Facts
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 _FORMAT = "%H%x00%P%x00%an <%ae>%x00%aI%x00%B%x00%(trailers:only,unfold,separator=%x02)%x00"
 
@@ -102,7 +102,7 @@ class _Row:
         return " ".join(self.message.lstrip("\n").split("\n\n", 1)[0].split())
 
 
-def find(desk: Desk, filters: Filters) -> Found:
+def find(desk: Session, filters: Filters) -> Found:
     """Look, and change nothing.  Raises UsageError for a filter that cannot be used."""
     config = desk.config(unfinished=True)
     refuse_incomplete(desk.repository, config.remote)
@@ -131,7 +131,7 @@ def find(desk: Desk, filters: Filters) -> Found:
 # ------------------------------------------------------------------ which commits
 
 
-def _named(desk: Desk, config: Config, revisions: Sequence[str]) -> list[_Row]:
+def _named(desk: Session, config: Config, revisions: Sequence[str]) -> list[_Row]:
     """The commits that a person named, newest first."""
     ids = {}
     for revision in revisions:
@@ -146,7 +146,7 @@ def _named(desk: Desk, config: Config, revisions: Sequence[str]) -> list[_Row]:
     return _log(desk.scratch, "--no-walk=sorted", *ids, "--")
 
 
-def _matching(desk: Desk, config: Config, facts: Facts, filters: Filters) -> list[_Row]:
+def _matching(desk: Session, config: Config, facts: Facts, filters: Filters) -> list[_Row]:
     """The commits of the sources that are not in the branch's history and pass the filters, newest first."""
     if not facts.source_tips:
         return []
@@ -245,7 +245,7 @@ def _shipped(scratch: Scratch, config: Config, base: str, rows: Sequence[_Row]) 
     return [row for row in rows if row.sha in touching]
 
 
-def _declared(desk: Desk, config: Config) -> dict[str, tuple[str, ...]]:
+def _declared(desk: Session, config: Config) -> dict[str, tuple[str, ...]]:
     """Commit -> the versions that declare it.  Entries that cannot be resolved are for `plan` to tell."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in config.releases:
@@ -284,7 +284,7 @@ def _judged(
     return found, already, seen
 
 
-def _needs(desk: Desk, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float) -> dict[str, Needs]:
+def _needs(desk: Session, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float) -> dict[str, Needs]:
     """What the conflicting ones need first.  Each gets its share of the time that those before it have left."""
     found: dict[str, Needs] = {}
     conflicting = [(source, pick) for _, source, pick in picks if pick.conflicts]
@@ -297,7 +297,7 @@ def _needs(desk: Desk, base: str, picks: Sequence[tuple[_Row, Source, Pick]], ef
 
 
 def _told(
-    desk: Desk,
+    desk: Session,
     config: Config,
     facts: Facts,
     picks: Sequence[tuple[_Row, Source, Pick]],
@@ -331,13 +331,13 @@ def _told(
 # ------------------------------------------------------------------ into release.yaml
 
 
-def entries(candidates: Sequence[Candidate]) -> list[Entry]:
+def entries(candidates: Sequence[Candidate]) -> list[FixEntry]:
     """What to declare for these, what they need before them, each commit once."""
-    made: dict[str, Entry] = {}
+    made: dict[str, FixEntry] = {}
     for candidate in candidates:
         for entry in editor.needed(candidate.needs, candidate.sha):
             made.setdefault(entry.commit, entry)
-        made.setdefault(candidate.sha, Entry(commit=candidate.sha, subject=candidate.subject))
+        made.setdefault(candidate.sha, FixEntry(commit=candidate.sha, subject=candidate.subject))
     return list(made.values())
 
 

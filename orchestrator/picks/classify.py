@@ -11,7 +11,7 @@ from orchestrator.core.pick import Conflict, Pick, PickState
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.git.objects import EMPTY_TREE
-from orchestrator.picks.equivalents import Twin, twins
+from orchestrator.picks.equivalents import Equivalent, twins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Classification:
     """`tree` is the tree of the commit to make, "" when none is made; `like` gives author and message."""
 
     pick: Pick
@@ -41,17 +41,17 @@ class Judge:
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
         self.twins = twins(
-            scratch, base, {source.commit.sha: source.parent for source in sources if source.stand_in is None}
+            scratch, base, {source.commit.sha: source.parent for source in sources if source.backport is None}
         )
 
-    def judge(self, source: Source, tip: str) -> Verdict:
+    def judge(self, source: Source, tip: str) -> Classification:
         """What becomes of `source` on top of commit `tip`."""
         ours = self.scratch.tree_of(tip)
         if self._attributes_stale:
             self.scratch.use_attributes(ours)
         self._attributes_stale = source.commit.sha in self._touch_attributes
-        if source.stand_in:
-            return self._apply_stand_in(source, source.stand_in, ours, "backport")
+        if source.backport:
+            return self._apply_stand_in(source, source.backport, ours, "backport")
         merge = self._merge(source.parent, source.commit.tree, ours)
         twin = self.twins.get(source.commit.sha)
         if twin and self._still_there(source, ours, merge):
@@ -60,7 +60,7 @@ class Judge:
             return self._conflict(source, ours, merge)
         if merge.tree == ours:
             return self._present(source, PickState.EMPTY, None)
-        return Verdict(pick=pick_of(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
+        return Classification(pick=pick_of(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
 
     def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
         base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
@@ -77,32 +77,32 @@ class Judge:
         backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before, remember=True)
         return not backward.conflicts and backward.tree != ours
 
-    def _conflict(self, source: Source, ours: str, merge: Merge) -> Verdict:
+    def _conflict(self, source: Source, ours: str, merge: Merge) -> Classification:
         resolution = self.resolved.get(source.commit.sha)
         if resolution:
             return self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
         return self._conflicting(source, merge.conflicts, "", "")
 
-    def _apply_stand_in(self, source: Source, stand_in: Commit, ours: str, what: str) -> Verdict:
+    def _apply_stand_in(self, source: Source, backport: Commit, ours: str, what: str) -> Classification:
         """Apply a commit that a person made in place of the source."""
-        parent = stand_in.parents[0] if stand_in.parents else ""
+        parent = backport.parents[0] if backport.parents else ""
         if parent and self.scratch.tree_of(parent) == ours:
-            tree = stand_in.tree
+            tree = backport.tree
         else:
-            merge = self._merge(parent, stand_in.tree, ours)
+            merge = self._merge(parent, backport.tree, ours)
             resolution = self.resolved.get(source.commit.sha, "")
-            if merge.conflicts and resolution not in ("", stand_in.sha):
+            if merge.conflicts and resolution not in ("", backport.sha):
                 verdict = self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
-                return replace(verdict, like=stand_in)
+                return replace(verdict, like=backport)
             if merge.conflicts:
-                return self._conflicting(source, merge.conflicts, f"{what} {stand_in.sha[:12]} of ", stand_in.sha)
+                return self._conflicting(source, merge.conflicts, f"{what} {backport.sha[:12]} of ", backport.sha)
             tree = merge.tree
         if tree == ours:
             return self._present(source, PickState.EMPTY, None)
-        like = stand_in if what == "backport" else source.commit
-        return Verdict(pick=pick_of(source, PickState.ADAPTED, applied=stand_in.sha), tree=tree, like=like)
+        like = backport if what == "backport" else source.commit
+        return Classification(pick=pick_of(source, PickState.ADAPTED, applied=backport.sha), tree=tree, like=like)
 
-    def _conflicting(self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str) -> Verdict:
+    def _conflicting(self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str) -> Classification:
         files = ", ".join(f"{word(conflict.path)} ({conflict.kind})" for conflict in conflicts)
         problem = Problem(
             code="conflict",
@@ -112,19 +112,19 @@ class Judge:
             exit_code=Exit.CONFLICT,
         )
         pick = pick_of(source, PickState.CONFLICT, conflicts=conflicts, applied=applied)
-        return Verdict(pick=pick, tree="", like=source.commit, problems=(problem,))
+        return Classification(pick=pick, tree="", like=source.commit, problems=(problem,))
 
-    def _present(self, source: Source, state: PickState, twin: Twin | None) -> Verdict:
+    def _present(self, source: Source, state: PickState, twin: Equivalent | None) -> Classification:
         pick = pick_of(source, state, twin=twin)
         if state.value in source.fix.allow:
-            return Verdict(pick=pick, tree="", like=source.commit)
-        return Verdict(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+            return Classification(pick=pick, tree="", like=source.commit)
+        return Classification(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
 
 
 def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: Mapping[str, str]) -> set[str]:
     """Sources after which `.gitattributes` may have changed: asked once for all of them."""
     stands_for = {source.commit.sha: source.commit.sha for source in sources}
-    stands_for |= {source.stand_in.sha: source.commit.sha for source in sources if source.stand_in}
+    stands_for |= {source.backport.sha: source.commit.sha for source in sources if source.backport}
     stands_for |= {commit: source for source, commit in resolved.items()}
     known = scratch.cache.get("touches attributes", stands_for)
     if rest := [sha for sha in stands_for if sha not in known]:
@@ -139,7 +139,7 @@ def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: 
     return {source for commit, source in stands_for.items() if known[commit] == b"yes"}
 
 
-def _already(source: Source, state: PickState, twin: Twin | None) -> Problem:
+def _already(source: Source, state: PickState, twin: Equivalent | None) -> Problem:
     said = "changes nothing on the branch"
     if twin and twin.sha == source.commit.sha:
         said = "is on the branch already"
@@ -159,7 +159,7 @@ def pick_of(
     state: PickState,
     *,
     conflicts: tuple[Conflict, ...] = (),
-    twin: Twin | None = None,
+    twin: Equivalent | None = None,
     applied: str = "",
 ) -> Pick:
     """The pick of a source, as plans and records have it."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SAID = 3  # so many branches are named, and how many more there are
 
 
-class Homes:
+class ContainingBranches:
     """Which branches hold the fixes that are on no source tip."""
 
     def __init__(
@@ -56,11 +56,13 @@ class Homes:
         return [list(self._outside), self.tips()]
 
 
-def find(repository: Repository, scratch: Scratch, sources: Sequence[str], tips: Sequence[str], remote: str) -> Homes:
+def find(
+    repository: Repository, scratch: Scratch, sources: Sequence[str], tips: Sequence[str], remote: str
+) -> ContainingBranches:
     """Look for the fixes that are on none of the source tips, all at once.  Without tips nothing is outside."""
     outside = set(scratch.rev_list(*sources, "--not", *tips, "--")).intersection(sources) if sources and tips else set()
     if not outside:
-        return Homes({}, {}, (), remote)
+        return ContainingBranches({}, {}, (), remote)
     refs = repository.refs("refs/heads", "refs/remotes")
     branches = {ref: sha for ref, sha in sorted(refs.items()) if not ref.endswith("/HEAD")}
     listing = "\n".join([*branches.values(), *(f"^{tip}" for tip in tips)]).encode() + b"\n"
@@ -74,4 +76,4 @@ def find(repository: Repository, scratch: Scratch, sources: Sequence[str], tips:
         holders[sha] = reached.pop(sha)
         for parent in parents:
             reached[parent] |= holders[sha]
-    return Homes(branches, holders, outside, remote)
+    return ContainingBranches(branches, holders, outside, remote)

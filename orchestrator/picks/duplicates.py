@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Duplicate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class DuplicateReport:
     """`examined` counts the commits of the range without merges; `duplicates` is oldest first."""
 
     branch: str
@@ -44,14 +44,14 @@ class Answer:
     duplicates: tuple[Duplicate, ...]
 
 
-def duplicates(desk: Desk, wanted: str) -> Answer:
+def duplicates(desk: Session, wanted: str) -> DuplicateReport:
     """Examine `A..B`, a branch, or ("") the source branches.  Raises UsageError for a range that cannot be."""
     config = desk.config()
     refuse_incomplete(desk.repository, config.remote)
     base = branch_tip(desk.repository, desk.scratch, config, offline=desk.job.offline)
     start, heads, shown = _range(desk, config, wanted)
     examined, found = examine(desk.scratch, base, start, heads)
-    return Answer(branch=config.branch, base=base, range=shown, examined=examined, duplicates=found)
+    return DuplicateReport(branch=config.branch, base=base, range=shown, examined=examined, duplicates=found)
 
 
 def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tuple[int, tuple[Duplicate, ...]]:
@@ -76,7 +76,7 @@ def _duplicate(commit: str, subject: str, twin: str, signals: Sequence[str]) -> 
     return Duplicate(commit=commit, subject=subject, duplicate_of=twin, signals=tuple(signals))
 
 
-def _range(desk: Desk, config: Config, wanted: str) -> tuple[str, list[str], str]:
+def _range(desk: Session, config: Config, wanted: str) -> tuple[str, list[str], str]:
     """(start or "", heads, how to call it)."""
     if not wanted:
         tips, problems = source_tips(desk.repository, config)

@@ -20,7 +20,7 @@ from orchestrator.git import changes
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from orchestrator.git.changes import Change
+    from orchestrator.git.changes import CommitChange
     from orchestrator.git.scratch import Scratch
 
 ANCESTOR, TRAILER, PATCH_ID, ZERO_CONTEXT = "ancestor", "trailer", "patch-id", "zero-context patch-id"
@@ -28,7 +28,7 @@ RULES = 1  # part of the cache key: raise it when the same history would get ano
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twin:
+class Equivalent:
     """A commit on the branch that carries a source's change, and the signals that say so, strongest first."""
 
     sha: str
@@ -39,7 +39,7 @@ class Twin:
         return " and ".join(self.signals)
 
 
-def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, Twin]:
+def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, Equivalent]:
     """Source id -> its twin in the history of `base`, for those that have one which was not undone there.
 
     `sources` maps each commit to the parent that its change is taken against ("" for a root commit).  Costs a fixed
@@ -49,7 +49,7 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
         return {}
     key = hashlib.sha256(json.dumps([RULES, base, sorted(sources.items())]).encode()).hexdigest()
     if known := scratch.cache.get("twins", [key]):
-        return {sha: Twin(sha=twin, signals=tuple(said)) for sha, twin, said in json.loads(known[key])}
+        return {sha: Equivalent(sha=twin, signals=tuple(said)) for sha, twin, said in json.loads(known[key])}
     outside = set(scratch.rev_list(*sources, "--not", base, "--"))
     wanted = changes.of(scratch, sources)
     heads = ["--not", *sources]
@@ -58,7 +58,9 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
     near = own and changes.log(scratch, base, *heads, paths=sorted(paths))
     gone = Undone(own, near).commits
     found = match(scratch, wanted, own, near, gone)
-    found |= {sha: Twin(sha=sha, signals=(ANCESTOR,)) for sha in sources if sha not in outside and sha not in gone}
+    found |= {
+        sha: Equivalent(sha=sha, signals=(ANCESTOR,)) for sha in sources if sha not in outside and sha not in gone
+    }
     rows = [(sha, twin.sha, twin.signals) for sha, twin in found.items()]
     scratch.cache.put("twins", {key: json.dumps(rows).encode()})
     return found
@@ -66,13 +68,13 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
 
 def match(
     scratch: Scratch,
-    wanted: Sequence[Change],
-    own: Sequence[Change],
-    near: Sequence[Change],
+    wanted: Sequence[CommitChange],
+    own: Sequence[CommitChange],
+    near: Sequence[CommitChange],
     gone: Collection[str],
     *,
     every_signal: bool = True,
-) -> dict[str, Twin]:
+) -> dict[str, Equivalent]:
     """Which of the branch's `own` commits carry a wanted change; `near` are those with files to compare.
 
     Both newest first; `gone` are no twins.  Of several twins the one with the strongest signal counts, then the
@@ -85,17 +87,17 @@ def match(
     for source, twin, signal in _by_patch(scratch, wanted, near, settled):
         signals[source, twin].add(signal)
     order = {change.sha: number for number, change in enumerate(own)}
-    found: dict[str, Twin] = {}
+    found: dict[str, Equivalent] = {}
     strength = (TRAILER, PATCH_ID, ZERO_CONTEXT)
     for (source, twin), said in sorted(
         signals.items(), key=lambda each: (min(map(strength.index, each[1])), order.get(each[0][1], 0))
     ):
         if twin not in gone:
-            found.setdefault(source, Twin(sha=twin, signals=tuple(sorted(said, key=strength.index))))
+            found.setdefault(source, Equivalent(sha=twin, signals=tuple(sorted(said, key=strength.index))))
     return found
 
 
-def _by_trailer(wanted: Sequence[Change], own: Sequence[Change]) -> list[tuple[str, str]]:
+def _by_trailer(wanted: Sequence[CommitChange], own: Sequence[CommitChange]) -> list[tuple[str, str]]:
     """(source, twin): the twin names the source, or both name the same origin, or the source names the twin.
 
     All names of a message count: they are a chain through several branches, or picks squashed into one commit.
@@ -112,13 +114,13 @@ def _by_trailer(wanted: Sequence[Change], own: Sequence[Change]) -> list[tuple[s
 
 
 def _by_patch(
-    scratch: Scratch, wanted: Sequence[Change], near: Sequence[Change], settled: Collection[str]
+    scratch: Scratch, wanted: Sequence[CommitChange], near: Sequence[CommitChange], settled: Collection[str]
 ) -> list[tuple[str, str, str]]:
     """(source, twin, signal).  Only changes of the very same paths are compared; equal blobs need no diff.
 
     No diff is made for the `settled` sources either.
     """
-    groups: dict[frozenset[bytes], tuple[list[Change], list[Change]]] = {}
+    groups: dict[frozenset[bytes], tuple[list[CommitChange], list[CommitChange]]] = {}
     for change in wanted:
         if change.files:
             groups.setdefault(change.paths, ([], []))[0].append(change)
@@ -140,7 +142,9 @@ def _by_patch(
     return pairs + _by_diff(scratch, left)
 
 
-def _by_diff(scratch: Scratch, groups: Sequence[tuple[list[Change], list[Change]]]) -> list[tuple[str, str, str]]:
+def _by_diff(
+    scratch: Scratch, groups: Sequence[tuple[list[CommitChange], list[CommitChange]]]
+) -> list[tuple[str, str, str]]:
     """By the diff without context first: only what agrees there can agree with context."""
     parents = {change.sha: change.parent for group in groups for side in group for change in side}
     bare = changes.patch_ids(scratch, parents, context=0)
@@ -161,7 +165,7 @@ class Undone:
     Known by the message of a revert, and by a later change of the same files from the new content to the old one.
     """
 
-    def __init__(self, own: Sequence[Change], near: Sequence[Change]) -> None:
+    def __init__(self, own: Sequence[CommitChange], near: Sequence[CommitChange]) -> None:
         """Both newest first, as `git log` gives them."""
         self.commits: set[str] = set()
         self._by: dict[str, set[str]] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
-    from orchestrator.picks.containing_branches import Homes
+    from orchestrator.picks.containing_branches import ContainingBranches
     from orchestrator.picks.sources import Source
 
 REVERT, FIXES, FIXUP, MENTION = "revert", "fixes", "fixup", "mention"
@@ -58,7 +58,7 @@ class _Speaker:
 
 
 def followups(
-    scratch: Scratch, sources: Sequence[Source], tips: Mapping[str, str], homes: Homes
+    scratch: Scratch, sources: Sequence[Source], tips: Mapping[str, str], homes: ContainingBranches
 ) -> dict[str, tuple[FollowUp, ...]]:
     """Source id -> the commits on the source tips that speak of it, and of those in turn, nearest first.
 
@@ -79,7 +79,7 @@ def followups(
 
 
 def _search(
-    scratch: Scratch, commits: Sequence[Commit], tips: Sequence[str], homes: Homes
+    scratch: Scratch, commits: Sequence[Commit], tips: Sequence[str], homes: ContainingBranches
 ) -> dict[str, tuple[FollowUp, ...]]:
     subjects = {commit.sha: commit.subject for commit in commits}
     records = _since(scratch, commits, tips, homes)
@@ -93,7 +93,7 @@ def _search(
     }
 
 
-def _since(scratch: Scratch, commits: Sequence[Commit], tips: Sequence[str], homes: Homes) -> list[bytes]:
+def _since(scratch: Scratch, commits: Sequence[Commit], tips: Sequence[str], homes: ContainingBranches) -> list[bytes]:
     """The messages on the tips that may speak of some fix, newest first.
 
     All that the oldest fix contains is left out.  Where clocks lie that may be another fix: then only what all of
@@ -189,7 +189,7 @@ class _Said:
 class _Chain:
     """Everything that follows one fix."""
 
-    def __init__(self, said: _Said, commit: Commit, homes: Homes, there: Collection[str]) -> None:
+    def __init__(self, said: _Said, commit: Commit, homes: ContainingBranches, there: Collection[str]) -> None:
         self.said = said
         self.commit = commit
         self.homes = homes

@@ -12,7 +12,7 @@ from orchestrator.picks.equivalents import twins
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from orchestrator.git.diff import Hunk, Patch
+    from orchestrator.git.diff import DiffHunk, FileDiff
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.replay import Replay
 
@@ -24,7 +24,7 @@ _LOOKED_AT = 120  # candidates, the likeliest
 _DEEP = 12  # candidates whose own needs are asked for
 
 
-class Suspects:
+class PrerequisiteCandidates:
     """Candidates among the commits that `head` has and `base` has not, without those in `known`."""
 
     def __init__(self, scratch: Scratch, base: str, head: str, known: Collection[str]) -> None:
@@ -34,7 +34,7 @@ class Suspects:
         self.known = known
         self._weights: dict[str, float] = {}
         self._renamed: dict[tuple[str, str], dict[str, str]] = {}
-        self._read: dict[tuple[str, ...], dict[str, list[Patch]]] = {}
+        self._read: dict[tuple[str, ...], dict[str, list[FileDiff]]] = {}
         self._there: dict[str, bool] = {}
         self._asked: set[str] = set()
         self.seen: list[str] = []  # as `ranked` was last
@@ -74,7 +74,7 @@ class Suspects:
                 self._weigh_lines(before, patch, clashes.get(patch.old))
         return self.ranked
 
-    def _between(self, before: str, ours: str, olds: Sequence[str]) -> list[Patch]:
+    def _between(self, before: str, ours: str, olds: Sequence[str]) -> list[FileDiff]:
         """How the branch differs in these files.  One that it lacks is looked for under other names."""
         if not olds:
             return []
@@ -90,7 +90,7 @@ class Suspects:
             self._renamed[before, ours] = diff.renames(self.scratch, before, ours)
         return self._renamed[before, ours]
 
-    def _weigh_lines(self, before: str, patch: Patch, clash: Patch | None) -> None:
+    def _weigh_lines(self, before: str, patch: FileDiff, clash: FileDiff | None) -> None:
         theirs = clash.hunks if clash else ()
         clashing = [hunk for hunk in theirs if any(hunk.near(mine, 1) for mine in patch.hunks)]
         beside = [hunk for hunk in theirs if any(hunk.near(mine, _WIDE) for mine in patch.hunks)]
@@ -102,7 +102,7 @@ class Suspects:
             diff.weigh(hits, weight, self._weights)
         self._weigh_history(patch.old, clash, beside)
 
-    def _weigh_history(self, path: str, clash: Patch | None, beside: Sequence[Hunk]) -> None:
+    def _weigh_history(self, path: str, clash: FileDiff | None, beside: Sequence[DiffHunk]) -> None:
         """Who took away what the branch still has there, who made the file, who gave it its name."""
         still_there = {line for hunk in beside for line in hunk.added if line.strip()}
         is_elsewhere = clash is not None and clash.new != path
@@ -114,7 +114,7 @@ class Suspects:
                 if is_elsewhere and not patch.old:
                     diff.weigh({sha: 1}, _CREATED * 4, self._weights)
 
-    def _history(self, paths: Sequence[str]) -> dict[str, list[Patch]]:
+    def _history(self, paths: Sequence[str]) -> dict[str, list[FileDiff]]:
         key = tuple(paths)
         if key not in self._read:
             self._read[key] = diff.history(self.scratch, [self.head, f"^{self.base}"], paths, limit=_LOG)
@@ -150,6 +150,6 @@ class Suspects:
                 self._weights[sha] = before.get(sha, 0.0) + min(added, weight) / 2
 
 
-def _lines(hunks: Sequence[Hunk]) -> list[int]:
+def _lines(hunks: Sequence[DiffHunk]) -> list[int]:
     """The lines that these hunks touch, as many as blame is asked for in one file."""
     return [line for hunk in hunks for line in hunk.span if line > 0][:_BIG]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.process import TimeUpError
-from orchestrator.picks.prerequisite_candidates import Suspects
+from orchestrator.picks.prerequisite_candidates import PrerequisiteCandidates
 from orchestrator.picks.replay import Replay, smallest
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Finder:
     def _search(self, source: Source, tree: str, paths: Collection[str], present: Collection[str]) -> Needs:
         deadline = self.clock() + self.effort
         replay = Replay(self.scratch, tree, _Fix(self.scratch, source), lambda: self.clock() > deadline)
-        suspects = Suspects(self.scratch, self.base, source.parent, {source.commit.sha, *present})
+        suspects = PrerequisiteCandidates(self.scratch, self.base, source.parent, {source.commit.sha, *present})
         self.scratch.git.remaining = lambda: deadline - self.clock()
         try:
             return self._rounds(source, replay, suspects, paths)
@@ -102,7 +102,9 @@ class Finder:
         finally:
             self.scratch.git.remaining = None
 
-    def _rounds(self, source: Source, replay: Replay, suspects: Suspects, paths: Collection[str]) -> Needs:
+    def _rounds(
+        self, source: Source, replay: Replay, suspects: PrerequisiteCandidates, paths: Collection[str]
+    ) -> Needs:
         """Wider and wider: the lines in conflict, then the files in conflict, then what the candidates need in turn."""
         rounds: tuple[Callable[[], list[str]], ...] = (
             lambda: suspects.of_lines(source.parent, source.commit.sha, replay.tree, paths),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.git.scratch import Scratch
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 NOTE, ITSELF = "note", "itself"
 _LINE = re.compile(r"^in (?P<version>\S+) as (?P<sha>[0-9a-f]{40}) on (?P<branch>\S+)$", re.MULTILINE)
@@ -34,7 +34,7 @@ _MANY_PATHS = 200  # more of them are not compared by patch-id: a vendor drop, n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class ShippedIn:
     """A release that has the fix: as which commit, said by what; `undone_by` took it back in there."""
 
     version: str
@@ -52,11 +52,11 @@ class Whereabouts:
     asked: str
     source: str
     subject: str
-    releases: tuple[Release, ...]
+    releases: tuple[ShippedIn, ...]
     notes: tuple[str, ...]  # what could not be looked at
 
 
-def whereabouts(desk: Desk, revision: str) -> Whereabouts:
+def whereabouts(desk: Session, revision: str) -> Whereabouts:
     """Raises UsageError when `revision` names no commit of this clone."""
     remote = remote_name(desk)
     refuse_incomplete(desk.repository, remote)
@@ -93,7 +93,7 @@ def _source(scratch: Scratch, sha: str) -> str:
         seen.add(sha)
 
 
-def _public(desk: Desk, remote: str) -> tuple[RemoteRefs, list[str]]:
+def _public(desk: Session, remote: str) -> tuple[RemoteRefs, list[str]]:
     """Tags and notes of the remote, brought here; and what to say when it cannot be asked."""
     nothing = RemoteRefs(refs={})
     if desk.job.offline or not desk.repository.remote_url(remote):
@@ -115,8 +115,8 @@ def _is_release(tag: str) -> bool:
     return parse_tag(tag) is not None
 
 
-def _tags(desk: Desk, public: RemoteRefs) -> dict[str, str]:
-    """Release tag -> commit.  The remote's word counts."""
+def _tags(desk: Session, public: RemoteRefs) -> dict[str, str]:
+    """ShippedIn tag -> commit.  The remote's word counts."""
     tags = {**desk.repository.local_tags(), **public.tags()}
     return {tag: sha for tag, sha in tags.items() if _is_release(tag) and desk.scratch.is_commit(sha)}
 
@@ -173,7 +173,7 @@ class _Family:
             elif _agree(bare, source, each.sha):
                 self.members[each.sha] = ZERO_CONTEXT
 
-    def releases(self, tags: Mapping[str, str]) -> list[Release]:
+    def releases(self, tags: Mapping[str, str]) -> list[ShippedIn]:
         """A release for each tag and each of the commits that it reaches."""
         reverts = {sha: self._undoers(sha) for sha in self.members}
         first = {each for undoers in reverts.values() for each in undoers}
@@ -189,7 +189,7 @@ class _Family:
             for sha in here:
                 # a revert names the commit that it takes back, or, picked from elsewhere, the one of over there
                 undone = sorted(valid & ({*reverts[sha]} | picked))
-                found.append(Release(version=tag, sha=sha, branch="", signals=(self.members[sha],),
+                found.append(ShippedIn(version=tag, sha=sha, branch="", signals=(self.members[sha],),
                                      undone_by=undone[0] if undone else ""))  # fmt: skip
         return found
 
@@ -217,7 +217,7 @@ def _agree(ids: Mapping[str, str], one: str, other: str) -> bool:
 # ------------------------------------------------------------------ notes
 
 
-def _written(desk: Desk, public: RemoteRefs, members: Iterable[str]) -> list[str]:
+def _written(desk: Session, public: RemoteRefs, members: Iterable[str]) -> list[str]:
     """The notes on these commits, here and on the remote."""
     git = desk.scratch.git
     texts = []
@@ -229,23 +229,23 @@ def _written(desk: Desk, public: RemoteRefs, members: Iterable[str]) -> list[str
     return texts
 
 
-def _by_note(texts: Iterable[str]) -> list[Release]:
+def _by_note(texts: Iterable[str]) -> list[ShippedIn]:
     return [
-        Release(version=match["version"], sha=match["sha"], branch=match["branch"], signals=(NOTE,))
+        ShippedIn(version=match["version"], sha=match["sha"], branch=match["branch"], signals=(NOTE,))
         for text in texts
         for match in _LINE.finditer(text)
         if _is_release(match["version"])
     ]
 
 
-def _joined(found: Iterable[Release]) -> tuple[Release, ...]:
+def _joined(found: Iterable[ShippedIn]) -> tuple[ShippedIn, ...]:
     """One row for each release and commit, in the order of versions; a branch holds for its whole line."""
-    rows: dict[tuple[str, str], Release] = {}
+    rows: dict[tuple[str, str], ShippedIn] = {}
     branches = {_line(each.version): each.branch for each in found if each.branch}
     for each in found:
         old = rows.get((each.version, each.sha))
         signals = dict.fromkeys((*(old.signals if old else ()), *each.signals))
-        rows[each.version, each.sha] = Release(
+        rows[each.version, each.sha] = ShippedIn(
             version=each.version,
             sha=each.sha,
             branch=each.branch or (old.branch if old else "") or branches.get(_line(each.version), ""),

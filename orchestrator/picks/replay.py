@@ -17,7 +17,7 @@ _SINGLES, _PAIR_POOL, _TRIPLE_POOL = 60, 14, 7  # how many of the likeliest are 
 _CONFLICT = ""  # stands for the tree of a pick that conflicts
 
 
-class Change(Protocol):
+class ReplayChange(Protocol):
     """Something to pick: its id, and the trees before and after it."""
 
     @property
@@ -31,7 +31,7 @@ class Change(Protocol):
 class Replay:
     """Picks on top of `tree`, each (tree, commit) merged at most once.  `best` is the shortest list proved so far."""
 
-    def __init__(self, scratch: Scratch, tree: str, fix: Change, late: Callable[[], bool]) -> None:
+    def __init__(self, scratch: Scratch, tree: str, fix: ReplayChange, late: Callable[[], bool]) -> None:
         self.scratch = scratch
         self.tree = tree
         self.fix = fix

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import FollowUp, Pick
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
-    from orchestrator.picks.containing_branches import Homes
+    from orchestrator.picks.containing_branches import ContainingBranches
     from orchestrator.picks.sources import Source
 
 REVERTED = "reverted"  # the word under `allow:`
@@ -101,7 +101,7 @@ def _holder(scratch: Scratch, sha: str, tips: Mapping[str, str]) -> str:
     return next(names, "")
 
 
-def _elsewhere(picks: Sequence[Pick], where: Homes, tips: Mapping[str, str]) -> list[str]:
+def _elsewhere(picks: Sequence[Pick], where: ContainingBranches, tips: Mapping[str, str]) -> list[str]:
     """A line for each fix that is not on a source branch yet: allowed, but said aloud."""
     names = ", ".join(tips)
     return [

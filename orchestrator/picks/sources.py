@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One commit to pick.  `parent` is the tree-giving side ("" for a root commit), `stand_in` its backport."""
+    """One commit to pick.  `parent` is the tree-giving side ("" for a root commit), `backport` its backport."""
 
     fix: Fix
     commit: Commit
     parent: str
-    stand_in: Commit | None = None
+    backport: Commit | None = None
 
 
 class Names(Protocol):
@@ -87,14 +87,14 @@ class _Names:
 
     def single(self, fix: Fix) -> Source:
         commit = self.resolve(fix.commit, fix)
-        stand_in = self.resolve(fix.backport, fix) if fix.backport else None
-        if stand_in and len(stand_in.parents) > 1:
+        backport = self.resolve(fix.backport, fix) if fix.backport else None
+        if backport and len(backport.parents) > 1:
             raise UnusableFixError(
-                f"backport {stand_in.sha[:12]} is a merge commit",
+                f"backport {backport.sha[:12]} is a merge commit",
                 remedy="give a commit with one parent",
                 code="backport-is-merge",
             )
-        return Source(fix=fix, commit=commit, parent=_parent(commit, fix), stand_in=stand_in)
+        return Source(fix=fix, commit=commit, parent=_parent(commit, fix), backport=backport)
 
     def range(self, fix: Fix) -> list[Source]:
         """The commits of `A..B` or `A^..B`, oldest first."""

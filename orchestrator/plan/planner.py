@@ -1,4 +1,4 @@
-"""Request + release.yaml + repository -> Plan, or every problem at once.  Nothing is left behind.
+"""PlanRequest + release.yaml + repository -> Plan, or every problem at once.  Nothing is left behind.
 
 The same inputs give the same ids: author from the source, committer from git's identity, committer date the later
 of the parent's and the source's.  So a plan names the commit that a cut will make.
@@ -20,7 +20,7 @@ from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker
-from orchestrator.plan.release_commit import Request, release_commit
+from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.session.branch_state import Facts, gather
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _ADVICE = (
 
 
 def draft(
-    request: Request, decisions: Decisions, repository: Repository, scratch: Scratch, facts: Facts | None = None
+    request: PlanRequest, decisions: Decisions, repository: Repository, scratch: Scratch, facts: Facts | None = None
 ) -> Plan:
     """The plan, with every problem found; `seal` it once the order of tasks is known.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class PlanRequest:
     """What to plan.  `version` "" means the next patch; `offline` believes the last fetch."""
 
     version: str
@@ -34,7 +34,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class ReleaseCommit:
     head: str
     tree: str
     when: str
@@ -42,8 +42,8 @@ class Made:
 
 
 def release_commit(
-    request: Request, scratch: Scratch, tip: str, version: str, summary: str, picks: Sequence[Pick]
-) -> Made:
+    request: PlanRequest, scratch: Scratch, tip: str, version: str, summary: str, picks: Sequence[Pick]
+) -> ReleaseCommit:
     """The release commit: release.yaml as used, the changelog section, version files."""
     config, parent = request.config, scratch.commit(tip)
     files, problems = release_files(config, request.config_path, scratch, parent.tree, version, summary, picks)
@@ -57,7 +57,7 @@ def release_commit(
         committer=who,
         message=commit_message(version, summary, picks),
     )
-    return Made(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+    return ReleaseCommit(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
 
 
 def release_files(

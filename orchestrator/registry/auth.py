@@ -16,14 +16,14 @@ from orchestrator.core.errors import UsageError
 from orchestrator.core.remote_url import is_loopback
 from orchestrator.core.text import one_line
 from orchestrator.registry.credentials import TOKEN_USER
-from orchestrator.registry.responses import Request, failure, read_object, refusal
+from orchestrator.registry.responses import HttpRequest, failure, read_object, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.errors import RemoteError
-    from orchestrator.registry.responses import Answer
+    from orchestrator.registry.responses import HttpResponse
 
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -62,7 +62,7 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
     return tuple(Challenge(scheme=scheme, params=params) for scheme, params in found)
 
 
-class Login:
+class Authenticator:
     """Which Authorization goes with the requests to one registry.
 
     `credentials` is called at most once, at the first 401.  `fetch` sends one request with an Authorization
@@ -74,7 +74,7 @@ class Login:
         host: str,
         credentials: Callable[[], Credentials | None],
         *,
-        fetch: Callable[[Request, str], Answer],
+        fetch: Callable[[HttpRequest, str], HttpResponse],
         clock: Callable[[], float],
     ) -> None:
         self._host = host
@@ -101,7 +101,7 @@ class Login:
         own = (login.password, _encode(login)) if login else ()
         return (*own, *(header.partition(" ")[2] for header in headers))
 
-    def answer_challenge(self, request: Request, answer: Answer, *, label: str, sent: str) -> str:
+    def answer_challenge(self, request: HttpRequest, answer: HttpResponse, *, label: str, sent: str) -> str:
         """The Authorization to repeat `request` with, after a 401 to one that carried `sent`."""
         offers = {each.scheme: each for each in reversed(parse_challenges(answer.header("WWW-Authenticate")))}
         if "bearer" in offers:
@@ -119,7 +119,7 @@ class Login:
         self._basic = self._basic_header(request, answer)
         return self._basic
 
-    def rejection(self, request: Request, answer: Answer) -> RemoteError:
+    def rejection(self, request: HttpRequest, answer: HttpResponse) -> RemoteError:
         """The error for a 401 to a request that did carry a login; a rejected password is remembered."""
         challenges = parse_challenges(answer.header("WWW-Authenticate"))
         if self._login() is None:
@@ -139,11 +139,11 @@ class Login:
             self._credentials, self._asked = self._ask_credentials(), True
         return self._credentials
 
-    def _no_login(self, request: Request, answer: Answer) -> RemoteError:
+    def _no_login(self, request: HttpRequest, answer: HttpResponse) -> RemoteError:
         error = refusal(self._host, request, answer, secrets=self.secrets())
         return failure(error.code, self._host, f"a login is needed and none was found ({request.what})")
 
-    def _basic_header(self, request: Request, answer: Answer) -> str:
+    def _basic_header(self, request: HttpRequest, answer: HttpResponse) -> str:
         login = self._login()
         if login is None:
             raise self._no_login(request, answer)
@@ -162,7 +162,7 @@ class Login:
 
     # -------------------------------------------------------------- tokens
 
-    def _bearer(self, request: Request, challenge: Challenge, label: str) -> str:
+    def _bearer(self, request: HttpRequest, challenge: Challenge, label: str) -> str:
         realm = challenge.params.get("realm", "")
         if not _may_know(realm, request.url):
             raise failure(
@@ -177,8 +177,8 @@ class Login:
         return token.header
 
     def _token_request(
-        self, realm: str, params: Mapping[str, str], request: Request, label: str
-    ) -> tuple[Request, str]:
+        self, realm: str, params: Mapping[str, str], request: HttpRequest, label: str
+    ) -> tuple[HttpRequest, str]:
         """docker's token specification: GET with a password or nothing, POST with an identity token."""
         what = f"token to {request.what}" if label else "token"
         scopes = params.get("scope", "").split()
@@ -193,14 +193,14 @@ class Login:
                 "refresh_token": login.password,
             }
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            return Request(method="POST", url=realm, what=what, headers=kind, body=urlencode(form).encode()), ""
+            return HttpRequest(method="POST", url=realm, what=what, headers=kind, body=urlencode(form).encode()), ""
         query = [("service", service)] if service else []
         query += [("account", login.username)] if login else []
         query += [("scope", scope) for scope in scopes]
         url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query, quote_via=quote)}"
-        return Request(method="GET", url=url, what=what), f"Basic {_encode(login)}" if login else ""
+        return HttpRequest(method="GET", url=url, what=what), f"Basic {_encode(login)}" if login else ""
 
-    def _read_token(self, asked: Request, answer: Answer, *, sent: bool) -> _Token:
+    def _read_token(self, asked: HttpRequest, answer: HttpResponse, *, sent: bool) -> _Token:
         if answer.status != 200:
             error = refusal(self._host, asked, answer, secrets=self.secrets())
             raise self._remember(error) if answer.status == 401 and sent else error

@@ -13,18 +13,18 @@ from urllib.parse import quote
 
 from orchestrator import __version__
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
-from orchestrator.registry.http import CERTIFICATES, Wire
+from orchestrator.registry.http import CERTIFICATES, HttpClient
 from orchestrator.registry.manifest import _IMAGES, _INDEXES, Descriptor, Layer, Manifest, Promotion, _digest_of
 from orchestrator.registry.responses import bad_answer, failure, parse_json, read_object
-from orchestrator.registry.retry import Patience
+from orchestrator.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.core.reference import Reference, Repository
-    from orchestrator.registry.responses import Answer, Request
+    from orchestrator.core.reference import ImageRepository, Reference
+    from orchestrator.registry.responses import HttpRequest, HttpResponse
 
 
 _ACCEPT: Final = {"Accept": ", ".join(_IMAGES + _INDEXES)}
@@ -44,21 +44,21 @@ class Registry:
 
     def __init__(
         self,
-        repository: Repository,
+        repository: ImageRepository,
         *,
         credentials: Callable[[], Credentials | None],
         user_agent: str = f"release-orchestrator/{__version__}",
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         plain_http: bool = False,
         certificates: Path = CERTIFICATES,
     ) -> None:
         self.repository = repository
         self._base = f"/v2/{repository.path}"
-        self._wire = Wire(
+        self._wire = HttpClient(
             repository.host,
             credentials,
             user_agent=user_agent,
-            patience=patience or Patience(),
+            patience=patience or RetryPolicy(),
             plain_http=plain_http,
             certificates=certificates,
         )
@@ -298,10 +298,10 @@ class Registry:
         return f"{self._base}/blobs/{self.repository.digest(digest).digest}"
 
     @staticmethod
-    def _is_manifest(answer: Answer) -> bool:
+    def _is_manifest(answer: HttpResponse) -> bool:
         return answer.media_type in _IMAGES + _INDEXES
 
-    def _compare(self, request: Request, digest: str, *, asked: str) -> None:
+    def _compare(self, request: HttpRequest, digest: str, *, asked: str) -> None:
         """Raises MismatchError when `asked` is a digest and not this one."""
         if asked.startswith("sha256:") and asked != digest:
             raise MismatchError(

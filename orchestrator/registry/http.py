@@ -16,8 +16,8 @@ from urllib.parse import urljoin, urlsplit
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import is_loopback
 from orchestrator.core.text import one_line
-from orchestrator.registry.auth import Login
-from orchestrator.registry.responses import MAX_TEXT, Answer, Request, failure, refusal
+from orchestrator.registry.auth import Authenticator
+from orchestrator.registry.responses import MAX_TEXT, HttpRequest, HttpResponse, failure, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import requests
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.registry.retry import Patience
+    from orchestrator.registry.retry import RetryPolicy
 
 _HUB: Final = {"docker.io": "registry-1.docker.io"}
 CERTIFICATES: Final = Path("/etc/docker/certs.d")  # docker's folder of private CAs, one folder per host
@@ -45,7 +45,7 @@ class _BrokenError(Exception):
         self.again = again
 
 
-class Wire:
+class HttpClient:
     """Asks one registry.  Not for several threads at once."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Wire:
         credentials: Callable[[], Credentials | None],
         *,
         user_agent: str,
-        patience: Patience,
+        patience: RetryPolicy,
         plain_http: bool,
         certificates: Path,
     ) -> None:
@@ -65,7 +65,7 @@ class Wire:
         self._scheme = "http" if plain_http else ""
         self._certificates = certificates / host
         self._session: requests.Session | None = None
-        self._login = Login(host, credentials, fetch=self._patient, clock=patience.clock)
+        self._login = Authenticator(host, credentials, fetch=self._patient, clock=patience.clock)
 
     def ask(
         self,
@@ -80,7 +80,7 @@ class Wire:
         before_retry: Callable[[], object] | None = None,
         sink: IO[bytes] | None = None,
         limit: int = MAX_TEXT,
-    ) -> tuple[Request, Answer]:
+    ) -> tuple[HttpRequest, HttpResponse]:
         """The answer to `method` on `path` (from the first slash), with the request it answers.
 
         Logs in when asked to, follows redirects of GET and HEAD, and retries; `before_retry` runs before each
@@ -89,7 +89,9 @@ class Wire:
         every status that is not in `expect`.
         """
         url = f"{self._origin()}{path}"
-        request = Request(method=method, url=url, what=what, headers=headers or {}, body=body, sink=sink, limit=limit)
+        request = HttpRequest(
+            method=method, url=url, what=what, headers=headers or {}, body=body, sink=sink, limit=limit
+        )
         for _ in range(_MAX_REDIRECTS + 1):
             answer = self._authorized(request, label, before_retry)
             if answer.status in expect:
@@ -99,7 +101,7 @@ class Wire:
             request = self._redirected(request, answer)
         raise failure("registry-bad-answer", self.host, f"{what}: more than {_MAX_REDIRECTS} redirects")
 
-    def own_path(self, request: Request, location: str) -> str:
+    def own_path(self, request: HttpRequest, location: str) -> str:
         """The path of a URL that the registry gave in answer to `request`; "" when it leads elsewhere."""
         url = _join(request.url, location)
         origin = self._origin()
@@ -116,14 +118,14 @@ class Wire:
     def _probe(self) -> str:
         url = f"https://{self._address}/v2/"
         try:
-            self._patient(Request(method="GET", url=url, what="look for TLS"), "")
+            self._patient(HttpRequest(method="GET", url=url, what="look for TLS"), "")
         except RemoteError as error:
             if error.code == "registry-plain-http":
                 return "http"
             raise
         return "https"
 
-    def _authorized(self, request: Request, label: str, before_retry: Callable[[], object] | None) -> Answer:
+    def _authorized(self, request: HttpRequest, label: str, before_retry: Callable[[], object] | None) -> HttpResponse:
         """The answer, logged in where the registry itself (never a host it redirects to) asks for it."""
         own = request.url.startswith(f"{self._origin()}/")
         sent = self._login.header(label) if own else ""
@@ -136,7 +138,7 @@ class Wire:
             raise self._login.rejection(request, answer)
         return answer
 
-    def _redirected(self, request: Request, answer: Answer) -> Request:
+    def _redirected(self, request: HttpRequest, answer: HttpResponse) -> HttpRequest:
         url = _join(request.url, answer.header("Location"))
         was, to = urlsplit(request.url).scheme, urlsplit(url).scheme
         if to not in ("http", "https") or (was == "https" and to == "http"):
@@ -148,15 +150,15 @@ class Wire:
     # -------------------------------------------------------------- asking again
 
     def _patient(
-        self, request: Request, authorization: str, before_retry: Callable[[], object] | None = None
-    ) -> Answer:
+        self, request: HttpRequest, authorization: str, before_retry: Callable[[], object] | None = None
+    ) -> HttpResponse:
         """Ask until there is an answer worth having, or `tries` are used up."""
         since = self.patience.clock()
         for attempt in range(1, self.patience.tries + 1):
             if attempt > 1 and before_retry:
                 before_retry()
             outcome = self._try(request, authorization)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, HttpResponse):
                 if not _is_passing(outcome.status):
                     break
             elif not outcome.again:
@@ -166,22 +168,22 @@ class Wire:
                 if self.patience.clock() + delay - since > self.patience.quiet:
                     self._tell(request, outcome, attempt)
                 self.patience.sleep(delay)
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, HttpResponse):
             return replace(outcome, tries=attempt)
         raise _repeated(outcome.error, attempt)
 
-    def _tell(self, request: Request, outcome: Answer | _BrokenError, attempt: int) -> None:
-        why = f"{request.what}: HTTP {outcome.status}" if isinstance(outcome, Answer) else outcome.error.message
+    def _tell(self, request: HttpRequest, outcome: HttpResponse | _BrokenError, attempt: int) -> None:
+        why = f"{request.what}: HTTP {outcome.status}" if isinstance(outcome, HttpResponse) else outcome.error.message
         said = why if why.startswith("registry ") else f"registry {self.host}: {why}"
         self.patience.tell(f"{said}; try {attempt + 1} of {self.patience.tries} follows")
 
-    def _try(self, request: Request, authorization: str) -> Answer | _BrokenError:
+    def _try(self, request: HttpRequest, authorization: str) -> HttpResponse | _BrokenError:
         try:
             return self._once(request, authorization)
         except _BrokenError as broken:
             return broken
 
-    def _once(self, request: Request, authorization: str) -> Answer:
+    def _once(self, request: HttpRequest, authorization: str) -> HttpResponse:
         import requests
         import urllib3
 
@@ -215,12 +217,12 @@ class Wire:
                 code="registry-certificate",
             ) from None
 
-    def _read(self, request: Request, response: requests.Response) -> Answer:
+    def _read(self, request: HttpRequest, response: requests.Response) -> HttpResponse:
         """The whole answer, never more than `limit` bytes nor slower than `body_timeout`."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         if request.sink is not None and response.status_code == 200:
             self._save(request, response, request.sink)
-            return Answer(status=200, headers=headers, body=b"")
+            return HttpResponse(status=200, headers=headers, body=b"")
         refused = response.status_code >= 400
         until = self.patience.clock() + self.patience.body_timeout
         body = bytearray()
@@ -232,9 +234,9 @@ class Wire:
             if self.patience.clock() > until:
                 text = f"{request.what}: the answer took longer than {self.patience.body_timeout:g} s"
                 raise _BrokenError(failure("registry-timeout", self.host, text), again=False)
-        return Answer(status=response.status_code, headers=headers, body=bytes(body))
+        return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
 
-    def _save(self, request: Request, response: requests.Response, sink: IO[bytes]) -> None:
+    def _save(self, request: HttpRequest, response: requests.Response, sink: IO[bytes]) -> None:
         """The body into `sink`, as long as it takes: `read_timeout` tells a dead registry from a slow one."""
         sink.seek(0)
         sink.truncate()
@@ -252,7 +254,7 @@ class Wire:
                     code="disk-full",
                 ) from None
 
-    def _within_limit(self, request: Request, size: int) -> None:
+    def _within_limit(self, request: HttpRequest, size: int) -> None:
         if size > request.limit:
             text = f"{request.what}: the answer is bigger than {request.limit} bytes"
             raise _BrokenError(failure("registry-bad-answer", self.host, text), again=False)
@@ -299,7 +301,7 @@ class Wire:
                 ) from None
         return context
 
-    def _broken(self, request: Request, error: BaseException) -> _BrokenError:
+    def _broken(self, request: HttpRequest, error: BaseException) -> _BrokenError:
         peer = one_line(urlsplit(request.url).netloc)
         code, text, remedy, again = _diagnose(error, peer, self._certificates)
         if code == "registry-plain-http":

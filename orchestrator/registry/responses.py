@@ -20,7 +20,7 @@ MAX_TEXT: Final = 4 * 1024 * 1024  # bytes; registries accept no bigger manifest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class HttpRequest:
     """One HTTP request; `what` says in words what is asked.  The login is never part of it."""
 
     method: str
@@ -29,11 +29,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)  # may hold a refresh token
     limit: int = MAX_TEXT  # bytes of answer that are read
-    sink: IO[bytes] | None = field(default=None, repr=False)  # gets the body of a 200 in place of `Answer.body`
+    sink: IO[bytes] | None = field(default=None, repr=False)  # gets the body of a 200 in place of `HttpResponse.body`
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """A whole HTTP answer.  Header names are in lower case; `tries` counts the requests it took."""
 
     status: int
@@ -73,7 +73,7 @@ def failure(code: str, host: str, text: str, *, remedy: str = "") -> RemoteError
     return RemoteError(f"registry {host}: {text}", code=code, remedy=remedy)
 
 
-def refusal(host: str, request: Request, answer: Answer, *, secrets: Iterable[str] = ()) -> RemoteError:
+def refusal(host: str, request: HttpRequest, answer: HttpResponse, *, secrets: Iterable[str] = ()) -> RemoteError:
     """The error for an answer with a status that nobody expected."""
     code = _CODES.get(answer.status, "registry-unavailable" if answer.status >= 500 else "registry-refused")
     tries = f" after {answer.tries} tries" if answer.tries > 1 else ""
@@ -81,12 +81,12 @@ def refusal(host: str, request: Request, answer: Answer, *, secrets: Iterable[st
     return failure(code, host, f"{request.what}: HTTP {answer.status}{tries}{': ' if said else ''}{said}")
 
 
-def bad_answer(host: str, request: Request, what: str) -> RemoteError:
+def bad_answer(host: str, request: HttpRequest, what: str) -> RemoteError:
     """The error for an answer whose status is right and whose content is not."""
     return failure("registry-bad-answer", host, f"{request.what}: the answer {what}")
 
 
-def explanation(answer: Answer, *, secrets: Iterable[str] = ()) -> str:
+def explanation(answer: HttpResponse, *, secrets: Iterable[str] = ()) -> str:
     """The registry's own words in one safe line; "" when it gave none."""
     text = answer.body.decode(errors="replace")
     if answer.media_type == "text/html" or text.lstrip()[:1] == "<":
@@ -117,7 +117,7 @@ def parse_json(body: bytes) -> object:
         return None
 
 
-def read_object(host: str, request: Request, answer: Answer) -> dict[str, object]:
+def read_object(host: str, request: HttpRequest, answer: HttpResponse) -> dict[str, object]:
     """The JSON object that `answer` holds.  Raises RemoteError for anything else."""
     document = parse_json(answer.body)
     if isinstance(document, dict):

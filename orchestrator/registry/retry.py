@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from orchestrator.registry.responses import Answer
+from orchestrator.registry.responses import HttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """All times in seconds.  `tell` hears of tries that failed; the other callables are there for tests."""
 
     tries: int = 5
@@ -37,7 +37,7 @@ class Patience:
 
     def delay(self, attempt: int, outcome: object) -> float:
         """Seconds to wait after try number `attempt` (from 1): what the answer asks for, or ever more."""
-        asked = self._retry_after(outcome.header("Retry-After")) if isinstance(outcome, Answer) else None
+        asked = self._retry_after(outcome.header("Retry-After")) if isinstance(outcome, HttpResponse) else None
         if asked is not None:
             return min(max(asked, 0.0), self.max_retry_after)
         return min(self.first_delay * 2.0 ** (attempt - 1), self.max_delay) * (0.5 + self.jitter() / 2)

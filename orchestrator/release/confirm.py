@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
-    from orchestrator.session.session import Desk
-    from orchestrator.session.state import Store
+    from orchestrator.session.session import Session
+    from orchestrator.session.state import ReleaseState
 
 BY_HAND = "left out by hand"
 _ANSWERS = {"y": "y", "yes": "y", "n": "n", "no": "n", "d": "d", "diff": "d", "q": "q", "quit": "q"}
@@ -35,7 +35,7 @@ class Answers:
     accepted: dict[str, PickState] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def keep(self, store: Store) -> None:
+    def keep(self, store: ReleaseState) -> None:
         """Remember them for this release."""
         for source, reason in self.left_out.items():
             store.skip(source, reason)
@@ -45,7 +45,9 @@ class Answers:
             store.confirm({source: stamps[source] for source in self.accepted if source in stamps})
 
 
-def ask(desk: Desk, store: Store, plan: Plan, *, each: bool, redraft: Callable[[Mapping[str, str]], Plan]) -> Answers:
+def ask(
+    desk: Session, store: ReleaseState, plan: Plan, *, each: bool, redraft: Callable[[Mapping[str, str]], Plan]
+) -> Answers:
     """Ask for the picks that `confirm: true` demands, or for `each`; those confirmed before are not asked for again.
 
     `redraft` plans again without some sources; a pick that changes its state by that is asked for again.  Raises
@@ -66,7 +68,7 @@ def ask(desk: Desk, store: Store, plan: Plan, *, each: bool, redraft: Callable[[
     return answers
 
 
-def _open(answers: Answers, store: Store, *, each: bool) -> list[Pick]:
+def _open(answers: Answers, store: ReleaseState, *, each: bool) -> list[Pick]:
     """The picks to ask for; none while the plan has a problem that no answer can settle."""
     plan = answers.plan
     wanted = [pick for pick in plan.picks if each or (pick.confirm and (pick.result or pick.conflicts))]
@@ -109,7 +111,7 @@ def _refuse(plan: Plan, picks: Sequence[Pick], *, each: bool) -> NoReturn:
 # ------------------------------------------------------------------ one pick
 
 
-def _takes(desk: Desk, plan: Plan, pick: Pick, which: str) -> bool:
+def _takes(desk: Session, plan: Plan, pick: Pick, which: str) -> bool:
     """The answer for one pick.  Raises RefusedError when the person stops."""
     before, after = _change(desk.scratch, pick)
     terminal = desk.job.terminal
@@ -129,7 +131,7 @@ def _takes(desk: Desk, plan: Plan, pick: Pick, which: str) -> bool:
             return answer == "y"
 
 
-def _reason(desk: Desk) -> str:
+def _reason(desk: Session) -> str:
     said = desk.job.terminal.ask(f"Why is it left out? (nothing: {BY_HAND}) ")
     if said is None:
         _stop()

@@ -15,9 +15,9 @@ from orchestrator.release import steps
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
-from orchestrator.release.steps.runner import Workshop, execute
+from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.journal import Journal
-from orchestrator.session.state import Paused, Store, in_progress
+from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Cut:
     notes: tuple[str, ...] = ()  # what was left as it was, and why
 
 
-def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
+def cut(desk: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
     """Make a release, or go on with one; `each` asks for every pick.
 
     Raises PausedError at a conflict, ProblemsError for anything else.
@@ -56,7 +56,7 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, e
         plan = prepare(desk, version)
         if wanted:
             _must_equal(wanted, plan)
-        store = Store(desk.repository, plan.version)
+        store = ReleaseState(desk.repository, plan.version)
         if paused := store.paused():
             if store.worktree.exists:
                 raise waiting(store, paused)
@@ -79,13 +79,13 @@ def cut(desk: Desk, version: str, *, yes: bool, plan_file: Path | None = None, e
         return _execute(desk, store, plan, journal)
 
 
-def _public_already(desk: Desk, version: str) -> Store | None:
+def _public_already(desk: Session, version: str) -> ReleaseState | None:
     """The state of a release whose tag is on the remote: its stored plan is obeyed, release.yaml is not read.
 
     Without a version: the one release here that has landed and is not finished.
     """
     for name in [version] if version else in_progress(desk.repository):
-        store = Store(desk.repository, name)
+        store = ReleaseState(desk.repository, name)
         journal = Journal(store.journal_path, desk.job.now)
         data, tag_object = journal.plan(), store.ref("tag")
         if not data or not journal.touched("land") or (journal.closed and not version):
@@ -104,12 +104,12 @@ def _public_already(desk: Desk, version: str) -> Store | None:
     return None
 
 
-def carry_on(desk: Desk, store: Store) -> Cut:
+def carry_on(desk: Session, store: ReleaseState) -> Cut:
     """Obey the stored plan."""
     return _execute(desk, store, stored_plan(desk, store), desk.journal(store))
 
 
-def stored_plan(desk: Desk, store: Store) -> Plan:
+def stored_plan(desk: Session, store: ReleaseState) -> Plan:
     """The plan that the journal was opened with."""
     journal = Journal(store.journal_path, desk.job.now)
     return document.recall(journal.plan() or {}, str(journal.path))
@@ -125,7 +125,7 @@ def _must_equal(old: Plan, new: Plan) -> None:
         )
 
 
-def _refuse_or_pause(desk: Desk, store: Store, answers: Answers, *, yes: bool) -> None:
+def _refuse_or_pause(desk: Session, store: ReleaseState, answers: Answers, *, yes: bool) -> None:
     """Problems stop a cut; when conflicts are all there is, the first one is opened for a person."""
     plan = answers.plan
     others = [problem for problem in plan.problems if problem.code not in ("conflict", "missing-prerequisite")]
@@ -151,7 +151,7 @@ def _tip_before(plan: Plan, pick: Pick) -> str:
     return done[-1] if done else plan.base
 
 
-def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedError:
+def waiting(store: ReleaseState, paused: Paused, pick: Pick | None = None) -> PausedError:
     """The message of a pause: files, and the very commands to type."""
     subject = f" {pick.subject!r}" if pick else ""
     names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
@@ -167,7 +167,7 @@ def waiting(store: Store, paused: Paused, pick: Pick | None = None) -> PausedErr
     )
 
 
-def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
+def begin(desk: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
     """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it."""
     from orchestrator.release import preflight
 
@@ -193,15 +193,15 @@ def begin(desk: Desk, plan: Plan, journal: Journal, *, yes: bool, answers: Answe
         if not answer:
             raise RefusedError("not confirmed", code="not-confirmed", state="nothing was changed")
     if answers:
-        answers.keep(Store(desk.repository, plan.version))
+        answers.keep(ReleaseState(desk.repository, plan.version))
     journal.append("opened", plan=document.encode(plan))
 
 
-def _execute(desk: Desk, store: Store, plan: Plan, journal: Journal) -> Cut:
+def _execute(desk: Session, store: ReleaseState, plan: Plan, journal: Journal) -> Cut:
     """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
     already = journal.closed
     doors = desk.doors()
-    shop = Workshop(
+    shop = TaskContext(
         plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
     )
     tasks = steps.tasks(plan)

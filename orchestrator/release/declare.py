@@ -21,11 +21,11 @@ from orchestrator.release.prepare import prepare
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.config.editor import Entry
+    from orchestrator.config.editor import FixEntry
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.picks.candidates import Candidate
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 ROUNDS = 5  # a prerequisite may need another one, which only the next plan sees
 
@@ -39,7 +39,7 @@ class Settled:
     notes: tuple[str, ...]
 
 
-def settle(desk: Desk, version: str) -> Settled:
+def settle(desk: Session, version: str) -> Settled:
     """Plan, declare the prerequisites that were proved, and plan again, until there are no new ones."""
     diffs = []
     plan = prepare(desk, version)
@@ -53,16 +53,16 @@ def settle(desk: Desk, version: str) -> Settled:
     return Settled(plan=plan, diffs=tuple(diffs), notes=(*_misplaced(plan), *_unsettled(plan)))
 
 
-def add(desk: Desk, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
+def add(desk: Session, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
     """Declare candidates for a version, behind what it has; returns the change as a unified diff."""
     new = editor.insert(config.text, version, entries(candidates), file=config.place.file)
     return write(desk, config, new)
 
 
-def undeclared(plan: Plan) -> dict[str, list[Entry]]:
+def undeclared(plan: Plan) -> dict[str, list[FixEntry]]:
     """The proved prerequisites that the plan lacks, by the entry that they go before; each once."""
     known = {pick.source for pick in plan.picks} | {skipped.source for skipped in plan.skipped}
-    missing: dict[str, list[Entry]] = {}
+    missing: dict[str, list[FixEntry]] = {}
     for pick in plan.picks:
         new = [sha for sha in pick.prerequisites if sha not in known]
         if new:
@@ -71,7 +71,7 @@ def undeclared(plan: Plan) -> dict[str, list[Entry]]:
     return missing
 
 
-def with_prerequisites(config: Config, version: str, missing: dict[str, list[Entry]]) -> bytes:
+def with_prerequisites(config: Config, version: str, missing: dict[str, list[FixEntry]]) -> bytes:
     """The text of release.yaml with these entries, each list before the fix that is declared so."""
     text = config.text
     for declared, new in missing.items():
@@ -97,7 +97,7 @@ def _unsettled(plan: Plan) -> list[str]:
 # ------------------------------------------------------------------ the file
 
 
-def write(desk: Desk, config: Config, new: bytes) -> str:
+def write(desk: Session, config: Config, new: bytes) -> str:
     """Replace release.yaml, whose text was `config.text`; returns the change as a unified diff."""
     replace_file(desk.config_file, config.text, new)
     return difference(config.text, new, config.place.file)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.image.pytorch_builds import Build, Pin
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
-def examine(desk: Desk) -> list[Finding]:
+def examine(desk: Session) -> list[Finding]:
     """All findings; a broken release.yaml is one of them, and the rest is still looked at."""
     found: list[Config] = []
     findings = [
@@ -34,7 +34,7 @@ def examine(desk: Desk) -> list[Finding]:
     return [*findings, *preflight.image_checks(images, desk.doors(), with_tags=False)]
 
 
-def _history(desk: Desk) -> str:
+def _history(desk: Session) -> str:
     """The clone has its whole history."""
     from orchestrator.session.branch_state import refuse_incomplete
 
@@ -42,13 +42,13 @@ def _history(desk: Desk) -> str:
     return "complete"
 
 
-def _config(desk: Desk, found: list[Config]) -> str:
+def _config(desk: Session, found: list[Config]) -> str:
     """release.yaml is valid."""
     found.append(desk.config())
     return f"{len(found[0].releases)} release(s) declared"
 
 
-def _remote(desk: Desk, config: Config | None) -> str:
+def _remote(desk: Session, config: Config | None) -> str:
     """The remote answers and has the release branch."""
     if desk.job.offline:
         raise SkipCheck("--offline")
@@ -60,7 +60,7 @@ def _remote(desk: Desk, config: Config | None) -> str:
     return f"{config.remote} has {config.branch} at {refs.branch(config.branch)[:12]}"
 
 
-def image_build(desk: Desk, image: str) -> tuple[Mapping[str, Pin], Build]:
+def image_build(desk: Session, image: str) -> tuple[Mapping[str, Pin], Build]:
     """The pins that an image of the engine was installed from, and the published build that its torch is.
 
     Raises UsageError for an image that is not there, UnprovedError for one that does not say.

@@ -21,13 +21,13 @@ from orchestrator.session.published import read_record, remote_name
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config, Fix
     from orchestrator.core.results import Problem
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
 _SINCE = re.compile(r"^Picked onto \S+ since (\S+):$", re.MULTILINE)
 
 
-def release_notes(desk: Desk, version: str) -> tuple[Notes, tuple[Problem, ...]]:
+def release_notes(desk: Session, version: str) -> tuple[Notes, tuple[Problem, ...]]:
     """The notes, and for a planned version what is wrong with its plan."""
     remote = remote_name(desk)
     if version:
@@ -53,7 +53,7 @@ def release_notes(desk: Desk, version: str) -> tuple[Notes, tuple[Problem, ...]]
     return notes, plan.problems
 
 
-def _from_record(desk: Desk, remote: str, record: dict[str, Any]) -> Notes:
+def _from_record(desk: Session, remote: str, record: dict[str, Any]) -> Notes:
     try:
         picks = document.picks_of(record)
         return Notes(
@@ -79,7 +79,7 @@ def _from_record(desk: Desk, remote: str, record: dict[str, Any]) -> Notes:
 # ------------------------------------------------------------------ a tag without a record
 
 
-def _tag(desk: Desk, remote: str, version: str) -> str:
+def _tag(desk: Session, remote: str, version: str) -> str:
     """The tag object, or the commit of a lightweight one, with its objects here; "" when there is no such tag."""
     ref = f"refs/tags/{version}"
     if sha := desk.repository.refs(ref).get(ref, ""):
@@ -92,7 +92,7 @@ def _tag(desk: Desk, remote: str, version: str) -> str:
     return sha
 
 
-def _from_tag(desk: Desk, remote: str, version: str, tag: str) -> Notes:
+def _from_tag(desk: Session, remote: str, version: str, tag: str) -> Notes:
     """Picks as the tag lists them, with reasons and approvals of release.yaml at the tag."""
     kind, data = desk.scratch.read(tag)
     head, _, text = data.decode("utf-8", "replace").partition("\n\n")
@@ -122,7 +122,7 @@ def _from_tag(desk: Desk, remote: str, version: str, tag: str) -> Notes:
     )
 
 
-def _told(desk: Desk, state: str, source: str, result: str, fix: Fix | None) -> Pick:
+def _told(desk: Session, state: str, source: str, result: str, fix: Fix | None) -> Pick:
     """The message of the source, or that of the pick where the source is not in this clone."""
     commit = desk.scratch.commit(source if desk.scratch.is_commit(source) else result)
     return Pick(
@@ -138,7 +138,7 @@ def _told(desk: Desk, state: str, source: str, result: str, fix: Fix | None) -> 
     )
 
 
-def _config_at(desk: Desk, remote: str, version: str, commit: str) -> Config | None:
+def _config_at(desk: Session, remote: str, version: str, commit: str) -> Config | None:
     """release.yaml as it was released; None where it is not here or not to be read."""
     if not desk.scratch.is_commit(commit):
         _tag(desk, remote, version)
@@ -149,7 +149,7 @@ def _config_at(desk: Desk, remote: str, version: str, commit: str) -> Config | N
         return None
 
 
-def _page(desk: Desk, remote: str, config: Config | None) -> str:
+def _page(desk: Session, remote: str, config: Config | None) -> str:
     """The repository's page: declared, else told from the remote's URL."""
     return (config.repository_url if config else "") or page_of(desk.repository.remote_url(remote))
 

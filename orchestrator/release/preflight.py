@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.repository import Repository
-    from orchestrator.session.connections import Doors
+    from orchestrator.session.connections import Connections
 
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
 _DISK_FOR_BUILD = 2 * _GIB
 
 
-def run(plan: Plan, repository: Repository, doors: Doors) -> list[Finding]:
+def run(plan: Plan, repository: Repository, doors: Connections) -> list[Finding]:
     """All checks that fit the plan, in order."""
     return list(_all(plan, repository, doors))
 
 
-def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
+def _all(plan: Plan, repository: Repository, doors: Connections) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
     if plan.signed_tag and not plan.tag_object:
         yield run_check("tag-signing", partial(tag_signing, repository, plan.signed_tag))
@@ -42,7 +42,7 @@ def _all(plan: Plan, repository: Repository, doors: Doors) -> Iterator[Finding]:
 
 
 def image_checks(
-    images: Sequence[PlannedImage], doors: Doors, *, with_tags: bool, building: bool = True
+    images: Sequence[PlannedImage], doors: Connections, *, with_tags: bool, building: bool = True
 ) -> Iterator[Finding]:
     """The checks of engine and registry for the images of a release; `with_tags` for their versions too."""
     if not images:
@@ -79,13 +79,13 @@ def tag_signing(repository: Repository, rule: str) -> str:
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
-def engine(doors: Doors) -> str:
+def engine(doors: Connections) -> str:
     """The Docker Engine answers, and its API is one that this tool speaks."""
     health = doors.engine().health()
     return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
 
 
-def engine_disk(doors: Doors) -> str:
+def engine_disk(doors: Connections) -> str:
     """There is room for the build in the engine's data directory, where that is on this machine."""
     health = doors.engine().health()
     if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
@@ -93,19 +93,19 @@ def engine_disk(doors: Doors) -> str:
     return disk(Path(health.root), _DISK_FOR_BUILD)
 
 
-def registry(image: PlannedImage, doors: Doors) -> str:
+def registry(image: PlannedImage, doors: Connections) -> str:
     """The registry answers and takes the credentials."""
     doors.registry(image.repository).ping()
     return f"{image.repository.partition('/')[0]} answers"
 
 
-def registry_push(image: PlannedImage, doors: Doors) -> str:
+def registry_push(image: PlannedImage, doors: Connections) -> str:
     """The credentials may push to this very repository (an upload is opened and cancelled)."""
     doors.registry(image.repository).can_push()
     return f"may push to {image.repository}"
 
 
-def image_tag_free(image: PlannedImage, doors: Doors) -> str:
+def image_tag_free(image: PlannedImage, doors: Connections) -> str:
     """Nobody has published an image under the version yet: version tags are never overwritten."""
     for name in (image.reference, *image.aliases):
         found = doors.registry(image.repository).head(name.rpartition(":")[2])

@@ -17,8 +17,8 @@ from orchestrator.core.plan import Plan, PromotedFrom
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import check_version, final_of, parse_tag
-from orchestrator.guard.freeze import mind_freeze
-from orchestrator.guard.policy_source import Guards
+from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import seal
@@ -26,8 +26,8 @@ from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.steps.take import tested
 from orchestrator.session.branch_state import reachable_tags, refuse_incomplete
-from orchestrator.session.published import Public, config_at, must_be_on_branch, remote_name
-from orchestrator.session.state import Store
+from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
+from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
-def promote(desk: Desk, candidate: str, version: str, *, yes: bool, allow_older: bool = False) -> Cut:
+def promote(desk: Session, candidate: str, version: str, *, yes: bool, allow_older: bool = False) -> Cut:
     """Give the candidate its final name, or go on with that.  Doing it again is a no-op.
 
     Raises ProblemsError with every reason against it, UsageError and RefusedError where nothing can be planned.
     """
     with desk.lock():
-        store = Store(desk.repository, version)
+        store = ReleaseState(desk.repository, version)
         if store.paused():
             raise RefusedError(
                 f"a cut of {version} waits for you here, on a conflict",
@@ -78,7 +78,7 @@ def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
     return bool(plan.tag_object and public and stored.get("head") == plan.head)
 
 
-def _complete(desk: Desk, plan: Plan) -> dict[str, str] | None:
+def _complete(desk: Session, plan: Plan) -> dict[str, str] | None:
     """Reference -> digest when every name and the record are public, None else."""
     ref = provenance.record_ref(plan.version)
     if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
@@ -96,12 +96,12 @@ def _complete(desk: Desk, plan: Plan) -> dict[str, str] | None:
 # ------------------------------------------------------------------ the plan
 
 
-def prepare(desk: Desk, candidate: str, version: str, *, allow_older: bool = False) -> Plan:
+def prepare(desk: Session, candidate: str, version: str, *, allow_older: bool = False) -> Plan:
     """The sealed plan of a promotion, with every problem in it; nothing in the clone changes."""
     if desk.job.offline:
         raise UsageError("a promotion needs the remote", remedy="leave --offline out", code="offline-promotion")
     _must_fit(candidate, version)
-    public = Public(desk, remote_name(desk))
+    public = PublishedReleases(desk, remote_name(desk))
     refuse_incomplete(desk.repository, public.remote)
     tag_object = public.tag(version)
     if tag_object and origin_of(desk, public, version) != (candidate, public.tag(candidate)):
@@ -116,11 +116,11 @@ def prepare(desk: Desk, candidate: str, version: str, *, allow_older: bool = Fal
     return plan if plan.tag_object else _under_policy(desk, plan)
 
 
-def _under_policy(desk: Desk, plan: Plan) -> Plan:
+def _under_policy(desk: Session, plan: Plan) -> Plan:
     """Freezes and signatures; the fixes were judged when the candidate was cut."""
     config = config_at(desk, plan.version, plan.head, plan.config_path)
-    plan, policy = Guards(desk.repository, desk.scratch, plan.remote, {}).judge(plan, config)
-    plan = mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
+    plan, policy = PolicyResolver(desk.repository, desk.scratch, plan.remote, {}).judge(plan, config)
+    plan = apply_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
     return seal(plan, plan.tasks)
 
 
@@ -139,14 +139,16 @@ def _must_fit(candidate: str, version: str) -> None:
         )
 
 
-def origin_of(desk: Desk, public: Public, version: str) -> tuple[str, str] | None:
+def origin_of(desk: Session, public: PublishedReleases, version: str) -> tuple[str, str] | None:
     """(candidate, its tag object) by the message of a version's public tag; None for one that was cut."""
     public.bring(f"refs/tags/{version}")
     kind, data = desk.scratch.read(public.tag(version))
     return promotion(data.decode("utf-8", "replace")) if kind == "tag" else None
 
 
-def plan_promotion(desk: Desk, public: Public, candidate: str, version: str, *, allow_older: bool) -> Plan:
+def plan_promotion(
+    desk: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
+) -> Plan:
     """As `prepare`, for versions that fit; a tag of `version` that is public must be on the candidate's commit."""
     record = public.released(candidate)
     head, tag_object = str(record["commit"]), public.tag(candidate)
@@ -193,7 +195,7 @@ def plan_promotion(desk: Desk, public: Public, candidate: str, version: str, *, 
     return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
-def _must_be_true(public: Public, record: Mapping[str, Any], candidate: str, version: str) -> None:
+def _must_be_true(public: PublishedReleases, record: Mapping[str, Any], candidate: str, version: str) -> None:
     """The candidate's tag is the one of its record, and a public tag of the version is on the same commit."""
     there, commit = public.tag(candidate), public.refs.tag_commit(candidate)
     if (there, commit) != (record["tag"]["object"], record["commit"]):
@@ -211,7 +213,7 @@ def _must_be_true(public: Public, record: Mapping[str, Any], candidate: str, ver
         )
 
 
-def _chain(public: Public, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _chain(public: PublishedReleases, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The records of all candidates up to this one, the first one first: together they have the picks."""
     chain = [record]
     seen = {str(record["version"])}
@@ -240,7 +242,7 @@ def _picks(record: Mapping[str, Any]) -> tuple[Pick, ...]:
         ) from error
 
 
-def _notes(desk: Desk, candidate: str, head: str, tip: str) -> list[str]:
+def _notes(desk: Session, candidate: str, head: str, tip: str) -> list[str]:
     notes = [f"the commit and the bytes go on saying {candidate} of themselves: they are what was tested"]
     if behind := len(desk.scratch.rev_list(tip, "--not", head, "--")):
         notes.append(f"the branch is {behind} commit{'s' if behind > 1 else ''} ahead: they come with the next release")
@@ -251,7 +253,14 @@ def _notes(desk: Desk, candidate: str, head: str, tip: str) -> list[str]:
 
 
 def _against(
-    desk: Desk, public: Public, config: Config, candidate: str, version: str, *, tip: str, allow_older: bool
+    desk: Session,
+    public: PublishedReleases,
+    config: Config,
+    candidate: str,
+    version: str,
+    *,
+    tip: str,
+    allow_older: bool,
 ) -> list[Problem]:
     tags = public.refs.tags()
     verdict = check_version(
@@ -281,7 +290,7 @@ def _against(
     return problems
 
 
-def _newer(public: Public, candidate: str) -> list[str]:
+def _newer(public: PublishedReleases, candidate: str) -> list[str]:
     """Later candidates of the same version that nobody yanked, in order."""
     this = parse_tag(candidate)
     known = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
@@ -296,7 +305,7 @@ def _no(code: str, message: str, remedy: str) -> Problem:
 
 
 def _images(
-    desk: Desk, config: Config, record: Mapping[str, Any], version: str, previous: str
+    desk: Session, config: Config, record: Mapping[str, Any], version: str, previous: str
 ) -> tuple[tuple[PlannedImage, ...], list[Problem]]:
     """The images under their final names, `candidate` being the name they were tested under; and what is wrong."""
     head = str(record["commit"])
@@ -312,7 +321,7 @@ def _images(
     return images, problems
 
 
-def _in_the_way(desk: Desk, image: PlannedImage, account: Mapping[str, Any]) -> Sequence[Problem]:
+def _in_the_way(desk: Session, image: PlannedImage, account: Mapping[str, Any]) -> Sequence[Problem]:
     """Final names that stand for something else.  Raises MismatchError when the tested image is not there."""
     registry = desk.doors().registry(image.repository)
     digest = tested(registry, account).digest

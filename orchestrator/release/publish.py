@@ -11,25 +11,25 @@ from orchestrator.core.plan import Decisions
 from orchestrator.core.record import record_ref
 from orchestrator.core.tag_message import promotion, tagged_picks, tagged_reason
 from orchestrator.git.tags import signature_fault
-from orchestrator.guard.freeze import mind_freeze
+from orchestrator.guard.freeze import apply_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
-from orchestrator.guard.policy_source import Guards
+from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
 from orchestrator.plan.planner import draft, seal
-from orchestrator.plan.release_commit import Request
+from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.registry.client import image_labels
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
-from orchestrator.session.published import Public, config_at, must_be_on_branch, remote_name
-from orchestrator.session.state import Store
+from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
+from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.plan import Plan
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 # In this order: what each CI calls the tag that started the job.
 _TAG_VARIABLES = ("CI_COMMIT_TAG", "TAG_NAME", "BUILD_SOURCEBRANCHNAME")
@@ -42,7 +42,7 @@ def tag_from_ci(env: Mapping[str, str]) -> str:
     return next((env[name] for name in _TAG_VARIABLES if env.get(name)), "")
 
 
-def publish(desk: Desk, version: str) -> Cut:
+def publish(desk: Session, version: str) -> Cut:
     """Build, prove and publish the image of a tag that is public.  Doing it again is a no-op.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares.
@@ -55,7 +55,7 @@ def publish(desk: Desk, version: str) -> Cut:
             code="no-version",
         )
     with desk.lock():
-        store = Store(desk.repository, version)
+        store = ReleaseState(desk.repository, version)
         plan = plan_from_tag(desk, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
@@ -75,14 +75,14 @@ def publish(desk: Desk, version: str) -> Cut:
         return carry_on(desk, store)
 
 
-def _under_policy(desk: Desk, plan: Plan) -> Plan:
+def _under_policy(desk: Session, plan: Plan) -> Plan:
     """The plan with what the policy of the protected source branch says of it, of its tag, and of this moment.
 
     A freeze that the tag says was broken, with a reason, is broken for its image too.
     """
     repository = desk.repository
     config = config_at(desk, plan.version, plan.head, plan.config_path)
-    plan, policy = Guards(repository, desk.scratch, config.remote, {}).judge(plan, config)
+    plan, policy = PolicyResolver(repository, desk.scratch, config.remote, {}).judge(plan, config)
     for note in plan.notes:
         desk.job.terminal.note(f"note: {note}")
     if policy.signed_tags and (fault := signature_fault(repository, plan.tag_object)):
@@ -93,10 +93,10 @@ def _under_policy(desk: Desk, plan: Plan) -> Plan:
         plan = replace(plan, problems=(*plan.problems, unsigned))
     said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
     plan = replace(plan, signed_tag="")  # what a cut must do; this tag is made
-    return mind_freeze(plan, policy, desk.job.now(), desk.job.break_freeze or said)
+    return apply_freeze(plan, policy, desk.job.now(), desk.job.break_freeze or said)
 
 
-def _published(desk: Desk, plan: Plan) -> dict[str, str]:
+def _published(desk: Session, plan: Plan) -> dict[str, str]:
     """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
 
     A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
@@ -114,7 +114,7 @@ def _published(desk: Desk, plan: Plan) -> dict[str, str]:
     return digests
 
 
-def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
+def _say_what_is_missing(desk: Session, plan: Plan) -> None:
     """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
     ref = record_ref(plan.version)
     again = document.command(replace(plan, tag_object=""))
@@ -125,7 +125,7 @@ def _say_what_is_missing(desk: Desk, plan: Plan) -> None:
         )
 
 
-def plan_from_tag(desk: Desk, version: str) -> Plan:
+def plan_from_tag(desk: Session, version: str) -> Plan:
     """Plan the release again from what the tag says; the result must be the tag's own commit."""
     repository = desk.repository
     refuse_incomplete(repository, "origin")
@@ -139,13 +139,13 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
             code="lightweight-tag",
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
-        return _promoted(desk, Public(desk, remote_name(desk)), version, tag_object, origin)
+        return _promoted(desk, PublishedReleases(desk, remote_name(desk)), version, tag_object, origin)
     config = config_at(desk, version, head, desk.config_path())
     must_be_on_branch(desk, config, version, tag_object, head)
     picks = tagged_picks(repository.git.text("cat-file", "tag", tag_object))
     base = _base(desk, head, [result for _, _, result in picks], version)
     commit = desk.scratch.commit(head)
-    request = Request(
+    request = PlanRequest(
         version=version, config=config, config_path=desk.config_path(), identity=commit.committer, offline=True
     )
     tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
@@ -164,7 +164,7 @@ def plan_from_tag(desk: Desk, version: str) -> Plan:
     return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
-def _promoted(desk: Desk, public: Public, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:
+def _promoted(desk: Session, public: PublishedReleases, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:
     """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
     candidate, candidate_tag = origin
     if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
@@ -177,7 +177,7 @@ def _promoted(desk: Desk, public: Public, version: str, tag_object: str, origin:
     return plan_promotion(desk, public, candidate, version, allow_older=True)
 
 
-def _base(desk: Desk, head: str, results: list[str], version: str) -> str:
+def _base(desk: Session, head: str, results: list[str], version: str) -> str:
     """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
     parents = desk.scratch.commit(head).parents
     tip = parents[0] if parents else ""
@@ -195,7 +195,7 @@ def _base(desk: Desk, head: str, results: list[str], version: str) -> str:
     return tip
 
 
-def _decisions(desk: Desk, request: Request, picks: list[tuple[str, str, str]]) -> Decisions:
+def _decisions(desk: Session, request: PlanRequest, picks: list[tuple[str, str, str]]) -> Decisions:
     """What people decided at the cut, read off the tag: adapted picks as they are, what is not listed left out."""
     from orchestrator.picks.sources import expand
 
@@ -208,7 +208,7 @@ def _decisions(desk: Desk, request: Request, picks: list[tuple[str, str, str]]) 
     )
 
 
-def _differs(desk: Desk, plan: Plan, head: str, version: str) -> MismatchError:
+def _differs(desk: Session, plan: Plan, head: str, version: str) -> MismatchError:
     made, tagged = desk.scratch.tree_of(plan.head), desk.scratch.tree_of(head)
     paths = desk.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
     remedy = "the branch holds something undeclared; compare its git log with the tag's message"

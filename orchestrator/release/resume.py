@@ -11,13 +11,13 @@ from orchestrator.plan.picker import write_pick
 from orchestrator.release.cut import Cut, cut
 from orchestrator.session.journal import DAMAGED, Journal
 from orchestrator.session.published import remote_name
-from orchestrator.session.state import Paused, Store, in_progress
+from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
-def abort(desk: Desk, version: str) -> tuple[str, list[str]]:
+def abort(desk: Session, version: str) -> tuple[str, list[str]]:
     """Forget a release that is not public.  Returns its version and what is left elsewhere.
 
     Raises RefusedError once the tag is on the remote.
@@ -35,7 +35,7 @@ def abort(desk: Desk, version: str) -> tuple[str, list[str]]:
     return store.version, left
 
 
-def _must_be_private(desk: Desk, store: Store) -> list[str]:
+def _must_be_private(desk: Session, store: ReleaseState) -> list[str]:
     try:
         journal = Journal(store.journal_path, desk.job.now)
     except UsageError as error:
@@ -56,7 +56,7 @@ def _must_be_private(desk: Desk, store: Store) -> list[str]:
     ]
 
 
-def _refuse_public(desk: Desk, store: Store, remote: str, tag_object: str) -> None:
+def _refuse_public(desk: Session, store: ReleaseState, remote: str, tag_object: str) -> None:
     ref = f"refs/tags/{store.version}"
     if tag_object and desk.repository.ls_remote(remote, ref).refs.get(ref, "") == tag_object:
         raise RefusedError(
@@ -67,11 +67,11 @@ def _refuse_public(desk: Desk, store: Store, remote: str, tag_object: str) -> No
         )
 
 
-def chosen(desk: Desk, version: str) -> Store:
+def chosen(desk: Session, version: str) -> ReleaseState:
     """The release meant: the one named, else the only one that is paused.  Raises UsageError."""
     if version:
-        return Store(desk.repository, version)
-    stores = [Store(desk.repository, name) for name in in_progress(desk.repository)]
+        return ReleaseState(desk.repository, version)
+    stores = [ReleaseState(desk.repository, name) for name in in_progress(desk.repository)]
     paused = [store for store in stores if store.paused()]
     open_ = paused or [store for store in stores if not Journal(store.journal_path, desk.job.now).closed]
     if len(open_) == 1:
@@ -84,7 +84,7 @@ def chosen(desk: Desk, version: str) -> Store:
     )
 
 
-def _paused(store: Store) -> Paused:
+def _paused(store: ReleaseState) -> Paused:
     paused = store.paused()
     if paused is None or not store.worktree.exists:
         how = "is not paused on a conflict" if paused is None else f"is paused, but {store.worktree.path} is gone"
@@ -96,7 +96,7 @@ def _paused(store: Store) -> Paused:
     return paused
 
 
-def resume(desk: Desk, version: str, *, yes: bool) -> Cut:
+def resume(desk: Session, version: str, *, yes: bool) -> Cut:
     """Take the person's resolution and go on with all remaining picks."""
     with desk.lock():
         store = chosen(desk, version)
@@ -109,7 +109,7 @@ def resume(desk: Desk, version: str, *, yes: bool) -> Cut:
     return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
 
 
-def skip(desk: Desk, version: str, *, reason: str, yes: bool) -> Cut:
+def skip(desk: Session, version: str, *, reason: str, yes: bool) -> Cut:
     """Leave the paused pick out, with a reason that the record keeps, and go on."""
     if not reason.strip():
         raise UsageError("a skip needs a reason", remedy='release skip --reason "..."', code="no-reason")
@@ -121,7 +121,7 @@ def skip(desk: Desk, version: str, *, reason: str, yes: bool) -> Cut:
     return cut(_again(desk, paused), store.version, yes=yes or paused.yes)
 
 
-def _again(desk: Desk, paused: Paused) -> Desk:
+def _again(desk: Session, paused: Paused) -> Session:
     """The same desk, reading the release.yaml that the paused cut read."""
     if not desk.job.config and paused.config:
         desk.job = replace(desk.job, config=paused.config)

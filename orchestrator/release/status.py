@@ -13,18 +13,18 @@ from orchestrator.release import steps
 from orchestrator.session import yanks
 from orchestrator.session.journal import Journal
 from orchestrator.session.published import remote_name
-from orchestrator.session.state import Store, in_progress
+from orchestrator.session.state import ReleaseState, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ReleaseStatus:
     """`state` is paused, interrupted, running, failed, released, decided (a decision is stored, nothing
     runs) or yanking (a yank was begun here and not ended)."""
 
@@ -38,11 +38,11 @@ class Standing:
     yanked: str = ""  # when, by whom and why the version was yanked
 
 
-def standings(desk: Desk, version: str) -> list[Standing]:
+def standings(desk: Session, version: str) -> list[ReleaseStatus]:
     """One for each release that has state in this clone, or for the one named."""
     names = [version] if version else _known_here(desk)
     who = desk.lock().at_work()
-    found = [_perhaps_at_work(_standing(desk, Store(desk.repository, name)), who) for name in names]
+    found = [_perhaps_at_work(_standing(desk, ReleaseState(desk.repository, name)), who) for name in names]
     if not any(each.state in ("released", "yanking") for each in found):
         return found  # what is not released is not yanked
     taken_back, said = yanks.heard(desk.repository, desk.scratch, remote_name(desk), offline=desk.job.offline)
@@ -51,7 +51,7 @@ def standings(desk: Desk, version: str) -> list[Standing]:
     return [_with_yank(each, taken_back.get(each.version)) for each in found]
 
 
-def _perhaps_at_work(standing: Standing, who: str) -> Standing:
+def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:
     """A journal that has not ended is that of the command which holds the lock, unless that is at another version."""
     named = [word for word in who.split() if parse_tag(word)]
     if not who or standing.state != "interrupted" or (named and standing.version not in named):
@@ -60,23 +60,23 @@ def _perhaps_at_work(standing: Standing, who: str) -> Standing:
     return replace(standing, state="running", said=said, next=("wait until it has ended",))
 
 
-def _known_here(desk: Desk) -> list[str]:
+def _known_here(desk: Session) -> list[str]:
     pending = (ref.split("/") for ref in desk.repository.refs(f"refs/release/*/{PENDING}"))
     return sorted({*in_progress(desk.repository), *(parts[2] for parts in pending if parse_tag(parts[2]))})
 
 
-def _with_yank(standing: Standing, yank: Yank | None) -> Standing:
+def _with_yank(standing: ReleaseStatus, yank: Yank | None) -> ReleaseStatus:
     if yank is None:
         return standing
     back = f"; floating tags went back to {yank.back_to}" if yank.back_to and standing.state != "yanking" else ""
     return replace(standing, yanked=yank.said, said=f"{standing.said}; {yank.said}{back}")
 
 
-def _yanking(store: Store, blob: str) -> Standing:
+def _yanking(store: ReleaseState, blob: str) -> ReleaseStatus:
     """A yank that this clone began and did not end."""
     begun = yanks.read(store.version, store.repository.blob(blob))
     to = f" --floating-to {begun.back_to or NOWHERE}" if begun.digests else ""
-    return Standing(
+    return ReleaseStatus(
         version=store.version,
         state="yanking",
         done=(),
@@ -87,19 +87,19 @@ def _yanking(store: Store, blob: str) -> Standing:
     )
 
 
-def _standing(desk: Desk, store: Store) -> Standing:
+def _standing(desk: Session, store: ReleaseState) -> ReleaseStatus:
     if blob := store.ref(PENDING):
         return _yanking(store, blob)
     paused = store.paused()
     tree = store.worktree.path
     if paused and not store.worktree.exists:
-        return Standing(
+        return ReleaseStatus(
             version=store.version, state="paused", done=(), missing=(), public=False,
             said=f"paused on a conflict of {paused.source[:12]}, but somebody removed {tree}",
             next=(f"release cut {store.version}   (opens it again)", f"release abort {store.version}"),
         )  # fmt: skip
     if paused:
-        return Standing(
+        return ReleaseStatus(
             version=store.version,
             state="paused",
             done=(),
@@ -120,7 +120,7 @@ def _standing(desk: Desk, store: Store) -> Standing:
     return _with_plan(store, journal, data)
 
 
-def _without_plan(store: Store) -> Standing:
+def _without_plan(store: ReleaseState) -> ReleaseStatus:
     decisions = store.decisions()
     if not decisions.resolved and not decisions.skipped:
         raise UsageError(
@@ -129,13 +129,13 @@ def _without_plan(store: Store) -> Standing:
             code="no-release",
         )
     said = f"{len(decisions.resolved)} resolved and {len(decisions.skipped)} skipped picks are remembered"
-    return Standing(
+    return ReleaseStatus(
         version=store.version, state="decided", done=(), missing=(), public=False, said=said,
         next=(f"release cut {store.version}", f"release abort {store.version}"),
     )  # fmt: skip
 
 
-def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
+def _with_plan(store: ReleaseState, journal: Journal, data: Any) -> ReleaseStatus:
     plan = document.recall(data, str(store.journal_path))
     titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
@@ -156,7 +156,7 @@ def _with_plan(store: Store, journal: Journal, data: Any) -> Standing:
     if not journal.closed:
         said += "; the push was begun and may be public" if unsure else ""
         said += "" if unsure else "; branch and tag are public" if public else "; nothing is public"
-    return Standing(
+    return ReleaseStatus(
         version=store.version,
         state=state,
         done=tuple(titles.get(key, key) for key in done),

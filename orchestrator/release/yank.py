@@ -17,15 +17,15 @@ from orchestrator.git import push
 from orchestrator.plan.images import planned_images
 from orchestrator.registry.client import image_labels
 from orchestrator.release.promotion import origin_of
-from orchestrator.session.published import Public, config_at, remote_name
-from orchestrator.session.state import Store
+from orchestrator.session.published import PublishedReleases, config_at, remote_name
+from orchestrator.session.state import ReleaseState
 from orchestrator.session.yanks import NOWHERE, PENDING, Move, Yank, render, yank_ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.registry.client import Registry
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
 
 
 _LONGEST = 500  # characters of a reason: it stands on one line in many places
@@ -54,7 +54,7 @@ class _Floating:
 
 
 def yank(
-    desk: Desk, version: str, *, reason: str, floating_to: str = "", yes: bool = False, dry_run: bool = False
+    desk: Session, version: str, *, reason: str, floating_to: str = "", yes: bool = False, dry_run: bool = False
 ) -> Yanked:
     """Mark a released version as not to be used.  Doing it again with the same reason ends or repeats it.
 
@@ -71,7 +71,7 @@ def yank(
     if desk.job.offline:
         raise UsageError("a yank needs the remote", remedy="leave --offline out", code="offline-yank")
     with desk.lock():
-        public = Public(desk, remote_name(desk))
+        public = PublishedReleases(desk, remote_name(desk))
         record = public.released(version)
         old = public.yanks.get(version)
         if old:
@@ -104,7 +104,9 @@ def _must_be_the_same(old: Yank, reason: str, floating_to: str) -> None:
 # ------------------------------------------------------------------ what is to be done
 
 
-def _draft(desk: Desk, public: Public, record: Mapping[str, Any], *, reason: str, floating_to: str) -> Yank:
+def _draft(
+    desk: Session, public: PublishedReleases, record: Mapping[str, Any], *, reason: str, floating_to: str
+) -> Yank:
     version = str(record["version"])
     _must_be_its_own(desk, public, version)
     if floating_to not in ("", NOWHERE):
@@ -129,7 +131,7 @@ def _draft(desk: Desk, public: Public, record: Mapping[str, Any], *, reason: str
     )
 
 
-def _must_be_its_own(desk: Desk, public: Public, version: str) -> None:
+def _must_be_its_own(desk: Session, public: PublishedReleases, version: str) -> None:
     """A promoted candidate's images are those of the final version: the floating tags at them stand for that one."""
     made = final_of(version)
     promoted = made and public.tag(made) and origin_of(desk, public, made) == (version, public.tag(version))
@@ -143,7 +145,7 @@ def _must_be_its_own(desk: Desk, public: Public, version: str) -> None:
         )
 
 
-def _must_be_good(public: Public, version: str, target: str) -> None:
+def _must_be_good(public: PublishedReleases, version: str, target: str) -> None:
     """A version that floating tags may be told to go to: released, final, another one, not yanked."""
     parsed = parse_tag(target)
     if parsed is None or not public.tag(target):
@@ -165,7 +167,7 @@ def _must_be_good(public: Public, version: str, target: str) -> None:
         )
 
 
-def _standing(desk: Desk, public: Public, record: Mapping[str, Any]) -> tuple[list[_Floating], list[str]]:
+def _standing(desk: Session, public: PublishedReleases, record: Mapping[str, Any]) -> tuple[list[_Floating], list[str]]:
     """The floating tags that stand at the release, and a line for each that does not."""
     standing, left = [], []
     for each in _floating(desk, public, record):
@@ -180,7 +182,7 @@ def _standing(desk: Desk, public: Public, record: Mapping[str, Any]) -> tuple[li
     return standing, left
 
 
-def _floating(desk: Desk, public: Public, record: Mapping[str, Any]) -> list[_Floating]:
+def _floating(desk: Session, public: PublishedReleases, record: Mapping[str, Any]) -> list[_Floating]:
     """Every floating tag of the release: those it declared, those it moved, and those that a yank sent to it."""
     declared = _declared(desk, public, record)
     found: dict[tuple[str, str], _Floating] = {}
@@ -192,7 +194,7 @@ def _floating(desk: Desk, public: Public, record: Mapping[str, Any]) -> list[_Fl
     return list(found.values())
 
 
-def _declared(desk: Desk, public: Public, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _declared(desk: Session, public: PublishedReleases, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Reference -> floating tags, by release.yaml at the tag; none where it cannot be read any more."""
     version, head = str(record["version"]), str(record["commit"])
     public.bring(f"refs/tags/{version}")
@@ -214,7 +216,7 @@ def _named(registry: Registry, tag: str, digest: str) -> str:
 
 
 def _way_back(
-    desk: Desk, public: Public, record: Mapping[str, Any], standing: Sequence[_Floating], wanted: str
+    desk: Session, public: PublishedReleases, record: Mapping[str, Any], standing: Sequence[_Floating], wanted: str
 ) -> tuple[str, tuple[Move, ...], list[str]]:
     """(version, moves, a line for each tag that must stay).  Raises RefusedError when no tag could go anywhere."""
     passed = []
@@ -240,7 +242,7 @@ def _way_back(
     )
 
 
-def _before(public: Public, version: str) -> list[str]:
+def _before(public: PublishedReleases, version: str) -> list[str]:
     """Final versions of the line before this one that nobody yanked, newest first."""
     this = parse_tag(version)
     parsed = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
@@ -252,7 +254,9 @@ def _before(public: Public, version: str) -> list[str]:
     return [str(each) for each in sorted(before, key=lambda each: each.version, reverse=True)]
 
 
-def _good(desk: Desk, public: Public, record: Mapping[str, Any], floating: _Floating, target: str) -> tuple[str, str]:
+def _good(
+    desk: Session, public: PublishedReleases, record: Mapping[str, Any], floating: _Floating, target: str
+) -> tuple[str, str]:
     """(digest of the target's image for a floating tag, "") or ("", why there is none).
 
     The record's digest must be what the registry holds under the version's tag.  A version from before this tool has
@@ -287,7 +291,7 @@ def _tag_at(image: Mapping[str, Any], version: str, target: str) -> str:
 # ------------------------------------------------------------------ doing it
 
 
-def _confirm(desk: Desk, made: Yank, *, yes: bool) -> None:
+def _confirm(desk: Session, made: Yank, *, yes: bool) -> None:
     """May the registry be written to?  Then the one question."""
     for repository in sorted({move.repository for move in made.moves}):
         desk.doors().registry(repository).can_push()
@@ -312,9 +316,9 @@ def _intention(made: Yank) -> Iterator[str]:
     yield from (f"  {line}" for line in made.left)
 
 
-def _mark(desk: Desk, remote: str, made: Yank) -> None:
+def _mark(desk: Session, remote: str, made: Yank) -> None:
     """Make the mark: private first, so that `status` knows of a yank that was broken off; then public, once."""
-    store, ref = Store(desk.repository, made.version), yank_ref(made.version)
+    store, ref = ReleaseState(desk.repository, made.version), yank_ref(made.version)
     blob = push.write_blob(desk.repository, render(made))
     push.update_refs(desk.repository, {store.prefix + PENDING: (blob, "")})
     try:
@@ -334,7 +338,7 @@ def _mark(desk: Desk, remote: str, made: Yank) -> None:
     push.update_refs(desk.repository, {ref: (blob, "")})
 
 
-def _move_all(desk: Desk, public: Public, made: Yank) -> tuple[tuple[str, ...], list[str]]:
+def _move_all(desk: Session, public: PublishedReleases, made: Yank) -> tuple[tuple[str, ...], list[str]]:
     """Move what still stands at the yanked version: (tags moved now, a line for each that is elsewhere meanwhile)."""
     moved, left = [], []
     target = public.yanks.get(made.back_to)
@@ -354,8 +358,8 @@ def _move_all(desk: Desk, public: Public, made: Yank) -> tuple[tuple[str, ...], 
     return tuple(moved), left
 
 
-def _settle(desk: Desk, version: str) -> None:
+def _settle(desk: Session, version: str) -> None:
     """The yank is complete, as far as this clone is concerned."""
-    store = Store(desk.repository, version)
+    store = ReleaseState(desk.repository, version)
     if sha := store.ref(PENDING):
         push.update_refs(desk.repository, {store.prefix + PENDING: ("", sha)})

@@ -15,8 +15,8 @@ from orchestrator.core.results import CheckState, Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.branch import Line
-    from orchestrator.audit.verdicts import Verdict
+    from orchestrator.audit.branch import BranchAudit
+    from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.results import CheckResult
 
 _REMEDY = {
@@ -32,7 +32,7 @@ _MARK = {Kind.PROVED: "+", Kind.RELEASE: "*", Kind.MERGE: "m", Kind.REVERT: "-",
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def commit_problem(verdict: Verdict) -> Problem | None:
+def commit_problem(verdict: CommitVerdict) -> Problem | None:
     """What there is to object to in a commit."""
     if verdict.ok:
         return None
@@ -42,11 +42,11 @@ def commit_problem(verdict: Verdict) -> Problem | None:
     )  # fmt: skip
 
 
-def line_problems(line: Line) -> list[Problem]:
+def line_problems(line: BranchAudit) -> list[Problem]:
     return [*(problem for each in line.verdicts if (problem := commit_problem(each))), *line.problems]
 
 
-def audit_lines(line: Line, diffs: Mapping[str, Sequence[str]], *, every: bool) -> list[str]:
+def audit_lines(line: BranchAudit, diffs: Mapping[str, Sequence[str]], *, every: bool) -> list[str]:
     """The table of one branch: a row a version, then what is wrong, with the difference of adapted picks."""
     counts = Counter(str(each.kind) for each in line.verdicts)
     told = ", ".join(f"{number} {kind}" for kind, number in counts.most_common()) or "no commits"
@@ -65,13 +65,13 @@ def audit_lines(line: Line, diffs: Mapping[str, Sequence[str]], *, every: bool) 
     return [*lines, ""]
 
 
-def _rows(verdict: Verdict, diffs: Mapping[str, Sequence[str]]) -> list[str]:
+def _rows(verdict: CommitVerdict, diffs: Mapping[str, Sequence[str]]) -> list[str]:
     mark = _MARK.get(verdict.kind, "~" if verdict.ok else "!")
     head = f"    {mark} {verdict.sha[:12]} {verdict.kind:<14} {verdict.subject}"
     return [head, f"        {verdict.said}", *(f"        {line}" for line in diffs.get(verdict.sha, ()))]
 
 
-def end_line(lines: Sequence[Line], unchecked: Sequence[str]) -> str:
+def end_line(lines: Sequence[BranchAudit], unchecked: Sequence[str]) -> str:
     """The last word: never "passed" where something, or everything, was not looked at."""
     wrong = sum(len(line_problems(line)) for line in lines)
     open_ = len(unchecked) + sum(len(line.unchecked) for line in lines)
@@ -80,13 +80,16 @@ def end_line(lines: Sequence[Line], unchecked: Sequence[str]) -> str:
     return f"{said}; {open_} could not be checked" if open_ else said
 
 
-def examined(lines: Sequence[Line]) -> int:
+def examined(lines: Sequence[BranchAudit]) -> int:
     """How many commits were judged."""
     return sum(len(line.verdicts) for line in lines)
 
 
 def audit_document(
-    lines: Sequence[Line], problems: Sequence[Problem], unchecked: Sequence[str], diffs: Mapping[str, Sequence[str]]
+    lines: Sequence[BranchAudit],
+    problems: Sequence[Problem],
+    unchecked: Sequence[str],
+    diffs: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """What `audit --json` prints."""
     return {
@@ -115,7 +118,7 @@ def _public(problem: Problem) -> dict[str, str]:
     return {key: getattr(problem, key) for key in ("code", "message", "where", "remedy")}
 
 
-def sarif(lines: Sequence[Line], problems: Sequence[Problem], config: str) -> dict[str, Any]:
+def sarif(lines: Sequence[BranchAudit], problems: Sequence[Problem], config: str) -> dict[str, Any]:
     """One run; a result a finding.  The physical place is release.yaml, where an answer would be written."""
     rows: list[tuple[str, str, Problem]] = []
     for line in lines:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import FollowUp, Pick
     from orchestrator.core.plan import Plan
-    from orchestrator.release.steps.verify import Proof
+    from orchestrator.release.steps.verify import VerifyResult
 
 
 _MARK = {
@@ -55,7 +55,7 @@ def plan_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def proof_lines(proof: Proof) -> list[str]:
+def proof_lines(proof: VerifyResult) -> list[str]:
     """What `plan --verify` adds: how much was asked, and how much of it was known."""
     if not proof.commands:
         return ["  verify: release.yaml declares no commands"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.forges.protect import Outcome
+    from orchestrator.forges.protect import ProtectResult
 
 _MARK = {"missing": "+", "differs": "~", "same": "="}
 
 
-def protection_lines(outcome: Outcome) -> list[str]:
+def protection_lines(outcome: ProtectResult) -> list[str]:
     """Every setting with its state; of those that differ the lines, as a diff."""
     changed = [each for each in outcome.differences if each.state != "same"]
     what = "as it should be" if not changed else f"{len(changed)} of {len(outcome.differences)} settings differ"
@@ -29,7 +29,7 @@ def protection_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def protection_document(outcome: Outcome) -> dict[str, Any]:
+def protection_document(outcome: ProtectResult) -> dict[str, Any]:
     """The same for machines."""
     return {
         "schema_version": 1,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.audit.layer_compare import Verdict
+from orchestrator.audit.layer_compare import Agreement
 from orchestrator.audit.layers import ADDED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.audit.layer_compare import Comparison, LayerPair, Setting
-    from orchestrator.audit.layers import Difference, File
+    from orchestrator.audit.layer_compare import Comparison, ConfigDifference, LayerPair
+    from orchestrator.audit.layers import File, LayerDifference
 
 _SHOWN: Final = 20  # files of a layer and kind; --json has all
 _WIDTH: Final = 100
@@ -29,7 +29,7 @@ def rebuild_document(version: str, found: Sequence[Comparison]) -> dict[str, Any
     return {
         "schema_version": 1,
         "version": version,
-        "verdict": max((each.verdict for each in found), key=list(Verdict).index),
+        "verdict": max((each.verdict for each in found), key=list(Agreement).index),
         "images": [{**asdict(each), "verdict": each.verdict} for each in found],
     }
 
@@ -45,7 +45,7 @@ def _image(each: Comparison) -> list[str]:
 
 def _layer(pair: LayerPair, total: int) -> list[str]:
     number = f"{pair.number} of {total}" if pair.number else "rebuilt only"
-    what = f"  {' '.join(pair.created_by.split())[:_WIDTH]}" if pair.verdict is not Verdict.IDENTICAL else ""
+    what = f"  {' '.join(pair.created_by.split())[:_WIDTH]}" if pair.verdict is not Agreement.IDENTICAL else ""
     lines = [f"  {pair.verdict:<9} layer {number}{what}"]
     lines += [f"      {pair.note}"] if pair.note else []
     contents = [each for each in pair.files if not each.only_time]
@@ -56,11 +56,11 @@ def _layer(pair: LayerPair, total: int) -> list[str]:
     return [*lines, f"      and {more} more files: --json names all"] if more else lines
 
 
-def _path(each: Difference) -> str:
+def _path(each: LayerDifference) -> str:
     return f"/{each.path}{_HIDING.get(each.kind, '')}"
 
 
-def _values(each: Difference) -> str:
+def _values(each: LayerDifference) -> str:
     """Old and new value of what is short enough to be shown."""
     if each.theirs is None or each.ours is None:
         return f" (only {'in the rebuilt image' if ADDED in each.differs else 'in the registry'})"
@@ -73,7 +73,7 @@ def _value(file: File, name: str) -> str:
     return f"{file.mode:04o}" if name == "mode" else str(getattr(file, name))
 
 
-def _setting(setting: Setting) -> list[str]:
+def _setting(setting: ConfigDifference) -> list[str]:
     return [
         f"  content   config: {setting.name}",
         f"      registry  {_short(setting.theirs)}",
@@ -87,10 +87,10 @@ def _short(value: object) -> str:
 
 
 def _summary(each: Comparison) -> str:
-    counts = {verdict: sum(pair.verdict is verdict for pair in each.layers) for verdict in Verdict}
-    said = [f"{counts[Verdict.IDENTICAL]} of {len(each.layers)} layers are identical"]
-    said += [f"only times differ in {counts[Verdict.TIMES]}"] if counts[Verdict.TIMES] else []
-    said += [f"content differs in {counts[Verdict.CONTENT]}"] if counts[Verdict.CONTENT] else []
+    counts = {verdict: sum(pair.verdict is verdict for pair in each.layers) for verdict in Agreement}
+    said = [f"{counts[Agreement.IDENTICAL]} of {len(each.layers)} layers are identical"]
+    said += [f"only times differ in {counts[Agreement.TIMES]}"] if counts[Agreement.TIMES] else []
+    said += [f"content differs in {counts[Agreement.CONTENT]}"] if counts[Agreement.CONTENT] else []
     said += [f"settings that differ: {len(each.settings)}"] if each.settings else []
     name = f"{each.variant}: " if each.variant else ""
     return f"{name}{'; '.join(said)}"

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.image.pytorch_builds import Build, Pin
-    from orchestrator.picks.duplicates import Answer
+    from orchestrator.picks.duplicates import DuplicateReport
     from orchestrator.release.checks import Finding
-    from orchestrator.release.status import Standing
+    from orchestrator.release.status import ReleaseStatus
 
 _CHECK_MARK = {CheckState.PASSED: "ok", CheckState.FAILED: "FAILED", CheckState.SKIPPED: "skipped"}
 
@@ -31,7 +31,7 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
     return lines
 
 
-def standing_lines(standings: Sequence[Standing]) -> list[str]:
+def standing_lines(standings: Sequence[ReleaseStatus]) -> list[str]:
     """What `status` shows."""
     if not standings:
         return ["no release is in progress in this clone"]
@@ -44,7 +44,7 @@ def standing_lines(standings: Sequence[Standing]) -> list[str]:
     return lines
 
 
-def duplicate_lines(answer: Answer) -> list[str]:
+def duplicate_lines(answer: DuplicateReport) -> list[str]:
     """What `duplicates` shows."""
     lines = [f"{len(answer.duplicates)} of {answer.examined} commits of {answer.range} are on {answer.branch} already"]
     for each in answer.duplicates:

@@ -27,8 +27,8 @@ def open_doors(
     push_stall: float,
     owner: str,
     tell: Callable[[str], object],
-) -> Doors:
-    """Doors that open at most once each; `tell` hears of a registry that has to be asked again."""
+) -> Connections:
+    """Connections that open at most once each; `tell` hears of a registry that has to be asked again."""
 
     @cache
     def engine() -> Engine:
@@ -45,13 +45,13 @@ def open_doors(
     @cache
     def registry(repository: str) -> Registry:
         from orchestrator.registry.client import Registry
-        from orchestrator.registry.retry import Patience
+        from orchestrator.registry.retry import RetryPolicy
 
         parsed = parse_repository(repository)
-        patience = Patience(tell=tell)
+        patience = RetryPolicy(tell=tell)
         return Registry(parsed, credentials=lambda: credentials(parsed.host), plain_http=plain_http, patience=patience)
 
-    return Doors(
+    return Connections(
         engine=engine,
         registry=registry,
         credentials=credentials,
@@ -64,7 +64,7 @@ def open_doors(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doors:
+class Connections:
     """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
 
     engine: Callable[[], Engine]

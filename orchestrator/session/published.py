@@ -10,20 +10,20 @@ from orchestrator.core import record as provenance
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.versions import parse_tag
 from orchestrator.session import yanks
-from orchestrator.session.state import Store
+from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
     from typing import Any
 
     from orchestrator.core.declaration import Config
-    from orchestrator.session.session import Desk
+    from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
 
-class Public:
+class PublishedReleases:
     """One answer of the remote.  Objects that this clone lacks are fetched into the scratch store."""
 
-    def __init__(self, desk: Desk, remote: str) -> None:
+    def __init__(self, desk: Session, remote: str) -> None:
         self.desk = desk
         self.remote = remote
         patterns = ("refs/tags/*", provenance.record_ref("*"), f"{yanks.PREFIX}*")
@@ -85,7 +85,7 @@ class Public:
         return record
 
 
-def config_at(desk: Desk, version: str, head: str, path: str) -> Config:
+def config_at(desk: Session, version: str, head: str, path: str) -> Config:
     """release.yaml as the commit of a tag has it.  Raises MismatchError when it has none, ConfigError for a bad one."""
     text = desk.scratch.file(desk.scratch.tree_of(head), path)
     if text is None:
@@ -97,7 +97,7 @@ def config_at(desk: Desk, version: str, head: str, path: str) -> Config:
     return configuration.parse(text, f"{version}:{path}")
 
 
-def must_be_on_branch(desk: Desk, config: Config, version: str, tag_object: str, head: str) -> str:
+def must_be_on_branch(desk: Session, config: Config, version: str, tag_object: str, head: str) -> str:
     """The remote has this very tag, and its branch contains the tag's commit.  Returns the branch's tip."""
     refs = desk.repository.ls_remote(
         config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
@@ -121,9 +121,9 @@ def must_be_on_branch(desk: Desk, config: Config, version: str, tag_object: str,
     return tip
 
 
-def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
+def read_record(desk: Session, version: str, remote: str) -> dict[str, Any]:
     """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
-    version = Store(desk.repository, version).version  # refuses what is none
+    version = ReleaseState(desk.repository, version).version  # refuses what is none
     ref = provenance.record_ref(version)
     sha = desk.repository.refs(ref).get(ref, "")
     if not sha and not desk.job.offline:
@@ -140,7 +140,7 @@ def read_record(desk: Desk, version: str, remote: str) -> dict[str, Any]:
     return provenance.parse_record(desk.repository.blob(sha), ref)
 
 
-def read_yank(desk: Desk, version: str, remote: str) -> Yank | None:
+def read_yank(desk: Session, version: str, remote: str) -> Yank | None:
     """The yank of a version, None when nobody yanked it."""
     found, said = yanks.heard(desk.repository, desk.scratch, remote, offline=desk.job.offline)
     if said:
@@ -148,7 +148,7 @@ def read_yank(desk: Desk, version: str, remote: str) -> Yank | None:
     return found.get(version)
 
 
-def remote_name(desk: Desk) -> str:
+def remote_name(desk: Session) -> str:
     """The remote of release.yaml; `origin` when there is no readable release.yaml (reading needs none)."""
     try:
         return desk.config().remote

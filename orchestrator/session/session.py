@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
-    from orchestrator.session.connections import Doors
-    from orchestrator.session.state import Store
+    from orchestrator.session.connections import Connections
+    from orchestrator.session.state import ReleaseState
     from orchestrator.session.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Options:
     """Everything that a command was started with; clock, environment and terminal come in here."""
 
     directory: Path
@@ -47,18 +47,18 @@ class Job:
     break_freeze: str = ""  # the reason for releasing in a freeze
 
 
-class Desk:
+class Session:
     """A job's repository, configuration and open scratch stores, closed together."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Options) -> None:
         self.job = job
         self.repository = Repository.discover(job.directory)
         self._stack = ExitStack()
         self._stack.callback(self.repository.close)
         self._scratch: Scratch | None = None
-        self._doors: Doors | None = None
+        self._doors: Connections | None = None
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +94,7 @@ class Desk:
     def lock(self) -> Lock:
         return Lock(releases_directory(self.repository) / "lock", self.job.holder)
 
-    def doors(self) -> Doors:
+    def doors(self) -> Connections:
         """Engine and registry, opened when first used; one set for the whole command."""
         if self._doors is None:
             self._doors = open_doors(
@@ -109,7 +109,7 @@ class Desk:
             )
         return self._doors
 
-    def journal(self, store: Store) -> Journal:
+    def journal(self, store: ReleaseState) -> Journal:
         journal = Journal(store.journal_path, self.job.now)
         journal.observers.append(self.job.terminal.record)
         return journal

@@ -57,7 +57,7 @@ def in_progress(repository: Repository) -> list[str]:
     return sorted(path.name for path in directory.iterdir() if path.is_dir() and parse_tag(path.name))
 
 
-class Store:
+class ReleaseState:
     """The state of one release."""
 
     def __init__(self, repository: Repository, version: str) -> None:

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.audit.layer_compare import Comparison, LayerPair, Setting, Verdict, facing, judge_layer, settings
+from orchestrator.audit.layer_compare import (
+    Agreement,
+    Comparison,
+    ConfigDifference,
+    LayerPair,
+    facing,
+    judge_layer,
+    settings,
+)
 from orchestrator.audit.layers import LayerError, differences, read_layer
 from orchestrator.engines.responses import saved_layers
 from orchestrator.report.rebuild import rebuild_document, rebuild_lines
@@ -57,7 +65,7 @@ PLAIN = member("etc/a", b"one")
 def test_each_kind_of_difference_has_its_name(other: tuple[tarfile.TarInfo, bytes], differs: tuple[str, ...]) -> None:
     assert diff(layer(PLAIN), layer(other)) == [("etc/a", differs)]
     assert judge_layer(differences(*(read_layer(io.BytesIO(layer(each))).files for each in (PLAIN, other)))) is (
-        Verdict.TIMES if differs == ("mtime",) else Verdict.CONTENT
+        Agreement.TIMES if differs == ("mtime",) else Agreement.CONTENT
     )
 
 
@@ -87,7 +95,7 @@ def test_order_and_form_of_the_archive_are_no_difference_but_the_digest_tells() 
     other = member("etc/b", b"b")
     one, two = layer(PLAIN, other), layer(other, PLAIN, form=tarfile.GNU_FORMAT)
     assert diff(one, two) == []
-    assert judge_layer(()) is Verdict.TIMES
+    assert judge_layer(()) is Agreement.TIMES
     assert read_layer(io.BytesIO(one)).diff_id != read_layer(io.BytesIO(two)).diff_id
 
 
@@ -169,13 +177,13 @@ def test_what_people_read_names_files_old_and_new() -> None:
         io.BytesIO(layer(member("etc/a", b"long", mode=0o600), member("bin/.wh.yes", mtime=5), member("t")))
     )
     pairs = [
-        LayerPair(number=1, theirs="a", ours="a", created_by="FROM", verdict=Verdict.IDENTICAL),
-        LayerPair(number=2, theirs="b", ours="c", created_by="RUN  x", verdict=Verdict.CONTENT,
+        LayerPair(number=1, theirs="a", ours="a", created_by="FROM", verdict=Agreement.IDENTICAL),
+        LayerPair(number=2, theirs="b", ours="c", created_by="RUN  x", verdict=Agreement.CONTENT,
                   files=differences(old, new.files)),
     ]  # fmt: skip
     image = Comparison(
         reference="r/i:v1", variant="cpu", digest="sha256:d", base="b", base_note="b moved", layers=tuple(pairs),
-        settings=(Setting(name="Env A", theirs=None, ours="1"),), mismatches=("other digest",), log="",
+        settings=(ConfigDifference(name="Env A", theirs=None, ours="1"),), mismatches=("other digest",), log="",
     )  # fmt: skip
     assert rebuild_lines("v1", [image]) == [
         "r/i:v1@sha256:d",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.config.editor import UNFINISHED, Entry, insert, snippet
+from orchestrator.config.editor import UNFINISHED, FixEntry, insert, snippet
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
 
@@ -42,7 +42,9 @@ def test_a_prerequisite_stands_directly_before_its_fix_and_above_its_comment() -
 image:
   repository: example.com/x
 """
-    new = insert(text.encode(), VERSION, [Entry(commit=C, reason="needed by bbbb", subject="fix: first")], B).decode()
+    new = insert(
+        text.encode(), VERSION, [FixEntry(commit=C, reason="needed by bbbb", subject="fix: first")], B
+    ).decode()
     assert new == text.replace(
         "      # the leak", f"      - commit: {C}  # fix: first\n        reason: needed by bbbb\n      # the leak"
     )
@@ -52,7 +54,7 @@ def test_new_fixes_stand_at_the_end_behind_what_belongs_to_the_last() -> None:
     text = (
         f"{HEAD}releases:\n  v2.7.1:\n    fixes:\n    - commit: {A}\n      # of a\n    # - commit: gone\nverify: [x]\n"
     )
-    new = insert(text.encode(), VERSION, [Entry(commit=B)]).decode()
+    new = insert(text.encode(), VERSION, [FixEntry(commit=B)]).decode()
     assert new == text.replace("      # of a\n", f"      # of a\n    - commit: {B}\n")
 
 
@@ -73,7 +75,7 @@ def test_new_fixes_stand_at_the_end_behind_what_belongs_to_the_last() -> None:
 )
 def test_shapes_that_can_be_added_to(tail: str) -> None:
     for text in ((HEAD + tail).encode(), (HEAD + tail).replace("\n", "\r\n").encode()):
-        new = insert(text, VERSION, [Entry(commit=B), Entry(commit=C, reason="it's: needed")])
+        new = insert(text, VERSION, [FixEntry(commit=B), FixEntry(commit=C, reason="it's: needed")])
         assert declared(new)[-2:] == [B, C]
         assert (b"\r\n" in new) == (b"\r\n" in text)
         assert new.count(b"\n") == new.count(b"\r\n") or b"\r\n" not in text
@@ -83,7 +85,7 @@ def test_shapes_that_can_be_added_to(tail: str) -> None:
 
 def test_where_the_newest_release_stands_first_a_new_one_does_too() -> None:
     old = f"  v2.7.1:\n    fixes:\n      - commit: {A}\n  v2.7.0:\n    fixes:\n      - commit: {B}\n"
-    new = insert(f"{HEAD}releases:\n{old}".encode(), "v2.7.2", [Entry(commit=C)]).decode()
+    new = insert(f"{HEAD}releases:\n{old}".encode(), "v2.7.2", [FixEntry(commit=C)]).decode()
     assert new == f"{HEAD}releases:\n  v2.7.2:\n    fixes:\n      - commit: {C}\n{old}"
 
 
@@ -99,7 +101,7 @@ def test_where_the_newest_release_stands_first_a_new_one_does_too() -> None:
 )
 def test_what_has_no_line_to_add_to_is_refused_with_its_place(releases: str) -> None:
     with pytest.raises(UsageError) as caught:
-        insert(f"{HEAD}releases: {releases}\n".encode(), VERSION, [Entry(commit=B)])
+        insert(f"{HEAD}releases: {releases}\n".encode(), VERSION, [FixEntry(commit=B)])
     assert caught.value.code == "cannot-edit"
     assert caught.value.where.startswith("release.yaml:")
     assert "\n" not in caught.value.message
@@ -108,7 +110,7 @@ def test_what_has_no_line_to_add_to_is_refused_with_its_place(releases: str) -> 
 def test_an_edit_that_would_change_another_release_is_refused() -> None:
     text = f"{HEAD}releases:\n  v2.7.1:\n    fixes: &all\n      - commit: {A}\n  v2.7.2:\n    fixes: *all\n"
     with pytest.raises(UsageError, match="without changing something else"):
-        insert(text.encode(), VERSION, [Entry(commit=B)])
+        insert(text.encode(), VERSION, [FixEntry(commit=B)])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_an_edit_that_would_change_another_release_is_refused() -> None:
 def test_an_edit_that_would_make_the_file_wrong_is_refused(version: str, entry: str, before: str | None) -> None:
     text = f"{HEAD}releases:\n  v2.7.1:\n    fixes:\n      - commit: {A}\n".encode()
     with pytest.raises(UsageError) as caught:
-        insert(text, version, [Entry(commit=entry)], before)
+        insert(text, version, [FixEntry(commit=entry)], before)
     assert caught.value.code == "cannot-edit"
 
 
@@ -128,7 +130,7 @@ def test_an_edit_that_would_make_the_file_wrong_is_refused(version: str, entry: 
 def test_any_words_can_stand_in_an_entry(reason: str, subject: str) -> None:
     """Subjects and reasons come from commits: whatever they hold, the file stays readable and says the same."""
     text = f"{HEAD}releases:\n".encode()
-    new = insert(text, VERSION, [Entry(commit=A, reason=reason, subject=subject)])
+    new = insert(text, VERSION, [FixEntry(commit=A, reason=reason, subject=subject)])
     assert declared(new) == [A]
     assert is_kept(text, new)
 
@@ -153,7 +155,7 @@ def test_every_old_byte_stays_in_its_order(
         f"{pad}-{gap}commit: {B}\n{some[1]}  v2.7.2:\n    fixes:\n      - commit: {A}\n{some[0]}"
     )
     old = text.replace("\n", end).encode()
-    new = insert(old, VERSION, [Entry(commit=C, reason="why")], before)
+    new = insert(old, VERSION, [FixEntry(commit=C, reason="why")], before)
     wanted = [A, B]
     wanted.insert(wanted.index(before) if before else 2, C)
     assert declared(new) == wanted
@@ -169,7 +171,7 @@ def test_an_unfinished_list_is_forgiven_only_where_it_is_asked_for() -> None:
 
 
 def test_a_snippet_is_what_an_edit_writes() -> None:
-    entries = [Entry(commit=A, reason="yes", subject="fix: a"), Entry(commit=B)]
+    entries = [FixEntry(commit=A, reason="yes", subject="fix: a"), FixEntry(commit=B)]
     text = f"{HEAD}releases:\n  v2.7.1:\n    fixes:\n      - commit: {C}\n"
     assert insert(text.encode(), VERSION, entries).decode() == text + snippet(entries, 6)
     assert "reason: 'yes'" in snippet(entries, 0)

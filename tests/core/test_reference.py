@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.errors import UsageError
-from orchestrator.core.reference import Reference, Repository, parse_reference, parse_repository
+from orchestrator.core.reference import ImageRepository, Reference, parse_reference, parse_repository
 
 DIGEST = "sha256:" + "0f" * 32
 
@@ -26,7 +26,7 @@ DIGEST = "sha256:" + "0f" * 32
     ],
 )
 def test_names_are_read_as_docker_reads_them(text: str, host: str, path: str) -> None:
-    assert parse_repository(text) == Repository(host=host, path=path)
+    assert parse_repository(text) == ImageRepository(host=host, path=path)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_bad_repositories_are_refused(text: str) -> None:
 
 def test_a_repository_cannot_be_made_wrong_by_hand_either() -> None:
     with pytest.raises(UsageError, match="not a repository name"):
-        Repository(host="registry.example.com", path="../../etc")
+        ImageRepository(host="registry.example.com", path="../../etc")
     with pytest.raises(UsageError, match="not a registry host"):
-        Repository(host="registry.example.com/../x", path="cuda")
+        ImageRepository(host="registry.example.com/../x", path="cuda")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from semver import Version
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.versions import (
-    Verdict,
+    NextVersion,
     check_version,
     default_version,
     line_of_branch,
@@ -21,12 +21,12 @@ from orchestrator.core.versions import (
 BRANCH = "release/v2.7"
 
 
-def judge(requested: str, *reachable: str, branch: str = BRANCH, elsewhere: tuple[str, ...] = ()) -> Verdict:
+def judge(requested: str, *reachable: str, branch: str = BRANCH, elsewhere: tuple[str, ...] = ()) -> NextVersion:
     existing = {*reachable, *elsewhere}
     return check_version(requested, branch=branch, reachable=reachable, existing=existing, where="release.yaml:6:3")
 
 
-def codes(verdict: Verdict) -> list[str]:
+def codes(verdict: NextVersion) -> list[str]:
     return [problem.code for problem in verdict.problems]
 
 
@@ -103,7 +103,7 @@ def test_branches(branch: str, line: tuple[int, int] | None) -> None:
     ],
 )
 def test_the_right_version(requested: str, reachable: list[str], previous: str) -> None:
-    assert judge(requested, *reachable) == Verdict(previous=previous, tag=requested)
+    assert judge(requested, *reachable) == NextVersion(previous=previous, tag=requested)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.image.context import Context, Entry, write_context
+from orchestrator.image.context import Context, ContextEntry, write_context
 from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LONG = "d" * 90 + "/" + "e" * 150
 def write(tree: dict[str, tuple[str, str]], root: str, ignore: str = "") -> tuple[io.BytesIO, Context]:
     out = io.BytesIO()
     context = write_context(
-        [Entry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()],
+        [ContextEntry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()],
         lambda entry: tree[entry.path][1].encode(),
         out,
         root=root,

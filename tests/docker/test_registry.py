@@ -18,10 +18,10 @@ import requests
 
 from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
-from orchestrator.core.reference import Repository
+from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest, Promotion
-from orchestrator.registry.retry import Patience
+from orchestrator.registry.retry import RetryPolicy
 from tests.support.registry_process import USERS, RunningRegistry, running_registry
 
 if TYPE_CHECKING:
@@ -42,19 +42,19 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegist
 
 
 @pytest.fixture
-def repository(registry: RunningRegistry, request: pytest.FixtureRequest) -> Repository:
+def repository(registry: RunningRegistry, request: pytest.FixtureRequest) -> ImageRepository:
     """A repository of the test's own."""
     name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
-    return Repository(host=registry.host, path=f"team/{name}")
+    return ImageRepository(host=registry.host, path=f"team/{name}")
 
 
-def client(repository: Repository, user: str = "ada", password: str = "") -> Registry:
+def client(repository: ImageRepository, user: str = "ada", password: str = "") -> Registry:
     login = Credentials(username=user, password=password or USERS[user])
     return Registry(repository, credentials=lambda: login)
 
 
 @pytest.fixture
-def ada(repository: Repository) -> Registry:
+def ada(repository: ImageRepository) -> Registry:
     return client(repository)
 
 
@@ -62,7 +62,7 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def upload(repository: Repository, content: bytes) -> dict[str, object]:
+def upload(repository: ImageRepository, content: bytes) -> dict[str, object]:
     """A blob, by the plain API: what an engine does before anything can be promoted."""
     auth = ("ada", USERS["ada"])
     opened = requests.post(f"http://{repository.host}/v2/{repository.path}/blobs/uploads/", auth=auth, timeout=10)
@@ -73,7 +73,7 @@ def upload(repository: Repository, content: bytes) -> dict[str, object]:
     return {"digest": digest_of(content), "size": len(content)}
 
 
-def tiny_image(repository: Repository, version: str) -> Manifest:
+def tiny_image(repository: ImageRepository, version: str) -> Manifest:
     """A config and one layer are uploaded; the manifest that ties them together is not."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:
@@ -202,12 +202,12 @@ def test_can_push_gives_its_upload_up_again(ada: Registry, registry: RunningRegi
     assert [path.name for upload in uploads for path in upload.iterdir()] == ["hashstates"], "as 2.8 leaves it"
 
 
-def test_every_user_of_the_file_gets_in(repository: Repository) -> None:
+def test_every_user_of_the_file_gets_in(repository: ImageRepository) -> None:
     client(repository, "bob").can_push()
 
 
 @pytest.mark.parametrize("user", ["ada", "eve"])
-def test_a_wrong_login_is_tried_once(registry: RunningRegistry, repository: Repository, user: str) -> None:
+def test_a_wrong_login_is_tried_once(registry: RunningRegistry, repository: ImageRepository, user: str) -> None:
     eve = client(repository, user, "not-the-password")
     before = registry.log.count("error authenticating user")
     for call in (eve.can_push, eve.ping, eve.tags):
@@ -218,7 +218,7 @@ def test_a_wrong_login_is_tried_once(registry: RunningRegistry, repository: Repo
     assert registry.log.count("error authenticating user") - before == 1
 
 
-def test_no_login(repository: Repository) -> None:
+def test_no_login(repository: ImageRepository) -> None:
     with pytest.raises(RemoteError, match="none was found") as caught:
         Registry(repository, credentials=lambda: None).can_push()
     assert caught.value.code == "registry-unauthorized"
@@ -226,9 +226,9 @@ def test_no_login(repository: Repository) -> None:
 
 def test_a_read_only_registry(tmp_path: Path) -> None:
     with running_registry(tmp_path / "registry") as writable:
-        manifest = candidate(client(Repository(host=writable.host, path="team/cuda")), "a")
+        manifest = candidate(client(ImageRepository(host=writable.host, path="team/cuda")), "a")
     with running_registry(tmp_path / "registry", read_only=True) as read_only:
-        ada = client(Repository(host=read_only.host, path="team/cuda"))
+        ada = client(ImageRepository(host=read_only.host, path="team/cuda"))
         ada.ping()
         assert ada.manifest("candidate-a") == manifest
         for call in (ada.can_push, lambda: ada.promote(manifest.digest, "v1")):
@@ -239,10 +239,10 @@ def test_a_read_only_registry(tmp_path: Path) -> None:
 
 def test_a_registry_without_logins_and_one_that_is_gone(tmp_path: Path) -> None:
     with running_registry(tmp_path, users={}) as running:
-        repository = Repository(host=running.host, path="team/cuda")
+        repository = ImageRepository(host=running.host, path="team/cuda")
         Registry(repository, credentials=lambda: pytest.fail("nobody asked for a login")).can_push()
     with pytest.raises(RemoteError, match="connection refused, 2 times") as caught:
-        Registry(repository, credentials=lambda: None, patience=Patience(tries=2, first_delay=0.01)).ping()
+        Registry(repository, credentials=lambda: None, patience=RetryPolicy(tries=2, first_delay=0.01)).ping()
     assert caught.value.code == "registry-unreachable"
 
 
@@ -253,7 +253,7 @@ def test_a_private_ca(tmp_path: Path) -> None:
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "ca.pem"]
     subprocess.run([openssl, *command.split(), *names], cwd=tmp_path, check=True, capture_output=True)
     with running_registry(tmp_path / "r", tls=(tmp_path / "ca.pem", tmp_path / "key.pem")) as running:
-        repository = Repository(host=running.host, path="team/cuda")
+        repository = ImageRepository(host=running.host, path="team/cuda")
         login = Credentials(username="ada", password=USERS["ada"])
         with pytest.raises(RemoteError) as caught:
             Registry(repository, credentials=lambda: login, certificates=tmp_path / "certs.d").ping()
@@ -290,7 +290,7 @@ def _race(registries: list[Registry], digests: list[str], tag: str) -> list[Prom
 
 
 @pytest.mark.parametrize("kind", [Registry, InStep])
-def test_two_promotions_of_one_tag_have_one_winner(repository: Repository, kind: type[Registry]) -> None:
+def test_two_promotions_of_one_tag_have_one_winner(repository: ImageRepository, kind: type[Registry]) -> None:
     InStep.barrier = threading.Barrier(2)
     login = Credentials(username="ada", password=USERS["ada"])
     registries = [kind(repository, credentials=lambda: login) for _ in range(2)]

@@ -52,7 +52,7 @@ def guard(tale: Story, there: Forge, *args: str, env: dict[str, str] | None = No
 
 def ask(there: Forge) -> Current:
     """What the command reads first, without a process."""
-    wish = protection.Guard(release_branches="release/*", source="main", tags="v*", actors=())
+    wish = protection.ProtectionRules(release_branches="release/*", source="main", tags="v*", actors=())
     where = address(there.provider, remote_url="", repository="acme/image", url=there.url, env=TOKEN)
     if there.provider == "github":
         return GitHub(where, backoff=0.01).read(github.settings(wish, where.api))
@@ -231,6 +231,8 @@ def test_the_pattern_of_the_release_branches(branch: str, pattern: str) -> None:
 
 
 def test_on_github_com_only_the_actions_app_can_report_the_check() -> None:
-    wanted = protection.Guard(release_branches="release/*", source="main", tags="v*", actors=(), checks=("x",))
+    wanted = protection.ProtectionRules(
+        release_branches="release/*", source="main", tags="v*", actors=(), checks=("x",)
+    )
     lines = words(*[github.settings(wanted, GITHUB_API)[0].value] * 2)
     assert "rule required_status_checks: required_status_checks: x (app 15368)" in lines

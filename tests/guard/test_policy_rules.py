@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.core.declaration import Policy
-from orchestrator.guard.policy_rules import Change, freeze_problem, frozen, is_patch, owns, rules, unsigned_problem
+from orchestrator.guard.policy_rules import (
+    PolicyChange,
+    freeze_problem,
+    frozen,
+    is_patch,
+    owns,
+    rules,
+    unsigned_problem,
+)
 from tests.support.story import make_repo
 
 if TYPE_CHECKING:
@@ -28,19 +36,19 @@ def policy(text: str) -> Policy:
     return got
 
 
-def change(message: str = "fix: x", **values: object) -> Change:
+def change(message: str = "fix: x", **values: object) -> PolicyChange:
     subject = message.partition("\n")[0]
     given: dict[str, object] = {"messages": (message,), **values}
-    return Change(where="release.yaml:9:9", source="a" * 40, subject=subject, **given)  # type: ignore[arg-type]  # kinds
+    return PolicyChange(where="release.yaml:9:9", source="a" * 40, subject=subject, **given)  # type: ignore[arg-type]  # kinds
 
 
-def found(rule: str, *changes: Change, version: str = "v2.7.1") -> list[Problem]:
+def found(rule: str, *changes: PolicyChange, version: str = "v2.7.1") -> list[Problem]:
     problems = rules(policy(rule), changes, version)
     assert all((problem.exit_code, problem.where) == (4, "release.yaml:9:9") for problem in problems)
     return problems
 
 
-def codes(rule: str, *changes: Change, version: str = "v2.7.1") -> list[str]:
+def codes(rule: str, *changes: PolicyChange, version: str = "v2.7.1") -> list[str]:
     return [problem.code for problem in found(rule, *changes, version=version)]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.image.context import OUTSIDE_DOCKERFILE, Context, Entry, write_context
+from orchestrator.image.context import OUTSIDE_DOCKERFILE, Context, ContextEntry, write_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def make(
     ignored: Callable[[str], bool] | None = None,
     backwards: bool = False,
 ) -> tuple[bytes, Context]:
-    entries = [Entry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()]
+    entries = [ContextEntry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()]
     out = io.BytesIO()
     context = write_context(
         reversed(entries) if backwards else entries,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.results import CheckState
-from orchestrator.image.patches import Inside, account, concerning, judge, label, prove
+from orchestrator.image.patches import InstalledPatches, account, concerning, judge, label, prove
 from orchestrator.image.pytorch_builds import Pin, read_lock
 from orchestrator.report.record import record_lines
 
@@ -94,10 +94,12 @@ def row(name: str, data: bytes, **more: Any) -> dict[str, Any]:
 ROWS = [row("p-1.0/0001-x.patch", FIRST), row("p-1.0/0002-y.patch", SECOND)]
 
 
-def inside(rows: object = ROWS, content: bytes | None = b"c\nend\n", version: str = "1.0", **more: Any) -> Inside:
+def inside(
+    rows: object = ROWS, content: bytes | None = b"c\nend\n", version: str = "1.0", **more: Any
+) -> InstalledPatches:
     record = {"schema_version": 1, "patches": rows} if isinstance(rows, list) else rows
     files = {"p/m.py": content} if content is not None else {}
-    return Inside(record=record, installed={"P": version} if version else {}, files=files, **more)
+    return InstalledPatches(record=record, installed={"P": version} if version else {}, files=files, **more)
 
 
 def test_an_image_that_has_them_passes() -> None:
@@ -126,7 +128,7 @@ ABSENT = [{**each, "applied": False, "reason": "p is not installed"} for each in
         (inside(rows={"patches": 3}), "not what this tool knows"),
     ],
 )
-def test_an_image_that_has_not_fails_with_the_reason(image: Inside, says: str) -> None:
+def test_an_image_that_has_not_fails_with_the_reason(image: InstalledPatches, says: str) -> None:
     state, message, remedy = prove(FILES, image)
     assert state is CheckState.FAILED
     assert says in message

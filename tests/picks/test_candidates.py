@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cli.invocation import Invocation
-from orchestrator.cli.options import Common, Reach
+from orchestrator.cli.options import CommonOptions, RegistryOptions
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.pick import Pick, PickState
@@ -103,7 +103,7 @@ def test_filters(tale: Story, grown: dict[str, str]) -> None:
         (Filters(trailers=("Backport=v3.*",)), []),
         (Filters(since="fix/dataloader-leak", types=("fix,docs",)), ["clean"]),
     ):
-        with Invocation(Common(directory=str(tale.clone.path)), Reach()).desk() as desk:
+        with Invocation(CommonOptions(directory=str(tale.clone.path)), RegistryOptions()).desk() as desk:
             assert [by_id[each.sha] for each in find(desk, filters).candidates] == wanted, filters
     assert names(tale, grown, "--type", "perf", "--type", "refactor", "--path", "*.py") == ["clash", "new"]
 

@@ -13,9 +13,9 @@ import pytest
 
 from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError
-from orchestrator.core.reference import Repository
+from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
-from orchestrator.registry.retry import Patience
+from orchestrator.registry.retry import RetryPolicy
 from tests.registry.scripted_server import Reply
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Client:
         login: Credentials | None = ADA,
         *,
         plain_http: bool = False,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         on_sleep: Callable[[], object] = lambda: None,
     ) -> None:
         self.slept: list[float] = []
@@ -53,10 +53,10 @@ class Client:
         self.now = 0.0
         self.on_sleep = on_sleep
         self.registry = Registry(
-            Repository(host=host, path="team/cuda"),
+            ImageRepository(host=host, path="team/cuda"),
             credentials=self._credentials,
             plain_http=plain_http,
-            patience=replace(patience or Patience(), sleep=self._sleep, jitter=lambda: 1.0, clock=lambda: self.now),
+            patience=replace(patience or RetryPolicy(), sleep=self._sleep, jitter=lambda: 1.0, clock=lambda: self.now),
         )
 
     def _credentials(self) -> Credentials | None:

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
 from orchestrator.registry import client as registry
 from orchestrator.registry.manifest import Manifest
-from orchestrator.registry.retry import Patience
+from orchestrator.registry.retry import RetryPolicy
 from tests.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
 from tests.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json
 
@@ -83,7 +83,7 @@ def test_a_put_that_stored_something_else(server: Script) -> None:
 )
 def test_nonsense_is_one_line(server: Script, answer: Reply, words: str) -> None:
     server.answer = lambda _: answer
-    error = failing(lambda: Client(server.host, patience=Patience(tries=1)).registry.manifest("v1"))
+    error = failing(lambda: Client(server.host, patience=RetryPolicy(tries=1)).registry.manifest("v1"))
     assert words in error.message
     assert "manifest v1 of team/cuda" in error.message
     assert len(error.message) < 500

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.core.reference import Repository
+from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest
-from orchestrator.registry.retry import Patience
+from orchestrator.registry.retry import RetryPolicy
 from tests.registry.client import (
     ADA,
     BASIC,
@@ -61,14 +61,14 @@ def test_5xx_is_tried_again_with_growing_delays(server: Script) -> None:
 def test_who_waits_is_told_after_a_moment(server: Script) -> None:
     server.answer = lambda _: Reply(503, b"busy")
     told: list[str] = []
-    client = Client(server.host, patience=Patience(tell=told.append))
+    client = Client(server.host, patience=RetryPolicy(tell=told.append))
     client.on_sleep = lambda: setattr(client, "now", sum(client.slept))
     failing(lambda: client.registry.manifest("v1"))
     assert told == [
         f"registry {server.host}: get manifest v1 of team/cuda: HTTP 503; try {n} of 5 follows" for n in (4, 5)
     ]
     server.answer = lambda _: Reply(hang=True)
-    client = Client(server.host, patience=Patience(tries=2, read_timeout=0.2, quiet=0, tell=told.append))
+    client = Client(server.host, patience=RetryPolicy(tries=2, read_timeout=0.2, quiet=0, tell=told.append))
     failing(lambda: client.registry.head("v1"))
     assert "no answer in time; try 2 of 2 follows" in told[-1]
 
@@ -91,7 +91,7 @@ def test_everything_else_is_asked_once(server: Script, status: int) -> None:
 
 def test_a_hanging_server_is_a_timeout(server: Script) -> None:
     server.answer = lambda _: Reply(hang=True)
-    client = Client(server.host, patience=Patience(tries=2, read_timeout=0.2))
+    client = Client(server.host, patience=RetryPolicy(tries=2, read_timeout=0.2))
     started = time.monotonic()
     error = failing(lambda: client.registry.head("v1"))
     assert error.code == "registry-timeout"
@@ -101,7 +101,7 @@ def test_a_hanging_server_is_a_timeout(server: Script) -> None:
 
 
 def test_an_answer_that_drips_for_ever_is_a_timeout(server: Script) -> None:
-    client = Client(server.host, patience=Patience(body_timeout=-1))
+    client = Client(server.host, patience=RetryPolicy(body_timeout=-1))
     server.answer = in_turn(FOUND)
     assert failing(lambda: client.registry.manifest("v1")).code == "registry-timeout"
 
@@ -109,7 +109,7 @@ def test_an_answer_that_drips_for_ever_is_a_timeout(server: Script) -> None:
 def test_nobody_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        client = Client(f"127.0.0.1:{unused.getsockname()[1]}", patience=Patience(tries=3))
+        client = Client(f"127.0.0.1:{unused.getsockname()[1]}", patience=RetryPolicy(tries=3))
         error = failing(client.registry.ping)
     assert error.code == "registry-unreachable"
     assert "connection refused, 3 times" in error.message
@@ -126,7 +126,7 @@ def test_docker_hub_has_its_own_address_and_a_name_that_does_not_resolve(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    error = failing(Client("docker.io", patience=Patience(tries=2)).registry.ping)
+    error = failing(Client("docker.io", patience=RetryPolicy(tries=2)).registry.ping)
     assert error.code == "registry-unreachable"
     assert "name or service not known, 2 times" in error.message
     assert set(asked) == {"registry-1.docker.io"}
@@ -137,13 +137,13 @@ def test_a_cut_answer_is_asked_for_again(server: Script) -> None:
     server.answer = in_turn(cut, FOUND)
     assert Client(server.host).registry.manifest("v1") == Manifest(content=IMAGE, media_type=OCI)
     server.answer = lambda _: cut
-    error = failing(lambda: Client(server.host, patience=Patience(tries=2)).registry.manifest("v1"))
+    error = failing(lambda: Client(server.host, patience=RetryPolicy(tries=2)).registry.manifest("v1"))
     assert error.code == "registry-unreachable"
 
 
 def test_bytes_that_are_not_http(server: Script) -> None:
     server.answer = lambda _: Reply(raw=b"\x00\xffSSH-2.0-OpenSSH\r\n\r\n")
-    assert failing(Client(server.host, patience=Patience(tries=2)).registry.ping).code == "registry-unreachable"
+    assert failing(Client(server.host, patience=RetryPolicy(tries=2)).registry.ping).code == "registry-unreachable"
 
 
 # ------------------------------------------------------------------ redirects
@@ -185,7 +185,7 @@ def test_a_redirect_on_the_same_host_keeps_the_login(server: Script) -> None:
 @pytest.mark.parametrize("location", ["", "file:///etc/passwd", "http://u:p@x/", "http://[/", "//"])
 def test_redirects_that_lead_nowhere(server: Script, location: str) -> None:
     server.answer = in_turn(Reply(307, headers={"Location": location}))
-    failing(lambda: Client(server.host, patience=Patience(tries=1)).registry.blob(DIGEST))
+    failing(lambda: Client(server.host, patience=RetryPolicy(tries=1)).registry.blob(DIGEST))
 
 
 def test_redirects_in_a_circle_end(server: Script) -> None:
@@ -223,10 +223,10 @@ def secure(certificate: Path) -> Iterator[Script]:
 
 def _registry(host: str, certificates: Path, *, plain_http: bool = False) -> Registry:
     return Registry(
-        Repository(host=host, path="team/cuda"),
+        ImageRepository(host=host, path="team/cuda"),
         credentials=lambda: ADA,
         certificates=certificates,
-        patience=Patience(tries=1),
+        patience=RetryPolicy(tries=1),
         plain_http=plain_http,
     )
 

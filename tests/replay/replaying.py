@@ -10,7 +10,7 @@ from orchestrator.core.declaration import Fix
 from orchestrator.core.results import Place
 from orchestrator.git.objects import Signature
 from orchestrator.git.scratch import Scratch
-from orchestrator.picks.classify import Judge, Verdict
+from orchestrator.picks.classify import Classification, Judge
 from orchestrator.picks.sources import Source
 from orchestrator.plan.picker import write_pick
 
@@ -34,13 +34,13 @@ def load(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def source(scratch: Scratch, sha: str, *, mainline: int = 0, stand_in: str = "") -> Source:
+def source(scratch: Scratch, sha: str, *, mainline: int = 0, backport: str = "") -> Source:
     commit = scratch.commit(sha)
     return Source(
         fix=Fix(place=Place(file="replay"), commit=sha, mainline=mainline),
         commit=commit,
         parent=commit.parents[max(mainline, 1) - 1],
-        stand_in=scratch.commit(stand_in) if stand_in else None,
+        backport=scratch.commit(backport) if backport else None,
     )
 
 
@@ -66,15 +66,15 @@ def _release(scratch: Scratch, release: dict[str, Any], outcome: Outcome) -> Non
         verdict = judge.judge(each, tip)
         _compare(release, pick, verdict, outcome)
         if pick.get("then") == "recorded":
-            stand_in = source(scratch, pick["upstream"], mainline=_mainline(pick), stand_in=pick["recorded"])
-            verdict = judge.judge(stand_in, tip)
+            backport = source(scratch, pick["upstream"], mainline=_mainline(pick), backport=pick["recorded"])
+            verdict = judge.judge(backport, tip)
         if verdict.tree:
             tip = write_pick(scratch, tip, verdict.tree, each.commit, each.commit, REPLAYER)
     if scratch.tree_of(tip) != release["replay"]["final_tree"]:
         outcome.differences.append(f"{release['next_tag']}: tree {scratch.tree_of(tip)}")
 
 
-def _compare(release: dict[str, Any], pick: dict[str, Any], verdict: Verdict, outcome: Outcome) -> None:
+def _compare(release: dict[str, Any], pick: dict[str, Any], verdict: Classification, outcome: Outcome) -> None:
     state, where = str(verdict.pick.state), f"{release['next_tag']} {pick['upstream'][:12]}"
     outcome.picks += 1
     outcome.states[state] = outcome.states.get(state, 0) + 1
@@ -89,7 +89,7 @@ def _compare(release: dict[str, Any], pick: dict[str, Any], verdict: Verdict, ou
         outcome.differences.append(f"{where}: other kinds of conflict")
 
 
-def judge_alone(objects: Path, case: dict[str, Any]) -> Verdict:
+def judge_alone(objects: Path, case: dict[str, Any]) -> Classification:
     """One declared fix on the tip of a release."""
     with Scratch.open(objects) as scratch:
         merge = len(scratch.commit(case["upstream"]).parents) > 1

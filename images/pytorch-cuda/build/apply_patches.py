@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from patchfile import Entry, PatchError, apply_all, is_applied, read_series
+from patchfile import PatchEntry, PatchError, apply_all, is_applied, read_series
 
 
 class Site:
@@ -55,7 +55,7 @@ class Site:
                 py_compile.compile(str(place), doraise=True, invalidation_mode=mode)
 
 
-def apply(entry: Entry, distribution: importlib.metadata.Distribution, site: Site) -> None:
+def apply(entry: PatchEntry, distribution: importlib.metadata.Distribution, site: Site) -> None:
     """Raises PatchError when the patch is not of this version or does not fit exactly."""
     installed = distribution.version
     if not entry.concerns(installed):
@@ -83,7 +83,7 @@ def check_syntax(path: str, content: bytes) -> None:
         raise PatchError(f"{path} is no valid Python afterwards: {error}") from None
 
 
-def account(entry: Entry, reason: str) -> dict[str, Any]:
+def account(entry: PatchEntry, reason: str) -> dict[str, Any]:
     """What patches.json says of a patch."""
     fields = entry.patch.fields
     return {

@@ -47,7 +47,7 @@ class Hunk:
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """One file of a patch: `old` is "" for a new file, `new` is "" for a deleted one, they differ for a renamed one."""
 
     line: int
@@ -59,9 +59,9 @@ class Change:
     def paths(self) -> tuple[str, ...]:
         return tuple(sorted({path for path in (self.old, self.new) if path}))
 
-    def reversed(self) -> Change:
+    def reversed(self) -> FileChange:
         hunks = tuple(Hunk(each.line, each.new_at, each.old_at, each.new, each.old) for each in self.hunks)
-        return Change(self.line, self.new, self.old, hunks)
+        return FileChange(self.line, self.new, self.old, hunks)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Patch:
     """A patch file: its header's fields, and what it changes."""
 
     fields: Mapping[str, str]
-    changes: tuple[Change, ...]
+    changes: tuple[FileChange, ...]
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PatchEntry:
     """A patch of the folder.  `name` is `torch-2.7.0/0001-a-fix.patch`."""
 
     name: str
@@ -159,7 +159,7 @@ class _Reader:
     def fail(self, message: str, line: int = 0) -> PatchError:
         return PatchError(message, line or min(self.at, len(self.lines) - 1) + 1)
 
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[FileChange, ...]:
         found = []
         while self.line.startswith(b"diff --git "):
             found.append(self.change())
@@ -168,7 +168,7 @@ class _Reader:
             raise self.fail("a line that belongs to no hunk: the counts of the hunk before it are wrong")
         return tuple(found)
 
-    def change(self) -> Change:
+    def change(self) -> FileChange:
         start = self.at + 1
         _no_carriage_return(self.line, start)
         names = _DIFF.fullmatch(self.line)
@@ -189,7 +189,7 @@ class _Reader:
             raise self.fail(f"{old} and {new} are two files, and no `rename` line says why", start)
         if kind in ("new", "deleted") and any(h.old if kind == "new" else h.new for h in hunks):
             raise self.fail(f"{new} is said to be {kind}, and has lines of the other side", start)
-        return Change(start, "" if kind == "new" else old, "" if kind == "deleted" else new, hunks)
+        return FileChange(start, "" if kind == "new" else old, "" if kind == "deleted" else new, hunks)
 
     def kind(self, old: str, new: str) -> str:
         """Read git's extended header lines: new, deleted, renamed or changed."""
@@ -290,13 +290,13 @@ def _safe(name: bytes, line: int) -> str:
 # ------------------------------------------------------------------ the folder
 
 
-def read_series(files: Mapping[str, bytes]) -> tuple[list[Entry], list[tuple[str, int, str]]]:
+def read_series(files: Mapping[str, bytes]) -> tuple[list[PatchEntry], list[tuple[str, int, str]]]:
     """The patches of a folder in the order to apply them, and what is wrong: (path, line, message).
 
     `files` are the folder's, by path within it: `<package>-<version>/NNNN-name.patch`, a test of the same name that
     ends in `.py`, and pages (`*.md`).
     """
-    entries: list[Entry] = []
+    entries: list[PatchEntry] = []
     problems: list[tuple[str, int, str]] = []
     numbers: dict[tuple[str, str], str] = {}
     for path in sorted(files):
@@ -311,7 +311,7 @@ def read_series(files: Mapping[str, bytes]) -> tuple[list[Entry], list[tuple[str
         if other != path:
             problems.append((path, 0, f"has the number of {other}: which comes first?"))
         try:
-            entries.append(Entry(path, place["package"], place["version"], files[path], parse(files[path])))
+            entries.append(PatchEntry(path, place["package"], place["version"], files[path], parse(files[path])))
         except PatchError as error:
             problems.append((path, error.line, error.message))
     return entries, problems
@@ -320,7 +320,7 @@ def read_series(files: Mapping[str, bytes]) -> tuple[list[Entry], list[tuple[str
 # ------------------------------------------------------------------ applying
 
 
-def apply_change(change: Change, content: bytes | None) -> bytes | None:
+def apply_change(change: FileChange, content: bytes | None) -> bytes | None:
     """The file's content after the change, None for a deleted file.  `content` None: there is no such file."""
     path = change.old or change.new
     if change.old and content is None:

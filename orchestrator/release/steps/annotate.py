@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.tag_message import shipped
 from orchestrator.git import notes
 from orchestrator.release.steps.outcomes import Annotated
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -17,7 +17,7 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
     return (Task(key="annotate", title="note the release on the source commits", run=_run, probe=lambda *_: None),)
 
 
-def _run(shop: Workshop) -> Annotated:
+def _run(shop: TaskContext) -> Annotated:
     """Writing a line that is there already changes nothing, so this may run any number of times."""
     plan = shop.plan
     lines = {pick.source: f"in {plan.version} as {pick.result} on {plan.branch}" for pick in shipped(plan.picks)}

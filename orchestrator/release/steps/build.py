@@ -17,7 +17,7 @@ from orchestrator.image.inputs import lock_digest, lock_files, patches_of
 from orchestrator.image.patches import LABEL as PATCHES_LABEL
 from orchestrator.image.patches import label
 from orchestrator.release.steps.outcomes import Built, Outcome
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Prepared:
 
 
 @contextmanager
-def prepared(shop: Workshop, image: PlannedImage, log: Path) -> Iterator[Prepared]:
+def prepared(shop: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
     """The context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.engines import BuildRequest
     from orchestrator.image.dockerfile import examine
@@ -98,7 +98,7 @@ def prepared(shop: Workshop, image: PlannedImage, log: Path) -> Iterator[Prepare
         )
 
 
-def _run(shop: Workshop, image: PlannedImage) -> Built:
+def _run(shop: TaskContext, image: PlannedImage) -> Built:
     log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
     with prepared(shop, image, log) as ready:
         built = shop.doors.engine().build(ready.request, shop.report)
@@ -116,7 +116,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Built:
     )
 
 
-def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
@@ -135,7 +135,7 @@ def given_args(plan: Plan) -> dict[str, str]:
     }
 
 
-def expected_labels(shop: Workshop, image: PlannedImage) -> dict[str, str]:
+def expected_labels(shop: TaskContext, image: PlannedImage) -> dict[str, str]:
     """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
     plan = shop.plan
     created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
@@ -175,13 +175,13 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 
 
 def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
-    from orchestrator.image.context import Entry, write_context
+    from orchestrator.image.context import ContextEntry, write_context
     from orchestrator.image.dockerignore import ignore_filter
 
     prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
     rules = scratch.file(tree, f"{prefix}.dockerignore")
     return write_context(
-        [Entry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in scratch.entries(tree)],
+        [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in scratch.entries(tree)],
         lambda entry: scratch.blob(entry.sha),
         out,
         root=image.context,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Landed, Outcome, Tagged
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -18,7 +18,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="land", title=title, run=_run, probe=_probe),)
 
 
-def _run(shop: Workshop) -> Landed:
+def _run(shop: TaskContext) -> Landed:
     plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
     old, new = plan.branch_move
     push.land(
@@ -33,7 +33,7 @@ def _run(shop: Workshop) -> Landed:
     return _landed(shop)
 
 
-def _landed(shop: Workshop) -> Landed:
+def _landed(shop: TaskContext) -> Landed:
     plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
     old, new = plan.branch_move
     note = push.publish_tag_locally(
@@ -42,7 +42,7 @@ def _landed(shop: Workshop) -> Landed:
     return Landed(branch=plan.branch, head=plan.head, tag_object=tag_object, note=note)
 
 
-def _probe(shop: Workshop, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, before: Outcome | None) -> Outcome | None:
     """The remote decides.  The journal saying `landed` and the remote saying otherwise is not for us to mend."""
     plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
     there = shop.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError
 from orchestrator.release.steps.outcomes import Outcome, Picked
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -18,7 +18,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="pick", title=title, run=_run, probe=_probe),)
 
 
-def _run(shop: Workshop) -> Picked:
+def _run(shop: TaskContext) -> Picked:
     """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy."""
     _, tip = shop.plan.branch_move
     shop.store.adopt(shop.doors.scratch(), tip, "candidate")
@@ -28,6 +28,6 @@ def _run(shop: Workshop) -> Picked:
     return Picked(head=found)
 
 
-def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, _before: Outcome | None) -> Outcome | None:
     _, tip = shop.plan.branch_move
     return Picked(head=tip) if shop.store.ref("candidate") == tip else None

@@ -9,7 +9,7 @@ from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import moves_forward, parse_tag
 from orchestrator.registry.client import image_labels
 from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session import yanks
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _promote(image: PlannedImage) -> Task:
     )
 
 
-def _run(shop: Workshop, image: PlannedImage) -> Promoted:
+def _run(shop: TaskContext, image: PlannedImage) -> Promoted:
     uploaded = shop.outcome(Uploaded, image)
     registry = shop.doors.registry(image.repository)
     done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
@@ -45,7 +45,7 @@ def _tag(reference: str) -> str:
     return reference.rpartition(":")[2]
 
 
-def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has the version, under each of its names, with the digest that was uploaded."""
     uploaded = shop.outcome(Uploaded, image)
     registry = shop.doors.registry(image.repository)
@@ -71,7 +71,7 @@ def _float(image: PlannedImage) -> Task:
     )
 
 
-def _move_all(shop: Workshop, image: PlannedImage) -> Floated:
+def _move_all(shop: TaskContext, image: PlannedImage) -> Floated:
     registry, digest = shop.doors.registry(image.repository), shop.outcome(Promoted, image).digest
     taken_back = yanks.ask(shop.repository, shop.doors.scratch(), shop.plan.remote)
     moved, left = [], []

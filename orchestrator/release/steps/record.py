@@ -23,18 +23,18 @@ from orchestrator.release.steps.outcomes import (
     Uploaded,
     Verified,
 )
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
-    from orchestrator.release.steps.runner import Workshop
+    from orchestrator.release.steps.runner import TaskContext
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
     return (Task(key="record", title="write the record", run=_run, probe=_probe),)
 
 
-def _run(shop: Workshop) -> Recorded:
+def _run(shop: TaskContext) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
     ref = record_ref(shop.plan.version)
     there = shop.repository.ls_remote(shop.plan.remote, ref).refs.get(ref, "")
@@ -49,14 +49,14 @@ def _run(shop: Workshop) -> Recorded:
     return Recorded(ref=ref, blob=blob)
 
 
-def _probe(shop: Workshop, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, before: Outcome | None) -> Outcome | None:
     if not isinstance(before, Recorded):
         return None
     there = shop.repository.ls_remote(shop.plan.remote, before.ref).refs.get(before.ref, "")
     return before if there == before.blob else None
 
 
-def record(shop: Workshop) -> dict[str, Any]:
+def record(shop: TaskContext) -> dict[str, Any]:
     """The record, from the plan and the outcomes so far."""
     plan = shop.plan
     tagged = shop.find(Landed) or shop.find(Tagged)
@@ -87,7 +87,7 @@ def record(shop: Workshop) -> dict[str, Any]:
     }
 
 
-def _image(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
+def _image(shop: TaskContext, image: PlannedImage) -> dict[str, Any]:
     built, uploaded = shop.outcome(Built, image), shop.outcome(Uploaded, image)
     floated = shop.find(Floated, image)
     with shop.repository.scratch() as scratch:
@@ -122,7 +122,7 @@ def _origin(origin: PromotedFrom) -> dict[str, str]:
     }
 
 
-def _promoted(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
+def _promoted(shop: TaskContext, image: PlannedImage) -> dict[str, Any]:
     """The candidate's account of the image, under the names that it has now."""
     floated, uploaded = shop.find(Floated, image), shop.outcome(Uploaded, image)
     return {
@@ -135,7 +135,7 @@ def _promoted(shop: Workshop, image: PlannedImage) -> dict[str, Any]:
     }
 
 
-def candidate_record(shop: Workshop) -> dict[str, Any]:
+def candidate_record(shop: TaskContext) -> dict[str, Any]:
     """The record of the candidate that is promoted."""
     origin = shop.plan.promoted_from
     if origin is None:

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import Progress
     from orchestrator.git.repository import Repository
-    from orchestrator.session.connections import Doors
+    from orchestrator.session.connections import Connections
     from orchestrator.session.journal import Journal
-    from orchestrator.session.state import Store
+    from orchestrator.session.state import ReleaseState
 
 
 Kind = TypeVar("Kind", bound=Outcome)
 
 
-class Workshop:
+class TaskContext:
     """What a task may use: the plan, the doors, and the outcomes of the tasks before it."""
 
     def __init__(
         self,
         plan: Plan,
         repository: Repository,
-        store: Store,
-        doors: Doors,
+        store: ReleaseState,
+        doors: Connections,
         report: Callable[[Progress], None],
         finished: Callable[[str], bool],
     ) -> None:
@@ -80,8 +80,8 @@ class Task:
 
     key: str
     title: str
-    run: Callable[[Workshop], Outcome]
-    probe: Callable[[Workshop, Outcome | None], Outcome | None]
+    run: Callable[[TaskContext], Outcome]
+    probe: Callable[[TaskContext, Outcome | None], Outcome | None]
     group: str = ""  # neighbours of one group do not need each other's outcomes, and touch no shared state
 
 
@@ -92,7 +92,7 @@ class Step(Protocol):
         """The tasks of this step for a plan, none when it has nothing to do."""
 
 
-def execute(tasks: Sequence[Task], shop: Workshop, journal: Journal) -> None:
+def execute(tasks: Sequence[Task], shop: TaskContext, journal: Journal) -> None:
     """Run what is not done yet.  Raises what a task raises, after journaling it.
 
     Neighbours of one `group` run together, as many at a time as the plan allows.
@@ -107,7 +107,7 @@ def execute(tasks: Sequence[Task], shop: Workshop, journal: Journal) -> None:
                 shop.keep(_run(task, shop, journal))
 
 
-def _done_already(task: Task, shop: Workshop, journal: Journal) -> bool:
+def _done_already(task: Task, shop: TaskContext, journal: Journal) -> bool:
     before = _decoded(journal.outcome(task.key), journal)
     found = task.probe(shop, before) if journal.touched(task.key) else None
     if found is None:
@@ -119,7 +119,7 @@ def _done_already(task: Task, shop: Workshop, journal: Journal) -> bool:
     return True
 
 
-def _run(task: Task, shop: Workshop, journal: Journal) -> Outcome:
+def _run(task: Task, shop: TaskContext, journal: Journal) -> Outcome:
     journal.append("started", task.key, title=task.title)
     begun = shop.doors.monotonic()
     try:
@@ -138,13 +138,13 @@ def _journal_failure(task: Task, error: BaseException, journal: Journal) -> None
         journal.append("failed", task.key, code="interrupted", message="interrupted")
 
 
-def _journal_success(task: Task, outcome: Outcome, seconds: float, shop: Workshop, journal: Journal) -> None:
+def _journal_success(task: Task, outcome: Outcome, seconds: float, shop: TaskContext, journal: Journal) -> None:
     seconds = round(seconds, 3)
     journal.append("finished", task.key, outcome=outcomes.encode(outcome), seconds=seconds)
     shop.durations[task.key] = seconds
 
 
-def _together(tasks: Sequence[Task], shop: Workshop, journal: Journal, limit: int) -> None:
+def _together(tasks: Sequence[Task], shop: TaskContext, journal: Journal, limit: int) -> None:
     """Run the tasks in threads, and journal them here, where the journal is.
 
     When one fails the others are told to stop: they hear it at their next word of progress.  The threads do not
@@ -192,7 +192,7 @@ class _Ended:
     result: Outcome | BaseException
 
 
-def _into(task: Task, shop: Workshop, ended: SimpleQueue[_Ended]) -> None:
+def _into(task: Task, shop: TaskContext, ended: SimpleQueue[_Ended]) -> None:
     try:
         ended.put(_Ended(task, task.run(shop)))
     except BaseException as error:  # it is raised again in the main thread
@@ -226,6 +226,6 @@ def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None
         ) from error
 
 
-def never(_shop: Workshop, before: Outcome | None) -> Outcome | None:
+def never(_shop: TaskContext, before: Outcome | None) -> Outcome | None:
     """A probe for tasks whose outcome lives in the journal alone: what finished there is done."""
     return before

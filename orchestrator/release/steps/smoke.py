@@ -8,10 +8,10 @@ from orchestrator.core.errors import UnprovedError
 from orchestrator.core.results import CheckState
 from orchestrator.image.budgets import budget_checks
 from orchestrator.image.inputs import lock_files, patch_files
-from orchestrator.image.smoke import Inside, smoke
+from orchestrator.image.smoke import InsideChecks, smoke
 from orchestrator.release.steps.build import expected_labels
 from orchestrator.release.steps.outcomes import Built, Outcome, Smoked
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
@@ -30,7 +30,7 @@ def _task(image: PlannedImage) -> Task:
     )
 
 
-def _run(shop: Workshop, image: PlannedImage) -> Smoked:
+def _run(shop: TaskContext, image: PlannedImage) -> Smoked:
     built = shop.outcome(Built, image)
     engine = shop.doors.engine()
     engine.sweep(shop.doors.owner)  # a run that was killed here could not remove its container
@@ -58,16 +58,16 @@ def _run(shop: Workshop, image: PlannedImage) -> Smoked:
     return Smoked(image=image.reference, image_id=built.image_id, results=tuple(results))
 
 
-def _inside(shop: Workshop, image: PlannedImage) -> Inside:
+def _inside(shop: TaskContext, image: PlannedImage) -> InsideChecks:
     if not image.checks:
-        return Inside()
+        return InsideChecks()
     with shop.repository.scratch() as scratch:
         lock = lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {}
         patches = patch_files(scratch, shop.plan.tree, image.patches) if image.patches else None
-    return Inside(checks=image.checks, lock=lock, patches=patches)
+    return InsideChecks(checks=image.checks, lock=lock, patches=patches)
 
 
-def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was proved of these very bytes stays proved."""
     if isinstance(before, Smoked) and before.image_id == shop.outcome(Built, image).image_id:
         return before

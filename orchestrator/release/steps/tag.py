@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.tag_message import tag_message
 from orchestrator.git.tags import is_signed, make_tag
 from orchestrator.release.steps.outcomes import Outcome, Tagged
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -20,7 +20,7 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
     return (Task(key="tag", title="make the tag object", run=_run, probe=_probe),)
 
 
-def _run(shop: Workshop) -> Tagged:
+def _run(shop: TaskContext) -> Tagged:
     plan = shop.plan
     message = tag_message(plan)
     with shop.repository.scratch() as scratch:
@@ -37,7 +37,7 @@ def _run(shop: Workshop) -> Tagged:
     return Tagged(tag_object=tag_object)
 
 
-def _probe(shop: Workshop, _before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, _before: Outcome | None) -> Outcome | None:
     """A tag object that names the planned commit is taken again: a signature made twice would differ."""
     found = shop.store.ref("tag")
     if not found or shop.repository.resolve(found) != shop.plan.head:

@@ -10,7 +10,7 @@ from orchestrator.core.reference import parse_reference
 from orchestrator.image.budgets import measure
 from orchestrator.release.steps.outcomes import Outcome, Uploaded
 from orchestrator.release.steps.record import candidate_record
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def _task(image: PlannedImage) -> Task:
     )
 
 
-def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
+def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
     registry, recorded = shop.doors.registry(image.repository), candidate_record(shop)
     account = record.image_of(recorded, image.candidate)
     manifest = tested(registry, account)
@@ -47,7 +47,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
     )
 
 
-def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was taken stays taken while the registry has it, under whatever name."""
     if not isinstance(before, Uploaded):
         return None

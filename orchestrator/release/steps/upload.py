@@ -9,7 +9,7 @@ from orchestrator.core.errors import MismatchError, RemoteError
 from orchestrator.core.reference import parse_reference
 from orchestrator.image.budgets import measure
 from orchestrator.release.steps.outcomes import Built, Outcome, Uploaded
-from orchestrator.release.steps.runner import Task, Workshop
+from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
@@ -28,7 +28,7 @@ def _task(image: PlannedImage) -> Task:
     )
 
 
-def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
+def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
     shop.doors.engine().push(
         parse_reference(image.candidate),
         credentials=shop.doors.credentials(parse_reference(image.candidate).repository.host),
@@ -45,7 +45,7 @@ def _run(shop: Workshop, image: PlannedImage) -> Uploaded:
     return uploaded
 
 
-def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has the image, as the candidate or, should that name be gone, as the version."""
     if isinstance(before, Uploaded):
         released = shop.doors.registry(image.repository).head(parse_reference(image.reference).tag)
@@ -57,7 +57,7 @@ def _probe(shop: Workshop, image: PlannedImage, before: Outcome | None) -> Outco
         return None  # an older candidate of that name: a private name may be pushed again
 
 
-def _there(shop: Workshop, image: PlannedImage) -> Uploaded | None:
+def _there(shop: TaskContext, image: PlannedImage) -> Uploaded | None:
     """The candidate in the registry when it is the image that was built, and within its budget.
 
     An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store): one of

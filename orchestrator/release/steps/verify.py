@@ -18,7 +18,7 @@ from orchestrator.core.tag_message import shipped
 from orchestrator.git.checkout import checkout, has_path, partial_tree
 from orchestrator.registry.credentials import PASSWORD
 from orchestrator.release.steps.outcomes import Verified
-from orchestrator.release.steps.runner import Task, Workshop, never
+from orchestrator.release.steps.runner import Task, TaskContext, never
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="verify", title="run the verify commands on each pick", run=_run, probe=never),)
 
 
-def _run(shop: Workshop) -> Verified:
+def _run(shop: TaskContext) -> Verified:
     """Raises UnprovedError naming the first pick that a command fails on."""
     proof = verify(shop.plan, shop.doors.scratch(), logs=shop.store.logs, report=shop.report)
     if problem := proof.problem:
@@ -65,7 +65,7 @@ _NOT_FOUND = 127  # how a shell says that there is no such program
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proof:
+class VerifyResult:
     """What the commands said: on how many trees, how many times one had to be run, and the first that failed."""
 
     commands: int
@@ -75,7 +75,7 @@ class Proof:
     tail: str = ""  # the last lines that the failing command wrote
 
 
-def verify(plan: Plan, scratch: Scratch, *, logs: Path, report: Callable[[Progress], None]) -> Proof:
+def verify(plan: Plan, scratch: Scratch, *, logs: Path, report: Callable[[Progress], None]) -> VerifyResult:
     """Run what is not known to pass, pick by pick, and stop at the first failure.
 
     Of a plan with a conflict, the picks before it: what follows will be applied to another tree.
@@ -107,7 +107,7 @@ class _Bench:
         self._written: set[Path] = set()
         self._directories: dict[tuple[str, ...], Path] = {}
 
-    def prove(self) -> Proof:
+    def prove(self) -> VerifyResult:
         if problem := self._missing_path():
             return self._proof(problem)
         jobs = [self._job(command, number) for number in range(len(self.picks)) for command in self.plan.verify]
@@ -119,8 +119,10 @@ class _Bench:
             known.add(job.key)
         return self._proof()
 
-    def _proof(self, problem: Problem | None = None, tail: str = "") -> Proof:
-        return Proof(commands=len(self.plan.verify), trees=len(self.picks), ran=self.ran, problem=problem, tail=tail)
+    def _proof(self, problem: Problem | None = None, tail: str = "") -> VerifyResult:
+        return VerifyResult(
+            commands=len(self.plan.verify), trees=len(self.picks), ran=self.ran, problem=problem, tail=tail
+        )
 
     # -------------------------------------------------------------- what is run
 
