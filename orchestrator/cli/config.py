@@ -14,12 +14,13 @@ def init(call: Invocation) -> None:
     """Write a commented release.yaml from what is found in the repository; never over an existing one."""
     from orchestrator.config.template import starter
     from orchestrator.git.repository import Repository
-    from orchestrator.release.init import starter_facts
+    from orchestrator.release.init import branch_to_make, starter_facts
 
     repository = Repository.discover(call.directory)
     try:
         target = call.directory / call.common.config if call.common.config else repository.top / "release.yaml"
-        text = starter(starter_facts(repository))
+        facts = starter_facts(repository, offline=bool(call.common.offline))
+        text = starter(facts)
     finally:
         repository.close()
     try:
@@ -30,6 +31,8 @@ def init(call: Invocation) -> None:
             f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
         ) from error
     call.console.lines([str(target)])
+    if make := branch_to_make(facts):
+        call.console.note(f"the release branch that it names is not there yet: {make}")
     call.console.note("next: declare the fixes in it, then release check, and release plan")
     call.console.document({"schema_version": 1, "file": str(target)})
 

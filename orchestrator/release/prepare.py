@@ -44,7 +44,7 @@ def next_declared(desk: Session) -> str:
     """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
     tags = desk.repository.local_tags()
     versions = [parse_tag(entry.version) for entry in desk.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
+    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))
 
 
 def prepare(desk: Session, version: str, left_out: Mapping[str, str] | None = None) -> Plan:
