@@ -17,7 +17,6 @@ from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
-from orchestrator.registry.client import image_labels
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
@@ -105,7 +104,7 @@ def _published(session: Session, plan: Plan) -> dict[str, str]:
     for image in plan.images:
         registry = session.connections.registry(image.repository)
         manifest = registry.manifest(image.reference.rpartition(":")[2])
-        if manifest is None or image_labels(registry, manifest).get(REVISION) != plan.head:
+        if manifest is None or registry.labels(manifest).get(REVISION) != plan.head:
             return {}
         names = [registry.head(name.rpartition(":")[2]) for name in image.aliases]
         if any(name is None or name.digest != manifest.digest for name in names):
