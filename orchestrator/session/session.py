@@ -106,7 +106,9 @@ class Session:
         """release.yaml.  `unfinished` lets a list of fixes be empty, for a command that fills it."""
         from orchestrator.config import reader
         from orchestrator.config.editor import UNFINISHED
+        from orchestrator.session.work_tree import refuse_link
 
+        refuse_link(self.repository.top, self.config_file)
         return reader.load(self.config_file, shown_as=self.config_name, forgive=UNFINISHED if unfinished else ())
 
     def config_path(self) -> str:
