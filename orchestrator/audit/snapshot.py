@@ -10,8 +10,10 @@ from orchestrator.core.declaration import Config
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.record import parse_record, record_ref
 from orchestrator.core.results import Place
+from orchestrator.core.tag_message import tagged_picks
 from orchestrator.core.versions import line_of_branch
 from orchestrator.git import notes
+from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import refuse_incomplete, source_tips
 
 if TYPE_CHECKING:
@@ -56,9 +58,11 @@ def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
     place = Place(file=session.config_name)
     wanted = Config(place=place, text=b"", branch="", source=named, remote=remote)
     world.tips, problems = source_tips(session.repository, wanted)
-    if problems:
+    if problems and (sources or not world.tips):
         raise UsageError(problems[0].message, remedy="name the source branches with --source", code=problems[0].code)
+    world.unchecked += [f"{each.message}: what came from there is known by what was kept" for each in problems]
     _read(world)
+    _bring_sources(world)
     return world
 
 
@@ -112,6 +116,20 @@ def _read(world: Snapshot) -> None:
             world.records[ref.removeprefix(_RECORDS)] = parse_record(texts[sha], ref)
         except UsageError as error:
             world.problems.append(mismatch("bad-record", f"{ref}: {error.message}", error.remedy))
+
+
+def _bring_sources(world: Snapshot) -> None:
+    """What a tag lists and this clone lacks: topic branches are deleted, the sources of releases are kept."""
+    scratch, refs = world.session.scratch, world.remote_refs
+    lacking = [
+        name for name, tag in world.tags.items()
+        if not all(scratch.is_commit(source) for _, source, _ in tagged_picks(tag.message))
+    ]  # fmt: skip
+    if refs and lacking:
+        try:
+            kept_sources.bring(world.session.repository, scratch, world.remote, refs.refs, lacking)
+        except RemoteError as error:
+            world.unchecked.append(f"{error.message}: sources that are kept there were not looked at")
 
 
 # ------------------------------------------------------------------ which lines

@@ -85,7 +85,7 @@ jobs:
     runs-on: ubuntu-24.04
     timeout-minutes: 300
     permissions:
-      contents: write # refs/release-records/*, refs/notes/release
+      contents: write # refs/release-records/*, refs/release-sources/*, refs/notes/release
     concurrency:
       group: release-publish
       cancel-in-progress: false

@@ -14,12 +14,14 @@ from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import apply_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
+from orchestrator.picks.sources import unknown
 from orchestrator.plan import document
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
+from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
@@ -27,6 +29,7 @@ from orchestrator.session.state import ReleaseState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.session.session import Session
 
@@ -141,6 +144,7 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         return _promoted(session, PublishedReleases(session, remote_name(session)), version, tag_object, origin)
     config = config_at(session, version, head, session.config_path())
     must_be_on_branch(session, config, version, tag_object, head)
+    _bring_sources(session, config, version)
     picks = tagged_picks(repository.git.text("cat-file", "tag", tag_object))
     base = _base(session, head, [result for _, _, result in picks], version)
     commit = session.scratch.commit(head)
@@ -161,6 +165,13 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         raise _differs(session, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
     return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+
+
+def _bring_sources(session: Session, config: Config, version: str) -> None:
+    """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
+    entry = config.release(version)
+    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
+        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
 
 
 def _promoted(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.release.steps.outcomes import Outcome, Picked
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.kept_sources import keep
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -19,9 +20,15 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 
 def _run(context: TaskContext) -> Picked:
-    """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy."""
+    """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy.
+
+    Sources come along: what only the remote has may be gone there before the release is public.
+    """
     _, tip = context.plan.branch_move
-    context.state.adopt(context.session.scratch, tip, "candidate")
+    scratch = context.session.scratch
+    if kept := keep(scratch, context.plan.version, context.plan.sources, context.plan.head):
+        context.state.adopt(scratch, kept, "sources")
+    context.state.adopt(scratch, tip, "candidate")
     found = context.state.ref("candidate")
     if found != tip:
         raise MismatchError(f"the picks gave {found or 'nothing'}, the plan says {tip}", code="picks-differ-from-plan")

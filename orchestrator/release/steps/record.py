@@ -1,4 +1,7 @@
-"""Publish the account of the release: a JSON blob under a ref of its own, made once and never changed."""
+"""Publish the account of the release: a JSON blob under a ref of its own, made once and never changed.
+
+With it goes what keeps the sources of the release (session/kept_sources.py), under another.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from orchestrator.release.steps.outcomes import (
     Verified,
 )
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.kept_sources import keep, sources_ref
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
@@ -36,24 +40,40 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 def _run(context: TaskContext) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
-    ref = record_ref(context.plan.version)
-    there = context.repository.ls_remote(context.plan.remote, ref).refs.get(ref, "")
+    ref, kept_ref = record_ref(context.plan.version), sources_ref(context.plan.version)
+    there = context.repository.ls_remote(context.plan.remote, ref, kept_ref).refs
     made = record(context)
-    if there:
+    if blob := there.get(ref, ""):
         context.repository.fetch_ref(context.plan.remote, ref)
-        must_agree(made, parse_record(context.repository.blob(there), ref), ref)
-        return Recorded(ref=ref, blob=there)
-    blob = push.write_blob(context.repository, render(made))
-    push.update_refs(context.repository, {ref: (blob, "")})
-    push.push_new_ref(context.repository, remote=context.plan.remote, ref=ref, sha=blob)
-    return Recorded(ref=ref, blob=blob)
+        must_agree(made, parse_record(context.repository.blob(blob), ref), ref)
+    else:
+        blob = push.write_blob(context.repository, render(made))
+    kept = _kept(context)
+    mine = {name: sha for name, sha in ((ref, blob), (kept_ref, kept)) if sha}
+    push.update_refs(context.repository, {name: (sha, "") for name, sha in mine.items()})
+    push.push_new_refs(context.repository, remote=context.plan.remote, refs={
+        name: sha for name, sha in mine.items() if there.get(name) != sha
+    })  # fmt: skip
+    return Recorded(ref=ref, blob=blob, sources=kept)
+
+
+def _kept(context: TaskContext) -> str:
+    """The commit that keeps the sources, made when they were picked; "" where this clone has not all of them."""
+    if found := context.state.ref("sources"):
+        return found
+    scratch = context.session.scratch
+    kept = keep(scratch, context.plan.version, context.plan.sources, context.plan.head)
+    if kept:
+        context.state.adopt(scratch, kept, "sources")
+    return kept
 
 
 def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
     if not isinstance(before, Recorded):
         return None
-    there = context.repository.ls_remote(context.plan.remote, before.ref).refs.get(before.ref, "")
-    return before if there == before.blob else None
+    wanted = {before.ref: before.blob} | ({sources_ref(context.plan.version): before.sources} if before.sources else {})
+    there = context.repository.ls_remote(context.plan.remote, *wanted).refs
+    return before if wanted.items() <= there.items() else None
 
 
 def record(context: TaskContext) -> dict[str, Any]:
