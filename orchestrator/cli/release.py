@@ -119,7 +119,7 @@ def skip(
 
 @command("abort")
 def abort(call: Invocation, version: Version = "") -> None:
-    """Forget a release that is not public; the repository is as it was before."""
+    """Undo a release that is not public; the repository is as it was before."""
     _abort(call, version)
 
 

@@ -70,7 +70,9 @@ def cut(desk: Session, version: str, *, yes: bool, plan_file: Path | None = None
         old = journal.plan()
         if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
             if old is not None:
-                desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
+                desk.job.terminal.note(
+                    "the inputs of this release have changed since it was begun: starting with a new plan"
+                )
                 journal.restart()
                 store.forget_candidate()
             begin(desk, plan, journal, yes=yes, answers=answers)
@@ -198,7 +200,7 @@ def begin(desk: Session, plan: Plan, journal: Journal, *, yes: bool, answers: An
 
 
 def _execute(desk: Session, store: ReleaseState, plan: Plan, journal: Journal) -> Cut:
-    """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
+    """Run what is left.  A finished release is checked again in the registry and on the remote, and not changed."""
     already = journal.closed
     doors = desk.doors()
     shop = TaskContext(

@@ -43,7 +43,7 @@ def _landed(shop: TaskContext) -> Landed:
 
 
 def _probe(shop: TaskContext, before: Outcome | None) -> Outcome | None:
-    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not for us to mend."""
+    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not ours to repair."""
     plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
     there = shop.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
     if there == tag_object:
