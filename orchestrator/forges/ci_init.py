@@ -29,7 +29,7 @@ class WrittenPipeline:
     state: str
 
 
-def ci_init(desk: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
+def ci_init(session: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
     """Make the pipeline from release.yaml.  Raises RefusedError where a file is there that is not as it was made."""
     if provider not in PROVIDERS:
         raise UsageError(
@@ -38,11 +38,11 @@ def ci_init(desk: Session, *, provider: str, file: str, install: str, write: boo
             code="bad-provider",
         )
     place = file or default_file(provider)
-    target = _inside(desk.repository.top, place)
-    config = desk.config()
-    versions = [entry.version for entry in config.releases] + sorted(desk.repository.local_tags())
+    target = _inside(session.repository.top, place)
+    config = session.config()
+    versions = [entry.version for entry in config.releases] + sorted(session.repository.local_tags())
     pipeline = pipeline_of(
-        config, provider=provider, config_path=desk.config_path(), install=install or install_from(_direct_url()),
+        config, provider=provider, config_path=session.config_path(), install=install or install_from(_direct_url()),
         branches=branch_pattern(config.branch), tags=tag_pattern(versions), file=file,
     )  # fmt: skip
     text = text_of(pipeline)

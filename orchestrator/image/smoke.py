@@ -221,7 +221,7 @@ def _last_lines(output: str) -> str:
 
 
 def smoke_image(
-    desk: Session, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
+    session: Session, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
 ) -> tuple[CheckResult, ...]:
     """The results of the named checks, or of all.  Raises UsageError for what is not there."""
     for name in names:
@@ -229,14 +229,14 @@ def smoke_image(
             raise UsageError(
                 f"there is no check {name!r}", remedy=f"there are: {', '.join(CHECKS)}", code="no-such-check"
             )
-    top = desk.repository.top
-    files = _read(top, desk.job.directory / lock) if lock else {}
-    released = _read_patches(top, desk.job.directory / patches) if patches else None
-    engine = desk.doors().engine()
+    top = session.repository.top
+    files = _read(top, session.directory / lock) if lock else {}
+    released = _read_patches(top, session.directory / patches) if patches else None
+    engine = session.connections.engine()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
     inside = InsideChecks(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)
-    return run_checks(inside_checks(engine, image, inside), desk.job.terminal.progress)
+    return run_checks(inside_checks(engine, image, inside), session.terminal.progress)
 
 
 def _read_patches(top: Path, folder: Path) -> dict[str, bytes]:

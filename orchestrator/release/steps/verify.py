@@ -36,9 +36,9 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="verify", title="run the verify commands on each pick", run=_run, probe=never),)
 
 
-def _run(shop: TaskContext) -> Verified:
+def _run(context: TaskContext) -> Verified:
     """Raises UnprovedError naming the first pick that a command fails on."""
-    proof = verify(shop.plan, shop.doors.scratch(), logs=shop.store.logs, report=shop.report)
+    proof = verify(context.plan, context.session.scratch, logs=context.state.logs, report=context.report)
     if problem := proof.problem:
         kind = UnprovedError if problem.exit_code == Exit.UNPROVED else UsageError
         raise kind(
