@@ -73,7 +73,7 @@ def _ask(world: Snapshot) -> RemoteRefs | None:
         world.unchecked.append("the remote was not asked (--offline)")
         return None
     if not repository.remote_url(world.remote):
-        world.unchecked.append(f"this clone has no remote {world.remote!r}: only what is here was looked at")
+        world.unchecked.append(f"this clone has no remote {world.remote!r}: only this clone was checked")
         return None
     try:
         refs = repository.ls_remote(world.remote)
@@ -81,7 +81,7 @@ def _ask(world: Snapshot) -> RemoteRefs | None:
         if lacking:
             repository.bring(session.scratch, world.remote, lacking)
     except RemoteError as error:
-        world.unchecked.append(f"{error.message}: only what is here was looked at")
+        world.unchecked.append(f"{error.message}: only this clone was checked")
         return None
     return refs
 

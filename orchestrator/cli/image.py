@@ -42,7 +42,7 @@ def smoke(
         list[str] | None, typer.Option(metavar="NAME", envvar="RELEASE_CHECK", help="Only this check; may be repeated.")
     ] = None,
 ) -> int:
-    """Make the built-in checks of what is inside an image: packages, CUDA, services, GPUs."""
+    """Run the built-in checks on what an image contains: packages, CUDA, services, GPUs."""
     from orchestrator.image.smoke import smoke_image
     from orchestrator.report import text as report
 

@@ -107,7 +107,7 @@ def skip(
 
 @command("abort")
 def abort(session: Session, console: Console, version: Version = "") -> None:
-    """Forget a release that is not public; the repository is as it was before."""
+    """Undo a release that is not public; the repository is as it was before."""
     from orchestrator.release.resume import abort as forget
 
     name, left = forget(session, version)

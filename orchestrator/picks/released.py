@@ -113,7 +113,7 @@ def _public(session: Session, remote: str) -> tuple[RemoteRefs, list[str]]:
         if wanted:
             session.repository.bring(session.scratch, remote, wanted)
     except RemoteError as error:
-        return nothing, [f"{error.message}: only this clone was looked at"]
+        return nothing, [f"{error.message}: only this clone was checked"]
     return refs, []
 
 

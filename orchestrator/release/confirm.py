@@ -83,7 +83,7 @@ def _open(answers: Answers, state: ReleaseState, *, each: bool) -> list[Pick]:
 
 
 def _stamp(plan: Plan, pick: Pick, resolved: Mapping[str, str]) -> str:
-    """What a yes was said to: the tip of the branch, and the commit that stands in for the source, if any."""
+    """What a person confirmed: the tip of the branch, and the commit that stands in for the source, if any."""
     return f"{plan.base} {'' if _resolved(pick, resolved) else pick.applied}"
 
 

@@ -80,7 +80,9 @@ def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None
     old = journal.plan()
     if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
         if old is not None:
-            session.terminal.note("the world has changed since this release was begun: starting from a new plan")
+            session.terminal.note(
+                "the inputs of this release have changed since it was begun: starting with a new plan"
+            )
             journal.restart()
             state.forget_candidate()
         begin(session, plan, journal, yes=yes, answers=answers)
@@ -207,7 +209,7 @@ def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers:
 
 
 def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal) -> Cut:
-    """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
+    """Run what is left.  A finished release is checked again in the registry and on the remote, and not changed."""
     already = journal.closed
     context = TaskContext(
         plan=plan, session=session, state=state, report=session.terminal.progress,

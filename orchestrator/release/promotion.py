@@ -70,7 +70,7 @@ def promote(session: Session, candidate: str, version: str, *, yes: bool, allow_
 
 
 def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
-    """Whether the journal's plan is this one.  Once the tag is public the world has changed by the plan's own doing."""
+    """Whether the journal's plan is this one.  Once the tag is public, the plan itself has changed the remote."""
     if stored.get("plan_id") == plan.plan_id:
         return True
     origin = stored.get("promoted_from") or {}

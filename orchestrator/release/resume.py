@@ -1,4 +1,4 @@
-"""Forget a release that is not public: every trace of it in this clone goes away."""
+"""Undo a release that is not public: remove every trace of it in this clone."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _must_be_its_own(session: Session, public: PublishedReleases, version: str) 
 
 
 def _must_be_good(public: PublishedReleases, version: str, target: str) -> None:
-    """A version that floating tags may be told to go to: released, final, another one, not yanked."""
+    """A version that floating tags may move to: released, final, another one, not yanked."""
     parsed = parse_tag(target)
     if parsed is None or not public.tag(target):
         raise UsageError(

@@ -43,7 +43,7 @@ def _landed(context: TaskContext) -> Landed:
 
 
 def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
-    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not for us to mend."""
+    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not ours to repair."""
     plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     there = context.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
     if there == tag_object:

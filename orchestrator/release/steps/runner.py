@@ -1,4 +1,4 @@
-"""Tasks in order, each journaled; done ones are recognised by asking the world, not by believing the journal."""
+"""Run tasks in order, each with a line in the journal.  Whether one is done is asked of git, engine and registry."""
 
 from __future__ import annotations
 

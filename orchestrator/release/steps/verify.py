@@ -182,7 +182,7 @@ class _Bench:
         before = self._job(job.command, -1)
         if job.number == 0 and (before.tree == job.tree or self._fails(before)):
             said = f"on {self.plan.branch} itself at {self.plan.base[:12]}, before any pick"
-            remedy = f"see {log}; mend the branch or the command: no pick is to blame"
+            remedy = f"see {log}; repair the branch or the command: no pick is to blame"
         else:
             pick = self.picks[job.number]
             passed = [each.source[:12] for each in self.picks[: job.number]]
