@@ -25,13 +25,13 @@ from orchestrator.session.published import read_record
 from orchestrator.session.state import ReleaseState, releases_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, Engine, ImageInfo
     from orchestrator.registry.client import Registry
-    from orchestrator.registry.manifest import Manifest
+    from orchestrator.registry.manifest import ImageConfig, Manifest
     from orchestrator.release.steps.build import Prepared
     from orchestrator.session.session import Session
 
@@ -47,31 +47,29 @@ class RebuildRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class _Published:
-    """An image as the registry has it.  `config` is what its manifest names, `record` its part of the record."""
+    """An image as the registry has it: `digest` is what its name stands for, `manifest` the image's own, `config`
+    what that names, and `record` its part of the record.
+    """
 
     image: PlannedImage
     registry: Registry
+    digest: str
     manifest: Manifest
-    config: Mapping[str, Any]
+    config: ImageConfig
     record: Mapping[str, Any]
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
-        found = (self.config.get("rootfs") or {}).get("diff_ids")
-        return tuple(str(each) for each in found or ())
-
-    @property
-    def history(self) -> list[Mapping[str, Any]]:
-        return [dict(each) for each in self.config.get("history") or ()]
+        return self.config.diff_ids
 
 
-def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
+def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
     """Build each image of a released version again and compare.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares, or an image is not in the registry.
     """
-    store = ReleaseState(desk.repository, version)
-    plan = plan_from_tag(desk, version)
+    state = ReleaseState(session.repository, version)
+    plan = plan_from_tag(session, version)
     if origin := plan.promoted_from:
         raise UsageError(
             f"{version} was not built: it has the bytes of {origin.version}",
@@ -81,15 +79,17 @@ def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Compar
     if plan.problems:
         raise ProblemsError(plan.problems)
     images = _chosen(plan, wishes.variant)
-    record = _record(desk, plan)
+    record = _record(session, plan)
     # Everything that is missing is found before an hour of building.
-    published = [_published(desk, image, record) for image in images]
-    shop = TaskContext(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
-    logs = releases_directory(desk.repository) / "logs" / "rebuild"
-    with Lock(logs / "lock", desk.job.holder, "rebuild"):
-        if left := shop.doors.engine().clear_trials(logs):
-            desk.job.terminal.note(f"removed {left} images that a killed rebuild had left")
-        return tuple(_compared(desk, shop, each, wishes, logs / version) for each in published)
+    published = [_published(session, image, record) for image in images]
+    context = TaskContext(
+        plan=plan, session=session, state=state, report=session.terminal.progress, finished=lambda _: False
+    )
+    logs = releases_directory(session.repository) / "logs" / "rebuild"
+    with Lock(logs / "lock", session.holder(), "rebuild"):
+        if left := context.connections.engine().clear_trials(logs):
+            session.terminal.note(f"removed {left} images that a killed rebuild had left")
+        return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
 
 def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
@@ -107,28 +107,33 @@ def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
     return tuple(image for image in plan.images if variant in ("", image.variant))
 
 
-def _record(desk: Session, plan: Plan) -> dict[str, Any]:
+def _record(session: Session, plan: Plan) -> dict[str, Any]:
     """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
     try:
-        return read_record(desk, plan.version, plan.remote)
+        return read_record(session, plan.version, plan.remote)
     except UsageError as error:
         if error.code != "no-record":
             raise
-        desk.job.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
+        session.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
         return {}
 
 
-def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
-    registry = desk.doors().registry(image.repository)
-    manifest = registry.manifest(image.reference.rpartition(":")[2])
-    if manifest is None or manifest.is_index:
-        what = "is an index of several platforms" if manifest else "is not in the registry"
-        remedy = "compare one platform's image by hand" if manifest else "release status tells how far the release came"
-        raise MismatchError(f"{image.reference} {what}", where=image.reference, remedy=remedy, code="image-missing")
+def _published(session: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
+    registry = session.connections.registry(image.repository)
+    named = registry.manifest(image.reference.rpartition(":")[2])
+    if named is None:
+        raise MismatchError(
+            f"{image.reference} is not in the registry",
+            where=image.reference,
+            remedy="release status tells how far the release came",
+            code="image-missing",
+        )
+    manifest = registry.image(named, image.platform)
     entries = {entry["reference"]: entry for entry in record.get("images", ())}
     found = _Published(
         image=image,
         registry=registry,
+        digest=named.digest,
         manifest=manifest,
         config=registry.config(manifest),
         record=entries.get(image.reference, {}),
@@ -143,25 +148,27 @@ def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) ->
     return found
 
 
-def _compared(desk: Session, shop: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path) -> Comparison:
-    image, engine = public.image, shop.doors.engine()
-    desk.job.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
+def _compared(
+    session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
+) -> Comparison:
+    image, engine = public.image, context.connections.engine()
+    session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
-    with prepared(shop, image, log) as ready:
-        pinned, note = _base(engine, shop, public, ready)
+    with prepared(context, image, log) as ready:
+        pinned, note = _base(engine, context, public, ready)
         request = _request(ready, public, pinned, wishes)
-        with engine.trial(request, shop.report) as built:
+        with engine.trial(request, context.report) as built:
             pairs = _layers(engine, built, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
-            histories = [str(step.get("created_by", "")) for step in public.history], ours
+            histories = public.config.history, ours
             return Comparison(
                 reference=image.reference,
                 variant=image.variant,
-                digest=public.manifest.digest,
+                digest=public.digest,
                 base=ready.base,
                 base_note=note,
                 layers=pairs,
-                settings=settings(public.config.get("config") or {}, built.config, histories),
+                settings=settings(public.config.settings, built.config, histories),
                 mismatches=_mismatches(public),
                 log=str(log),
             )
@@ -181,7 +188,7 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
     )
 
 
-def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(engine: Engine, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
     recorded = str((public.record.get("base") or {}).get("id") or "")
     if not recorded or recorded == ready.base_id:
@@ -194,7 +201,7 @@ def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared
     for candidate in filter(None, (recorded, by_digest)):
         try:
             found = engine.inspect(candidate) or (
-                engine.resolve(candidate, platform=public.image.platform, report=shop.report)
+                engine.resolve(candidate, platform=public.image.platform, report=context.report)
                 if candidate == by_digest
                 else None
             )
@@ -208,8 +215,8 @@ def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared
 def _mismatches(public: _Published) -> tuple[str, ...]:
     found = []
     recorded, layers = public.record.get("digest", ""), tuple(public.record.get("layers") or ())
-    if recorded and recorded != public.manifest.digest:
-        found.append(f"the registry has {public.manifest.digest} under this name, the record says {recorded}")
+    if recorded and recorded != public.digest:
+        found.append(f"the registry has {public.digest} under this name, the record says {recorded}")
     if layers and layers != public.diff_ids:
         wrong = [
             str(n) for n, (ours, theirs) in enumerate(zip(layers, public.diff_ids, strict=False), 1) if ours != theirs
@@ -229,7 +236,7 @@ def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool)
         built.layers[j] for i, j in pairs if j is not None and (i is None or theirs[i] != built.layers[j] or deep)
     }
     ours = _ours(engine, built, wanted)
-    instructions = [str(step.get("created_by", "")) for step in public.history if not step.get("empty_layer")]
+    instructions = public.config.made_layers
     return tuple(
         _pair(public, i, ours.get(built.layers[j]) if j is not None else None, built.layers[j] if j is not None else "",
               instructions, deep=deep)
@@ -238,7 +245,13 @@ def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool)
 
 
 def _pair(
-    public: _Published, index: int | None, ours: Contents | None, diff_id: str, instructions: list[str], *, deep: bool
+    public: _Published,
+    index: int | None,
+    ours: Contents | None,
+    diff_id: str,
+    instructions: Sequence[str],
+    *,
+    deep: bool,
 ) -> LayerPair:
     said = public.diff_ids[index] if index is not None else ""
     number = index + 1 if index is not None else 0

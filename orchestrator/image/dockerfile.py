@@ -64,7 +64,7 @@ _PREDEFINED = frozenset(("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "
 @dataclass(frozen=True, kw_only=True)
 class DockerfileFacts:
     """`bases` are the images that FROM lines pull, in order and once each, with arguments filled in;
-    `final_base` is the one under the last stage, "" for scratch or where it cannot be told; `base_args` are the
+    `final_base` is the one under the last stage, "" for scratch or where it is not known; `base_args` are the
     arguments above the first FROM that hold just its name."""
 
     problems: tuple[Problem, ...] = ()

@@ -41,8 +41,8 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"build/{image.reference.rpartition(':')[2]}",
         title=f"build {image.reference}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
         group="build",
     )
 
@@ -60,30 +60,32 @@ class Prepared:
 
 
 @contextmanager
-def prepared(shop: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
-    """The context is open until the end of the block.  The base is pulled where the engine lacks it."""
+def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
+    """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.engines import BuildRequest
     from orchestrator.image.dockerfile import examine
 
-    seconds = int(shop.plan.when.split()[0])
-    with shop.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
-        text = dockerfile_text(scratch, shop.plan.tree, image.dockerfile)
+    seconds = int(context.plan.when.split()[0])
+    with context.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
+        text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
         facts = examine(text, image.dockerfile, dict(image.build_args))
         base = facts.final_base
-        info = shop.doors.engine().resolve(base, platform=image.platform, report=shop.report) if base else None
-        lock = lock_digest(lock_files(scratch, shop.plan.tree, image.lock)) if image.lock else ""
-        context = _context(scratch, shop.plan.tree, image, seconds, tar)
-        for path in context.lfs_pointers:
-            shop.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
-        for path in context.submodules:
-            shop.report(Progress(text=f"{path} is a submodule: the build gets an empty folder in its place"))
+        info = (
+            context.connections.engine().resolve(base, platform=image.platform, report=context.report) if base else None
+        )
+        lock = lock_digest(lock_files(scratch, context.plan.tree, image.lock)) if image.lock else ""
+        sent = _build_context(scratch, context.plan.tree, image, seconds, tar)
+        for path in sent.lfs_pointers:
+            context.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
+        for path in sent.submodules:
+            context.report(Progress(text=f"{path} is a submodule: the build gets an empty folder in its place"))
         tar.seek(0)
         request = BuildRequest(
             context=tar,
-            dockerfile=context.dockerfile_in_context,
+            dockerfile=sent.dockerfile_in_context,
             tag=parse_reference(image.candidate),
-            build_args={**dict(image.build_args), **given_args(shop.plan)},
-            labels=expected_labels(shop, image) | _base_labels(base, info),
+            build_args={**dict(image.build_args), **given_args(context.plan)},
+            labels=expected_labels(context, image) | _base_labels(base, info),
             platform=image.platform,
             network=image.network,
             log=log,
@@ -93,15 +95,15 @@ def prepared(shop: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prep
             base=base,
             base_id=info.id if info else "",
             base_args=facts.base_args,
-            context_sha256=context.sha256,
+            context_sha256=sent.sha256,
             lock_sha256=lock,
         )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Built:
-    log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
-    with prepared(shop, image, log) as ready:
-        built = shop.doors.engine().build(ready.request, shop.report)
+def _run(context: TaskContext, image: PlannedImage) -> Built:
+    log = context.state.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    with prepared(context, image, log) as ready:
+        built = context.connections.engine().build(ready.request, context.report)
     return Built(
         image=image.reference,
         image_id=built.id,
@@ -116,13 +118,13 @@ def _run(shop: TaskContext, image: PlannedImage) -> Built:
     )
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
-    if shop.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+    if context.finished(f"upload/{image.reference.rpartition(':')[2]}"):
         return before
-    found = shop.doors.engine().inspect(image.candidate)
+    found = context.connections.engine().inspect(image.candidate)
     return before if found and found.id == before.image_id else None
 
 
@@ -135,18 +137,18 @@ def given_args(plan: Plan) -> dict[str, str]:
     }
 
 
-def expected_labels(shop: TaskContext, image: PlannedImage) -> dict[str, str]:
+def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]:
     """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
-    plan = shop.plan
+    plan = context.plan
     created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
     labels = {"version": plan.version, "revision": plan.head, "created": created, "ref.name": plan.version}
-    source = _LOGIN.sub(r"\g<scheme>", shop.repository.remote_url(plan.remote))
+    source = _LOGIN.sub(r"\g<scheme>", context.repository.remote_url(plan.remote))
     if "://" in source or re.match(r"^[^/]+@[^/]+:", source):  # a path on this machine says nothing elsewhere
         labels["source"] = source
     labels["title"] = image.repository.rpartition("/")[2]
     own = {VARIANT_LABEL: image.variant} if image.variant else {}
     if image.patches:
-        with shop.repository.scratch() as scratch:
+        with context.repository.scratch() as scratch:
             own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
 
@@ -174,7 +176,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
     return text
 
 
-def _context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
+def _build_context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
     from orchestrator.image.context import ContextEntry, write_context
     from orchestrator.image.dockerignore import ignore_filter
 

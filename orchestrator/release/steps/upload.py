@@ -23,19 +23,19 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"upload/{image.reference.rpartition(':')[2]}",
         title=f"upload {image.candidate}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
     )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
-    shop.doors.engine().push(
+def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
+    context.connections.engine().push(
         parse_reference(image.candidate),
-        credentials=shop.doors.credentials(parse_reference(image.candidate).repository.host),
-        report=shop.report,
-        stall=shop.doors.push_stall,
+        credentials=context.connections.credentials(parse_reference(image.candidate).repository.host),
+        report=context.report,
+        stall=context.session.options.push_stall,
     )
-    uploaded = _there(shop, image)
+    uploaded = _there(context, image)
     if uploaded is None:
         raise RemoteError(
             f"the engine says that {image.candidate} was pushed, the registry does not have it",
@@ -45,26 +45,26 @@ def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
     return uploaded
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has the image, as the candidate or, should that name be gone, as the version."""
     if isinstance(before, Uploaded):
-        released = shop.doors.registry(image.repository).head(parse_reference(image.reference).tag)
+        released = context.connections.registry(image.repository).head(parse_reference(image.reference).tag)
         if released and released.digest == before.digest:
             return before
     try:
-        return _there(shop, image)
+        return _there(context, image)
     except MismatchError:
         return None  # an older candidate of that name: a private name may be pushed again
 
 
-def _there(shop: TaskContext, image: PlannedImage) -> Uploaded | None:
+def _there(context: TaskContext, image: PlannedImage) -> Uploaded | None:
     """The candidate in the registry when it is the image that was built, and within its budget.
 
-    An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store): one of
+    An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's state): one of
     the two must be what the registry holds.
     """
-    built = shop.outcome(Built, image)
-    registry = shop.doors.registry(image.repository)
+    built = context.outcome(Built, image)
+    registry = context.connections.registry(image.repository)
     manifest = registry.manifest(parse_reference(image.candidate).tag)
     if manifest is None:
         return None
