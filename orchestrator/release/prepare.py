@@ -10,7 +10,7 @@ from orchestrator.core.plan import NO_DECISIONS
 from orchestrator.core.versions import parse_tag
 from orchestrator.guard.freeze import apply_freeze
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.image.inputs import image_problems
+from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
@@ -74,5 +74,7 @@ def prepare(desk: Session, version: str, left_out: Mapping[str, str] | None = No
     plan, policy = guards.judge(plan, config)
     plan = apply_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
     shown_as = desk.job.config or desk.config_file.name
-    plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
+    problems = (*image_problems(plan, desk.scratch, shown_as), *pointer_problems(plan, desk.repository, desk.scratch))
+    notes = (*plan.notes, *image_notes(plan, desk.scratch))
+    plan = replace(plan, problems=(*plan.problems, *problems), notes=notes)
     return seal(plan, tuple(task.key for task in steps.tasks(plan)))

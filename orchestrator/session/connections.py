@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.reference import parse_repository
 
@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.engines import Engine
+    from orchestrator.engines import Builder, Engine, Runtime
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
+
+
+class FindLogin(Protocol):
+    """The login for a registry; `released_to`: it is the one that this release goes to, whose login may be given."""
+
+    def __call__(self, host: str, *, released_to: bool = True) -> Credentials | None: ...
 
 
 def open_doors(
@@ -32,15 +38,14 @@ def open_doors(
 
     @cache
     def engine() -> Engine:
-        from orchestrator.engines.docker import connect
+        from orchestrator.engines import engine_module
 
-        return connect(env, owner=owner)
+        return engine_module().connect(env, owner=owner, tell=tell)
 
-    @cache
-    def credentials(host: str) -> Credentials | None:
+    def credentials(host: str, *, released_to: bool = True) -> Credentials | None:
         from orchestrator.registry.credentials import find
 
-        return find(host, env)
+        return find(host, env, released_to=released_to)
 
     @cache
     def registry(repository: str) -> Registry:
@@ -52,7 +57,8 @@ def open_doors(
         return Registry(parsed, credentials=lambda: credentials(parsed.host), plain_http=plain_http, patience=patience)
 
     return Connections(
-        engine=engine,
+        builder=engine,
+        runtime=engine,
         registry=registry,
         credentials=credentials,
         scratch=scratch,
@@ -65,11 +71,15 @@ def open_doors(
 
 @dataclass(frozen=True, kw_only=True)
 class Connections:
-    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
+    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits.
 
-    engine: Callable[[], Engine]
+    `credentials` looks a login up anew each time: some live for minutes.
+    """
+
+    builder: Callable[[], Builder]
+    runtime: Callable[[], Runtime]
     registry: Callable[[str], Registry]
-    credentials: Callable[[str], Any]
+    credentials: FindLogin
     scratch: Callable[[], Scratch]
     monotonic: Callable[[], float]
     now: Callable[[], str]

@@ -78,7 +78,7 @@ def engine_that_says(events: Callable[[], Iterable[object]], *, torn: bool = Fal
 
 def push(engine: DockerEngine, stall: float = 5) -> list[Progress]:
     said: list[Progress] = []
-    engine.push(NAME, credentials=None, report=said.append, stall=stall)
+    engine.publish(NAME, credentials=None, report=said.append, stall=stall)
     return said
 
 

@@ -89,6 +89,8 @@ def record(shop: TaskContext) -> dict[str, Any]:
 
 def _image(shop: TaskContext, image: PlannedImage) -> dict[str, Any]:
     built, uploaded = shop.outcome(Built, image), shop.outcome(Uploaded, image)
+    proved = uploaded.taken or built
+    results = uploaded.taken.results if uploaded.taken else shop.outcome(Smoked, image).results
     floated = shop.find(Floated, image)
     with shop.repository.scratch() as scratch:
         patches = [account(entry) for entry in patches_of(scratch, shop.plan.tree, image)]
@@ -97,17 +99,17 @@ def _image(shop: TaskContext, image: PlannedImage) -> dict[str, Any]:
         "variant": image.variant,
         "aliases": list(image.aliases),
         "digest": shop.outcome(Promoted, image).digest,
-        "image_id": built.image_id,
-        "size": built.size,
+        "image_id": proved.image_id,
+        "size": proved.size,
         "compressed_size": uploaded.size,
         "delta": asdict(uploaded.delta),
-        "layers": list(built.layers),
-        "base": {"name": built.base, "id": built.base_id},
+        "layers": list(proved.layers),
+        "base": {"name": built.base, "id": "" if uploaded.taken else built.base_id},
         "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,
         "patches": patches,
         "context_sha256": built.context_sha256,
         "labels": dict(built.labels),
-        "checks": [asdict(result) for result in shop.outcome(Smoked, image).results],
+        "checks": [asdict(result) for result in results],
         "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
     }
 
