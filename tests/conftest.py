@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.__main__ import GIT_LOCAL
+from tests.support.cli import end_prepared
 from tests.support.story import Story, copied, story
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+# Where Python may not write byte code, each start of the program would compile all of it: three times as slow.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: what we start would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,6 +31,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are no part of a test's name: those made while collecting (a gzip header holds the time) differ between
     two workers of one run, which then refuse to start."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_sessionfinish() -> None:
+    end_prepared()
 
 
 @pytest.fixture(autouse=True)

@@ -68,6 +68,7 @@ def sources() -> dict[str, ast.Module]:
     return found
 
 
+@cache
 def imports(module: str) -> set[str]:
     """Everything a module imports, wherever in it: modules of the house without `orchestrator.`, libraries by name."""
     found: set[str] = set()

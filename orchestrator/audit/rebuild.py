@@ -63,13 +63,13 @@ class _Published:
         return self.config.diff_ids
 
 
-def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
+def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
     """Build each image of a released version again and compare.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares, or an image is not in the registry.
     """
-    store = ReleaseState(desk.repository, version)
-    plan = plan_from_tag(desk, version)
+    state = ReleaseState(session.repository, version)
+    plan = plan_from_tag(session, version)
     if origin := plan.promoted_from:
         raise UsageError(
             f"{version} was not built: it has the bytes of {origin.version}",
@@ -79,15 +79,17 @@ def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Compar
     if plan.problems:
         raise ProblemsError(plan.problems)
     images = _chosen(plan, wishes.variant)
-    record = _record(desk, plan)
+    record = _record(session, plan)
     # Everything that is missing is found before an hour of building.
-    published = [_published(desk, image, record) for image in images]
-    shop = TaskContext(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
-    logs = releases_directory(desk.repository) / "logs" / "rebuild"
-    with Lock(logs / "lock", desk.job.holder, "rebuild"):
-        if left := shop.doors.builder().clear_trials(logs):
-            desk.job.terminal.note(f"removed {left} images that a killed rebuild had left")
-        return tuple(_compared(desk, shop, each, wishes, logs / version) for each in published)
+    published = [_published(session, image, record) for image in images]
+    context = TaskContext(
+        plan=plan, session=session, state=state, report=session.terminal.progress, finished=lambda _: False
+    )
+    logs = releases_directory(session.repository) / "logs" / "rebuild"
+    with Lock(logs / "lock", session.holder(), "rebuild"):
+        if left := context.connections.builder().clear_trials(logs):
+            session.terminal.note(f"removed {left} images that a killed rebuild had left")
+        return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
 
 def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
@@ -105,19 +107,19 @@ def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
     return tuple(image for image in plan.images if variant in ("", image.variant))
 
 
-def _record(desk: Session, plan: Plan) -> dict[str, Any]:
+def _record(session: Session, plan: Plan) -> dict[str, Any]:
     """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
     try:
-        return read_record(desk, plan.version, plan.remote)
+        return read_record(session, plan.version, plan.remote)
     except UsageError as error:
         if error.code != "no-record":
             raise
-        desk.job.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
+        session.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
         return {}
 
 
-def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
-    registry = desk.doors().registry(image.repository)
+def _published(session: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
+    registry = session.connections.registry(image.repository)
     named = registry.manifest(image.reference.rpartition(":")[2])
     if named is None:
         raise MismatchError(
@@ -146,14 +148,16 @@ def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) ->
     return found
 
 
-def _compared(desk: Session, shop: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path) -> Comparison:
-    image, engine = public.image, shop.doors.builder()
-    desk.job.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
+def _compared(
+    session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
+) -> Comparison:
+    image, engine = public.image, context.connections.builder()
+    session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
-    with prepared(shop, image, log) as ready:
-        pinned, note = _base(engine, shop, public, ready)
+    with prepared(context, image, log) as ready:
+        pinned, note = _base(engine, context, public, ready)
         request = _request(ready, public, pinned, wishes)
-        with engine.trial(request, shop.report) as built:
+        with engine.trial(request, context.report) as built:
             pairs = _layers(engine, built, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
@@ -184,7 +188,7 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
     )
 
 
-def _base(engine: Builder, shop: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
     recorded = str((public.record.get("base") or {}).get("id") or "")
     if not recorded or recorded == ready.base_id:
@@ -197,7 +201,7 @@ def _base(engine: Builder, shop: TaskContext, public: _Published, ready: Prepare
     for candidate in filter(None, (recorded, by_digest)):
         try:
             found = engine.inspect(candidate) or (
-                _pulled(engine, shop, public, candidate) if candidate == by_digest else None
+                _pulled(engine, context, public, candidate) if candidate == by_digest else None
             )
         except RemoteError:  # it is nowhere any more, which the line says
             continue
@@ -206,9 +210,9 @@ def _base(engine: Builder, shop: TaskContext, public: _Published, ready: Prepare
     return "", f"{moved}; built on today's, because the one of then is not to be had"
 
 
-def _pulled(engine: Builder, shop: TaskContext, public: _Published, name: str) -> ImageInfo:
-    login = pull_login(shop, public.image, parse_reference(name).repository.host)
-    return engine.resolve(name, platform=public.image.platform, credentials=login, report=shop.report)
+def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str) -> ImageInfo:
+    login = pull_login(context, public.image, parse_reference(name).repository.host)
+    return engine.resolve(name, platform=public.image.platform, credentials=login, report=context.report)
 
 
 def _mismatches(public: _Published) -> tuple[str, ...]:

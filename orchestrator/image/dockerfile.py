@@ -39,7 +39,7 @@ class DockerfileFacts:
     """What it asks for.
 
     `bases` are the images that FROM lines pull, in order and once each, with arguments filled in, `copied_from` those
-    that COPY --from does; `final_base` is the one under the last stage, "" for scratch or where it cannot be told;
+    that COPY --from does; `final_base` is the one under the last stage, "" for scratch or where it is not known;
     `base_args` are the arguments above the first FROM that hold just its name; `platform_args` those of the platform
     that are declared without a value; `sources` is what COPY and ADD take from the context; `notes` are no problems.
     """

@@ -48,7 +48,7 @@ def _rule(line: str, place: str) -> list[tuple[bool, re.Pattern[str]]]:
     name = text.removeprefix("!").strip() if takes_back else text
     if not name:
         raise UsageError(
-            "a lone `!` takes nothing back",
+            "a `!` without a pattern includes nothing again",
             where=place,
             remedy="delete the line, or put a pattern after it",
             code="dockerignore",

@@ -41,8 +41,8 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"build/{image.reference.rpartition(':')[2]}",
         title=f"build {image.reference}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
         group="build",
     )
 
@@ -60,27 +60,27 @@ class Prepared:
 
 
 @contextmanager
-def prepared(shop: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
-    """The context is open until the end of the block.  The base is pulled where the engine lacks it."""
+def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
+    """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.engines import BuildRequest
     from orchestrator.git.pointers import Pointed
 
-    seconds, pointed = int(shop.plan.when.split()[0]), Pointed(shop.repository)
-    with shop.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
-        text = dockerfile_text(scratch, shop.plan.tree, image.dockerfile)
-        facts, given = _examined(shop, image, text)
-        base, logins = facts.final_base, _logins(shop, image, (*facts.bases, *facts.copied_from))
-        info = _base(shop, image, base, logins) if base else None
-        lock = lock_digest(lock_files(scratch, shop.plan.tree, image.lock)) if image.lock else ""
-        context = _context(scratch, pointed, shop.plan.tree, image, seconds, tar)
-        _refuse_missing(context, image, facts)
+    seconds, pointed = int(context.plan.when.split()[0]), Pointed(context.repository)
+    with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
+        text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
+        facts, given = _examined(context, image, text)
+        base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
+        info = _base(context, image, base, logins) if base else None
+        lock = lock_digest(lock_files(scratch, context.plan.tree, image.lock)) if image.lock else ""
+        sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
+        _refuse_missing(sent, image, facts)
         tar.seek(0)
         request = BuildRequest(
             context=tar,
-            dockerfile=context.dockerfile_in_context,
+            dockerfile=sent.dockerfile_in_context,
             tag=parse_reference(image.candidate),
-            build_args={**given, **dict(image.build_args), **given_args(shop.plan)},
-            labels=expected_labels(shop, image) | base_labels(base, info),
+            build_args={**given, **dict(image.build_args), **given_args(context.plan)},
+            labels=expected_labels(context, image) | base_labels(base, info),
             platform=image.platform,
             network=image.network,
             logins=logins,
@@ -91,12 +91,12 @@ def prepared(shop: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prep
             base=base,
             base_id=info.id if info else "",
             base_args=facts.base_args,
-            context_sha256=context.sha256,
+            context_sha256=sent.sha256,
             lock_sha256=lock,
         )
 
 
-def _examined(shop: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
+def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
     """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
     from orchestrator.engines import engine_module
     from orchestrator.image.dockerfile import examine, platform_values
@@ -105,27 +105,27 @@ def _examined(shop: TaskContext, image: PlannedImage, text: bytes) -> tuple[Dock
     facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform)
     if not facts.platform_args or dialect.fills_in_platform:
         return facts, {}
-    health = shop.doors.builder().health()
+    health = context.connections.builder().health()
     native = f"{health.os}/{health.architecture}"
     facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native)
     values = platform_values(image.platform or native, native)
     return facts, {name: values[name] for name in facts.platform_args}
 
 
-def _logins(shop: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
+def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
     """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
-    builder = shop.doors.builder()
+    builder = context.connections.builder()
     missing = [name for name in names if builder.inspect(name) is None]
-    logins = {host: pull_login(shop, image, host) for host in dict.fromkeys(map(_host, missing))}
+    logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(_host, missing))}
     return {host: login for host, login in logins.items() if login}
 
 
-def pull_login(shop: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
+def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
     """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
     try:
-        return shop.doors.credentials(host, released_to=host == _host(image.reference))
+        return context.connections.credentials(host, released_to=host == _host(image.reference))
     except RemoteError as error:
-        shop.report(Progress(text=f"going on without a login for {host}: {error.message}"))
+        context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
         return None
 
 
@@ -133,18 +133,20 @@ def _host(name: str) -> str:
     return parse_reference(name).repository.host
 
 
-def _base(shop: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> ImageInfo:
+def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> ImageInfo:
     login = logins.get(_host(name))
-    return shop.doors.builder().resolve(name, platform=image.platform, credentials=login, report=shop.report)
+    return context.connections.builder().resolve(
+        name, platform=image.platform, credentials=login, report=context.report
+    )
 
 
-def _refuse_missing(context: Context, image: PlannedImage, facts: DockerfileFacts) -> None:
+def _refuse_missing(sent: Context, image: PlannedImage, facts: DockerfileFacts) -> None:
     """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
     from orchestrator.image.dockerfile import takes
 
     for path, is_submodule in (
-        *((path, True) for path in context.submodules),
-        *((path, False) for path in context.lfs_pointers),
+        *((path, True) for path in sent.submodules),
+        *((path, False) for path in sent.lfs_pointers),
     ):
         if takes(facts.sources, path):
             root = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
@@ -152,10 +154,10 @@ def _refuse_missing(context: Context, image: PlannedImage, facts: DockerfileFact
             raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Built:
-    log = shop.store.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
-    with prepared(shop, image, log) as ready:
-        built = shop.doors.builder().build(ready.request, shop.report)
+def _run(context: TaskContext, image: PlannedImage) -> Built:
+    log = context.state.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    with prepared(context, image, log) as ready:
+        built = context.connections.builder().build(ready.request, context.report)
     return Built(
         image=image.reference,
         image_id=built.id,
@@ -170,13 +172,13 @@ def _run(shop: TaskContext, image: PlannedImage) -> Built:
     )
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
-    if shop.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+    if context.finished(f"upload/{image.reference.rpartition(':')[2]}"):
         return before
-    found = shop.doors.builder().inspect(image.candidate)
+    found = context.connections.builder().inspect(image.candidate)
     return before if found and found.id == before.image_id else None
 
 
@@ -189,18 +191,18 @@ def given_args(plan: Plan) -> dict[str, str]:
     }
 
 
-def expected_labels(shop: TaskContext, image: PlannedImage) -> dict[str, str]:
+def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]:
     """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
-    plan = shop.plan
+    plan = context.plan
     created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
     labels = {"version": plan.version, "revision": plan.head, "created": created, "ref.name": plan.version}
-    source = image.repository_url or source_url(shop.repository.remote_url(plan.remote))
+    source = image.repository_url or source_url(context.repository.remote_url(plan.remote))
     if source:  # a path on this machine says nothing elsewhere
         labels["source"] = source
     labels["title"] = image.repository.rpartition("/")[2]
     own = {VARIANT_LABEL: image.variant} if image.variant else {}
     if image.patches:
-        with shop.repository.scratch() as scratch:
+        with context.repository.scratch() as scratch:
             own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
 
@@ -230,7 +232,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
     return text
 
 
-def _context(
+def _build_context(
     scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
 ) -> Context:
     from orchestrator.git.pointers import filled

@@ -26,30 +26,30 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"smoke/{image.reference.rpartition(':')[2]}",
         title=f"smoke-test {image.reference}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
     )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Smoked:
-    built = shop.outcome(Built, image)
-    return Smoked(image=image.reference, image_id=built.image_id, results=prove(shop, image, built.image_id))
+def _run(context: TaskContext, image: PlannedImage) -> Smoked:
+    built = context.outcome(Built, image)
+    return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
 
 
-def prove(shop: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
+def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
     """All checks of an image in the engine.  Raises UnprovedError when one fails."""
-    engine = shop.doors.runtime()
-    engine.sweep(shop.doors.owner)  # a run that was killed here could not remove its container
+    engine = context.connections.runtime()
+    engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
     results = smoke(
         engine,
         image_id,
-        tag=shop.plan.version,
-        revision=shop.plan.head,
+        tag=context.plan.version,
+        revision=context.plan.head,
         commands=image.smoke,
-        expected_labels=expected_labels(shop, image),
-        report=shop.report,
-        inside=_inside(shop, image),
-        more=budget_checks(engine, image, image_id, lambda: shop.doors.registry(image.repository)),
+        expected_labels=expected_labels(context, image),
+        report=context.report,
+        inside=_inside(context, image),
+        more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -64,17 +64,17 @@ def prove(shop: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckR
     return results
 
 
-def _inside(shop: TaskContext, image: PlannedImage) -> InsideChecks:
+def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
     if not image.checks:
         return InsideChecks()
-    with shop.repository.scratch() as scratch:
-        lock = lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {}
-        patches = patch_files(scratch, shop.plan.tree, image.patches) if image.patches else None
+    with context.repository.scratch() as scratch:
+        lock = lock_files(scratch, context.plan.tree, image.lock) if image.lock else {}
+        patches = patch_files(scratch, context.plan.tree, image.patches) if image.patches else None
     return InsideChecks(checks=image.checks, lock=lock, patches=patches)
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was proved of these very bytes stays proved."""
-    if isinstance(before, Smoked) and before.image_id == shop.outcome(Built, image).image_id:
+    if isinstance(before, Smoked) and before.image_id == context.outcome(Built, image).image_id:
         return before
     return None

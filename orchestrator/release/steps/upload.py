@@ -28,39 +28,40 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"upload/{image.reference.rpartition(':')[2]}",
         title=f"upload {image.candidate}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
     )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
-    registry, built = shop.doors.registry(image.repository), shop.outcome(Built, image)
+def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
+    registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
     registry.renew_login()
     before = registry.head(_tag(image))
     try:
-        _push(shop, image, registry)
+        _push(context, image, registry)
     except PushRefusedError as refusal:
-        return _taken_over(shop, image, refusal)
+        return _taken_over(context, image, refusal)
     manifest = _read_back(registry, image, built, before.digest if before else "")
     return _uploaded(registry, image, manifest)
 
 
-def _push(shop: TaskContext, image: PlannedImage, registry: Registry) -> None:
+def _push(context: TaskContext, image: PlannedImage, registry: Registry) -> None:
     """Give it to the engine, again where that broke off.  What the registry has refused is not tried again, but for a
     login that has ended meanwhile.
     """
-    reference, retry = parse_reference(image.candidate), registry.retry
+    reference, retry, connections = parse_reference(image.candidate), registry.retry, context.connections
+    stall = context.session.options.push_stall
     for attempt in range(1, retry.tries + 1):
-        login = shop.doors.credentials(reference.repository.host)
+        login = connections.credentials(reference.repository.host)
         try:
-            shop.doors.builder().publish(reference, credentials=login, report=shop.report, stall=shop.doors.push_stall)
+            connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
         except PushRefusedError as error:
-            if not error.about_login or attempt > 1 or shop.doors.credentials(reference.repository.host) == login:
+            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
                 raise
         except PushBrokenError as error:
             if attempt == retry.tries:
                 raise
-            shop.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
+            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
             retry.sleep(retry.delay(attempt, None))
             registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
         else:
@@ -88,9 +89,9 @@ def _read_back(registry: Registry, image: PlannedImage, built: Built, before: st
     return manifest
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has what was uploaded, under whatever name, or the candidate is what was built."""
-    registry, built = shop.doors.registry(image.repository), shop.outcome(Built, image)
+    registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
     if isinstance(before, Uploaded) and registry.head(before.digest):
         return before
     manifest = registry.manifest(_tag(image))
@@ -125,18 +126,18 @@ def _tag(image: PlannedImage) -> str:
 # ------------------------------------------------------------------ a candidate that cannot be replaced
 
 
-def _taken_over(shop: TaskContext, image: PlannedImage, refusal: PushRefusedError) -> Uploaded:
+def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedError) -> Uploaded:
     """Where tags are immutable, the candidate of an earlier run stands in the way: it is taken, and proved anew.
 
     It must say of itself all that this one would.  Raises RefusedError where it does not, else the `refusal`.
     """
-    registry, built = shop.doors.registry(image.repository), shop.outcome(Built, image)
+    registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
     manifest = registry.manifest(_tag(image))
     if manifest is None:
         raise refusal
     if _is_built(registry, manifest, built):
         return _uploaded(registry, image, manifest)
-    labels, expected = registry.labels(manifest), expected_labels(shop, image)
+    labels, expected = registry.labels(manifest), expected_labels(context, image)
     other = next((name for name, value in expected.items() if labels.get(name) != value), "")
     if other:
         raise RefusedError(
@@ -147,12 +148,12 @@ def _taken_over(shop: TaskContext, image: PlannedImage, refusal: PushRefusedErro
             detail=refusal.message,
         )
     text = f"{image.candidate} stands in the registry, says the same commit and may not be replaced: it is taken"
-    shop.report(Progress(text=text))
-    info = shop.doors.runtime().resolve(
+    context.report(Progress(text=text))
+    info = context.connections.runtime().resolve(
         f"{image.repository}@{manifest.digest}",
         platform=image.platform,
-        credentials=pull_login(shop, image, parse_reference(image.candidate).repository.host),
-        report=shop.report,
+        credentials=pull_login(context, image, parse_reference(image.candidate).repository.host),
+        report=context.report,
     )
-    taken = Taken(image_id=info.id, size=info.size, layers=info.layers, results=prove(shop, image, info.id))
+    taken = Taken(image_id=info.id, size=info.size, layers=info.layers, results=prove(context, image, info.id))
     return _uploaded(registry, image, manifest, taken)
