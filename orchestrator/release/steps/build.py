@@ -13,11 +13,12 @@ from orchestrator.core.errors import UsageError
 from orchestrator.core.labels import VARIANT_LABEL
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
-from orchestrator.image.inputs import lock_digest, lock_files, patches_of
+from orchestrator.image.inputs import lock_digest, patches_of
 from orchestrator.image.patches import LABEL as PATCHES_LABEL
 from orchestrator.image.patches import label
 from orchestrator.release.steps.outcomes import Built, Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         info = (
             context.connections.engine().resolve(base, platform=image.platform, report=context.report) if base else None
         )
-        lock = lock_digest(lock_files(scratch, context.plan.tree, image.lock)) if image.lock else ""
+        lock = lock_digest(CommittedFiles(scratch, context.plan.tree).lock(image.lock))
         sent = _build_context(scratch, context.plan.tree, image, seconds, tar)
         for path in sent.lfs_pointers:
             context.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
@@ -149,7 +150,7 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     own = {VARIANT_LABEL: image.variant} if image.variant else {}
     if image.patches:
         with context.repository.scratch() as scratch:
-            own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
+            own[PATCHES_LABEL] = label(patches_of(CommittedFiles(scratch, plan.tree), image))
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
 
 
