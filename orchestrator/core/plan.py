@@ -34,6 +34,7 @@ class PlannedImage:
     checks: tuple[str, ...] = ()
     patches: str = ""
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
+    repository_url: str = ""  # the repository's page, where release.yaml names it
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
