@@ -15,6 +15,7 @@ from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
 from orchestrator.image.variants import claims_of, judge_claims
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.work_tree import files_below, refuse_link
 
 if TYPE_CHECKING:
@@ -32,23 +33,24 @@ if TYPE_CHECKING:
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
     """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
-    found = [problem for image in plan.images for problem in _problems(plan, image, scratch, config)]
-    return tuple(dict.fromkeys([*found, *_patch_problems(plan, scratch, config)]))  # variants share a Dockerfile
+    files = CommittedFiles(scratch, plan.tree)
+    found = [problem for image in plan.images for problem in _problems(plan, image, files, config)]
+    return tuple(dict.fromkeys([*found, *_patch_problems(plan, files, config)]))  # variants share a Dockerfile
 
 
-def _patch_problems(plan: Plan, scratch: Scratch, config: str) -> list[Problem]:
+def _patch_problems(plan: Plan, committed: CommittedFiles, config: str) -> list[Problem]:
     folder = next((image.patches for image in plan.images), "")
     if not folder:
         return []
-    locks = [read_lock(lock_files(scratch, plan.tree, image.lock))[0] for image in plan.images if image.lock]
-    files = patch_files(scratch, plan.tree, folder)
+    locks = [read_lock(committed.lock(image.lock))[0] for image in plan.images if image.lock]
+    files = committed.patches(folder)
     missing = [] if files else [_missing("no-patches", folder, "image.patches", plan, config)]
     return [*missing, *judge_patches(folder, files, locks)]
 
 
-def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) -> list[Problem]:
+def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config: str) -> list[Problem]:
     problems: list[Problem] = []
-    files = lock_files(scratch, plan.tree, image.lock) if image.lock else {}
+    scratch, files = committed.scratch, committed.lock(image.lock)
     claims = claims_of(image.variant, dict(image.build_args), image.platform)
     problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
@@ -132,39 +134,16 @@ def _missing(code: str, path: str, key: str, plan: Plan, config: str) -> Problem
     )
 
 
-def lock_files(scratch: Scratch, tree: str, path: str) -> dict[str, bytes]:
-    """Path -> bytes of the lock at `path`: one file, or the `*.txt` files that stand in that folder, by name.
-
-    Empty when the tree has neither.
-    """
-    folder = path.rstrip("/") + "/"
-    parts = sorted(
-        entry.path
-        for entry in scratch.entries(tree)
-        if entry.path == path or (entry.path.startswith(folder) and _is_part(entry.path[len(folder) :]))
-    )
-    found = ((part, scratch.file(tree, part)) for part in parts)
-    return {part: data for part, data in found if data is not None}
-
-
-def patch_files(scratch: Scratch, tree: str, folder: str) -> dict[str, bytes]:
-    """Path within the folder of patches -> bytes; empty when the tree has no such folder."""
-    head = folder.rstrip("/") + "/"
-    paths = [each.path for each in scratch.entries(tree) if each.path.startswith(head) and each.mode != "160000"]
-    found = ((path[len(head) :], scratch.file(tree, path)) for path in paths)
-    return {path: data for path, data in found if data is not None}
-
-
-def patches_of(scratch: Scratch, tree: str, image: PlannedImage) -> list[PatchEntry]:
+def patches_of(committed: CommittedFiles, image: PlannedImage) -> list[PatchEntry]:
     """The patches of a tree that concern what this image has installed, in order."""
     if not image.patches:
         return []
-    pins, _ = read_lock(lock_files(scratch, tree, image.lock) if image.lock else {})
-    return concerning(patch_files(scratch, tree, image.patches), pins)
+    pins, _ = read_lock(committed.lock(image.lock))
+    return concerning(committed.patches(image.patches), pins)
 
 
 def patch_files_here(top: Path, folder: Path) -> dict[str, bytes]:
-    """As `patch_files`, of the work tree at `top`.  Raises UsageError for a link."""
+    """As `CommittedFiles.patches`, of the work tree at `top`.  Raises UsageError for a link."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files_below(top, folder)}
 
 

@@ -13,11 +13,12 @@ from orchestrator.core.labels import VARIANT_LABEL
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.remote_url import source_url
 from orchestrator.core.results import Progress
-from orchestrator.image.inputs import lock_digest, lock_files, not_at_hand, patches_of
+from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import LABEL as PATCHES_LABEL
 from orchestrator.image.patches import label
 from orchestrator.release.steps.outcomes import Built, Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -71,7 +72,7 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         facts, given = _examined(context, image, text)
         base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
         info = _base(context, image, base, logins) if base else None
-        lock = lock_digest(lock_files(scratch, context.plan.tree, image.lock)) if image.lock else ""
+        lock = lock_digest(CommittedFiles(scratch, context.plan.tree).lock(image.lock))
         sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
         _refuse_missing(sent, image, facts)
         tar.seek(0)
@@ -203,7 +204,7 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     own = {VARIANT_LABEL: image.variant} if image.variant else {}
     if image.patches:
         with context.repository.scratch() as scratch:
-            own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
+            own[PATCHES_LABEL] = label(patches_of(CommittedFiles(scratch, plan.tree), image))
     return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
 
 

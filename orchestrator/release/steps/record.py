@@ -27,6 +27,7 @@ from orchestrator.release.steps.outcomes import (
     Verified,
 )
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.kept_sources import keep, sources_ref
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _image(context: TaskContext, image: PlannedImage) -> dict[str, Any]:
     results = uploaded.taken.results if uploaded.taken else context.outcome(Smoked, image).results
     floated = context.find(Floated, image)
     with context.repository.scratch() as scratch:
-        patches = [account(entry) for entry in patches_of(scratch, context.plan.tree, image)]
+        patches = [account(entry) for entry in patches_of(CommittedFiles(scratch, context.plan.tree), image)]
     return {
         "reference": image.reference,
         "variant": image.variant,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.results import CheckState
 from orchestrator.image.budgets import budget_checks
-from orchestrator.image.inputs import lock_files, patch_files
 from orchestrator.image.smoke import InsideChecks, smoke
 from orchestrator.release.steps.build import expected_labels
 from orchestrator.release.steps.outcomes import Built, Outcome, Smoked
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
@@ -68,8 +68,9 @@ def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
     if not image.checks:
         return InsideChecks()
     with context.repository.scratch() as scratch:
-        lock = lock_files(scratch, context.plan.tree, image.lock) if image.lock else {}
-        patches = patch_files(scratch, context.plan.tree, image.patches) if image.patches else None
+        committed = CommittedFiles(scratch, context.plan.tree)
+        lock = committed.lock(image.lock)
+        patches = committed.patches(image.patches) if image.patches else None
     return InsideChecks(checks=image.checks, lock=lock, patches=patches)
 
 
