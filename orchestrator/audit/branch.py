@@ -10,7 +10,6 @@ from orchestrator.audit.links import failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
-from orchestrator.config import reader as configuration
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
@@ -21,6 +20,7 @@ from orchestrator.git.process import side_by_side
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,12 +110,10 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
 
 def _config_at(world: Snapshot, tag: Tag) -> Config | None:
     """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
-    path = world.session.config_path()
-    text = world.session.scratch.file(world.session.scratch.tree_of(tag.commit), path)
-    if text is None:
-        return None
+    scratch = world.session.scratch
+    files = CommittedFiles(scratch, scratch.tree_of(tag.commit))
     try:
-        return configuration.parse(text, f"{tag.name}:{path}")
+        return files.config(world.session.config_path(), tag.name)
     except ReleaseError as error:
         world.problems.append(mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy))
         return None

@@ -18,7 +18,7 @@ from orchestrator.audit.layers import Contents, LayerError, differences, read_la
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.reference import parse_reference
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.steps.build import prepared
+from orchestrator.release.steps.build import prepared, pull_login
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
 from orchestrator.session.published import read_record
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
-    from orchestrator.engines import BuildRequest, Engine, ImageInfo
+    from orchestrator.engines import Builder, BuildRequest, ImageInfo
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
     from orchestrator.release.steps.build import Prepared
@@ -87,7 +87,7 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Com
     )
     logs = releases_directory(session.repository) / "logs" / "rebuild"
     with Lock(logs / "lock", session.holder(), "rebuild"):
-        if left := context.connections.engine().clear_trials(logs):
+        if left := context.connections.builder().clear_trials(logs):
             session.terminal.note(f"removed {left} images that a killed rebuild had left")
         return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
@@ -151,7 +151,7 @@ def _published(session: Session, image: PlannedImage, record: Mapping[str, Any])
 def _compared(
     session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
 ) -> Comparison:
-    image, engine = public.image, context.connections.engine()
+    image, engine = public.image, context.connections.builder()
     session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
     with prepared(context, image, log) as ready:
@@ -188,7 +188,7 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
     )
 
 
-def _base(engine: Engine, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
     recorded = str((public.record.get("base") or {}).get("id") or "")
     if not recorded or recorded == ready.base_id:
@@ -201,15 +201,18 @@ def _base(engine: Engine, context: TaskContext, public: _Published, ready: Prepa
     for candidate in filter(None, (recorded, by_digest)):
         try:
             found = engine.inspect(candidate) or (
-                engine.resolve(candidate, platform=public.image.platform, report=context.report)
-                if candidate == by_digest
-                else None
+                _pulled(engine, context, public, candidate) if candidate == by_digest else None
             )
         except RemoteError:  # it is nowhere any more, which the line says
             continue
         if found and found.id == recorded:
             return candidate, f"{moved}; built on the one of then"
     return "", f"{moved}; built on today's, because the one of then is not to be had"
+
+
+def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str) -> ImageInfo:
+    login = pull_login(context, public.image, parse_reference(name).repository.host)
+    return engine.resolve(name, platform=public.image.platform, credentials=login, report=context.report)
 
 
 def _mismatches(public: _Published) -> tuple[str, ...]:
@@ -229,7 +232,7 @@ def _mismatches(public: _Published) -> tuple[str, ...]:
 # ------------------------------------------------------------------ layers
 
 
-def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
+def _layers(engine: Builder, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
     theirs = public.diff_ids
     pairs = facing(theirs, built.layers)
     wanted = {
@@ -272,7 +275,7 @@ def _pair(
     )
 
 
-def _ours(engine: Engine, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
+def _ours(engine: Builder, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
     """The wanted layers of what was built, by diff_id.  The engine is asked only when some are."""
     found: dict[str, Contents] = {}
     if wanted:

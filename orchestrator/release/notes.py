@@ -6,16 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_picks, tagged_reason
-from orchestrator.guard.freeze import without_freeze
 from orchestrator.picks.sources import expand
 from orchestrator.plan import document
 from orchestrator.release.prepare import prepare
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import read_record, remote_name
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
                 raise
         if tag := _tag(session, remote, version):
             return _from_tag(session, remote, version, tag), ()
-    plan = without_freeze(prepare(session, version))
+    plan = prepare(session, version, looking=True)
     notes = Notes(
         version=plan.version,
         previous=plan.previous,
@@ -143,8 +142,8 @@ def _config_at(session: Session, remote: str, version: str, commit: str) -> Conf
     if not session.scratch.is_commit(commit):
         _tag(session, remote, version)
     try:
-        text = session.scratch.file(session.scratch.tree_of(commit), session.config_path())
-        return configuration.parse(text, f"{version}:{session.config_path()}") if text else None
+        tree = session.scratch.tree_of(commit)
+        return CommittedFiles(session.scratch, tree).config(session.config_path(), version)
     except ReleaseError:
         return None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import moves_forward, parse_tag
+from orchestrator.registry.responses import RegistryRefusedError
 from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session import yanks
@@ -36,6 +37,7 @@ def _promote(image: PlannedImage) -> Task:
 def _run(context: TaskContext, image: PlannedImage) -> Promoted:
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
+    registry.renew_login()
     done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
     return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
 
@@ -79,7 +81,11 @@ def _move_all(context: TaskContext, image: PlannedImage) -> Floated:
         if reason:
             left.append(f"{tag} was left where it is: {reason}")
         else:
-            registry.move(digest, tag)
+            try:
+                registry.move(digest, tag)
+            except RegistryRefusedError as error:  # immutable, or protected: the version is public without it
+                left.append(f"{tag} was left where it is: {error.message}")
+                continue
             moved.append(tag)
     return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
 

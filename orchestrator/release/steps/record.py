@@ -27,6 +27,7 @@ from orchestrator.release.steps.outcomes import (
     Verified,
 )
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.kept_sources import keep, sources_ref
 
 if TYPE_CHECKING:
@@ -111,25 +112,27 @@ def record(context: TaskContext) -> dict[str, Any]:
 
 def _image(context: TaskContext, image: PlannedImage) -> dict[str, Any]:
     built, uploaded = context.outcome(Built, image), context.outcome(Uploaded, image)
+    proved = uploaded.taken or built
+    results = uploaded.taken.results if uploaded.taken else context.outcome(Smoked, image).results
     floated = context.find(Floated, image)
     with context.repository.scratch() as scratch:
-        patches = [account(entry) for entry in patches_of(scratch, context.plan.tree, image)]
+        patches = [account(entry) for entry in patches_of(CommittedFiles(scratch, context.plan.tree), image)]
     return {
         "reference": image.reference,
         "variant": image.variant,
         "aliases": list(image.aliases),
         "digest": context.outcome(Promoted, image).digest,
-        "image_id": built.image_id,
-        "size": built.size,
+        "image_id": proved.image_id,
+        "size": proved.size,
         "compressed_size": uploaded.size,
         "delta": asdict(uploaded.delta),
-        "layers": list(built.layers),
-        "base": {"name": built.base, "id": built.base_id},
+        "layers": list(proved.layers),
+        "base": {"name": built.base, "id": "" if uploaded.taken else built.base_id},
         "lock": {"path": image.lock, "sha256": built.lock_sha256} if image.lock else None,
         "patches": patches,
         "context_sha256": built.context_sha256,
         "labels": dict(built.labels),
-        "checks": [asdict(result) for result in context.outcome(Smoked, image).results],
+        "checks": [asdict(result) for result in results],
         "floating": {"moved": list(floated.moved), "left": list(floated.left)} if floated else None,
     }
 
