@@ -89,7 +89,7 @@ def draft(
         committer=str(request.identity),
         when=made.when,
         config_path=request.config_path,
-        config_sha256=hashlib.sha256(config.text).hexdigest(),
+        config_sha256=hashlib.sha256(scratch.file(made.tree, request.config_path) or config.text).hexdigest(),
         git_version=repository.git_version(),
         sources=named(sources),
         problems=tuple(problems),

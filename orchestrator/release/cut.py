@@ -169,12 +169,15 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
     needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
     tree = state.worktree.path
+    commands = (state.worktree.commands() if state.worktree.exists else []) or ["git add --update"]
+    keeping = state.worktree.keeping()
+    keep = f"   | {keeping} keeps what one side has not" if keeping else ""
     return PausedError(
         f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
         where=str(tree),
-        remedy=f"cd {word(str(tree))}   (resolve, then)   git add -- {words(paused.files)} "
+        remedy=f"cd {word(str(tree))}   (resolve, then)   {' && '.join(commands)} "
         f"&& release continue {state.version}"
-        f'   | release skip {state.version} --reason "..."   | release abort {state.version}',
+        f'   | release skip {state.version} --reason "..."   | release abort {state.version}{keep}',
         state="nothing is public; your checkout is untouched",
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import ProblemsError
 from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.versions import parse_tag
+from orchestrator.git.filters import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
@@ -58,6 +59,8 @@ def prepare(
     """
     config = session.config()
     refuse_incomplete(session.repository, config.remote)
+    if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
+        config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
     request = PlanRequest(
         version=version,
         config=config,
