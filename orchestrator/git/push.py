@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
+from orchestrator.core.remote_url import without_login
 from orchestrator.git.process import FETCH, PUSH
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 ZERO = "0" * 40
-_URL_LOGIN = re.compile(r"://[^/@\s]+@")
 
 
 def adopt(repository: Repository, scratch: Scratch, sha: str, ref: str) -> None:
@@ -153,7 +152,7 @@ def said_by(output: Output) -> str:
     server = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
     text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else lines) if part)
-    return _URL_LOGIN.sub("://", text)[:500] or "no message"
+    return without_login(text)[:500] or "no message"
 
 
 def _why_rejected(text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.remote_url import without_login
 from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature
 from orchestrator.git.process import FETCH, Git, Output
@@ -266,7 +267,7 @@ class AmbiguousError(UsageError):
 def unreachable(remote: str, output: Output) -> RemoteError:
     """The error for a remote that did not answer; git's last words are kept, URLs' passwords are not."""
     said = [line for line in output.stderr.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
-    text = re.sub(r"://[^/@\s]+@", "://", said[0] if said else output.stderr.strip().split("\n")[-1])
+    text = without_login(said[0] if said else output.stderr.strip().split("\n")[-1])
     return RemoteError(
         f"git remote {remote!r} cannot be read: {text or 'no message'}",
         remedy=f"check it with: git ls-remote {remote}",
