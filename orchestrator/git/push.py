@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 ZERO = "0" * 40
+_PORCELAIN = re.compile(r"To |Done$|[ !+*=-]\t")  # what `git push --porcelain` says itself; the rest is a hook's
 
 
 def adopt(repository: Repository, scratch: Scratch, sha: str, ref: str) -> None:
@@ -105,6 +107,10 @@ def land(
         f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:",
         "--", remote, f"{new}:{branch_ref}", f"{tag_object}:{tag_ref}",
     )  # fmt: skip
+    if old == new and "support --atomic" in output.stderr:  # one ref alone needs no atomic push
+        output = repository.git.attempt(
+            *push_to(remote), f"--force-with-lease={tag_ref}:", "--", remote, f"{tag_object}:{tag_ref}"
+        )
     try:
         refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
     except RemoteError as error:
@@ -119,6 +125,11 @@ def land(
             code="tag-differs",
         )
     if refs.branch(branch) != old:
+        there = refs.branch(branch)
+        if holds(
+            repository, remote, branch, there, new
+        ):  # somebody moved it to the very commit: only the tag is missing
+            return land(repository, remote=remote, branch=branch, old=there, new=there, tag=tag, tag_object=tag_object)
         raise RefusedError(
             f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",
             remedy="run the same command again: it makes a new plan on the new tip",
@@ -132,15 +143,27 @@ def land(
             code="push-not-visible",
             state=f"branch and tag are public where {remote} pushes to",
         )
-    raise _rejected(remote, output, "branch and tag on the remote are unchanged")
+    raise _rejected(remote, output, "branch and tag on the remote are unchanged", f"{new}:{branch_ref}")
 
 
-def _rejected(remote: str, output: Output, state: str) -> RemoteError:
+def holds(repository: Repository, remote: str, branch: str, tip: str, commit: str) -> bool:
+    """Whether the remote's branch, at `tip`, has this commit in its history."""
+    if tip in ("", commit):
+        return bool(tip)
+    if not repository.resolve(tip):
+        repository.git.attempt(*FETCH, "--", remote, f"refs/heads/{branch}")
+    return repository.git.attempt("merge-base", "--is-ancestor", commit, tip).status == 0
+
+
+def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:
     text = said_by(output)
     reached = any(line.startswith("!") for line in output.lines())
+    remedy = f"see what stands in the way: git push --dry-run {remote} {refspec}"
+    if "support --atomic" in text:
+        remedy = f"git push {remote} {refspec}, then run the same command again: it adds the tag"
     return RemoteError(
         f"{remote} rejected the push: {text}" if reached else f"nothing could be pushed to {remote}: {text}",
-        remedy=_why_rejected(text) if reached else f"see what stands in the way: git push --dry-run {remote} HEAD",
+        remedy=_why_rejected(text) if reached else remedy,
         code="push-rejected" if reached else "push-failed",
         state=state,
     )
@@ -149,9 +172,11 @@ def _rejected(remote: str, output: Output, state: str) -> RemoteError:
 def said_by(output: Output) -> str:
     """What server, hook or git said, on one line, without a login."""
     lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    hook = [line.strip() for line in output.lines() if line.strip() and not _PORCELAIN.match(line)]
     server = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
-    text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else lines) if part)
+    own = [line for line in lines if not (hook and line.startswith("error: failed to push some refs"))]
+    text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else [*hook, *own]) if part)
     return without_login(text)[:500] or "no message"
 
 
@@ -186,4 +211,5 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
                 code="record-differs",
             )
     if lacking := [ref for ref in refs if ref not in there]:
-        raise _rejected(remote, output, f"branch and tag are public; {' and '.join(lacking)} is not")
+        state = f"branch and tag are public; {' and '.join(lacking)} is not"
+        raise _rejected(remote, output, state, f"{refs[lacking[0]]}:{lacking[0]}")

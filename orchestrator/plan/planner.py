@@ -55,6 +55,7 @@ def draft(
     verdict = check_version(
         version, branch=config.branch, reachable=facts.reachable, existing=facts.tags, where=_where(config, version)
     )
+    verdict = replace(verdict, problems=_by_place(facts, version, config, verdict.problems))
     problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config),
                 *_yanked(facts, version, config)]  # fmt: skip
     entry = config.release(version)
@@ -93,7 +94,13 @@ def draft(
         git_version=repository.git_version(),
         sources=named(sources),
         problems=tuple(problems),
-        notes=(*facts.notes, *verdict.notes, *_taken_back(facts, verdict.previous), *after.notes),
+        notes=(
+            *facts.notes,
+            *verdict.notes,
+            *_only_here(facts, version, config),
+            *_taken_back(facts, verdict.previous),
+            *after.notes,
+        ),
     )
 
 
@@ -125,6 +132,34 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _local_tags(facts: Facts) -> list[str]:
+    """Version tags of this clone that the remote has not; none where it was not asked."""
+    return [tag for tag in facts.tags if facts.heads is not None and tag not in facts.public_tags and parse_tag(tag)]
+
+
+def _by_place(facts: Facts, version: str, config: Config, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems of a version, told otherwise where its tag is in this clone only: then it was never released."""
+    if version not in _local_tags(facts):
+        return tuple(problems)
+    here = Problem(
+        code="tag-only-here",
+        message=f"tag {version} is in this clone only, not on {config.remote}: an earlier try, perhaps by hand",
+        where=_where(config, version),
+        remedy=f"git tag -d {version}",
+        exit_code=Exit.REFUSED,
+    )
+    return (here, *(each for each in problems if each.code != "version-exists"))
+
+
+def _only_here(facts: Facts, version: str, config: Config) -> list[str]:
+    """A note for each other tag on the branch that nobody else sees, though the version rule counts it."""
+    return [
+        f"tag {tag} is in this clone only: git push {config.remote} refs/tags/{tag}, or: git tag -d {tag}"
+        for tag in _local_tags(facts)
+        if tag in facts.reachable and tag != version
+    ]
 
 
 def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]:

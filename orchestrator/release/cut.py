@@ -10,6 +10,7 @@ from orchestrator.core.errors import MismatchError, PausedError, ProblemsError, 
 from orchestrator.core.pick import PickState
 from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
+from orchestrator.git.push import holds
 from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.release.confirm import Answers, ask
@@ -103,9 +104,14 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
         if not data or not journal.touched("land") or (journal.closed and not version):
             continue
         ref = f"refs/tags/{name}"
-        there = session.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
+        branch, remote = str(data["branch"]), str(data["remote"])
+        refs = session.repository.ls_remote(remote, ref, f"refs/heads/{branch}")
+        there = refs.refs.get(ref, "")
         if there and there == tag_object:
             return state
+        landed = bool(journal.outcome("land"))
+        if not (there or landed) and holds(session.repository, remote, branch, refs.branch(branch), str(data["head"])):
+            return state  # the forge moved the branch to it, by a pull request, say: only the tag is missing
         if journal.outcome("land"):
             raise MismatchError(
                 f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
