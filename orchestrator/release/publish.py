@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import Decisions
+from orchestrator.core.plan import NO_DECISIONS
 from orchestrator.core.record import record_ref
-from orchestrator.core.tag_message import promotion, tagged_picks, tagged_reason
+from orchestrator.core.tag_message import promotion, tagged_reason
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import apply_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
+from orchestrator.plan.account import account_of
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.registry.client import image_labels
@@ -26,8 +27,9 @@ from orchestrator.session.published import PublishedReleases, config_at, must_be
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.session.session import Session
 
@@ -142,8 +144,9 @@ def plan_from_tag(desk: Session, version: str) -> Plan:
         return _promoted(desk, PublishedReleases(desk, remote_name(desk)), version, tag_object, origin)
     config = config_at(desk, version, head, desk.config_path())
     must_be_on_branch(desk, config, version, tag_object, head)
-    picks = tagged_picks(repository.git.text("cat-file", "tag", tag_object))
-    base = _base(desk, head, [result for _, _, result in picks], version)
+    message = repository.git.text("cat-file", "tag", tag_object)
+    account = account_of(desk.scratch, repository, version, message, config)
+    base = _base(desk, head, account.picks if account else (), version)
     commit = desk.scratch.commit(head)
     request = PlanRequest(
         version=version, config=config, config_path=desk.config_path(), identity=commit.committer, offline=True
@@ -157,7 +160,8 @@ def plan_from_tag(desk: Session, version: str) -> Plan:
         problems=(),
         notes=(),
     )
-    plan = draft(request, _decisions(desk, request, picks), repository, desk.scratch, facts)
+    decisions = account.decisions if account else NO_DECISIONS
+    plan = draft(request, decisions, repository, desk.scratch, facts)
     if plan.head != head and not plan.problems:
         raise _differs(desk, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
@@ -177,34 +181,28 @@ def _promoted(desk: Session, public: PublishedReleases, version: str, tag_object
     return plan_promotion(desk, public, candidate, version, allow_older=True)
 
 
-def _base(desk: Session, head: str, results: list[str], version: str) -> str:
+def _base(desk: Session, head: str, picks: Sequence[Pick], version: str) -> str:
     """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
     parents = desk.scratch.commit(head).parents
     tip = parents[0] if parents else ""
-    for result in reversed(results):
-        if tip != result:
-            raise MismatchError(
-                f"tag {version} lists pick {result[:12]}, its history has {tip[:12] or 'nothing'} there",
-                code="tag-differs-from-history",
-                remedy="the tag's message does not belong to its commit",
-            )
-        above = desk.scratch.commit(result).parents
+    for pick in reversed([each for each in picks if each.result]):
+        if tip != pick.result:
+            raise _not_its_history(version, pick.result, tip)
+        above = desk.scratch.commit(tip).parents
         tip = above[0] if above else ""
     if not tip:
         raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
+    for carrier in {pick.duplicate_of for pick in picks} - {""}:
+        if not desk.scratch.is_commit(carrier) or desk.scratch.rev_list("--max-count=1", carrier, f"^{head}", "--"):
+            raise _not_its_history(version, carrier, "")
     return tip
 
 
-def _decisions(desk: Session, request: PlanRequest, picks: list[tuple[str, str, str]]) -> Decisions:
-    """What people decided at the cut, read off the tag: adapted picks as they are, what is not listed left out."""
-    from orchestrator.picks.sources import expand
-
-    entry = request.config.release(request.version)
-    sources, _ = expand(entry.fixes if entry else (), request.config.remote, desk.repository, desk.scratch)
-    listed = {source for _, source, _ in picks}
-    return Decisions(
-        resolved={source: result for state, source, result in picks if state == "adapted"},
-        skipped={each.commit.sha: "not in the tag" for each in sources if each.commit.sha not in listed},
+def _not_its_history(version: str, listed: str, there: str) -> MismatchError:
+    return MismatchError(
+        f"tag {version} lists pick {listed[:12]}, its history has {there[:12] or 'nothing'} there",
+        code="tag-differs-from-history",
+        remedy="the tag's message does not belong to its commit",
     )
 
 
