@@ -4,7 +4,9 @@ LAB = $(PYTHON) tools/lab
 BIN = .venv/bin
 READY = .venv/ready
 
-.PHONY: help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce
+SITE ?= site
+
+.PHONY: docs help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -18,13 +20,14 @@ help:
 	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
 	@echo "make bench        ratios against plain git and docker, in one run on this machine"
 	@echo "make lint         format, lint, types; hadolint, shellcheck, Groovy"
+	@echo "make docs         the documentation as a site, in $(SITE)/; every link is checked"
 	@echo "make reproduce    two builds with BuildKit (Docker 28 is fetched): are the image digests the same?"
 	@echo "make lock         the image's locks, resolved inside its base"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
 venv: $(READY)
 
-$(READY): pyproject.toml tools/make-venv
+$(READY): pyproject.toml uv.lock tools/make-venv
 	@PYTHON="$(PYTHON)" tools/make-venv .venv
 	@touch $@
 
@@ -70,10 +73,19 @@ lint: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@tools/lint-image
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+	@$(BIN)/uv lock --quiet --check
 	@$(BIN)/python tools/lint_jenkinsfile.py
+
+# Strict: a link or an anchor that leads nowhere, or a page that is in no list, is an error.
+docs: $(READY)
+	@echo "==> docs"
+	@$(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	@echo "$(SITE)/index.html"
 
 lock:
 	@$(LAB) run -- $(PYTHON) tools/lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf site .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.__main__ import GIT_LOCAL
+from tests.support.cli import end_prepared
 from tests.support.story import Story, copied, story
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are no part of a test's name: those made while collecting (a gzip header holds the time) differ between
     two workers of one run, which then refuse to start."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_sessionfinish() -> None:
+    end_prepared()
 
 
 @pytest.fixture(autouse=True)

@@ -20,14 +20,18 @@ def _section(name: str) -> str:
     return README.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
 
 
-def test_exit_codes_of_the_readme() -> None:
-    rows = re.findall(r"^\| (\d+) \| (.*) \|$", _section("Exit codes"), re.MULTILINE)
+def test_exit_codes_of_the_documentation() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", (DOCS / "exit-codes.md").read_text(), re.MULTILINE)
     assert rows == [(str(int(code)), meaning) for code, meaning in EXIT_MEANINGS.items()]
 
 
 def test_commands_of_the_readme() -> None:
-    rows = re.findall(r"^\| `release (\w+)` \|", _section("Commands"), re.MULTILINE)
-    assert sorted(rows) == sorted(group().commands)
+    rows = re.findall(r"^\| [a-z ]+ \| (.*) \|$", _section("Commands"), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(group().commands)
+
+
+def test_the_readme_fits_three_screens() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_release_yaml_of_the_readme_is_valid() -> None:

@@ -42,8 +42,8 @@ DOORS = {
     "rich": "report.live", "sqlite3": "git.cache",
     "docker": "engines.connection engines.containers engines.docker engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry.http engines.connection forges.github forges.gitlab",
-    "urllib3": "registry.http engines.connection forges.github",
+    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab",
+    "urllib3": "registry.http registry.transport engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, what runs inside an image
     "subprocess": "git.process release.steps.verify registry.credentials image.probe image.probe_services",
@@ -68,6 +68,7 @@ def sources() -> dict[str, ast.Module]:
     return found
 
 
+@cache
 def imports(module: str) -> set[str]:
     """Everything a module imports, wherever in it: modules of the house without `orchestrator.`, libraries by name."""
     found: set[str] = set()

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from orchestrator.config.reader import parse
-from orchestrator.forges.ci import DEFAULT_INSTALL, pipeline_of, text_of
+from orchestrator.forges.ci import pipeline_of, text_of
 from tools.lab import packages, talk
 
 BROKEN = "broken"  # the one that must be refused
@@ -76,7 +76,7 @@ def made(image: str) -> str:
     return text_of(
         pipeline_of(
             config, provider="jenkins", config_path="deploy/release.yaml", branches="release/*", tags="v*",
-            install=DEFAULT_INSTALL,
+            install="python3 -I -m pip install 'git+https://git.example.com/release@COMMIT'",
         )
     )  # fmt: skip
 

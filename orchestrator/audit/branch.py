@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator import __version__
 from orchestrator.audit.links import failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
+from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
 from orchestrator.config import reader as configuration
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
+    from orchestrator.plan.account import Account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +107,21 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     """What a version brought, with what its tag and record say of it."""
     config = _config_at(world, tag)
     record = world.records.get(tag.name)
-    account = None
-    if config and tagged_account(tag.message):
-        scratch, names = world.desk.scratch, world.desk.repository
-        account = account_of(scratch, names, tag.name, tag.message, config, _left_out(record))
+    account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
     tool = record["tool"].get("version") if record and isinstance(record.get("tool"), dict) else __version__
     return Part(
         version=tag.name, commits=commits, config=config, config_path=world.desk.config_path(), account=account,
         head=tag.commit, other_tool=tool != __version__,
     )  # fmt: skip
+
+
+def _account(world: Snapshot, tag: Tag, config: Config, record: Mapping[str, Any] | None) -> Account | None:
+    """What a tag says of its release; a backport, or where a range begins, may only be among the sources kept."""
+    scratch, names, left_out = world.desk.scratch, world.desk.repository, _left_out(record)
+    found = account_of(scratch, names, tag.name, tag.message, config, left_out)
+    if found and found.lacking and bring_sources(world, [tag.name]):
+        return account_of(scratch, names, tag.name, tag.message, config, left_out)
+    return found
 
 
 def _left_out(record: Mapping[str, Any] | None) -> dict[str, str]:

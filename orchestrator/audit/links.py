@@ -14,7 +14,6 @@ from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.core.tag_message import tagged_picks
 from orchestrator.plan.images import planned_images
-from orchestrator.registry.client import image_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +123,7 @@ def _image(tag: Tag, version: str, reference: str, digest: str, registry: Regist
         if digest
         else skipped(f"{name}: digest", f"{manifest.digest}; no record to compare with")
     ]
-    labels = image_labels(registry, manifest)
+    labels = registry.labels(manifest)
     checks.append(compared(f"{name}: revision", "label revision is", labels.get(REVISION, ""), tag.commit, "the tag"))
     checks.append(compared(f"{name}: version", "label version is", labels.get(VERSION, ""), version, "the tag"))
     return checks

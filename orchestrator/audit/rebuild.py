@@ -25,13 +25,13 @@ from orchestrator.session.published import read_record
 from orchestrator.session.state import ReleaseState, releases_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, Engine, ImageInfo
     from orchestrator.registry.client import Registry
-    from orchestrator.registry.manifest import Manifest
+    from orchestrator.registry.manifest import ImageConfig, Manifest
     from orchestrator.release.steps.build import Prepared
     from orchestrator.session.session import Session
 
@@ -47,22 +47,20 @@ class RebuildRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class _Published:
-    """An image as the registry has it.  `config` is what its manifest names, `record` its part of the record."""
+    """An image as the registry has it: `digest` is what its name stands for, `manifest` the image's own, `config`
+    what that names, and `record` its part of the record.
+    """
 
     image: PlannedImage
     registry: Registry
+    digest: str
     manifest: Manifest
-    config: Mapping[str, Any]
+    config: ImageConfig
     record: Mapping[str, Any]
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
-        found = (self.config.get("rootfs") or {}).get("diff_ids")
-        return tuple(str(each) for each in found or ())
-
-    @property
-    def history(self) -> list[Mapping[str, Any]]:
-        return [dict(each) for each in self.config.get("history") or ()]
+        return self.config.diff_ids
 
 
 def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
@@ -120,15 +118,20 @@ def _record(desk: Session, plan: Plan) -> dict[str, Any]:
 
 def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
     registry = desk.doors().registry(image.repository)
-    manifest = registry.manifest(image.reference.rpartition(":")[2])
-    if manifest is None or manifest.is_index:
-        what = "is an index of several platforms" if manifest else "is not in the registry"
-        remedy = "compare one platform's image by hand" if manifest else "release status tells how far the release came"
-        raise MismatchError(f"{image.reference} {what}", where=image.reference, remedy=remedy, code="image-missing")
+    named = registry.manifest(image.reference.rpartition(":")[2])
+    if named is None:
+        raise MismatchError(
+            f"{image.reference} is not in the registry",
+            where=image.reference,
+            remedy="release status tells how far the release came",
+            code="image-missing",
+        )
+    manifest = registry.image(named, image.platform)
     entries = {entry["reference"]: entry for entry in record.get("images", ())}
     found = _Published(
         image=image,
         registry=registry,
+        digest=named.digest,
         manifest=manifest,
         config=registry.config(manifest),
         record=entries.get(image.reference, {}),
@@ -153,15 +156,15 @@ def _compared(desk: Session, shop: TaskContext, public: _Published, wishes: Rebu
         with engine.trial(request, shop.report) as built:
             pairs = _layers(engine, built, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
-            histories = [str(step.get("created_by", "")) for step in public.history], ours
+            histories = public.config.history, ours
             return Comparison(
                 reference=image.reference,
                 variant=image.variant,
-                digest=public.manifest.digest,
+                digest=public.digest,
                 base=ready.base,
                 base_note=note,
                 layers=pairs,
-                settings=settings(public.config.get("config") or {}, built.config, histories),
+                settings=settings(public.config.settings, built.config, histories),
                 mismatches=_mismatches(public),
                 log=str(log),
             )
@@ -208,8 +211,8 @@ def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared
 def _mismatches(public: _Published) -> tuple[str, ...]:
     found = []
     recorded, layers = public.record.get("digest", ""), tuple(public.record.get("layers") or ())
-    if recorded and recorded != public.manifest.digest:
-        found.append(f"the registry has {public.manifest.digest} under this name, the record says {recorded}")
+    if recorded and recorded != public.digest:
+        found.append(f"the registry has {public.digest} under this name, the record says {recorded}")
     if layers and layers != public.diff_ids:
         wrong = [
             str(n) for n, (ours, theirs) in enumerate(zip(layers, public.diff_ids, strict=False), 1) if ours != theirs
@@ -229,7 +232,7 @@ def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool)
         built.layers[j] for i, j in pairs if j is not None and (i is None or theirs[i] != built.layers[j] or deep)
     }
     ours = _ours(engine, built, wanted)
-    instructions = [str(step.get("created_by", "")) for step in public.history if not step.get("empty_layer")]
+    instructions = public.config.made_layers
     return tuple(
         _pair(public, i, ours.get(built.layers[j]) if j is not None else None, built.layers[j] if j is not None else "",
               instructions, deep=deep)
@@ -238,7 +241,13 @@ def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool)
 
 
 def _pair(
-    public: _Published, index: int | None, ours: Contents | None, diff_id: str, instructions: list[str], *, deep: bool
+    public: _Published,
+    index: int | None,
+    ours: Contents | None,
+    diff_id: str,
+    instructions: Sequence[str],
+    *,
+    deep: bool,
 ) -> LayerPair:
     said = public.diff_ids[index] if index is not None else ""
     number = index + 1 if index is not None else 0

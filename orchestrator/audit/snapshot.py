@@ -10,8 +10,10 @@ from orchestrator.core.declaration import Config
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.record import parse_record, record_ref
 from orchestrator.core.results import Place
+from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import line_of_branch
 from orchestrator.git import notes
+from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import refuse_incomplete, source_tips
 
 if TYPE_CHECKING:
@@ -56,9 +58,11 @@ def look(desk: Session, sources: Sequence[str] = ()) -> Snapshot:
     place = Place(file=desk.job.config or desk.config_file.name)
     wanted = Config(place=place, text=b"", branch="", source=named, remote=remote)
     world.tips, problems = source_tips(desk.repository, wanted)
-    if problems:
+    if problems and (sources or not world.tips):
         raise UsageError(problems[0].message, remedy="name the source branches with --source", code=problems[0].code)
+    world.unchecked += [f"{each.message}: what came from there is known by what was kept" for each in problems]
     _read(world)
+    _bring_sources(world)
     return world
 
 
@@ -110,6 +114,29 @@ def _read(world: Snapshot) -> None:
             world.records[ref.removeprefix(_RECORDS)] = parse_record(texts[sha], ref)
         except UsageError as error:
             world.problems.append(mismatch("bad-record", f"{ref}: {error.message}", error.remedy))
+
+
+def _bring_sources(world: Snapshot) -> None:
+    """What a tag lists and this clone lacks: topic branches are deleted, the sources of releases are kept."""
+    scratch = world.desk.scratch
+    bring_sources(world, [
+        name for name, tag in world.tags.items()
+        if not all(scratch.is_commit(row.source) for row in tagged_account(tag.message))
+    ])  # fmt: skip
+
+
+def bring_sources(world: Snapshot, versions: Sequence[str]) -> bool:
+    """Have what the remote keeps for these versions at hand; whether there is anything new."""
+    refs = world.remote_refs.refs if world.remote_refs else {}
+    kept = [refs[ref] for ref in map(kept_sources.sources_ref, versions) if ref in refs]
+    if all(world.desk.scratch.has(sha) for sha in kept):
+        return False
+    try:
+        kept_sources.bring(world.desk.repository, world.desk.scratch, world.remote, refs, versions)
+    except RemoteError as error:
+        world.unchecked.append(f"{error.message}: sources that are kept there were not looked at")
+        return False
+    return True
 
 
 # ------------------------------------------------------------------ which lines

@@ -17,7 +17,6 @@ from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import parse_tag
 from orchestrator.git.repository import fetch_refs
-from orchestrator.registry.client import image_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,7 +140,7 @@ def verify_image(image: str, open_registry: Callable[[str], Registry], remote: s
         raise UsageError(f"{reference} is not in the registry", remedy="check the name", code="no-image")
     checks = [passed("digest", f"{reference} is {manifest.digest}, by its own bytes")]
     try:
-        labels = image_labels(registry, manifest)
+        labels = registry.labels(manifest)
     except MismatchError as error:
         return [*checks, failed("config", error.message, error.remedy)]
     version, revision = labels.get(VERSION, ""), labels.get(REVISION, "")

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Registry login.  repr hides the secret."""
+    """A login for a registry: user name and password, or an identity token, which only token services take.
 
-    username: str
-    password: str = field(repr=False)
+    repr hides the secrets.
+    """
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    @property
+    def secret(self) -> str:
+        return self.identity_token or self.password

@@ -80,6 +80,7 @@ class Plan:
     git_version: str = ""
     signed_tag: str = ""  # the place of the rule that wants the tag signed; "" where none does
     freeze_broken: str = ""  # the reason given for releasing in a freeze; no part of the id
+    sources: tuple[str, ...] = ()  # every commit that release.yaml names for it: they are kept, beside the record
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 

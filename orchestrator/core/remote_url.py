@@ -1,4 +1,4 @@
-"""Addresses of pages on a forge, told from the address of the repository.  Pure text; nothing is asked."""
+"""The address of a git repository: without its login, and the pages that a forge has for it.  Pure text."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ _URL = re.compile(
 )
 _PATH = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)+")
 _FORGES = re.compile(r"(?:^|\.)(?:github|gitlab|gitea|forgejo|codeberg|bitbucket)\.")
+
+_LOGIN = re.compile(r"(?<=://)[^/\s]*@")
+
+
+def without_login(text: str) -> str:
+    """A text without the logins of the URLs in it: no message may hold one."""
+    return _LOGIN.sub("", text)
 
 
 def page_of(remote_url: str) -> str:

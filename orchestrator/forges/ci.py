@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator import __version__
 from orchestrator.core.errors import UsageError
+from orchestrator.core.remote_url import without_login
 from orchestrator.forges.ci_templates import (
     GITHUB,
     GITHUB_PUBLISH,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PROVIDERS: Final = ("github", "gitlab", "jenkins")
 PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires
-DEFAULT_INSTALL: Final = f"python3 -m pip install 'release-orchestrator=={__version__}'"
+_PIP: Final = "python3 -I -m pip install"  # -I: the branch may bring a folder `pip`
 
 _FILES: Final = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
 _TEXTS: Final = {
@@ -51,7 +52,7 @@ class Pipeline:
     branches: str
     tags: str
     has_image: bool
-    install: str = DEFAULT_INSTALL
+    install: str
     file: str = ""  # where it is written, "" for where the provider looks
     on_github_com: bool = True
 
@@ -76,7 +77,7 @@ def pipeline_of(
             )
     if not install.isprintable() or "'''" in install or "\\" in install or "${{" in install:
         raise UsageError(
-            "--install is not one line of shell", remedy="one command, such as `pip install .`", code="bad-install"
+            "--install is not one line of shell", remedy=f"one command, such as `{_PIP} ...`", code="bad-install"
         )
     return Pipeline(
         provider=provider, config_path=config_path, source=source, branches=branches, tags=tags,
@@ -110,17 +111,40 @@ def text_of(pipeline: Pipeline) -> str:
     return f"{comment} {_made(pipeline)}\n{comment} sha256 of the lines below: {_digest(body)}\n{body}"
 
 
+def install_from(source: str) -> str:
+    """How a job installs this tool: from where this copy of it comes, told by PEP 610's direct_url.json ("" for none).
+
+    Only a commit of a repository that a job can reach will do: a name on an index may be anybody's tomorrow.  Raises
+    UsageError where it comes from elsewhere.
+    """
+    try:
+        url, commit = _commit_of(json.loads(source or "{}"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        url, commit = "", ""
+    if not (re.fullmatch(r"(?:https|ssh)://[^\s'\"\\$`]+", url) and re.fullmatch(r"[0-9a-f]{40}", commit)):
+        raise UsageError(
+            "nobody knows from where a job can install this tool: this copy was not installed from a commit",
+            remedy=f"say it: --install \"{_PIP} 'git+https://HOST/PATH@COMMIT'\"",
+            code="no-install",
+        )
+    return f"{_PIP} 'git+{without_login(url)}@{commit}'"
+
+
+def _commit_of(data: dict[str, Any]) -> tuple[str, str]:
+    """URL and commit of an installation from git."""
+    info = data["vcs_info"]
+    return (str(data["url"]), str(info["commit_id"])) if info["vcs"] == "git" else ("", "")
+
+
 def _regex(pattern: str) -> str:
     """A pattern with `*` as GitLab's regular expression between slashes."""
     return re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\-", "-").replace("/", r"\/")
 
 
 def _made(pipeline: Pipeline) -> str:
-    given = {"file": pipeline.file, "config": "", "install": ""}
+    given = {"file": pipeline.file, "config": "", "install": pipeline.install}
     if pipeline.config_path != "release.yaml":
         given["config"] = pipeline.config_path
-    if pipeline.install != DEFAULT_INSTALL:
-        given["install"] = pipeline.install
     options = "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value)
     return f"{_MADE}release ci init --provider {pipeline.provider}{options} --write`: run it again, do not edit."
 

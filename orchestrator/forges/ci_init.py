@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges.ci import DEFAULT_INSTALL, PROVIDERS, default_file, is_ours, pipeline_of, text_of
+from orchestrator.forges.ci import PROVIDERS, default_file, install_from, is_ours, pipeline_of, text_of
 from orchestrator.forges.protection import branch_pattern, tag_pattern
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.session.session import Session
 
+_PROJECT = "release-orchestrator"
 _MAX = 4 * 1024 * 1024  # bytes read of a file that is there
 
 
@@ -40,7 +42,7 @@ def ci_init(desk: Session, *, provider: str, file: str, install: str, write: boo
     config = desk.config()
     versions = [entry.version for entry in config.releases] + sorted(desk.repository.local_tags())
     pipeline = pipeline_of(
-        config, provider=provider, config_path=desk.config_path(), install=install or DEFAULT_INSTALL,
+        config, provider=provider, config_path=desk.config_path(), install=install or install_from(_direct_url()),
         branches=branch_pattern(config.branch), tags=tag_pattern(versions), file=file,
     )  # fmt: skip
     text = text_of(pipeline)
@@ -48,6 +50,14 @@ def ci_init(desk: Session, *, provider: str, file: str, install: str, write: boo
     if write:
         state = "written" if _put(target, text, place, force=force) else "unchanged"
     return WrittenPipeline(provider=provider, file=place, text=text, state=state)
+
+
+def _direct_url() -> str:
+    """What the installer of this copy wrote down of where it comes from, "" where it wrote nothing (PEP 610)."""
+    try:
+        return importlib.metadata.distribution(_PROJECT).read_text("direct_url.json") or ""
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _inside(top: Path, place: str) -> Path:

@@ -1,6 +1,8 @@
 """The texts of the pipelines.  `@NAME@` is filled in by ci.py; `{False: ..., True: ...}`: without and with an image.
 
-What they share: the whole history, least rights, no secret in an argument, one publication at a time.  The check of a
+What they share: the whole history, least rights, no secret in an argument, one publication at a time; and nothing is
+started in the checkout of a pull request but git and this tool, both from outside of it: what is installed is installed
+in another directory, because Python would load a folder `pip` that the branch brings.  The check of a
 pull request runs always and says quickly when release.yaml is as it was: a required check that is not started for
 some pull requests would block them.
 """
@@ -21,6 +23,7 @@ GITHUB_SETUP: Final = """\
         with:
           python-version: "3.12"
       - name: install
+        working-directory: ${{ runner.temp }}
         run: |
           @INSTALL@
 """
@@ -82,7 +85,7 @@ jobs:
     runs-on: ubuntu-24.04
     timeout-minutes: 300
     permissions:
-      contents: write # refs/release-records/*, refs/notes/release
+      contents: write # refs/release-records/*, refs/release-sources/*, refs/notes/release
     concurrency:
       group: release-publish
       cancel-in-progress: false
@@ -134,7 +137,9 @@ workflow:
     GIT_DEPTH: "0"
   before_script:
     - |
+      cd "$(mktemp -d)"
       @INSTALL@
+      cd "$CI_PROJECT_DIR"
     - git fetch --force origin "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*"
 
 @PLAN_JOB@:
@@ -237,7 +242,8 @@ pipeline {
           '''
         }
         sh '''
-          python3 -m venv --clear .git/release-venv
+          cd "$WORKSPACE_TMP"
+          python3 -I -m venv --clear "$WORKSPACE/.git/release-venv"
           @INSTALL@
         '''
       }

@@ -19,6 +19,7 @@ _PERMISSION: Final = {
     "gitlab": "the token needs the scope `api` and the role Maintainer in the project; CI_JOB_TOKEN may not do this",
 }
 _VARIABLE: Final = {"github": "GITHUB_TOKEN or GH_TOKEN", "gitlab": "GITLAB_TOKEN"}
+_LIBRARIES: Final = {"github": "PyGithub>=2.8", "gitlab": "python-gitlab>=6"}  # as in pyproject.toml
 _NAMES: Final = {"github": "GitHub", "gitlab": "GitLab"}
 
 
@@ -26,7 +27,7 @@ def missing_library(provider: str, error: ImportError) -> UsageError:
     """The optional extra is not installed."""
     return UsageError(
         f"{_NAMES[provider]}'s client library is not installed ({error.name})",
-        remedy=f"pip install 'release-orchestrator[{provider}]'",
+        remedy=f"pip install '{_LIBRARIES[provider]}'",
         code="forge-library",
     )
 

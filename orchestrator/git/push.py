@@ -156,17 +156,25 @@ def _why_rejected(text: str) -> str:
 
 def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> None:
     """Create `ref` on the remote, or find it there with the same object.  Raises MismatchError, RemoteError."""
+    push_new_refs(repository, remote=remote, refs={ref: sha})
+
+
+def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str]) -> None:
+    """As `push_new_ref`, for several in one push."""
+    if not refs:
+        return
     output = repository.git.attempt(
         "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-        f"--force-with-lease={ref}:", "--", remote, f"{sha}:{ref}",
+        *(f"--force-with-lease={ref}:" for ref in refs), "--", remote, *(f"{sha}:{ref}" for ref, sha in refs.items()),
     )  # fmt: skip
-    there = repository.ls_remote(remote, ref).refs.get(ref, "")
-    if there == sha:
-        return
-    if there:
-        raise MismatchError(
-            f"{ref} on {remote} is {there}, not {sha}",
-            remedy=f"read both and find out who made the other: git fetch {remote} {ref} && git cat-file -p FETCH_HEAD",
-            code="record-differs",
-        )
-    raise _rejected(remote, output, f"branch and tag are public; {ref} is not")
+    there = repository.ls_remote(remote, *refs).refs
+    for ref, sha in refs.items():
+        if there.get(ref, sha) != sha:
+            raise MismatchError(
+                f"{ref} on {remote} is {there[ref]}, not {sha}",
+                remedy=f"read both and find out who made the other: git fetch {remote} {ref} && "
+                "git cat-file -p FETCH_HEAD",
+                code="record-differs",
+            )
+    if lacking := [ref for ref in refs if ref not in there]:
+        raise _rejected(remote, output, f"branch and tag are public; {' and '.join(lacking)} is not")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from orchestrator.picks.sources import Source
 
 MOST_COMMITS = 2000  # new ones on a release branch in one push
-_LARGEST_COMMIT = 1024 * 1024  # bytes
+LARGEST_COMMIT = 1024 * 1024  # bytes
 _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
 _RELEASE = re.compile(r"chore\(release\): (\S+)")
 _HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
@@ -133,9 +133,9 @@ class BranchProof:
 
     def _well_formed(self, sha: str) -> Commit:
         """A commit with nothing in it that a pick has not."""
-        if self.scratch.header(sha)[1] > _LARGEST_COMMIT:
+        if self.scratch.header(sha)[1] > LARGEST_COMMIT:
             raise RefusedCommitError(
-                f"commit {sha[:12]} is larger than {_LARGEST_COMMIT} bytes",
+                f"commit {sha[:12]} is larger than {LARGEST_COMMIT} bytes",
                 where=self.protected.config.branch,
                 remedy=_MAKE_AGAIN,
                 code="malformed-commit",

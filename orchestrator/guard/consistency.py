@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from orchestrator.session.yanks import Yank
 
-Picks = list[tuple[str, str, str]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedVersion:
@@ -70,15 +68,16 @@ def promotion_fault(version: str, commit: str, message: str, candidates: Mapping
         return f"is promoted from {name}, which is not here as {tag[:12]}"
     if final_of(name) != version or candidate.commit != commit:
         return f"is promoted from {name}, which is another version, or on another commit"
-    if tagged_picks(message) != _picks_up_to(candidate, candidates.values()):
+    listed = [pick for each in up_to(candidate, candidates.values()) for pick in tagged_picks(each.message)]
+    if tagged_picks(message) != listed:
         return f"does not list the picks of {name} and the candidates before it"
     return ""
 
 
-def _picks_up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any) -> Picks:
-    """What a candidate and those before it brought, the oldest first."""
+def up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any) -> list[ReleasedVersion]:
+    """A candidate and those before it for the same final version, the oldest first."""
     last, final = parse_tag(candidate.version), final_of(candidate.version)
     parsed: Sequence[tuple[Any, ReleasedVersion]] = [(parse_tag(each.version), each) for each in others]
     mine = [(tag.version, each) for tag, each in parsed if tag and last and tag.version <= last.version]
     chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
-    return [pick for _, each in chain for pick in tagged_picks(each.message)]
+    return [each for _, each in chain]

@@ -19,11 +19,11 @@ from orchestrator.core.versions import check_version, final_of, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
-from orchestrator.guard.branch import BranchProof
+from orchestrator.guard.branch import LARGEST_COMMIT, BranchProof
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.repository import HEADS, TAGS, VERSION, GuardedRepository
-from orchestrator.session import yanks
+from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from orchestrator.guard.repository import GuardedBranch
 
 NOTES, RECORDS = "refs/notes/release", provenance.record_ref("")
-_ONCE = (RECORDS, yanks.PREFIX)  # made once, never changed
+SOURCES = kept_sources.PREFIX
+_ONCE = (RECORDS, SOURCES, yanks.PREFIX)  # made once, never changed
 _GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
 _LARGEST = 16 * 1024 * 1024  # bytes of a record or a tag object
 _TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
@@ -297,6 +298,8 @@ class PushGuard:
         ref = update.ref
         if not update.creates:
             return [_no(ref, "is made once and never changed", "record-changed", "leave it as it is")]
+        if ref.startswith(SOURCES):
+            return self._sources(update, after)
         is_record = ref.startswith(RECORDS)
         what = "record" if is_record else "yank"
         kind, size = self.scratch.header(update.new)
@@ -312,6 +315,23 @@ class PushGuard:
             return self._yank(ref, data, here, after)
         fault = consistency.record_fault(record, here)
         return [_no(ref, fault, "record-differs", f"release cut {version} writes it")] if fault else []
+
+    def _sources(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
+        """The very commit that keeps what release.yaml of the version names: no file, no word, no other history."""
+        ref, version = update.ref, update.ref.removeprefix(SOURCES)
+        kind, size = self.scratch.header(update.new)
+        if kind != "commit" or size > LARGEST_COMMIT:
+            return [_no(ref, f"is a {kind} of {size} bytes, not the sources of a release", "bad-sources",
+                        "release writes it")]  # fmt: skip
+        here = self.standing.version(version, after)
+        if here is None:
+            return [_no(ref, f"is of {version}, and there is no such version here", "sources-differ",
+                        "push the tag first: release cut does")]  # fmt: skip
+        wanted = kept_sources.keep(self.scratch, version, self.standing.sources(here, self.receiving.refs), here.commit)
+        if update.new != wanted:
+            return [_no(ref, f"does not keep the sources of {version}, and nothing else", "sources-differ",
+                        f"release cut {version} writes it")]  # fmt: skip
+        return []
 
     def _yank(self, ref: str, data: bytes, here: ReleasedVersion, after: Mapping[str, str]) -> list[Problem]:
         yank, remedy = yanks.parse(here.version, data), f"release yank {here.version} makes it"

@@ -23,7 +23,7 @@ from orchestrator.git.scratch import Scratch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MADE_ONCE = ("refs/tags/", "refs/release-records/", "refs/release-yanks/")
+_MADE_ONCE = ("refs/tags/", "refs/release-records/", "refs/release-sources/", "refs/release-yanks/")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.errors import ReleaseError, UsageError
-from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.core.tag_message import promotion
+from orchestrator.core.versions import final_of, line_of_branch, parse_tag
 from orchestrator.guard.branch import Protected
-from orchestrator.guard.consistency import ReleasedVersion
+from orchestrator.guard.consistency import ReleasedVersion, up_to
 from orchestrator.guard.received_push import trusted_names
+from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images
+from orchestrator.session.kept_sources import sources_ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,6 +146,34 @@ class GuardedRepository:
             message=data.decode("utf-8", "replace") if kind == "tag" else "",
             images=[name for each in images for name in (each.reference, *each.aliases)] if config else None,
         )  # fmt: skip
+
+    def sources(self, here: ReleasedVersion, refs: Mapping[str, str]) -> tuple[str, ...]:
+        """What must be kept for a version: all that its own release.yaml names; of a promotion what candidates keep.
+
+        Raises UsageError where that cannot be told.
+        """
+        if origin := promotion(here.message):
+            before = [each for tag in refs if (each := self._candidate(tag, here.version, refs))]
+            candidate = next((each for each in before if each.version == origin[0]), None)
+            chain = up_to(candidate, before) if candidate else []
+            return tuple(refs[ref] for each in chain if (ref := sources_ref(each.version)) in refs)
+        line = self.line_of(here.version)
+        config = self._config_at(here.tree, line.path) if line else None
+        entry = config.release(here.version) if config else None
+        if line is None or entry is None:
+            raise UsageError(
+                f"release.yaml of {here.version} cannot be read here, so nobody knows its sources",
+                remedy=f"release cut {here.version} makes the tag and all that belongs to it",
+                code="sources-differ",
+            )
+        found, problems = expand(entry.fixes, "", self.protected(line).names, self.scratch)
+        if problems:
+            raise UsageError(problems[0].message, where=problems[0].where, remedy=problems[0].remedy)
+        return named(found)
+
+    def _candidate(self, ref: str, final: str, refs: Mapping[str, str]) -> ReleasedVersion | None:
+        tag = ref.removeprefix(TAGS)
+        return self.version(tag, refs) if ref.startswith(TAGS) and final_of(tag) == final else None
 
     def _config_at(self, tree: str, path: str) -> Config | None:
         text = self.scratch.file(tree, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +52,8 @@ def _budget(engine: Engine, image: PlannedImage, image_id: str) -> Verdict:
 
 def _delta(engine: Engine, image: PlannedImage, image_id: str, registry: Registry) -> Verdict:
     """Fails where the new layers cannot fit, however well they compress; the exact number comes with the upload."""
-    known = _published(registry, image)
+    info = engine.inspect(image_id)
+    known = _published(registry, image, f"linux/{info.architecture}" if info and info.architecture else "")
     layers = {step.diff_id: step for step in engine.history(image_id) if step.diff_id}  # a client pulls each once
     if known is None or not layers:
         why = f"{image.previous} is no image in the registry" if known is None else "the engine does not say its layers"
@@ -70,13 +70,11 @@ def _delta(engine: Engine, image: PlannedImage, image_id: str, registry: Registr
     return CheckState.SKIPPED, said, ""
 
 
-def _published(registry: Registry, image: PlannedImage) -> frozenset[str] | None:
-    """The diff_ids of the version before, or None where there is none."""
+def _published(registry: Registry, image: PlannedImage, platform: str) -> frozenset[str] | None:
+    """The diff_ids of the version before, or None where there is none for this platform."""
     manifest = registry.manifest(image.previous.rpartition(":")[2]) if image.previous else None
-    if manifest is None or manifest.is_index:
-        return None
-    config = json.loads(registry.blob(registry.config_digest(manifest)))
-    return frozenset(config.get("rootfs", {}).get("diff_ids") or ())
+    before = registry.find_image(manifest, image.platform or platform) if manifest else None
+    return frozenset(registry.config(before).diff_ids) if before else None
 
 
 def _blame(steps: Iterable[HistoryStep]) -> str:
@@ -100,15 +98,23 @@ class Delta:
 def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delta:
     """The layers that the previous version has not, once each, and config and manifest, which are always new.
 
+    `manifest` is an image's own; where the previous version is an index, its image for the same platform counts.
+
     Raises UnprovedError `delta-budget` where that is more than release.yaml allows.
     """
-    before = registry.manifest(image.previous.rpartition(":")[2]) if image.previous else None
-    if before is None or before.is_index:
-        why = f"{image.previous} is not in the registry" if image.previous else "the first release of its line"
-        return Delta(unknown=f"{image.previous} is an index of several platforms" if before else why)
+    if not image.previous:
+        return Delta(unknown="the first release of its line")
+    named = registry.manifest(image.previous.rpartition(":")[2])
+    if named is None:
+        return Delta(unknown=f"{image.previous} is not in the registry")
+    ours = registry.details(manifest)
+    platform = image.platform or (registry.config(manifest).platform if named.is_index else "")
+    before = registry.find_image(named, platform)
+    if before is None:
+        return Delta(unknown=f"{image.previous} has no image for {platform}")
     known = {layer.digest for layer in registry.layers(before)}
-    fresh = {layer.digest: layer for layer in registry.layers(manifest) if layer.digest not in known}
-    small = len(manifest.content) + int(json.loads(manifest.content)["config"].get("size", 0))
+    fresh = {layer.digest: layer for layer in ours.layers if layer.digest not in known}
+    small = len(manifest.content) + ours.config_size
     delta = Delta(
         previous=image.previous,
         size=sum(layer.size for layer in fresh.values()) + small,
@@ -121,9 +127,7 @@ def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delt
 
 def _made_by(registry: Registry, manifest: Manifest) -> dict[str, str]:
     """Layer digest -> the instruction that made it, as the image's config says; empty where it does not."""
-    config = json.loads(registry.blob(registry.config_digest(manifest)))
-    made = [step.get("created_by", "") for step in config.get("history") or () if not step.get("empty_layer")]
-    layers = registry.layers(manifest)
+    made, layers = registry.config(manifest).made_layers, registry.layers(manifest)
     return dict(zip((layer.digest for layer in layers), made, strict=True)) if len(made) == len(layers) else {}
 
 

@@ -12,6 +12,7 @@ from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
 from orchestrator.image.variants import claims_of, judge_claims
+from orchestrator.session.work_tree import files_below, refuse_link
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,9 +101,9 @@ def patches_of(scratch: Scratch, tree: str, image: PlannedImage) -> list[PatchEn
     return concerning(patch_files(scratch, tree, image.patches), pins)
 
 
-def patch_files_here(folder: Path) -> dict[str, bytes]:
-    """As `patch_files`, of the work tree."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def patch_files_here(top: Path, folder: Path) -> dict[str, bytes]:
+    """As `patch_files`, of the work tree at `top`.  Raises UsageError for a link."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files_below(top, folder)}
 
 
 def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
@@ -117,10 +118,11 @@ def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Proble
     if not spec.patches:
         return ()
     folder = top / spec.patches
+    refuse_link(top, folder)
     if not folder.is_dir():
         remedy = "correct `image.patches`, or make the folder: release patch import"
         return (Problem(code="no-patches", message=f"{spec.patches} is no folder", where=config, remedy=remedy),)
-    return tuple(judge_patches(spec.patches, patch_files_here(folder), locks_here(spec, top)))
+    return tuple(judge_patches(spec.patches, patch_files_here(top, folder), locks_here(spec, top)))
 
 
 def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
@@ -141,9 +143,17 @@ def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem
 
 
 def _files_here(top: Path, path: str) -> dict[str, bytes]:
-    place = top / path
+    found = lock_files_here(top, top / path)
+    return {part.relative_to(top).as_posix(): data for part, data in found.items()}
+
+
+def lock_files_here(top: Path, place: Path) -> dict[Path, bytes]:
+    """The lock at a place of the work tree at `top`: one file, or the `*.txt` in that folder.  Raises UsageError."""
+    refuse_link(top, place)
     parts = sorted(place.glob("*.txt")) if place.is_dir() else [place] if place.is_file() else []
-    return {part.relative_to(top).as_posix(): part.read_bytes() for part in parts}
+    for part in parts:
+        refuse_link(top, part)
+    return {part: part.read_bytes() for part in parts}
 
 
 def lock_digest(files: dict[str, bytes]) -> str:

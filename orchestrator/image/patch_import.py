@@ -19,6 +19,7 @@ from orchestrator.git.scratch import MissingObjectError
 from orchestrator.image.inputs import locks_here, patch_files_here, patch_problems_here
 from orchestrator.image.patches import digest
 from orchestrator.image.patchfile import PYTHON, PatchError, apply_all, parse, read_series
+from orchestrator.session.work_tree import refuse_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ def listed(desk: Session) -> tuple[Listed, ...]:
     """The patches of the work tree, in the order they are applied.  Raises ProblemsError when one is wrong."""
     spec, folder = _folder(desk)
     _refuse_problems(desk, spec)
-    files = patch_files_here(folder)
+    files = patch_files_here(desk.repository.top, folder)
     return tuple(
         Listed(
             name=entry.name,
@@ -96,7 +97,7 @@ def import_fix(desk: Session, source: Path, revision: str, mainline: int = 0) ->
     if folder.is_dir():
         _refuse_problems(desk, spec)
     version = _locked(spec, desk.repository.top)
-    files = patch_files_here(folder) if folder.is_dir() else {}
+    files = patch_files_here(desk.repository.top, folder) if folder.is_dir() else {}
     series = [entry for entry in read_series(files)[0] if entry.package == PACKAGE and entry.version == version]
     upstream = _clone(source)
     try:
@@ -163,7 +164,9 @@ def _folder(desk: Session) -> tuple[ImageSpec, Path]:
             remedy="add `patches: images/NAME/patches` under `image:`, and let the Dockerfile apply them",
             code="no-patches",
         )
-    return config.image, desk.repository.top / config.image.patches
+    folder = desk.repository.top / config.image.patches
+    refuse_link(desk.repository.top, folder)
+    return config.image, folder
 
 
 def _refuse_problems(desk: Session, spec: ImageSpec) -> None:

@@ -16,7 +16,7 @@ from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.results import CheckResult, CheckState, Progress
 from orchestrator.engines import RunRequest
 from orchestrator.image.contents import CHECKS, verdict
-from orchestrator.image.inputs import patch_files_here
+from orchestrator.image.inputs import lock_files_here, patch_files_here
 from orchestrator.image.patches import touched
 from orchestrator.image.pytorch_builds import read_lock
 
@@ -229,8 +229,9 @@ def smoke_image(
             raise UsageError(
                 f"there is no check {name!r}", remedy=f"there are: {', '.join(CHECKS)}", code="no-such-check"
             )
-    files = _read(desk.job.directory / lock) if lock else {}
-    released = _read_patches(desk.job.directory / patches) if patches else None
+    top = desk.repository.top
+    files = _read(top, desk.job.directory / lock) if lock else {}
+    released = _read_patches(top, desk.job.directory / patches) if patches else None
     engine = desk.doors().engine()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
@@ -238,18 +239,19 @@ def smoke_image(
     return run_checks(inside_checks(engine, image, inside), desk.job.terminal.progress)
 
 
-def _read_patches(folder: Path) -> dict[str, bytes]:
+def _read_patches(top: Path, folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         raise UsageError("there is no such folder", where=str(folder), remedy="give --patches DIR", code="no-patches")
-    return patch_files_here(folder)
+    return patch_files_here(top, folder)
 
 
-def _read(path: Path) -> dict[str, bytes]:
-    parts = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+def _read(top: Path, path: Path) -> dict[str, bytes]:
+    if not path.exists():
+        raise UsageError("the lock cannot be read: there is no such file", where=str(path), code="no-lock")
     try:
-        files = {str(part): part.read_bytes() for part in parts}
+        files = lock_files_here(top, path)
     except OSError as error:
         raise UsageError(f"the lock cannot be read: {error.strerror}", where=str(path), code="no-lock") from error
     if not files:
         raise UsageError("the folder has no *.txt", where=str(path), remedy="give a lock with --lock", code="no-lock")
-    return files
+    return {str(part): data for part, data in files.items()}

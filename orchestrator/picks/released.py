@@ -17,7 +17,8 @@ from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes, notes
 from orchestrator.git.repository import RemoteRefs
 from orchestrator.picks.equivalents import PATCH_ID, TRAILER, ZERO_CONTEXT
-from orchestrator.session import yanks
+from orchestrator.picks.sources import known
+from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import commit_named, refuse_incomplete
 from orchestrator.session.published import remote_name
 
@@ -60,10 +61,14 @@ def whereabouts(desk: Session, revision: str) -> Whereabouts:
     """Raises UsageError when `revision` names no commit of this clone."""
     remote = remote_name(desk)
     refuse_incomplete(desk.repository, remote)
-    asked = commit_named(desk.repository, remote, revision)
     scratch = desk.scratch
     public, said = _public(desk, remote)
     tags = _tags(desk, public)
+    if not known(revision, remote, desk.repository, scratch):
+        said += _bring_sources(desk, remote, public)
+    asked = commit_named(desk.repository, remote, revision, scratch)
+    if not all(scratch.is_commit(each) for each in origins(scratch.commit(asked).text)):
+        said += _bring_sources(desk, remote, public)
     source = _source(scratch, asked)
     family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())))
     written = _written(desk, public, family.members)
@@ -99,7 +104,8 @@ def _public(desk: Session, remote: str) -> tuple[RemoteRefs, list[str]]:
     if desk.job.offline or not desk.repository.remote_url(remote):
         return nothing, []
     try:
-        refs = desk.repository.ls_remote(remote, "refs/tags/*", notes.REF, f"{yanks.PREFIX}*")
+        patterns = ("refs/tags/*", notes.REF, f"{yanks.PREFIX}*", f"{kept_sources.PREFIX}*")
+        refs = desk.repository.ls_remote(remote, *patterns)
         wanted = [
             ref for ref, sha in refs.refs.items()
             if (ref == notes.REF or _is_release(ref.removeprefix("refs/tags/"))) and not desk.scratch.has(sha)
@@ -109,6 +115,15 @@ def _public(desk: Session, remote: str) -> tuple[RemoteRefs, list[str]]:
     except RemoteError as error:
         return nothing, [f"{error.message}: only this clone was looked at"]
     return refs, []
+
+
+def _bring_sources(desk: Session, remote: str, public: RemoteRefs) -> list[str]:
+    """The sources of all releases, also of those whose branches are gone; and what to say when they cannot be had."""
+    try:
+        kept_sources.bring(desk.repository, desk.scratch, remote, public.refs)
+    except RemoteError as error:
+        return [f"{error.message}: sources that are kept there were not looked at"]
+    return []
 
 
 def _is_release(tag: str) -> bool:

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One commit to pick.  `parent` is the tree-giving side ("" for a root commit), `backport` its backport."""
+    """One commit to pick.  `parent` is the tree-giving side ("" for a root commit), `backport` its backport.
+
+    `start` is the A of a range A..B.
+    """
 
     fix: Fix
     commit: Commit
     parent: str
     backport: Commit | None = None
+    start: str = ""
 
 
 class Names(Protocol):
@@ -63,6 +67,26 @@ def expand(
     return sources, problems
 
 
+def known(revision: str, remote: str, repository: Names, scratch: Scratch) -> str:
+    """The commit that a revision of release.yaml names, "" where that is not known here."""
+    tracked = f"refs/remotes/{remote}/{revision}"
+    return repository.resolve(revision) or repository.resolve(tracked) or scratch.resolve(revision)
+
+
+def unknown(fixes: Sequence[Fix], remote: str, repository: Names, scratch: Scratch) -> list[str]:
+    """The revisions in these entries that name nothing here."""
+    written = [name for fix in fixes for name in (fix.commit, fix.backport, *fix.range.split("..")) if name]
+    return [name for name in dict.fromkeys(written) if not known(name, remote, repository, scratch)]
+
+
+def named(sources: Sequence[Source]) -> tuple[str, ...]:
+    """Every commit that release.yaml names for these, each once: to expand it again one must have them all."""
+    found: dict[str, None] = {}
+    for each in sources:
+        found |= dict.fromkeys(sha for sha in (each.commit.sha, each.backport and each.backport.sha, each.start) if sha)
+    return tuple(found)
+
+
 class _Names:
     """Turns what is written in release.yaml into commits."""
 
@@ -72,8 +96,8 @@ class _Names:
         self.scratch = scratch
 
     def resolve(self, revision: str, fix: Fix) -> Commit:
-        """A commit by any revision; branch names of the remote are tried too."""
-        sha = self.repository.resolve(revision) or self.repository.resolve(f"refs/remotes/{self.remote}/{revision}")
+        """A commit by any revision; branch names of the remote are tried too, and what was brought from there."""
+        sha = known(revision, self.remote, self.repository, self.scratch)
         if not sha:
             tree = self.repository.resolve(revision, "object")
             what = "names no commit" if tree else "is not known in this clone"
@@ -117,7 +141,7 @@ class _Names:
                 remedy="declare the commits one by one, and a merge with `commit:` and `mainline: 1`",
                 code="range-has-merges",
             )
-        return [Source(fix=fix, commit=commit, parent=_parent(commit, fix)) for commit in commits]
+        return [Source(fix=fix, commit=each, parent=_parent(each, fix), start=start.sha) for each in commits]
 
 
 def _parent(commit: Commit, fix: Fix) -> str:

@@ -48,8 +48,8 @@ def decode(data: Mapping[str, Any]) -> Plan:
     values["images"] = tuple(_image(image) for image in data["images"])
     values["problems"] = tuple(Problem(**problem) for problem in data["problems"])
     values["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
-    for key in ("tasks", "notes"):
-        values[key] = tuple(data[key])
+    for key in ("tasks", "notes", "sources"):
+        values[key] = tuple(data.get(key, ()))
     origin = data.get("promoted_from")
     values["promoted_from"] = PromotedFrom(**origin) if origin else None
     return Plan(**values)

@@ -17,7 +17,7 @@ from orchestrator.core.plan import Decisions, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
-from orchestrator.picks.sources import expand
+from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
@@ -92,6 +92,7 @@ def draft(
         config_path=request.config_path,
         config_sha256=hashlib.sha256(config.text).hexdigest(),
         git_version=repository.git_version(),
+        sources=named(sources),
         problems=tuple(problems),
         notes=(*facts.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )

@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from orchestrator.core.errors import UsageError
 from orchestrator.core.remote_url import is_loopback
 from orchestrator.core.text import one_line
-from orchestrator.registry.credentials import TOKEN_USER
 from orchestrator.registry.responses import HttpRequest, failure, read_object, refusal
 
 if TYPE_CHECKING:
@@ -65,8 +64,9 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
 class Authenticator:
     """Which Authorization goes with the requests to one registry.
 
-    `credentials` is called at most once, at the first 401.  `fetch` sends one request with an Authorization
-    to a token service.  `label` names what a token was issued for, so that pull and push have their own.
+    `credentials` is called at the first 401, and again when the login that it gave is not taken any more: some live
+    for minutes.  `fetch` sends one request with an Authorization to a token service.  `label` names what a token was
+    issued for, so that pull and push have their own.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Authenticator:
         self._asked = False
         self._credentials: Credentials | None = None
         self._basic = ""
+        self._taken = False  # whether the registry took this login once
         self._tokens: dict[str, _Token] = {}
         self._rejected: RemoteError | None = None
 
@@ -94,11 +95,26 @@ class Authenticator:
         token = self._tokens.get(label)
         return token.header if token and token.expires > self._clock() else self._basic
 
+    def took(self, sent: str) -> None:
+        """The registry has answered a request with this Authorization, and not with 401."""
+        self._taken = self._taken or bool(sent)
+
+    def renew(self) -> bool:
+        """Ask for the login again, where there was one; whether it is another one now."""
+        if not self._asked:
+            return False
+        found = self._ask_credentials()
+        if found == self._credentials:
+            return False
+        self._credentials, self._basic, self._taken, self._rejected = found, "", False, None
+        self._tokens.clear()
+        return True
+
     def secrets(self) -> tuple[str, ...]:
         """Every string that must not be repeated in a message, should a registry echo it."""
         headers = [self._basic, *(token.header for token in self._tokens.values())]
         login = self._credentials
-        own = (login.password, _encode(login)) if login else ()
+        own = (login.secret, _encode(login)) if login else ()
         return (*own, *(header.partition(" ")[2] for header in headers))
 
     def answer_challenge(self, request: HttpRequest, answer: HttpResponse, *, label: str, sent: str) -> str:
@@ -114,10 +130,17 @@ class Authenticator:
                 f"{request.what}: HTTP 401, and the registry offers {known}",
                 remedy="this tool knows the Basic and Bearer schemes; ask who runs the registry",
             )
-        if sent:
+        if sent.startswith("Basic ") and not self._again():
             raise self.rejection(request, answer)
         self._basic = self._basic_header(request, answer)
         return self._basic
+
+    def _again(self) -> bool:
+        """Whether a refused login may be tried once more: it is a new one, or it was taken before.
+
+        What was never taken is not repeated: accounts get locked.
+        """
+        return self.renew() or self._taken
 
     def rejection(self, request: HttpRequest, answer: HttpResponse) -> RemoteError:
         """The error for a 401 to a request that did carry a login; a rejected password is remembered."""
@@ -131,7 +154,8 @@ class Authenticator:
 
     def _remember(self, error: RemoteError) -> RemoteError:
         """`error` says that the login is wrong: no later request may try it again (accounts get locked)."""
-        self._rejected = failure(error.code, self._host, f"the login was rejected: {error.message.partition(': ')[2]}")
+        how = "the login was taken before and is rejected now" if self._taken else "the login was rejected"
+        self._rejected = failure(error.code, self._host, f"{how}: {error.message.partition(': ')[2]}")
         return self._rejected
 
     def _login(self) -> Credentials | None:
@@ -147,7 +171,7 @@ class Authenticator:
         login = self._login()
         if login is None:
             raise self._no_login(request, answer)
-        if login.username == TOKEN_USER:
+        if login.identity_token:
             raise failure(
                 "registry-unauthorized",
                 self._host,
@@ -171,10 +195,19 @@ class Authenticator:
                 f"it sends logins to {one_line(realm) or 'nowhere'!r}, which is not an https address",
                 remedy="nothing was sent there; the token service must be reached over https",
             )
-        asked, authorization = self._token_request(realm, challenge.params, request, label)
-        token = self._read_token(asked, self._fetch(asked, authorization), sent=self._login() is not None)
+        asked, answer = self._ask_token(realm, challenge.params, request, label)
+        if answer.status == 401 and self._login() and self._again():
+            asked, answer = self._ask_token(realm, challenge.params, request, label)
+        token = self._read_token(asked, answer, sent=self._login() is not None)
+        self._taken = True
         self._tokens[label] = token
         return token.header
+
+    def _ask_token(
+        self, realm: str, params: Mapping[str, str], request: HttpRequest, label: str
+    ) -> tuple[HttpRequest, HttpResponse]:
+        asked, authorization = self._token_request(realm, params, request, label)
+        return asked, self._fetch(asked, authorization)
 
     def _token_request(
         self, realm: str, params: Mapping[str, str], request: HttpRequest, label: str
@@ -184,13 +217,13 @@ class Authenticator:
         scopes = params.get("scope", "").split()
         service = params.get("service", "")
         login = self._login()
-        if login and login.username == TOKEN_USER:
+        if login and login.identity_token:
             form = {
                 "grant_type": "refresh_token",
                 "service": service,
                 "client_id": "release",
                 "scope": " ".join(scopes),
-                "refresh_token": login.password,
+                "refresh_token": login.identity_token,
             }
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             return HttpRequest(method="POST", url=realm, what=what, headers=kind, body=urlencode(form).encode()), ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 USERNAME: Final = "RELEASE_REGISTRY_USERNAME"
 PASSWORD: Final = "RELEASE_REGISTRY_PASSWORD"  # noqa: S105 - the name of a variable
-TOKEN_USER: Final = "<token>"  # noqa: S105 - docker's user name for "the password is an identity token"
+_TOKEN_USER: Final = "<token>"  # noqa: S105 - docker's user name for "the password is an identity token"
 
 _HUB: Final = "docker.io"
 _HUB_KEY: Final = "https://index.docker.io/v1/"  # what `docker login` writes for Docker Hub
@@ -35,17 +35,19 @@ _HELPER_SECONDS: Final = 30.0
 _NOT_FOUND: Final = "credentials not found in native keychain"  # the helper protocol's only "no"
 
 
-def find(host: str, env: Mapping[str, str], *, docker_config: Path | None = None) -> Credentials | None:
+def find(
+    host: str, env: Mapping[str, str], *, released_to: bool = True, docker_config: Path | None = None
+) -> Credentials | None:
     """The login for registry `host` (with port), or None where nothing has one.
 
-    Order: RELEASE_REGISTRY_USERNAME and _PASSWORD, which are for the registry that is released to, so ask
-    only for that one; then docker's config.json: `credHelpers`, `credsStore`, `auths`.  `docker_config` is
-    the folder that holds it; otherwise $DOCKER_CONFIG, or ~/.docker.
+    Order: RELEASE_REGISTRY_USERNAME and _PASSWORD, which are for the registry that is released to and go to no
+    other; then docker's config.json: `credHelpers`, `credsStore`, `auths`.  `docker_config` is the folder that
+    holds it; otherwise $DOCKER_CONFIG, or ~/.docker.  Nothing is kept: a helper is asked each time.
 
     Raises UsageError for half a login and for a malformed config.json (with its place), RemoteError when a
     credential helper fails.
     """
-    login = _from_environment(env)
+    login = _from_environment(env) if released_to else None
     if login:
         return login
     config = _load(_folder(env, docker_config) / "config.json")
@@ -55,7 +57,7 @@ def find(host: str, env: Mapping[str, str], *, docker_config: Path | None = None
 
 def read_password(stream: TextIO) -> str:
     """A password piped in: everything up to the end, less one newline.  Raises UsageError when empty."""
-    text = stream.read().removesuffix("\n").removesuffix("\r")
+    text = stream.read().rstrip("\r\n")
     if not text:
         raise UsageError(
             "no password on standard input",
@@ -66,7 +68,7 @@ def read_password(stream: TextIO) -> str:
 
 
 def _from_environment(env: Mapping[str, str]) -> Credentials | None:
-    username, password = env.get(USERNAME, ""), env.get(PASSWORD, "")
+    username, password = _value(env, USERNAME), _value(env, PASSWORD)
     if bool(username) != bool(password):
         there, missing = (USERNAME, PASSWORD) if username else (PASSWORD, USERNAME)
         raise UsageError(
@@ -74,7 +76,26 @@ def _from_environment(env: Mapping[str, str]) -> Credentials | None:
             remedy=f"set {missing} too, or unset {there} to use the login of `docker login`",
             code="registry-credentials",
         )
-    return Credentials(username=username, password=password) if username else None
+    return _login(username, password) if username else None
+
+
+def _value(env: Mapping[str, str], name: str) -> str:
+    """A variable without the line end that a pasted secret, or one from a file, brings along."""
+    value = env.get(name, "").rstrip("\r\n")
+    if not set(value).isdisjoint("\r\n\0"):
+        raise UsageError(
+            f"{name} holds more than one line",
+            remedy="give it the user name or the password alone",
+            code="registry-credentials",
+        )
+    return value
+
+
+def _login(username: str, secret: str) -> Credentials:
+    """In docker's own way of saying that a secret is an identity token."""
+    if username == _TOKEN_USER:
+        return Credentials(identity_token=secret)
+    return Credentials(username=username, password=secret)
 
 
 def _folder(env: Mapping[str, str], given: Path | None) -> Path:
@@ -147,11 +168,11 @@ class _DockerConfig:
                 raise self.fault(key, f"has a {name!r} that is not a string")
         texts = cast("Mapping[str, str]", entry)
         if texts.get("identitytoken"):
-            return Credentials(username=TOKEN_USER, password=texts["identitytoken"])
+            return Credentials(identity_token=texts["identitytoken"])
         if texts.get("auth"):
             return self._decode(key, texts["auth"])
         if texts.get("username") and texts.get("password"):
-            return Credentials(username=texts["username"], password=texts["password"])
+            return _login(texts["username"], texts["password"])
         return None
 
     def _decode(self, key: str, auth: str) -> Credentials:
@@ -163,7 +184,7 @@ class _DockerConfig:
         password = password.rstrip("\0")  # as docker does
         if not (colon and username and password):
             raise self.fault(key, "has an 'auth' that is not base64 of user:password")
-        return Credentials(username=username, password=password)
+        return _login(username, password)
 
 
 def _spellings(section: Mapping[str, object], host: str) -> Iterator[str]:
@@ -229,7 +250,7 @@ def _ask_helper(name: str, server: str, config: _DockerConfig, env: Mapping[str,
         username = secret = None
     if not (isinstance(username, str) and isinstance(secret, str)):
         raise _helper_failed(program, server, "did not answer with JSON that has Username and Secret", config)
-    return Credentials(username=username, password=secret) if username and secret else None
+    return _login(username, secret) if username and secret else None
 
 
 def _run_helper(

@@ -1,26 +1,29 @@
-"""One HTTP conversation with one registry: TLS, retries, redirects, sizes.  The only importer of `requests`.
+"""One HTTP conversation with one registry: retries, redirects, sizes, one deadline for each question.
 
-What a registry means is registry.py's business; this module knows how to ask and when to ask again.
+What a registry means is client.py's business; this module knows how to ask and when to ask again.
 """
 
 from __future__ import annotations
 
 import re
-import ssl
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import is_loopback
 from orchestrator.core.text import one_line
 from orchestrator.registry.auth import Authenticator
+from orchestrator.registry.deadline import Deadline
 from orchestrator.registry.responses import MAX_TEXT, HttpRequest, HttpResponse, failure, refusal
+from orchestrator.registry.transport import diagnose, make_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
+    from contextlib import AbstractContextManager
 
     import requests
 
@@ -33,7 +36,6 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS: Final = 5
 _MAX_ERROR: Final = 64 * 1024  # bytes read of an answer that says no
 _CHUNK: Final = 64 * 1024
-_NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 
 
 class _BrokenError(Exception):
@@ -65,6 +67,7 @@ class HttpClient:
         self._scheme = "http" if plain_http else ""
         self._certificates = certificates / host
         self._session: requests.Session | None = None
+        self._deadline = Deadline(patience.clock, patience.read_timeout)
         self._login = Authenticator(host, credentials, fetch=self._patient, clock=patience.clock)
 
     def ask(
@@ -86,20 +89,36 @@ class HttpClient:
         Logs in when asked to, follows redirects of GET and HEAD, and retries; `before_retry` runs before each
         repeated try and may raise.  `label` says what a token is good for.  The body of a 200 goes to `sink` where
         one is given, from its beginning at each try; `limit` is how many bytes it may have.  Raises RemoteError for
-        every status that is not in `expect`.
+        every status that is not in `expect`, and where it all takes longer than one question may.
         """
-        url = f"{self._origin()}{path}"
         request = HttpRequest(
-            method=method, url=url, what=what, headers=headers or {}, body=body, sink=sink, limit=limit
+            method=method, url="", what=what, headers=headers or {}, body=body, sink=sink, limit=limit
         )
+        with self._deadline.running(self._allowed(request)):
+            request = replace(request, url=f"{self._origin()}{path}")
+            return self._followed(request, expect, label, before_retry)
+
+    def _allowed(self, request: HttpRequest) -> float:
+        """Seconds that a question may take, all its tries together."""
+        transfer = request.limit / self.patience.slowest if request.sink else 0.0
+        return self.patience.exchange_timeout + transfer
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """For questions that belong together: at most so long for all of them."""
+        return self._deadline.running(seconds)
+
+    def _followed(
+        self, request: HttpRequest, expect: Collection[int], label: str, before_retry: Callable[[], object] | None
+    ) -> tuple[HttpRequest, HttpResponse]:
+        """The answer at the end of all redirects."""
         for _ in range(_MAX_REDIRECTS + 1):
             answer = self._authorized(request, label, before_retry)
             if answer.status in expect:
                 return request, answer
-            if answer.status not in _REDIRECTS or method not in ("GET", "HEAD"):
+            if answer.status not in _REDIRECTS or request.method not in ("GET", "HEAD"):
                 raise refusal(self.host, request, answer, secrets=self._login.secrets())
             request = self._redirected(request, answer)
-        raise failure("registry-bad-answer", self.host, f"{what}: more than {_MAX_REDIRECTS} redirects")
+        raise failure("registry-bad-answer", self.host, f"{request.what}: more than {_MAX_REDIRECTS} redirects")
 
     def own_path(self, request: HttpRequest, location: str) -> str:
         """The path of a URL that the registry gave in answer to `request`; "" when it leads elsewhere."""
@@ -130,13 +149,18 @@ class HttpClient:
         own = request.url.startswith(f"{self._origin()}/")
         sent = self._login.header(label) if own else ""
         answer = self._patient(request, sent, before_retry)
-        if answer.status != 401 or not own:
-            return answer
-        renewed = self._login.answer_challenge(request, answer, label=label, sent=sent)
-        answer = self._patient(request, renewed, before_retry)
-        if answer.status == 401:
-            raise self._login.rejection(request, answer)
+        if own and answer.status == 401:
+            sent = self._login.answer_challenge(request, answer, label=label, sent=sent)
+            answer = self._patient(request, sent, before_retry)
+            if answer.status == 401:
+                raise self._login.rejection(request, answer)
+        self._login.took(sent)
         return answer
+
+    def renew_login(self) -> None:
+        """Ask for the login again where one is in use; one that cannot be had now may still be good."""
+        with suppress(RemoteError):
+            self._login.renew()
 
     def _redirected(self, request: HttpRequest, answer: HttpResponse) -> HttpRequest:
         url = _join(request.url, answer.header("Location"))
@@ -168,6 +192,7 @@ class HttpClient:
                 if self.patience.clock() + delay - since > self.patience.quiet:
                     self._tell(request, outcome, attempt)
                 self.patience.sleep(delay)
+                self._deadline.waited(delay)
         if isinstance(outcome, HttpResponse):
             return replace(outcome, tries=attempt)
         raise _repeated(outcome.error, attempt)
@@ -193,7 +218,11 @@ class HttpClient:
                 prepared.headers["Authorization"] = authorization
             return prepared
 
-        session = self._session = self._session or self._make_session()
+        if self._deadline.passed:
+            raise self._too_long(request)
+        session = self._session = self._session or make_session(
+            self._address, self._certificates, self._user_agent, self._deadline
+        )
         local = is_loopback(_hostname(urlsplit(request.url).netloc))
         try:
             with session.request(
@@ -204,7 +233,7 @@ class HttpClient:
                 auth=stamp,
                 stream=True,
                 allow_redirects=False,
-                timeout=(self.patience.connect_timeout, self.patience.read_timeout),
+                timeout=(min(self.patience.connect_timeout, self._deadline.left), self._deadline.next_read()),
                 proxies={"http": "", "https": ""} if local else None,  # docker uses no proxy there either
             ) as response:
                 return self._read(request, response)
@@ -218,26 +247,22 @@ class HttpClient:
             ) from None
 
     def _read(self, request: HttpRequest, response: requests.Response) -> HttpResponse:
-        """The whole answer, never more than `limit` bytes nor slower than `body_timeout`."""
+        """The whole answer, never more than `limit` bytes."""
         headers = {name.lower(): value for name, value in response.headers.items()}
         if request.sink is not None and response.status_code == 200:
             self._save(request, response, request.sink)
             return HttpResponse(status=200, headers=headers, body=b"")
         refused = response.status_code >= 400
-        until = self.patience.clock() + self.patience.body_timeout
         body = bytearray()
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if refused and len(body) > _MAX_ERROR:
                 break
             self._within_limit(request, len(body))
-            if self.patience.clock() > until:
-                text = f"{request.what}: the answer took longer than {self.patience.body_timeout:g} s"
-                raise _BrokenError(failure("registry-timeout", self.host, text), again=False)
         return HttpResponse(status=response.status_code, headers=headers, body=bytes(body))
 
     def _save(self, request: HttpRequest, response: requests.Response, sink: IO[bytes]) -> None:
-        """The body into `sink`, as long as it takes: `read_timeout` tells a dead registry from a slow one."""
+        """The body into `sink`."""
         sink.seek(0)
         sink.truncate()
         size = 0
@@ -259,51 +284,17 @@ class HttpClient:
             text = f"{request.what}: the answer is bigger than {request.limit} bytes"
             raise _BrokenError(failure("registry-bad-answer", self.host, text), again=False)
 
-    # -------------------------------------------------------------- TLS
+    # -------------------------------------------------------------- what went wrong
 
-    def _make_session(self) -> requests.Session:
-        """A session whose TLS trusts requests' bundle and docker's private CAs; verification is never off."""
-        import requests
-        from requests.adapters import HTTPAdapter
-
-        class Session(requests.Session):
-            def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - as named
-                """None: even when told not to follow, requests would read it all and parse the URL."""
-                return None
-
-        session = Session()
-        environment = session.merge_environment_settings(f"https://{self._address}", {}, None, None, None)
-        own_bundle = isinstance(environment["verify"], str)  # then it replaces the system's certificates
-        context = self._tls_context(with_system=not own_bundle)
-
-        class Adapter(HTTPAdapter):
-            def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-                super().init_poolmanager(connections, maxsize, block, **kwargs, ssl_context=context)
-
-            def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-                return super().proxy_manager_for(proxy, **kwargs, ssl_context=context)
-
-        session.mount("https://", Adapter())
-        session.headers.update({"User-Agent": self._user_agent, "Accept-Encoding": "identity"})
-        return session
-
-    def _tls_context(self, *, with_system: bool) -> ssl.SSLContext:
-        context = ssl.create_default_context() if with_system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        for path in sorted(self._certificates.glob("*.crt")):
-            try:
-                context.load_verify_locations(path)
-            except (OSError, ssl.SSLError) as error:
-                raise UsageError(
-                    f"the CA certificate of registry {self.host} cannot be used: {one_line(str(error))}",
-                    where=str(path),
-                    remedy="put a PEM certificate there, readable, or remove the file",
-                    code="registry-certificate",
-                ) from None
-        return context
+    def _too_long(self, request: HttpRequest) -> _BrokenError:
+        text = f"{request.what}: no whole answer in {self._allowed(request):g} s, all tries together"
+        return _BrokenError(failure("registry-timeout", self.host, text), again=False)
 
     def _broken(self, request: HttpRequest, error: BaseException) -> _BrokenError:
+        if self._deadline.passed:
+            return self._too_long(request)
         peer = one_line(urlsplit(request.url).netloc)
-        code, text, remedy, again = _diagnose(error, peer, self._certificates)
+        code, text, remedy, again = diagnose(error, peer, self._certificates)
         if code == "registry-plain-http":
             message = f"registry {peer} speaks plain HTTP ({request.what})"
             return _BrokenError(RemoteError(message, code=code, remedy=remedy), again=again)
@@ -332,44 +323,3 @@ def _join(base: str, location: str) -> str:
 def _hostname(address: str) -> str:
     """`host:port` or `[v6]:port` without the port."""
     return re.sub(r":[0-9]+$", "", address)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and everything wrapped in it: requests, urllib3 and ssl nest theirs in several ways."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        cause = waiting.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [getattr(cause, "reason", None), *cause.args, cause.__cause__, cause.__context__]
-
-
-def _diagnose(error: BaseException, host: str, certificates: Path) -> tuple[str, str, str, bool]:
-    """Code, text, remedy, and whether to try again, for a request that got no answer."""
-    import requests
-    import urllib3
-
-    causes = tuple(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            remedy = f"put the CA that signed it at {certificates}/ca.crt, or name it in REQUESTS_CA_BUNDLE"
-            text = f"its certificate is not trusted: {one_line(cause.verify_message)}"
-            return "registry-certificate", text, remedy, False
-        if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
-            remedy = "give it TLS, or allow plain HTTP for it explicitly (logins then travel in the clear)"
-            return "registry-plain-http", "no TLS", remedy, False
-    late = (requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)
-    if any(isinstance(cause, late) for cause in causes):
-        return "registry-timeout", "no answer in time", "check the network, then run it again", True
-    remedy = f"check that {host} is right, that it runs, and the network, then run the same command again"
-    tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
-    if tls:
-        closed = isinstance(tls, ssl.SSLEOFError)
-        return "registry-tls", f"TLS failed: {one_line(tls.reason or str(tls))}", remedy, closed
-    words = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
-    if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-        broke = one_line(words[-1]).lower() if words else "the connection broke off, or it does not speak HTTP"
-        return "registry-unreachable", broke, remedy, True
-    return "registry-bad-answer", f"not understood ({type(error).__name__})", remedy, False

@@ -1,25 +1,34 @@
-"""Manifests and indexes of the OCI distribution specification, as values."""
+"""Manifests, indexes and image configurations of the OCI specifications, as values.
+
+Whoever may push writes them, so each is read field by field: what is no such document is a ValueError, in words that
+end the sentence "the manifest ...".
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from orchestrator.registry.responses import parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.core.reference import Reference
 
-
-_IMAGES: Final = (
+IMAGES: Final = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
 )
-
-
-_INDEXES: Final = (
+INDEXES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_REFERENCE_TYPE: Final = "vnd.docker.reference.type"  # an attestation that BuildKit puts beside the images
+_UNKNOWN: Final = "unknown"  # the platform that those have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +49,12 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        return _digest_of(self.content)
+        return digest_of(self.content)
 
     @property
     def is_index(self) -> bool:
         """Whether it lists the manifests of several platforms, and has no config and layers of its own."""
-        return self.media_type in _INDEXES
+        return self.media_type in INDEXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +64,40 @@ class Layer:
     digest: str
     size: int
     media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageManifest:
+    """One platform's image: where its configuration is, of how many bytes, and its layers, base first."""
+
+    config: str
+    config_size: int
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexEntry:
+    """An image of an index; `platform` is `os/architecture[/variant]`, "" where it does not say."""
+
+    digest: str
+    platform: str
+
+    def fits(self, platform: str) -> bool:
+        """Whether it is the one for `platform`; a variant counts where both sides name one."""
+        ours, wanted = self.platform.split("/"), platform.split("/")
+        return all(mine == other for mine, other in zip(ours, wanted, strict=False)) and len(ours) > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig:
+    """What an image says of itself.  `settings` is what containers get, keys as in the OCI image specification."""
+
+    platform: str
+    labels: Mapping[str, str]
+    settings: Mapping[str, Any]
+    diff_ids: tuple[str, ...]
+    history: tuple[str, ...]  # the instruction of each step
+    made_layers: tuple[str, ...]  # of those that made a layer; as many as there are, or the image does not say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +113,102 @@ class Promotion:
         return self.previous != self.digest
 
 
-def _digest_of(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def parse_image(manifest: Manifest) -> ImageManifest:
+    """Raises ValueError for an index, and for what is no image manifest."""
+    if manifest.is_index:
+        raise ValueError("lists several platforms")
+    document = _object(parse_json(manifest.content), "is not JSON")
+    config = _object(document.get("config"), "names no config")
+    layers = _list(document.get("layers"), "has no list of layers")
+    digest, size = config.get("digest"), config.get("size", 0)
+    if not _is_digest(digest) or not _is_size(size):
+        raise ValueError("names no config")
+    return ImageManifest(config=digest, config_size=size, layers=tuple(map(_layer, layers)))
+
+
+def _layer(entry: object) -> Layer:
+    values = _object(entry, "has a layer without digest and size")
+    digest, size, kind = values.get("digest"), values.get("size"), values.get("mediaType", "")
+    if not _is_digest(digest) or not _is_size(size) or not isinstance(kind, str):
+        raise ValueError("has a layer without digest and size")
+    return Layer(digest=digest, size=size, media_type=kind)
+
+
+def parse_index(manifest: Manifest) -> tuple[IndexEntry, ...]:
+    """The images of an index, without attestations.  Raises ValueError for what is no index."""
+    document = _object(parse_json(manifest.content), "is not JSON")
+    entries = _list(document.get("manifests"), "has no list of manifests")
+    found = [_entry(_object(entry, "lists what is no manifest")) for entry in entries]
+    return tuple(each for each in found if each)
+
+
+def _entry(values: Mapping[str, Any]) -> IndexEntry | None:
+    digest, platform, notes = values.get("digest"), values.get("platform"), values.get("annotations")
+    if not _is_digest(digest):
+        raise ValueError("lists a manifest without a digest")
+    if isinstance(notes, dict) and _REFERENCE_TYPE in notes:
+        return None
+    parts = platform if isinstance(platform, dict) else {}
+    name = _platform(parts)
+    return None if name.startswith(_UNKNOWN) else IndexEntry(digest=digest, platform=name)
+
+
+def parse_config(data: bytes) -> ImageConfig:
+    """Raises ValueError for what is no image configuration."""
+    document = _object(parse_json(data), "has a config that is not a JSON object")
+    settings = _object(document.get("config") or {}, "has a config whose settings are no object")
+    labels = _object(settings.get("Labels") or {}, "has labels that are no object")
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("has a label that is no text")
+    history = _list(document.get("history") or [], "has a history that is no list of steps")
+    steps = [_object(step, "has a history that is no list of steps") for step in history]
+    return ImageConfig(
+        platform=_platform(document),
+        labels=labels,
+        settings=settings,
+        diff_ids=_diff_ids(document.get("rootfs")),
+        history=tuple(_created_by(step) for step in steps),
+        made_layers=tuple(_created_by(step) for step in steps if not step.get("empty_layer")),
+    )
+
+
+def _diff_ids(rootfs: object) -> tuple[str, ...]:
+    found = _list(_object(rootfs or {}, "has layers that are no object").get("diff_ids") or [], "has no list of layers")
+    if not all(map(_is_digest, found)):
+        raise ValueError("has a diff_id that is no digest")
+    return tuple(found)
+
+
+def _platform(values: Mapping[str, Any]) -> str:
+    """`os/architecture[/variant]`, "" where a part is missing or no text."""
+    parts = [values.get("os"), values.get("architecture"), *filter(None, [values.get("variant")])]
+    return "/".join(map(str, parts)) if all(isinstance(part, str) and part for part in parts) else ""
+
+
+def _created_by(step: Mapping[str, Any]) -> str:
+    made = step.get("created_by", "")
+    return made if isinstance(made, str) else ""
+
+
+def _object(value: object, otherwise: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(otherwise)  # noqa: TRY004 - what is wrong is the value of a document, not a type of ours
+    return value
+
+
+def _list(value: object, otherwise: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(otherwise)  # noqa: TRY004 - as above
+    return value
+
+
+def _is_digest(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and DIGEST.fullmatch(value) is not None
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 60

@@ -16,6 +16,7 @@ from orchestrator.core.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_MAX_LINK: Final = 8 * 1024  # characters of a Link header that are looked at
 MAX_TEXT: Final = 4 * 1024 * 1024  # bytes; registries accept no bigger manifest (OCI distribution spec)
 
 
@@ -110,11 +111,17 @@ def _error_words(document: object) -> str:
 
 
 def parse_json(body: bytes) -> object:
-    """The JSON in `body`, or None where it is none: garbage, truncated, nested beyond reason."""
+    """The JSON in `body`, or None where it is none: garbage, truncated, nested beyond reason.
+
+    Half a surrogate pair makes it none too: no file, terminal or record could take such a text.
+    """
     try:
-        return json.loads(body)
+        document = json.loads(body)
+        if b"\\ud" in body or b"\\uD" in body:
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return document
 
 
 def read_object(host: str, request: HttpRequest, answer: HttpResponse) -> dict[str, object]:
@@ -124,3 +131,13 @@ def read_object(host: str, request: HttpRequest, answer: HttpResponse) -> dict[s
         return document
     html = answer.media_type == "text/html" or answer.body.lstrip()[:1] == b"<"
     raise bad_answer(host, request, "is an HTML page" if html else "is not a JSON object")
+
+
+def next_page(link: str) -> str:
+    """The target of `rel="next"` in a Link header (RFC 8288), "" without one; of a long header its beginning counts."""
+    for each in link[:_MAX_LINK].split("<")[1:]:
+        target, closed, parameters = each.partition(">")
+        names = [parameter.strip(' \t,"').lower() for parameter in parameters.replace(" ", "").split(";")]
+        if closed and ("rel=next" in names or 'rel="next' in names):
+            return target
+    return ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.registry.responses import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,10 @@ class RetryPolicy:
     max_retry_after: float = 60.0  # a longer Retry-After is cut to this
     connect_timeout: float = 10.0
     read_timeout: float = 30.0  # between two bytes
-    body_timeout: float = 120.0  # for a whole answer
+    exchange_timeout: float = 120.0  # for one question: all its tries, redirects and logins, less the waits between
+    slowest: float = 32 * 1024.0  # bytes a second that a layer must come with, beside that time
     settle: float = 0.5  # between the two looks at a tag after it was put
+    late: float = 30.0  # for so long a registry may read as it was before a PUT
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -41,6 +43,14 @@ class RetryPolicy:
         if asked is not None:
             return min(max(asked, 0.0), self.max_retry_after)
         return min(self.first_delay * 2.0 ** (attempt - 1), self.max_delay) * (0.5 + self.jitter() / 2)
+
+    def looks(self) -> Iterator[float]:
+        """Seconds to wait before each further look at what a registry shows late; `late` in all."""
+        delay, left = self.settle, self.late
+        while left > 0 and delay > 0:
+            yield min(delay, left)
+            left -= delay
+            delay = min(2 * delay, self.late / 6)
 
     def _retry_after(self, value: str) -> float | None:
         if re.fullmatch(r"[0-9]{1,9}", value):

@@ -189,6 +189,7 @@ def plan_promotion(
         config_path=str(record["config"]["path"]),
         config_sha256=str(record["config"]["sha256"]),
         git_version=desk.repository.git_version(),
+        sources=tuple(kept for each in chain if (kept := public.kept_sources(str(each["version"])))),
         problems=tuple(problems),
         notes=tuple(_notes(desk, candidate, head, tip)),
     )

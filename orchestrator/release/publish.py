@@ -14,14 +14,15 @@ from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import apply_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
+from orchestrator.picks.sources import unknown
 from orchestrator.plan import document
 from orchestrator.plan.account import account_of
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
-from orchestrator.registry.client import image_labels
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
+from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
@@ -29,6 +30,7 @@ from orchestrator.session.state import ReleaseState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.session.session import Session
@@ -107,7 +109,7 @@ def _published(desk: Session, plan: Plan) -> dict[str, str]:
     for image in plan.images:
         registry = desk.doors().registry(image.repository)
         manifest = registry.manifest(image.reference.rpartition(":")[2])
-        if manifest is None or image_labels(registry, manifest).get(REVISION) != plan.head:
+        if manifest is None or registry.labels(manifest).get(REVISION) != plan.head:
             return {}
         names = [registry.head(name.rpartition(":")[2]) for name in image.aliases]
         if any(name is None or name.digest != manifest.digest for name in names):
@@ -144,6 +146,7 @@ def plan_from_tag(desk: Session, version: str) -> Plan:
         return _promoted(desk, PublishedReleases(desk, remote_name(desk)), version, tag_object, origin)
     config = config_at(desk, version, head, desk.config_path())
     must_be_on_branch(desk, config, version, tag_object, head)
+    _bring_sources(desk, config, version)
     message = repository.git.text("cat-file", "tag", tag_object)
     account = account_of(desk.scratch, repository, version, message, config)
     base = _base(desk, head, account.picks if account else (), version)
@@ -166,6 +169,13 @@ def plan_from_tag(desk: Session, version: str) -> Plan:
         raise _differs(desk, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
     return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+
+
+def _bring_sources(desk: Session, config: Config, version: str) -> None:
+    """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
+    entry = config.release(version)
+    if lacking := unknown(entry.fixes if entry else (), config.remote, desk.repository, desk.scratch):
+        kept_sources.bring_for(desk.repository, desk.scratch, config.remote, version, lacking)
 
 
 def _promoted(desk: Session, public: PublishedReleases, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:

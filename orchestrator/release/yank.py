@@ -15,7 +15,6 @@ from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import final_of, names_other_line, parse_tag
 from orchestrator.git import push
 from orchestrator.plan.images import planned_images
-from orchestrator.registry.client import image_labels
 from orchestrator.release.promotion import origin_of
 from orchestrator.session.published import PublishedReleases, config_at, remote_name
 from orchestrator.session.state import ReleaseState
@@ -208,7 +207,7 @@ def _declared(desk: Session, public: PublishedReleases, record: Mapping[str, Any
 
 def _named(registry: Registry, tag: str, digest: str) -> str:
     manifest = registry.manifest(tag)
-    version = image_labels(registry, manifest).get(VERSION, "") if manifest else ""
+    version = registry.labels(manifest).get(VERSION, "") if manifest else ""
     return version or digest[:19]
 
 
@@ -272,7 +271,7 @@ def _good(
         return "", f"{target} has no image {tag}"
     if recorded and recorded["digest"] != manifest.digest:
         return "", f"{tag} is {manifest.digest[:19]}, the record of {target} says {recorded['digest'][:19]}"
-    says = image_labels(registry, manifest).get(VERSION, "")
+    says = registry.labels(manifest).get(VERSION, "")
     if not known and says != target:
         return "", f"{target} has no record, and its image says version {says or 'nothing'}"
     return manifest.digest, ""

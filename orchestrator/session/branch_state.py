@@ -71,9 +71,13 @@ def branch_tip(repository: Repository, scratch: Scratch, config: Config, *, offl
     return base
 
 
-def commit_named(repository: Repository, remote: str, revision: str) -> str:
-    """A commit by any revision; branch names of the remote are tried too.  Raises UsageError."""
+def commit_named(repository: Repository, remote: str, revision: str, scratch: Scratch | None = None) -> str:
+    """A commit by any revision; branch names of the remote are tried too, and ids of what was brought from there.
+
+    Raises UsageError.
+    """
     sha = repository.resolve(revision) or repository.resolve(f"refs/remotes/{remote}/{revision}")
+    sha = sha or (scratch.resolve(revision) if scratch else "")
     if not sha:
         raise UsageError(
             f"revision {revision!r} names no commit of this clone",

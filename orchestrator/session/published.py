@@ -9,7 +9,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core import record as provenance
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.versions import parse_tag
-from orchestrator.session import yanks
+from orchestrator.session import kept_sources, yanks
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class PublishedReleases:
     def __init__(self, desk: Session, remote: str) -> None:
         self.desk = desk
         self.remote = remote
-        patterns = ("refs/tags/*", provenance.record_ref("*"), f"{yanks.PREFIX}*")
+        patterns = ("refs/tags/*", provenance.record_ref("*"), f"{yanks.PREFIX}*", f"{kept_sources.PREFIX}*")
         self.refs = desk.repository.ls_remote(remote, *patterns)
         self._records: dict[str, dict[str, Any]] = {}
 
@@ -56,6 +56,13 @@ class PublishedReleases:
             self.bring(ref)
             self._records[version] = provenance.parse_record(self.desk.scratch.blob(sha), ref)
         return self._records[version]
+
+    def kept_sources(self, version: str) -> str:
+        """The commit that keeps the version's sources, brought here; "" when there is none."""
+        ref = kept_sources.sources_ref(version)
+        if ref in self.refs.refs:
+            self.bring(ref)
+        return self.refs.refs.get(ref, "")
 
     def bring(self, ref: str) -> None:
         """Have the object of a ref of the remote, and all that it needs, at hand."""

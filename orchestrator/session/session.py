@@ -17,6 +17,7 @@ from orchestrator.git.repository import Repository
 from orchestrator.session.connections import open_doors
 from orchestrator.session.journal import Journal, Lock
 from orchestrator.session.state import releases_directory
+from orchestrator.session.work_tree import refuse_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +72,7 @@ class Session:
 
     def config(self, *, unfinished: bool = False) -> Config:
         """release.yaml.  `unfinished` lets a list of fixes be empty, for a command that fills it."""
+        refuse_link(self.repository.top, self.config_file)
         return configuration.load(
             self.config_file,
             shown_as=self.job.config or self.config_file.name,

@@ -7,6 +7,7 @@
 <git common dir>/release/<version>/worktree/        where it is resolved
 <git common dir>/release/<version>/logs/            build and verify logs
 refs/release/<version>/candidate, tag, tip          commits and the tag object before they are public
+refs/release/<version>/sources                      keeps what the release is picked from
 refs/release/<version>/resolved/<source>            a person's resolution, as a commit
 refs/release/<version>/skipped/<source>             a blob with the reason
 """
@@ -165,7 +166,7 @@ class ReleaseState:
 
     def forget_candidate(self) -> None:
         """Drop commits and tag object of a plan that no longer holds; people's decisions stay."""
-        for name in ("candidate", "tag"):
+        for name in ("candidate", "tag", "sources"):
             if sha := self.ref(name):
                 push.update_refs(self.repository, {self.prefix + name: ("", sha)})
 

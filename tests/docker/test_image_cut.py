@@ -170,9 +170,7 @@ def test_an_image_under_the_version_is_never_overwritten(shipped: Imaged) -> Non
 
 def test_an_image_that_appears_meanwhile_is_refused_naming_both(shipped: Imaged) -> None:
     """After preflight somebody else pushes the version: ours stops at promote, with both digests."""
-    from tests.docker.test_image_kill import killed_cut
-
-    killed_cut(shipped, "before", 14)  # landed, not yet promoted
+    shipped.killed_cut("before", 14)  # landed, not yet promoted
     docker("login", "-u", shipped.lab.username, "-p", shipped.lab.password, shipped.lab.registry)
     docker("tag", shipped.lab.base, f"{shipped.repository}:{VERSION}")
     docker("push", "--quiet", f"{shipped.repository}:{VERSION}")
@@ -212,9 +210,7 @@ def test_floating_tags_move_forward_only(shipped: Imaged) -> None:
 
 def test_publish_builds_from_a_tag_that_git_alone_released(shipped: Imaged, tmp_path: Path) -> None:
     """CI's job: branch and tag are public, the image is not; a fresh clone brings it out, twice without harm."""
-    from tests.docker.test_image_kill import killed_cut
-
-    killed_cut(shipped, "before", 14)
+    shipped.killed_cut("before", 14)
     Repo(tmp_path).git("clone", "--quiet", str(shipped.story.remote.path), str(tmp_path / "ci"))
     from tests.support.cli import release
 

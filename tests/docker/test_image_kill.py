@@ -7,34 +7,19 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
-from tests.support.cli import clean_env
 from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
-KILL = Path(__file__).parents[1] / "support" / "kill.py"
 RECORDS = 20  # opened, nine tasks started and finished, closed
-
-
-def killed_cut(shipped: Imaged, when: str, number: int) -> int:
-    return subprocess.run(
-        [sys.executable, str(KILL), when, str(number), "cut", VERSION, "--yes", "-q"],
-        cwd=shipped.story.clone.path,
-        env=clean_env() | shipped.lab.env,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    ).returncode
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +48,7 @@ def test_killed_then_run_again(
     shipped = imaged(tmp_path / "story", lab, name)
     puts = puts_of_the_version(shipped)
     try:
-        assert killed_cut(shipped, when, number) == -signal.SIGKILL
+        assert shipped.killed_cut(when, number) == -signal.SIGKILL
         remote = shipped.story.remote
         if not remote.git("tag", "-l", VERSION):
             assert remote.rev("release/v2.7") == shipped.story.base

@@ -78,7 +78,7 @@ def push_changed(made: Imaged, *, honest: bool, index: int = -2) -> None:
     registry = made.registry
     manifest = registry.manifest(VERSION)
     assert manifest is not None
-    document, config = json.loads(manifest.content), registry.config(manifest)
+    document, config = json.loads(manifest.content), json.loads(registry.blob(registry.details(manifest).config))
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as tar:
         info = tarfile.TarInfo("opt/loader.py")
@@ -87,7 +87,7 @@ def push_changed(made: Imaged, *, honest: bool, index: int = -2) -> None:
     layer = gzip.compress(raw.getvalue())
     document["layers"][index] |= {"digest": put_blob(made, layer), "size": len(layer)}
     if honest:
-        diff_ids = config["rootfs"]["diff_ids"]  # type: ignore[index]
+        diff_ids = config["rootfs"]["diff_ids"]
         diff_ids[index] = f"sha256:{hashlib.sha256(raw.getvalue()).hexdigest()}"
         text = json.dumps(config).encode()
         document["config"] |= {"digest": put_blob(made, text), "size": len(text)}
@@ -185,14 +185,12 @@ def test_the_base_of_then_is_built_on_and_only_times_is_an_error_only_when_stric
 
 
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path, lab: Lab) -> None:
-    from tests.docker.test_image_kill import killed_cut
-
     made = imaged(tmp_path / "story", lab)
     unknown = made.release("rebuild", "v2.7.9")
     assert (unknown.code, "tag v2.7.9 is not in this clone" in unknown.err) == (2, True)
     malformed = made.release("rebuild", "../x")
     assert (malformed.code, "is not a version" in malformed.err) == (2, True)
-    killed_cut(made, "before", 14)  # branch and tag are public, the image is not
+    made.killed_cut("before", 14)  # branch and tag are public, the image is not
     missing = made.release("rebuild", VERSION)
     assert missing.code == 9, missing.err
     assert f"{made.repository}:{VERSION} is not in the registry" in missing.err

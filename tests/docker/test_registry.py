@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import shutil
 import subprocess
-import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
@@ -22,6 +18,7 @@ from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest, Promotion
 from orchestrator.registry.retry import RetryPolicy
+from tests.support.registry_images import DOCKER, candidate
 from tests.support.registry_process import USERS, RunningRegistry, running_registry
 
 if TYPE_CHECKING:
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
-LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 ABSENT = "sha256:" + "0" * 64
 
 
@@ -48,60 +43,16 @@ def repository(registry: RunningRegistry, request: pytest.FixtureRequest) -> Ima
     return ImageRepository(host=registry.host, path=f"team/{name}")
 
 
-def client(repository: ImageRepository, user: str = "ada", password: str = "") -> Registry:
+def client(
+    repository: ImageRepository, user: str = "ada", password: str = "", patience: RetryPolicy | None = None
+) -> Registry:
     login = Credentials(username=user, password=password or USERS[user])
-    return Registry(repository, credentials=lambda: login)
+    return Registry(repository, credentials=lambda: login, patience=patience)
 
 
 @pytest.fixture
 def ada(repository: ImageRepository) -> Registry:
     return client(repository)
-
-
-def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def upload(repository: ImageRepository, content: bytes) -> dict[str, object]:
-    """A blob, by the plain API: what an engine does before anything can be promoted."""
-    auth = ("ada", USERS["ada"])
-    opened = requests.post(f"http://{repository.host}/v2/{repository.path}/blobs/uploads/", auth=auth, timeout=10)
-    opened.raise_for_status()
-    requests.put(
-        opened.headers["Location"], params={"digest": digest_of(content)}, data=content, auth=auth, timeout=10
-    ).raise_for_status()
-    return {"digest": digest_of(content), "size": len(content)}
-
-
-def tiny_image(repository: ImageRepository, version: str) -> Manifest:
-    """A config and one layer are uploaded; the manifest that ties them together is not."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo(f"version-{version}"))
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "created": "2024-01-01T00:00:00Z",
-        "config": {"Labels": {"org.opencontainers.image.version": version}},
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(raw.getvalue())]},
-    }
-    document = {
-        "schemaVersion": 2,
-        "mediaType": DOCKER,
-        "config": {
-            "mediaType": "application/vnd.docker.container.image.v1+json",
-            **upload(repository, json.dumps(config).encode()),
-        },
-        "layers": [{"mediaType": LAYER, **upload(repository, gzip.compress(raw.getvalue(), mtime=0))}],
-    }
-    return Manifest(content=json.dumps(document, indent=3).encode(), media_type=DOCKER)
-
-
-def candidate(registry: Registry, version: str) -> Manifest:
-    """An image that is there under a candidate name, as after `upload`."""
-    manifest = tiny_image(registry.repository, version)
-    assert registry.put_manifest(f"candidate-{version}", manifest) == manifest.digest
-    return manifest
 
 
 def test_what_is_put_can_be_read_back(ada: Registry) -> None:
@@ -120,7 +71,8 @@ def test_what_is_put_can_be_read_back(ada: Registry) -> None:
         )
         assert ada.manifest(name) == manifest
     config = ada.config(manifest)
-    assert config["config"] == {"Labels": {"org.opencontainers.image.version": "a"}}
+    assert config.labels == {"org.opencontainers.image.version": "a"}
+    assert (config.platform, len(config.diff_ids)) == ("linux/amd64", 1)
     (layer,) = ada.layers(manifest)
     assert len(ada.blob(layer.digest)) == layer.size
     assert ada.tags() == ("candidate-a",)
@@ -150,8 +102,9 @@ def test_a_promoted_manifest_is_the_same_bytes(ada: Registry) -> None:
 
 
 def test_what_is_not_there_cannot_be_promoted(ada: Registry) -> None:
+    impatient = client(ada.repository, patience=RetryPolicy(late=0))
     with pytest.raises(RemoteError, match="has no manifest") as caught:
-        ada.promote(ABSENT, "v2.7.1")
+        impatient.promote(ABSENT, "v2.7.1")
     assert caught.value.code == "registry-not-found"
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.cli import clean_env
 from tests.support.imaged import Imaged, imaged
-from tests.support.kill_call import killed_at
+from tests.support.kills import killed_at
 from tests.support.story import copied
 
 if TYPE_CHECKING:
@@ -112,9 +111,8 @@ def test_a_yank_killed_anywhere_and_run_again(lines: Imaged) -> None:
     before, sent = names(lines), uploads(lines)
     assert sent > 0  # the log is what we think it is
     args = ("yank", "v2.7.2", *WHY, "--yes")
-    env = clean_env() | lines.lab.env
     for when, number, moved in (("before", 1, 0), ("after", 1, 0), ("after", 1, 1), ("before", 2, 2)):
-        assert killed_at(lines.story.clone.path, env, when, number, CALLS, *args) == -signal.SIGKILL
+        assert killed_at(lines.story.clone.path, when, number, CALLS, *args, env=lines.lab.env) == -signal.SIGKILL
         now = names(lines)
         assert len([tag for tag in FLOATING if now[tag] != before[tag]]) == moved
     assert lines.release("status", "v2.7.2", "--json").json["releases"][0]["state"] == "yanking"
@@ -129,9 +127,8 @@ def test_a_yank_killed_anywhere_and_run_again(lines: Imaged) -> None:
 def test_what_is_gone_from_the_registry_since_the_mark_is_said_and_the_rest_moved(lines: Imaged) -> None:
     before, remote = names(lines), lines.story.remote
     assert lines.release("yank", "v2.7.2", *WHY, "--yes", "--dry-run", "--json").code == 0
-    env = clean_env() | lines.lab.env
     args = ("yank", "v2.7.2", *WHY, "--yes")
-    assert killed_at(lines.story.clone.path, env, "after", 1, CALLS, *args) == -signal.SIGKILL
+    assert killed_at(lines.story.clone.path, "after", 1, CALLS, *args, env=lines.lab.env) == -signal.SIGKILL
     mark = json.loads(remote.git("cat-file", "blob", "refs/release-yanks/v2.7.2"))
     gone = f"sha256:{'0' * 64}"  # as if a clean-up had removed it
     for move in mark["moves"]:
@@ -224,11 +221,11 @@ def test_a_promotion_killed_at_any_name_goes_on_here_or_elsewhere(tmp_path: Path
     made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
     cut(made, "v2.7.1-rc.1", made.story.fix)
     tested, sent = names(made), uploads(made)
-    env = clean_env() | lab.env | {"DOCKER_HOST": "unix:///nowhere.sock"}
+    env = lab.env | {"DOCKER_HOST": "unix:///nowhere.sock"}
     args = ("promote", "v2.7.1-rc.1", "v2.7.1", "--yes")
     calls = "orchestrator.git.push:land,orchestrator.registry.client:Registry.put_manifest"
     for when, number in (("before", 1), ("after", 1), ("after", 1)):
-        assert killed_at(made.story.clone.path, env, when, number, calls, *args) == -signal.SIGKILL
+        assert killed_at(made.story.clone.path, when, number, calls, *args, env=env) == -signal.SIGKILL
         public = "v2.7.1" in made.story.remote.git("tag").split()
         assert public or names(made) == tested
     theirs = tmp_path / "theirs"

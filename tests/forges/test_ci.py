@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,8 @@ import pytest
 import yaml
 
 from orchestrator.config.reader import parse
-from orchestrator.forges.ci import DEFAULT_INSTALL, pipeline_of, text_of
+from orchestrator.core.errors import UsageError
+from orchestrator.forges.ci import install_from, pipeline_of, text_of
 from orchestrator.report.markdown import code
 from tests.support.cli import Ran, clean_env, release
 from tests.support.story import Repo
@@ -27,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 FILES = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
 IMAGE = "image:\n  repository: registry.example.com/x\n"
+INSTALL = "python3 -I -m pip install 'git+https://git.example.com/release@COMMIT'"
 KEYS = ("released", "version", "tag", "commit_sha", "previous_version", "image", "digest")
 
 
@@ -36,7 +40,8 @@ def declare(tale: Story, *, image: bool = False) -> None:
 
 
 def init(tale: Story, provider: str, *args: str) -> Ran:
-    return release("ci", "init", "--provider", provider, *args, cwd=tale.clone.path)
+    given = () if "--install" in args else ("--install", INSTALL)
+    return release("ci", "init", "--provider", provider, *given, *args, cwd=tale.clone.path)
 
 
 def made(provider: str, *, image: bool, more: str = "") -> str:
@@ -46,7 +51,7 @@ def made(provider: str, *, image: bool, more: str = "") -> str:
     return text_of(
         pipeline_of(
             config, provider=provider, config_path="deploy/release.yaml", branches="release/*", tags="v*",
-            install=DEFAULT_INSTALL,
+            install=INSTALL,
         )
     )  # fmt: skip
 
@@ -110,8 +115,9 @@ def test_a_wrong_command_line(tale: Story, args: tuple[str, ...], code: str) -> 
 
 
 def test_the_project_s_own_workflow_is_what_the_command_prints() -> None:
-    """Repair with: release ci init --provider github --install 'python3 -m pip install .' --write"""
-    ran = release("ci", "init", "--provider", "github", "--install", "python3 -m pip install .", cwd=ROOT)
+    """Repair with the command in its first line."""
+    install = 'python3 -I -m pip install "$GITHUB_WORKSPACE"'
+    ran = release("ci", "init", "--provider", "github", "--install", install, cwd=ROOT)
     assert ran.out == (ROOT / FILES["github"]).read_text()
 
 
@@ -165,18 +171,25 @@ def test_no_publication_is_cancelled_by_a_later_one() -> None:
 # ------------------------------------------------------------------ the steps, run
 
 
-def scripts(provider: str, text: str, job: str) -> list[str]:
-    """The shell of one job, as its runner would start it, without the installation of the tool."""
+def scripts(provider: str, text: str, job: str, *, install: bool = False) -> list[str]:
+    """The shell of one job, as its runner would start it; the installation of the tool only where it is wanted."""
     if provider == "jenkins":
-        stage = text[text.index(f"stage('{job}')") :].partition("\n    stage(")[0]
-        found = [a or b for a, b in re.findall(r"sh (?:'''(.*?)'''|'([^'\n]*)')", stage, re.DOTALL)]
-        return [f"set -e\n{each}" for each in found]
+        found = stage_scripts(text, "install") if install else []
+        return [f"set -e\n{each}" for each in [*found, *stage_scripts(text, job)]]
     jobs: dict[str, Any] = yaml.safe_load(text)
     if provider == "github":
-        steps = jobs["jobs"][job]["steps"]
-        return [f"set -eo pipefail\n{step['run']}" for step in steps if "run" in step and step["name"] != "install"]
-    lines = jobs[".release"]["before_script"][1:] + jobs[job]["script"]
+        steps = [
+            step for step in jobs["jobs"][job]["steps"] if "run" in step and (install or step["name"] != "install")
+        ]
+        place = "cd ${{ runner.temp }}\n".replace("${{ runner.temp }}", '"$RUNNER_TEMP"')
+        return [f"set -eo pipefail\n{place if 'working-directory' in step else ''}{step['run']}" for step in steps]
+    lines = jobs[".release"]["before_script"][0 if install else 1 :] + jobs[job]["script"]
     return ["set -eo pipefail\n" + "\n".join(lines)]
+
+
+def stage_scripts(text: str, stage: str) -> list[str]:
+    part = text[text.index(f"stage('{stage}')") :].partition("\n    stage(")[0]
+    return [a or b for a, b in re.findall(r"sh (?:'''(.*?)'''|'([^'\n]*)')", part, re.DOTALL)]
 
 
 def run_job(provider: str, text: str, job: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
@@ -226,6 +239,130 @@ def test_the_plan_job_on_a_pull_request(tale: Story, tmp_path: Path, provider: s
     status, log = run_job(provider, text, "release-plan", ci.path, env)
     assert status != 0
     assert ("::error file=release.yaml,line=" in log) == (provider == "github")
+
+
+# ------------------------------------------------------------------ a branch that brings programs
+
+MODULES = (
+    "pip", "venv", "ensurepip", "setuptools", "site", "sitecustomize", "usercustomize", "json", "typing", "subprocess",
+    "probe", "orchestrator", "typer",
+)  # fmt: skip
+PROBE = "import pathlib, sys\ndef main():\n    pathlib.Path(LOG).open('a').write(' '.join(sys.argv[1:]) + '\\n')\n"
+
+
+def plant(repo: Repo, log: Path) -> None:
+    """Everything that a Python or a shell, started there without care, would run; each writes that it ran."""
+    cry = f"import pathlib; pathlib.Path({str(log)!r}).open('a').write('planted: ' + __file__ + '\\n')\n"
+    files: dict[str, str | bytes | None] = {f"{name}/__init__.py": cry for name in MODULES}
+    files |= {f"{name}/__main__.py": cry for name in MODULES}
+    for name in ("git", "python3", "pip", "release", "bin/git", "bin/python3", "bin/release"):
+        path = name if "/" in name else f"tools/{name}"
+        files[path] = f"#!/bin/sh\necho planted: {name} >>{log}\n"
+    files["pyvenv.cfg"] = "home = /nowhere\n"
+    repo.commit("chore: harmless", files)
+
+
+def wheel(folder: Path, log: Path) -> Path:
+    """A package with the command `release`, which notes what it was asked."""
+    info = "probe-1.0.dist-info"
+    members = {
+        "probe.py": PROBE.replace("LOG", repr(str(log))),
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "[console_scripts]\nrelease = probe:main\n",
+    }
+    members[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*members, f"{info}/RECORD"])
+    path = folder / "probe-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as out:
+        for name, text in members.items():
+            out.writestr(name, text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with pip, as a runner has it: what is installed goes there."""
+    home = tmp_path_factory.mktemp("python")
+    subprocess.run([sys.executable, "-I", "-m", "venv", str(home)], check=True)
+    return home / "bin"
+
+
+@pytest.mark.parametrize("provider", FILES)
+def test_nothing_that_a_branch_brings_is_run(tale: Story, tmp_path: Path, provider: str, fresh_python: Path) -> None:
+    """The installation and the plan job, whole, on the checkout of a pull request that brings a folder `pip`."""
+    declare(tale)
+    log = tmp_path / "log"
+    options = "--quiet --no-index --disable-pip-version-check --force-reinstall"
+    install = f"python3 -I -m pip install {options} {wheel(tmp_path, log)}"
+    text = init(tale, provider, "--install", install).out
+    tale.clone.git("checkout", "--quiet", "-b", "harmless")
+    plant(tale.clone, log)
+    tale.clone.git("push", "--quiet", "origin", "harmless")
+    ci = checkout(tale, tmp_path / "ci", "origin/harmless")
+    for name in ("runner", "ci@tmp"):
+        (tmp_path / name).mkdir()
+    path = f"{fresh_python}{os.pathsep}{os.environ['PATH']}"
+    env = {
+        **clean_env(), "RUNNER_TEMP": str(tmp_path / "runner"), "CI_PROJECT_DIR": str(ci.path),
+        "WORKSPACE": str(ci.path), "WORKSPACE_TMP": str(tmp_path / "ci@tmp"), "PATH": path,
+        "BASE": ci.rev("origin/main"), "CI_MERGE_REQUEST_DIFF_BASE_SHA": ci.rev("origin/main"), "CHANGE_TARGET": "main",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }  # fmt: skip
+    env.pop("PYTHONPATH")
+    if provider == "jenkins":
+        env["PATH"] = f"{ci.path}/.git/release-venv/bin:{path}"
+    for script in scripts(provider, text, "release-plan", install=True):
+        done = subprocess.run(["bash", "-c", script], cwd=ci.path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert log.read_text().splitlines()[0] == "check"
+    assert "planted" not in log.read_text()
+    careless = ["bash", "-c", "python3 -m pip --version"]  # the trap is one
+    subprocess.run(careless, cwd=ci.path, env=env, capture_output=True, check=False)
+    assert "planted" in log.read_text()
+
+
+def test_every_python_of_a_pipeline_is_alone_and_outside_of_the_checkout() -> None:
+    for provider in FILES:
+        text = made(provider, image=True)
+        started = [
+            line.strip() for line in text.splitlines() if "python3 " in line and not line.startswith(("#", "//"))
+        ]
+        assert started
+        assert all(line.startswith("python3 -I ") for line in started), started
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "expected"),
+    [
+        ({"url": "https://git.example.com/a/release.git", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}},
+         f"python3 -I -m pip install 'git+https://git.example.com/a/release.git@{'a' * 40}'"),
+        ({"url": "https://me:secret@git.example.com/a", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}},
+         f"python3 -I -m pip install 'git+https://git.example.com/a@{'a' * 40}'"),
+        ({"url": "file:///home/me/release", "dir_info": {"editable": True}}, ""),
+        ({"url": "file:///home/me/release", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}}, ""),
+        ({"url": "https://git.example.com/a", "vcs_info": {"vcs": "git", "commit_id": "main"}}, ""),
+        ({"url": "https://git.example.com/'; id", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}}, ""),
+        ({"url": 7, "vcs_info": 7}, ""),
+        ([], ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_job_installs_the_commit_that_this_copy_comes_from(direct_url: object, expected: str) -> None:
+    """PEP 610.  A name on a package index is never taken: whoever registers it would run with the job's rights."""
+    source = json.dumps(direct_url) if direct_url != "" else ""
+    if expected:
+        assert install_from(source) == expected
+        return
+    with pytest.raises(UsageError) as refused:
+        install_from(source)
+    assert (refused.value.code, "--install" in refused.value.remedy) == ("no-install", True)
+
+
+def test_without_a_commit_to_install_the_command_asks_for_one(tale: Story) -> None:
+    declare(tale)
+    ran = release("ci", "init", "--provider", "github", "--write", cwd=tale.clone.path)  # this copy is a work tree
+    assert (ran.code, "[no-install]" in ran.err) == (2, True), ran.err
+    assert not (tale.clone.path / FILES["github"]).exists()
 
 
 @pytest.mark.parametrize("provider", FILES)

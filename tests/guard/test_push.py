@@ -17,7 +17,7 @@ from tests.support import serving
 from tests.support.cli import release
 from tests.support.guarded import BRANCH, TAG, YAML, Guarded, record
 from tests.support.hostile import CASES
-from tests.support.hostile.refs import both
+from tests.support.hostile.refs import SOURCES, both, kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,12 +41,14 @@ def test_a_complete_cut_and_what_may_follow_it(g: Guarded) -> None:
     ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
     assert ran.code == 0, ran.err
     refs = g.refs()
-    assert all(ref in refs for ref in (BRANCH, TAG, "refs/release-records/v2.7.1", "refs/notes/release")), refs
+    assert all(ref in refs for ref in (BRANCH, TAG, "refs/release-records/v2.7.1", SOURCES, "refs/notes/release")), refs
     assert g.head in refs
     for spec in (f"{g.other}:refs/heads/topic", f"{g.other}:refs/tags/nightly", f"{g.other}:refs/sneaked/objects"):
         assert g.push(spec)[0] == 0
     for specs, code in (
         ([":refs/release-records/v2.7.1"], "record-changed"),
+        ([f":{SOURCES}"], "record-changed"),
+        ([f"+{g.fixes[0]}:{SOURCES}"], "record-changed"),
         ([f"+{record(g, tree='0' * 40)}:refs/release-records/v2.7.1"], "record-changed"),
         ([f"+{g.other}:refs/notes/release"], "not-fast-forward"),
         ([":refs/notes/release"], "ref-deleted"),
@@ -86,7 +88,8 @@ def test_picks_by_hand(g: Guarded) -> None:
 
 
 def test_branch_first_and_the_tag_alone(g: Guarded) -> None:
-    for spec in (f"{g.head}:{BRANCH}", f"{g.tag}:{TAG}", f"{record(g)}:refs/release-records/v2.7.1"):
+    record_spec = f"{record(g)}:refs/release-records/v2.7.1"
+    for spec in (f"{g.head}:{BRANCH}", f"{g.tag}:{TAG}", record_spec, f"{kept(g, *g.fixes)}:{SOURCES}"):
         status, said = g.push(spec)
         assert status == 0, said
 

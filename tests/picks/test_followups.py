@@ -14,9 +14,8 @@ from orchestrator.git.repository import Repository
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import followups
 from orchestrator.picks.sources import Source
-from tests.release.test_cut import VERSION, fix_line
 from tests.support.cli import Ran, release
-from tests.support.story import LOADER
+from tests.support.story import LOADER, VERSION, fix_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

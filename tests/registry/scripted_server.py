@@ -37,6 +37,7 @@ class Reply:
     promised: int | None = None  # Content-Length, where it is not the truth; -1 for none at all
     hang: bool = False  # say nothing until the test ends
     raw: bytes | None = None  # these bytes instead of an HTTP answer
+    drip: bytes = b""  # after them these, one every 30 ms
 
 
 def reply_json(document: object, status: int = 200, **headers: str) -> Reply:
@@ -104,10 +105,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.over.wait(30)
         elif reply.raw is not None:
             self.wfile.write(reply.raw)
+            self._dribble(reply.drip)
         else:
             self._write(reply)
             return
         self.close_connection = True
+
+    def _dribble(self, slowly: bytes) -> None:
+        self.wfile.flush()
+        with contextlib.suppress(ConnectionError):  # the client had enough
+            for byte in slowly:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                if self.server.over.wait(0.03):
+                    break
 
     def _write(self, reply: Reply) -> None:
         self.send_response(reply.status)

@@ -129,7 +129,7 @@ def test_without_a_login_an_anonymous_token_is_fetched(server: Script) -> None:
 
 def test_an_identity_token_is_posted_to_the_service_and_nowhere_else(server: Script) -> None:
     TokenService(server)
-    Client(server.host, Credentials(username="<token>", password=PASSWORD)).registry.head("v1")
+    Client(server.host, Credentials(identity_token=PASSWORD)).registry.head("v1")
     sent = server.seen[1]
     assert (sent.method, sent.path, sent.authorization) == ("POST", "/token?x=1", "")
     assert b"grant_type=refresh_token" in sent.body

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
-from orchestrator.registry import client as registry
+from orchestrator.registry import reader
 from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.responses import next_page
 from orchestrator.registry.retry import RetryPolicy
 from tests.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
 from tests.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json
@@ -129,11 +131,43 @@ def test_tags_that_are_no_tags(server: Script, tags: object) -> None:
 
 
 def test_pages_stay_on_the_host_and_end(server: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_MAX_PAGES", 3)
+    monkeypatch.setattr(reader, "_MAX_PAGES", 3)
     server.answer = in_turn(Reply(200, b"{}", {"Link": '<http://127.0.0.1:1/x>; rel="next"'}))
     assert "another host" in failing(Client(server.host).registry.tags).message
     server.answer = lambda _: Reply(200, b"{}", {"Link": '</v2/x>; rel="next"'})
-    assert "pages" in failing(Client(server.host).registry.tags).message
+    assert "goes on after 2 pages" in failing(Client(server.host).registry.tags).message
+    server.answer = lambda seen: Reply(200, b"{}", {"Link": f'<{seen.path}0>; rel="next"'})
+    assert "goes on after 4 pages" in failing(Client(server.host).registry.tags).message
+
+
+def test_tags_without_end_are_refused(server: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_MAX_TAGS", 3)
+    server.answer = lambda seen: Reply(200, b'{"tags": ["a", "b", "c", "d"]}', {"Link": f"<{seen.path}0>; rel=next"})
+    assert "4 tags" in failing(Client(server.host).registry.tags).message
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ('</v2/x?n=1&last=a>; rel="next"', "/v2/x?n=1&last=a"),
+        ("</v2/x>;rel=next", "/v2/x"),
+        ('</v2/x> ; title="a" ; rel = "next" , </v2/y>; rel="prev"', "/v2/x"),
+        ('</v2/y>; rel="prev", </v2/x>; rel="next"', "/v2/x"),
+        ('</v2/y,z>; rel="prev,next"', ""),
+        ("</v2/x", ""),
+        ("", ""),
+        ('</v2/x>; rel="nextish"', ""),
+    ],
+)
+def test_the_next_page_in_a_link_header(link: str, target: str) -> None:
+    assert next_page(link) == target
+
+
+@pytest.mark.parametrize("part", ["<", "<a>; rel=", "<a>;;;;;", '<a>; rel="', ", ", "<>"])
+def test_a_hostile_link_header_costs_nothing(part: str) -> None:
+    started = time.monotonic()
+    next_page(part * (1 << 20))
+    assert time.monotonic() - started < 0.2
 
 
 def test_an_upload_session_is_given_up_and_only_here(server: Script) -> None:

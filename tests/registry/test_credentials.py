@@ -117,7 +117,7 @@ def test_docker_hub_has_several_names(desk: Desk, key: str) -> None:
 
 def test_an_identity_token_is_marked_as_docker_marks_it(desk: Desk) -> None:
     desk.write({"auths": {HOST: _auth("ada", "x") | {"identitytoken": SECRET}}})
-    assert desk.find() == Credentials(username="<token>", password=SECRET)
+    assert desk.find() == Credentials(identity_token=SECRET)
 
 
 def test_plain_username_and_password_and_entries_without_a_secret(desk: Desk) -> None:
@@ -230,8 +230,8 @@ def test_a_file_that_cannot_be_read(desk: Desk) -> None:
 # ------------------------------------------------------------------ the rest
 
 
-@pytest.mark.parametrize(("text", "password"), [("pw\n", "pw"), ("pw\r\n", "pw"), ("p w \n\n", "p w \n"), ("pw", "pw")])
-def test_read_password_takes_one_newline_off(text: str, password: str) -> None:
+@pytest.mark.parametrize(("text", "password"), [("pw\n", "pw"), ("pw\r\n", "pw"), ("p w \n\n", "p w "), ("pw", "pw")])
+def test_read_password_takes_the_line_end_off(text: str, password: str) -> None:
     assert credentials.read_password(io.StringIO(text, newline="")) == password
 
 

@@ -16,7 +16,7 @@ import pytest
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
-from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.manifest import Layer, Manifest
 from orchestrator.registry.retry import RetryPolicy
 from tests.registry.client import (
     ADA,
@@ -30,7 +30,7 @@ from tests.registry.client import (
     failing,
     resolve_to_loopback,
 )
-from tests.registry.scripted_server import Reply, Script, in_turn, reply_json, serve
+from tests.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,10 +100,90 @@ def test_a_hanging_server_is_a_timeout(server: Script) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_an_answer_that_drips_for_ever_is_a_timeout(server: Script) -> None:
-    client = Client(server.host, patience=RetryPolicy(body_timeout=-1))
-    server.answer = in_turn(FOUND)
-    assert failing(lambda: client.registry.manifest("v1")).code == "registry-timeout"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIBBLING = {
+    "the status line": (b"", b"HTTP/1.1 200 OK" + b" " * 999),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X-Pad: abcdefghijklmnopqrstuvwxyz\r\n" * 50),
+    "100 Continue for ever": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 50),
+    "headers of 100 Continue": (b"HTTP/1.1 100 Continue\r\n", b"X-Pad: abcdefghijklmnopqrstuvwxyz\r\n" * 50),
+    "a body of known length": (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x" * 999),
+    "a body that ends with the connection": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 999),
+    "the body of a refusal": (b"HTTP/1.1 403 No\r\nContent-Length: 9999\r\n\r\n", b"x" * 999),
+    "small chunks": (CHUNKED, b"1\r\nx\r\n" * 200),
+    "one big chunk": (CHUNKED + b"fffff\r\n", b"x" * 999),
+    "the extension of a chunk": (CHUNKED + b"1;", b"x" * 999),
+    "trailers": (CHUNKED + b"1\r\nx\r\n0\r\n", b"X-Pad: abcdefghijklmnopqrstuvwxyz\r\n" * 50),
+}
+
+
+@pytest.mark.parametrize("what", DRIBBLING)
+def test_however_an_answer_dribbles_one_deadline_ends_it(server: Script, what: str) -> None:
+    """A byte comes every 30 ms, far within the time between two bytes; a retry would begin it all again."""
+    at_once, slowly = DRIBBLING[what]
+    server.answer = lambda _: Reply(raw=at_once, drip=slowly)
+    policy = RetryPolicy(exchange_timeout=0.8, read_timeout=5, clock=time.monotonic)
+    registry = Registry(
+        ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
+    )
+    started = time.monotonic()
+    error = failing(lambda: registry.manifest("v1"))
+    assert 0.7 < time.monotonic() - started < 1.6
+    assert (error.code, len(server.seen)) == ("registry-timeout", 1)
+    assert "no whole answer in 0.8 s" in error.message
+
+
+def test_the_deadline_is_for_all_tries_redirects_and_logins_together(server: Script) -> None:
+    def answer(seen: Seen) -> Reply:
+        time.sleep(0.5)
+        if "token" in seen.path:
+            return reply_json({"token": f"t{len(server.seen)}"})
+        if seen.authorization:
+            return Reply(307, headers={"Location": "/v2/elsewhere"})
+        return Reply(401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.host}/token"'})
+
+    server.answer = answer
+    policy = RetryPolicy(exchange_timeout=1.2, clock=time.monotonic)
+    registry = Registry(
+        ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
+    )
+    started = time.monotonic()
+    assert failing(lambda: registry.blob(DIGEST)).code == "registry-timeout"
+    assert time.monotonic() - started < 2
+    assert len(server.seen) in (2, 3)
+
+
+def test_what_is_waited_between_tries_is_no_part_of_the_deadline(server: Script) -> None:
+    server.answer = in_turn(Reply(503, headers={"Retry-After": "1"}), Reply(503, headers={"Retry-After": "1"}), FOUND)
+    policy = RetryPolicy(exchange_timeout=0.8, clock=time.monotonic)
+    registry = Registry(
+        ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
+    )
+    assert registry.head("v1")
+
+
+def test_a_layer_that_dribbles_ends_by_its_size(server: Script, tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
+    server.answer = lambda _: Reply(raw=head, drip=b"x" * 999)
+    policy = RetryPolicy(exchange_timeout=0.3, slowest=9999 / 0.5, clock=time.monotonic)
+    registry = Registry(
+        ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
+    )
+    started = time.monotonic()
+    with (tmp_path / "layer").open("w+b") as file:
+        error = failing(lambda: registry.download(Layer(digest=DIGEST, size=9999, media_type=""), file))
+    assert 0.7 < time.monotonic() - started < 1.6
+    assert error.code == "registry-timeout"
+
+
+def test_a_tls_greeting_that_never_ends_is_a_timeout() -> None:
+    """The scripted server would read; this one takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        policy = RetryPolicy(tries=1, connect_timeout=0.5, exchange_timeout=0.8, clock=time.monotonic)
+        registry = Registry(ImageRepository(host=host, path="team/cuda"), credentials=lambda: ADA, patience=policy)
+        started = time.monotonic()
+        assert failing(registry.ping).code == "registry-timeout"
+        assert time.monotonic() - started < 1.6
 
 
 def test_nobody_listens() -> None:

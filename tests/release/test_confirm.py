@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.release.test_cut import VERSION, fix_line
-from tests.scenarios.test_kill import killed_cut
 from tests.support.cli import release
-from tests.support.story import Repo
+from tests.support.kills import killed_cut
+from tests.support.story import VERSION, Repo, fix_line
 from tests.support.terminal import CTRL_D, Terminal
 
 if TYPE_CHECKING:
@@ -247,7 +246,7 @@ def test_a_crash_after_the_answers_asks_nobody_again(tale: Story) -> None:
     person.answer(TAKE, "y")
     assert person.end() == 6
     tale.release_yaml(confirmed(tale.fix))
-    killed_cut(tale, "before", 5)
+    killed_cut(tale.clone.path, "before", 5, VERSION)
     again = release("cut", VERSION, "--yes", cwd=tale.clone.path)
     assert again.code == 0, again.err
 

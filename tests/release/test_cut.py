@@ -6,18 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.support.cli import release
-from tests.support.story import Repo
+from tests.support.story import VERSION, Repo, fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.story import Story
-
-VERSION = "v2.7.1"
-
-
-def fix_line(sha: str) -> str:
-    return f"      - commit: {sha}"
 
 
 def test_plan_names_the_commit_that_git_would_make(tale: Story) -> None:

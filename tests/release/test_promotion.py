@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.release.test_cut import fix_line
-from tests.support.cli import clean_env, release
-from tests.support.kill_call import killed_at
-from tests.support.story import copied, story
+from tests.support.cli import release
+from tests.support.kills import JOURNAL, killed_at
+from tests.support.story import copied, fix_line, story
 
 if TYPE_CHECKING:
     from tests.support.cli import Ran
@@ -149,8 +148,7 @@ def test_killed_then_run_again(tested: Story) -> None:
     """The journal's records: opened, then two for each of pick, tag, land, record, annotate, then closed."""
     for when, number in (("before", 3), ("after", 5), ("before", 3)):
         args = ("promote", RC2, FINAL, "--yes")
-        target = "orchestrator.session.journal:Journal.append"
-        assert killed_at(tested.clone.path, clean_env(), when, number, target, *args) == -signal.SIGKILL
+        assert killed_at(tested.clone.path, when, number, JOURNAL, *args) == -signal.SIGKILL
         assert FINAL in release("status", FINAL, cwd=tested.clone.path).out
     done = promote(tested)
     assert done.code == 0, done.err

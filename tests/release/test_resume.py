@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.release.test_cut import VERSION, fix_line
 from tests.support.cli import Ran, release
-from tests.support.story import LOADER, Story
+from tests.support.story import LOADER, VERSION, Story, fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,9 @@ import pytest
 
 from orchestrator.core.versions import names_other_line
 from orchestrator.session.yanks import Move, Yank, read, render
-from tests.release.test_cut import VERSION, fix_line
-from tests.support.cli import clean_env, release
-from tests.support.kill_call import killed_at
-from tests.support.story import copied, story
+from tests.support.cli import release
+from tests.support.kills import killed_at
+from tests.support.story import VERSION, copied, fix_line, story
 
 if TYPE_CHECKING:
     from tests.support.cli import Ran
@@ -134,7 +133,7 @@ def test_another_reason_is_refused_and_says_the_first_one(shipped: Story) -> Non
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_around_the_push_then_run_again(shipped: Story, when: str) -> None:
     args = ("yank", VERSION, "--reason", WHY, "--yes")
-    assert killed_at(shipped.clone.path, clean_env(), when, 1, PUSH, *args) == -signal.SIGKILL
+    assert killed_at(shipped.clone.path, when, 1, PUSH, *args) == -signal.SIGKILL
     public = shipped.remote.git("for-each-ref", REF) != ""
     assert public == (when == "after")
     status = release("status", VERSION, "--json", cwd=shipped.clone.path).json["releases"][0]

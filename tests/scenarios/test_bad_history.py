@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.release.test_cut import VERSION, fix_line
 from tests.support.cli import Ran, release
-from tests.support.story import Repo
+from tests.support.story import VERSION, Repo, fix_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.git.objects import object_id
-from tests.release.test_cut import VERSION, fix_line
 from tests.support.cli import Ran, clean_env, release
-from tests.support.story import Repo, make_repo
+from tests.support.story import VERSION, Repo, fix_line, make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ import pytest
 
 from orchestrator.session import journal
 from orchestrator.session.journal import Lock
-from tests.release.test_cut import VERSION, fix_line
 from tests.scenarios.test_bad_input import cut, hook, plan, private
 from tests.support.cli import clean_env, release
+from tests.support.story import VERSION, fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path

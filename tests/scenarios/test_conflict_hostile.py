@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.text import word, words
-from tests.release.test_cut import VERSION, fix_line
 from tests.release.test_resume import _git as git_in
 from tests.release.test_resume import clash, pause
 from tests.support.cli import release
-from tests.support.story import LOADER
+from tests.support.story import LOADER, VERSION, fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,16 +6,13 @@ Here without an image, so that every point is cheap; tests/docker/test_image_kil
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.release.test_cut import VERSION, fix_line
-from tests.support.cli import clean_env, release
-from tests.support.story import story
+from tests.support import kills
+from tests.support.cli import release
+from tests.support.story import VERSION, fix_line, story
 
 if TYPE_CHECKING:
     from tests.support.story import Story
@@ -26,24 +23,7 @@ RECORDS = 12  # opened, five tasks started and finished, closed
 
 
 def killed_cut(tale: Story, when: str, number: int) -> int:
-    """Exit status of a cut that dies at that record."""
-    return subprocess.run(
-        [
-            sys.executable,
-            str(Path(__file__).parents[1] / "support" / "kill.py"),
-            when,
-            str(number),
-            "cut",
-            VERSION,
-            "--yes",
-            "-q",
-        ],
-        cwd=tale.clone.path,
-        env=clean_env(),
-        capture_output=True,
-        check=False,
-        timeout=120,
-    ).returncode
+    return kills.killed_cut(tale.clone.path, when, number, VERSION)
 
 
 def test_the_number_of_records_is_what_the_test_believes(tale: Story) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.reference import parse_repository
 from orchestrator.registry.client import Registry
 from tests.support.cli import Ran, release
+from tests.support.kills import killed_cut
 from tests.support.story import Story, story
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Imaged:
 
     def release(self, *args: str, env: dict[str, str] | None = None) -> Ran:
         return release(*args, cwd=self.story.clone.path, env=self.lab.env | (env or {}))
+
+    def killed_cut(self, when: str, number: int) -> int:
+        """Exit status of a cut that dies before or after it has written a record of its journal."""
+        return killed_cut(self.story.clone.path, when, number, VERSION, env=self.lab.env)
 
     def declare(self, *, image: str = "", smoke: str = "", fix: str = "", version: str = VERSION) -> None:
         """release.yaml with the story's fix; `image` and `smoke` are extra lines of those sections."""

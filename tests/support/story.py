@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+VERSION = "v2.7.1"  # what the story's release.yaml declares
 _EPOCH = 1_750_000_000  # 2025-06-15
 
 
@@ -105,6 +106,11 @@ def make_repo(path: Path, *, bare: bool = False) -> Repo:
 
 
 LOADER = "".join(f"def step_{n}():\n    return {n}\n\n\n" for n in range(12))
+
+
+def fix_line(sha: str) -> str:
+    """The entry of a fix, for `Story.release_yaml`."""
+    return f"      - commit: {sha}"
 
 
 @dataclass(frozen=True)

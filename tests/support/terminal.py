@@ -6,12 +6,10 @@ import os
 import pty
 import select
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.support.cli import clean_env
+from tests.support.cli import Forked, clean_env
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +23,9 @@ class Terminal:
 
     def __init__(self, *args: str, cwd: Path, env: dict[str, str] | None = None) -> None:
         self._ours, theirs = pty.openpty()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *args],
-            cwd=cwd, env=clean_env() | {"NO_COLOR": "1", "LINES": "40", "COLUMNS": "120"} | (env or {}),
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        )  # fmt: skip
-        os.close(theirs)
+        whole = clean_env() | {"NO_COLOR": "1", "LINES": "40", "COLUMNS": "120"} | (env or {})
+        streams = (theirs, os.dup(theirs), os.dup(theirs))
+        self._process = Forked(args, cwd=cwd, env=whole, streams=streams, session=True)
         self.seen = ""
         self._answered = 0
 
@@ -54,7 +49,7 @@ class Terminal:
         while self._read():
             assert time.monotonic() < deadline, self.seen
         os.close(self._ours)
-        return self._process.wait(timeout=_PATIENCE)
+        return self._process.wait()
 
     def _read(self) -> bool:
         """Take what is shown by now; False at the end."""

@@ -92,6 +92,7 @@ class Floated(Outcome):
 class Recorded(Outcome):
     ref: str
     blob: str
+    sources: str = ""  # the commit that keeps the sources beside it
 
 
 @dataclass(frozen=True, kw_only=True)

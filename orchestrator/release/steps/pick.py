@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.release.steps.outcomes import Outcome, Picked
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.kept_sources import keep
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -19,9 +20,15 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 
 def _run(shop: TaskContext) -> Picked:
-    """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy."""
+    """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy.
+
+    Sources come along: what only the remote has may be gone there before the release is public.
+    """
     _, tip = shop.plan.branch_move
-    shop.store.adopt(shop.doors.scratch(), tip, "candidate")
+    scratch = shop.doors.scratch()
+    if kept := keep(scratch, shop.plan.version, shop.plan.sources, shop.plan.head):
+        shop.store.adopt(scratch, kept, "sources")
+    shop.store.adopt(scratch, tip, "candidate")
     found = shop.store.ref("candidate")
     if found != tip:
         raise MismatchError(f"the picks gave {found or 'nothing'}, the plan says {tip}", code="picks-differ-from-plan")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import moves_forward, parse_tag
-from orchestrator.registry.client import image_labels
 from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session import yanks
@@ -100,7 +99,7 @@ def _why_not(registry: Registry, tag: str, digest: str, version: str, taken_back
         return ""
     if any(manifest.digest in yank.digests for yank in taken_back.values()):
         return ""
-    current = image_labels(registry, manifest).get(VERSION, "")
+    current = registry.labels(manifest).get(VERSION, "")
     if not parse_tag(current):
         return f"the image there ({manifest.digest[:19]}) does not say its version; move it by hand once"
     return "" if moves_forward(current, version) else f"it is at {current}"

@@ -1,4 +1,7 @@
-"""Publish the account of the release: a JSON blob under a ref of its own, made once and never changed."""
+"""Publish the account of the release: a JSON blob under a ref of its own, made once and never changed.
+
+With it goes what keeps the sources of the release (session/kept_sources.py), under another.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from orchestrator.release.steps.outcomes import (
     Verified,
 )
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.kept_sources import keep, sources_ref
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
@@ -36,24 +40,40 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 def _run(shop: TaskContext) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
-    ref = record_ref(shop.plan.version)
-    there = shop.repository.ls_remote(shop.plan.remote, ref).refs.get(ref, "")
+    ref, kept_ref = record_ref(shop.plan.version), sources_ref(shop.plan.version)
+    there = shop.repository.ls_remote(shop.plan.remote, ref, kept_ref).refs
     made = record(shop)
-    if there:
+    if blob := there.get(ref, ""):
         shop.repository.fetch_ref(shop.plan.remote, ref)
-        must_agree(made, parse_record(shop.repository.blob(there), ref), ref)
-        return Recorded(ref=ref, blob=there)
-    blob = push.write_blob(shop.repository, render(made))
-    push.update_refs(shop.repository, {ref: (blob, "")})
-    push.push_new_ref(shop.repository, remote=shop.plan.remote, ref=ref, sha=blob)
-    return Recorded(ref=ref, blob=blob)
+        must_agree(made, parse_record(shop.repository.blob(blob), ref), ref)
+    else:
+        blob = push.write_blob(shop.repository, render(made))
+    kept = _kept(shop)
+    mine = {name: sha for name, sha in ((ref, blob), (kept_ref, kept)) if sha}
+    push.update_refs(shop.repository, {name: (sha, "") for name, sha in mine.items()})
+    push.push_new_refs(shop.repository, remote=shop.plan.remote, refs={
+        name: sha for name, sha in mine.items() if there.get(name) != sha
+    })  # fmt: skip
+    return Recorded(ref=ref, blob=blob, sources=kept)
+
+
+def _kept(shop: TaskContext) -> str:
+    """The commit that keeps the sources, made when they were picked; "" where this clone has not all of them."""
+    if found := shop.store.ref("sources"):
+        return found
+    scratch = shop.doors.scratch()
+    kept = keep(scratch, shop.plan.version, shop.plan.sources, shop.plan.head)
+    if kept:
+        shop.store.adopt(scratch, kept, "sources")
+    return kept
 
 
 def _probe(shop: TaskContext, before: Outcome | None) -> Outcome | None:
     if not isinstance(before, Recorded):
         return None
-    there = shop.repository.ls_remote(shop.plan.remote, before.ref).refs.get(before.ref, "")
-    return before if there == before.blob else None
+    wanted = {before.ref: before.blob} | ({sources_ref(shop.plan.version): before.sources} if before.sources else {})
+    there = shop.repository.ls_remote(shop.plan.remote, *wanted).refs
+    return before if wanted.items() <= there.items() else None
 
 
 def record(shop: TaskContext) -> dict[str, Any]:

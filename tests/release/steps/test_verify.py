@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.release.test_cut import VERSION, fix_line
 from tests.support.cli import release
+from tests.support.story import VERSION, fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path

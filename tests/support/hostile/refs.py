@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.support import guarded as making
 from tests.support.guarded import BRANCH, TAG, YAML, record
 from tests.support.hostile.table import Specs, branch, case
+from tests.support.story import Repo
 
 if TYPE_CHECKING:
     from tests.support.guarded import Guarded
@@ -242,6 +243,64 @@ def record_that_nests_without_end(g: Guarded) -> Specs:
 
 def blob(g: Guarded, text: str) -> str:
     return g.clone.git("hash-object", "-w", "--stdin", stdin=text)
+
+
+# ------------------------------------------------------------------ sources
+
+
+SOURCES = "refs/release-sources/v2.7.1"
+_KEPT = "sources of v2.7.1\n\nKept so that the release can be proved when their branches are gone.\n"
+
+
+def kept(g: Guarded, *parents: str, tree: str = "", message: str = _KEPT) -> str:
+    """A commit that keeps these; with author, committer and dates as the tool has them."""
+    form = g.clone.git("show", "-s", "--format=%an%n%ae%n%ct +0000", g.head).split("\n")
+    env = {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in
+           zip(("NAME", "EMAIL", "DATE"), form, strict=True)}  # fmt: skip
+    clone = Repo(g.clone.path, g.clone.minutes, env)
+    empty = clone.git("mktree", stdin="")
+    args = [part for parent in parents for part in ("-p", parent)]
+    return clone.git("commit-tree", tree or empty, *args, "-F", "-", stdin=message)
+
+
+@case("sources-differ")
+def sources_before_the_tag(g: Guarded) -> Specs:
+    return [f"{kept(g, *g.fixes)}:{SOURCES}"]
+
+
+@case("sources-differ")
+def sources_with_another_history(g: Guarded) -> Specs:
+    return landed(g, kept(g, *g.fixes, g.other), SOURCES)
+
+
+@case("sources-differ")
+def sources_that_lack_one(g: Guarded) -> Specs:
+    return landed(g, kept(g, g.fixes[0]), SOURCES)
+
+
+@case("sources-differ")
+def sources_with_files(g: Guarded) -> Specs:
+    return landed(g, kept(g, *g.fixes, tree=f"{g.other}^{{tree}}"), SOURCES)
+
+
+@case("sources-differ")
+def sources_with_words(g: Guarded) -> Specs:
+    return landed(g, kept(g, *g.fixes, message="sources of v2.7.1\n"), SOURCES)
+
+
+@case("sources-differ")
+def sources_of_a_version_that_no_release_made(g: Guarded) -> Specs:
+    return [f"{kept(g, *g.fixes)}:refs/release-sources/v2.7.0"]
+
+
+@case("bad-sources")
+def sources_that_are_a_blob(g: Guarded) -> Specs:
+    return landed(g, record(g), SOURCES)
+
+
+@case("wrong-case")
+def sources_in_capitals(g: Guarded) -> Specs:
+    return [f"{g.other}:refs/Release-Sources/v2.7.1"]
 
 
 def yank(g: Guarded, of: str = "v2.7.0", **changes: object) -> Specs:

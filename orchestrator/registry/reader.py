@@ -1,0 +1,272 @@
+"""A repository in a registry: what is there, and under which digest.
+
+Only a 404 means "not there"; what is there is believed by its own bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import IO, TYPE_CHECKING, Final, TypeVar
+from urllib.parse import quote
+
+from orchestrator import __version__
+from orchestrator.core.errors import MismatchError, RemoteError
+from orchestrator.registry.http import CERTIFICATES, HttpClient
+from orchestrator.registry.manifest import (
+    DIGEST,
+    IMAGES,
+    INDEXES,
+    Descriptor,
+    ImageConfig,
+    ImageManifest,
+    Layer,
+    Manifest,
+    digest_of,
+    parse_config,
+    parse_image,
+    parse_index,
+)
+from orchestrator.registry.responses import bad_answer, failure, next_page, read_object
+from orchestrator.registry.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from orchestrator.core.credentials import Credentials
+    from orchestrator.core.reference import ImageRepository
+    from orchestrator.registry.responses import HttpRequest, HttpResponse
+
+
+_ACCEPT: Final = {"Accept": ", ".join(IMAGES + INDEXES)}
+# HEAD has no words, and some registries do not know it: to any other "no" than these GET is asked.
+_HEAD_SAYS: Final = (401, 404, 408, 429)
+_ASK_BY_GET: Final = (*(status for status in range(400, 500) if status not in _HEAD_SAYS), 501)
+_MAX_PAGES: Final = 1000
+_MAX_TAGS: Final = 1_000_000
+_LISTING_SECONDS: Final = 600.0  # for all pages together
+_MAX_INDEXES: Final = 3  # inside each other
+
+Read = TypeVar("Read")
+
+
+class RegistryReader:
+    """One repository of one registry.  Nothing is asked before the first verb.  Not for several threads.
+
+    `credentials` is called when the registry wants a login, and again when it does not take that one any more.
+    `plain_http` forces plain HTTP on a host that is not loopback; `certificates` is docker's folder of private CAs.
+
+    Every verb raises RemoteError when the registry cannot be reached, refuses, or answers nonsense.
+    """
+
+    def __init__(
+        self,
+        repository: ImageRepository,
+        *,
+        credentials: Callable[[], Credentials | None],
+        user_agent: str = f"release-orchestrator/{__version__}",
+        patience: RetryPolicy | None = None,
+        plain_http: bool = False,
+        certificates: Path = CERTIFICATES,
+    ) -> None:
+        self.repository = repository
+        self._base = f"/v2/{repository.path}"
+        self._retry = patience or RetryPolicy()
+        self._wire = HttpClient(
+            repository.host,
+            credentials,
+            user_agent=user_agent,
+            patience=self._retry,
+            plain_http=plain_http,
+            certificates=certificates,
+        )
+
+    # -------------------------------------------------------------- reading
+
+    def head(self, identifier: str) -> Descriptor | None:
+        """What a tag or digest stands for, or None where it is not there (404, nothing else)."""
+        request, answer = self._wire.ask(
+            "HEAD",
+            self._manifest_path(identifier),
+            what=f"look for {identifier} of {self._name}",
+            expect=(200, 404, *_ASK_BY_GET),
+            headers=_ACCEPT,
+        )
+        if answer.status == 404:
+            return None
+        digest, size = answer.header("Docker-Content-Digest"), answer.header("Content-Length")
+        known = DIGEST.fullmatch(digest) and re.fullmatch(r"[0-9]{1,18}", size) and self._is_manifest(answer)
+        if answer.status == 200 and known:
+            self._compare(request, digest, asked=identifier)
+            return Descriptor(digest=digest, media_type=answer.media_type, size=int(size))
+        manifest = self.manifest(identifier)
+        if manifest is None:
+            return None
+        return Descriptor(digest=manifest.digest, media_type=manifest.media_type, size=len(manifest.content))
+
+    def manifest(self, identifier: str) -> Manifest | None:
+        """The manifest of a tag or digest, or None where it is not there (404, nothing else).
+
+        Raises MismatchError when its bytes do not have the digest that was asked for, or that the registry
+        says they have.
+        """
+        request, answer = self._wire.ask(
+            "GET",
+            self._manifest_path(identifier),
+            what=f"get manifest {identifier} of {self._name}",
+            expect=(200, 404),
+            headers=_ACCEPT,
+        )
+        if answer.status == 404:
+            return None
+        if not self._is_manifest(answer):
+            kind = repr(answer.media_type) if answer.media_type else "of no type"
+            raise bad_answer(self._wire.host, request, f"is {kind}, not an image manifest")
+        manifest = Manifest(content=answer.body, media_type=answer.media_type)
+        self._compare(request, manifest.digest, asked=identifier)
+        said = answer.header("Docker-Content-Digest")
+        self._compare(request, manifest.digest, asked=said if DIGEST.fullmatch(said) else "")
+        read_object(self._wire.host, request, answer)
+        return manifest
+
+    def image(self, manifest: Manifest, platform: str = "") -> Manifest:
+        """As `find_image`.  Raises RemoteError also where an index has no such image."""
+        found = self.find_image(manifest, platform)
+        if found is None:
+            raise self._broken(manifest, f"lists no image{' for ' if platform else ''}{platform}")
+        return found
+
+    def find_image(self, manifest: Manifest, platform: str = "") -> Manifest | None:
+        """The image itself: of an index the one for `platform` (`os/architecture`), or its first; None for none.
+
+        Raises RemoteError where an index makes no sense, or what it lists is not in the registry.
+        """
+        for _ in range(_MAX_INDEXES):
+            if not manifest.is_index:
+                return manifest
+            entries = self._read(manifest, parse_index)
+            entry = next((each for each in entries if not platform or each.fits(platform)), None)
+            if entry is None:
+                return None
+            found = self.manifest(entry.digest)
+            if found is None:
+                raise self._broken(manifest, f"lists {entry.digest}, which is not there")
+            manifest = found
+        raise self._broken(manifest, "lists indexes of indexes")
+
+    def details(self, manifest: Manifest) -> ImageManifest:
+        """Where an image's config and layers are.  Nothing is asked of the registry."""
+        return self._read(manifest, parse_image)
+
+    def layers(self, manifest: Manifest) -> tuple[Layer, ...]:
+        """The layers of an image, base first.  Nothing is asked of the registry."""
+        return self.details(manifest).layers
+
+    def config(self, manifest: Manifest) -> ImageConfig:
+        """What the image says of itself."""
+        content = self.blob(self.details(manifest).config)
+        return self._read(manifest, lambda _: parse_config(content))
+
+    def labels(self, manifest: Manifest) -> Mapping[str, str]:
+        """The labels of an image, those of an index's first one."""
+        return self.config(self.image(manifest)).labels
+
+    def blob(self, digest: str) -> bytes:
+        """A small blob (a config; at most 4 MiB).  Raises MismatchError when its digest is another one."""
+        request, answer = self._wire.ask(
+            "GET", self._blob_path(digest), what=f"get blob {digest} of {self._name}", expect=(200,)
+        )
+        self._compare(request, digest_of(answer.body), asked=digest)
+        return answer.body
+
+    def download(self, layer: Layer, out: IO[bytes]) -> None:
+        """A layer's bytes as they are stored, of any size, into `out` from its beginning.
+
+        Their digest is for the reader to compare, who goes through them anyway.
+        """
+        self._wire.ask(
+            "GET",
+            self._blob_path(layer.digest),
+            what=f"get layer {layer.digest} of {self._name}",
+            expect=(200,),
+            sink=out,
+            limit=layer.size,
+        )
+        out.seek(0)
+
+    def tags(self) -> tuple[str, ...]:
+        """Every tag, in the registry's order; none where the repository does not exist yet."""
+        path, tags, asked = f"{self._base}/tags/list?n=1000", dict[str, None](), set[str]()
+        with self._wire.within(_LISTING_SECONDS):
+            while path:
+                page, request, following = self._page(path)
+                tags |= dict.fromkeys(page)
+                asked.add(path)
+                if following in asked or len(asked) > _MAX_PAGES or len(tags) > _MAX_TAGS:
+                    raise bad_answer(self._wire.host, request, f"goes on after {len(asked)} pages, {len(tags)} tags")
+                path = following
+        return tuple(tags)
+
+    def _page(self, path: str) -> tuple[list[str], HttpRequest, str]:
+        """Tags, the request, and the path of the next page or ""."""
+        request, answer = self._wire.ask("GET", path, what=f"list the tags of {self._name}", expect=(200, 404))
+        if answer.status == 404:
+            return [], request, ""
+        page = read_object(self._wire.host, request, answer).get("tags") or []
+        if not isinstance(page, list) or not all(isinstance(tag, str) for tag in page):
+            raise bad_answer(self._wire.host, request, "holds no list of tags")
+        following = next_page(answer.header("Link"))
+        own = self._wire.own_path(request, following) if following else ""
+        if following and not own:
+            raise bad_answer(self._wire.host, request, "goes on at another host")
+        return page, request, own
+
+    def await_manifest(self, identifier: str, *, before: str = "") -> Manifest | None:
+        """What is there now that somebody has put something: asked until it is there, and not `before` any more.
+
+        A registry may show a PUT late; after that time what it shows is believed.
+        """
+        found = self.manifest(identifier)
+        for seconds in self._retry.looks():
+            if found and found.digest != before:
+                break
+            self._retry.sleep(seconds)
+            found = self.manifest(identifier)
+        return found
+
+    # -------------------------------------------------------------- small parts
+
+    @property
+    def _name(self) -> str:
+        return self.repository.path
+
+    def _manifest_path(self, identifier: str) -> str:
+        """`identifier` is parsed again here, so that nothing else gets into a URL."""
+        make = self.repository.digest if ":" in identifier else self.repository.tag
+        return f"{self._base}/manifests/{quote(make(identifier).identifier, safe=':')}"
+
+    def _blob_path(self, digest: str) -> str:
+        return f"{self._base}/blobs/{self.repository.digest(digest).digest}"
+
+    @staticmethod
+    def _is_manifest(answer: HttpResponse) -> bool:
+        return answer.media_type in IMAGES + INDEXES
+
+    def _compare(self, request: HttpRequest, digest: str, *, asked: str) -> None:
+        """Raises MismatchError when `asked` is a digest and not this one."""
+        if asked.startswith("sha256:") and asked != digest:
+            raise MismatchError(
+                f"registry {self._wire.host}: {request.what}: the content is {digest}, not {asked}",
+                remedy="do not use what this registry holds before its owner has found out why",
+                code="digest-mismatch",
+            )
+
+    def _read(self, manifest: Manifest, parse: Callable[[Manifest], Read]) -> Read:
+        try:
+            return parse(manifest)
+        except ValueError as error:
+            raise self._broken(manifest, str(error)) from None
+
+    def _broken(self, manifest: Manifest, what: str) -> RemoteError:
+        text = f"the manifest {manifest.digest} of {self._name} {what}"
+        return failure("registry-bad-answer", self._wire.host, text, remedy="build and push the image again")

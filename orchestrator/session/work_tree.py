@@ -1,0 +1,56 @@
+"""Files of the work tree, read as they stand there, and never through a link.
+
+A branch may bring a symbolic link to a private key or to `/proc/self/environ`, and messages quote what they complain
+about: in the log of a public CI that would be the secret.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def refuse_link(top: Path, path: Path) -> None:
+    """Raises UsageError where `path` is a symbolic link of the work tree at `top`, or one is among its folders.
+
+    What is on the way to the work tree is not the branch's doing, and a path outside of it was given by a person.
+    """
+    at, inside = Path(path.anchor), None
+    for name in path.absolute().parts:
+        at = at.parent if inside and name == ".." else at / name
+        if inside is None or not at.is_relative_to(inside):
+            inside = at if _same(at, top) else None
+        elif at.is_symlink():
+            raise _link(at.relative_to(inside))
+
+
+def files_below(top: Path, folder: Path) -> Iterator[Path]:
+    """Every file in a folder and in those below it, by name.  Raises UsageError as `refuse_link`."""
+    refuse_link(top, folder)
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted([*folders, *names]):
+            refuse_link(top, Path(where) / name)
+        yield from (path for name in sorted(names) if (path := Path(where) / name).is_file())
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _link(path: Path) -> UsageError:
+    return UsageError(
+        f"{path.as_posix()} is a symbolic link: nothing of the work tree is read through one",
+        where=path.as_posix(),
+        remedy="put the file or folder itself there, or name the one that it leads to",
+        code="symbolic-link",
+    )

@@ -1,0 +1,365 @@
+"""A real docker-registry behind a proxy that behaves as other registries do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.core.credentials import Credentials
+from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
+from orchestrator.core.reference import ImageRepository
+from orchestrator.registry.client import Registry
+from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.retry import RetryPolicy
+from tests.support.registry_images import DOCKER, candidate, tiny_image
+from tests.support.registry_process import USERS, running_registry
+from tests.support.registry_proxy import RESET, Answer, Asked, Proxy, proxied, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.docker
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
+@pytest.fixture
+def proxy(upstream: str) -> Iterator[Proxy]:
+    with proxied(upstream) as running:
+        yield running
+
+
+class Beside:
+    """The same repository without the proxy: what the registry really holds."""
+
+    def __init__(self, upstream: str, path: str) -> None:
+        self.repository = ImageRepository(host=upstream, path=path)
+        self.registry = Registry(self.repository, credentials=lambda: ADA)
+
+    def digest(self, tag: str) -> str:
+        found = self.registry.head(tag)
+        return found.digest if found else ""
+
+
+ADA = Credentials(username="ada", password=USERS["ada"])
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def beside(upstream: str, request: pytest.FixtureRequest) -> Beside:
+    return Beside(upstream, f"team/{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}")
+
+
+@pytest.fixture
+def client(proxy: Proxy, beside: Beside, slept: list[float]) -> Registry:
+    """Through the proxy.  Nothing is really waited for; what is waited is in `slept`."""
+    repository = replace(beside.repository, host=proxy.host)
+    return Registry(repository, credentials=lambda: ADA, patience=RetryPolicy(sleep=slept.append, jitter=lambda: 1.0))
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_any_2xx_to_a_put_means_stored(proxy: Proxy, client: Registry, beside: Beside, status: int) -> None:
+    image = candidate(beside.registry, "a")
+
+    def other(asked: Asked, answer: Answer) -> Answer:
+        return replace(answer, status=status, body=b"") if asked.method == "PUT" else answer
+
+    proxy.after = other
+    assert client.promote(image.digest, "v1").changed
+    assert client.move(image.digest, "v").changed
+    assert beside.digest("v1") == beside.digest("v") == image.digest
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 501])
+def test_where_head_is_not_known_get_says_the_same(proxy: Proxy, client: Registry, beside: Beside, status: int) -> None:
+    image = candidate(beside.registry, "a")
+    proxy.before = lambda asked: Answer(status) if asked.method == "HEAD" else None
+    assert client.head("v1") is None
+    assert client.promote(image.digest, "v1").changed
+    found = client.head("v1")
+    assert found
+    assert (found.digest, found.media_type, found.size) == (image.digest, DOCKER, len(image.content))
+
+
+def test_a_refused_get_is_still_a_refusal(proxy: Proxy, client: Registry) -> None:
+    proxy.before = lambda _: refusal(403, "DENIED", "not for you")
+    with pytest.raises(RemoteError, match="HTTP 403: DENIED: not for you"):
+        client.head("v1")
+
+
+# ------------------------------------------------------------------ late reads
+
+
+class Late:
+    """For so many looks after the PUT of a tag, the tag reads as it was."""
+
+    def __init__(self, proxy: Proxy, beside: Beside, looks: int) -> None:
+        self.left = dict[str, int]()
+        self.before = dict[str, Answer]()
+        self.beside = beside
+        self.looks = looks
+        proxy.before, proxy.after = self.ask, self.answer
+
+    def ask(self, asked: Asked) -> Answer | None:
+        if asked.method == "PUT" and asked.tag:
+            old = self.beside.registry.manifest(asked.tag)
+            self.before[asked.tag] = (
+                Answer(200, {"Content-Type": old.media_type, "Docker-Content-Digest": old.digest}, old.content)
+                if old
+                else refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            )
+        elif self.left.get(asked.tag, 0) > 0:
+            self.left[asked.tag] -= 1
+            return self.before[asked.tag]
+        return None
+
+    def answer(self, asked: Asked, answer: Answer) -> Answer:
+        if asked.method == "PUT" and asked.tag:
+            self.left[asked.tag] = self.looks
+        return answer
+
+
+@pytest.mark.parametrize("looks", [1, 4])
+def test_a_put_that_is_shown_late_is_waited_for(
+    proxy: Proxy, client: Registry, beside: Beside, slept: list[float], looks: int
+) -> None:
+    first, second = candidate(beside.registry, "a"), candidate(beside.registry, "b")
+    Late(proxy, beside, looks)
+    assert client.promote(first.digest, "v1").changed
+    assert client.move(first.digest, "v").previous == ""
+    slept.clear()
+    assert client.move(second.digest, "v").previous == first.digest
+    assert slept == [0.5, 1.0, 2.0, 4.0][:looks]
+    assert beside.digest("v") == second.digest
+
+
+def test_a_put_that_is_never_shown_is_said_so_and_nobody_is_accused(
+    proxy: Proxy, client: Registry, beside: Beside, slept: list[float]
+) -> None:
+    image = candidate(beside.registry, "a")
+    Late(proxy, beside, 1000)
+    with pytest.raises(RemoteError, match="still reads as before \\(not there\\) after 30 s") as caught:
+        client.promote(image.digest, "v1")
+    assert caught.value.code == "registry-late"
+    assert sum(slept) == pytest.approx(30)
+
+
+def test_a_third_digest_is_somebody_else_also_when_it_comes_late(
+    proxy: Proxy, client: Registry, beside: Beside, slept: list[float]
+) -> None:
+    first, second, third = (candidate(beside.registry, name) for name in "abc")
+    beside.registry.move(first.digest, "v")
+    late = Late(proxy, beside, 3)
+
+    def taken(asked: Asked, answer: Answer) -> Answer:
+        answer = late.answer(asked, answer)
+        if asked.method == "PUT" and asked.tag == "v":
+            beside.registry.put_manifest("v", third)
+        return answer
+
+    proxy.after = taken
+    with pytest.raises(MismatchError, match=third.digest) as caught:
+        client.move(second.digest, "v")
+    assert caught.value.code == "tag-race"
+    assert len(slept) == 3
+    assert beside.digest("v") == third.digest
+
+
+def test_what_was_uploaded_a_moment_ago_may_be_late_too(
+    proxy: Proxy, client: Registry, beside: Beside, slept: list[float]
+) -> None:
+    image = candidate(beside.registry, "a")
+    missing = [refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")] * 2
+    proxy.before = lambda asked: missing.pop() if missing and asked.path.endswith(image.digest) else None
+    assert client.promote(image.digest, "v1").changed
+    assert slept[:2] == [0.5, 1.0]
+
+
+# ------------------------------------------------------------------ immutable tags
+
+
+class Immutable:
+    """No tag that exists is put again, with whatever content."""
+
+    def __init__(self, proxy: Proxy, beside: Beside) -> None:
+        self.beside = beside
+        proxy.before = self.ask
+
+    def ask(self, asked: Asked) -> Answer | None:
+        if asked.method == "PUT" and asked.tag and self.beside.digest(asked.tag):
+            return refusal(400, "TAG_INVALID", f"The tag {asked.tag} exists and the repository is immutable.")
+        return None
+
+
+def test_where_tags_are_immutable_a_lost_answer_is_no_failure(
+    proxy: Proxy, client: Registry, beside: Beside, slept: list[float]
+) -> None:
+    """The first PUT is stored and its answer lost; the second one is refused."""
+    image = candidate(beside.registry, "a")
+    Immutable(proxy, beside)
+    lost = [RESET]
+    proxy.after = lambda asked, answer: lost.pop() if lost and asked.method == "PUT" else answer
+    assert client.promote(image.digest, "v1").changed
+    assert (beside.digest("v1"), proxy.count("PUT", "v1")) == (image.digest, 2)
+
+
+def test_an_immutable_floating_tag_is_refused_in_the_registrys_words(
+    proxy: Proxy, client: Registry, beside: Beside
+) -> None:
+    first, second = candidate(beside.registry, "a"), candidate(beside.registry, "b")
+    Immutable(proxy, beside)
+    client.move(first.digest, "v")
+    with pytest.raises(RemoteError, match="the repository is immutable"):
+        client.move(second.digest, "v")
+    assert not client.move(first.digest, "v").changed
+    assert beside.digest("v") == first.digest
+
+
+def test_an_immutable_version_of_another_digest_is_never_put(proxy: Proxy, client: Registry, beside: Beside) -> None:
+    first, second = candidate(beside.registry, "a"), candidate(beside.registry, "b")
+    Immutable(proxy, beside)
+    client.promote(first.digest, "v1")
+    with pytest.raises(RefusedError):
+        client.promote(second.digest, "v1")
+    assert proxy.count("PUT", "v1") == 1
+
+
+# ------------------------------------------------------------------ indexes that others made
+
+
+def index_of(registry: Registry, *images: tuple[Manifest, str], attest: bool = True) -> Manifest:
+    """As buildx pushes it: the images by platform, and for each an attestation of no platform."""
+    entries: list[dict[str, object]] = []
+    for image, platform in images:
+        parts = dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False))
+        entry = {"mediaType": DOCKER, "digest": image.digest, "size": len(image.content)}
+        entries.append({**entry, "platform": parts} if platform else entry)
+    if attest:
+        said = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": images[0][0].digest}
+        unknown = {"architecture": "unknown", "os": "unknown"}
+        about = tiny_image(registry.repository, "attestation")
+        registry.put_manifest("attestation", about)
+        entry = {"mediaType": DOCKER, "digest": about.digest, "size": len(about.content)}
+        entries.insert(0, {**entry, "annotations": said, "platform": unknown})
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    made = Manifest(content=json.dumps(document).encode(), media_type=INDEX)
+    registry.put_manifest("index", made)
+    return made
+
+
+def test_an_index_is_read_through_to_its_image(beside: Beside) -> None:
+    registry = beside.registry
+    small, other = candidate(registry, "v1.0.0"), candidate(registry, "v1.0.1")
+    index = index_of(registry, (small, "linux/amd64"), (other, "linux/arm64/v8"))
+    named = registry.manifest("index")
+    assert named == index
+    assert registry.image(named) == small
+    assert registry.image(named, "linux/amd64") == small
+    assert registry.image(named, "linux/arm64") == registry.image(named, "linux/arm64/v8") == other
+    assert registry.find_image(named, "linux/riscv64") is None
+    assert registry.labels(named) == {"org.opencontainers.image.version": "v1.0.0"}
+    assert registry.image(small) == small
+
+
+def test_an_index_of_attestations_alone_has_no_image(beside: Beside) -> None:
+    registry = beside.registry
+    image = candidate(registry, "v1.0.0")
+    document = json.loads(index_of(registry, (image, "linux/amd64")).content)
+    alone = {**document, "manifests": document["manifests"][:1]}
+    made = Manifest(content=json.dumps(alone).encode(), media_type=INDEX)
+    registry.put_manifest("index", made)
+    with pytest.raises(RemoteError, match="lists no image") as caught:
+        registry.labels(made)
+    assert caught.value.code == "registry-bad-answer"
+
+
+def test_an_index_without_platforms_and_one_inside_another(beside: Beside) -> None:
+    registry = beside.registry
+    image = candidate(registry, "v1.0.0")
+    inner = index_of(registry, (image, ""), attest=False)
+    assert registry.image(inner) == image
+    platform = {"os": "linux", "architecture": "amd64"}
+    entry = {"mediaType": INDEX, "digest": inner.digest, "size": len(inner.content), "platform": platform}
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    outer = Manifest(content=json.dumps(document).encode(), media_type=INDEX)
+    registry.put_manifest("outer", outer)
+    assert registry.image(outer) == image
+
+
+# ------------------------------------------------------------------ logins that end
+
+
+def test_a_login_that_has_ended_is_asked_for_again(proxy: Proxy, beside: Beside) -> None:
+    """What the helper gives is good for some requests only, as a token that lives for minutes."""
+    image = candidate(beside.registry, "a")
+    given: list[Credentials] = []
+
+    def login() -> Credentials:
+        given.append(Credentials(username="token", password=f"p{len(given)}"))
+        return given[-1]
+
+    served = dict[str, int]()
+
+    def ask(asked: Asked) -> Answer | None:
+        served[asked.authorization] = served.get(asked.authorization, 0) + 1
+        if not asked.authorization or served[asked.authorization] > 2:
+            return refusal(401, "UNAUTHORIZED", "expired", WWW_Authenticate='Basic realm="x"')
+        return None
+
+    proxy.before, proxy.login = ask, basic(ADA)
+    client = Registry(replace(beside.repository, host=proxy.host), credentials=login, patience=RetryPolicy(settle=0.01))
+    assert client.promote(image.digest, "v1").changed
+    assert len(given) > 1
+    assert max(served[each] for each in served if each) == 3, "a login that is refused is not tried again"
+
+
+def test_one_401_to_a_login_that_was_taken_is_no_rejection(proxy: Proxy, client: Registry, beside: Beside) -> None:
+    image = candidate(beside.registry, "a")
+    refused = [refusal(401, "UNAUTHORIZED", "hiccup", WWW_Authenticate='Basic realm="x"')]
+    assert client.head("v1") is None
+    proxy.before = lambda asked: refused.pop() if refused and asked.method == "PUT" else None
+    assert client.promote(image.digest, "v1").changed
+
+
+def test_a_login_that_is_taken_no_more_is_tried_once_more_and_then_never(proxy: Proxy, client: Registry) -> None:
+    client.ping()
+    before = len(proxy.seen)
+    proxy.before = lambda _: refusal(401, "UNAUTHORIZED", "locked", WWW_Authenticate='Basic realm="x"')
+    for _ in range(2):
+        with pytest.raises(RemoteError, match="taken before and is rejected now") as caught:
+            client.ping()
+        assert caught.value.code == "registry-unauthorized"
+    assert len(proxy.seen) - before == 2
+
+
+def test_before_what_matters_the_login_is_asked_for_anew(proxy: Proxy, beside: Beside) -> None:
+    """Some registries answer 403 or 404 to a login that has ended, so it is not left to a 401."""
+    logins = [ADA, Credentials(username="bob", password=USERS["bob"])]
+    client = Registry(replace(beside.repository, host=proxy.host), credentials=lambda: logins[0])
+    client.renew_login()
+    assert proxy.seen == []
+    client.ping()
+    assert proxy.seen[-1].authorization == basic(ADA)
+    del logins[0]
+    client.renew_login()
+    client.ping()
+    assert proxy.seen[-1].authorization == basic(logins[0])
+
+
+def basic(login: Credentials) -> str:
+    return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
