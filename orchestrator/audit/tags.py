@@ -73,7 +73,7 @@ def tag_problems(tag: Tag, *, require_signed: bool) -> list[Problem]:
         found.append(mismatch("tag-not-semver", f"tag {tag.name} is no semantic version", "name versions v2.7.1"))
     if not tag.object:
         found.append(
-            mismatch("tag-lightweight", f"tag {tag.name} is lightweight: nobody and nothing is told by it",
+            mismatch("tag-lightweight", f"tag {tag.name} is lightweight: it holds no date and no list of picks",
                      f"a version never moves; make the next one with: release cut (see git show {tag.name})")
         )  # fmt: skip
     elif tag.calls_itself != tag.name:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.app import app, command
-from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import UsageError
+from orchestrator.report.console import Console
+from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
     from orchestrator.forges.protect import ProtectResult
@@ -19,7 +20,8 @@ app.add_typer(group, name="ci")
 
 @command("protect")
 def protect(
-    call: Invocation,
+    session: Session,
+    console: Console,
     provider: Annotated[
         str,
         typer.Option(
@@ -78,16 +80,16 @@ def protect(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
         checks=tuple(check or ()), apply=apply,
     )  # fmt: skip
-    with call.desk() as desk:
-        outcome: ProtectResult = guard(desk, wish)
-    call.console.lines(protection_lines(outcome))
+    outcome: ProtectResult = guard(session, wish)
+    console.lines(protection_lines(outcome))
     document: dict[str, Any] = protection_document(outcome)
-    call.console.document(document)
+    console.document(document)
 
 
 @command("init", group=group)
 def init(
-    call: Invocation,
+    session: Session,
+    console: Console,
     provider: Annotated[
         str, typer.Option(metavar="github|gitlab|jenkins", envvar="RELEASE_PROVIDER", help="The CI that runs it.")
     ] = "",
@@ -107,9 +109,8 @@ def init(
     """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
     from orchestrator.forges.ci_init import ci_init
 
-    with call.desk() as desk:
-        made = ci_init(desk, provider=provider, file=file, install=install, write=write, force=force)
-    call.console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
-    call.console.document(
+    made = ci_init(session, provider=provider, file=file, install=install, write=write, force=force)
+    console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
+    console.document(
         {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text}
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import MismatchError
 from orchestrator.forges import protection
 from orchestrator.forges.address import address
-from orchestrator.forges.ci import PLAN_JOB, default_file
+from orchestrator.forges.ci import PLAN_JOB
+from orchestrator.forges.ci_templates import PIPELINES
 from orchestrator.forges.table import forge_module
 
 if TYPE_CHECKING:
@@ -44,15 +45,15 @@ class ProtectResult:
     notes: tuple[str, ...]
 
 
-def protect(desk: Session, wish: ProtectRequest) -> ProtectResult:
+def protect(session: Session, wish: ProtectRequest) -> ProtectResult:
     """Compare, and with `apply` write what differs.  Raises MismatchError when the forge does not keep it."""
     module = forge_module(wish.provider)
-    config = desk.config()
-    remote_url = desk.repository.remote_url(config.remote)
-    there = address(wish.provider, remote_url=remote_url, repository=wish.repository, url=wish.url, env=desk.job.env)
-    checks, notes = _checks(desk, wish)
+    config = session.config()
+    remote_url = session.repository.remote_url(config.remote)
+    there = address(wish.provider, remote_url=remote_url, repository=wish.repository, url=wish.url, env=session.env)
+    checks, notes = _checks(session, wish)
     guard = protection.guard_of(
-        config, desk.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
+        config, session.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
         actors=tuple(module.actor(text) for text in dict.fromkeys(wish.actors or (module.DEFAULT_ACTOR,))),
     )  # fmt: skip
     wanted = module.settings(guard, there.api)
@@ -62,7 +63,7 @@ def protect(desk: Session, wish: ProtectRequest) -> ProtectResult:
     if wish.apply:
         for each in found:
             if each.state != "same":
-                desk.job.terminal.note(f"write {each.setting.kind} {each.setting.name!r}")
+                session.terminal.note(f"write {each.setting.kind} {each.setting.name!r}")
                 forge.write(each.setting, each.before)
         _must_hold(forge, wanted, module.words, there)
     return ProtectResult(
@@ -77,12 +78,12 @@ def _approvals(config: Config, wish: ProtectRequest) -> int:
     return (config.policy.required_approvals if config.policy else 0) or 1
 
 
-def _checks(desk: Session, wish: ProtectRequest) -> tuple[tuple[str, ...], list[str]]:
+def _checks(session: Session, wish: ProtectRequest) -> tuple[tuple[str, ...], list[str]]:
     """The required checks.  One that never reports blocks every pull request, so the pipeline must be there."""
     if wish.checks:
         return wish.checks, []
-    file = default_file(wish.provider)
-    if (desk.repository.top / file).is_file():
+    file = PIPELINES[wish.provider].file
+    if (session.repository.top / file).is_file():
         return (PLAN_JOB,), []
     remedy = f"release ci init --provider {wish.provider} --write"
     return (), [f"no check is required: there is no {file} here; make one ({remedy}), then run this again"]

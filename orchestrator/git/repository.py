@@ -212,8 +212,9 @@ class Repository:
 
     # -------------------------------------------------------------- scratch
 
-    def scratch(self) -> Scratch:
-        """A new scratch store over this repository's objects; partial clones keep fetching what is missing."""
+    def scratch(self, *more: Path) -> Scratch:
+        """A new scratch store over this repository's objects, and `more` directories of objects; partial clones keep
+        fetching what is missing."""
         lines = []
         if promisors := self.promisors():
             lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
@@ -222,8 +223,9 @@ class Repository:
                 lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
         return Scratch.open(
             self.common_dir / "objects",
-            extra_config="".join(lines),
-            cache=Cache(self.common_dir / "release/cache.sqlite"),
+            "".join(lines),
+            Cache(self.common_dir / "release/cache.sqlite"),
+            *more,
         )
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:

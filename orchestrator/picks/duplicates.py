@@ -44,13 +44,13 @@ class DuplicateReport:
     duplicates: tuple[Duplicate, ...]
 
 
-def duplicates(desk: Session, wanted: str) -> DuplicateReport:
+def duplicates(session: Session, wanted: str) -> DuplicateReport:
     """Examine `A..B`, a branch, or ("") the source branches.  Raises UsageError for a range that cannot be."""
-    config = desk.config()
-    refuse_incomplete(desk.repository, config.remote)
-    base = branch_tip(desk.repository, desk.scratch, config, offline=desk.job.offline)
-    start, heads, shown = _range(desk, config, wanted)
-    examined, found = examine(desk.scratch, base, start, heads)
+    config = session.config()
+    refuse_incomplete(session.repository, config.remote)
+    base = branch_tip(session.repository, session.scratch, config, offline=session.options.offline)
+    start, heads, shown = _range(session, config, wanted)
+    examined, found = examine(session.scratch, base, start, heads)
     return DuplicateReport(branch=config.branch, base=base, range=shown, examined=examined, duplicates=found)
 
 
@@ -76,10 +76,10 @@ def _duplicate(commit: str, subject: str, twin: str, signals: Sequence[str]) -> 
     return Duplicate(commit=commit, subject=subject, duplicate_of=twin, signals=tuple(signals))
 
 
-def _range(desk: Session, config: Config, wanted: str) -> tuple[str, list[str], str]:
+def _range(session: Session, config: Config, wanted: str) -> tuple[str, list[str], str]:
     """(start or "", heads, how to call it)."""
     if not wanted:
-        tips, problems = source_tips(desk.repository, config)
+        tips, problems = source_tips(session.repository, config)
         if problems:
             raise UsageError(problems[0].message, where=problems[0].where, remedy=problems[0].remedy, code="no-source")
         return "", list(dict.fromkeys(tips.values())), ", ".join(tips)
@@ -87,13 +87,13 @@ def _range(desk: Session, config: Config, wanted: str) -> tuple[str, list[str], 
         raise UsageError(f"{wanted} is a symmetric difference", remedy="write A..B", code="bad-range")
     first, dots, last = wanted.partition("..")
     if not dots:
-        return "", [commit_named(desk.repository, config.remote, wanted)], wanted
+        return "", [commit_named(session.repository, config.remote, wanted)], wanted
     start, end = (
-        commit_named(desk.repository, config.remote, first or "HEAD"),
-        commit_named(desk.repository, config.remote, last or "HEAD"),
+        commit_named(session.repository, config.remote, first or "HEAD"),
+        commit_named(session.repository, config.remote, last or "HEAD"),
     )
-    if not desk.scratch.rev_list("--max-count=1", end, f"^{start}"):
-        turned = desk.scratch.rev_list("--max-count=1", start, f"^{end}")
+    if not session.scratch.rev_list("--max-count=1", end, f"^{start}"):
+        turned = session.scratch.rev_list("--max-count=1", start, f"^{end}")
         raise UsageError(
             f"range {wanted} has no commits",
             remedy=f"it is reversed: write {last}..{first}" if turned else "both ends are the same history",
