@@ -11,7 +11,7 @@ from orchestrator.audit.snapshot import look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
-from orchestrator.core.labels import REVISION, VERSION
+from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import parse_record, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import promotion
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from orchestrator.core.results import CheckResult
     from orchestrator.registry.client import Registry
     from orchestrator.session.session import Session
-
-_SOURCE = "org.opencontainers.image.source"
 
 
 def verify(
@@ -148,7 +146,7 @@ def verify_image(image: str, open_registry: Callable[[str], Registry], remote: s
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
     name = reference.tag if parse_tag(reference.tag) else version
-    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, labels.get(_SOURCE, ""))]
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, labels.get(SOURCE, ""))]
 
 
 def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, source: str) -> list[CheckResult]:

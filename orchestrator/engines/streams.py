@@ -32,7 +32,7 @@ _STEP = re.compile(
     r"(?:\[(?P<stages>\d+/\d+)\] )?(?:Step|STEP) (?P<number>\d+)/(?P<total>\d+) ?: (?P<what>.*)", re.DOTALL
 )
 _DOCKER_EXIT = "non-zero code"
-_PODMAN_FAILED = re.compile(r'building at STEP "(?:.*)": (?P<why>.*)', re.DOTALL)
+_PODMAN_FAILED = 'building at STEP "{}": '
 _PODMAN_EXIT = re.compile(r"while running runtime: exit status (\d+)\s*")
 _RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
 MADE = r"(?: --->|-->) ([0-9a-f]{11,12})"  # an image of a step, as the log has it: docker's way, or podman's
@@ -50,15 +50,13 @@ def error_of(event: Event) -> tuple[str, int | None]:
     return (str(event["error"]), None) if event.get("error") else ("", None)
 
 
-def _exit_of(text: str, code: int | None) -> tuple[str, str]:
+def _exit_of(text: str, code: int | None, step: str) -> tuple[str, str]:
     """The exit status of the step that failed, "" where something else did; and the text without the step in it."""
     if code is not None and _DOCKER_EXIT in text:
         return str(code), text
-    failed = _PODMAN_FAILED.match(text)
-    if failed is None:
-        return "", text
-    status = _PODMAN_EXIT.fullmatch(failed["why"])
-    return (status[1] if status else ""), failed["why"]
+    why = text.removeprefix(_PODMAN_FAILED.format(step))
+    status = _PODMAN_EXIT.fullmatch(why)
+    return (status[1] if status else ""), why
 
 
 def pushed_digest(event: Event) -> str:
@@ -131,7 +129,7 @@ class BuildLog:
 
     def failure(self, text: str, code: int | None = None) -> UnprovedError | RemoteError:
         """The error for a build that ended with `text`."""
-        status, text = _exit_of(text, code)
+        status, text = _exit_of(text, code, self._step)
         printed = "\n".join(self._printed)
         remedy = shared_memory_full(printed, self._step) if status else ""
         # The text of a failed RUN repeats the command, so for these only what the command printed counts.

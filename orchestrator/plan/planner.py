@@ -94,7 +94,7 @@ def draft(
         git_version=repository.git_version(),
         sources=named(sources),
         problems=tuple(problems),
-        notes=(*facts.notes, *_taken_back(facts, verdict.previous), *after.notes),
+        notes=(*facts.notes, *verdict.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )
 
 
@@ -166,8 +166,8 @@ def _yanked(facts: Facts, version: str, config: Config) -> list[Problem]:
 def _taken_back(facts: Facts, previous: str) -> list[str]:
     """A note for each yanked version since the last good one: this release is built on top of them."""
     last = parse_tag(previous)
-    versions = [each for tag in facts.reachable if (each := parse_tag(tag)) and last and each.version <= last.version]
-    newest = [str(each) for each in sorted(versions, key=lambda each: each.version, reverse=True)]
+    versions = [each for tag in facts.reachable if (each := parse_tag(tag)) and last and each.order <= last.order]
+    newest = [str(each) for each in sorted(versions, key=lambda each: each.order, reverse=True)]
     return [
         f"{tag} was {facts.yanks[tag].said}; this release is made on top of it"
         for tag in takewhile(facts.yanks.__contains__, newest)
