@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
     from orchestrator.engines import ImageInfo
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
 
 
 PROJECT = Path(__file__).parents[2]

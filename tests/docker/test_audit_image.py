@@ -15,7 +15,7 @@ from tests.support.imaged import VERSION, Imaged, imaged
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
     from tests.support.cli import Ran
     from tests.support.lab import Lab
 

@@ -13,7 +13,7 @@ from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
     from orchestrator.engines import ImageInfo
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 

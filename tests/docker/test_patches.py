@@ -15,7 +15,7 @@ import pytest
 from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker

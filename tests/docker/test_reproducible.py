@@ -18,7 +18,7 @@ from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest
 
 if TYPE_CHECKING:
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
 
 pytestmark = pytest.mark.docker
 

@@ -13,7 +13,7 @@ from orchestrator.image.smoke import smoke
 
 if TYPE_CHECKING:
     from orchestrator.core.results import CheckResult, Progress
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 
