@@ -125,7 +125,7 @@ def test_an_immutable_candidate_of_the_same_commit_is_taken_over_and_proved(
     """The first run dies after its upload; the next one, without its journal and its images, builds another digest."""
     made = behind(proxy, lab, tmp_path, CHANGING)
     Immutable(proxy, made)
-    made.killed_cut("before", 10)
+    made.killed_cut("before", 12)
     registry = beside(made)
     (candidate,) = [tag for tag in registry.tags() if tag.startswith("candidate-")]
     standing = registry.head(candidate)
