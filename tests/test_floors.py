@@ -135,6 +135,19 @@ def test_only_the_console_prints_and_only_the_top_reads_the_environment(module: 
             assert within(module, MAY_READ_ENVIRONMENT), f"{module}:{node.lineno} reads the environment"
 
 
+def test_a_label_is_spelled_in_one_place() -> None:
+    """Who writes a label and who reads it must mean the same one."""
+    spelled = {
+        module
+        for module, tree in sources().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith(("org.opencontainers.image.", "org.release-orchestrator."))
+    }
+    assert spelled == {"core.labels"}
+
+
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_load_no_heavy_library(flag: str) -> None:
     done = subprocess.run(

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.core import labels
 from orchestrator.core.errors import RemoteError
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
 from orchestrator.engines.classic_dialect import CLASSIC
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from orchestrator.engines.client import ApiClient
 
 DIALECT = CLASSIC
-OWNER_LABEL = "org.release-orchestrator.owner"
 _LETTING_GO = 15.0  # seconds
 
 
@@ -67,7 +67,7 @@ class DockerEngine:
         tell: Callable[[str], object],
     ) -> None:
         self._connection = Connection(open_api, place, tell)
-        self._containers = Containers(self._connection, {OWNER_LABEL: owner})
+        self._containers = Containers(self._connection, {labels.OWNER: owner})
 
     # -------------------------------------------------------------- what is there
 
@@ -268,4 +268,4 @@ class DockerEngine:
 
         Only for an owner of which no other run can be alive, such as one that is named under a lock.
         """
-        return self._containers.remove_all(f"{OWNER_LABEL}={owner}")
+        return self._containers.remove_all(f"{labels.OWNER}={owner}")

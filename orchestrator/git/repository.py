@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.remote_url import without_login
 from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature
-from orchestrator.git.process import Git, Output
+from orchestrator.git.process import FETCH, Git, Output
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -29,10 +30,14 @@ HOME = "home"  # beside the worktree of a paused release: the checkout that the 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteRefs:
-    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags."""
+    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags.
+
+    `head` is the branch that the remote's HEAD names, "" where it was not asked for or names none.
+    """
 
     refs: Mapping[str, str]
     peeled: Mapping[str, str] = field(default_factory=dict)
+    head: str = ""
 
     def branch(self, name: str) -> str:
         return self.refs.get(f"refs/heads/{name}", "")
@@ -55,7 +60,9 @@ class Repository:
     def __init__(self, top: Path, common_dir: Path, env: Mapping[str, str] | None = None) -> None:
         self.top = top
         self.common_dir = common_dir
-        self.git = Git(top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})})
+        self.git = Git(
+            top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})}, config=(("submodule.recurse", "false"),)
+        )
         self._objects: Any = None
 
     @classmethod
@@ -197,18 +204,21 @@ class Repository:
 
     def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
         """Ask the remote for its refs.  Raises RemoteError when it cannot be reached."""
-        output = self.git.attempt("ls-remote", "--", remote, *patterns)
+        output = self.git.attempt("ls-remote", "--symref", "--", remote, *patterns)
         if output.status:
             raise unreachable(remote, output)
         refs: dict[str, str] = {}
         peeled: dict[str, str] = {}
+        head = ""
         for line in output.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]:
             sha, _, name = line.partition("\t")
-            if name.endswith("^{}"):
+            if sha.startswith("ref: "):
+                head = sha.removeprefix("ref: refs/heads/") if name == "HEAD" else head
+            elif name.endswith("^{}"):
                 peeled[name[:-3]] = sha
             else:
                 refs[name] = sha
-        return RemoteRefs(refs=refs, peeled=peeled)
+        return RemoteRefs(refs=refs, peeled=peeled, head=head)
 
     # -------------------------------------------------------------- scratch
 
@@ -234,18 +244,13 @@ class Repository:
             "GIT_OBJECT_DIRECTORY": str(scratch.gitdir / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.common_dir / "objects"),
         }
-        output = self.git.attempt(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", "--refmap=", "--", remote, *refs, env=env,
-        )  # fmt: skip
+        output = self.git.attempt(*FETCH, "--", remote, *refs, env=env)
         if output.status:
             raise unreachable(remote, output)
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""
-        output = self.git.attempt(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{ref}:{ref}"
-        )
+        output = self.git.attempt(*FETCH, "--", remote, f"+{ref}:{ref}")
         if output.status:
             raise unreachable(remote, output)
 
@@ -266,7 +271,7 @@ class AmbiguousError(UsageError):
 def unreachable(remote: str, output: Output) -> RemoteError:
     """The error for a remote that did not answer; git's last words are kept, URLs' passwords are not."""
     said = [line for line in output.stderr.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
-    text = re.sub(r"://[^/@\s]+@", "://", said[0] if said else output.stderr.strip().split("\n")[-1])
+    text = without_login(said[0] if said else output.stderr.strip().split("\n")[-1])
     return RemoteError(
         f"git remote {remote!r} cannot be read: {text or 'no message'}",
         remedy=f"check it with: git ls-remote {remote}",
@@ -335,18 +340,15 @@ def fetch_refs(url: str, refs: Sequence[str]) -> Iterator[tuple[Scratch, Mapping
     Only the newest commit of each is brought.
     """
     with tempfile.TemporaryDirectory(prefix="release-remote-") as where:
-        git = Git(Path(where))
-        git.run("init", "--quiet", "--bare", ".")
+        git = Git(Path(where), env={"GIT_DIR": where})  # named, for who has safe.bareRepository=explicit
+        git.run("init", "--quiet", "--bare")
         output = git.attempt("ls-remote", "--", url, *refs)
         if output.status:
             raise unreachable(url, output)
         rows = [line.split("\t") for line in output.lines()]
         found = {name: sha for sha, name in rows if name in refs}
         if found:
-            fetched = git.attempt(
-                "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", url,
-                *(f"+{ref}:{ref}" for ref in found),
-            )  # fmt: skip
+            fetched = git.attempt(*FETCH, "--depth=1", "--", url, *(f"+{ref}:{ref}" for ref in found))
             if fetched.status:
                 raise unreachable(url, fetched)
         with Scratch.open(Path(where) / "objects") as scratch:

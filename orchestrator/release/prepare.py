@@ -45,7 +45,7 @@ def next_declared(session: Session) -> str:
     """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
     tags = session.repository.local_tags()
     versions = [parse_tag(entry.version) for entry in session.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
+    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))
 
 
 def prepare(

@@ -302,10 +302,8 @@ def _newer(public: PublishedReleases, candidate: str) -> list[str]:
     """Later candidates of the same version that nobody yanked, in order."""
     this = parse_tag(candidate)
     known = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
-    newer = [
-        each for each in known if this and final_of(str(each)) == final_of(candidate) and each.version > this.version
-    ]
-    return [str(each) for each in sorted(newer, key=lambda each: each.version)]
+    newer = [each for each in known if this and final_of(str(each)) == final_of(candidate) and each.order > this.order]
+    return [str(each) for each in sorted(newer, key=lambda each: each.order)]
 
 
 def _no(code: str, message: str, remedy: str) -> Problem:

@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Protocol
 import docker
 import pytest
 
+from orchestrator.core.labels import OWNER
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines import ENGINES, BuildRequest, engine_module
-from orchestrator.engines.docker import OWNER_LABEL
 from tests.support.lab import Lab, lab_from, missing_from
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def client(lab: Lab) -> Iterator[docker.DockerClient]:
 @pytest.fixture(autouse=True)
 def no_container_is_left(client: docker.DockerClient, owner: str) -> Iterator[None]:
     yield
-    left = client.containers.list(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
+    left = client.containers.list(all=True, filters={"label": f"{OWNER}={owner}"})
     assert [container.id for container in left] == []
 
 

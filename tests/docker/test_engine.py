@@ -16,8 +16,8 @@ import pytest
 
 from orchestrator.audit.layers import read_layer
 from orchestrator.core.errors import RemoteError, UnprovedError
+from orchestrator.core.labels import OWNER
 from orchestrator.engines import BuildRequest, RunRequest, RunResult
-from orchestrator.engines.docker import OWNER_LABEL
 from tests.docker.conftest import context_of
 from tests.support.waiting import until, within
 
@@ -280,7 +280,7 @@ class TestRun:
             engine.run(RunRequest(image={lab.base!r}, command=("sleep", "600"), timeout=600))
         """
         process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
-        label: dict[str, str | list[str] | bool] = {"label": f"{OWNER_LABEL}={owner}"}
+        label: dict[str, str | list[str] | bool] = {"label": f"{OWNER}={owner}"}
         until(lambda: client.containers.list(filters=label))
         process.send_signal(end)
         process.wait()
