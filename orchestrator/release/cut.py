@@ -13,6 +13,7 @@ from orchestrator.core.text import word, words
 from orchestrator.git.push import holds
 from orchestrator.plan import document
 from orchestrator.release import steps
+from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
@@ -60,6 +61,8 @@ def refuse_offline(session: Session) -> None:
 
 def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None = None, each: bool = False) -> Cut:
     """As `cut`, for who holds the lock; `wanted` is the plan that must still hold."""
+    if done := _adopted(session, version):
+        return done
     stored = _public_already(session, version)
     if stored:
         if wanted:
@@ -139,6 +142,20 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
                 code="tag-differs",
             )
     return None
+
+
+def _adopted(session: Session, version: str) -> Cut | None:
+    """A release that was begun here and finished elsewhere, taken over: its digests are those of its record."""
+    state = ReleaseState(session.repository, version) if version else None
+    journal = session.journal(state) if state else None
+    if not (state and journal and journal.plan()):
+        return None
+    plan = stored_plan(session, state)
+    if not (found := finished_elsewhere(session, plan, journal)):
+        return None
+    note = close(session, plan, journal, found)
+    notes = (f"{version} was finished elsewhere: its record is on {plan.remote}", *([note] if note else []))
+    return Cut(plan=plan, digests=found.digests, tag_object=found.tag_object, already=True, notes=notes)
 
 
 def carry_on(session: Session, state: ReleaseState) -> Cut:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
+from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
 from orchestrator.session.journal import DAMAGED, Journal
 from orchestrator.session.published import remote_name
@@ -16,6 +17,9 @@ from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
     from orchestrator.session.session import Session
+
+
+FINISHED = "was finished elsewhere and stays released"
 
 
 def abort(session: Session, version: str) -> tuple[str, list[str]]:
@@ -51,6 +55,8 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if data is None:
         return []
     plan = document.recall(data, str(state.journal_path))
+    if finished_elsewhere(session, plan, journal):
+        return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}"]
     if journal.touched("land") or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)

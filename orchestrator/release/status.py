@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import UsageError
+from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.text import word, words
 from orchestrator.core.versions import parse_tag
 from orchestrator.plan import document
 from orchestrator.release import steps
+from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.session import yanks
 from orchestrator.session.journal import Journal
 from orchestrator.session.published import remote_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from orchestrator.core.plan import Plan
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
@@ -147,7 +149,27 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
     data = journal.plan()
     if data is None:
         return _without_plan(state)
-    return _with_plan(state, journal, data)
+    found = _with_plan(state, journal, data)
+    return (
+        found
+        if journal.closed
+        else _or_finished(session, found, document.recall(data, str(state.journal_path)), journal)
+    )
+
+
+def _or_finished(session: Session, found: ReleaseStatus, plan: Plan, journal: Journal) -> ReleaseStatus:
+    """What is open here may have been finished elsewhere: the remote tells, where it answers."""
+    try:
+        elsewhere = finished_elsewhere(session, plan, journal)
+    except RemoteError as error:
+        session.terminal.note(f"note: whether {plan.version} was finished elsewhere is not known: {error.message}")
+        return found
+    if not elsewhere:
+        return found
+    return replace(
+        found, state="released", public=True, missing=(), said="released and complete, finished elsewhere",
+        next=(f"release show {plan.version}", f"release cut {plan.version}   (closes it here)"),
+    )  # fmt: skip
 
 
 def _without_plan(state: ReleaseState) -> ReleaseStatus:
@@ -169,7 +191,7 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     plan = document.recall(data, str(state.journal_path))
     titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
-    missing = [key for key in plan.tasks if key not in done]
+    missing = [key for key in plan.tasks if key not in done and not journal.closed]  # adopted: done elsewhere
     public = bool(plan.tag_object) or "land" in done
     unsure = not public and bool(unseen(journal))
     following: tuple[str, ...]
