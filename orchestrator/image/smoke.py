@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.results import CheckResult, CheckState, Progress
-from orchestrator.engines import RunRequest
+from orchestrator.engines import NoGpuError, RunRequest
 from orchestrator.image.contents import CHECKS, verdict
 from orchestrator.image.inputs import lock_files_here, patch_files_here
 from orchestrator.image.patches import touched
@@ -131,9 +131,9 @@ def _ask(engine: Runtime, image: str, inside: InsideChecks) -> Mapping[str, Any]
     request = RunRequest(image=image, command=command, timeout=_PROBE_TIMEOUT, gpus=inside.gpus)
     try:
         result = engine.run(request)
+    except NoGpuError:
+        raise
     except UnprovedError as error:
-        if error.code == "no-gpu":
-            raise
         return CheckState.SKIPPED, f"nothing can be run in the image: {error.message}", error.remedy
     if result.exit_code == _NO_PYTHON:
         return CheckState.SKIPPED, "there is no python3 in the image", ""
