@@ -107,7 +107,7 @@ def find(desk: Session, filters: Filters) -> Found:
     config = desk.config(unfinished=True)
     refuse_incomplete(desk.repository, config.remote)
     scratch = desk.scratch
-    facts = gather(desk.repository, scratch, config, offline=desk.job.offline)
+    facts = gather(desk.repository, scratch, config, offline=desk.job.offline, now=desk.job.now())
     rows = _named(desk, config, filters.shas) if filters.shas else _matching(desk, config, facts, filters)
     declared = _declared(desk, config)
     limit = len(rows) if filters.shas else filters.limit

@@ -64,7 +64,7 @@ def prepare(desk: Session, version: str, left_out: Mapping[str, str] | None = No
     )
     decisions = ReleaseState(desk.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline)
+    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline, now=desk.job.now())
     plan = draft(request, decisions, desk.repository, desk.scratch, facts)
     if not version:
         decisions = ReleaseState(desk.repository, plan.version).decisions()
