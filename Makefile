@@ -17,7 +17,7 @@ help:
 	@echo "make test-history what is asked of histories; a real history replayed"
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
-	@echo "make test-cuda    build the real CUDA image and make the built-in checks of it"
+	@echo "make test-cuda    build the real CUDA image and run the built-in checks on it"
 	@echo "make bench        ratios against plain git and docker, in one run on this machine"
 	@echo "make lint         format, lint, types; hadolint, shellcheck, Groovy"
 	@echo "make docs         the documentation as a site, in $(SITE)/; every link is checked"

@@ -40,7 +40,7 @@ MOST_LINES = 400  # in a file
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
     "rich": "report.live", "sqlite3": "git.cache",
-    "docker": "engines.connection engines.containers engines.docker engines.endpoint",
+    "docker": "engines.client engines.connection engines.containers engines.docker engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
     "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab",
     "urllib3": "registry.http registry.transport engines.connection forges.github",
@@ -68,6 +68,7 @@ def sources() -> dict[str, ast.Module]:
     return found
 
 
+@cache
 def imports(module: str) -> set[str]:
     """Everything a module imports, wherever in it: modules of the house without `orchestrator.`, libraries by name."""
     found: set[str] = set()

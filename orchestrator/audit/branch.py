@@ -10,7 +10,6 @@ from orchestrator.audit.links import failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
-from orchestrator.config import reader as configuration
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
@@ -21,6 +20,7 @@ from orchestrator.git.process import side_by_side
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ class BranchAudit:
 
 def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> BranchAudit:
     """Everything about the commits from `base` to `tip` of one branch."""
-    scratch = world.desk.scratch
+    scratch = world.session.scratch
     rows = scratch.rev_list("--reverse", "--topo-order", "--parents", wanted.tip, *_without(wanted.base), "--")
     graph = {sha: parents for sha, *parents in (row.split(" ") for row in rows)}
     inside = [name for name in of_line(wanted.branch, list(world.tags)) if world.tags[name].commit in graph]
@@ -62,7 +62,7 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
     parts = [part_of(world, tag, brought[tag.name]) for tag in tags]
     rest = set(graph).difference(*brought.values())
     parts.append(_tail(world, parts, wanted.base, tuple(sha for sha in graph if sha in rest)))
-    proving = prove(scratch, parts, base=wanted.base, tips=list(world.tips.values()), names=world.desk.repository)
+    proving = prove(scratch, parts, base=wanted.base, tips=list(world.tips.values()), names=world.session.repository)
     problems = [*proving.problems, *order_problems(wanted.branch, tags, brought)]
     unchecked: list[str] = []
     for tag, part in zip(tags, parts, strict=False):
@@ -103,19 +103,17 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     adapted = {result: f"tag {tag.name}" for state, _, result in tagged_picks(tag.message) if state == "adapted"}
     tool = record["tool"].get("version") if record and isinstance(record.get("tool"), dict) else __version__
     return Part(
-        version=tag.name, commits=commits, config=config, config_path=world.desk.config_path(), recorded=adapted,
+        version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), recorded=adapted,
         head=tag.commit, other_tool=tool != __version__,
     )  # fmt: skip
 
 
 def _config_at(world: Snapshot, tag: Tag) -> Config | None:
     """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
-    path = world.desk.config_path()
-    text = world.desk.scratch.file(world.desk.scratch.tree_of(tag.commit), path)
-    if text is None:
-        return None
+    scratch = world.session.scratch
+    files = CommittedFiles(scratch, scratch.tree_of(tag.commit))
     try:
-        return configuration.parse(text, f"{tag.name}:{path}")
+        return files.config(world.session.config_path(), tag.name)
     except ReleaseError as error:
         world.problems.append(mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy))
         return None
@@ -123,18 +121,18 @@ def _config_at(world: Snapshot, tag: Tag) -> Config | None:
 
 def _tail(world: Snapshot, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
     """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
-    path, scratch = world.desk.config_path(), world.desk.scratch
+    path, scratch = world.session.config_path(), world.session.scratch
     kept = any(part.config for part in parts) or bool(base and scratch.file(scratch.tree_of(base), path))
     return Part(version="", commits=commits, config=world.config if kept else None)
 
 
 def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The links from a version to its record and its images."""
-    scratch, record = world.desk.scratch, world.records.get(tag.name)
+    scratch, record = world.session.scratch, world.records.get(tag.name)
     text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
     checks = record_links(scratch, tag, record, text) if record else []
-    doors = None if world.desk.job.offline else world.desk.doors().registry
-    return checks + image_links(tag, record, part.config, doors)
+    connections = None if world.session.options.offline else world.session.connections.registry
+    return checks + image_links(tag, record, part.config, connections)
 
 
 def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
@@ -166,7 +164,7 @@ def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem
     here = [name for name in names if world.tags[name].commit in inside]
     away = [name for name in names if name not in here]
     commits = {world.tags[name].commit for name in away}
-    outside = set(world.desk.scratch.rev_list(*commits, f"^{wanted.tip}", "--")) if commits else set()
+    outside = set(world.session.scratch.rev_list(*commits, f"^{wanted.tip}", "--")) if commits else set()
     away = [name for name in away if wanted.whole or world.tags[name].commit not in outside]
     found = []
     for name in away:
@@ -209,13 +207,13 @@ def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tu
              if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and each.signal != "itself"
              for source in each.sources}  # fmt: skip
     carried = {source for each in proving.verdicts for source in each.sources}
-    scratch = world.desk.scratch
+    scratch = world.session.scratch
     fix = Fix(place=Place(file="audit"))
     sources = [
         Source(fix=fix, commit=(commit := scratch.commit(sha)), parent=next(iter(commit.parents), "")) for sha in since
     ]
     where = containing_branches.find(
-        world.desk.repository, scratch, list(since), list(world.tips.values()), world.remote
+        world.session.repository, scratch, list(since), list(world.tips.values()), world.remote
     )
     problems, said = [], []
     last = versions[-1] if versions else ""

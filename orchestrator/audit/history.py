@@ -1,4 +1,4 @@
-"""The story of a branch told once more, oldest commit first: what was picked twice, and what was taken back."""
+"""Walk the branch oldest first; mark duplicate and reverted picks."""
 
 from __future__ import annotations
 

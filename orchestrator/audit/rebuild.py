@@ -18,7 +18,7 @@ from orchestrator.audit.layers import Contents, LayerError, differences, read_la
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.reference import parse_reference
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.steps.build import prepared
+from orchestrator.release.steps.build import prepared, pull_login
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
 from orchestrator.session.published import read_record
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
-    from orchestrator.engines import BuildRequest, Engine, ImageInfo
+    from orchestrator.engines import Builder, BuildRequest, ImageInfo
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
     from orchestrator.release.steps.build import Prepared
@@ -63,13 +63,13 @@ class _Published:
         return self.config.diff_ids
 
 
-def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
+def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
     """Build each image of a released version again and compare.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares, or an image is not in the registry.
     """
-    store = ReleaseState(desk.repository, version)
-    plan = plan_from_tag(desk, version)
+    state = ReleaseState(session.repository, version)
+    plan = plan_from_tag(session, version)
     if origin := plan.promoted_from:
         raise UsageError(
             f"{version} was not built: it has the bytes of {origin.version}",
@@ -79,15 +79,17 @@ def rebuild(desk: Session, version: str, wishes: RebuildRequest) -> tuple[Compar
     if plan.problems:
         raise ProblemsError(plan.problems)
     images = _chosen(plan, wishes.variant)
-    record = _record(desk, plan)
+    record = _record(session, plan)
     # Everything that is missing is found before an hour of building.
-    published = [_published(desk, image, record) for image in images]
-    shop = TaskContext(plan, desk.repository, store, desk.doors(), desk.job.terminal.progress, lambda _: False)
-    logs = releases_directory(desk.repository) / "logs" / "rebuild"
-    with Lock(logs / "lock", desk.job.holder, "rebuild"):
-        if left := shop.doors.engine().clear_trials(logs):
-            desk.job.terminal.note(f"removed {left} images that a killed rebuild had left")
-        return tuple(_compared(desk, shop, each, wishes, logs / version) for each in published)
+    published = [_published(session, image, record) for image in images]
+    context = TaskContext(
+        plan=plan, session=session, state=state, report=session.terminal.progress, finished=lambda _: False
+    )
+    logs = releases_directory(session.repository) / "logs" / "rebuild"
+    with Lock(logs / "lock", session.holder(), "rebuild"):
+        if left := context.connections.builder().clear_trials(logs):
+            session.terminal.note(f"removed {left} images that a killed rebuild had left")
+        return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
 
 def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
@@ -105,19 +107,19 @@ def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
     return tuple(image for image in plan.images if variant in ("", image.variant))
 
 
-def _record(desk: Session, plan: Plan) -> dict[str, Any]:
+def _record(session: Session, plan: Plan) -> dict[str, Any]:
     """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
     try:
-        return read_record(desk, plan.version, plan.remote)
+        return read_record(session, plan.version, plan.remote)
     except UsageError as error:
         if error.code != "no-record":
             raise
-        desk.job.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
+        session.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
         return {}
 
 
-def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
-    registry = desk.doors().registry(image.repository)
+def _published(session: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
+    registry = session.connections.registry(image.repository)
     named = registry.manifest(image.reference.rpartition(":")[2])
     if named is None:
         raise MismatchError(
@@ -146,14 +148,16 @@ def _published(desk: Session, image: PlannedImage, record: Mapping[str, Any]) ->
     return found
 
 
-def _compared(desk: Session, shop: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path) -> Comparison:
-    image, engine = public.image, shop.doors.engine()
-    desk.job.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
+def _compared(
+    session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
+) -> Comparison:
+    image, engine = public.image, context.connections.builder()
+    session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
-    with prepared(shop, image, log) as ready:
-        pinned, note = _base(engine, shop, public, ready)
+    with prepared(context, image, log) as ready:
+        pinned, note = _base(engine, context, public, ready)
         request = _request(ready, public, pinned, wishes)
-        with engine.trial(request, shop.report) as built:
+        with engine.trial(request, context.report) as built:
             pairs = _layers(engine, built, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
@@ -184,7 +188,7 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
     )
 
 
-def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
     recorded = str((public.record.get("base") or {}).get("id") or "")
     if not recorded or recorded == ready.base_id:
@@ -197,15 +201,18 @@ def _base(engine: Engine, shop: TaskContext, public: _Published, ready: Prepared
     for candidate in filter(None, (recorded, by_digest)):
         try:
             found = engine.inspect(candidate) or (
-                engine.resolve(candidate, platform=public.image.platform, report=shop.report)
-                if candidate == by_digest
-                else None
+                _pulled(engine, context, public, candidate) if candidate == by_digest else None
             )
         except RemoteError:  # it is nowhere any more, which the line says
             continue
         if found and found.id == recorded:
             return candidate, f"{moved}; built on the one of then"
     return "", f"{moved}; built on today's, because the one of then is not to be had"
+
+
+def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str) -> ImageInfo:
+    login = pull_login(context, public.image, parse_reference(name).repository.host)
+    return engine.resolve(name, platform=public.image.platform, credentials=login, report=context.report)
 
 
 def _mismatches(public: _Published) -> tuple[str, ...]:
@@ -225,7 +232,7 @@ def _mismatches(public: _Published) -> tuple[str, ...]:
 # ------------------------------------------------------------------ layers
 
 
-def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
+def _layers(engine: Builder, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
     theirs = public.diff_ids
     pairs = facing(theirs, built.layers)
     wanted = {
@@ -268,7 +275,7 @@ def _pair(
     )
 
 
-def _ours(engine: Engine, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
+def _ours(engine: Builder, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
     """The wanted layers of what was built, by diff_id.  The engine is asked only when some are."""
     found: dict[str, Contents] = {}
     if wanted:

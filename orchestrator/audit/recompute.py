@@ -1,4 +1,4 @@
-"""What a commit is, told by doing it again: the pick of its source is computed on its parent, and trees are compared.
+"""Prove a commit by making it again: the pick of its source is computed on its parent, and trees are compared.
 
 Trailers name sources, they prove nothing.  Nothing here knows release.yaml; `proving` does.
 """
@@ -62,7 +62,7 @@ class CommitReader:
         self.read(ids)
         if odd := next((sha for sha in ids if sha not in self.commits), ""):
             raise MismatchError(
-                f"commit {odd} is missing or malformed, so what it and those above it are cannot be told",
+                f"commit {odd} is missing or malformed: it and those above it cannot be checked",
                 remedy=f"see it with: git cat-file -p {odd}; git fsck tells more",
                 code="malformed-commit",
             )

@@ -81,7 +81,7 @@ def _tree(known: CommitReader, release: TaggedRelease, parent: Commit, picks: Se
     files, _ = release_files(
         config, release.path, scratch, parent.tree, release.version, entry.summary if entry else "", picks
     )
-    if release.other_tool:
+    if release.other_tool and config.changelog:
         old, new = (scratch.file(tree, config.changelog) or b"" for tree in (parent.tree, head.tree))
         files |= {config.changelog: new} if _adds_a_section(old, new, release.version) else {}
     if any(scratch.in_the_way(parent.tree, path) for path in files):

@@ -31,7 +31,7 @@ _RECORDS = record_ref("")
 class Snapshot:
     """What is known before a line is looked at: asked once for all of them."""
 
-    desk: Session
+    session: Session
     config: Config | None
     remote: str
     remote_refs: RemoteRefs | None
@@ -42,22 +42,22 @@ class Snapshot:
     problems: list[Problem] = field(default_factory=list)
 
 
-def look(desk: Session, sources: Sequence[str] = ()) -> Snapshot:
+def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
     """Remote, tags, records, source branches.  A clone without release.yaml is audited with what git knows."""
     try:
-        config: Config | None = desk.config()
+        config: Config | None = session.config()
     except ReleaseError:
-        if desk.job.config or desk.config_file.exists():
+        if session.options.config or session.config_file.exists():
             raise
         config = None
     remote = config.remote if config else "origin"
-    refuse_incomplete(desk.repository, remote)
-    world = Snapshot(desk=desk, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
+    refuse_incomplete(session.repository, remote)
+    world = Snapshot(session=session, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
     named = tuple(sources) or (config.source if config else ("main",))
     world.remote_refs = _ask(world, named)
-    place = Place(file=desk.job.config or desk.config_file.name)
+    place = Place(file=session.config_name)
     wanted = Config(place=place, text=b"", branch="", source=named, remote=remote)
-    world.tips, problems, said = source_tips(desk.repository, wanted, world.remote_refs)
+    world.tips, problems, said = source_tips(session.repository, wanted, world.remote_refs)
     if problems and (sources or not world.tips):
         raise UsageError(problems[0].message, remedy="name the source branches with --source", code=problems[0].code)
     world.unchecked += [f"{each.message}: what came from there is known by what was kept" for each in problems]
@@ -69,20 +69,20 @@ def look(desk: Session, sources: Sequence[str] = ()) -> Snapshot:
 
 def _ask(world: Snapshot, sources: Sequence[str]) -> RemoteRefs | None:
     """The remote's refs, with what this clone lacks of its release branches, sources, tags and records brought here."""
-    desk, repository = world.desk, world.desk.repository
-    if desk.job.offline:
+    session, repository = world.session, world.session.repository
+    if session.options.offline:
         world.unchecked.append("the remote was not asked (--offline)")
         return None
     if not repository.remote_url(world.remote):
-        world.unchecked.append(f"this clone has no remote {world.remote!r}: only what is here was looked at")
+        world.unchecked.append(f"this clone has no remote {world.remote!r}: only this clone was checked")
         return None
     try:
         refs = repository.ls_remote(world.remote)
-        lacking = [ref for ref, sha in refs.refs.items() if _matters(ref, sources) and not desk.scratch.has(sha)]
+        lacking = [ref for ref, sha in refs.refs.items() if _matters(ref, sources) and not session.scratch.has(sha)]
         if lacking:
-            repository.bring(desk.scratch, world.remote, lacking)
+            repository.bring(session.scratch, world.remote, lacking)
     except RemoteError as error:
-        world.unchecked.append(f"{error.message}: only what is here was looked at")
+        world.unchecked.append(f"{error.message}: only this clone was checked")
         return None
     return refs
 
@@ -96,7 +96,7 @@ def _matters(ref: str, sources: Sequence[str]) -> bool:
 
 def _read(world: Snapshot) -> None:
     """Tags and records; a tag that is another one here than on the remote is a problem, and the remote's counts."""
-    local, refs = world.desk.repository.refs("refs/tags", _RECORDS.rstrip("/")), world.remote_refs
+    local, refs = world.session.repository.refs("refs/tags", _RECORDS.rstrip("/")), world.remote_refs
     public = {ref: sha for ref, sha in (refs.refs if refs else {}).items() if ref.startswith(("refs/tags/", _RECORDS))}
     for ref, sha in local.items():
         if public.get(ref, sha) != sha:
@@ -107,9 +107,11 @@ def _read(world: Snapshot) -> None:
             )  # fmt: skip
     found = {**local, **public}
     names = {ref.removeprefix("refs/tags/"): sha for ref, sha in found.items() if ref.startswith("refs/tags/")}
-    world.tags = read_tags(world.desk.scratch, {name: sha for name, sha in names.items() if looks_like_a_version(name)})
-    blobs = {ref: sha for ref, sha in found.items() if ref.startswith(_RECORDS) and world.desk.scratch.has(sha)}
-    texts = notes.blobs(world.desk.scratch.git, blobs.values())
+    world.tags = read_tags(
+        world.session.scratch, {name: sha for name, sha in names.items() if looks_like_a_version(name)}
+    )
+    blobs = {ref: sha for ref, sha in found.items() if ref.startswith(_RECORDS) and world.session.scratch.has(sha)}
+    texts = notes.blobs(world.session.scratch.git, blobs.values())
     for ref, sha in blobs.items():
         try:
             world.records[ref.removeprefix(_RECORDS)] = parse_record(texts[sha], ref)
@@ -119,14 +121,14 @@ def _read(world: Snapshot) -> None:
 
 def _bring_sources(world: Snapshot) -> None:
     """What a tag lists and this clone lacks: topic branches are deleted, the sources of releases are kept."""
-    scratch, refs = world.desk.scratch, world.remote_refs
+    scratch, refs = world.session.scratch, world.remote_refs
     lacking = [
         name for name, tag in world.tags.items()
         if not all(scratch.is_commit(source) for _, source, _ in tagged_picks(tag.message))
     ]  # fmt: skip
     if refs and lacking:
         try:
-            kept_sources.bring(world.desk.repository, scratch, world.remote, refs.refs, lacking)
+            kept_sources.bring(world.session.repository, scratch, world.remote, refs.refs, lacking)
         except RemoteError as error:
             world.unchecked.append(f"{error.message}: sources that are kept there were not looked at")
 
@@ -182,7 +184,7 @@ def _branches(world: Snapshot) -> dict[str, str]:
     branch, unless it has a version that the line's branch has not.
     """
     prefix = f"refs/remotes/{world.remote}/"
-    here = world.desk.repository.refs("refs/heads", prefix.rstrip("/"))
+    here = world.session.repository.refs("refs/heads", prefix.rstrip("/"))
     found = {ref.removeprefix("refs/heads/"): sha for ref, sha in here.items() if ref.startswith("refs/heads/")}
     found |= {ref.removeprefix(prefix): sha for ref, sha in here.items() if ref.startswith(prefix)}
     if world.remote_refs:
@@ -192,7 +194,7 @@ def _branches(world: Snapshot) -> dict[str, str]:
     known = {
         name: sha
         for name, sha in sorted(found.items())
-        if (name == own or line_of_branch(name) is not None) and world.desk.scratch.is_commit(sha)
+        if (name == own or line_of_branch(name) is not None) and world.session.scratch.is_commit(sha)
     }
     return {name: sha for name, sha in known.items() if not _is_a_topic(world, name, known, own)}
 
@@ -208,7 +210,7 @@ def _is_a_topic(world: Snapshot, name: str, known: Mapping[str, str], own: str) 
 
 def _commit(world: Snapshot, revision: str) -> str:
     tag = world.tags.get(revision)
-    repository = world.desk.repository
+    repository = world.session.repository
     sha = tag.commit if tag else ""
     sha = sha or repository.resolve(f"refs/remotes/{world.remote}/{revision}") or repository.resolve(revision)
     if not sha:
@@ -221,11 +223,11 @@ def _commit(world: Snapshot, revision: str) -> str:
 
 
 def _reaches(world: Snapshot, tip: str, sha: str) -> bool:
-    return not world.desk.scratch.rev_list("--max-count=1", sha, f"^{tip}", "--")
+    return not world.session.scratch.rev_list("--max-count=1", sha, f"^{tip}", "--")
 
 
 def fork(world: Snapshot, tip: str) -> str:
     """Where the branch left the source branches' own line: what it merged from them later is still its own doing."""
-    scratch = world.desk.scratch
+    scratch = world.session.scratch
     main = set(scratch.rev_list("--first-parent", *world.tips.values(), "--"))
     return next((sha for sha in scratch.rev_list("--first-parent", tip, "--") if sha in main), "")

@@ -73,7 +73,7 @@ def tag_problems(tag: Tag, *, require_signed: bool) -> list[Problem]:
         found.append(mismatch("tag-not-semver", f"tag {tag.name} is no semantic version", "name versions v2.7.1"))
     if not tag.object:
         found.append(
-            mismatch("tag-lightweight", f"tag {tag.name} is lightweight: nobody and nothing is told by it",
+            mismatch("tag-lightweight", f"tag {tag.name} is lightweight: it holds no date and no list of picks",
                      f"a version never moves; make the next one with: release cut (see git show {tag.name})")
         )  # fmt: skip
     elif tag.calls_itself != tag.name:
@@ -103,7 +103,7 @@ def of_line(branch: str, names: Sequence[str]) -> list[str]:
     line = line_of_branch(branch)
     parsed = {name: parse_tag(name) for name in names}
     wanted = {name: each for name, each in parsed.items() if each and (line is None or each.line == line)}
-    return sorted(wanted, key=lambda name: (wanted[name].version, name))
+    return sorted(wanted, key=lambda name: (wanted[name].order, name))
 
 
 def mismatch(code: str, message: str, remedy: str = "", where: str = "") -> Problem:

@@ -30,10 +30,10 @@ _SOURCE = "org.opencontainers.image.source"
 
 
 def verify(
-    desk: Session, version: str, *, sources: Sequence[str] = (), require_signed: bool = False
+    session: Session, version: str, *, sources: Sequence[str] = (), require_signed: bool = False
 ) -> list[CheckResult]:
     """Every link of one release.  Raises UsageError when there is no such tag."""
-    world = look(desk, sources)
+    world = look(session, sources)
     tag = world.tags.get(version)
     if tag is None or parse_tag(version) is None:
         raise UsageError(f"there is no version tag {version}", remedy="git fetch --tags; git tag --list", code="no-tag")
@@ -47,14 +47,14 @@ def verify(
     if made is not tag:
         checks.append(compared("candidate", "it is on", tag.commit, made.commit, f"its candidate {made.name}"))
     base = _before(world, made, branch.branch)
-    part = part_of(world, made, new_commits(desk.scratch, base, made.commit))
+    part = part_of(world, made, new_commits(session.scratch, base, made.commit))
     entry = part.config.release(made.name) if part.config else None
     if entry:
         checks.append(passed("release.yaml", f"at the tag it declares {made.name} with {len(entry.fixes)} entries"))
     else:
         what = "it does not declare this version" if part.config else f"the tag has no {part.config_path}"
         checks.append(skipped("release.yaml", f"{what}: what was declared is not known"))
-    proving = prove(desk.scratch, [part], base=base, tips=list(world.tips.values()), names=desk.repository)
+    proving = prove(session.scratch, [part], base=base, tips=list(world.tips.values()), names=session.repository)
     bad = [each for each in proving.verdicts if not each.ok]
     checks += [failed(f"commit {each.sha[:12]}", f"{each.kind}: {each.subject!r} {each.said}") for each in bad]
     if not bad:
@@ -72,7 +72,7 @@ def _tag_checks(world: Snapshot, tag: Tag, *, require_signed: bool) -> list[Chec
     checks = [failed("tag", each.message, each.remedy) for each in tag_problems(tag, require_signed=require_signed)]
     checks = checks or [passed("tag", f"annotated, {tag.object[:12]}, of commit {tag.commit[:12]}")]
     ref = f"refs/tags/{tag.name}"
-    here = world.desk.repository.refs(ref).get(ref, "")
+    here = world.session.repository.refs(ref).get(ref, "")
     if world.remote_refs is None:
         return [*checks, skipped("tag: remote", f"{world.remote} was not asked whether it has the same")]
     there = world.remote_refs.refs.get(ref, "")
@@ -94,14 +94,14 @@ def _before(world: Snapshot, tag: Tag, branch: str) -> str:
     lower = of_line(branch, list(world.tags))
     lower = lower[: lower.index(tag.name)] if tag.name in lower else []
     outside = (
-        set(world.desk.scratch.rev_list(*(world.tags[name].commit for name in lower), f"^{tag.commit}", "--"))
+        set(world.session.scratch.rev_list(*(world.tags[name].commit for name in lower), f"^{tag.commit}", "--"))
         if lower
         else set()
     )
     there = [name for name in lower if world.tags[name].commit not in outside]
     if there:
         return world.tags[there[-1]].commit
-    parents = world.desk.scratch.commit(tag.commit).parents
+    parents = world.session.scratch.commit(tag.commit).parents
     return parents[0] if parents else ""
 
 

@@ -1,6 +1,6 @@
 """The application, the options that every command takes, and the one place where errors become exit codes.
 
-CommonOptions options may stand before or after the command: `release -C DIR plan` and `release plan -C DIR`.
+Common options may stand before or after the command: `release -C DIR plan` and `release plan -C DIR`.
 """
 
 from __future__ import annotations
@@ -8,33 +8,34 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from orchestrator import __version__
-from orchestrator.cli.exits import _guarded
-from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.exits import guarded
+from orchestrator.cli.invocation import console_of, session_of
 from orchestrator.cli.options import (
-    _COMMON,
-    _REACH,
-    CommonOptions,
+    COMMON,
     ConfigFile,
     Directory,
     Json,
     NoColor,
     Offline,
     Quiet,
-    RegistryOptions,
     Verbose,
+    checked,
+    common_options,
+    defaults,
 )
 from orchestrator.core.errors import EXIT_MEANINGS, Exit, UsageError
 from orchestrator.report.console import error_document
+from orchestrator.session.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from collections.abc import Callable, Mapping
 
 app = typer.Typer(
     name="release",
@@ -59,7 +60,7 @@ def run() -> None:
     except _WrongUsage as error:
         error.show()  # type: ignore[attr-defined]  # the usage and what is wrong, on stderr
         if "--json" in sys.argv or os.environ.get("RELEASE_JSON"):
-            Invocation(CommonOptions(as_json=True), RegistryOptions()).console.document(_of_the_command_line(error))
+            console_of(Options(as_json=True)).document(_of_the_command_line(error))
         sys.exit(Exit.USAGE)
 
 
@@ -84,45 +85,55 @@ def options(
     if version:
         typer.echo(f"release {__version__}")
         raise typer.Exit
-    context.obj = CommonOptions(
-        directory=directory, config=config, offline=offline, as_json=as_json,
-        quiet=quiet, verbose=verbose, no_color=no_color,
-    )  # fmt: skip
+    context.obj = {
+        "directory": directory, "config": config, "offline": offline, "as_json": as_json,
+        "quiet": quiet, "verbose": verbose, "no_color": no_color,
+    }  # fmt: skip
 
 
-def command(
-    name: str, *, registry: bool = False, group: typer.Typer = app
-) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Register a function as a command: it gets an Invocation and its own options, and may return an exit code.
+Function = TypeVar("Function", bound="Callable[..., int | None]")
+_GIVEN = ("session", "console")  # parameters of a command that are no options
 
-    `registry` adds the options that say how to reach one; `group` is what it is a command of.
+
+def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> Callable[[Function], Function]:
+    """Register a function as a command: it gets the session, the console and its own options, where it has them.
+
+    It may return an exit code.  `groups` are options that go into the session's Options; `group` is what it is a
+    command of.  The function itself stays as it is.
     """
+    shared = {field: hint for each in groups for field, hint in each.items()}
 
-    def register(function: Callable[..., int | None]) -> Callable[..., None]:
+    def register(function: Function) -> Function:
         signature = inspect.signature(function, eval_str=True)
-        own = [parameter for parameter in signature.parameters.values() if parameter.name != "call"]
-        common = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
-            for key, hint in _COMMON.items()
-        ]
-        reach = [
-            inspect.Parameter(
-                key, inspect.Parameter.KEYWORD_ONLY, default=getattr(RegistryOptions(), key), annotation=hint
-            )
-            for key, hint in (_REACH if registry else {}).items()
-        ]
-        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        own = [parameter for parameter in signature.parameters.values() if parameter.name not in _GIVEN]
+        wanted = [name for name in _GIVEN if name in signature.parameters]
 
         @wraps(function)
         def run(context: typer.Context, **values: Any) -> None:
-            given = CommonOptions(**{key: values.pop(key) for key in _COMMON})
-            way = RegistryOptions(**{key: values.pop(key) for key in (_REACH if registry else {})})
-            _guarded(function, Invocation(given.over(context.obj or CommonOptions()), way), values)
+            options = common_options(context.obj or {}, {field: values.pop(field) for field in COMMON})
+            more = {field: values.pop(field) for field in shared}
+            console = console_of(options)
 
-        parameters = [context, *own, *reach, *common]
+            def begin() -> int | None:
+                with session_of(replace(options, **checked(more)), console) as session:
+                    given = {"session": session, "console": console}
+                    return function(**{name: given[name] for name in wanted}, **values)
+
+            guarded(console, begin)
+
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        parameters = [context, *own, *_parameters(shared), *_parameters(COMMON)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         group.command(name)(run)
-        return run
+        return function
 
     return register
+
+
+def _parameters(group: Mapping[str, Any]) -> list[inspect.Parameter]:
+    unset = defaults(group)
+    return [
+        inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=unset[field], annotation=hint)
+        for field, hint in group.items()
+    ]

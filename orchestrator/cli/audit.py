@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.options import REGISTRY
 from orchestrator.core.errors import Exit, UsageError
+from orchestrator.report.console import Console
+from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
     from orchestrator.core.results import CheckResult
@@ -30,9 +31,10 @@ Signed = Annotated[
 ]
 
 
-@command("audit", registry=True)
+@command("audit", REGISTRY)
 def audit(
-    call: Invocation,
+    session: Session,
+    console: Console,
     range_: Annotated[
         str, typer.Argument(metavar="[BRANCH | VERSION | A..B]", help="A line, what came since, or a range; else all.")
     ] = "",
@@ -49,32 +51,31 @@ def audit(
     from orchestrator.audit.snapshot import look, ranges
     from orchestrator.report import audit as report
 
-    if sarif == "-" and call.common.as_json:
+    if sarif == "-" and console.as_json:
         raise UsageError("--json and --sarif - both want stdout", remedy="give --sarif a file", code="two-documents")
-    with call.desk() as desk:
-        world = look(desk, sources or ())
-        lines = [audit_line(world, each, require_signed=require_signed) for each in ranges(world, range_)]
-        diffs = range_diffs(desk.scratch, [each for line in lines for each in line.verdicts])
-        config = desk.config_path()
+    world = look(session, sources or ())
+    lines = [audit_line(world, each, require_signed=require_signed) for each in ranges(world, range_)]
+    diffs = range_diffs(session.scratch, [each for line in lines for each in line.verdicts])
+    config = session.config_path()
     found = [*(problem for line in lines for problem in report.line_problems(line)), *world.problems]
     if sarif:
-        _write(call, sarif, report.sarif(lines, world.problems, config))
+        _write(session, console, sarif, report.sarif(lines, world.problems, config))
     if sarif != "-":
-        call.console.lines([row for line in lines for row in report.audit_lines(line, diffs, every=every)])
-        call.console.lines([f"{each.code}: {each.message}" for each in world.problems])
-        call.console.lines([f"not checked: {each}" for each in world.unchecked])
-        call.console.lines([report.end_line(lines, world.unchecked)] if not world.problems else [])
-    if call.common.as_json:
-        call.console.document(report.audit_document(lines, world.problems, world.unchecked, diffs))
-    call.console.annotations(found)
+        console.lines([row for line in lines for row in report.audit_lines(line, diffs, every=every)])
+        console.lines([f"{each.code}: {each.message}" for each in world.problems])
+        console.lines([f"not checked: {each}" for each in world.unchecked])
+        console.lines([report.end_line(lines, world.unchecked)] if not world.problems else [])
+    if console.as_json:
+        console.document(report.audit_document(lines, world.problems, world.unchecked, diffs))
+    console.annotations(found)
     return Exit.MISMATCH if found else Exit.DONE
 
 
-def _write(call: Invocation, where: str, document: dict[str, Any]) -> None:
+def _write(session: Session, console: Console, where: str, document: dict[str, Any]) -> None:
     if where == "-":
-        call.console.written(document)
+        console.written(document)
         return
-    path = call.directory / Path(where)
+    path = session.directory / Path(where)
     try:
         path.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:
@@ -83,9 +84,10 @@ def _write(call: Invocation, where: str, document: dict[str, Any]) -> None:
         ) from error
 
 
-@command("verify", registry=True)
+@command("verify", REGISTRY)
 def verify(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")] = "",
     image: Annotated[
         str,
@@ -119,9 +121,9 @@ def verify(
         raise UsageError("give a version, or --image REF", remedy="release verify v2.7.1", code="what-to-verify")
     if remote and not image:
         raise UsageError("--remote goes with --image", remedy="a version is verified in a clone", code="what-to-verify")
-    checks = _verify_image(call, image, remote) if image else _verify(call, version, sources, require_signed)
-    call.console.lines(report.verify_lines(version or image, checks))
-    call.console.document(
+    checks = _verify_image(session, image, remote) if image else _verify(session, version, sources, require_signed)
+    console.lines(report.verify_lines(version or image, checks))
+    console.document(
         {"schema_version": 1, "verified": version or image, "result": report.verify_word(checks),
          "checks": [asdict(check) for check in checks]}
     )  # fmt: skip
@@ -131,28 +133,14 @@ def verify(
     return Exit.UNPROVED if CheckState.SKIPPED in states and not allow_unchecked else Exit.DONE
 
 
-def _verify(call: Invocation, version: str, sources: list[str] | None, require_signed: bool) -> list[CheckResult]:
+def _verify(session: Session, version: str, sources: list[str] | None, require_signed: bool) -> list[CheckResult]:
     from orchestrator.audit.verify import verify as check
 
-    with call.desk() as desk:
-        return check(desk, version, sources=sources or (), require_signed=require_signed)
+    return check(session, version, sources=sources or (), require_signed=require_signed)
 
 
-def _verify_image(call: Invocation, image: str, remote: str) -> list[CheckResult]:
+def _verify_image(session: Session, image: str, remote: str) -> list[CheckResult]:
     """Needs no clone."""
     from orchestrator.audit.verify import verify_image
-    from orchestrator.core.reference import parse_repository
-    from orchestrator.registry.client import Registry
-    from orchestrator.registry.credentials import find
-    from orchestrator.registry.retry import RetryPolicy
 
-    job = call.job()
-
-    def door(repository: str) -> Registry:
-        parsed = parse_repository(repository)
-        login = partial(find, parsed.host, job.env)
-        return Registry(
-            parsed, credentials=login, plain_http=job.plain_http, patience=RetryPolicy(tell=call.console.note)
-        )
-
-    return verify_image(image, door, remote)
+    return verify_image(image, session.connections.registry, remote)

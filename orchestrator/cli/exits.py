@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from orchestrator.cli.invocation import Invocation
+    from orchestrator.report.console import Console
 
 
-def _guarded(function: Callable[..., int | None], call: Invocation, values: dict[str, Any]) -> None:
-    """Run a command; every expected failure becomes one line and its exit code."""
+def guarded(console: Console, command: Callable[[], int | None]) -> None:
+    """Run a command and exit; every expected failure becomes one line and its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # `nohup release cut` goes on without its terminal
             signal.signal(number, _interrupted)
     try:
-        code = function(call=call, **values)
+        code = command()
     except ReleaseError as error:
-        call.console.error(error)
+        console.error(error)
         raise typer.Exit(error.status) from None
     except KeyboardInterrupt:
         stopped = InterruptedRunError(
             "interrupted", state="what is done is kept", remedy="run the same command again, or: release status"
         )
-        call.console.error(stopped)
+        console.error(stopped)
         raise typer.Exit(stopped.status) from None
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _reader_has_gone():
             sys.stderr.close()  # there is nobody to tell
         else:
-            call.console.error(_of_the_machine(error))
+            console.error(_of_the_machine(error))
         raise typer.Exit(Exit.UNEXPECTED) from None
     except Exception:  # the last resort: a bug, with all that is needed to report it
-        call.console.error(_bug(call))
+        console.error(_bug(console))
         raise typer.Exit(Exit.UNEXPECTED) from None
     raise typer.Exit(code or Exit.DONE)
 
@@ -83,7 +83,7 @@ def _of_the_machine(error: OSError) -> ReleaseError:
     )
 
 
-def _bug(call: Invocation) -> ReleaseError:
+def _bug(console: Console) -> ReleaseError:
     text = traceback.format_exc()
     with tempfile.NamedTemporaryFile(
         "w", prefix="release-bug-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
@@ -93,5 +93,5 @@ def _bug(call: Invocation) -> ReleaseError:
         f"unexpected: {text.strip().splitlines()[-1]}",
         where=log.name,
         remedy="this is a bug: report it with that file; the journal is intact",
-        detail=text if call.common.verbose else "",
+        detail=text if console.verbose else "",
     )

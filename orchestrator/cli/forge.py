@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.app import app, command
-from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import UsageError
+from orchestrator.report.console import Console
+from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
     from orchestrator.forges.protect import ProtectResult
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pipelines that plan, audit and publish.")
 app.add_typer(group, name="ci")
 
-_FORGES = "github|gitlab"
-
 
 @command("protect")
 def protect(
-    call: Invocation,
+    session: Session,
+    console: Console,
     provider: Annotated[
-        str, typer.Option(metavar=_FORGES, envvar="RELEASE_PROVIDER", help="The forge that holds the repository.")
+        str,
+        typer.Option(
+            metavar="FORGE", envvar="RELEASE_PROVIDER", help="The forge that holds the repository: github or gitlab."
+        ),
     ] = "",
     apply: Annotated[
         bool, typer.Option("--apply", envvar="RELEASE_APPLY", help="Write what differs; without it, it is shown.")
@@ -67,33 +70,26 @@ def protect(
     ] = None,
 ) -> None:
     """Make the forge enforce it too: release branches, version tags and the source branch; shows the difference."""
-    from orchestrator.forges import PROVIDERS
     from orchestrator.forges.protect import ProtectRequest
     from orchestrator.forges.protect import protect as guard
     from orchestrator.report.protection import protection_document, protection_lines
 
     if apply and dry_run:
         raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
-    if provider not in PROVIDERS:
-        raise UsageError(
-            f"--provider {provider!r} is not known" if provider else "no --provider was given",
-            remedy=f"give --provider {'|'.join(PROVIDERS)}",
-            code="bad-provider",
-        )
     wish = ProtectRequest(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
         checks=tuple(check or ()), apply=apply,
     )  # fmt: skip
-    with call.desk() as desk:
-        outcome: ProtectResult = guard(desk, wish)
-    call.console.lines(protection_lines(outcome))
+    outcome: ProtectResult = guard(session, wish)
+    console.lines(protection_lines(outcome))
     document: dict[str, Any] = protection_document(outcome)
-    call.console.document(document)
+    console.document(document)
 
 
 @command("init", group=group)
 def init(
-    call: Invocation,
+    session: Session,
+    console: Console,
     provider: Annotated[
         str, typer.Option(metavar="github|gitlab|jenkins", envvar="RELEASE_PROVIDER", help="The CI that runs it.")
     ] = "",
@@ -113,9 +109,8 @@ def init(
     """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
     from orchestrator.forges.ci_init import ci_init
 
-    with call.desk() as desk:
-        made = ci_init(desk, provider=provider, file=file, install=install, write=write, force=force)
-    call.console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
-    call.console.document(
+    made = ci_init(session, provider=provider, file=file, install=install, write=write, force=force)
+    console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
+    console.document(
         {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text}
     )

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
-from pathlib import Path  # typer reads annotations at run time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.invocation import Invocation
 from orchestrator.core.errors import UsageError
 from orchestrator.guard import hook_install
 from orchestrator.guard.hook_install import CLIENT, SERVER, install
 from orchestrator.release.prepare import check_declared
+from orchestrator.report.console import Console
+from orchestrator.session.session import Session
 
 _ACTIONS = ("install", "run")
 
 
 @command("hook")
 def hook(
-    call: Invocation,
+    session: Session,
+    console: Console,
     action: Annotated[str, typer.Argument(metavar="install|run", help="Put hooks there, or do what one of them does.")],
     names: Annotated[
         list[str] | None,
@@ -50,16 +51,17 @@ def hook(
     """Git hooks: refuse what no release declares, on the server before it is public, at home before it is pushed."""
     given = list(names or [])
     if action == "install":
-        _install(call, given, server=server, uninstall=uninstall, chain=chain)
+        _install(session, console, given, server=server, uninstall=uninstall, chain=chain)
     elif action == "run" and given:
-        _run(call, given[0], given[1:], git_dir or call.directory, quarantine)
+        _run(session, given[0], given[1:], git_dir or session.directory, quarantine)
     else:
         what = "the name of a hook is missing" if action == "run" else f"{action!r} is no action"
         raise UsageError(what, remedy="release hook install, or: release hook run NAME", code="hook-action")
 
 
-def _install(call: Invocation, given: list[str], *, server: bool, uninstall: bool, chain: bool) -> None:
-
+def _install(
+    session: Session, console: Console, given: list[str], *, server: bool, uninstall: bool, chain: bool
+) -> None:
     known = SERVER if server else CLIENT
     if wrong := [name for name in given if name not in known]:
         raise UsageError(
@@ -68,28 +70,25 @@ def _install(call: Invocation, given: list[str], *, server: bool, uninstall: boo
             code="unknown-hook",
         )
     if uninstall:
-        done = hook_install.uninstall(call.directory, given or known, server=server)
+        done = hook_install.uninstall(session.directory, given or known, server=server)
     else:
-        done = install(call.directory, given or (known[:1] if server else known), server=server, chain=chain)
-    call.console.lines([f"{each.path}: {each.what}" for each in done])
-    call.console.document(
-        {"schema_version": 1, "hooks": [{"path": str(each.path), "state": each.what} for each in done]}
-    )
+        done = install(session.directory, given or (known[:1] if server else known), server=server, chain=chain)
+    console.lines([f"{each.path}: {each.what}" for each in done])
+    console.document({"schema_version": 1, "hooks": [{"path": str(each.path), "state": each.what} for each in done]})
 
 
-def _run(call: Invocation, name: str, args: list[str], git_dir: Path, quarantine: str) -> None:
+def _run(session: Session, name: str, args: list[str], git_dir: Path, quarantine: str) -> None:
     from orchestrator.guard import hooks
     from orchestrator.guard.received_push import Receiving, Update
 
     clock = hooks.Clock(now=int(time.time()), monotonic=time.monotonic)
     if name == "commit-msg" and len(args) == 1:
-        hooks.check_message(_text(call.directory / args[0]), args[0])
+        hooks.check_message(_text(session.directory / args[0]), args[0])
     elif name == "pre-commit":
-        call.common, call.effort = replace(call.common, offline=True), 0.0
-        with call.desk() as desk:
-            check_declared(desk)
+        with session.with_options(offline=True, effort=0.0) as offline:
+            check_declared(offline)
     elif name == "pre-push" and args:
-        hooks.push(call.directory, args[0], hooks.push_updates(_stdin()), clock)
+        hooks.push(session.directory, args[0], hooks.push_updates(_stdin()), clock)
     elif name == "pre-receive" and not args:
         hooks.receive(Receiving(git_dir, quarantine), hooks.read_updates(_stdin()), clock)
     elif name == "update" and len(args) == 3:

@@ -9,13 +9,16 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import app, command
-from orchestrator.cli.invocation import Invocation
+from orchestrator.cli.options import REGISTRY
 from orchestrator.core.errors import Exit
+from orchestrator.report.console import Console
+from orchestrator.session.session import Session
 
 
 @command("smoke")
 def smoke(
-    call: Invocation,
+    session: Session,
+    console: Console,
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="An image of the engine: name, or id.")],
     gpus: Annotated[
         str,
@@ -39,20 +42,20 @@ def smoke(
         list[str] | None, typer.Option(metavar="NAME", envvar="RELEASE_CHECK", help="Only this check; may be repeated.")
     ] = None,
 ) -> int:
-    """Make the built-in checks of what is inside an image: packages, CUDA, services, GPUs."""
+    """Run the built-in checks on what an image contains: packages, CUDA, services, GPUs."""
     from orchestrator.image.smoke import smoke_image
     from orchestrator.report import text as report
 
-    with call.desk() as desk:
-        results = smoke_image(desk, image, gpus=gpus, lock=lock, patches=patches, names=tuple(check or ()))
-    call.console.lines(report.check_lines(results))
-    call.console.document({"schema_version": 1, "image": image, "checks": [asdict(result) for result in results]})
+    results = smoke_image(session, image, gpus=gpus, lock=lock, patches=patches, names=tuple(check or ()))
+    console.lines(report.check_lines(results))
+    console.document({"schema_version": 1, "image": image, "checks": [asdict(result) for result in results]})
     return Exit.UNPROVED if any(result.state == "failed" for result in results) else Exit.DONE
 
 
-@command("rebuild", registry=True)
+@command("rebuild", REGISTRY)
 def rebuild(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")],
     variant: Annotated[
         str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
@@ -77,10 +80,9 @@ def rebuild(
     from orchestrator.audit.rebuild import rebuild as build_again
     from orchestrator.report.rebuild import rebuild_document, rebuild_lines
 
-    with call.desk() as desk:
-        found = build_again(desk, version, RebuildRequest(variant=variant, use_cache=cache, deep=deep))
-    call.console.lines(rebuild_lines(version, found))
-    call.console.document(rebuild_document(version, found))
+    found = build_again(session, version, RebuildRequest(variant=variant, use_cache=cache, deep=deep))
+    console.lines(rebuild_lines(version, found))
+    console.document(rebuild_document(version, found))
     bad = {Agreement.CONTENT, Agreement.TIMES} if strict else {Agreement.CONTENT}
     return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
 
@@ -95,7 +97,8 @@ app.add_typer(group, name="patch")
 
 @command("import", group=group)
 def import_(
-    call: Invocation,
+    session: Session,
+    console: Console,
     sha: Annotated[str, typer.Argument(metavar="SHA", help="The commit of the fix, in that repository.")],
     repo: Annotated[
         Path, typer.Option("--repo", metavar="DIR", envvar="RELEASE_REPO", help="A clone of PyTorch with the tag.")
@@ -110,25 +113,23 @@ def import_(
     """Pick an upstream commit onto the locked version of torch, and write it as a patch of the image."""
     from orchestrator.image.patch_import import import_fix
 
-    with call.desk() as desk:
-        made = import_fix(desk, call.directory / repo, sha, mainline)
-    call.console.lines([made.path, *(f"  changes   {path}" for path in made.files)])
-    call.console.lines([f"  left out  {path} (not in the wheel)" for path in made.left_out])
-    call.console.note(f"next: a test beside it, {made.path.removesuffix('.patch')}.py, as a smoke command; then commit")
-    call.console.document({"schema_version": 1, **asdict(made)})
+    made = import_fix(session, session.directory / repo, sha, mainline)
+    console.lines([made.path, *(f"  changes   {path}" for path in made.files)])
+    console.lines([f"  left out  {path} (not in the wheel)" for path in made.left_out])
+    console.note(f"next: a test beside it, {made.path.removesuffix('.patch')}.py, as a smoke command; then commit")
+    console.document({"schema_version": 1, **asdict(made)})
 
 
 @command("list", group=group)
-def list_(call: Invocation) -> None:
+def list_(session: Session, console: Console) -> None:
     """List the patches of the image in the order they are applied, after checking them."""
     from orchestrator.image.patch_import import listed
 
-    with call.desk() as desk:
-        found = listed(desk)
+    found = listed(session)
     if not found:
-        call.console.note("there are no patches in the folder of `image.patches`")
+        console.note("there are no patches in the folder of `image.patches`")
     for each in found:
-        call.console.lines([f"{each.name}: {each.subject}", f"  from {each.origin} {each.commit}".rstrip()])
-        call.console.lines([f"  changes {path}" for path in each.files])
-        call.console.lines([] if each.tested else ["  has no test beside it"])
-    call.console.document({"schema_version": 1, "patches": [asdict(each) for each in found]})
+        console.lines([f"{each.name}: {each.subject}", f"  from {each.origin} {each.commit}".rstrip()])
+        console.lines([f"  changes {path}" for path in each.files])
+        console.lines([] if each.tested else ["  has no test beside it"])
+    console.document({"schema_version": 1, "patches": [asdict(each) for each in found]})

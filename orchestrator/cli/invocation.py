@@ -1,86 +1,71 @@
-"""One run of a command: its options, its console, and its way to a session."""
+"""One run of a command: the environment, the clock and the terminal come in here, and go down in a session."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
 from orchestrator.report.console import Console
+from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
-    from orchestrator.cli.options import CommonOptions, RegistryOptions
-    from orchestrator.session.session import Options, Session
+    from orchestrator.session.options import Options
 
 
-class Invocation:
-    """One run of a command: its console and its way to a desk."""
+def console_of(options: Options) -> Console:
+    """The terminal as the options want it."""
+    env = os.environ
+    return Console(
+        as_json=options.as_json,
+        quiet=options.quiet,
+        verbose=options.verbose,
+        color=not options.no_color and "NO_COLOR" not in env and env.get("TERM") != "dumb" and sys.stderr.isatty(),
+        env=env,
+        interactive=sys.stdin.isatty() and sys.stderr.isatty(),
+    )
 
-    def __init__(self, common: CommonOptions, reach: RegistryOptions) -> None:
-        self.common = common
-        self.reach = reach
-        self.effort = 10.0
-        self.break_freeze = ""
-        env = os.environ
-        self.console = Console(
-            as_json=bool(common.as_json),
-            quiet=bool(common.quiet),
-            verbose=bool(common.verbose),
-            color=not common.no_color and "NO_COLOR" not in env and env.get("TERM") != "dumb" and sys.stderr.isatty(),
-            env=env,
-            interactive=sys.stdin.isatty() and sys.stderr.isatty(),
+
+def session_of(options: Options, console: Console) -> Session:
+    """A session of this process.  Raises UsageError for a login that is not one."""
+    return Session(
+        options,
+        terminal=console,
+        env=_with_login(options, os.environ),
+        now=_now,
+        monotonic=time.monotonic,
+        holder=_holder,
+    )
+
+
+def _with_login(options: Options, env: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the login that was given; the password never stands in argv."""
+    if not options.password_stdin:
+        given = options.registry_username
+        return {**env, "RELEASE_REGISTRY_USERNAME": given} if given else env
+    if not options.registry_username:
+        raise UsageError(
+            "--password-stdin needs a user name",
+            remedy="give --registry-username NAME, or RELEASE_REGISTRY_USERNAME",
+            code="registry-credentials",
         )
+    from orchestrator.registry.credentials import PASSWORD, USERNAME, read_password
 
-    @property
-    def directory(self) -> Path:
-        """Where to work.  Raises UsageError when the shell stands in a directory that was removed."""
-        try:
-            return Path(self.common.directory or ".").absolute()
-        except FileNotFoundError as error:
-            raise UsageError(
-                "the current directory does not exist any more", remedy="cd into your clone", code="no-directory"
-            ) from error
-
-    def job(self) -> Options:
-        """What the floors below are started with: clock, environment and terminal enter here."""
-        from orchestrator.session.session import Options
-
-        return Options(
-            directory=self.directory,
-            config=self.common.config or "",
-            offline=bool(self.common.offline),
-            env=self.reach.login(os.environ),
-            now=_now,
-            monotonic=time.monotonic,
-            holder=f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {_spoken()}",
-            terminal=self.console,
-            plain_http=self.reach.plain_http,
-            push_stall=self.reach.push_stall,
-            effort=self.effort,
-            break_freeze=self.break_freeze,
-        )
-
-    @contextlib.contextmanager
-    def desk(self) -> Iterator[Session]:
-        from orchestrator.session.session import Session
-
-        with Session(self.job()) as desk:
-            yield desk
+    return {**env, USERNAME: options.registry_username, PASSWORD: read_password(sys.stdin)}
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _spoken() -> str:
-    """The command, and the version that it was given, for who finds the lock taken."""
+def _holder() -> str:
+    """This process, the command, and the version that it was given, for who finds the lock taken."""
     from orchestrator.core.versions import parse_tag
 
-    return " ".join([*sys.argv[1:2], *[word for word in sys.argv[2:] if parse_tag(word)][:1]])
+    command = " ".join([*sys.argv[1:2], *[word for word in sys.argv[2:] if parse_tag(word)][:1]])
+    return f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {command}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.core.errors import UsageError
+from orchestrator.session.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +66,8 @@ BreakFreeze = Annotated[
 _LONGEST_EFFORT = 86_400
 
 
-_COMMON: dict[str, Any] = {
+# Groups of options: field of Options -> how it is written.
+COMMON: dict[str, Any] = {
     "directory": Directory,
     "config": ConfigFile,
     "offline": Offline,
@@ -78,7 +78,7 @@ _COMMON: dict[str, Any] = {
 }
 
 
-_REACH: dict[str, Any] = {
+REGISTRY: dict[str, Any] = {
     "plain_http": Annotated[
         bool,
         typer.Option("--plain-http", envvar="RELEASE_PLAIN_HTTP", help="Speak HTTP to a registry that has no TLS."),
@@ -111,46 +111,36 @@ _REACH: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegistryOptions:
-    """How a command reaches the registry."""
-
-    plain_http: bool = False
-    push_stall: float = 300.0
-    registry_username: str = ""
-    password_stdin: bool = False
-
-    def login(self, env: Mapping[str, str]) -> Mapping[str, str]:
-        """The environment with the login that was given; the password never stands in argv."""
-        if not self.password_stdin:
-            return {**env, "RELEASE_REGISTRY_USERNAME": self.registry_username} if self.registry_username else env
-        if not self.registry_username:
-            raise UsageError(
-                "--password-stdin needs a user name",
-                remedy="give --registry-username NAME, or RELEASE_REGISTRY_USERNAME",
-                code="registry-credentials",
-            )
-        from orchestrator.registry.credentials import PASSWORD, USERNAME, read_password
-
-        return {**env, USERNAME: self.registry_username, PASSWORD: read_password(sys.stdin)}
+EFFORT: dict[str, Any] = {"effort": Effort}
 
 
-@dataclass(frozen=True, kw_only=True)
-class CommonOptions:
-    """The common options, after both places were read."""
+BREAK_FREEZE: dict[str, Any] = {"break_freeze": BreakFreeze}
 
-    directory: str | None = None
-    config: str | None = None
-    offline: bool | None = None
-    as_json: bool | None = None
-    quiet: bool | None = None
-    verbose: bool | None = None
-    no_color: bool | None = None
 
-    def over(self, other: CommonOptions) -> CommonOptions:
-        """These options where given, the other's elsewhere."""
-        given = {name: value for name in _COMMON if (value := getattr(self, name)) is not None and value is not False}
-        return replace(other, **given)
+def defaults(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands for an option of a group that was not given; None where "given" matters."""
+    unset = {**COMMON, **BREAK_FREEZE}
+    return {field: None if field in unset else getattr(Options(), field) for field in group}
+
+
+def common_options(before: Mapping[str, Any], after: Mapping[str, Any]) -> Options:
+    """The common options: what was given after the command, else what was given before it."""
+    given = {**_given(before), **_given(after)}
+    return Options(**{field: value for field, value in given.items() if field in COMMON})
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in values.items() if value is not None and value is not False}
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a command's groups as Options has them.  Raises UsageError."""
+    found = dict(values)
+    if "effort" in found:
+        found["effort"] = allowed_effort(found["effort"])
+    if "break_freeze" in found:
+        found["break_freeze"] = given_reason(found["break_freeze"])
+    return found
 
 
 def allowed_effort(seconds: float) -> float:

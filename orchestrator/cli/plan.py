@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path  # typer reads annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.invocation import Invocation
-from orchestrator.cli.options import Effort, Version, Yes, allowed_effort
+from orchestrator.cli.options import EFFORT, Version, Yes, allowed_effort
 from orchestrator.core.errors import Exit, RefusedError, UsageError, worst
+from orchestrator.report.console import Console
 from orchestrator.report.plan import plan_lines, proof_lines
+from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.release.steps.verify import VerifyResult
-    from orchestrator.session.session import Session
 
 
-@command("plan")
+@command("plan", EFFORT)
 def plan(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Version = "",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="RELEASE_OUT", help="Write the plan there.")
@@ -33,7 +34,6 @@ def plan(
     verify: Annotated[
         bool, typer.Option("--verify", envvar="RELEASE_VERIFY", help="Run the `verify:` commands on each pick too.")
     ] = False,
-    effort: Effort = 10.0,
     markdown: Annotated[
         str,
         typer.Option(
@@ -50,80 +50,77 @@ def plan(
     ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
-    from orchestrator.guard.freeze import without_freeze
     from orchestrator.plan import document as plans
     from orchestrator.release.declare import settle
     from orchestrator.release.prepare import next_declared, prepare
     from orchestrator.report import markdown as report_markdown
 
-    call.effort = allowed_effort(effort)
     if declared and version:
         raise UsageError("--declared goes without a version", code="options-exclude")
-    with call.desk() as desk:
-        if declared and not (version := next_declared(desk)):
-            return _nothing_declared(call, markdown)
-        if write:
-            settled = settle(desk, version)
-            made = settled.plan
-            for diff in settled.diffs:
-                call.console.lines([*diff.splitlines(), ""])
-            for note in settled.notes:
-                call.console.note(f"note: {note}")
-        else:
-            made = prepare(desk, version)
-        made = without_freeze(made)
-        proof = _prove(call, desk, made) if verify else None
+    if declared and not (version := next_declared(session)):
+        return _nothing_declared(session, console, markdown)
+    if write:
+        settled = settle(session, version)
+        made = settled.plan
+        for diff in settled.diffs:
+            console.lines([*diff.splitlines(), ""])
+        for note in settled.notes:
+            console.note(f"note: {note}")
+    else:
+        made = prepare(session, version, looking=True)
+    proof = _prove(session, console, made) if verify else None
     if out:
-        plans.save(made, call.directory / out)
+        plans.save(made, session.directory / out)
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
     text = report_markdown.plan_markdown(made, problems) if markdown else ""
     if markdown == "-":
-        call.console.lines(text.splitlines())
+        console.lines(text.splitlines())
     else:
-        call.console.lines([*plan_lines(made), *(proof_lines(proof) if proof else [])])
-        _save(call, markdown, text)
+        console.lines([*plan_lines(made), *(proof_lines(proof) if proof else [])])
+        _save(session, markdown, text)
     encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
     if proof:
         verified = {"commands": proof.commands, "trees": proof.trees, "ran": proof.ran, "tail": proof.tail}
         encoded = {**encoded, "verified": verified}
-    call.console.document(encoded)
-    call.console.problems(problems)
+    console.document(encoded)
+    console.problems(problems)
     if proof:
-        call.console.detail(proof.tail)
+        console.detail(proof.tail)
     return worst(problems)
 
 
-def _save(call: Invocation, path: str, text: str) -> None:
+def _save(session: Session, path: str, text: str) -> None:
     if not path:
         return
     try:
-        (call.directory / path).write_text(text, encoding="utf-8")
+        (session.directory / path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"--markdown {path}: {error.strerror}", remedy="a file in a directory that is there", code="bad-file"
         ) from error
 
 
-def _nothing_declared(call: Invocation, markdown: str) -> int:
+def _nothing_declared(session: Session, console: Console, markdown: str) -> int:
     said = "every declared version has its tag: nothing to plan"
-    call.console.lines([said])
+    console.lines([said])
     if markdown != "-":
-        _save(call, markdown, f"{said}\n")
-    call.console.document({"schema_version": 1, "version": "", "problems": []})
+        _save(session, markdown, f"{said}\n")
+    console.document({"schema_version": 1, "version": "", "problems": []})
     return Exit.DONE
 
 
-def _prove(call: Invocation, desk: Session, plan: Plan) -> VerifyResult:
+def _prove(session: Session, console: Console, plan: Plan) -> VerifyResult:
     from orchestrator.release.steps.verify import verify
     from orchestrator.session.state import releases_directory
 
-    logs = releases_directory(desk.repository) / "logs/plan"
-    return verify(plan, desk.scratch, logs=logs, report=lambda progress: call.console.note(progress.text))
+    logs = releases_directory(session.repository) / "logs/plan"
+    return verify(plan, session.scratch, logs=logs, report=lambda progress: console.note(progress.text))
 
 
 @command("duplicates")
 def duplicates(
-    call: Invocation,
+    session: Session,
+    console: Console,
     range_: Annotated[
         str, typer.Argument(metavar="[A..B | BRANCH]", help="What to examine; without it the source branches.")
     ] = "",
@@ -132,30 +129,33 @@ def duplicates(
     from orchestrator.picks.duplicates import duplicates as find
     from orchestrator.report import text as report
 
-    with call.desk() as desk:
-        answer = find(desk, range_)
-    call.console.lines(report.duplicate_lines(answer))
-    call.console.document({"schema_version": 1, **asdict(answer)})
+    answer = find(session, range_)
+    console.lines(report.duplicate_lines(answer))
+    console.document({"schema_version": 1, **asdict(answer)})
     return Exit.MISMATCH if answer.duplicates else Exit.DONE
 
 
 @command("log")
-def log(call: Invocation, sha: Annotated[str, typer.Argument(metavar="SHA", help="A fix, or a pick of it.")]) -> None:
+def log(
+    session: Session,
+    console: Console,
+    sha: Annotated[str, typer.Argument(metavar="SHA", help="A fix, or a pick of it.")],
+) -> None:
     """Say in which releases a fix is: by notes, by the tags that hold it, and by its duplicates."""
     from orchestrator.picks.released import whereabouts
     from orchestrator.report.history import whereabouts_lines
 
-    with call.desk() as desk:
-        found = whereabouts(desk, sha)
+    found = whereabouts(session, sha)
     for note in found.notes:
-        call.console.note(f"note: {note}")
-    call.console.lines(whereabouts_lines(found))
-    call.console.document({"schema_version": 1, **asdict(found)})
+        console.note(f"note: {note}")
+    console.lines(whereabouts_lines(found))
+    console.document({"schema_version": 1, **asdict(found)})
 
 
 @command("candidates")
 def candidates(
-    call: Invocation,
+    session: Session,
+    console: Console,
     shas: Annotated[
         list[str] | None, typer.Argument(metavar="SHA", help="Judge these, on whatever branch they are.")
     ] = None,
@@ -212,19 +212,18 @@ def candidates(
         shas=tuple(shas or ()), types=tuple(types or ()), paths=tuple(paths or ()), author=author, grep=grep,
         trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit, effort=allowed_effort(effort),
     )  # fmt: skip
-    with call.desk() as desk:
-        found = find(desk, filters)
-        call.console.lines(candidate_lines(found))
-        for note in found.notes:
-            call.console.note(f"note: {note}")
-        picked = chosen(found, write, named=bool(shas)) if write else []
-        if picked and not shas and not yes:
-            _confirm(call, len(picked), write)
-        diff = add(desk, found.config, write, picked) if picked else ""
-    call.console.lines(diff.splitlines())
+    found = find(session, filters)
+    console.lines(candidate_lines(found))
+    for note in found.notes:
+        console.note(f"note: {note}")
+    picked = chosen(found, write, named=bool(shas)) if write else []
+    if picked and not shas and not yes:
+        _confirm(console, len(picked), write)
+    diff = add(session, found.config, write, picked) if picked else ""
+    console.lines(diff.splitlines())
     if write and not picked:
-        call.console.note(f"nothing to declare for {write}")
-    call.console.document(
+        console.note(f"nothing to declare for {write}")
+    console.document(
         {
             "schema_version": 1,
             "branch": found.branch,
@@ -236,12 +235,12 @@ def candidates(
             "written": {"version": write, "commits": [each.sha for each in picked]} if picked else None,
         }
     )
-    call.console.problems(found.problems)
+    console.problems(found.problems)
     return worst(found.problems)
 
 
-def _confirm(call: Invocation, number: int, version: str) -> None:
-    answer = call.console.confirm(f"Declare the {number} clean one{'' if number == 1 else 's'} for {version}?")
+def _confirm(console: Console, number: int, version: str) -> None:
+    answer = console.confirm(f"Declare the {number} clean one{'' if number == 1 else 's'} for {version}?")
     if not answer:
         raise RefusedError(
             "nobody can be asked: there is no terminal" if answer is None else "not confirmed",

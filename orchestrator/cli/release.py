@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # typer reads annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.invocation import Invocation
 from orchestrator.cli.options import (
-    BreakFreeze,
-    Effort,
+    BREAK_FREEZE,
+    EFFORT,
+    REGISTRY,
     Reason,
-    Version,  # typer reads annotations at run time
+    Version,
     Yes,
-    allowed_effort,
-    given_reason,
 )
 from orchestrator.core.errors import UsageError, worst
+from orchestrator.report.console import Console
 from orchestrator.report.plan import plan_lines
 from orchestrator.report.record import yanked_lines
+from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
     from orchestrator.release.cut import Cut
 
 
-@command("cut", registry=True)
+@command("cut", REGISTRY, EFFORT, BREAK_FREEZE)
 def cut(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Version = "",
     yes: Yes = False,
     plan: Annotated[
@@ -45,8 +46,6 @@ def cut(
     skip_pick: Annotated[bool, typer.Option("--skip", help="Same as `release skip`; needs --reason.")] = False,
     abort_it: Annotated[bool, typer.Option("--abort", help="Same as `release abort`.")] = False,
     reason: Reason = "",
-    effort: Effort = 10.0,
-    break_freeze: BreakFreeze = None,
 ) -> int | None:
     """Make a release, or go on with one that was broken off."""
     from orchestrator.cli.plan import plan as planning
@@ -61,80 +60,65 @@ def cut(
             remedy="a plan file says yes to every pick already, and a paused release remembers the answers",
             code="options-exclude",
         )
-    call.effort = allowed_effort(effort)
-    call.break_freeze = given_reason(break_freeze)
     if dry_run:
-        return planning.__wrapped__(call=call, version=version, effort=effort)  # type: ignore[attr-defined, no-any-return]  # wraps
+        return planning(session, console, version)
     if abort_it:
-        _abort(call, version)
+        abort(session, console, version)
         return None
-    with call.desk() as desk:
-        if go_on:
-            done = resuming.resume(desk, version, yes=yes)
-        elif skip_pick:
-            done = resuming.skip(desk, version, reason=reason, yes=yes)
-        else:
-            plan_file = call.directory / plan if plan else None
-            done = cutting.cut(desk, version, yes=yes, plan_file=plan_file, each=interactive)
-    show_end(call, done)
+    if go_on:
+        done = resuming.resume(session, version, yes=yes)
+    elif skip_pick:
+        done = resuming.skip(session, version, reason=reason, yes=yes)
+    else:
+        plan_file = session.directory / plan if plan else None
+        done = cutting.cut(session, version, yes=yes, plan_file=plan_file, each=interactive)
+    show_end(console, done)
     return None
 
 
-@command("continue", registry=True)
+@command("continue", REGISTRY, EFFORT, BREAK_FREEZE)
 def go_on(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Version = "",
     yes: Yes = False,
-    effort: Effort = 10.0,
-    break_freeze: BreakFreeze = None,
 ) -> None:
     """Take the resolution in the release's worktree and go on with all remaining picks."""
     from orchestrator.release.resume import resume
 
-    call.effort = allowed_effort(effort)
-    call.break_freeze = given_reason(break_freeze)
-    with call.desk() as desk:
-        done = resume(desk, version, yes=yes)
-    show_end(call, done)
+    done = resume(session, version, yes=yes)
+    show_end(console, done)
 
 
-@command("skip", registry=True)
+@command("skip", REGISTRY, EFFORT, BREAK_FREEZE)
 def skip(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Version = "",
     reason: Reason = "",
     yes: Yes = False,
-    effort: Effort = 10.0,
-    break_freeze: BreakFreeze = None,
 ) -> None:
     """Leave the conflicting pick out, with a reason for the record, and go on."""
     from orchestrator.release.resume import skip as leave_out
 
-    call.effort = allowed_effort(effort)
-    call.break_freeze = given_reason(break_freeze)
-    with call.desk() as desk:
-        done = leave_out(desk, version, reason=reason, yes=yes)
-    show_end(call, done)
+    done = leave_out(session, version, reason=reason, yes=yes)
+    show_end(console, done)
 
 
 @command("abort")
-def abort(call: Invocation, version: Version = "") -> None:
-    """Forget a release that is not public; the repository is as it was before."""
-    _abort(call, version)
-
-
-def _abort(call: Invocation, version: str) -> None:
+def abort(session: Session, console: Console, version: Version = "") -> None:
+    """Undo a release that is not public; the repository is as it was before."""
     from orchestrator.release.resume import abort as forget
 
-    with call.desk() as desk:
-        name, left = forget(desk, version)
-    call.console.lines([f"{name} is forgotten; nothing was public", *left])
-    call.console.document({"schema_version": 1, "aborted": name, "left": left})
+    name, left = forget(session, version)
+    console.lines([f"{name} is forgotten; nothing was public", *left])
+    console.document({"schema_version": 1, "aborted": name, "left": left})
 
 
-@command("publish", registry=True)
+@command("publish", REGISTRY, BREAK_FREEZE)
 def publish(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Version = "",
     outputs: Annotated[
         Path | None,
@@ -145,24 +129,21 @@ def publish(
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="RELEASE_SUMMARY", help="Write a summary in Markdown there.")
     ] = None,
-    break_freeze: BreakFreeze = None,
 ) -> None:
     """Build, prove and push the image of a tag that is public: the CI job on a tag push."""
     from orchestrator.release.publish import publish as bring_out
 
-    call.break_freeze = given_reason(break_freeze)
-    outputs = _in_a_directory(call, "--outputs", outputs)
-    summary = _in_a_directory(call, "--summary", summary)
-    with call.desk() as desk:
-        done = bring_out(desk, version)
-    show_end(call, done, outputs=outputs, summary=summary)
+    outputs = _in_a_directory(session, "--outputs", outputs)
+    summary = _in_a_directory(session, "--summary", summary)
+    done = bring_out(session, version)
+    show_end(console, done, outputs=outputs, summary=summary)
 
 
-def _in_a_directory(call: Invocation, option: str, path: Path | None) -> Path | None:
+def _in_a_directory(session: Session, option: str, path: Path | None) -> Path | None:
     """Where a file is to be written.  Raises UsageError for what cannot be one, before anything is public."""
     if path is None:
         return None
-    path = call.directory / path
+    path = session.directory / path
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(
             f"{option} is no file in a directory that is there", where=str(path), remedy=f"give {option} another path",
@@ -171,7 +152,7 @@ def _in_a_directory(call: Invocation, option: str, path: Path | None) -> Path | 
     return path
 
 
-def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summary: Path | None = None) -> None:
+def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summary: Path | None = None) -> None:
     """The end of a release: what it is called, everywhere."""
     from orchestrator.report.markdown import summary_markdown
 
@@ -179,7 +160,7 @@ def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summar
     reference, digest = next(iter(done.digests.items()), ("", ""))
     nothing = "; nothing was uploaded" if done.digests else ""
     word = f"is released already{nothing}" if done.already else "is released"
-    call.console.lines(
+    console.lines(
         [
             f"{plan.version} {word}",
             f"  commit  {plan.head} on {plan.branch}",
@@ -196,7 +177,7 @@ def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summar
         "image": reference,
         "digest": digest,
     }
-    call.console.document(
+    console.document(
         {
             "schema_version": 1,
             **values,
@@ -207,7 +188,7 @@ def show_end(call: Invocation, done: Cut, *, outputs: Path | None = None, summar
             "notes": list(done.notes),
         }
     )
-    call.console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)
+    console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)
 
 
 DryRun = Annotated[
@@ -215,9 +196,10 @@ DryRun = Annotated[
 ]
 
 
-@command("yank", registry=True)
+@command("yank", REGISTRY)
 def yank(
-    call: Invocation,
+    session: Session,
+    console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to take back.")],
     reason: Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why; everybody will read it.")] = "",
     floating_to: Annotated[
@@ -236,10 +218,9 @@ def yank(
     from orchestrator.release.yank import yank as take_back
     from orchestrator.session.yanks import document
 
-    with call.desk() as desk:
-        done = take_back(desk, version, reason=reason, floating_to=floating_to, yes=yes, dry_run=dry_run)
-    call.console.lines(yanked_lines(done, dry_run=dry_run))
-    call.console.document(
+    done = take_back(session, version, reason=reason, floating_to=floating_to, yes=yes, dry_run=dry_run)
+    console.lines(yanked_lines(done, dry_run=dry_run))
+    console.document(
         {
             **document(done.yank),
             "yanked": not dry_run and not done.already,
@@ -250,9 +231,10 @@ def yank(
     )
 
 
-@command("promote", registry=True)
+@command("promote", REGISTRY, BREAK_FREEZE)
 def promote(
-    call: Invocation,
+    session: Session,
+    console: Console,
     candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="What was tested, such as v2.7.1-rc.2.")],
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Its final name, such as v2.7.1.")],
     allow_older: Annotated[
@@ -261,21 +243,18 @@ def promote(
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
-    break_freeze: BreakFreeze = None,
 ) -> int | None:
     """Give a tested candidate its final name: a tag on the same commit, image tags on the same digests, no build."""
     from orchestrator.plan import document as plans
     from orchestrator.release.promotion import prepare
     from orchestrator.release.promotion import promote as give_name
 
-    call.break_freeze = given_reason(break_freeze)
-    with call.desk() as desk:
-        if dry_run:
-            plan = prepare(desk, candidate, version, allow_older=allow_older)
-            call.console.lines(plan_lines(plan))
-            call.console.document(plans.encode(plan))
-            call.console.problems(plan.problems)
-            return worst(plan.problems)
-        done = give_name(desk, candidate, version, yes=yes, allow_older=allow_older)
-    show_end(call, done)
+    if dry_run:
+        plan = prepare(session, candidate, version, allow_older=allow_older)
+        console.lines(plan_lines(plan))
+        console.document(plans.encode(plan))
+        console.problems(plan.problems)
+        return worst(plan.problems)
+    done = give_name(session, candidate, version, yes=yes, allow_older=allow_older)
+    show_end(console, done)
     return None

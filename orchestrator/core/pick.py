@@ -51,7 +51,7 @@ class Pick:
     result: str = ""
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
-    duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
+    duplicate_by: tuple[str, ...] = ()  # the signals, strongest first: picks/equivalents.py
     prerequisites: tuple[str, ...] = ()  # source commits with which it was seen to apply, in the order to pick them
     search: str = ""  # how the search for them ended, "" when none was needed
     near: tuple[str, ...] = ()  # without a proof: missing source commits of the same lines or files, likeliest first

@@ -34,6 +34,7 @@ class PlannedImage:
     checks: tuple[str, ...] = ()
     patches: str = ""
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
+    repository_url: str = ""  # the repository's page, where release.yaml names it
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
@@ -88,6 +89,19 @@ class Plan:
     def branch_move(self) -> tuple[str, str]:
         """From which commit to which the push moves the branch; a promotion holds it where it is."""
         return (self.promoted_from.tip, self.promoted_from.tip) if self.promoted_from else (self.base, self.head)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What somebody who judges a drafted plan says of it: its policy, a freeze, its images.
+
+    All of them are collected first, and the plan is built once (planner.seal).
+    """
+
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    signed_tag: str = ""
+    freeze_broken: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

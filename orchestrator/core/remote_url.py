@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 _SCP = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>[^/\s][^\s]*)$")
+_SCP_ANY = re.compile(r"^(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>\S+)$")
 _URL = re.compile(
     r"^(?:https?|ssh|git)://(?:[^@/\s]*@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>[0-9]+))?/(?P<path>[^?#\s]+)$"
 )
@@ -27,6 +28,20 @@ def page_of(remote_url: str) -> str:
         return ""
     path = found["path"].strip("/").removesuffix(".git")
     return f"https://{found['host'].lower()}/{path}" if _PATH.fullmatch(path) else ""
+
+
+def source_url(remote_url: str) -> str:
+    """Where the source is, as a page: https, without login and `.git`; "" for a path on some machine.
+
+    A port is kept where it is that of a page, and plain HTTP where the remote has nothing better.
+    """
+    found = _URL.match(remote_url) or ("://" not in remote_url and _SCP_ANY.match(remote_url)) or None
+    if not found:
+        return ""
+    is_web = remote_url.startswith(("https://", "http://"))
+    scheme = "http" if remote_url.startswith("http://") else "https"
+    port = f":{found['port']}" if is_web and found["port"] else ""  # that of ssh is no page's
+    return f"{scheme}://{found['host'].lower()}{port}/{found['path'].strip('/').removesuffix('.git')}"
 
 
 def commit_page(page: str, sha: str) -> str:

@@ -1,7 +1,8 @@
 """What the tool asks of a forge: read the settings that guard a repository, and write those that differ.
 
 A setting's value is in the forge's own words, as its API takes it.  Which settings there should be is
-decided above (`protection`); which library speaks to which forge is each module's own business.
+decided by `protection`; which library speaks to which forge is each module's own business.  A forge is one module with
+the shape of `forges.table.ForgeModule`, and one word in `forges.table.FORGES`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-PROVIDERS = ("github", "gitlab")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,24 +9,24 @@ from urllib.parse import urlsplit
 from orchestrator.core.errors import UsageError
 from orchestrator.core.remote_url import is_loopback
 from orchestrator.forges import Address
-from orchestrator.forges.github import GITHUB_API
+from orchestrator.forges.table import forge_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCP: Final = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!/)(.+)")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.-]*)+")
-_TOKENS: Final = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN", "CI_JOB_TOKEN")}
 
 
 def address(provider: str, *, remote_url: str, repository: str, url: str, env: Mapping[str, str]) -> Address:
     """The forge's API and the repository on it: as given, else as the remote's URL says.  Raises UsageError."""
     host, path = _parts(remote_url)
-    name = _repository(provider, repository or path, given=bool(repository))
-    api = _given_api(url) if url else _api(provider, host)
-    token, variable = next(((env[each], each) for each in _TOKENS[provider] if env.get(each)), ("", ""))
+    forge = forge_module(provider)
+    name = _repository(repository or path, given=bool(repository), has_subgroups=forge.HAS_SUBGROUPS)
+    api = _given_api(url) if url else forge.api_of(host)
+    token, variable = next(((env[each], each) for each in forge.TOKENS if env.get(each)), ("", ""))
     if not token:
-        names = " or ".join(_TOKENS[provider])
+        names = " or ".join(forge.TOKENS)
         raise UsageError(
             f"no token for {provider}", remedy=f"set {names}; a token never stands on the command line", code="no-token"
         )
@@ -55,9 +55,9 @@ def _bare(path: str) -> str:
     return path.strip("/").removesuffix(".git")
 
 
-def _repository(provider: str, name: str, *, given: bool) -> str:
+def _repository(name: str, *, given: bool, has_subgroups: bool) -> str:
     fits = _NAME.fullmatch(name) and not any(part in (".", "..") for part in name.split("/"))
-    if fits and (provider == "gitlab" or name.count("/") == 1):
+    if fits and (has_subgroups or name.count("/") == 1):
         return name
     if given:
         raise UsageError(f"--repository {name!r} is not owner/name", code="bad-repository", remedy="owner/name")
@@ -66,12 +66,6 @@ def _repository(provider: str, name: str, *, given: bool) -> str:
         remedy="give it: --repository owner/name",
         code="no-repository",
     )
-
-
-def _api(provider: str, host: str) -> str:
-    if provider == "github":
-        return GITHUB_API if host in ("", "github.com", "ssh.github.com") else f"https://{host}/api/v3"
-    return f"https://{host or 'gitlab.com'}"
 
 
 def _given_api(url: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges.ci import PROVIDERS, default_file, install_from, is_ours, pipeline_of, text_of
+from orchestrator.forges.ci import install_from, is_ours, pipeline_of, text_of
+from orchestrator.forges.ci_templates import PIPELINES
 from orchestrator.forges.protection import branch_pattern, tag_pattern
 
 if TYPE_CHECKING:
@@ -29,20 +30,20 @@ class WrittenPipeline:
     state: str
 
 
-def ci_init(desk: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
+def ci_init(session: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
     """Make the pipeline from release.yaml.  Raises RefusedError where a file is there that is not as it was made."""
-    if provider not in PROVIDERS:
+    if provider not in PIPELINES:
         raise UsageError(
             f"--provider {provider!r} is not known" if provider else "no --provider was given",
-            remedy=f"give --provider {'|'.join(PROVIDERS)}",
+            remedy=f"give --provider {'|'.join(PIPELINES)}",
             code="bad-provider",
         )
-    place = file or default_file(provider)
-    target = _inside(desk.repository.top, place)
-    config = desk.config()
-    versions = [entry.version for entry in config.releases] + sorted(desk.repository.local_tags())
+    place = file or PIPELINES[provider].file
+    target = _inside(session.repository.top, place)
+    config = session.config()
+    versions = [entry.version for entry in config.releases] + sorted(session.repository.local_tags())
     pipeline = pipeline_of(
-        config, provider=provider, config_path=desk.config_path(), install=install or install_from(_direct_url()),
+        config, provider=provider, config_path=session.config_path(), install=install or install_from(_direct_url()),
         branches=branch_pattern(config.branch), tags=tag_pattern(versions), file=file,
     )  # fmt: skip
     text = text_of(pipeline)

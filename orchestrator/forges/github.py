@@ -124,7 +124,9 @@ def _requester(address: Address, backoff: float) -> Requester:
     return client.requester
 
 
+TOKENS: Final = ("GITHUB_TOKEN", "GH_TOKEN")
 DEFAULT_ACTOR: Final = "deploy-keys"
+HAS_SUBGROUPS: Final = False
 
 
 _ROLES: Final = {"maintain": 2, "write": 4, "admin": 5}  # GitHub's ids of its own roles
@@ -137,6 +139,15 @@ _ACTIONS_APP: Final = 15368  # GitHub Actions on github.com: no other app can re
 
 
 GITHUB_API: Final = "https://api.github.com"
+
+
+def api_of(host: str) -> str:
+    """The public one's address, or that of a GitHub Enterprise Server."""
+    return GITHUB_API if host in ("", "github.com", "ssh.github.com") else f"https://{host}/api/v3"
+
+
+def open_repository(address: Address) -> GitHub:
+    return GitHub(address)
 
 
 def actor(text: str) -> Actor:

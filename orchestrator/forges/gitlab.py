@@ -185,7 +185,9 @@ def _client(address: Address) -> gitlab.Gitlab:
     )
 
 
+TOKENS: Final = ("GITLAB_TOKEN", "CI_JOB_TOKEN")
 DEFAULT_ACTOR: Final = "role:maintainer"
+HAS_SUBGROUPS: Final = True
 
 
 _ROLES: Final = {"developer": 30, "maintainer": 40}
@@ -216,6 +218,14 @@ _APPROVAL_SETTINGS: Final = {
 }
 
 
+def api_of(host: str) -> str:
+    return f"https://{host or 'gitlab.com'}"
+
+
+def open_repository(address: Address) -> GitLab:
+    return GitLab(address)
+
+
 def actor(text: str) -> Actor:
     """`role:maintainer`, `role:developer`, `user:ID`, `group:ID`, `deploy-key:ID`.  Raises UsageError."""
     kind, _, value = text.partition(":")
@@ -230,7 +240,7 @@ def actor(text: str) -> Actor:
     )
 
 
-def settings(guard: ProtectionRules) -> list[Setting]:
+def settings(guard: ProtectionRules, _api: str = "") -> list[Setting]:
     """One setting a thing: the merge settings first, because they bind nobody who has no merge request yet."""
     merging: dict[str, Any] = {"only_allow_merge_if_all_discussions_are_resolved": True}
     if guard.checks:

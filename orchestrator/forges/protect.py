@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError
-from orchestrator.forges import github, gitlab, protection
+from orchestrator.forges import protection
 from orchestrator.forges.address import address
-from orchestrator.forges.ci import PLAN_JOB, default_file
+from orchestrator.forges.ci import PLAN_JOB
+from orchestrator.forges.ci_templates import PIPELINES
+from orchestrator.forges.table import forge_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.declaration import Config
     from orchestrator.forges import Address, Forge, Setting
-    from orchestrator.forges.protection import ProtectionRules, SettingDifference
+    from orchestrator.forges.protection import SettingDifference
     from orchestrator.session.session import Session
 
 
@@ -43,28 +45,27 @@ class ProtectResult:
     notes: tuple[str, ...]
 
 
-def protect(desk: Session, wish: ProtectRequest) -> ProtectResult:
+def protect(session: Session, wish: ProtectRequest) -> ProtectResult:
     """Compare, and with `apply` write what differs.  Raises MismatchError when the forge does not keep it."""
-    config = desk.config()
-    remote_url = desk.repository.remote_url(config.remote)
-    there = address(wish.provider, remote_url=remote_url, repository=wish.repository, url=wish.url, env=desk.job.env)
-    checks, notes = _checks(desk, wish)
-    read_actor = github.actor if wish.provider == "github" else gitlab.actor
-    default = github.DEFAULT_ACTOR if wish.provider == "github" else gitlab.DEFAULT_ACTOR
+    module = forge_module(wish.provider)
+    config = session.config()
+    remote_url = session.repository.remote_url(config.remote)
+    there = address(wish.provider, remote_url=remote_url, repository=wish.repository, url=wish.url, env=session.env)
+    checks, notes = _checks(session, wish)
     guard = protection.guard_of(
-        config, desk.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
-        actors=tuple(read_actor(text) for text in dict.fromkeys(wish.actors or (default,))),
+        config, session.repository.local_tags(), approvals=_approvals(config, wish), checks=checks,
+        actors=tuple(module.actor(text) for text in dict.fromkeys(wish.actors or (module.DEFAULT_ACTOR,))),
     )  # fmt: skip
-    wanted, words = _wanted(guard, there)
-    forge = _open(there)
+    wanted = module.settings(guard, there.api)
+    forge = module.open_repository(there)
     current = forge.read(wanted)
-    found = protection.differences(wanted, current, words)
+    found = protection.differences(wanted, current, module.words)
     if wish.apply:
         for each in found:
             if each.state != "same":
-                desk.job.terminal.note(f"write {each.setting.kind} {each.setting.name!r}")
+                session.terminal.note(f"write {each.setting.kind} {each.setting.name!r}")
                 forge.write(each.setting, each.before)
-        _must_hold(forge, wanted, words, there)
+        _must_hold(forge, wanted, module.words, there)
     return ProtectResult(
         address=there, applied=wish.apply, differences=tuple(found), others=current.others, notes=tuple(notes)
     )
@@ -77,33 +78,15 @@ def _approvals(config: Config, wish: ProtectRequest) -> int:
     return (config.policy.required_approvals if config.policy else 0) or 1
 
 
-def _checks(desk: Session, wish: ProtectRequest) -> tuple[tuple[str, ...], list[str]]:
+def _checks(session: Session, wish: ProtectRequest) -> tuple[tuple[str, ...], list[str]]:
     """The required checks.  One that never reports blocks every pull request, so the pipeline must be there."""
     if wish.checks:
         return wish.checks, []
-    file = default_file(wish.provider)
-    if (desk.repository.top / file).is_file():
+    file = PIPELINES[wish.provider].file
+    if (session.repository.top / file).is_file():
         return (PLAN_JOB,), []
     remedy = f"release ci init --provider {wish.provider} --write"
     return (), [f"no check is required: there is no {file} here; make one ({remedy}), then run this again"]
-
-
-def _wanted(
-    guard: ProtectionRules, there: Address
-) -> tuple[list[Setting], Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]]:
-    if there.provider == "github":
-        return github.settings(guard, there.api), github.words
-    return gitlab.settings(guard), gitlab.words
-
-
-def _open(there: Address) -> Forge:
-    if there.provider == "github":
-        from orchestrator.forges.github import GitHub
-
-        return GitHub(there)
-    from orchestrator.forges.gitlab import GitLab
-
-    return GitLab(there)
 
 
 def _must_hold(

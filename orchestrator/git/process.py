@@ -19,6 +19,13 @@ Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 _WORKERS = 2
 
+# What a person's settings add to a fetch or a push (tags, submodules, a record of it) is no concern of a release.
+FETCH = (
+    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
+    "--refmap=",
+)  # fmt: skip
+PUSH = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Output:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
+from orchestrator.git.process import FETCH, PUSH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +21,22 @@ _URL_LOGIN = re.compile(r"://[^/@\s]+@")
 
 
 def adopt(repository: Repository, scratch: Scratch, sha: str, ref: str) -> None:
-    """Copy an object of a scratch store, with all it needs, into the repository and name it `ref`."""
+    """Copy an object of a scratch store, with all it needs, into the repository and name it `ref`.
+
+    What a person's settings say of fetches (protocols, other URLs, checks of foreign objects) is of no concern here.
+    """
     out = scratch.gitdir / "refs" / "out"
     out.write_text(f"{sha}\n")
-    repository.git.run(
-        "-c", "protocol.file.allow=always", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-        "--no-auto-maintenance", "--no-recurse-submodules", "--refmap=", "--", str(scratch.gitdir), f"+refs/out:{ref}",
-    )  # fmt: skip
+    settings = [("fetch.fsckObjects", "false"), (f"url.{scratch.gitdir}.insteadOf", str(scratch.gitdir))]
+    env = {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    repository.git.run(*FETCH, "--", str(scratch.gitdir), f"+refs/out:{ref}", env=env)
+
+
+def push_to(remote: str) -> tuple[str, ...]:
+    """How a push to a remote begins; one that is set to be a mirror takes no single refs."""
+    return ("-c", f"remote.{remote}.mirror=false", *PUSH)
 
 
 def update_refs(repository: Repository, changes: Mapping[str, tuple[str, str]]) -> None:
@@ -92,7 +102,7 @@ def land(
     """
     branch_ref, tag_ref = f"refs/heads/{branch}", f"refs/tags/{tag}"
     output = repository.git.attempt(
-        "push", "--atomic", "--porcelain", "--no-follow-tags", "--recurse-submodules=no",
+        *push_to(remote), "--atomic",
         f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:",
         "--", remote, f"{new}:{branch_ref}", f"{tag_object}:{tag_ref}",
     )  # fmt: skip
@@ -164,7 +174,7 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
     if not refs:
         return
     output = repository.git.attempt(
-        "push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
+        *push_to(remote), "--no-verify",
         *(f"--force-with-lease={ref}:" for ref in refs), "--", remote, *(f"{sha}:{ref}" for ref, sha in refs.items()),
     )  # fmt: skip
     there = repository.ls_remote(remote, *refs).refs

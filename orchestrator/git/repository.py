@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature
-from orchestrator.git.process import Git, Output
+from orchestrator.git.process import FETCH, Git, Output
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -29,10 +29,14 @@ HOME = "home"  # beside the worktree of a paused release: the checkout that the 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteRefs:
-    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags."""
+    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags.
+
+    `head` is the branch that the remote's HEAD names, "" where it was not asked for or names none.
+    """
 
     refs: Mapping[str, str]
     peeled: Mapping[str, str] = field(default_factory=dict)
+    head: str = ""
 
     def branch(self, name: str) -> str:
         return self.refs.get(f"refs/heads/{name}", "")
@@ -55,7 +59,9 @@ class Repository:
     def __init__(self, top: Path, common_dir: Path, env: Mapping[str, str] | None = None) -> None:
         self.top = top
         self.common_dir = common_dir
-        self.git = Git(top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})})
+        self.git = Git(
+            top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})}, config=(("submodule.recurse", "false"),)
+        )
         self._objects: Any = None
 
     @classmethod
@@ -197,23 +203,27 @@ class Repository:
 
     def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
         """Ask the remote for its refs.  Raises RemoteError when it cannot be reached."""
-        output = self.git.attempt("ls-remote", "--", remote, *patterns)
+        output = self.git.attempt("ls-remote", "--symref", "--", remote, *patterns)
         if output.status:
             raise unreachable(remote, output)
         refs: dict[str, str] = {}
         peeled: dict[str, str] = {}
+        head = ""
         for line in output.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]:
             sha, _, name = line.partition("\t")
-            if name.endswith("^{}"):
+            if sha.startswith("ref: "):
+                head = sha.removeprefix("ref: refs/heads/") if name == "HEAD" else head
+            elif name.endswith("^{}"):
                 peeled[name[:-3]] = sha
             else:
                 refs[name] = sha
-        return RemoteRefs(refs=refs, peeled=peeled)
+        return RemoteRefs(refs=refs, peeled=peeled, head=head)
 
     # -------------------------------------------------------------- scratch
 
-    def scratch(self) -> Scratch:
-        """A new scratch store over this repository's objects; partial clones keep fetching what is missing."""
+    def scratch(self, *more: Path) -> Scratch:
+        """A new scratch store over this repository's objects, and `more` directories of objects; partial clones keep
+        fetching what is missing."""
         lines = []
         if promisors := self.promisors():
             lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
@@ -222,8 +232,9 @@ class Repository:
                 lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
         return Scratch.open(
             self.common_dir / "objects",
-            extra_config="".join(lines),
-            cache=Cache(self.common_dir / "release/cache.sqlite"),
+            "".join(lines),
+            Cache(self.common_dir / "release/cache.sqlite"),
+            *more,
         )
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
@@ -232,18 +243,13 @@ class Repository:
             "GIT_OBJECT_DIRECTORY": str(scratch.gitdir / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.common_dir / "objects"),
         }
-        output = self.git.attempt(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", "--refmap=", "--", remote, *refs, env=env,
-        )  # fmt: skip
+        output = self.git.attempt(*FETCH, "--", remote, *refs, env=env)
         if output.status:
             raise unreachable(remote, output)
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""
-        output = self.git.attempt(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{ref}:{ref}"
-        )
+        output = self.git.attempt(*FETCH, "--", remote, f"+{ref}:{ref}")
         if output.status:
             raise unreachable(remote, output)
 
@@ -333,18 +339,15 @@ def fetch_refs(url: str, refs: Sequence[str]) -> Iterator[tuple[Scratch, Mapping
     Only the newest commit of each is brought.
     """
     with tempfile.TemporaryDirectory(prefix="release-remote-") as where:
-        git = Git(Path(where))
-        git.run("init", "--quiet", "--bare", ".")
+        git = Git(Path(where), env={"GIT_DIR": where})  # named, for who has safe.bareRepository=explicit
+        git.run("init", "--quiet", "--bare")
         output = git.attempt("ls-remote", "--", url, *refs)
         if output.status:
             raise unreachable(url, output)
         rows = [line.split("\t") for line in output.lines()]
         found = {name: sha for sha, name in rows if name in refs}
         if found:
-            fetched = git.attempt(
-                "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", url,
-                *(f"+{ref}:{ref}" for ref in found),
-            )  # fmt: skip
+            fetched = git.attempt(*FETCH, "--depth=1", "--", url, *(f"+{ref}:{ref}" for ref in found))
             if fetched.status:
                 raise unreachable(url, fetched)
         with Scratch.open(Path(where) / "objects") as scratch:

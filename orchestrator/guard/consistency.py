@@ -84,6 +84,6 @@ def up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any)
     """A candidate and those before it for the same final version, the oldest first."""
     last, final = parse_tag(candidate.version), final_of(candidate.version)
     parsed: Sequence[tuple[Any, ReleasedVersion]] = [(parse_tag(each.version), each) for each in others]
-    mine = [(tag.version, each) for tag, each in parsed if tag and last and tag.version <= last.version]
+    mine = [(tag.order, each) for tag, each in parsed if tag and last and tag.order <= last.order]
     chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
     return [each for _, each in chain]

@@ -34,7 +34,7 @@ class PolicyChange:
     """What a release takes over with one pick.
 
     `where` is the place of its fix.  `messages` are those of the source, or of every commit that a merge brings in, and
-    of what stands in for it; `authors` are theirs.  `paths` are the files that it changes.
+    of what is applied in its place; `authors` are theirs.  `paths` are the files that it changes.
     """
 
     where: str

@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.config import reader as configuration
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import final_of, line_of_branch, parse_tag
@@ -20,6 +19,7 @@ from orchestrator.guard.consistency import ReleasedVersion, up_to
 from orchestrator.guard.received_push import trusted_names
 from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.kept_sources import sources_ref
 
 if TYPE_CHECKING:
@@ -69,12 +69,10 @@ class GuardedRepository:
                 remedy="push it first, or name another: git config release.protectedBranch NAME",
                 code="no-protected-branch",
             )
-        tree = self.scratch.tree_of(tip)
-        found = []
-        for path in self.receiving.config("release.configPath") or ["release.yaml"]:
-            text = self.scratch.file(tree, path)
-            if text is not None:
-                found.append(GuardedBranch(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
+        files = CommittedFiles(self.scratch, self.scratch.tree_of(tip))
+        paths = self.receiving.config("release.configPath") or ["release.yaml"]
+        read = ((path, files.config(path, self.branch)) for path in paths)
+        found = [GuardedBranch(path=path, config=config) for path, config in read if config]
         if not found:
             raise UsageError(
                 f"there is no release.yaml on {self.branch}, so nothing is declared",
@@ -176,8 +174,7 @@ class GuardedRepository:
         return self.version(tag, refs) if ref.startswith(TAGS) and final_of(tag) == final else None
 
     def _config_at(self, tree: str, path: str) -> Config | None:
-        text = self.scratch.file(tree, path)
         try:
-            return configuration.parse(text, path) if text is not None else None
+            return CommittedFiles(self.scratch, tree).config(path, "tag")
         except ReleaseError:
             return None

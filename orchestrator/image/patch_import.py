@@ -72,11 +72,11 @@ class Listed:
     tested: bool
 
 
-def listed(desk: Session) -> tuple[Listed, ...]:
+def listed(session: Session) -> tuple[Listed, ...]:
     """The patches of the work tree, in the order they are applied.  Raises ProblemsError when one is wrong."""
-    spec, folder = _folder(desk)
-    _refuse_problems(desk, spec)
-    files = patch_files_here(desk.repository.top, folder)
+    spec, folder = _folder(session)
+    _refuse_problems(session, spec)
+    files = patch_files_here(session.repository.top, folder)
     return tuple(
         Listed(
             name=entry.name,
@@ -91,13 +91,13 @@ def listed(desk: Session) -> tuple[Listed, ...]:
     )
 
 
-def import_fix(desk: Session, source: Path, revision: str, mainline: int = 0) -> Imported:
+def import_fix(session: Session, source: Path, revision: str, mainline: int = 0) -> Imported:
     """Write the patch of one upstream commit.  Raises ReleaseError, with nothing written."""
-    spec, folder = _folder(desk)
+    spec, folder = _folder(session)
     if folder.is_dir():
-        _refuse_problems(desk, spec)
-    version = _locked(spec, desk.repository.top)
-    files = patch_files_here(desk.repository.top, folder) if folder.is_dir() else {}
+        _refuse_problems(session, spec)
+    version = _locked(spec, session.repository.top)
+    files = patch_files_here(session.repository.top, folder) if folder.is_dir() else {}
     series = [entry for entry in read_series(files)[0] if entry.package == PACKAGE and entry.version == version]
     upstream = _clone(source)
     try:
@@ -155,8 +155,8 @@ def _whole(upstream: Repository) -> Iterator[None]:
         raise RemoteError(message, where=place, remedy=remedy, state=state, code="partial-clone") from error
 
 
-def _folder(desk: Session) -> tuple[ImageSpec, Path]:
-    config = desk.config()
+def _folder(session: Session) -> tuple[ImageSpec, Path]:
+    config = session.config()
     if config.image is None or not config.image.patches:
         raise UsageError(
             "release.yaml names no folder of patches",
@@ -164,13 +164,13 @@ def _folder(desk: Session) -> tuple[ImageSpec, Path]:
             remedy="add `patches: images/NAME/patches` under `image:`, and let the Dockerfile apply them",
             code="no-patches",
         )
-    folder = desk.repository.top / config.image.patches
-    refuse_link(desk.repository.top, folder)
+    folder = session.repository.top / config.image.patches
+    refuse_link(session.repository.top, folder)
     return config.image, folder
 
 
-def _refuse_problems(desk: Session, spec: ImageSpec) -> None:
-    problems = patch_problems_here(spec, desk.repository.top, desk.job.config or desk.config_file.name)
+def _refuse_problems(session: Session, spec: ImageSpec) -> None:
+    problems = patch_problems_here(spec, session.repository.top, session.config_name)
     if problems:
         raise ProblemsError(problems)
 

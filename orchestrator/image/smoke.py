@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.declaration import SmokeCommand
-    from orchestrator.engines import Engine
+    from orchestrator.engines import Runtime
     from orchestrator.session.session import Session
 
     Check = tuple[str, Callable[[], "_Outcome"]]
@@ -57,7 +57,7 @@ class InsideChecks:
 
 
 def smoke(
-    engine: Engine,
+    engine: Runtime,
     image: str,
     *,
     tag: str,
@@ -95,7 +95,7 @@ def run_checks(checks: Sequence[Check], report: Callable[[Progress], None]) -> t
     return tuple(results)
 
 
-def inside_checks(engine: Engine, image: str, inside: InsideChecks) -> list[Check]:
+def inside_checks(engine: Runtime, image: str, inside: InsideChecks) -> list[Check]:
     """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
 
     @cache
@@ -115,7 +115,7 @@ def inside_checks(engine: Engine, image: str, inside: InsideChecks) -> list[Chec
     return [(name, partial(check, name)) for name in inside.checks]
 
 
-def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
+def _patched(engine: Runtime, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
     """What stands in the image's own packages, of the files that the patches change."""
     roots = said.get("roots", {})
     places = {path: f"{roots[package]}/{path}" for path, package in touched(patches).items() if package in roots}
@@ -123,7 +123,7 @@ def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mappi
     return {path: data for path, data in read if data is not None}
 
 
-def _ask(engine: Engine, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
+def _ask(engine: Runtime, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
     script = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
@@ -160,7 +160,7 @@ def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) 
         seen.add(command.name)
 
 
-def _bound(engine: Engine, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
+def _bound(engine: Runtime, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
     return lambda: _command(engine, image, command)
 
 
@@ -174,7 +174,7 @@ def _timed(name: str, check: Callable[[], _Outcome]) -> CheckResult:
     return CheckResult(name=name, state=state, message=message, remedy=remedy, seconds=seconds)
 
 
-def _labels(engine: Engine, image: str, expected: Mapping[str, str]) -> _Outcome:
+def _labels(engine: Runtime, image: str, expected: Mapping[str, str]) -> _Outcome:
     info = engine.inspect(image)
     if info is None:
         return CheckState.FAILED, f"the engine has no image {image}", "build it first"
@@ -189,7 +189,7 @@ def _labels(engine: Engine, image: str, expected: Mapping[str, str]) -> _Outcome
     return CheckState.PASSED, f"{len(expected)} labels as expected", ""
 
 
-def _version_inside(engine: Engine, image: str, tag: str) -> _Outcome:
+def _version_inside(engine: Runtime, image: str, tag: str) -> _Outcome:
     data = engine.read_file(image, VERSION_FILE)
     if data is None:
         how = f"let the Dockerfile write the tag into {VERSION_FILE}"
@@ -201,7 +201,7 @@ def _version_inside(engine: Engine, image: str, tag: str) -> _Outcome:
     return CheckState.PASSED, f"{VERSION_FILE} says {tag}", ""
 
 
-def _command(engine: Engine, image: str, command: SmokeCommand) -> _Outcome:
+def _command(engine: Runtime, image: str, command: SmokeCommand) -> _Outcome:
     result = engine.run(
         RunRequest(image=image, command=command.command, timeout=command.timeout, network=command.network)
     )
@@ -221,7 +221,7 @@ def _last_lines(output: str) -> str:
 
 
 def smoke_image(
-    desk: Session, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
+    session: Session, image: str, *, gpus: str, lock: Path | None, patches: Path | None, names: tuple[str, ...]
 ) -> tuple[CheckResult, ...]:
     """The results of the named checks, or of all.  Raises UsageError for what is not there."""
     for name in names:
@@ -229,14 +229,14 @@ def smoke_image(
             raise UsageError(
                 f"there is no check {name!r}", remedy=f"there are: {', '.join(CHECKS)}", code="no-such-check"
             )
-    top = desk.repository.top
-    files = _read(top, desk.job.directory / lock) if lock else {}
-    released = _read_patches(top, desk.job.directory / patches) if patches else None
-    engine = desk.doors().engine()
+    top = session.repository.top
+    files = _read(top, session.directory / lock) if lock else {}
+    released = _read_patches(top, session.directory / patches) if patches else None
+    engine = session.connections.runtime()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
     inside = InsideChecks(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)
-    return run_checks(inside_checks(engine, image, inside), desk.job.terminal.progress)
+    return run_checks(inside_checks(engine, image, inside), session.terminal.progress)
 
 
 def _read_patches(top: Path, folder: Path) -> dict[str, bytes]:

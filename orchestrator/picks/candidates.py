@@ -102,18 +102,18 @@ class _Row:
         return " ".join(self.message.lstrip("\n").split("\n\n", 1)[0].split())
 
 
-def find(desk: Session, filters: Filters) -> Found:
+def find(session: Session, filters: Filters) -> Found:
     """Look, and change nothing.  Raises UsageError for a filter that cannot be used."""
-    config = desk.config(unfinished=True)
-    refuse_incomplete(desk.repository, config.remote)
-    scratch = desk.scratch
-    facts = gather(desk.repository, scratch, config, offline=desk.job.offline, now=desk.job.now())
-    rows = _named(desk, config, filters.shas) if filters.shas else _matching(desk, config, facts, filters)
-    declared = _declared(desk, config)
+    config = session.config(unfinished=True)
+    refuse_incomplete(session.repository, config.remote)
+    scratch = session.scratch
+    facts = gather(session.repository, scratch, config, offline=session.options.offline, now=session.now())
+    rows = _named(session, config, filters.shas) if filters.shas else _matching(session, config, facts, filters)
+    declared = _declared(session, config)
     limit = len(rows) if filters.shas else filters.limit
     picks, already, seen = _judged(scratch, config, facts.base, rows, limit, keep=bool(filters.shas))
-    needs = _needs(desk, facts.base, picks, filters.effort)
-    candidates = _told(desk, config, facts, picks, declared, needs)
+    needs = _needs(session, facts.base, picks, filters.effort)
+    candidates = _told(session, config, facts, picks, declared, needs)
     return Found(
         branch=config.branch,
         base=facts.base,
@@ -131,34 +131,34 @@ def find(desk: Session, filters: Filters) -> Found:
 # ------------------------------------------------------------------ which commits
 
 
-def _named(desk: Session, config: Config, revisions: Sequence[str]) -> list[_Row]:
+def _named(session: Session, config: Config, revisions: Sequence[str]) -> list[_Row]:
     """The commits that a person named, newest first."""
     ids = {}
     for revision in revisions:
-        sha = commit_named(desk.repository, config.remote, revision)
-        if len(desk.scratch.commit(sha).parents) > 1:
+        sha = commit_named(session.repository, config.remote, revision)
+        if len(session.scratch.commit(sha).parents) > 1:
             raise UsageError(
                 f"{sha[:12]} is a merge",
                 remedy="name the commits of the merged branch, or declare it by hand with `mainline: 1`",
                 code="candidate-is-merge",
             )
         ids[sha] = revision
-    return _log(desk.scratch, "--no-walk=sorted", *ids, "--")
+    return _log(session.scratch, "--no-walk=sorted", *ids, "--")
 
 
-def _matching(desk: Session, config: Config, facts: Facts, filters: Filters) -> list[_Row]:
+def _matching(session: Session, config: Config, facts: Facts, filters: Filters) -> list[_Row]:
     """The commits of the sources that are not in the branch's history and pass the filters, newest first."""
     if not facts.source_tips:
         return []
-    limits = [facts.base, *([commit_named(desk.repository, config.remote, filters.since)] if filters.since else [])]
+    limits = [facts.base, *([commit_named(session.repository, config.remote, filters.since)] if filters.since else [])]
     tips = dict.fromkeys(facts.source_tips.values())
     rows = _log(
-        desk.scratch, "--date-order", "--no-merges", "--full-history", *tips, "--not", *limits, "--", *filters.paths
+        session.scratch, "--date-order", "--no-merges", "--full-history", *tips, "--not", *limits, "--", *filters.paths
     )
     for test in _tests(filters):
         rows = [row for row in rows if test(row)]
     if filters.shipped:
-        rows = _shipped(desk.scratch, config, facts.base, rows)
+        rows = _shipped(session.scratch, config, facts.base, rows)
     return rows
 
 
@@ -245,11 +245,11 @@ def _shipped(scratch: Scratch, config: Config, base: str, rows: Sequence[_Row]) 
     return [row for row in rows if row.sha in touching]
 
 
-def _declared(desk: Session, config: Config) -> dict[str, tuple[str, ...]]:
+def _declared(session: Session, config: Config) -> dict[str, tuple[str, ...]]:
     """Commit -> the versions that declare it.  Entries that cannot be resolved are for `plan` to tell."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in config.releases:
-        for source in expand(entry.fixes, config.remote, desk.repository, desk.scratch)[0]:
+        for source in expand(entry.fixes, config.remote, session.repository, session.scratch)[0]:
             found[source.commit.sha] = (*found.get(source.commit.sha, ()), entry.version)
     return found
 
@@ -284,20 +284,20 @@ def _judged(
     return found, already, seen
 
 
-def _needs(desk: Session, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float) -> dict[str, Needs]:
+def _needs(session: Session, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float) -> dict[str, Needs]:
     """What the conflicting ones need first.  Each gets its share of the time that those before it have left."""
     found: dict[str, Needs] = {}
     conflicting = [(source, pick) for _, source, pick in picks if pick.conflicts]
-    end = desk.job.monotonic() + effort
+    end = session.monotonic() + effort
     for number, (source, pick) in enumerate(conflicting if effort else ()):
-        share = max(end - desk.job.monotonic(), 0.0) / (len(conflicting) - number)
-        finder = Finder(desk.scratch, base, effort=share)
+        share = max(end - session.monotonic(), 0.0) / (len(conflicting) - number)
+        finder = Finder(session.scratch, base, effort=share)
         found[pick.source] = finder.find(source, base, [each.path for each in pick.conflicts])
     return found
 
 
 def _told(
-    desk: Session,
+    session: Session,
     config: Config,
     facts: Facts,
     picks: Sequence[tuple[_Row, Source, Pick]],
@@ -307,9 +307,9 @@ def _told(
     """The picks as candidates, with what they need first and what the sources say of them since."""
     tips = facts.source_tips
     where = containing_branches.find(
-        desk.repository, desk.scratch, [row.sha for row, *_ in picks], [*tips.values()], config.remote
+        session.repository, session.scratch, [row.sha for row, *_ in picks], [*tips.values()], config.remote
     )
-    later = followups(desk.scratch, [source for _, source, _ in picks], tips, where)
+    later = followups(session.scratch, [source for _, source, _ in picks], tips, where)
     return [
         Candidate(
             sha=row.sha,

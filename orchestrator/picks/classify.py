@@ -75,8 +75,8 @@ class Judge:
     def _still_there(self, source: Source, ours: str, tip: str, forward: Merge, twin: Equivalent) -> tuple[bool, str]:
         """(whether the tree holds the change, else why not where that helps).
 
-        It does where putting it in does nothing new, or where it could be taken out again.  A change that goes in cleanly
-        and cannot be taken out was undone on the branch; one that conflicts is asked for line by line.
+        It does where putting it in does nothing new, or where it could be taken out again.  A change that goes in
+        cleanly and cannot be taken out was undone on the branch; one that conflicts is asked for line by line.
         """
         if not forward.conflicts and forward.tree == ours:
             return True, ""

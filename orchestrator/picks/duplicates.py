@@ -47,15 +47,17 @@ class DuplicateReport:
     duplicates: tuple[Duplicate, ...]
 
 
-def duplicates(desk: Session, wanted: str) -> DuplicateReport:
+def duplicates(session: Session, wanted: str) -> DuplicateReport:
     """Examine `A..B`, a branch, or ("") the source branches.  Raises UsageError for a range that cannot be."""
-    config = desk.config()
-    refuse_incomplete(desk.repository, config.remote)
-    base, tips, problems = branch_and_sources(desk.repository, desk.scratch, config, offline=desk.job.offline)
+    config = session.config()
+    refuse_incomplete(session.repository, config.remote)
+    base, tips, problems = branch_and_sources(
+        session.repository, session.scratch, config, offline=session.options.offline
+    )
     if problems and not wanted:
         raise UsageError(problems[0].message, where=problems[0].where, remedy=problems[0].remedy, code="no-source")
-    start, heads, shown = _range(desk, config, wanted, tips)
-    examined, found = examine(desk.scratch, base, start, heads)
+    start, heads, shown = _range(session, config, wanted, tips)
+    examined, found = examine(session.scratch, base, start, heads)
     return DuplicateReport(branch=config.branch, base=base, range=shown, examined=examined, duplicates=found)
 
 
@@ -97,7 +99,7 @@ def _duplicate(commit: str, subject: str, twin: str, signals: Sequence[str]) -> 
     return Duplicate(commit=commit, subject=subject, duplicate_of=twin, signals=tuple(signals))
 
 
-def _range(desk: Session, config: Config, wanted: str, tips: Mapping[str, str]) -> tuple[str, list[str], str]:
+def _range(session: Session, config: Config, wanted: str, tips: Mapping[str, str]) -> tuple[str, list[str], str]:
     """(start or "", heads, how to call it); the source branches without a word."""
     if not wanted:
         return "", list(dict.fromkeys(tips.values())), ", ".join(tips)
@@ -105,13 +107,13 @@ def _range(desk: Session, config: Config, wanted: str, tips: Mapping[str, str]) 
         raise UsageError(f"{wanted} is a symmetric difference", remedy="write A..B", code="bad-range")
     first, dots, last = wanted.partition("..")
     if not dots:
-        return "", [commit_named(desk.repository, config.remote, wanted)], wanted
+        return "", [commit_named(session.repository, config.remote, wanted)], wanted
     start, end = (
-        commit_named(desk.repository, config.remote, first or "HEAD"),
-        commit_named(desk.repository, config.remote, last or "HEAD"),
+        commit_named(session.repository, config.remote, first or "HEAD"),
+        commit_named(session.repository, config.remote, last or "HEAD"),
     )
-    if not desk.scratch.rev_list("--max-count=1", end, f"^{start}"):
-        turned = desk.scratch.rev_list("--max-count=1", start, f"^{end}")
+    if not session.scratch.rev_list("--max-count=1", end, f"^{start}"):
+        turned = session.scratch.rev_list("--max-count=1", start, f"^{end}")
         raise UsageError(
             f"range {wanted} has no commits",
             remedy=f"it is reversed: write {last}..{first}" if turned else "both ends are the same history",

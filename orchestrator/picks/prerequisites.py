@@ -53,8 +53,8 @@ class Needs:
             shorter = "" if self.complete else ", perhaps not the shortest list: the time ran out"
             return f"proved by replay{shorter}"
         if not self.complete:
-            return f"no prerequisites proved in the time given ({self.tried} lists tried)" if self.tried else ""
-        return f"no list of missing commits makes it apply ({self.tried} lists tried)"
+            return f"no prerequisites proved in the time given ({self.tried} sets tried)" if self.tried else ""
+        return f"no set of missing commits was found that makes it apply ({self.tried} sets tried)"
 
 
 class Finder:

@@ -57,24 +57,24 @@ class Whereabouts:
     notes: tuple[str, ...]  # what could not be looked at
 
 
-def whereabouts(desk: Session, revision: str) -> Whereabouts:
+def whereabouts(session: Session, revision: str) -> Whereabouts:
     """Raises UsageError when `revision` names no commit of this clone."""
-    remote = remote_name(desk)
-    refuse_incomplete(desk.repository, remote)
-    scratch = desk.scratch
-    public, said = _public(desk, remote)
-    tags = _tags(desk, public)
-    if not known(revision, remote, desk.repository, scratch):
-        said += _bring_sources(desk, remote, public)
-    asked = commit_named(desk.repository, remote, revision, scratch)
+    remote = remote_name(session)
+    refuse_incomplete(session.repository, remote)
+    scratch = session.scratch
+    public, said = _public(session, remote)
+    tags = _tags(session, public)
+    if not known(revision, remote, session.repository, scratch):
+        said += _bring_sources(session, remote, public)
+    asked = commit_named(session.repository, remote, revision, scratch)
     if not all(scratch.is_commit(each) for each in origins(scratch.commit(asked).text)):
-        said += _bring_sources(desk, remote, public)
+        said += _bring_sources(session, remote, public)
     source = _source(scratch, asked)
     family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())))
-    written = _written(desk, public, family.members)
+    written = _written(session, public, family.members)
     found = _joined([*_by_note(written), *family.releases(tags)])
-    marks = public.refs if public.refs else desk.repository.refs(yanks.PREFIX.rstrip("/"))
-    taken_back = yanks.known(desk.repository, scratch, remote, marks)
+    marks = public.refs if public.refs else session.repository.refs(yanks.PREFIX.rstrip("/"))
+    taken_back = yanks.known(session.repository, scratch, remote, marks)
     return Whereabouts(
         asked=asked,
         source=source,
@@ -98,29 +98,29 @@ def _source(scratch: Scratch, sha: str) -> str:
         seen.add(sha)
 
 
-def _public(desk: Session, remote: str) -> tuple[RemoteRefs, list[str]]:
+def _public(session: Session, remote: str) -> tuple[RemoteRefs, list[str]]:
     """Tags and notes of the remote, brought here; and what to say when it cannot be asked."""
     nothing = RemoteRefs(refs={})
-    if desk.job.offline or not desk.repository.remote_url(remote):
+    if session.options.offline or not session.repository.remote_url(remote):
         return nothing, []
     try:
         patterns = ("refs/tags/*", notes.REF, f"{yanks.PREFIX}*", f"{kept_sources.PREFIX}*")
-        refs = desk.repository.ls_remote(remote, *patterns)
+        refs = session.repository.ls_remote(remote, *patterns)
         wanted = [
             ref for ref, sha in refs.refs.items()
-            if (ref == notes.REF or _is_release(ref.removeprefix("refs/tags/"))) and not desk.scratch.has(sha)
+            if (ref == notes.REF or _is_release(ref.removeprefix("refs/tags/"))) and not session.scratch.has(sha)
         ]  # fmt: skip
         if wanted:
-            desk.repository.bring(desk.scratch, remote, wanted)
+            session.repository.bring(session.scratch, remote, wanted)
     except RemoteError as error:
-        return nothing, [f"{error.message}: only this clone was looked at"]
+        return nothing, [f"{error.message}: only this clone was checked"]
     return refs, []
 
 
-def _bring_sources(desk: Session, remote: str, public: RemoteRefs) -> list[str]:
+def _bring_sources(session: Session, remote: str, public: RemoteRefs) -> list[str]:
     """The sources of all releases, also of those whose branches are gone; and what to say when they cannot be had."""
     try:
-        kept_sources.bring(desk.repository, desk.scratch, remote, public.refs)
+        kept_sources.bring(session.repository, session.scratch, remote, public.refs)
     except RemoteError as error:
         return [f"{error.message}: sources that are kept there were not looked at"]
     return []
@@ -130,10 +130,10 @@ def _is_release(tag: str) -> bool:
     return parse_tag(tag) is not None
 
 
-def _tags(desk: Session, public: RemoteRefs) -> dict[str, str]:
+def _tags(session: Session, public: RemoteRefs) -> dict[str, str]:
     """ShippedIn tag -> commit.  The remote's word counts."""
-    tags = {**desk.repository.local_tags(), **public.tags()}
-    return {tag: sha for tag, sha in tags.items() if _is_release(tag) and desk.scratch.is_commit(sha)}
+    tags = {**session.repository.local_tags(), **public.tags()}
+    return {tag: sha for tag, sha in tags.items() if _is_release(tag) and session.scratch.is_commit(sha)}
 
 
 class _Family:
@@ -243,11 +243,11 @@ def _agree(ids: Mapping[str, str], one: str, other: str) -> bool:
 # ------------------------------------------------------------------ notes
 
 
-def _written(desk: Session, public: RemoteRefs, members: Iterable[str]) -> list[str]:
+def _written(session: Session, public: RemoteRefs, members: Iterable[str]) -> list[str]:
     """The notes on these commits, here and on the remote."""
-    git = desk.scratch.git
+    git = session.scratch.git
     texts = []
-    local = desk.repository.refs(notes.REF).get(notes.REF, "")
+    local = session.repository.refs(notes.REF).get(notes.REF, "")
     for tip in {local, public.refs.get(notes.REF, "")} - {""}:
         listing = notes.listing(git, tip)
         wanted = [listing[sha] for sha in members if sha in listing]
@@ -283,7 +283,7 @@ def _joined(found: Iterable[ShippedIn]) -> tuple[ShippedIn, ...]:
 
 def _order(version: str) -> tuple[object, str]:
     parsed = parse_tag(version)
-    return (parsed.version if parsed else None, version)
+    return (parsed.order if parsed else (), version)
 
 
 def _line(version: str) -> tuple[int, int] | None:

@@ -35,18 +35,18 @@ class Answers:
     accepted: dict[str, PickState] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def keep(self, store: ReleaseState) -> None:
+    def keep(self, state: ReleaseState) -> None:
         """Remember them for this release."""
         for source, reason in self.left_out.items():
-            store.skip(source, reason)
+            state.skip(source, reason)
         if self.accepted:
-            resolved = store.decisions().resolved
+            resolved = state.decisions().resolved
             stamps = {pick.source: _stamp(self.plan, pick, resolved) for pick in self.plan.picks}
-            store.confirm({source: stamps[source] for source in self.accepted if source in stamps})
+            state.confirm({source: stamps[source] for source in self.accepted if source in stamps})
 
 
 def ask(
-    desk: Session, store: ReleaseState, plan: Plan, *, each: bool, redraft: Callable[[Mapping[str, str]], Plan]
+    session: Session, state: ReleaseState, plan: Plan, *, each: bool, redraft: Callable[[Mapping[str, str]], Plan]
 ) -> Answers:
     """Ask for the picks that `confirm: true` demands, or for `each`; those confirmed before are not asked for again.
 
@@ -54,27 +54,27 @@ def ask(
     RefusedError where nobody can be asked, or the person stops.
     """
     answers = Answers(plan=plan)
-    while open_ := _open(answers, store, each=each):
-        if not desk.job.terminal.interactive:
+    while open_ := _open(answers, state, each=each):
+        if not session.terminal.interactive:
             _refuse(plan, open_, each=each)
         before = len(answers.left_out)
         for number, pick in enumerate(open_, 1):
-            if _takes(desk, answers.plan, pick, f"{number} of {len(open_)}"):
+            if _takes(session, answers.plan, pick, f"{number} of {len(open_)}"):
                 answers.accepted[pick.source] = pick.state
             else:
-                answers.left_out[pick.source] = _reason(desk)
+                answers.left_out[pick.source] = _reason(session)
         if len(answers.left_out) > before:
             answers.plan = redraft(answers.left_out)
     return answers
 
 
-def _open(answers: Answers, store: ReleaseState, *, each: bool) -> list[Pick]:
+def _open(answers: Answers, state: ReleaseState, *, each: bool) -> list[Pick]:
     """The picks to ask for; none while the plan has a problem that no answer can settle."""
     plan = answers.plan
     wanted = [pick for pick in plan.picks if each or (pick.confirm and (pick.result or pick.conflicts))]
     if not wanted or any(problem.exit_code not in _ANSWERABLE for problem in plan.problems):
         return []
-    known, resolved = store.confirmed(), store.decisions().resolved
+    known, resolved = state.confirmed(), state.decisions().resolved
     return [
         pick
         for pick in wanted
@@ -83,7 +83,7 @@ def _open(answers: Answers, store: ReleaseState, *, each: bool) -> list[Pick]:
 
 
 def _stamp(plan: Plan, pick: Pick, resolved: Mapping[str, str]) -> str:
-    """What a yes was said to: the tip of the branch, and the commit that stands in for the source, if any."""
+    """What a person confirmed: the tip of the branch, and the commit that stands in for the source, if any."""
     return f"{plan.base} {'' if _resolved(pick, resolved) else pick.applied}"
 
 
@@ -111,13 +111,15 @@ def _refuse(plan: Plan, picks: Sequence[Pick], *, each: bool) -> NoReturn:
 # ------------------------------------------------------------------ one pick
 
 
-def _takes(desk: Session, plan: Plan, pick: Pick, which: str) -> bool:
+def _takes(session: Session, plan: Plan, pick: Pick, which: str) -> bool:
     """The answer for one pick.  Raises RefusedError when the person stops."""
-    before, after = _change(desk.scratch, pick)
-    terminal = desk.job.terminal
-    subjects = {sha: desk.scratch.commit(sha).subject for sha in pick.prerequisites if desk.scratch.is_commit(sha)}
+    before, after = _change(session.scratch, pick)
+    terminal = session.terminal
+    subjects = {
+        sha: session.scratch.commit(sha).subject for sha in pick.prerequisites if session.scratch.is_commit(sha)
+    }
     terminal.show_pick(
-        pick, which=which, stat=_diff(desk.scratch, before, after, "--stat=100", "--summary"), subjects=subjects
+        pick, which=which, stat=_diff(session.scratch, before, after, "--stat=100", "--summary"), subjects=subjects
     )
     while True:
         said = terminal.ask(f"Take it into {plan.version}? [y]es, [n]o, [d]iff, [q]uit: ")
@@ -125,14 +127,14 @@ def _takes(desk: Session, plan: Plan, pick: Pick, which: str) -> bool:
         if answer == "q":
             _stop()
         if answer == "d":
-            patch = _diff(desk.scratch, before, after, "--patch")
-            terminal.show_text([*desk.scratch.commit(pick.source).text.splitlines(), "", *patch])
+            patch = _diff(session.scratch, before, after, "--patch")
+            terminal.show_text([*session.scratch.commit(pick.source).text.splitlines(), "", *patch])
         elif answer:
             return answer == "y"
 
 
-def _reason(desk: Session) -> str:
-    said = desk.job.terminal.ask(f"Why is it left out? (nothing: {BY_HAND}) ")
+def _reason(session: Session) -> str:
+    said = session.terminal.ask(f"Why is it left out? (nothing: {BY_HAND}) ")
     if said is None:
         _stop()
     return said or BY_HAND

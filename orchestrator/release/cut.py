@@ -39,79 +39,91 @@ class Cut:
     notes: tuple[str, ...] = ()  # what was left as it was, and why
 
 
-def cut(desk: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
+def cut(session: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
     """Make a release, or go on with one; `each` asks for every pick.
 
     Raises PausedError at a conflict, ProblemsError for anything else.
     """
-    if desk.job.offline:
-        raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
+    refuse_offline(session)
     wanted = document.load(plan_file) if plan_file else None
-    with desk.lock():
-        stored = _public_already(desk, version)
-        if stored:
-            if wanted:
-                _must_equal(wanted, stored_plan(desk, stored))
-            return carry_on(desk, stored)
-        plan = prepare(desk, version)
-        if wanted:
-            _must_equal(wanted, plan)
-        store = ReleaseState(desk.repository, plan.version)
-        if paused := store.paused():
-            if store.worktree.exists:
-                raise waiting(store, paused)
-            store.unpause()  # somebody removed the worktree: the conflict is opened again below
-        answers = ask(desk, store, plan, each=each, redraft=partial(prepare, desk, plan.version))
-        plan = answers.plan
-        if wanted:
-            _must_equal(wanted, plan)
-        _refuse_or_pause(desk, store, answers, yes=yes)
-        journal = desk.journal(store)
-        old = journal.plan()
-        if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
-            if old is not None:
-                desk.job.terminal.note("the world has changed since this release was begun: starting from a new plan")
-                journal.restart()
-                store.forget_candidate()
-            begin(desk, plan, journal, yes=yes, answers=answers)
-        else:
-            answers.keep(store)
-        return _execute(desk, store, plan, journal)
+    with session.lock():
+        return cut_locked(session, version, yes=yes, wanted=wanted, each=each)
 
 
-def _public_already(desk: Session, version: str) -> ReleaseState | None:
+def refuse_offline(session: Session) -> None:
+    """Raises UsageError: what a cut starts from is asked of the remote."""
+    if session.options.offline:
+        raise UsageError("a cut needs the remote", remedy="leave --offline out", code="offline-cut")
+
+
+def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None = None, each: bool = False) -> Cut:
+    """As `cut`, for who holds the lock; `wanted` is the plan that must still hold."""
+    stored = _public_already(session, version)
+    if stored:
+        if wanted:
+            _must_equal(wanted, stored_plan(session, stored))
+        return carry_on(session, stored)
+    plan = prepare(session, version)
+    if wanted:
+        _must_equal(wanted, plan)
+    state = ReleaseState(session.repository, plan.version)
+    if paused := state.paused():
+        if state.worktree.exists:
+            raise waiting(state, paused)
+        state.unpause()  # somebody removed the worktree: the conflict is opened again below
+    answers = ask(session, state, plan, each=each, redraft=partial(prepare, session, plan.version))
+    plan = answers.plan
+    if wanted:
+        _must_equal(wanted, plan)
+    _refuse_or_pause(session, state, answers, yes=yes)
+    journal = session.journal(state)
+    old = journal.plan()
+    if old is None or (old.get("plan_id"), old.get("freeze_broken", "")) != (plan.plan_id, plan.freeze_broken):
+        if old is not None:
+            session.terminal.note(
+                "the inputs of this release have changed since it was begun: starting with a new plan"
+            )
+            journal.restart()
+            state.forget_candidate()
+        begin(session, plan, journal, yes=yes, answers=answers)
+    else:
+        answers.keep(state)
+    return _execute(session, state, plan, journal)
+
+
+def _public_already(session: Session, version: str) -> ReleaseState | None:
     """The state of a release whose tag is on the remote: its stored plan is obeyed, release.yaml is not read.
 
     Without a version: the one release here that has landed and is not finished.
     """
-    for name in [version] if version else in_progress(desk.repository):
-        store = ReleaseState(desk.repository, name)
-        journal = Journal(store.journal_path, desk.job.now)
-        data, tag_object = journal.plan(), store.ref("tag")
+    for name in [version] if version else in_progress(session.repository):
+        state = ReleaseState(session.repository, name)
+        journal = Journal(state.journal_path, session.now)
+        data, tag_object = journal.plan(), state.ref("tag")
         if not data or not journal.touched("land") or (journal.closed and not version):
             continue
         ref = f"refs/tags/{name}"
-        there = desk.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
+        there = session.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
         if there and there == tag_object:
-            return store
+            return state
         if journal.outcome("land"):
             raise MismatchError(
                 f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
-                where=str(store.journal_path),
+                where=str(state.journal_path),
                 remedy="somebody moved or removed the tag; put it back, or release the next version",
                 code="tag-differs",
             )
     return None
 
 
-def carry_on(desk: Session, store: ReleaseState) -> Cut:
+def carry_on(session: Session, state: ReleaseState) -> Cut:
     """Obey the stored plan."""
-    return _execute(desk, store, stored_plan(desk, store), desk.journal(store))
+    return _execute(session, state, stored_plan(session, state), session.journal(state))
 
 
-def stored_plan(desk: Session, store: ReleaseState) -> Plan:
+def stored_plan(session: Session, state: ReleaseState) -> Plan:
     """The plan that the journal was opened with."""
-    journal = Journal(store.journal_path, desk.job.now)
+    journal = Journal(state.journal_path, session.now)
     return document.recall(journal.plan() or {}, str(journal.path))
 
 
@@ -125,7 +137,7 @@ def _must_equal(old: Plan, new: Plan) -> None:
         )
 
 
-def _refuse_or_pause(desk: Session, store: ReleaseState, answers: Answers, *, yes: bool) -> None:
+def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *, yes: bool) -> None:
     """Problems stop a cut; when conflicts are all there is, the first one is opened for a person."""
     plan = answers.plan
     others = [problem for problem in plan.problems if problem.code not in ("conflict", "missing-prerequisite")]
@@ -133,17 +145,17 @@ def _refuse_or_pause(desk: Session, store: ReleaseState, answers: Answers, *, ye
         raise ProblemsError(plan.problems)
     pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)
     if pick:
-        answers.keep(store)
+        answers.keep(state)
         paused = Paused(
             source=pick.source,
             applied=pick.applied,
             tip=_tip_before(plan, pick),
             mainline=0 if pick.applied else pick.mainline,
             files=tuple(conflict.path for conflict in pick.conflicts),
-            config=str(desk.config_file) if desk.job.config else "",
+            config=str(session.config_file) if session.options.config else "",
             yes=yes,
         )
-        raise waiting(store, store.pause(paused, desk.scratch), pick)
+        raise waiting(state, state.pause(paused, session.scratch), pick)
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:
@@ -151,38 +163,37 @@ def _tip_before(plan: Plan, pick: Pick) -> str:
     return done[-1] if done else plan.base
 
 
-def waiting(store: ReleaseState, paused: Paused, pick: Pick | None = None) -> PausedError:
+def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> PausedError:
     """The message of a pause: files, and the very commands to type."""
     subject = f" {pick.subject!r}" if pick else ""
     names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
     needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
-    tree = store.worktree.path
+    tree = state.worktree.path
     return PausedError(
-        f"{store.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
+        f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
         where=str(tree),
         remedy=f"cd {word(str(tree))}   (resolve, then)   git add -- {words(paused.files)} "
-        f"&& release continue {store.version}"
-        f'   | release skip {store.version} --reason "..."   | release abort {store.version}',
+        f"&& release continue {state.version}"
+        f'   | release skip {state.version} --reason "..."   | release abort {state.version}',
         state="nothing is public; your checkout is untouched",
     )
 
 
-def begin(desk: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
+def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
     """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it."""
     from orchestrator.release import preflight
 
-    doors = desk.doors()
     failed = [
         problem
-        for finding in preflight.run(plan, desk.repository, doors)
+        for finding in preflight.run(plan, session.repository, session.connections)
         if finding.result.state is CheckState.FAILED
         for problem in (finding.problem,)
     ]
     if failed:
         raise ProblemsError(failed)
     if not yes:
-        desk.job.terminal.show_plan(plan)
-        answer = desk.job.terminal.confirm(f"Release {plan.version} to {plan.remote}?")
+        session.terminal.show_plan(plan)
+        answer = session.terminal.confirm(f"Release {plan.version} to {plan.remote}?")
         if answer is None:
             raise RefusedError(
                 "nobody can be asked: there is no terminal",
@@ -193,27 +204,27 @@ def begin(desk: Session, plan: Plan, journal: Journal, *, yes: bool, answers: An
         if not answer:
             raise RefusedError("not confirmed", code="not-confirmed", state="nothing was changed")
     if answers:
-        answers.keep(ReleaseState(desk.repository, plan.version))
+        answers.keep(ReleaseState(session.repository, plan.version))
     journal.append("opened", plan=document.encode(plan))
 
 
-def _execute(desk: Session, store: ReleaseState, plan: Plan, journal: Journal) -> Cut:
-    """Run what is left.  A finished release is asked again, in the registry and on the remote, and left alone."""
+def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal) -> Cut:
+    """Run what is left.  A finished release is checked again in the registry and on the remote, and not changed."""
     already = journal.closed
-    doors = desk.doors()
-    shop = TaskContext(
-        plan, desk.repository, store, doors, desk.job.terminal.progress, lambda key: journal.outcome(key) is not None
-    )
+    context = TaskContext(
+        plan=plan, session=session, state=state, report=session.terminal.progress,
+        finished=lambda key: journal.outcome(key) is not None,
+    )  # fmt: skip
     tasks = steps.tasks(plan)
     if already:
         tasks = tuple(task for task in tasks if not task.key.startswith(("float", "annotate")))
-    execute(tasks, shop, journal)
+    execute(tasks, context, journal)
     if not already:
         journal.append("closed")
-    digests = {promoted.image: promoted.digest for promoted in shop.all(Promoted)}
-    notes = [note for landed in shop.all(Landed) if (note := landed.note) and not already]
-    notes += [line for floated in shop.all(Floated) for line in floated.left]
-    tag_object = store.ref("tag") or plan.tag_object
+    digests = {promoted.image: promoted.digest for promoted in context.all(Promoted)}
+    notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
+    notes += [line for floated in context.all(Floated) for line in floated.left]
+    tag_object = state.ref("tag") or plan.tag_object
     return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
 
 

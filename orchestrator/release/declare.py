@@ -39,24 +39,24 @@ class Settled:
     notes: tuple[str, ...]
 
 
-def settle(desk: Session, version: str) -> Settled:
+def settle(session: Session, version: str) -> Settled:
     """Plan, declare the prerequisites that were proved, and plan again, until there are no new ones."""
     diffs = []
-    plan = prepare(desk, version)
+    plan = prepare(session, version, looking=True)
     for _ in range(ROUNDS):
         missing = undeclared(plan)
         if not missing:
             break
-        config = desk.config()
-        diffs.append(write(desk, config, with_prerequisites(config, plan.version, missing)))
-        plan = prepare(desk, plan.version)
+        config = session.config()
+        diffs.append(write(session, config, with_prerequisites(config, plan.version, missing)))
+        plan = prepare(session, plan.version, looking=True)
     return Settled(plan=plan, diffs=tuple(diffs), notes=(*_misplaced(plan), *_unsettled(plan)))
 
 
-def add(desk: Session, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
+def add(session: Session, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
     """Declare candidates for a version, behind what it has; returns the change as a unified diff."""
     new = editor.insert(config.text, version, entries(candidates), file=config.place.file)
-    return write(desk, config, new)
+    return write(session, config, new)
 
 
 def undeclared(plan: Plan) -> dict[str, list[FixEntry]]:
@@ -97,9 +97,9 @@ def _unsettled(plan: Plan) -> list[str]:
 # ------------------------------------------------------------------ the file
 
 
-def write(desk: Session, config: Config, new: bytes) -> str:
+def write(session: Session, config: Config, new: bytes) -> str:
     """Replace release.yaml, whose text was `config.text`; returns the change as a unified diff."""
-    replace_file(desk.config_file, config.text, new)
+    replace_file(session.config_file, config.text, new)
     return difference(config.text, new, config.place.file)
 
 

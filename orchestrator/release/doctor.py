@@ -18,54 +18,54 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 
-def examine(desk: Session) -> list[Finding]:
+def examine(session: Session) -> list[Finding]:
     """All findings; a broken release.yaml is one of them, and the rest is still looked at."""
     found: list[Config] = []
     findings = [
-        run_check("git", desk.repository.git_version),
-        run_check("identity", lambda: str(desk.repository.identity())),
-        run_check("history", lambda: _history(desk)),
-        run_check("config", lambda: _config(desk, found)),
+        run_check("git", session.repository.git_version),
+        run_check("identity", lambda: str(session.repository.identity())),
+        run_check("history", lambda: _history(session)),
+        run_check("config", lambda: _config(session, found)),
     ]
     config = found[0] if found else None
-    findings.append(run_check("remote", lambda: _remote(desk, config)))
-    findings.append(run_check("disk", lambda: preflight.disk(desk.repository.common_dir, preflight.DISK_FOR_GIT)))
+    findings.append(run_check("remote", lambda: _remote(session, config)))
+    findings.append(run_check("disk", lambda: preflight.disk(session.repository.common_dir, preflight.DISK_FOR_GIT)))
     images = planned_images(config, "v0.0.0", "0" * 40) if config else ()
-    return [*findings, *preflight.image_checks(images, desk.doors(), with_tags=False)]
+    return [*findings, *preflight.image_checks(images, session.connections, with_tags=False)]
 
 
-def _history(desk: Session) -> str:
+def _history(session: Session) -> str:
     """The clone has its whole history."""
     from orchestrator.session.branch_state import refuse_incomplete
 
-    refuse_incomplete(desk.repository, "origin")
+    refuse_incomplete(session.repository, "origin")
     return "complete"
 
 
-def _config(desk: Session, found: list[Config]) -> str:
+def _config(session: Session, found: list[Config]) -> str:
     """release.yaml is valid."""
-    found.append(desk.config())
+    found.append(session.config())
     return f"{len(found[0].releases)} release(s) declared"
 
 
-def _remote(desk: Session, config: Config | None) -> str:
+def _remote(session: Session, config: Config | None) -> str:
     """The remote answers and has the release branch."""
-    if desk.job.offline:
+    if session.options.offline:
         raise SkipCheck("--offline")
     if config is None:
         raise SkipCheck("release.yaml is not valid")
-    refs = desk.repository.ls_remote(config.remote, f"refs/heads/{config.branch}")
+    refs = session.repository.ls_remote(config.remote, f"refs/heads/{config.branch}")
     if not refs.branch(config.branch):
         raise SkipCheck(f"{config.remote} answers, but has no branch {config.branch} yet")
     return f"{config.remote} has {config.branch} at {refs.branch(config.branch)[:12]}"
 
 
-def image_build(desk: Session, image: str) -> tuple[Mapping[str, Pin], Build]:
+def image_build(session: Session, image: str) -> tuple[Mapping[str, Pin], Build]:
     """The pins that an image of the engine was installed from, and the published build that its torch is.
 
     Raises UsageError for an image that is not there, UnprovedError for one that does not say.
     """
-    engine = desk.doors().engine()
+    engine = session.connections.runtime()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
     read = ((path, engine.read_file(image, path)) for path in LOCKS_INSIDE)

@@ -6,16 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_picks, tagged_reason
-from orchestrator.guard.freeze import without_freeze
 from orchestrator.picks.sources import expand
 from orchestrator.plan import document
 from orchestrator.release.prepare import prepare
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import read_record, remote_name
 
 if TYPE_CHECKING:
@@ -27,18 +26,18 @@ if TYPE_CHECKING:
 _SINCE = re.compile(r"^Picked onto \S+ since (\S+):$", re.MULTILINE)
 
 
-def release_notes(desk: Session, version: str) -> tuple[Notes, tuple[Problem, ...]]:
+def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem, ...]]:
     """The notes, and for a planned version what is wrong with its plan."""
-    remote = remote_name(desk)
+    remote = remote_name(session)
     if version:
         try:
-            return _from_record(desk, remote, read_record(desk, version, remote)), ()
+            return _from_record(session, remote, read_record(session, version, remote)), ()
         except UsageError as error:
             if error.code != "no-record":
                 raise
-        if tag := _tag(desk, remote, version):
-            return _from_tag(desk, remote, version, tag), ()
-    plan = without_freeze(prepare(desk, version))
+        if tag := _tag(session, remote, version):
+            return _from_tag(session, remote, version, tag), ()
+    plan = prepare(session, version, looking=True)
     notes = Notes(
         version=plan.version,
         previous=plan.previous,
@@ -48,12 +47,12 @@ def release_notes(desk: Session, version: str) -> tuple[Notes, tuple[Problem, ..
         picks=plan.picks,
         skipped=plan.skipped,
         images=tuple((image.reference, "") for image in plan.images),
-        page=_page(desk, remote, desk.config()),
+        page=_page(session, remote, session.config()),
     )
     return notes, plan.problems
 
 
-def _from_record(desk: Session, remote: str, record: dict[str, Any]) -> Notes:
+def _from_record(session: Session, remote: str, record: dict[str, Any]) -> Notes:
     try:
         picks = document.picks_of(record)
         return Notes(
@@ -66,7 +65,7 @@ def _from_record(desk: Session, remote: str, record: dict[str, Any]) -> Notes:
             skipped=tuple(Skipped(**each) for each in record["skipped"]),
             images=tuple((image["reference"], image["digest"]) for image in record["images"]),
             freeze_broken=record.get("freeze_broken", ""),
-            page=_page(desk, remote, _config_at(desk, remote, record["version"], record["commit"])),
+            page=_page(session, remote, _config_at(session, remote, record["version"], record["commit"])),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
@@ -79,26 +78,26 @@ def _from_record(desk: Session, remote: str, record: dict[str, Any]) -> Notes:
 # ------------------------------------------------------------------ a tag without a record
 
 
-def _tag(desk: Session, remote: str, version: str) -> str:
+def _tag(session: Session, remote: str, version: str) -> str:
     """The tag object, or the commit of a lightweight one, with its objects here; "" when there is no such tag."""
     ref = f"refs/tags/{version}"
-    if sha := desk.repository.refs(ref).get(ref, ""):
+    if sha := session.repository.refs(ref).get(ref, ""):
         return sha
-    if desk.job.offline or not desk.repository.remote_url(remote):
+    if session.options.offline or not session.repository.remote_url(remote):
         return ""
-    sha = desk.repository.ls_remote(remote, ref).refs.get(ref, "")
-    if sha and not desk.scratch.has(sha):
-        desk.repository.bring(desk.scratch, remote, [ref])
+    sha = session.repository.ls_remote(remote, ref).refs.get(ref, "")
+    if sha and not session.scratch.has(sha):
+        session.repository.bring(session.scratch, remote, [ref])
     return sha
 
 
-def _from_tag(desk: Session, remote: str, version: str, tag: str) -> Notes:
+def _from_tag(session: Session, remote: str, version: str, tag: str) -> Notes:
     """Picks as the tag lists them, with reasons and approvals of release.yaml at the tag."""
-    kind, data = desk.scratch.read(tag)
+    kind, data = session.scratch.read(tag)
     head, _, text = data.decode("utf-8", "replace").partition("\n\n")
     commit = head.partition("\n")[0].removeprefix("object ") if kind == "tag" else tag
     listed = tagged_picks(text) if kind == "tag" else []
-    config = _config_at(desk, remote, version, commit)
+    config = _config_at(session, remote, version, commit)
     entry = config.release(version) if config else None
     if not listed and entry is None:
         raise UsageError(
@@ -107,7 +106,7 @@ def _from_tag(desk: Session, remote: str, version: str, tag: str) -> Notes:
             remedy=f"git show {version} tells what it is",
             code="not-ours",
         )
-    fixes = expand(entry.fixes, remote, desk.repository, desk.scratch)[0] if entry else []
+    fixes = expand(entry.fixes, remote, session.repository, session.scratch)[0] if entry else []
     known = {source.commit.sha: source.fix for source in fixes}
     since = _SINCE.search(text)
     return Notes(
@@ -116,15 +115,15 @@ def _from_tag(desk: Session, remote: str, version: str, tag: str) -> Notes:
         summary=entry.summary if entry else "",
         commit=commit,
         released=True,
-        picks=tuple(_told(desk, state, source, result, known.get(source)) for state, source, result in listed),
+        picks=tuple(_told(session, state, source, result, known.get(source)) for state, source, result in listed),
         freeze_broken=tagged_reason(text),
-        page=_page(desk, remote, config),
+        page=_page(session, remote, config),
     )
 
 
-def _told(desk: Session, state: str, source: str, result: str, fix: Fix | None) -> Pick:
+def _told(session: Session, state: str, source: str, result: str, fix: Fix | None) -> Pick:
     """The message of the source, or that of the pick where the source is not in this clone."""
-    commit = desk.scratch.commit(source if desk.scratch.is_commit(source) else result)
+    commit = session.scratch.commit(source if session.scratch.is_commit(source) else result)
     return Pick(
         source=source,
         subject=commit.subject,
@@ -138,20 +137,20 @@ def _told(desk: Session, state: str, source: str, result: str, fix: Fix | None) 
     )
 
 
-def _config_at(desk: Session, remote: str, version: str, commit: str) -> Config | None:
+def _config_at(session: Session, remote: str, version: str, commit: str) -> Config | None:
     """release.yaml as it was released; None where it is not here or not to be read."""
-    if not desk.scratch.is_commit(commit):
-        _tag(desk, remote, version)
+    if not session.scratch.is_commit(commit):
+        _tag(session, remote, version)
     try:
-        text = desk.scratch.file(desk.scratch.tree_of(commit), desk.config_path())
-        return configuration.parse(text, f"{version}:{desk.config_path()}") if text else None
+        tree = session.scratch.tree_of(commit)
+        return CommittedFiles(session.scratch, tree).config(session.config_path(), version)
     except ReleaseError:
         return None
 
 
-def _page(desk: Session, remote: str, config: Config | None) -> str:
+def _page(session: Session, remote: str, config: Config | None) -> str:
     """The repository's page: declared, else told from the remote's URL."""
-    return (config.repository_url if config else "") or page_of(desk.repository.remote_url(remote))
+    return (config.repository_url if config else "") or page_of(session.repository.remote_url(remote))
 
 
 @dataclass(frozen=True, kw_only=True)

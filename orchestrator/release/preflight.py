@@ -28,36 +28,36 @@ DISK_FOR_GIT = 256 << 20  # bytes
 _DISK_FOR_BUILD = 2 * _GIB
 
 
-def run(plan: Plan, repository: Repository, doors: Connections) -> list[Finding]:
+def run(plan: Plan, repository: Repository, connections: Connections) -> list[Finding]:
     """All checks that fit the plan, in order."""
-    return list(_all(plan, repository, doors))
+    return list(_all(plan, repository, connections))
 
 
-def _all(plan: Plan, repository: Repository, doors: Connections) -> Iterator[Finding]:
+def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
     yield run_check("disk", partial(disk, repository.common_dir, DISK_FOR_GIT))
     if plan.signed_tag and not plan.tag_object:
         yield run_check("tag-signing", partial(tag_signing, repository, plan.signed_tag))
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
-    yield from image_checks(plan.images, doors, with_tags=building, building=building)
+    yield from image_checks(plan.images, connections, with_tags=building, building=building)
 
 
 def image_checks(
-    images: Sequence[PlannedImage], doors: Connections, *, with_tags: bool, building: bool = True
+    images: Sequence[PlannedImage], connections: Connections, *, with_tags: bool, building: bool = True
 ) -> Iterator[Finding]:
     """The checks of engine and registry for the images of a release; `with_tags` for their versions too."""
     if not images:
         return
     image = images[0]  # the variants of a release share engine and repository
     if building:
-        yield run_check("engine", partial(engine, doors))
-        yield run_check("engine-disk", partial(engine_disk, doors))
-    answers = run_check("registry", partial(registry, image, doors))
+        yield run_check("engine", partial(engine, connections))
+        yield run_check("engine-disk", partial(engine_disk, connections))
+    answers = run_check("registry", partial(registry, image, connections))
     yield answers
     if answers.result.state is CheckState.FAILED:
         return  # the rest would say the same again
-    yield run_check("registry-push", partial(registry_push, image, doors))
+    yield run_check("registry-push", partial(registry_push, image, connections))
     for each in images if with_tags else ():
-        yield run_check("image-tag-free", partial(image_tag_free, each, doors))
+        yield run_check("image-tag-free", partial(image_tag_free, each, connections))
 
 
 def disk(directory: Path, wanted: int) -> str:
@@ -79,36 +79,36 @@ def tag_signing(repository: Repository, rule: str) -> str:
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
-def engine(doors: Connections) -> str:
+def engine(connections: Connections) -> str:
     """The Docker Engine answers, and its API is one that this tool speaks."""
-    health = doors.engine().health()
+    health = connections.builder().health()
     return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
 
 
-def engine_disk(doors: Connections) -> str:
+def engine_disk(connections: Connections) -> str:
     """There is room for the build in the engine's data directory, where that is on this machine."""
-    health = doors.engine().health()
+    health = connections.builder().health()
     if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
         raise SkipCheck("the engine's data directory is not on this machine, or not readable")
     return disk(Path(health.root), _DISK_FOR_BUILD)
 
 
-def registry(image: PlannedImage, doors: Connections) -> str:
+def registry(image: PlannedImage, connections: Connections) -> str:
     """The registry answers and takes the credentials."""
-    doors.registry(image.repository).ping()
+    connections.registry(image.repository).ping()
     return f"{image.repository.partition('/')[0]} answers"
 
 
-def registry_push(image: PlannedImage, doors: Connections) -> str:
+def registry_push(image: PlannedImage, connections: Connections) -> str:
     """The credentials may push to this very repository (an upload is opened and cancelled)."""
-    doors.registry(image.repository).can_push()
+    connections.registry(image.repository).can_push()
     return f"may push to {image.repository}"
 
 
-def image_tag_free(image: PlannedImage, doors: Connections) -> str:
+def image_tag_free(image: PlannedImage, connections: Connections) -> str:
     """Nobody has published an image under the version yet: version tags are never overwritten."""
     for name in (image.reference, *image.aliases):
-        found = doors.registry(image.repository).head(name.rpartition(":")[2])
+        found = connections.registry(image.repository).head(name.rpartition(":")[2])
         if found:
             raise RefusedError(
                 f"{name} exists already as {found.digest}",

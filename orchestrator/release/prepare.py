@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ProblemsError
-from orchestrator.core.plan import NO_DECISIONS
+from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.versions import parse_tag
-from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.image.inputs import image_problems
+from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
+from orchestrator.plan import document
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
@@ -27,52 +28,62 @@ if TYPE_CHECKING:
 _OF_THE_FILE = ("fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range")
 
 
-def check_declared(desk: Session) -> None:
+def check_declared(session: Session) -> None:
     """Raises ProblemsError where a release that is not out yet declares what is there already, or twice, or nowhere.
 
     A conflict is no fault of the file: a person resolves it at the cut.
     """
 
-    done = desk.repository.local_tags()
-    open_ = [entry.version for entry in desk.config().releases if entry.version not in done]
-    problems = [each for version in open_ for each in prepare(desk, version).problems if each.code in _OF_THE_FILE]
+    done = session.repository.local_tags()
+    open_ = [entry.version for entry in session.config().releases if entry.version not in done]
+    problems = [each for version in open_ for each in prepare(session, version).problems if each.code in _OF_THE_FILE]
     if problems:
         raise ProblemsError(problems)
 
 
-def next_declared(desk: Session) -> str:
+def next_declared(session: Session) -> str:
     """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
-    tags = desk.repository.local_tags()
-    versions = [parse_tag(entry.version) for entry in desk.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
+    tags = session.repository.local_tags()
+    versions = [parse_tag(entry.version) for entry in session.config().releases if entry.version not in tags]
+    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))
 
 
-def prepare(desk: Session, version: str, left_out: Mapping[str, str] | None = None) -> Plan:
+def prepare(
+    session: Session, version: str, left_out: Mapping[str, str] | None = None, *, looking: bool = False
+) -> Plan:
     """The sealed plan of a version ("" for the next patch), with every problem in it.
 
-    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.
+    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.  `looking`
+    is for who will not cut: a freeze is a note then.
     """
-    config = desk.config()
-    refuse_incomplete(desk.repository, config.remote)
+    config = session.config()
+    refuse_incomplete(session.repository, config.remote)
     request = PlanRequest(
         version=version,
         config=config,
-        config_path=desk.config_path(),
-        identity=desk.repository.identity(),
-        offline=desk.job.offline,
-        effort=desk.job.effort,
+        config_path=session.config_path(),
+        identity=session.repository.identity(),
+        offline=session.options.offline,
+        effort=session.options.effort,
     )
-    decisions = ReleaseState(desk.repository, version).decisions() if version else NO_DECISIONS
+    decisions = ReleaseState(session.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    facts = gather(desk.repository, desk.scratch, config, offline=desk.job.offline, now=desk.job.now())
-    plan = draft(request, decisions, desk.repository, desk.scratch, facts)
+    facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
+    plan = draft(request, decisions, session.repository, session.scratch, facts)
     if not version:
-        decisions = ReleaseState(desk.repository, plan.version).decisions()
+        decisions = ReleaseState(session.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
-            plan = draft(replace(request, version=plan.version), decisions, desk.repository, desk.scratch, facts)
-    guards = PolicyResolver(desk.repository, desk.scratch, config.remote, facts.heads)
-    plan, policy = guards.judge(plan, config)
-    plan = apply_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
-    shown_as = desk.job.config or desk.config_file.name
-    plan = replace(plan, problems=(*plan.problems, *image_problems(plan, desk.scratch, shown_as)))
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+            plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
+    guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
+    by_policy, policy = guards.judge(plan, config)
+    by_freeze = judge_freeze(
+        policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
+    )
+    of_images = Judgement(
+        problems=(
+            *image_problems(plan, session.scratch, session.config_name),
+            *pointer_problems(plan, session.repository, session.scratch),
+        ),
+        notes=image_notes(plan, session.scratch),
+    )
+    return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import record as provenance
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
 from orchestrator.core.pick import Skipped
-from orchestrator.core.plan import Plan, PromotedFrom
+from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import check_version, final_of, parse_tag
-from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
@@ -38,39 +38,39 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 
-def promote(desk: Session, candidate: str, version: str, *, yes: bool, allow_older: bool = False) -> Cut:
+def promote(session: Session, candidate: str, version: str, *, yes: bool, allow_older: bool = False) -> Cut:
     """Give the candidate its final name, or go on with that.  Doing it again is a no-op.
 
     Raises ProblemsError with every reason against it, UsageError and RefusedError where nothing can be planned.
     """
-    with desk.lock():
-        store = ReleaseState(desk.repository, version)
-        if store.paused():
+    with session.lock():
+        state = ReleaseState(session.repository, version)
+        if state.paused():
             raise RefusedError(
                 f"a cut of {version} waits for you here, on a conflict",
-                where=str(store.worktree.path),
+                where=str(state.worktree.path),
                 remedy=f"release abort {version}, then promote; or finish the cut: release status {version}",
                 code="cut-in-progress",
                 state="nothing was changed",
             )
-        plan = prepare(desk, candidate, version, allow_older=allow_older)
+        plan = prepare(session, candidate, version, allow_older=allow_older)
         if plan.problems:
             raise ProblemsError(plan.problems)
-        journal = desk.journal(store)
+        journal = session.journal(state)
         stored = journal.plan()
         if stored and _same(stored, plan):
-            return carry_on(desk, store)
+            return carry_on(session, state)
         if stored:
             journal.restart()
-            store.forget_candidate()
-        if plan.tag_object and (digests := _complete(desk, plan)) is not None:
+            state.forget_candidate()
+        if plan.tag_object and (digests := _complete(session, plan)) is not None:
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
-        begin(desk, plan, journal, yes=yes)
-        return carry_on(desk, store)
+        begin(session, plan, journal, yes=yes)
+        return carry_on(session, state)
 
 
 def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
-    """Whether the journal's plan is this one.  Once the tag is public the world has changed by the plan's own doing."""
+    """Whether the journal's plan is this one.  Once the tag is public, the plan itself has changed the remote."""
     if stored.get("plan_id") == plan.plan_id:
         return True
     origin = stored.get("promoted_from") or {}
@@ -78,14 +78,14 @@ def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
     return bool(plan.tag_object and public and stored.get("head") == plan.head)
 
 
-def _complete(desk: Session, plan: Plan) -> dict[str, str] | None:
+def _complete(session: Session, plan: Plan) -> dict[str, str] | None:
     """Reference -> digest when every name and the record are public, None else."""
     ref = provenance.record_ref(plan.version)
-    if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
+    if not session.repository.ls_remote(plan.remote, ref).refs.get(ref):
         return None
     digests = {}
     for image in plan.images:
-        registry = desk.doors().registry(image.repository)
+        registry = session.connections.registry(image.repository)
         found = [registry.head(_tag(name)) for name in (image.reference, *image.aliases)]
         if not all(found):
             return None
@@ -96,15 +96,15 @@ def _complete(desk: Session, plan: Plan) -> dict[str, str] | None:
 # ------------------------------------------------------------------ the plan
 
 
-def prepare(desk: Session, candidate: str, version: str, *, allow_older: bool = False) -> Plan:
+def prepare(session: Session, candidate: str, version: str, *, allow_older: bool = False) -> Plan:
     """The sealed plan of a promotion, with every problem in it; nothing in the clone changes."""
-    if desk.job.offline:
+    if session.options.offline:
         raise UsageError("a promotion needs the remote", remedy="leave --offline out", code="offline-promotion")
     _must_fit(candidate, version)
-    public = PublishedReleases(desk, remote_name(desk))
-    refuse_incomplete(desk.repository, public.remote)
+    public = PublishedReleases(session, remote_name(session))
+    refuse_incomplete(session.repository, public.remote)
     tag_object = public.tag(version)
-    if tag_object and origin_of(desk, public, version) != (candidate, public.tag(candidate)):
+    if tag_object and origin_of(session, public, version) != (candidate, public.tag(candidate)):
         raise RefusedError(
             f"{version} exists already, and it was not promoted from {candidate}",
             where=f"refs/tags/{version}",
@@ -112,16 +112,16 @@ def prepare(desk: Session, candidate: str, version: str, *, allow_older: bool = 
             code="version-exists",
             state="nothing was changed",
         )
-    plan = plan_promotion(desk, public, candidate, version, allow_older=allow_older or bool(tag_object))
-    return plan if plan.tag_object else _under_policy(desk, plan)
+    plan = draft_promotion(session, public, candidate, version, allow_older=allow_older or bool(tag_object))
+    return seal(plan, steps.keys(plan), *(() if plan.tag_object else _under_policy(session, plan)))
 
 
-def _under_policy(desk: Session, plan: Plan) -> Plan:
+def _under_policy(session: Session, plan: Plan) -> tuple[Judgement, ...]:
     """Freezes and signatures; the fixes were judged when the candidate was cut."""
-    config = config_at(desk, plan.version, plan.head, plan.config_path)
-    plan, policy = PolicyResolver(desk.repository, desk.scratch, plan.remote, {}).judge(plan, config)
-    plan = apply_freeze(plan, policy, desk.job.now(), desk.job.break_freeze)
-    return seal(plan, plan.tasks)
+    config = config_at(session, plan.version, plan.head, plan.config_path)
+    by_policy, policy = PolicyResolver(session.repository, session.scratch, plan.remote, {}).judge(plan, config)
+    by_freeze = judge_freeze(policy, session.now(), session.options.break_freeze, document.command(plan))
+    return by_policy, by_freeze
 
 
 def _must_fit(candidate: str, version: str) -> None:
@@ -139,30 +139,38 @@ def _must_fit(candidate: str, version: str) -> None:
         )
 
 
-def origin_of(desk: Session, public: PublishedReleases, version: str) -> tuple[str, str] | None:
+def origin_of(session: Session, public: PublishedReleases, version: str) -> tuple[str, str] | None:
     """(candidate, its tag object) by the message of a version's public tag; None for one that was cut."""
     public.bring(f"refs/tags/{version}")
-    kind, data = desk.scratch.read(public.tag(version))
+    kind, data = session.scratch.read(public.tag(version))
     return promotion(data.decode("utf-8", "replace")) if kind == "tag" else None
 
 
 def plan_promotion(
-    desk: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
+    session: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
 ) -> Plan:
-    """As `prepare`, for versions that fit; a tag of `version` that is public must be on the candidate's commit."""
+    """As `prepare`, for a version whose tag is public: no policy is asked."""
+    plan = draft_promotion(session, public, candidate, version, allow_older=allow_older)
+    return seal(plan, steps.keys(plan))
+
+
+def draft_promotion(
+    session: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
+) -> Plan:
+    """As `prepare`, not sealed, for versions that fit; a public tag of `version` must be on the candidate's commit."""
     record = public.released(candidate)
     head, tag_object = str(record["commit"]), public.tag(candidate)
     _must_be_true(public, record, candidate, version)
     public.bring(f"refs/tags/{candidate}")
-    config = replace(config_at(desk, candidate, head, str(record["config"]["path"])), remote=public.remote)
-    tip = must_be_on_branch(desk, config, candidate, tag_object, head)
+    config = replace(config_at(session, candidate, head, str(record["config"]["path"])), remote=public.remote)
+    tip = must_be_on_branch(session, config, candidate, tag_object, head)
     chain = _chain(public, record)
     previous = str(chain[0]["previous"])
-    images, problems = _images(desk, config, record, version, previous)
+    images, problems = _images(session, config, record, version, previous)
     landed = public.tag(version)
     if not landed:
-        problems += _against(desk, public, config, candidate, version, tip=tip, allow_older=allow_older)
-    plan = Plan(
+        problems += _against(session, public, config, candidate, version, tip=tip, allow_older=allow_older)
+    return Plan(
         plan_id="",
         version=version,
         previous=previous,
@@ -177,8 +185,8 @@ def plan_promotion(
         images=images,
         tasks=(),
         summary=str(record["summary"]),
-        committer=str(desk.repository.identity()),
-        when=str(desk.scratch.commit(head).when),
+        committer=str(session.repository.identity()),
+        when=str(session.scratch.commit(head).when),
         tag_object=landed,
         promoted_from=PromotedFrom(
             version=candidate,
@@ -188,12 +196,11 @@ def plan_promotion(
         ),
         config_path=str(record["config"]["path"]),
         config_sha256=str(record["config"]["sha256"]),
-        git_version=desk.repository.git_version(),
+        git_version=session.repository.git_version(),
         sources=tuple(kept for each in chain if (kept := public.kept_sources(str(each["version"])))),
         problems=tuple(problems),
-        notes=tuple(_notes(desk, candidate, head, tip)),
+        notes=tuple(_notes(session, candidate, head, tip)),
     )
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
 def _must_be_true(public: PublishedReleases, record: Mapping[str, Any], candidate: str, version: str) -> None:
@@ -243,9 +250,9 @@ def _picks(record: Mapping[str, Any]) -> tuple[Pick, ...]:
         ) from error
 
 
-def _notes(desk: Session, candidate: str, head: str, tip: str) -> list[str]:
+def _notes(session: Session, candidate: str, head: str, tip: str) -> list[str]:
     notes = [f"the commit and the bytes go on saying {candidate} of themselves: they are what was tested"]
-    if behind := len(desk.scratch.rev_list(tip, "--not", head, "--")):
+    if behind := len(session.scratch.rev_list(tip, "--not", head, "--")):
         notes.append(f"the branch is {behind} commit{'s' if behind > 1 else ''} ahead: they come with the next release")
     return notes
 
@@ -254,7 +261,7 @@ def _notes(desk: Session, candidate: str, head: str, tip: str) -> list[str]:
 
 
 def _against(
-    desk: Session,
+    session: Session,
     public: PublishedReleases,
     config: Config,
     candidate: str,
@@ -267,8 +274,8 @@ def _against(
     verdict = check_version(
         version,
         branch=config.branch,
-        reachable=reachable_tags(desk.scratch, tip, tags),
-        existing={**desk.repository.local_tags(), **tags},
+        reachable=reachable_tags(session.scratch, tip, tags),
+        existing={**session.repository.local_tags(), **tags},
         where=f"refs/tags/{candidate}",
     )
     problems = [
@@ -295,10 +302,8 @@ def _newer(public: PublishedReleases, candidate: str) -> list[str]:
     """Later candidates of the same version that nobody yanked, in order."""
     this = parse_tag(candidate)
     known = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
-    newer = [
-        each for each in known if this and final_of(str(each)) == final_of(candidate) and each.version > this.version
-    ]
-    return [str(each) for each in sorted(newer, key=lambda each: each.version)]
+    newer = [each for each in known if this and final_of(str(each)) == final_of(candidate) and each.order > this.order]
+    return [str(each) for each in sorted(newer, key=lambda each: each.order)]
 
 
 def _no(code: str, message: str, remedy: str) -> Problem:
@@ -306,7 +311,7 @@ def _no(code: str, message: str, remedy: str) -> Problem:
 
 
 def _images(
-    desk: Session, config: Config, record: Mapping[str, Any], version: str, previous: str
+    session: Session, config: Config, record: Mapping[str, Any], version: str, previous: str
 ) -> tuple[tuple[PlannedImage, ...], list[Problem]]:
     """The images under their final names, `candidate` being the name they were tested under; and what is wrong."""
     head = str(record["commit"])
@@ -316,15 +321,15 @@ def _images(
     problems: list[Problem] = []
     for image in images:
         try:
-            problems += _in_the_way(desk, image, provenance.image_of(record, image.candidate))
+            problems += _in_the_way(session, image, provenance.image_of(record, image.candidate))
         except MismatchError as error:
             problems.append(as_problem(error))
     return images, problems
 
 
-def _in_the_way(desk: Session, image: PlannedImage, account: Mapping[str, Any]) -> Sequence[Problem]:
+def _in_the_way(session: Session, image: PlannedImage, account: Mapping[str, Any]) -> Sequence[Problem]:
     """Final names that stand for something else.  Raises MismatchError when the tested image is not there."""
-    registry = desk.doors().registry(image.repository)
+    registry = session.connections.registry(image.repository)
     digest = tested(registry, account).digest
     found = {name: registry.head(_tag(name)) for name in (image.reference, *image.aliases)}
     return [

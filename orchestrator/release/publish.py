@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import Decisions
+from orchestrator.core.plan import Decisions, Judgement
 from orchestrator.core.record import record_ref
 from orchestrator.core.tag_message import promotion, tagged_picks, tagged_reason
 from orchestrator.git.tags import signature_fault
-from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.picks.sources import unknown
 from orchestrator.plan import document
-from orchestrator.plan.planner import draft, seal
+from orchestrator.plan.planner import draft, judged, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
@@ -27,7 +27,7 @@ from orchestrator.session.published import PublishedReleases, config_at, must_be
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
@@ -44,68 +44,67 @@ def tag_from_ci(env: Mapping[str, str]) -> str:
     return next((env[name] for name in _TAG_VARIABLES if env.get(name)), "")
 
 
-def publish(desk: Session, version: str) -> Cut:
+def publish(session: Session, version: str) -> Cut:
     """Build, prove and publish the image of a tag that is public.  Doing it again is a no-op.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares.
     """
-    version = version or tag_from_ci(desk.job.env)
+    version = version or tag_from_ci(session.env)
     if not version:
         raise UsageError(
             "no version given and no tag in the CI's environment",
             remedy="release publish v2.7.1",
             code="no-version",
         )
-    with desk.lock():
-        store = ReleaseState(desk.repository, version)
-        plan = plan_from_tag(desk, version)
+    with session.lock():
+        state = ReleaseState(session.repository, version)
+        plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
-        journal = desk.journal(store)
+        journal = session.journal(state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
-            return carry_on(desk, store)
+            return carry_on(session, state)
         if stored:
             journal.restart()
-        if digests := _published(desk, plan):
-            _say_what_is_missing(desk, plan)
+        if digests := _published(session, plan):
+            _say_what_is_missing(session, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
-        plan = _under_policy(desk, plan)
+        plan = judged(plan, *_under_policy(session, plan))
         if plan.problems:
             raise ProblemsError(plan.problems)
-        begin(desk, plan, journal, yes=True)
-        return carry_on(desk, store)
+        begin(session, plan, journal, yes=True)
+        return carry_on(session, state)
 
 
-def _under_policy(desk: Session, plan: Plan) -> Plan:
-    """The plan with what the policy of the protected source branch says of it, of its tag, and of this moment.
+def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
+    """What the policy of the protected source branch says of a plan, of its tag, and of this moment.
 
     A freeze that the tag says was broken, with a reason, is broken for its image too.
     """
-    repository = desk.repository
-    config = config_at(desk, plan.version, plan.head, plan.config_path)
-    plan, policy = PolicyResolver(repository, desk.scratch, config.remote, {}).judge(plan, config)
-    for note in plan.notes:
-        desk.job.terminal.note(f"note: {note}")
+    repository = session.repository
+    config = config_at(session, plan.version, plan.head, plan.config_path)
+    by_policy, policy = PolicyResolver(repository, session.scratch, config.remote, {}).judge(plan, config)
+    for note in (*plan.notes, *by_policy.notes):
+        session.terminal.note(f"note: {note}")
+    yield replace(by_policy, signed_tag="")  # what a cut must do; this tag is made
     if policy.signed_tags and (fault := signature_fault(repository, plan.tag_object)):
         remedy = (
             "a release whose tag is not believed is not published; who may sign: gpg.ssh.allowedSignersFile, or gpg"
         )
-        unsigned = unsigned_problem(policy, f"tag {plan.version}: {fault}", remedy)
-        plan = replace(plan, problems=(*plan.problems, unsigned))
+        yield Judgement(problems=(unsigned_problem(policy, f"tag {plan.version}: {fault}", remedy),))
     said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
-    plan = replace(plan, signed_tag="")  # what a cut must do; this tag is made
-    return apply_freeze(plan, policy, desk.job.now(), desk.job.break_freeze or said)
+    yield judge_freeze(policy, session.now(), session.options.break_freeze or said, document.command(plan))
 
 
-def _published(desk: Session, plan: Plan) -> dict[str, str]:
+def _published(session: Session, plan: Plan) -> dict[str, str]:
     """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
 
     A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
     """
     digests = {}
     for image in plan.images:
-        registry = desk.doors().registry(image.repository)
+        registry = session.connections.registry(image.repository)
         manifest = registry.manifest(image.reference.rpartition(":")[2])
         if manifest is None or registry.labels(manifest).get(REVISION) != plan.head:
             return {}
@@ -116,20 +115,19 @@ def _published(desk: Session, plan: Plan) -> dict[str, str]:
     return digests
 
 
-def _say_what_is_missing(desk: Session, plan: Plan) -> None:
+def _say_what_is_missing(session: Session, plan: Plan) -> None:
     """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
     ref = record_ref(plan.version)
-    again = document.command(replace(plan, tag_object=""))
-    if not desk.repository.ls_remote(plan.remote, ref).refs.get(ref):
-        desk.job.terminal.note(
+    if not session.repository.ls_remote(plan.remote, ref).refs.get(ref):
+        session.terminal.note(
             f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
-            f" finish it in the clone that began it: {again}"
+            f" finish it in the clone that began it: {document.begun_by(plan)}"
         )
 
 
-def plan_from_tag(desk: Session, version: str) -> Plan:
+def plan_from_tag(session: Session, version: str) -> Plan:
     """Plan the release again from what the tag says; the result must be the tag's own commit."""
-    repository = desk.repository
+    repository = session.repository
     refuse_incomplete(repository, "origin")
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
@@ -141,40 +139,42 @@ def plan_from_tag(desk: Session, version: str) -> Plan:
             code="lightweight-tag",
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
-        return _promoted(desk, PublishedReleases(desk, remote_name(desk)), version, tag_object, origin)
-    config = config_at(desk, version, head, desk.config_path())
-    must_be_on_branch(desk, config, version, tag_object, head)
-    _bring_sources(desk, config, version)
+        return _promoted(session, PublishedReleases(session, remote_name(session)), version, tag_object, origin)
+    config = config_at(session, version, head, session.config_path())
+    must_be_on_branch(session, config, version, tag_object, head)
+    _bring_sources(session, config, version)
     picks = tagged_picks(repository.git.text("cat-file", "tag", tag_object))
-    base = _base(desk, head, [result for _, _, result in picks], version)
-    commit = desk.scratch.commit(head)
+    base = _base(session, head, [result for _, _, result in picks], version)
+    commit = session.scratch.commit(head)
     request = PlanRequest(
-        version=version, config=config, config_path=desk.config_path(), identity=commit.committer, offline=True
+        version=version, config=config, config_path=session.config_path(), identity=commit.committer, offline=True
     )
     tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
     facts = Facts(
         base=base,
         tags=tags,
-        reachable=reachable_tags(desk.scratch, base, tags),
+        reachable=reachable_tags(session.scratch, base, tags),
         source_tips={},
         problems=(),
         notes=(),
     )
-    plan = draft(request, _decisions(desk, request, picks), repository, desk.scratch, facts)
+    plan = draft(request, _decisions(session, request, picks), repository, session.scratch, facts)
     if plan.head != head and not plan.problems:
-        raise _differs(desk, plan, head, version)
+        raise _differs(session, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+    return seal(plan, steps.keys(plan))
 
 
-def _bring_sources(desk: Session, config: Config, version: str) -> None:
+def _bring_sources(session: Session, config: Config, version: str) -> None:
     """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
     entry = config.release(version)
-    if lacking := unknown(entry.fixes if entry else (), config.remote, desk.repository, desk.scratch):
-        kept_sources.bring_for(desk.repository, desk.scratch, config.remote, version, lacking)
+    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
+        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
 
 
-def _promoted(desk: Session, public: PublishedReleases, version: str, tag_object: str, origin: tuple[str, str]) -> Plan:
+def _promoted(
+    session: Session, public: PublishedReleases, version: str, tag_object: str, origin: tuple[str, str]
+) -> Plan:
     """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
     candidate, candidate_tag = origin
     if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
@@ -184,12 +184,12 @@ def _promoted(desk: Session, public: PublishedReleases, version: str, tag_object
             remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
             code="tag-differs",
         )
-    return plan_promotion(desk, public, candidate, version, allow_older=True)
+    return plan_promotion(session, public, candidate, version, allow_older=True)
 
 
-def _base(desk: Session, head: str, results: list[str], version: str) -> str:
+def _base(session: Session, head: str, results: list[str], version: str) -> str:
     """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
-    parents = desk.scratch.commit(head).parents
+    parents = session.scratch.commit(head).parents
     tip = parents[0] if parents else ""
     for result in reversed(results):
         if tip != result:
@@ -198,19 +198,19 @@ def _base(desk: Session, head: str, results: list[str], version: str) -> str:
                 code="tag-differs-from-history",
                 remedy="the tag's message does not belong to its commit",
             )
-        above = desk.scratch.commit(result).parents
+        above = session.scratch.commit(result).parents
         tip = above[0] if above else ""
     if not tip:
         raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
     return tip
 
 
-def _decisions(desk: Session, request: PlanRequest, picks: list[tuple[str, str, str]]) -> Decisions:
+def _decisions(session: Session, request: PlanRequest, picks: list[tuple[str, str, str]]) -> Decisions:
     """What people decided at the cut, read off the tag: adapted picks as they are, what is not listed left out."""
     from orchestrator.picks.sources import expand
 
     entry = request.config.release(request.version)
-    sources, _ = expand(entry.fixes if entry else (), request.config.remote, desk.repository, desk.scratch)
+    sources, _ = expand(entry.fixes if entry else (), request.config.remote, session.repository, session.scratch)
     listed = {source for _, source, _ in picks}
     return Decisions(
         resolved={source: result for state, source, result in picks if state == "adapted"},
@@ -218,11 +218,11 @@ def _decisions(desk: Session, request: PlanRequest, picks: list[tuple[str, str, 
     )
 
 
-def _differs(desk: Session, plan: Plan, head: str, version: str) -> MismatchError:
-    made, tagged = desk.scratch.tree_of(plan.head), desk.scratch.tree_of(head)
-    paths = desk.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+def _differs(session: Session, plan: Plan, head: str, version: str) -> MismatchError:
+    made, tagged = session.scratch.tree_of(plan.head), session.scratch.tree_of(head)
+    paths = session.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
     remedy = "the branch holds something undeclared; compare its git log with the tag's message"
-    if paths == [config_at(desk, version, head, plan.config_path).changelog]:
+    if paths == [config_at(session, version, head, plan.config_path).changelog]:
         remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
     files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
     return MismatchError(

@@ -38,16 +38,18 @@ class ReleaseStatus:
     yanked: str = ""  # when, by whom and why the version was yanked
 
 
-def standings(desk: Session, version: str) -> list[ReleaseStatus]:
+def standings(session: Session, version: str) -> list[ReleaseStatus]:
     """One for each release that has state in this clone, or for the one named."""
-    names = [version] if version else _known_here(desk)
-    who = desk.lock().at_work()
-    found = [_perhaps_at_work(_standing(desk, ReleaseState(desk.repository, name)), who) for name in names]
+    names = [version] if version else _known_here(session)
+    who = session.lock().at_work()
+    found = [_perhaps_at_work(_standing(session, ReleaseState(session.repository, name)), who) for name in names]
     if not any(each.state in ("released", "yanking") for each in found):
         return found  # what is not released is not yanked
-    taken_back, said = yanks.heard(desk.repository, desk.scratch, remote_name(desk), offline=desk.job.offline)
+    taken_back, said = yanks.heard(
+        session.repository, session.scratch, remote_name(session), offline=session.options.offline
+    )
     if said:
-        desk.job.terminal.note(f"note: {said}")
+        session.terminal.note(f"note: {said}")
     return [_with_yank(each, taken_back.get(each.version)) for each in found]
 
 
@@ -60,9 +62,9 @@ def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:
     return replace(standing, state="running", said=said, next=("wait until it has ended",))
 
 
-def _known_here(desk: Session) -> list[str]:
-    pending = (ref.split("/") for ref in desk.repository.refs(f"refs/release/*/{PENDING}"))
-    return sorted({*in_progress(desk.repository), *(parts[2] for parts in pending if parse_tag(parts[2]))})
+def _known_here(session: Session) -> list[str]:
+    pending = (ref.split("/") for ref in session.repository.refs(f"refs/release/*/{PENDING}"))
+    return sorted({*in_progress(session.repository), *(parts[2] for parts in pending if parse_tag(parts[2]))})
 
 
 def _with_yank(standing: ReleaseStatus, yank: Yank | None) -> ReleaseStatus:
@@ -72,35 +74,35 @@ def _with_yank(standing: ReleaseStatus, yank: Yank | None) -> ReleaseStatus:
     return replace(standing, yanked=yank.said, said=f"{standing.said}; {yank.said}{back}")
 
 
-def _yanking(store: ReleaseState, blob: str) -> ReleaseStatus:
+def _yanking(state: ReleaseState, blob: str) -> ReleaseStatus:
     """A yank that this clone began and did not end."""
-    begun = yanks.read(store.version, store.repository.blob(blob))
+    begun = yanks.read(state.version, state.repository.blob(blob))
     to = f" --floating-to {begun.back_to or NOWHERE}" if begun.digests else ""
     return ReleaseStatus(
-        version=store.version,
+        version=state.version,
         state="yanking",
         done=(),
         missing=tuple(f"move {move.tag} to {begun.back_to}" for move in begun.moves),
         public=True,
         said="its yank was broken off",
-        next=(f"release yank {store.version} --reason {word(begun.reason)}{to}",),
+        next=(f"release yank {state.version} --reason {word(begun.reason)}{to}",),
     )
 
 
-def _standing(desk: Session, store: ReleaseState) -> ReleaseStatus:
-    if blob := store.ref(PENDING):
-        return _yanking(store, blob)
-    paused = store.paused()
-    tree = store.worktree.path
-    if paused and not store.worktree.exists:
+def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
+    if blob := state.ref(PENDING):
+        return _yanking(state, blob)
+    paused = state.paused()
+    tree = state.worktree.path
+    if paused and not state.worktree.exists:
         return ReleaseStatus(
-            version=store.version, state="paused", done=(), missing=(), public=False,
+            version=state.version, state="paused", done=(), missing=(), public=False,
             said=f"paused on a conflict of {paused.source[:12]}, but somebody removed {tree}",
-            next=(f"release cut {store.version}   (opens it again)", f"release abort {store.version}"),
+            next=(f"release cut {state.version}   (opens it again)", f"release abort {state.version}"),
         )  # fmt: skip
     if paused:
         return ReleaseStatus(
-            version=store.version,
+            version=state.version,
             state="paused",
             done=(),
             missing=(),
@@ -108,35 +110,35 @@ def _standing(desk: Session, store: ReleaseState) -> ReleaseStatus:
             said=f"paused on a conflict of {paused.source[:12]} in {words(paused.files, ', ')}, in {tree}",
             next=(
                 f"cd {word(str(tree))}, resolve, git add",
-                f"release continue {store.version}",
-                f'release skip {store.version} --reason "..."',
-                f"release abort {store.version}",
+                f"release continue {state.version}",
+                f'release skip {state.version} --reason "..."',
+                f"release abort {state.version}",
             ),
         )
-    journal = Journal(store.journal_path, desk.job.now)
+    journal = Journal(state.journal_path, session.now)
     data = journal.plan()
     if data is None:
-        return _without_plan(store)
-    return _with_plan(store, journal, data)
+        return _without_plan(state)
+    return _with_plan(state, journal, data)
 
 
-def _without_plan(store: ReleaseState) -> ReleaseStatus:
-    decisions = store.decisions()
+def _without_plan(state: ReleaseState) -> ReleaseStatus:
+    decisions = state.decisions()
     if not decisions.resolved and not decisions.skipped:
         raise UsageError(
-            f"nothing is known of {store.version} in this clone",
-            remedy=f"release plan {store.version}; release show {store.version} reads a finished one",
+            f"nothing is known of {state.version} in this clone",
+            remedy=f"release plan {state.version}; release show {state.version} reads a finished one",
             code="no-release",
         )
     said = f"{len(decisions.resolved)} resolved and {len(decisions.skipped)} skipped picks are remembered"
     return ReleaseStatus(
-        version=store.version, state="decided", done=(), missing=(), public=False, said=said,
-        next=(f"release cut {store.version}", f"release abort {store.version}"),
+        version=state.version, state="decided", done=(), missing=(), public=False, said=said,
+        next=(f"release cut {state.version}", f"release abort {state.version}"),
     )  # fmt: skip
 
 
-def _with_plan(store: ReleaseState, journal: Journal, data: Any) -> ReleaseStatus:
-    plan = document.recall(data, str(store.journal_path))
+def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatus:
+    plan = document.recall(data, str(state.journal_path))
     titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
     missing = [key for key in plan.tasks if key not in done]
@@ -146,19 +148,19 @@ def _with_plan(store: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     again = document.command(plan)
     failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
     if journal.closed:
-        state, said, following = "released", "released and complete", (f"release show {plan.version}",)
+        how, said, following = "released", "released and complete", (f"release show {plan.version}",)
     elif failed and failed is journal.records[-1]:
-        state, said = "failed", f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}"
+        how, said = "failed", f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}"
         following = (again,) if public else (again, f"release abort {plan.version}")
     else:
-        state, said = "interrupted", "broken off"
+        how, said = "interrupted", "broken off"
         following = (again,) if public else (again, f"release abort {plan.version}")
     if not journal.closed:
         said += "; the push was begun and may be public" if unsure else ""
         said += "" if unsure else "; branch and tag are public" if public else "; nothing is public"
     return ReleaseStatus(
-        version=store.version,
-        state=state,
+        version=state.version,
+        state=how,
         done=tuple(titles.get(key, key) for key in done),
         missing=tuple(titles.get(key, key) for key in missing),
         public=public,

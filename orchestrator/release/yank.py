@@ -53,7 +53,7 @@ class _Floating:
 
 
 def yank(
-    desk: Session, version: str, *, reason: str, floating_to: str = "", yes: bool = False, dry_run: bool = False
+    session: Session, version: str, *, reason: str, floating_to: str = "", yes: bool = False, dry_run: bool = False
 ) -> Yanked:
     """Mark a released version as not to be used.  Doing it again with the same reason ends or repeats it.
 
@@ -67,22 +67,22 @@ def yank(
         raise UsageError(
             f"the reason is longer than {_LONGEST} characters", remedy="link to the rest", code="bad-reason"
         )
-    if desk.job.offline:
+    if session.options.offline:
         raise UsageError("a yank needs the remote", remedy="leave --offline out", code="offline-yank")
-    with desk.lock():
-        public = PublishedReleases(desk, remote_name(desk))
+    with session.lock():
+        public = PublishedReleases(session, remote_name(session))
         record = public.released(version)
         old = public.yanks.get(version)
         if old:
             _must_be_the_same(old, reason, floating_to)
-        made = old or _draft(desk, public, record, reason=reason, floating_to=floating_to)
+        made = old or _draft(session, public, record, reason=reason, floating_to=floating_to)
         if dry_run:
             return Yanked(yank=made, left=made.left, already=old is not None)
         if old is None:
-            _confirm(desk, made, yes=yes)
-            _mark(desk, public.remote, made)
-        moved, left = _move_all(desk, public, made)
-        _settle(desk, version)
+            _confirm(session, made, yes=yes)
+            _mark(session, public.remote, made)
+        moved, left = _move_all(session, public, made)
+        _settle(session, version)
         return Yanked(yank=made, moved=moved, left=(*made.left, *left), already=old is not None and not moved)
 
 
@@ -104,24 +104,24 @@ def _must_be_the_same(old: Yank, reason: str, floating_to: str) -> None:
 
 
 def _draft(
-    desk: Session, public: PublishedReleases, record: Mapping[str, Any], *, reason: str, floating_to: str
+    session: Session, public: PublishedReleases, record: Mapping[str, Any], *, reason: str, floating_to: str
 ) -> Yank:
     version = str(record["version"])
-    _must_be_its_own(desk, public, version)
+    _must_be_its_own(session, public, version)
     if floating_to not in ("", NOWHERE):
         _must_be_good(public, version, floating_to)
-    standing, left = _standing(desk, public, record)
+    standing, left = _standing(session, public, record)
     back_to, moves = "", tuple[Move, ...]()
     if standing and floating_to == NOWHERE:
         left += [f"{each.tag} stays at {version}, as asked" for each in standing]
     elif standing:
-        back_to, moves, more = _way_back(desk, public, record, standing, floating_to)
+        back_to, moves, more = _way_back(session, public, record, standing, floating_to)
         left += more
     return Yank(
         version=version,
         reason=reason,
-        by=str(desk.repository.identity()),
-        at=desk.job.now(),
+        by=str(session.repository.identity()),
+        at=session.now(),
         commit=str(record["commit"]),
         back_to=back_to,
         digests=tuple(dict.fromkeys(str(image["digest"]) for image in record["images"])),
@@ -130,10 +130,10 @@ def _draft(
     )
 
 
-def _must_be_its_own(desk: Session, public: PublishedReleases, version: str) -> None:
+def _must_be_its_own(session: Session, public: PublishedReleases, version: str) -> None:
     """A promoted candidate's images are those of the final version: the floating tags at them stand for that one."""
     made = final_of(version)
-    promoted = made and public.tag(made) and origin_of(desk, public, made) == (version, public.tag(version))
+    promoted = made and public.tag(made) and origin_of(session, public, made) == (version, public.tag(version))
     if promoted and made not in public.yanks:
         raise RefusedError(
             f"{version} was promoted to {made}: they are the same commit and the same images",
@@ -145,7 +145,7 @@ def _must_be_its_own(desk: Session, public: PublishedReleases, version: str) -> 
 
 
 def _must_be_good(public: PublishedReleases, version: str, target: str) -> None:
-    """A version that floating tags may be told to go to: released, final, another one, not yanked."""
+    """A version that floating tags may move to: released, final, another one, not yanked."""
     parsed = parse_tag(target)
     if parsed is None or not public.tag(target):
         raise UsageError(
@@ -166,11 +166,13 @@ def _must_be_good(public: PublishedReleases, version: str, target: str) -> None:
         )
 
 
-def _standing(desk: Session, public: PublishedReleases, record: Mapping[str, Any]) -> tuple[list[_Floating], list[str]]:
+def _standing(
+    session: Session, public: PublishedReleases, record: Mapping[str, Any]
+) -> tuple[list[_Floating], list[str]]:
     """The floating tags that stand at the release, and a line for each that does not."""
     standing, left = [], []
-    for each in _floating(desk, public, record):
-        registry = desk.doors().registry(each.repository)
+    for each in _floating(session, public, record):
+        registry = session.connections.registry(each.repository)
         found = registry.head(each.tag)
         if found and found.digest == each.image["digest"]:
             standing.append(each)
@@ -181,9 +183,9 @@ def _standing(desk: Session, public: PublishedReleases, record: Mapping[str, Any
     return standing, left
 
 
-def _floating(desk: Session, public: PublishedReleases, record: Mapping[str, Any]) -> list[_Floating]:
+def _floating(session: Session, public: PublishedReleases, record: Mapping[str, Any]) -> list[_Floating]:
     """Every floating tag of the release: those it declared, those it moved, and those that a yank sent to it."""
-    declared = _declared(desk, public, record)
+    declared = _declared(session, public, record)
     found: dict[tuple[str, str], _Floating] = {}
     for image in record["images"]:
         names = [*declared.get(image["reference"], ()), *(image["floating"] or {"moved": ()})["moved"]]
@@ -193,14 +195,14 @@ def _floating(desk: Session, public: PublishedReleases, record: Mapping[str, Any
     return list(found.values())
 
 
-def _declared(desk: Session, public: PublishedReleases, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _declared(session: Session, public: PublishedReleases, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Reference -> floating tags, by release.yaml at the tag; none where it cannot be read any more."""
     version, head = str(record["version"]), str(record["commit"])
     public.bring(f"refs/tags/{version}")
     try:
-        config = config_at(desk, version, head, str(record["config"]["path"]))
+        config = config_at(session, version, head, str(record["config"]["path"]))
     except (ConfigError, MismatchError) as error:
-        desk.job.terminal.note(f"note: {error.message}: only floating tags that the record names are looked at")
+        session.terminal.note(f"note: {error.message}: only floating tags that the record names are looked at")
         return {}
     return {image.reference: image.floating for image in planned_images(config, version, head)}
 
@@ -215,14 +217,14 @@ def _named(registry: Registry, tag: str, digest: str) -> str:
 
 
 def _way_back(
-    desk: Session, public: PublishedReleases, record: Mapping[str, Any], standing: Sequence[_Floating], wanted: str
+    session: Session, public: PublishedReleases, record: Mapping[str, Any], standing: Sequence[_Floating], wanted: str
 ) -> tuple[str, tuple[Move, ...], list[str]]:
     """(version, moves, a line for each tag that must stay).  Raises RefusedError when no tag could go anywhere."""
     passed = []
     for target in [wanted] if wanted else _before(public, str(record["version"])):
         moves, stuck = [], []
         for each in standing:
-            digest, why_not = _good(desk, public, record, each, target)
+            digest, why_not = _good(session, public, record, each, target)
             if why_not:
                 stuck.append(f"{each.tag} stays at {record['version']}: {why_not}")
             else:
@@ -248,13 +250,13 @@ def _before(public: PublishedReleases, version: str) -> list[str]:
     before = [
         each
         for each in parsed
-        if this and each.line == this.line and each.version < this.version and not each.version.prerelease
+        if this and each.line == this.line and each.order < this.order and not each.version.prerelease
     ]
-    return [str(each) for each in sorted(before, key=lambda each: each.version, reverse=True)]
+    return [str(each) for each in sorted(before, key=lambda each: each.order, reverse=True)]
 
 
 def _good(
-    desk: Session, public: PublishedReleases, record: Mapping[str, Any], floating: _Floating, target: str
+    session: Session, public: PublishedReleases, record: Mapping[str, Any], floating: _Floating, target: str
 ) -> tuple[str, str]:
     """(digest of the target's image for a floating tag, "") or ("", why there is none).
 
@@ -263,7 +265,7 @@ def _good(
     """
     if names_other_line(floating.tag, target):
         return "", f"it names another line than {target}'s"
-    registry, known = desk.doors().registry(floating.repository), public.record(target)
+    registry, known = session.connections.registry(floating.repository), public.record(target)
     tag = _tag_at(floating.image, str(record["version"]), target)
     recorded = _recorded(known, f"{floating.repository}:{tag}")
     manifest = registry.manifest(tag)
@@ -290,15 +292,15 @@ def _tag_at(image: Mapping[str, Any], version: str, target: str) -> str:
 # ------------------------------------------------------------------ doing it
 
 
-def _confirm(desk: Session, made: Yank, *, yes: bool) -> None:
+def _confirm(session: Session, made: Yank, *, yes: bool) -> None:
     """May the registry be written to?  Then the one question."""
     for repository in sorted({move.repository for move in made.moves}):
-        desk.doors().registry(repository).can_push()
+        session.connections.registry(repository).can_push()
     if yes:
         return
     for line in _intention(made):
-        desk.job.terminal.note(line)
-    answer = desk.job.terminal.confirm(f"Yank {made.version}?")
+        session.terminal.note(line)
+    answer = session.terminal.confirm(f"Yank {made.version}?")
     if not answer:
         raise RefusedError(
             "not confirmed" if answer is False else "nobody can be asked: there is no terminal",
@@ -315,17 +317,17 @@ def _intention(made: Yank) -> Iterator[str]:
     yield from (f"  {line}" for line in made.left)
 
 
-def _mark(desk: Session, remote: str, made: Yank) -> None:
+def _mark(session: Session, remote: str, made: Yank) -> None:
     """Make the mark: private first, so that `status` knows of a yank that was broken off; then public, once."""
-    store, ref = ReleaseState(desk.repository, made.version), yank_ref(made.version)
-    blob = push.write_blob(desk.repository, render(made))
-    push.update_refs(desk.repository, {store.prefix + PENDING: (blob, "")})
+    state, ref = ReleaseState(session.repository, made.version), yank_ref(made.version)
+    blob = push.write_blob(session.repository, render(made))
+    push.update_refs(session.repository, {state.prefix + PENDING: (blob, "")})
     try:
-        push.push_new_ref(desk.repository, remote=remote, ref=ref, sha=blob)
+        push.push_new_ref(session.repository, remote=remote, ref=ref, sha=blob)
     except ReleaseError as error:
         error.state = "the floating tags are where they were" if not error.state else error.state
         if isinstance(error, MismatchError):
-            _settle(desk, made.version)
+            _settle(session, made.version)
             raise RefusedError(
                 f"somebody else yanked {made.version} at the same moment",
                 where=ref,
@@ -334,15 +336,15 @@ def _mark(desk: Session, remote: str, made: Yank) -> None:
                 state="this run moved nothing",
             ) from error
         raise
-    push.update_refs(desk.repository, {ref: (blob, "")})
+    push.update_refs(session.repository, {ref: (blob, "")})
 
 
-def _move_all(desk: Session, public: PublishedReleases, made: Yank) -> tuple[tuple[str, ...], list[str]]:
+def _move_all(session: Session, public: PublishedReleases, made: Yank) -> tuple[tuple[str, ...], list[str]]:
     """Move what still stands at the yanked version: (tags moved now, a line for each that is elsewhere meanwhile)."""
     moved, left = [], []
     target = public.yanks.get(made.back_to)
     for move in made.moves:
-        registry = desk.doors().registry(move.repository)
+        registry = session.connections.registry(move.repository)
         found = registry.head(move.tag)
         if found is None or found.digest not in (move.old, move.new):
             where = _named(registry, move.tag, found.digest) if found else "nothing"
@@ -357,8 +359,8 @@ def _move_all(desk: Session, public: PublishedReleases, made: Yank) -> tuple[tup
     return tuple(moved), left
 
 
-def _settle(desk: Session, version: str) -> None:
+def _settle(session: Session, version: str) -> None:
     """The yank is complete, as far as this clone is concerned."""
-    store = ReleaseState(desk.repository, version)
-    if sha := store.ref(PENDING):
-        push.update_refs(desk.repository, {store.prefix + PENDING: ("", sha)})
+    state = ReleaseState(session.repository, version)
+    if sha := state.ref(PENDING):
+        push.update_refs(session.repository, {state.prefix + PENDING: ("", sha)})

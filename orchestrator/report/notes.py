@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.commit_message import conventional
 from orchestrator.core.remote_url import commit_page
@@ -11,22 +11,18 @@ from orchestrator.core.tag_message import shipped
 from orchestrator.plan.changelog import grouped, section
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from orchestrator.core.pick import Pick
     from orchestrator.release.notes import Notes
 
 
-FORMATS = ("md", "json", "html")
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;"
     "background:#fff}code{font:.9em ui-monospace,monospace;overflow-wrap:anywhere}h1 small{font-weight:normal;"
     "color:#666}.said{color:#555}@media(prefers-color-scheme:dark){body{color:#eee;background:#181818}.said,"
     "h1 small{color:#aaa}a{color:#8ab4f8}}"
 )
-
-
-def render(notes: Notes, form: str) -> str:
-    """The text of `form`, one of `FORMATS` but json."""
-    return _html(notes) if form == "html" else _markdown(notes)
 
 
 def _markdown(notes: Notes) -> str:
@@ -118,3 +114,13 @@ def _item(notes: Notes, pick: Pick) -> str:
     told = ", adapted" if pick.state == "adapted" else ""
     told += f"; approved by {escape(', '.join(pick.approved_by))}" if pick.approved_by else ""
     return f'{scope}{escape(parsed.text)}{breaks}{reason} <span class="said">({link}{told})</span>'
+
+
+# What `--format` takes; json is the document that every command has.  A new format is a function and a word here.
+RENDERERS: Final[Mapping[str, Callable[[Notes], str]]] = {"md": _markdown, "html": _html}
+FORMATS: Final = (*RENDERERS, "json")
+
+
+def render(notes: Notes, form: str) -> str:
+    """The text of `form`, one of `FORMATS`; for json, which is written as a document, that of Markdown."""
+    return RENDERERS.get(form, _markdown)(notes)

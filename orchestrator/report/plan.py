@@ -101,7 +101,7 @@ def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mappin
     """What `cut -i` shows of a pick before it asks; `subjects` are those of its prerequisites."""
     said = {
         PickState.CLEAN: "applies cleanly",
-        PickState.ADAPTED: f"adapted: {pick.applied[:12]} stands in for it",
+        PickState.ADAPTED: f"adapted: {pick.applied[:12]} is applied in its place",
         PickState.DUPLICATE: f"is on the branch already as {pick.duplicate_of[:12]}",
         PickState.EMPTY: "changes nothing on the branch",
         PickState.CONFLICT: "conflicts in " + ", ".join(f"{each.path} ({each.kind})" for each in pick.conflicts),

@@ -1,10 +1,9 @@
-"""Opens engine and registry when they are first needed, and only then loads their libraries."""
+"""Opens engine and registries when they are first needed, and only then loads their libraries."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.reference import parse_repository
 
@@ -12,66 +11,62 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.engines import Engine
-    from orchestrator.git.scratch import Scratch
+    from orchestrator.engines import Builder, Engine, Runtime
     from orchestrator.registry.client import Registry
 
 
-def open_doors(
-    *,
-    env: Mapping[str, str],
-    scratch: Callable[[], Scratch],
-    now: Callable[[], str],
-    monotonic: Callable[[], float],
-    plain_http: bool,
-    push_stall: float,
-    owner: str,
-    tell: Callable[[str], object],
-) -> Connections:
-    """Connections that open at most once each; `tell` hears of a registry that has to be asked again."""
+class Connections:
+    """The engine and the registries of one run; each is opened at most once.
 
-    @cache
-    def engine() -> Engine:
-        from orchestrator.engines.docker import connect
+    `owner` names this clone's containers, `tell` hears of a registry that has to be asked again, and of an engine that
+    takes long.
+    """
 
-        return connect(env, owner=owner)
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        *,
+        owner: Callable[[], str],
+        tell: Callable[[str], object],
+        plain_http: bool,
+    ) -> None:
+        self._env = env
+        self._owner = owner
+        self._tell = tell
+        self._plain_http = plain_http
+        self._engine = cache(self._open_engine)
+        self.registry = cache(self._registry)
 
-    @cache
-    def credentials(host: str) -> Credentials | None:
+    def builder(self) -> Builder:
+        """What builds images and publishes them."""
+        return self._engine()
+
+    def runtime(self) -> Runtime:
+        """What runs containers of images."""
+        return self._engine()
+
+    def credentials(self, host: str, *, released_to: bool = True) -> Credentials | None:
+        """The login for a registry, looked up anew each time: some live for minutes.
+
+        `released_to`: it is the one that this release goes to, which a given login is for.
+        """
         from orchestrator.registry.credentials import find
 
-        return find(host, env)
+        return find(host, self._env, released_to=released_to)
 
-    @cache
-    def registry(repository: str) -> Registry:
+    def _open_engine(self) -> Engine:
+        from orchestrator.engines import engine_module
+
+        return engine_module().connect(self._env, owner=self._owner(), tell=self._tell)
+
+    def _registry(self, repository: str) -> Registry:
         from orchestrator.registry.client import Registry
         from orchestrator.registry.retry import RetryPolicy
 
         parsed = parse_repository(repository)
-        patience = RetryPolicy(tell=tell)
-        return Registry(parsed, credentials=lambda: credentials(parsed.host), plain_http=plain_http, patience=patience)
-
-    return Connections(
-        engine=engine,
-        registry=registry,
-        credentials=credentials,
-        scratch=scratch,
-        now=now,
-        monotonic=monotonic,
-        push_stall=push_stall,
-        owner=owner,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Connections:
-    """How to reach what is outside.  Each is opened when first needed; `scratch` holds the planned commits."""
-
-    engine: Callable[[], Engine]
-    registry: Callable[[str], Registry]
-    credentials: Callable[[str], Any]
-    scratch: Callable[[], Scratch]
-    monotonic: Callable[[], float]
-    now: Callable[[], str]
-    owner: str = "release"  # marks the containers of this repository's releases
-    push_stall: float = 300.0  # seconds without progress after which a push is given up
+        return Registry(
+            parsed,
+            credentials=lambda: self.credentials(parsed.host),
+            plain_http=self._plain_http,
+            patience=RetryPolicy(tell=self._tell),
+        )

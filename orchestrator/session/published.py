@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import reader as configuration
 from orchestrator.core import record as provenance
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.versions import parse_tag
 from orchestrator.session import kept_sources, yanks
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 class PublishedReleases:
     """One answer of the remote.  Objects that this clone lacks are fetched into the scratch store."""
 
-    def __init__(self, desk: Session, remote: str) -> None:
-        self.desk = desk
+    def __init__(self, session: Session, remote: str) -> None:
+        self.session = session
         self.remote = remote
         patterns = ("refs/tags/*", provenance.record_ref("*"), f"{yanks.PREFIX}*", f"{kept_sources.PREFIX}*")
-        self.refs = desk.repository.ls_remote(remote, *patterns)
+        self.refs = session.repository.ls_remote(remote, *patterns)
         self._records: dict[str, dict[str, Any]] = {}
 
     def tag(self, version: str) -> str:
@@ -41,7 +41,7 @@ class PublishedReleases:
 
     @cached_property
     def yanks(self) -> dict[str, Yank]:
-        return yanks.known(self.desk.repository, self.desk.scratch, self.remote, self.refs.refs)
+        return yanks.known(self.session.repository, self.session.scratch, self.remote, self.refs.refs)
 
     def record_blob(self, version: str) -> str:
         """The id of the version's record, "" when it has none."""
@@ -54,7 +54,7 @@ class PublishedReleases:
             return None
         if version not in self._records:
             self.bring(ref)
-            self._records[version] = provenance.parse_record(self.desk.scratch.blob(sha), ref)
+            self._records[version] = provenance.parse_record(self.session.scratch.blob(sha), ref)
         return self._records[version]
 
     def kept_sources(self, version: str) -> str:
@@ -66,8 +66,8 @@ class PublishedReleases:
 
     def bring(self, ref: str) -> None:
         """Have the object of a ref of the remote, and all that it needs, at hand."""
-        if not self.desk.scratch.has(self.refs.refs[ref]):
-            self.desk.repository.bring(self.desk.scratch, self.remote, [ref])
+        if not self.session.scratch.has(self.refs.refs[ref]):
+            self.session.repository.bring(self.session.scratch, self.remote, [ref])
 
     def released(self, version: str) -> dict[str, Any]:
         """The record of a version that is released.  Raises UsageError for an unknown one, RefusedError else."""
@@ -92,21 +92,21 @@ class PublishedReleases:
         return record
 
 
-def config_at(desk: Session, version: str, head: str, path: str) -> Config:
+def config_at(session: Session, version: str, head: str, path: str) -> Config:
     """release.yaml as the commit of a tag has it.  Raises MismatchError when it has none, ConfigError for a bad one."""
-    text = desk.scratch.file(desk.scratch.tree_of(head), path)
-    if text is None:
+    found = CommittedFiles(session.scratch, session.scratch.tree_of(head)).config(path, version)
+    if found is None:
         raise MismatchError(
             f"the commit of tag {version} has no {path}",
             remedy="give its path with --config; the tag of a cut always carries it",
             code="no-config-at-tag",
         )
-    return configuration.parse(text, f"{version}:{path}")
+    return found
 
 
-def must_be_on_branch(desk: Session, config: Config, version: str, tag_object: str, head: str) -> str:
+def must_be_on_branch(session: Session, config: Config, version: str, tag_object: str, head: str) -> str:
     """The remote has this very tag, and its branch contains the tag's commit.  Returns the branch's tip."""
-    refs = desk.repository.ls_remote(
+    refs = session.repository.ls_remote(
         config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
     )
     there = refs.refs.get(f"refs/tags/{version}", "")
@@ -117,9 +117,9 @@ def must_be_on_branch(desk: Session, config: Config, version: str, tag_object: s
             code="tag-differs",
         )
     tip = refs.branch(config.branch)
-    if tip and not desk.scratch.has(tip):
-        desk.repository.bring(desk.scratch, config.remote, [f"refs/heads/{config.branch}"])
-    if not tip or head in desk.scratch.rev_list(head, "--not", tip, "--"):
+    if tip and not session.scratch.has(tip):
+        session.repository.bring(session.scratch, config.remote, [f"refs/heads/{config.branch}"])
+    if not tip or head in session.scratch.rev_list(head, "--not", tip, "--"):
         raise MismatchError(
             f"tag {version} is not on {config.branch} of {config.remote}",
             remedy="a release is a commit of its branch: somebody tagged another commit, or rewrote the branch",
@@ -128,15 +128,15 @@ def must_be_on_branch(desk: Session, config: Config, version: str, tag_object: s
     return tip
 
 
-def read_record(desk: Session, version: str, remote: str) -> dict[str, Any]:
+def read_record(session: Session, version: str, remote: str) -> dict[str, Any]:
     """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
-    version = ReleaseState(desk.repository, version).version  # refuses what is none
+    version = ReleaseState(session.repository, version).version  # refuses what is none
     ref = provenance.record_ref(version)
-    sha = desk.repository.refs(ref).get(ref, "")
-    if not sha and not desk.job.offline:
-        sha = desk.repository.ls_remote(remote, ref).refs.get(ref, "")
+    sha = session.repository.refs(ref).get(ref, "")
+    if not sha and not session.options.offline:
+        sha = session.repository.ls_remote(remote, ref).refs.get(ref, "")
         if sha:
-            desk.repository.fetch_ref(remote, ref)
+            session.repository.fetch_ref(remote, ref)
     if not sha:
         raise UsageError(
             f"there is no record of {version}, here or on {remote}",
@@ -144,20 +144,20 @@ def read_record(desk: Session, version: str, remote: str) -> dict[str, Any]:
             remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
             code="no-record",
         )
-    return provenance.parse_record(desk.repository.blob(sha), ref)
+    return provenance.parse_record(session.repository.blob(sha), ref)
 
 
-def read_yank(desk: Session, version: str, remote: str) -> Yank | None:
+def read_yank(session: Session, version: str, remote: str) -> Yank | None:
     """The yank of a version, None when nobody yanked it."""
-    found, said = yanks.heard(desk.repository, desk.scratch, remote, offline=desk.job.offline)
+    found, said = yanks.heard(session.repository, session.scratch, remote, offline=session.options.offline)
     if said:
-        desk.job.terminal.note(f"note: {said}")
+        session.terminal.note(f"note: {said}")
     return found.get(version)
 
 
-def remote_name(desk: Session) -> str:
+def remote_name(session: Session) -> str:
     """The remote of release.yaml; `origin` when there is no readable release.yaml (reading needs none)."""
     try:
-        return desk.config().remote
+        return session.config().remote
     except ReleaseError:
         return "origin"

@@ -1,63 +1,54 @@
-"""What a command works at: where it was started, its repository and release.yaml, and its doors.
+"""One run of the program: its options, clock and terminal, its repository and release.yaml, its connections.
 
-Clock, environment and terminal come in here, from the command line, and nowhere else.
+Clock, environment and terminal come in here, from the command line, and nowhere else.  What is opened is opened when
+it is first needed, and only then its libraries are loaded.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import reader as configuration
-from orchestrator.config.editor import UNFINISHED
-from orchestrator.git.repository import Repository
-from orchestrator.session.connections import open_doors
-from orchestrator.session.journal import Journal, Lock
-from orchestrator.session.state import releases_directory
-from orchestrator.session.work_tree import refuse_link
+from orchestrator.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from orchestrator.core.declaration import Config
+    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.connections import Connections
+    from orchestrator.session.journal import Journal, Lock
+    from orchestrator.session.options import Options
     from orchestrator.session.state import ReleaseState
     from orchestrator.session.terminal import Terminal
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Everything that a command was started with; clock, environment and terminal come in here."""
-
-    directory: Path
-    config: str  # path as given, "" for the default
-    offline: bool
-    env: Mapping[str, str]
-    now: Callable[[], str]  # UTC, RFC 3339
-    monotonic: Callable[[], float]
-    holder: str  # who holds the lock, for the one who waits
-    terminal: Terminal
-    plain_http: bool = False
-    push_stall: float = 300.0
-    effort: float = 10.0  # seconds to look for what a conflicting pick needs
-    break_freeze: str = ""  # the reason for releasing in a freeze
-
-
 class Session:
-    """A job's repository, configuration and open scratch stores, closed together."""
+    """One run.  Use as a context manager: repository and scratch store are closed together at its end."""
 
-    def __init__(self, job: Options) -> None:
-        self.job = job
-        self.repository = Repository.discover(job.directory)
+    def __init__(
+        self,
+        options: Options,
+        *,
+        terminal: Terminal,
+        env: Mapping[str, str],
+        now: Callable[[], str],
+        monotonic: Callable[[], float],
+        holder: Callable[[], str],
+    ) -> None:
+        """`now` is the time in UTC (RFC 3339), `monotonic` a clock for limits; `holder` says who holds a lock."""
+        self.options = options
+        self.terminal = terminal
+        self.env = env
+        self.now = now
+        self.monotonic = monotonic
+        self.holder = holder
         self._stack = ExitStack()
-        self._stack.callback(self.repository.close)
-        self._scratch: Scratch | None = None
-        self._doors: Connections | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -65,19 +56,60 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def with_options(self, **changes: Any) -> Session:
+        """Another session of this run, with some options changed; it is closed for itself."""
+        return Session(
+            replace(self.options, **changes),
+            terminal=self.terminal, env=self.env, now=self.now, monotonic=self.monotonic, holder=self.holder,
+        )  # fmt: skip
+
+    # -------------------------------------------------------------- the repository
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where to work.  Raises UsageError when the shell stands in a directory that was removed."""
+        try:
+            return Path(self.options.directory).absolute()
+        except FileNotFoundError as error:
+            raise UsageError(
+                "the current directory does not exist any more", remedy="cd into your clone", code="no-directory"
+            ) from error
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The repository that the directory is in.  Raises UsageError where there is none."""
+        from orchestrator.git.repository import Repository
+
+        found = Repository.discover(self.directory)
+        self._stack.callback(found.close)
+        return found
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """The throw-away object store of this run."""
+        return self._stack.enter_context(self.repository.scratch())
+
+    # -------------------------------------------------------------- release.yaml
+
     @property
     def config_file(self) -> Path:
         """release.yaml: as given, relative to the directory the command was started in; else at the top."""
-        return self.job.directory / self.job.config if self.job.config else self.repository.top / "release.yaml"
+        given = self.options.config
+        return self.directory / given if given else self.repository.top / "release.yaml"
+
+    @property
+    def config_name(self) -> str:
+        """release.yaml as messages call it."""
+        return self.options.config or self.config_file.name
 
     def config(self, *, unfinished: bool = False) -> Config:
         """release.yaml.  `unfinished` lets a list of fixes be empty, for a command that fills it."""
+        from orchestrator.config import reader
+        from orchestrator.config.editor import UNFINISHED
+        from orchestrator.session.work_tree import refuse_link
+
         refuse_link(self.repository.top, self.config_file)
-        return configuration.load(
-            self.config_file,
-            shown_as=self.job.config or self.config_file.name,
-            forgive=UNFINISHED if unfinished else (),
-        )
+        return reader.load(self.config_file, shown_as=self.config_name, forgive=UNFINISHED if unfinished else ())
 
     def config_path(self) -> str:
         """Where the release commit puts release.yaml: its path in the work tree, for a file outside at the top."""
@@ -87,37 +119,36 @@ class Session:
             return "release.yaml"
         return "release.yaml" if ".git" in path.parts else path.as_posix()
 
-    @property
-    def scratch(self) -> Scratch:
-        if self._scratch is None:
-            self._scratch = self._stack.enter_context(self.repository.scratch())
-        return self._scratch
+    # -------------------------------------------------------------- what is outside, and what is kept
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Engine and registries: one set for the whole run."""
+        from orchestrator.session.connections import Connections
+
+        return Connections(
+            self.env, owner=lambda: self.owner, tell=self.terminal.note, plain_http=self.options.plain_http
+        )
+
+    @cached_property
+    def owner(self) -> str:
+        """Names the containers of this clone's releases: under its lock no other run of that name can be alive."""
+        import hashlib
+
+        place = f"{os.uname().nodename}:{self.repository.common_dir}"
+        return f"release-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"
 
     def lock(self) -> Lock:
-        return Lock(releases_directory(self.repository) / "lock", self.job.holder)
+        """Held while one command changes the releases of this clone."""
+        from orchestrator.session.journal import Lock
+        from orchestrator.session.state import releases_directory
 
-    def doors(self) -> Connections:
-        """Engine and registry, opened when first used; one set for the whole command."""
-        if self._doors is None:
-            self._doors = open_doors(
-                env=self.job.env,
-                scratch=lambda: self.scratch,
-                now=self.job.now,
-                monotonic=self.job.monotonic,
-                plain_http=self.job.plain_http,
-                push_stall=self.job.push_stall,
-                owner=_owner(self.repository),
-                tell=self.job.terminal.note,
-            )
-        return self._doors
+        return Lock(releases_directory(self.repository) / "lock", self.holder())
 
-    def journal(self, store: ReleaseState) -> Journal:
-        journal = Journal(store.journal_path, self.job.now)
-        journal.observers.append(self.job.terminal.record)
+    def journal(self, state: ReleaseState) -> Journal:
+        """The journal of a release, watched by the terminal."""
+        from orchestrator.session.journal import Journal
+
+        journal = Journal(state.journal_path, self.now)
+        journal.observers.append(self.terminal.record)
         return journal
-
-
-def _owner(repository: Repository) -> str:
-    """Names the containers of this clone's releases: under its lock no other run of that name can be alive."""
-    place = f"{os.uname().nodename}:{repository.common_dir}"
-    return f"release-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}"

@@ -94,4 +94,4 @@ def _swap(shipped: Imaged, engine: DockerEngine, tmp_path: Path, *, labels: dict
         context=context_of({"Dockerfile": text}), dockerfile="Dockerfile", tag=reference, log=tmp_path / "swap.log"
     )
     engine.build(request, lambda _: None)
-    engine.push(reference, credentials=shipped.lab.credentials, report=lambda _: None, stall=60)
+    engine.publish(reference, credentials=shipped.lab.credentials, report=lambda _: None, stall=60)

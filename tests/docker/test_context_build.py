@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.image.context import Context, ContextEntry, write_context
+from orchestrator.image.context import Context, ContextEntry, IgnoreRules, write_context
 from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def write(tree: dict[str, tuple[str, str]], root: str, ignore: str = "") -> tupl
         root=root,
         dockerfile="images/Dockerfile",
         mtime=1_750_000_000,
-        ignored=ignore_filter(ignore),
+        rules=IgnoreRules(ignored=ignore_filter(ignore)),
     )
     return out, context
 

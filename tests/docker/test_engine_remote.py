@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 import urllib.request
 import uuid
 from base64 import b64encode
@@ -20,6 +19,7 @@ from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines.docker import connect
+from tests.support.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,17 +67,17 @@ class TestPush:
     ) -> None:
         build(f"FROM BASE\nRUN echo {uuid.uuid4().hex} > /unique\n")
         said.clear()
-        engine.push(name, credentials=lab.credentials, report=said.append, stall=STALL)
+        engine.publish(name, credentials=lab.credentials, report=said.append, stall=STALL)
         assert manifest(lab, name)["schemaVersion"] == 2
         assert "Pushed" in [progress.text for progress in said]
         assert lab.password not in repr(said)
-        assert engine.resolve(str(name), platform="", report=silent) == engine.inspect(str(name))
+        assert engine.resolve(str(name), platform="", credentials=None, report=silent) == engine.inspect(str(name))
 
     def test_a_second_push_moves_nothing(self, engine: DockerEngine, lab: Lab, name: Reference, build: Build) -> None:
         build("FROM BASE\nRUN true\n")
-        engine.push(name, credentials=lab.credentials, report=silent, stall=STALL)
+        engine.publish(name, credentials=lab.credentials, report=silent, stall=STALL)
         said: list[Progress] = []
-        engine.push(name, credentials=lab.credentials, report=said.append, stall=STALL)
+        engine.publish(name, credentials=lab.credentials, report=said.append, stall=STALL)
         assert "Layer already exists" in [progress.text for progress in said]
         assert [progress for progress in said if progress.current] == []
 
@@ -86,7 +86,7 @@ class TestPush:
     ) -> None:
         build("FROM BASE\n")
         with pytest.raises(RemoteError) as caught:
-            engine.push(
+            engine.publish(
                 name,
                 credentials=Credentials(username=lab.username, password="wr0ng-one"),
                 report=silent,
@@ -100,13 +100,13 @@ class TestPush:
         reference = parse_repository(f"{host}/test/x").tag("v1")
         engine.tag(lab.base, reference)
         with pytest.raises(RemoteError, match=f"push of {host}/test/x:v1 failed") as caught:
-            engine.push(reference, credentials=None, report=silent, stall=STALL)
+            engine.publish(reference, credentials=None, report=silent, stall=STALL)
         engine.remove_tag(reference)
         assert caught.value.code == "push-failed"
 
     def test_what_is_not_in_the_store_cannot_be_pushed(self, engine: DockerEngine, lab: Lab, name: Reference) -> None:
         with pytest.raises(RemoteError) as caught:
-            engine.push(name, credentials=lab.credentials, report=silent, stall=STALL)
+            engine.publish(name, credentials=lab.credentials, report=silent, stall=STALL)
         assert caught.value.code == "push-failed"
 
     def test_a_registry_that_never_answers_is_left_after_the_stall_time(
@@ -114,10 +114,8 @@ class TestPush:
     ) -> None:
         reference = parse_repository(f"{mute_registry}/test/x").tag("v1")
         engine.tag(lab.base, reference)
-        started = time.monotonic()
-        with pytest.raises(RemoteError, match="nothing moved for 2 s") as caught:
-            engine.push(reference, credentials=None, report=silent, stall=2)
-        assert 1.5 < time.monotonic() - started < 8
+        with within(), pytest.raises(RemoteError, match="nothing moved for 2 s") as caught:
+            engine.publish(reference, credentials=None, report=silent, stall=2)
         assert caught.value.code == "push-stalled"
         engine.remove_tag(reference)
 
@@ -125,12 +123,12 @@ class TestPush:
     def test_what_cannot_be_pulled_is_an_error(self, engine: DockerEngine, lab: Lab, digest: str) -> None:
         name = f"{lab.registry}/test/none-{uuid.uuid4().hex}{digest or ':v1'}"
         with pytest.raises(RemoteError) as caught:
-            engine.resolve(name, platform="", report=silent)
+            engine.resolve(name, platform="", credentials=None, report=silent)
         assert caught.value.code == "pull-failed"
 
     def test_another_platform_is_not_taken_for_the_one_asked_for(self, engine: DockerEngine, lab: Lab) -> None:
         with pytest.raises(RemoteError) as caught:
-            engine.resolve(f"{lab.base}", platform="linux/s390x", report=silent)
+            engine.resolve(f"{lab.base}", platform="linux/s390x", credentials=None, report=silent)
         assert caught.value.code in ("pull-failed", "engine-unreachable")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.image.context import OUTSIDE_DOCKERFILE, Context, ContextEntry, write_context
+from orchestrator.image.context import OUTSIDE_DOCKERFILE, Context, ContextEntry, IgnoreRules, write_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def make(
         root=root,
         dockerfile=dockerfile,
         mtime=1_750_000_000,
-        ignored=ignored,
+        rules=IgnoreRules(ignored=ignored),
     )
     return out.getvalue(), context
 

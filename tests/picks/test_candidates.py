@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.cli.invocation import Invocation
-from orchestrator.cli.options import CommonOptions, RegistryOptions
+from orchestrator.cli.invocation import console_of, session_of
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.pick import Pick, PickState
@@ -15,6 +14,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.picks.candidates import Candidate, Filters, entries, find
 from orchestrator.release.declare import replace_file, undeclared, with_prerequisites
 from orchestrator.report.plan import plan_lines
+from orchestrator.session.options import Options
 from tests.support.cli import Ran, release
 from tests.support.story import LOADER, Story
 
@@ -91,6 +91,7 @@ def test_what_the_forecast_says_is_what_plan_says(tale: Story, grown: dict[str, 
 
 def test_filters(tale: Story, grown: dict[str, str]) -> None:
     by_id = {sha: name for name, sha in grown.items()}
+    options = Options(directory=str(tale.clone.path))
     for filters, wanted in (
         (Filters(types=("perf, refactor",)), ["clash", "new"]),
         (Filters(types=("perf", "refactor")), ["clash", "new"]),
@@ -103,8 +104,8 @@ def test_filters(tale: Story, grown: dict[str, str]) -> None:
         (Filters(trailers=("Backport=v3.*",)), []),
         (Filters(since="fix/dataloader-leak", types=("fix,docs",)), ["clean"]),
     ):
-        with Invocation(CommonOptions(directory=str(tale.clone.path)), RegistryOptions()).desk() as desk:
-            assert [by_id[each.sha] for each in find(desk, filters).candidates] == wanted, filters
+        with session_of(options, console_of(options)) as session:
+            assert [by_id[each.sha] for each in find(session, filters).candidates] == wanted, filters
     assert names(tale, grown, "--type", "perf", "--type", "refactor", "--path", "*.py") == ["clash", "new"]
 
 

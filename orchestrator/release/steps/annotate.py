@@ -17,10 +17,10 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
     return (Task(key="annotate", title="note the release on the source commits", run=_run, probe=lambda *_: None),)
 
 
-def _run(shop: TaskContext) -> Annotated:
+def _run(context: TaskContext) -> Annotated:
     """Writing a line that is there already changes nothing, so this may run any number of times."""
-    plan = shop.plan
+    plan = context.plan
     lines = {pick.source: f"in {plan.version} as {pick.result} on {plan.branch}" for pick in shipped(plan.picks)}
     if lines:
-        notes.publish(shop.repository, remote=plan.remote, lines=lines, committer=plan.committer)
+        notes.publish(context.repository, remote=plan.remote, lines=lines, committer=plan.committer)
     return Annotated(notes=len(lines))

@@ -18,11 +18,11 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="land", title=title, run=_run, probe=_probe),)
 
 
-def _run(shop: TaskContext) -> Landed:
-    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+def _run(context: TaskContext) -> Landed:
+    plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     old, new = plan.branch_move
     push.land(
-        shop.repository,
+        context.repository,
         remote=plan.remote,
         branch=plan.branch,
         old=old,
@@ -30,24 +30,24 @@ def _run(shop: TaskContext) -> Landed:
         tag=plan.version,
         tag_object=tag_object,
     )
-    return _landed(shop)
+    return _landed(context)
 
 
-def _landed(shop: TaskContext) -> Landed:
-    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
+def _landed(context: TaskContext) -> Landed:
+    plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     old, new = plan.branch_move
     note = push.publish_tag_locally(
-        shop.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=old, new=new
+        context.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=old, new=new
     )
     return Landed(branch=plan.branch, head=plan.head, tag_object=tag_object, note=note)
 
 
-def _probe(shop: TaskContext, before: Outcome | None) -> Outcome | None:
-    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not for us to mend."""
-    plan, tag_object = shop.plan, shop.outcome(Tagged).tag_object
-    there = shop.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
+def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
+    """The remote decides.  The journal saying `landed` and the remote saying otherwise is not ours to repair."""
+    plan, tag_object = context.plan, context.outcome(Tagged).tag_object
+    there = context.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
     if there == tag_object:
-        return before if isinstance(before, Landed) else _landed(shop)
+        return before if isinstance(before, Landed) else _landed(context)
     if before is not None or there:
         raise MismatchError(
             f"tag {plan.version}: the journal says {tag_object}, {plan.remote} has {there or 'none'}",

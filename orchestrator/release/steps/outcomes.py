@@ -59,6 +59,16 @@ class Smoked(Outcome):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A candidate that stood in the registry and could not be replaced: proved in place of the image built."""
+
+    image_id: str
+    size: int  # bytes, unpacked
+    layers: tuple[str, ...]  # diff_ids
+    results: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Uploaded(Outcome):
     digest: str
     candidate: str
@@ -66,6 +76,7 @@ class Uploaded(Outcome):
     delta: Delta = field(
         default_factory=lambda: Delta(unknown="not measured by the version of this tool that uploaded it")
     )
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,12 +131,17 @@ def decode(data: Mapping[str, Any]) -> Outcome:
     if kind is None or set(values) - {field.name for field in fields(kind)}:
         raise ValueError(f"unknown outcome {data.get('type')!r}")
     if kind is Smoked:
-        values["results"] = tuple(
-            CheckResult(**{**dict(each), "state": CheckState(each["state"])}) for each in data["results"]
-        )
+        values["results"] = _results(data["results"])
+    if kind is Uploaded and data.get("taken"):
+        taken = dict(data["taken"])
+        values["taken"] = Taken(**{**taken, "layers": tuple(taken["layers"]), "results": _results(taken["results"])})
     if kind is Uploaded and "delta" in values:
         values["delta"] = Delta(**data["delta"])
     return kind(**values)
+
+
+def _results(data: Any) -> tuple[CheckResult, ...]:
+    return tuple(CheckResult(**{**dict(each), "state": CheckState(each["state"])}) for each in data)
 
 
 def _frozen(value: Any) -> Any:

@@ -19,22 +19,22 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="pick", title=title, run=_run, probe=_probe),)
 
 
-def _run(shop: TaskContext) -> Picked:
+def _run(context: TaskContext) -> Picked:
     """The scratch store made the commits a moment ago from the same inputs; ids are compared after the copy.
 
     Sources come along: what only the remote has may be gone there before the release is public.
     """
-    _, tip = shop.plan.branch_move
-    scratch = shop.doors.scratch()
-    if kept := keep(scratch, shop.plan.version, shop.plan.sources, shop.plan.head):
-        shop.store.adopt(scratch, kept, "sources")
-    shop.store.adopt(scratch, tip, "candidate")
-    found = shop.store.ref("candidate")
+    _, tip = context.plan.branch_move
+    scratch = context.session.scratch
+    if kept := keep(scratch, context.plan.version, context.plan.sources, context.plan.head):
+        context.state.adopt(scratch, kept, "sources")
+    context.state.adopt(scratch, tip, "candidate")
+    found = context.state.ref("candidate")
     if found != tip:
         raise MismatchError(f"the picks gave {found or 'nothing'}, the plan says {tip}", code="picks-differ-from-plan")
     return Picked(head=found)
 
 
-def _probe(shop: TaskContext, _before: Outcome | None) -> Outcome | None:
-    _, tip = shop.plan.branch_move
-    return Picked(head=tip) if shop.store.ref("candidate") == tip else None
+def _probe(context: TaskContext, _before: Outcome | None) -> Outcome | None:
+    _, tip = context.plan.branch_move
+    return Picked(head=tip) if context.state.ref("candidate") == tip else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import moves_forward, parse_tag
+from orchestrator.registry.responses import RegistryRefusedError
 from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session import yanks
@@ -28,14 +29,15 @@ def _promote(image: PlannedImage) -> Task:
     return Task(
         key=f"promote/{image.reference.rpartition(':')[2]}",
         title=f"promote to {image.reference}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
     )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Promoted:
-    uploaded = shop.outcome(Uploaded, image)
-    registry = shop.doors.registry(image.repository)
+def _run(context: TaskContext, image: PlannedImage) -> Promoted:
+    uploaded = context.outcome(Uploaded, image)
+    registry = context.connections.registry(image.repository)
+    registry.renew_login()
     done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
     return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
 
@@ -44,10 +46,10 @@ def _tag(reference: str) -> str:
     return reference.rpartition(":")[2]
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has the version, under each of its names, with the digest that was uploaded."""
-    uploaded = shop.outcome(Uploaded, image)
-    registry = shop.doors.registry(image.repository)
+    uploaded = context.outcome(Uploaded, image)
+    registry = context.connections.registry(image.repository)
     for name in (image.reference, *image.aliases):
         found = registry.head(_tag(name))
         if found is None and before is None:
@@ -65,21 +67,25 @@ def _float(image: PlannedImage) -> Task:
     return Task(
         key=f"float/{image.reference.rpartition(':')[2]}",
         title="move floating tags: " + ", ".join(image.floating),
-        run=lambda shop: _move_all(shop, image),
+        run=lambda context: _move_all(context, image),
         probe=lambda _shop, _before: None,  # moving again is a no-op
     )
 
 
-def _move_all(shop: TaskContext, image: PlannedImage) -> Floated:
-    registry, digest = shop.doors.registry(image.repository), shop.outcome(Promoted, image).digest
-    taken_back = yanks.ask(shop.repository, shop.doors.scratch(), shop.plan.remote)
+def _move_all(context: TaskContext, image: PlannedImage) -> Floated:
+    registry, digest = context.connections.registry(image.repository), context.outcome(Promoted, image).digest
+    taken_back = yanks.ask(context.repository, context.session.scratch, context.plan.remote)
     moved, left = [], []
     for tag in image.floating:
-        reason = _why_not(registry, tag, digest, shop.plan.version, taken_back)
+        reason = _why_not(registry, tag, digest, context.plan.version, taken_back)
         if reason:
             left.append(f"{tag} was left where it is: {reason}")
         else:
-            registry.move(digest, tag)
+            try:
+                registry.move(digest, tag)
+            except RegistryRefusedError as error:  # immutable, or protected: the version is public without it
+                left.append(f"{tag} was left where it is: {error.message}")
+                continue
             moved.append(tag)
     return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
 

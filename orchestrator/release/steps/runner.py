@@ -1,9 +1,9 @@
-"""Tasks in order, each journaled; done ones are recognised by asking the world, not by believing the journal."""
+"""Run tasks in order, each with a line in the journal.  Whether one is done is asked of git, engine and registry."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
     from orchestrator.session.journal import Journal
+    from orchestrator.session.session import Session
     from orchestrator.session.state import ReleaseState
 
 
 Kind = TypeVar("Kind", bound=Outcome)
 
 
+@dataclass(frozen=True, kw_only=True)
 class TaskContext:
-    """What a task may use: the plan, the doors, and the outcomes of the tasks before it."""
+    """What a task gets: the plan, the run that it is part of, and the outcomes of the tasks before it."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        repository: Repository,
-        store: ReleaseState,
-        doors: Connections,
-        report: Callable[[Progress], None],
-        finished: Callable[[str], bool],
-    ) -> None:
-        self.plan = plan
-        self.repository = repository
-        self.store = store
-        self.doors = doors
-        self.report = report
-        self.finished = finished  # whether the journal has an outcome for a task key
-        self._outcomes: list[Outcome] = []
-        self.durations: dict[str, float] = {}
+    plan: Plan
+    session: Session
+    state: ReleaseState
+    report: Callable[[Progress], None]
+    finished: Callable[[str], bool]  # whether the journal has an outcome for a task key
+    durations: dict[str, float] = field(default_factory=dict)
+    _outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def repository(self) -> Repository:
+        return self.session.repository
+
+    @property
+    def connections(self) -> Connections:
+        return self.session.connections
 
     def keep(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
@@ -92,42 +92,42 @@ class Step(Protocol):
         """The tasks of this step for a plan, none when it has nothing to do."""
 
 
-def execute(tasks: Sequence[Task], shop: TaskContext, journal: Journal) -> None:
+def execute(tasks: Sequence[Task], context: TaskContext, journal: Journal) -> None:
     """Run what is not done yet.  Raises what a task raises, after journaling it.
 
     Neighbours of one `group` run together, as many at a time as the plan allows.
     """
     for _, group in groupby(tasks, key=lambda task: task.group or task.key):
         batch = list(group)
-        todo = [task for task in batch if not _done_already(task, shop, journal)]
-        if len(todo) > 1 and (limit := max(image.parallel for image in shop.plan.images)) > 1:
-            _together(todo, shop, journal, limit)
+        todo = [task for task in batch if not _done_already(task, context, journal)]
+        if len(todo) > 1 and (limit := max(image.parallel for image in context.plan.images)) > 1:
+            _together(todo, context, journal, limit)
         else:
             for task in todo:
-                shop.keep(_run(task, shop, journal))
+                context.keep(_run(task, context, journal))
 
 
-def _done_already(task: Task, shop: TaskContext, journal: Journal) -> bool:
+def _done_already(task: Task, context: TaskContext, journal: Journal) -> bool:
     before = _decoded(journal.outcome(task.key), journal)
-    found = task.probe(shop, before) if journal.touched(task.key) else None
+    found = task.probe(context, before) if journal.touched(task.key) else None
     if found is None:
         return False
     if found != before:
         journal.append("finished", task.key, outcome=outcomes.encode(found), seconds=0.0)
-    shop.keep(found)
-    shop.durations[task.key] = journal.seconds(task.key)
+    context.keep(found)
+    context.durations[task.key] = journal.seconds(task.key)
     return True
 
 
-def _run(task: Task, shop: TaskContext, journal: Journal) -> Outcome:
+def _run(task: Task, context: TaskContext, journal: Journal) -> Outcome:
     journal.append("started", task.key, title=task.title)
-    begun = shop.doors.monotonic()
+    begun = context.session.monotonic()
     try:
-        outcome = task.run(shop)
+        outcome = task.run(context)
     except (ReleaseError, KeyboardInterrupt) as error:
         _journal_failure(task, error, journal)
         raise
-    _journal_success(task, outcome, shop.doors.monotonic() - begun, shop, journal)
+    _journal_success(task, outcome, context.session.monotonic() - begun, context, journal)
     return outcome
 
 
@@ -138,13 +138,13 @@ def _journal_failure(task: Task, error: BaseException, journal: Journal) -> None
         journal.append("failed", task.key, code="interrupted", message="interrupted")
 
 
-def _journal_success(task: Task, outcome: Outcome, seconds: float, shop: TaskContext, journal: Journal) -> None:
+def _journal_success(task: Task, outcome: Outcome, seconds: float, context: TaskContext, journal: Journal) -> None:
     seconds = round(seconds, 3)
     journal.append("finished", task.key, outcome=outcomes.encode(outcome), seconds=seconds)
-    shop.durations[task.key] = seconds
+    context.durations[task.key] = seconds
 
 
-def _together(tasks: Sequence[Task], shop: TaskContext, journal: Journal, limit: int) -> None:
+def _together(tasks: Sequence[Task], context: TaskContext, journal: Journal, limit: int) -> None:
     """Run the tasks in threads, and journal them here, where the journal is.
 
     When one fails the others are told to stop: they hear it at their next word of progress.  The threads do not
@@ -154,19 +154,21 @@ def _together(tasks: Sequence[Task], shop: TaskContext, journal: Journal, limit:
     begun: dict[str, float] = {}
     made: dict[str, Outcome] = {}
     error: BaseException | None = None
-    report, stop = shop.report, Event()
-    shop.report = _one_at_a_time(report, stop)
+    stop = Event()
+    theirs = replace(context, report=_one_at_a_time(context.report, stop))
     try:
         while begun.keys() - made.keys() or (waiting and error is None):
             while waiting and error is None and len(begun) - len(made) < limit:
                 task = waiting.popleft()
                 journal.append("started", task.key, title=task.title)
-                begun[task.key] = shop.doors.monotonic()
-                Thread(target=_into, args=(task, shop, ended), daemon=True).start()
+                begun[task.key] = context.session.monotonic()
+                Thread(target=_into, args=(task, theirs, ended), daemon=True).start()
             end = ended.get()
             if isinstance(end.result, Outcome):
                 made[end.task.key] = end.result
-                _journal_success(end.task, end.result, shop.doors.monotonic() - begun[end.task.key], shop, journal)
+                _journal_success(
+                    end.task, end.result, context.session.monotonic() - begun[end.task.key], context, journal
+                )
                 continue
             stop.set()
             del begun[end.task.key]
@@ -178,12 +180,10 @@ def _together(tasks: Sequence[Task], shop: TaskContext, journal: Journal, limit:
             if task.key in begun and task.key not in made:
                 _journal_failure(task, interrupted, journal)
         raise
-    finally:
-        shop.report = report
     if error:
         raise error
     for task in tasks:
-        shop.keep(made[task.key])
+        context.keep(made[task.key])
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,9 @@ class _Ended:
     result: Outcome | BaseException
 
 
-def _into(task: Task, shop: TaskContext, ended: SimpleQueue[_Ended]) -> None:
+def _into(task: Task, context: TaskContext, ended: SimpleQueue[_Ended]) -> None:
     try:
-        ended.put(_Ended(task, task.run(shop)))
+        ended.put(_Ended(task, task.run(context)))
     except BaseException as error:  # it is raised again in the main thread
         ended.put(_Ended(task, error))
 

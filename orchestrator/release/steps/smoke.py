@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.results import CheckState
 from orchestrator.image.budgets import budget_checks
-from orchestrator.image.inputs import lock_files, patch_files
 from orchestrator.image.smoke import InsideChecks, smoke
 from orchestrator.release.steps.build import expected_labels
 from orchestrator.release.steps.outcomes import Built, Outcome, Smoked
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.results import CheckResult
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -25,25 +26,30 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"smoke/{image.reference.rpartition(':')[2]}",
         title=f"smoke-test {image.reference}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
     )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Smoked:
-    built = shop.outcome(Built, image)
-    engine = shop.doors.engine()
-    engine.sweep(shop.doors.owner)  # a run that was killed here could not remove its container
+def _run(context: TaskContext, image: PlannedImage) -> Smoked:
+    built = context.outcome(Built, image)
+    return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
+
+
+def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
+    """All checks of an image in the engine.  Raises UnprovedError when one fails."""
+    engine = context.connections.runtime()
+    engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
     results = smoke(
         engine,
-        built.image_id,
-        tag=shop.plan.version,
-        revision=shop.plan.head,
+        image_id,
+        tag=context.plan.version,
+        revision=context.plan.head,
         commands=image.smoke,
-        expected_labels=expected_labels(shop, image),
-        report=shop.report,
-        inside=_inside(shop, image),
-        more=budget_checks(engine, image, built.image_id, lambda: shop.doors.registry(image.repository)),
+        expected_labels=expected_labels(context, image),
+        report=context.report,
+        inside=_inside(context, image),
+        more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -53,22 +59,23 @@ def _run(shop: TaskContext, image: PlannedImage) -> Smoked:
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
-            state=f"nothing was pushed; the image is {built.image_id[:19]} in the engine",
+            state=f"nothing was pushed; the image is {image_id[:19]} in the engine",
         )
-    return Smoked(image=image.reference, image_id=built.image_id, results=tuple(results))
+    return results
 
 
-def _inside(shop: TaskContext, image: PlannedImage) -> InsideChecks:
+def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
     if not image.checks:
         return InsideChecks()
-    with shop.repository.scratch() as scratch:
-        lock = lock_files(scratch, shop.plan.tree, image.lock) if image.lock else {}
-        patches = patch_files(scratch, shop.plan.tree, image.patches) if image.patches else None
+    with context.repository.scratch() as scratch:
+        committed = CommittedFiles(scratch, context.plan.tree)
+        lock = committed.lock(image.lock)
+        patches = committed.patches(image.patches) if image.patches else None
     return InsideChecks(checks=image.checks, lock=lock, patches=patches)
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was proved of these very bytes stays proved."""
-    if isinstance(before, Smoked) and before.image_id == shop.outcome(Built, image).image_id:
+    if isinstance(before, Smoked) and before.image_id == context.outcome(Built, image).image_id:
         return before
     return None

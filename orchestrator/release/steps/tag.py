@@ -20,12 +20,12 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
     return (Task(key="tag", title="make the tag object", run=_run, probe=_probe),)
 
 
-def _run(shop: TaskContext) -> Tagged:
-    plan = shop.plan
+def _run(context: TaskContext) -> Tagged:
+    plan = context.plan
     message = tag_message(plan)
-    with shop.repository.scratch() as scratch:
+    with context.repository.scratch() as scratch:
         tag_object = make_tag(
-            shop.repository,
+            context.repository,
             scratch,
             name=plan.version,
             commit=plan.head,
@@ -33,15 +33,15 @@ def _run(shop: TaskContext) -> Tagged:
             tagger=f"{plan.committer} {plan.when}",
             rule=plan.signed_tag,
         )
-        shop.store.adopt(scratch, tag_object, "tag")
+        context.state.adopt(scratch, tag_object, "tag")
     return Tagged(tag_object=tag_object)
 
 
-def _probe(shop: TaskContext, _before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, _before: Outcome | None) -> Outcome | None:
     """A tag object that names the planned commit is taken again: a signature made twice would differ."""
-    found = shop.store.ref("tag")
-    if not found or shop.repository.resolve(found) != shop.plan.head:
+    found = context.state.ref("tag")
+    if not found or context.repository.resolve(found) != context.plan.head:
         return None
-    if shop.plan.signed_tag and not is_signed(shop.repository.git, found):  # made before policy wanted it
+    if context.plan.signed_tag and not is_signed(context.repository.git, found):  # made before policy wanted it
         return None
     return Tagged(tag_object=found)

@@ -29,13 +29,13 @@ def _task(image: PlannedImage) -> Task:
     return Task(
         key=f"take/{image.reference.rpartition(':')[2]}",
         title=f"take {image.candidate}",
-        run=lambda shop: _run(shop, image),
-        probe=lambda shop, before: _probe(shop, image, before),
+        run=lambda context: _run(context, image),
+        probe=lambda context, before: _probe(context, image, before),
     )
 
 
-def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
-    registry, recorded = shop.doors.registry(image.repository), candidate_record(shop)
+def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
+    registry, recorded = context.connections.registry(image.repository), candidate_record(context)
     account = record.image_of(recorded, image.candidate)
     manifest = tested(registry, account)
     return Uploaded(
@@ -47,11 +47,11 @@ def _run(shop: TaskContext, image: PlannedImage) -> Uploaded:
     )
 
 
-def _probe(shop: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
+def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was taken stays taken while the registry has it, under whatever name."""
     if not isinstance(before, Uploaded):
         return None
-    return before if shop.doors.registry(image.repository).head(before.digest) else None
+    return before if context.connections.registry(image.repository).head(before.digest) else None
 
 
 def tested(registry: Registry, account: Mapping[str, Any]) -> Manifest:

@@ -36,9 +36,9 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     return (Task(key="verify", title="run the verify commands on each pick", run=_run, probe=never),)
 
 
-def _run(shop: TaskContext) -> Verified:
+def _run(context: TaskContext) -> Verified:
     """Raises UnprovedError naming the first pick that a command fails on."""
-    proof = verify(shop.plan, shop.doors.scratch(), logs=shop.store.logs, report=shop.report)
+    proof = verify(context.plan, context.session.scratch, logs=context.state.logs, report=context.report)
     if problem := proof.problem:
         kind = UnprovedError if problem.exit_code == Exit.UNPROVED else UsageError
         raise kind(
@@ -182,7 +182,7 @@ class _Bench:
         before = self._job(job.command, -1)
         if job.number == 0 and (before.tree == job.tree or self._fails(before)):
             said = f"on {self.plan.branch} itself at {self.plan.base[:12]}, before any pick"
-            remedy = f"see {log}; mend the branch or the command: no pick is to blame"
+            remedy = f"see {log}; repair the branch or the command: no pick is to blame"
         else:
             pick = self.picks[job.number]
             passed = [each.source[:12] for each in self.picks[: job.number]]

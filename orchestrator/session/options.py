@@ -1,0 +1,24 @@
+"""The parsed command line: what a run was asked for, and nothing that changes afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every command takes, and what it takes to plan and to reach a registry; a command's own are its own."""
+
+    directory: str = "."  # as given; relative to where the program was started
+    config: str = ""  # path of release.yaml as given, "" for the default
+    offline: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
+    plain_http: bool = False  # speak HTTP to a registry that has no TLS
+    push_stall: float = 300.0  # seconds without progress after which a push is given up
+    registry_username: str = ""
+    password_stdin: bool = False
+    effort: float = 10.0  # seconds to look for what a conflicting pick needs
+    break_freeze: str = ""  # the reason for releasing in a freeze
