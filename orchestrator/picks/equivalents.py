@@ -112,7 +112,8 @@ def match(
     )  # fmt: skip
     found: dict[str, Equivalent] = {}
     for _, _, source, twin in rows:
-        said = tuple(sorted(signals[source, twin], key=STRENGTH.index))
+        weak = {ORIGIN, MERGE} if TRAILER in signals[source, twin] else set()
+        said = tuple(sorted(signals[source, twin] - weak, key=STRENGTH.index))
         if source not in found:
             found[source] = Equivalent(sha=twin, signals=said)
         elif TRAILER in said:
