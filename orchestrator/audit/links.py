@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import REVISION, VERSION
+from orchestrator.core.record import recorded_picks
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.core.tag_message import tagged_picks
@@ -62,9 +63,8 @@ def record_links(scratch: Scratch, tag: Tag, record: Mapping[str, Any], config: 
             compared("record: release.yaml", "its SHA-256 is", digest, record["config"]["sha256"], "the record")
         )
     listed = {(source, result) for _, source, result in tagged_picks(tag.message)}
-    picks = record.get("picks")
-    if isinstance(picks, list):
-        said = {(each["source"], each["result"]) for each in picks if each.get("result")}
+    said = recorded_picks(record)
+    if said is not None:
         what = f"the tag lists {len(listed)} picks"
         if listed == said:
             checks.append(passed("record: picks", f"{what}, and the record the same"))

@@ -16,6 +16,7 @@ from uuid import uuid4
 from orchestrator.audit.layer_compare import Agreement, Comparison, LayerPair, facing, judge_layer, settings
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
+from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.reference import parse_reference
 from orchestrator.release.publish import plan_from_tag
 from orchestrator.release.steps.build import prepared, pull_login
@@ -196,7 +197,7 @@ def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prep
     moved = f"{ready.base} moved: it was {recorded[:19]} at the release and is {ready.base_id[:19]} now"
     if not ready.base_args:
         return "", f"{moved}; built on today's, because no build argument says which base to take"
-    label = str((public.record.get("labels") or {}).get("org.opencontainers.image.base.digest") or "")
+    label = str((public.record.get("labels") or {}).get(BASE_DIGEST) or "")
     by_digest = f"{parse_reference(ready.base).repository!s}@{label}" if label else ""
     for candidate in filter(None, (recorded, by_digest)):
         try:

@@ -32,6 +32,16 @@ def image_of(record: Mapping[str, Any], reference: str) -> dict[str, Any]:
     return found
 
 
+def recorded_picks(record: Mapping[str, Any]) -> set[tuple[str, str]] | None:
+    """(source, commit) of each pick that the version brings; None where the record does not tell picks."""
+    picks = record.get("picks")
+    if not isinstance(picks, list):
+        return None
+    rows = [row for row in picks if isinstance(row, dict)]
+    found = {(str(row.get("source")), str(row["result"])) for row in rows if row.get("result")}
+    return found | {(str(row.get("source")), str(row.get("duplicate_of"))) for row in rows if row.get("since_previous")}
+
+
 def render(data: Mapping[str, Any]) -> bytes:
     """The bytes that are stored."""
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -40,18 +40,12 @@ def record_fault(record: Mapping[str, Any], here: ReleasedVersion) -> str:
         if said[key] != getattr(here, key):
             return f"says {key} {said[key]}, and it is {getattr(here, key)}"
     listed = {(source, result) for _, source, result in tagged_picks(here.message)}
-    picks = record.get("picks")
-    if isinstance(picks, list) and listed != {_pick(each) for each in picks} - {("", "")}:
+    recorded = provenance.recorded_picks(record)
+    if recorded is not None and listed != recorded:
         return "has other picks than the tag lists"
     if here.images is not None and (others := sorted(set(said["images"]) - set(here.images))):
         return f"has {others[0]}, which release.yaml there does not declare"
     return ""
-
-
-def _pick(row: Any) -> tuple[str, str]:
-    """(source, result) of a pick that made a commit."""
-    row = row if isinstance(row, dict) else {}
-    return (str(row.get("source")), str(row["result"])) if row.get("result") else ("", "")
 
 
 def yank_fault(yank: Yank, here: ReleasedVersion, record: Mapping[str, Any] | None, good: Collection[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError, UsageError
+from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.results import CheckResult, CheckState, Progress
 from orchestrator.engines import RunRequest
 from orchestrator.image.contents import CHECKS, verdict
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 
 VERSION_FILE = "/etc/release/version"
-VERSION_LABEL = "org.opencontainers.image.version"
-REVISION_LABEL = "org.opencontainers.image.revision"
 
 _LABELS = "labels"
 _VERSION = "version-inside"
@@ -75,7 +74,7 @@ def smoke(
     """
     inside = inside or InsideChecks()
     _refuse_same_names(commands, (*inside.checks, *(name for name, _ in more)))
-    expected = {VERSION_LABEL: tag, REVISION_LABEL: revision, **expected_labels}
+    expected = {VERSION: tag, REVISION: revision, **expected_labels}
     checks: list[Check] = [
         (_LABELS, lambda: _labels(engine, image, expected)),
         (_VERSION, lambda: _version_inside(engine, image, tag)),

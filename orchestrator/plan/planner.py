@@ -19,7 +19,7 @@ from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, named, unknown
 from orchestrator.plan.images import planned_images
-from orchestrator.plan.picker import Picker
+from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.kept_sources import bring_for
@@ -67,6 +67,7 @@ def draft(
     problems += faults
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += _without_its_own(faults, verdict.problems)
+    picks = picks if decisions.made or decisions.present else mark_own(scratch, picks, _older(facts))
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -105,6 +106,11 @@ def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Reposito
     remote = request.config.remote
     if lacking := unknown(entry.fixes, remote, repository, scratch):
         bring_for(repository, scratch, remote, entry.version, lacking)
+
+
+def _older(facts: Facts) -> list[str]:
+    """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
+    return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:

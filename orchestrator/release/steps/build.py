@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.core import labels as names
 from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.core.labels import VARIANT_LABEL
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.remote_url import source_url
 from orchestrator.core.results import Progress
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
-from orchestrator.image.patches import LABEL as PATCHES_LABEL
 from orchestrator.image.patches import label
 from orchestrator.release.steps.outcomes import Built, Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -193,30 +192,33 @@ def given_args(plan: Plan) -> dict[str, str]:
 
 
 def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]:
-    """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
+    """The OCI labels that say what the image is: annotations spec, and our own."""
     plan = context.plan
     created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
-    labels = {"version": plan.version, "revision": plan.head, "created": created, "ref.name": plan.version}
+    labels = {
+        names.VERSION: plan.version, names.REVISION: plan.head, names.CREATED: created, names.REF_NAME: plan.version
+    }  # fmt: skip
     source = image.repository_url or source_url(context.repository.remote_url(plan.remote))
     if source:  # a path on this machine says nothing elsewhere
-        labels["source"] = source
-    labels["title"] = image.repository.rpartition("/")[2]
-    own = {VARIANT_LABEL: image.variant} if image.variant else {}
+        labels[names.SOURCE] = source
+    labels[names.TITLE] = image.repository.rpartition("/")[2]
+    if image.variant:
+        labels[names.VARIANT] = image.variant
     if image.patches:
         with context.repository.scratch() as scratch:
-            own[PATCHES_LABEL] = label(patches_of(CommittedFiles(scratch, plan.tree), image))
-    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
+            labels[names.PATCHES] = label(patches_of(CommittedFiles(scratch, plan.tree), image))
+    return labels
 
 
 def base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
     """Name of the base, and its digest in that very repository, where the engine knows one."""
     if info is None:
         return {}
-    labels, reference = {"org.opencontainers.image.base.name": base}, parse_reference(base)
+    labels, reference = {names.BASE_NAME: base}, parse_reference(base)
     known = [parse_reference(each) for each in info.repo_digests]
     digests = [each.digest for each in known if each.repository == reference.repository]
     if digest := reference.digest or min(digests, default=""):
-        labels["org.opencontainers.image.base.digest"] = digest
+        labels[names.BASE_DIGEST] = digest
     return labels
 
 
