@@ -24,6 +24,9 @@ B = TypeVar("B")
 
 Json = dict[str, object]
 
+_FEW = 100  # faults
+_LONGEST_NAME = 60  # characters of a key that are compared with what is known
+
 
 # ------------------------------------------------------------------ the file as nodes
 
@@ -91,6 +94,11 @@ class Faults:
     def add_at(self, code: str, message: str, place: Place, remedy: str = "") -> None:
         problem = Problem(code=code, message=message, where=str(place), remedy=remedy)
         self._found.append((place.line, place.column, problem))
+
+    @property
+    def few(self) -> bool:
+        """Whether so few have been found that a guess at what was meant is worth its time."""
+        return len(self._found) < _FEW
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -344,7 +352,7 @@ class Table(Generic[T_co]):
 
     def _unknown(self, node: Scalar, faults: Faults) -> None:
         names = [key.name for key in self.keys]
-        close = difflib.get_close_matches(node.text.lower(), names, n=1)
+        close = difflib.get_close_matches(node.text[:_LONGEST_NAME].lower(), names, n=1) if faults.few else []
         remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names)}"
         faults.add("config-unknown-key", f"unknown key {quoted(node.text)} in {self.title}", node, remedy)
 
