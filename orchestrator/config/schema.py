@@ -23,9 +23,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 Json = dict[str, object]
-
-_FEW = 100  # faults
-_LONGEST_NAME = 60  # characters of a key that are compared with what is known
+_FEW = 100  # faults: so many are worth a guess at what was meant
 
 
 # ------------------------------------------------------------------ the file as nodes
@@ -97,7 +95,6 @@ class Faults:
 
     @property
     def few(self) -> bool:
-        """Whether so few have been found that a guess at what was meant is worth its time."""
         return len(self._found) < _FEW
 
     @property
@@ -352,7 +349,7 @@ class Table(Generic[T_co]):
 
     def _unknown(self, node: Scalar, faults: Faults) -> None:
         names = [key.name for key in self.keys]
-        close = difflib.get_close_matches(node.text[:_LONGEST_NAME].lower(), names, n=1) if faults.few else []
+        close = difflib.get_close_matches(node.text[:60].lower(), names, n=1) if faults.few else []
         remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names)}"
         faults.add("config-unknown-key", f"unknown key {quoted(node.text)} in {self.title}", node, remedy)
 
