@@ -266,7 +266,7 @@ GOOD_LAYER = {"digest": DIGEST, "size": 1, "mediaType": "x"}
     ],
 )
 def test_a_manifest_that_makes_no_sense_is_one_line(server: Script, document: object) -> None:
-    server.answer = lambda _: reply_json(document, **{"Content-Type": OCI})
+    server.answer = lambda _: reply_json(document, Content_Type=OCI)
     client = Client(server.host).registry
     found = client.manifest("v1")
     assert found
@@ -284,7 +284,7 @@ def test_a_manifest_that_makes_no_sense_is_one_line(server: Script, document: ob
     ],
 )
 def test_an_index_that_makes_no_sense_is_one_line(server: Script, document: object) -> None:
-    server.answer = lambda _: reply_json(document, **{"Content-Type": INDEX})
+    server.answer = lambda _: reply_json(document, Content_Type=INDEX)
     client = Client(server.host).registry
     found = client.manifest("v1")
     assert found
@@ -312,7 +312,7 @@ def test_a_config_that_makes_no_sense_is_one_line(server: Script, config: bytes)
     image = {"config": {"digest": digest, "size": len(config)}, "layers": []}
 
     def answer(seen: Seen) -> Reply:
-        return Reply(200, config) if "blobs" in seen.path else reply_json(image, **{"Content-Type": OCI})
+        return Reply(200, config) if "blobs" in seen.path else reply_json(image, Content_Type=OCI)
 
     server.answer = answer
     client = Client(server.host).registry
