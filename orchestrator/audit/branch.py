@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import failures, image_links, record_links
+from orchestrator.audit.links import facts_of, failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
@@ -101,7 +101,7 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     config = _config_at(world, tag)
     record = world.records.get(tag.name)
     adapted = {result: f"tag {tag.name}" for state, _, result in tagged_picks(tag.message) if state == "adapted"}
-    tool = record["tool"].get("version") if record and isinstance(record.get("tool"), dict) else __version__
+    tool = record.tool.version if record else __version__
     return Part(
         version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), recorded=adapted,
         head=tag.commit, other_tool=tool != __version__,
@@ -132,7 +132,7 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The links from a version to its record and its images."""
     scratch, record = world.session.scratch, world.records.get(tag.name)
     text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
-    checks = record_links(scratch, tag, record, text) if record else []
+    checks = record_links(record, facts_of(scratch, tag, text, part.config)) if record else []
     connections = None if world.session.options.offline else world.session.connections.registry
     return checks + image_links(tag, record, part.config, connections)
 
@@ -151,7 +151,7 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
                  "the tag's message does not belong to its commit")
         for source, result in sorted(listed - made)
     ]  # fmt: skip
-    if listed and record is None:
+    if listed and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         else:
@@ -197,9 +197,9 @@ def _missing(each: Missing) -> Problem:
 
 def _left_out(each: Missing, world: Snapshot) -> bool:
     """Whether the record says that a person left it out, or that it was there already, as the entry allows."""
-    record = world.records.get(each.version, {})
-    skipped = {str(row.get("source")) for row in record.get("skipped", ()) if isinstance(row, dict)}
-    present = {str(row.get("source")) for row in record.get("picks", ()) if isinstance(row, dict) and not row["result"]}
+    record = world.records.get(each.version)
+    skipped = {row.source for row in record.skipped} if record else set()
+    present = {row.source for row in record.picks if not row.result} if record else set()
     return each.source in skipped or (each.source in present and bool({"duplicate", "empty"} & set(each.fix.allow)))
 
 

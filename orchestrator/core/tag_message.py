@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
 
 
+TaggedPick = tuple[str, str, str]  # state, source, result
+
 _BROKEN = "Freeze broken: "
 
 
@@ -69,6 +71,6 @@ def promotion(message: str) -> tuple[str, str] | None:
     return (found["version"], found["tag"]) if found else None
 
 
-def tagged_picks(message: str) -> list[tuple[str, str, str]]:
+def tagged_picks(message: str) -> list[TaggedPick]:
     """(state, source, result) of each pick that a tag message lists."""
     return [(match["state"], match["source"], match["result"]) for match in _PICK_LINE.finditer(message)]

@@ -5,6 +5,7 @@ Nothing that is pushed counts, but its objects can be read.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -139,12 +140,14 @@ class GuardedRepository:
             return None
         kind, data = self.scratch.read(tag)
         tree, line = self.scratch.tree_of(commit), self.line_of(version)
-        config = self._config_at(tree, line.path) if line else None
+        text = self.scratch.file(tree, line.path) if line else None
+        config = self._parsed(text, line.path) if line and text is not None else None
         images = planned_images(config, version, commit) if config else ()
         return ReleasedVersion(
             version=version, tag=tag, commit=commit, tree=tree,
             message=data.decode("utf-8", "replace") if kind == "tag" else "",
-            images=[name for each in images for name in (each.reference, *each.aliases)] if config else None,
+            config_sha256=hashlib.sha256(text).hexdigest() if text is not None else None,
+            images=tuple(each.reference for each in images) if config else None,
         )  # fmt: skip
 
     def sources(self, here: ReleasedVersion, refs: Mapping[str, str]) -> tuple[str, ...]:
@@ -158,7 +161,8 @@ class GuardedRepository:
             chain = up_to(candidate, before) if candidate else []
             return tuple(refs[ref] for each in chain if (ref := sources_ref(each.version)) in refs)
         line = self.line_of(here.version)
-        config = self._config_at(here.tree, line.path) if line else None
+        text = self.scratch.file(here.tree, line.path) if line else None
+        config = self._parsed(text, line.path) if line and text is not None else None
         entry = config.release(here.version) if config else None
         if line is None or entry is None:
             raise UsageError(
@@ -175,9 +179,8 @@ class GuardedRepository:
         tag = ref.removeprefix(TAGS)
         return self.version(tag, refs) if ref.startswith(TAGS) and final_of(tag) == final else None
 
-    def _config_at(self, tree: str, path: str) -> Config | None:
-        text = self.scratch.file(tree, path)
+    def _parsed(self, text: bytes, path: str) -> Config | None:
         try:
-            return configuration.parse(text, path) if text is not None else None
+            return configuration.parse(text, path)
         except ReleaseError:
             return None

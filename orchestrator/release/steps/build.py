@@ -7,16 +7,17 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.labels import VARIANT_LABEL
+from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.inputs import lock_digest, lock_files, patches_of
 from orchestrator.image.patches import LABEL as PATCHES_LABEL
-from orchestrator.image.patches import label
-from orchestrator.release.steps.outcomes import Built, Outcome
+from orchestrator.image.patches import label, recorded
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
@@ -31,6 +32,32 @@ if TYPE_CHECKING:
 
 
 _LOGIN = re.compile(r"^(?P<scheme>[a-z+]+://)[^/@]*@")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built(Outcome):
+    image_id: str
+    size: int  # bytes, unpacked
+    layers: tuple[str, ...]  # diff_ids
+    base: str
+    base_id: str
+    context_sha256: str
+    labels: tuple[tuple[str, str], ...]
+    log: str
+    lock: RecordedLock | None
+    patches: tuple[RecordedPatch, ...]
+
+    def part(self) -> dict[str, Any]:
+        return {
+            "image_id": self.image_id,
+            "size": self.size,
+            "layers": self.layers,
+            "base": RecordedBase(name=self.base, id=self.base_id),
+            "lock": self.lock,
+            "patches": self.patches,
+            "context_sha256": self.context_sha256,
+            "labels": dict(self.labels),
+        }
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -56,7 +83,8 @@ class Prepared:
     base_id: str
     base_args: tuple[str, ...]  # the build arguments that say which base it is
     context_sha256: str
-    lock_sha256: str
+    lock: RecordedLock | None
+    patches: tuple[RecordedPatch, ...]
 
 
 @contextmanager
@@ -73,7 +101,6 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         info = (
             context.connections.engine().resolve(base, platform=image.platform, report=context.report) if base else None
         )
-        lock = lock_digest(lock_files(scratch, context.plan.tree, image.lock)) if image.lock else ""
         sent = _build_context(scratch, context.plan.tree, image, seconds, tar)
         for path in sent.lfs_pointers:
             context.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
@@ -96,7 +123,8 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
             base_id=info.id if info else "",
             base_args=facts.base_args,
             context_sha256=sent.sha256,
-            lock_sha256=lock,
+            lock=_lock(scratch, context.plan.tree, image.lock) if image.lock else None,
+            patches=tuple(recorded(entry) for entry in patches_of(scratch, context.plan.tree, image)),
         )
 
 
@@ -114,7 +142,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         context_sha256=ready.context_sha256,
         labels=tuple(sorted(ready.request.labels.items())),
         log=str(log),
-        lock_sha256=ready.lock_sha256,
+        lock=ready.lock,
+        patches=ready.patches,
     )
 
 
@@ -126,6 +155,10 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
         return before
     found = context.connections.engine().inspect(image.candidate)
     return before if found and found.id == before.image_id else None
+
+
+def _lock(scratch: Scratch, tree: str, path: str) -> RecordedLock:
+    return RecordedLock(path=path, sha256=lock_digest(lock_files(scratch, tree, path)))
 
 
 def given_args(plan: Plan) -> dict[str, str]:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, RemoteError
+from orchestrator.core.record import Delta
 from orchestrator.core.reference import parse_reference
 from orchestrator.image.budgets import measure
-from orchestrator.release.steps.outcomes import Built, Outcome, Uploaded
+from orchestrator.release.steps.build import Built
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded(Outcome):
+    digest: str
+    candidate: str
+    size: int  # bytes in the registry, compressed
+    delta: Delta
+
+    def part(self) -> dict[str, Any]:
+        return {"compressed_size": self.size, "delta": self.delta}
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
