@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,10 @@ from tests.support.story import Story, copied, story
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+# Where Python may not write byte code, each start of the program would compile all of it: three times as slow.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: what we start would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -50,7 +50,6 @@ def plan(
     ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
-    from orchestrator.guard.freeze import without_freeze
     from orchestrator.plan import document as plans
     from orchestrator.release.declare import settle
     from orchestrator.release.prepare import next_declared, prepare
@@ -68,8 +67,7 @@ def plan(
         for note in settled.notes:
             console.note(f"note: {note}")
     else:
-        made = prepare(session, version)
-    made = without_freeze(made)
+        made = prepare(session, version, looking=True)
     proof = _prove(session, console, made) if verify else None
     if out:
         plans.save(made, session.directory / out)

@@ -91,6 +91,19 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What somebody who judges a drafted plan says of it: its policy, a freeze, its images.
+
+    All of them are collected first, and the plan is built once (planner.seal).
+    """
+
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    signed_tag: str = ""
+    freeze_broken: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decisions:
     """What people decided at conflicts: source id -> resolving commit, source id -> reason for leaving it out."""
 

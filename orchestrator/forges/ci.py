@@ -11,32 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.remote_url import without_login
-from orchestrator.forges.ci_templates import (
-    GITHUB,
-    GITHUB_PUBLISH,
-    GITHUB_QUEUE,
-    GITHUB_SETUP,
-    GITLAB,
-    GITLAB_PUBLISH,
-    JENKINS,
-    JENKINS_PUBLISH,
-    PINS,
-)
+from orchestrator.forges.ci_templates import GITHUB_QUEUE, GITHUB_SETUP, PINS, PIPELINES
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
 
-PROVIDERS: Final = ("github", "gitlab", "jenkins")
 PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires
 _PIP: Final = "python3 -I -m pip install"  # -I: the branch may bring a folder `pip`
 
-_FILES: Final = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
-_TEXTS: Final = {
-    "github": (GITHUB, GITHUB_PUBLISH),
-    "gitlab": (GITLAB, GITLAB_PUBLISH),
-    "jenkins": (JENKINS, JENKINS_PUBLISH),
-}
-_COMMENT: Final = {"github": "#", "gitlab": "#", "jenkins": "//"}
 _DIGEST: Final = re.compile(r"(?:#|//) sha256 of the lines below: ([0-9a-f]{64})")
 _MADE: Final = "Made by `"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/*+@-]+")
@@ -55,11 +37,6 @@ class Pipeline:
     install: str
     file: str = ""  # where it is written, "" for where the provider looks
     on_github_com: bool = True
-
-
-def default_file(provider: str) -> str:
-    """Where the provider looks for its pipeline."""
-    return _FILES[provider]
 
 
 def pipeline_of(
@@ -88,12 +65,12 @@ def pipeline_of(
 
 def text_of(pipeline: Pipeline) -> str:
     """The whole file: how it was made, the digest of what follows, and the pipeline."""
-    whole, publish = _TEXTS[pipeline.provider]
-    body = whole
+    template = PIPELINES[pipeline.provider]
+    body = template.text
     pieces = {
         "@SETUP@": GITHUB_SETUP,
         "@QUEUE@": GITHUB_QUEUE if pipeline.on_github_com else "",
-        "@PUBLISH@": publish[pipeline.has_image],
+        "@PUBLISH@": template.publish[pipeline.has_image],
         "@PLAN_JOB@": PLAN_JOB,
         "@SOURCE@": pipeline.source,
         "@BRANCHES@": pipeline.branches,
@@ -107,8 +84,9 @@ def text_of(pipeline: Pipeline) -> str:
     }
     for mark, piece in pieces.items():
         body = body.replace(mark, piece)
-    comment = _COMMENT[pipeline.provider]
-    return f"{comment} {_made(pipeline)}\n{comment} sha256 of the lines below: {_digest(body)}\n{body}"
+    return (
+        f"{template.comment} {_made(pipeline)}\n{template.comment} sha256 of the lines below: {_digest(body)}\n{body}"
+    )
 
 
 def install_from(source: str) -> str:

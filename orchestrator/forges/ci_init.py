@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges.ci import PROVIDERS, default_file, install_from, is_ours, pipeline_of, text_of
+from orchestrator.forges.ci import install_from, is_ours, pipeline_of, text_of
+from orchestrator.forges.ci_templates import PIPELINES
 from orchestrator.forges.protection import branch_pattern, tag_pattern
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ class WrittenPipeline:
 
 def ci_init(session: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
     """Make the pipeline from release.yaml.  Raises RefusedError where a file is there that is not as it was made."""
-    if provider not in PROVIDERS:
+    if provider not in PIPELINES:
         raise UsageError(
             f"--provider {provider!r} is not known" if provider else "no --provider was given",
-            remedy=f"give --provider {'|'.join(PROVIDERS)}",
+            remedy=f"give --provider {'|'.join(PIPELINES)}",
             code="bad-provider",
         )
-    place = file or default_file(provider)
+    place = file or PIPELINES[provider].file
     target = _inside(session.repository.top, place)
     config = session.config()
     versions = [entry.version for entry in config.releases] + sorted(session.repository.local_tags())

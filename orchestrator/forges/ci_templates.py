@@ -9,7 +9,11 @@ some pull requests would block them.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # The one place for the actions' pins: the full commit ids of these tags, read off the tags of the actions' own
 # repositories.  Both run on Node 24; GitHub takes Node 20, which those before used, off its runners in 2026.
@@ -312,4 +316,22 @@ JENKINS_PUBLISH: Final = {
             '''
           }
 """,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """A pipeline: where the provider looks for it, its text, its publishing job without and with an image."""
+
+    file: str
+    text: str
+    publish: Mapping[bool, str]
+    comment: str = "#"
+
+
+# A new provider is its texts and a word here.
+PIPELINES: Final[Mapping[str, Template]] = {
+    "github": Template(file=".github/workflows/release.yml", text=GITHUB, publish=GITHUB_PUBLISH),
+    "gitlab": Template(file=".gitlab-ci.yml", text=GITLAB, publish=GITLAB_PUBLISH),
+    "jenkins": Template(file="Jenkinsfile", text=JENKINS, publish=JENKINS_PUBLISH, comment="//"),
 }

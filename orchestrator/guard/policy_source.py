@@ -15,6 +15,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.declaration import Policy
 from orchestrator.core.errors import ConfigError, Exit, ReleaseError
 from orchestrator.core.pick import PickState
+from orchestrator.core.plan import Judgement
 from orchestrator.core.results import Place, Problem
 from orchestrator.git import changes
 from orchestrator.guard import policy_rules as rulebook
@@ -142,8 +143,8 @@ class PolicyResolver:
 
     # -------------------------------------------------------------- a plan
 
-    def judge(self, plan: Plan, config: Config) -> tuple[Plan, Policy]:
-        """The plan with what the policy says of it, and that policy."""
+    def judge(self, plan: Plan, config: Config) -> tuple[Judgement, Policy]:
+        """What the policy says of a plan, and that policy."""
         guard = self.guard(config, plan.config_path, plan.base)
         entry = config.release(plan.version)
         problems = list(guard.problems)
@@ -154,13 +155,8 @@ class PolicyResolver:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
             problems += _declared(guard, config, entry, self._before(guard, plan, config.branch))
-        plan = replace(
-            plan,
-            signed_tag=str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else "",
-            problems=(*plan.problems, *problems),
-            notes=(*plan.notes, *guard.notes),
-        )
-        return plan, guard.policy
+        signed = str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else ""
+        return Judgement(problems=tuple(problems), notes=guard.notes, signed_tag=signed), guard.policy
 
     def _before(self, guard: EffectivePolicy, plan: Plan, branch: str) -> Iterator[Config]:
         """Earlier states of the protected release.yaml, newest first, for what was made by one: a tag, a candidate."""

@@ -57,9 +57,14 @@ def decode(data: Mapping[str, Any]) -> Plan:
 
 def command(plan: Plan) -> str:
     """What to type to go on with a plan."""
+    return f"release publish {plan.version}" if plan.tag_object and not plan.promoted_from else begun_by(plan)
+
+
+def begun_by(plan: Plan) -> str:
+    """What was typed where the release was begun."""
     if plan.promoted_from:
         return f"release promote {plan.promoted_from.version} {plan.version}"
-    return f"release {'publish' if plan.tag_object else 'cut'} {plan.version}"
+    return f"release cut {plan.version}"
 
 
 def picks_of(data: Mapping[str, Any]) -> tuple[Pick, ...]:

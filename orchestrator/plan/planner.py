@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
-from orchestrator.core.plan import Decisions, Plan
+from orchestrator.core.plan import Decisions, Judgement, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
@@ -44,7 +44,7 @@ _ADVICE = (
 def draft(
     request: PlanRequest, decisions: Decisions, repository: Repository, scratch: Scratch, facts: Facts | None = None
 ) -> Plan:
-    """The plan, with every problem found; `seal` it once the order of tasks is known.
+    """The plan as far as the repository tells it; `seal` it with what is said of it and its order of tasks.
 
     `facts` are gathered unless given.  Raises UsageError only where nothing can be planned at all (no such branch,
     a shallow clone).
@@ -103,12 +103,23 @@ def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -
     return [each for each in faults if not (made and each.code == "duplicate-pick")]
 
 
-def seal(plan: Plan, tasks: tuple[str, ...]) -> Plan:
-    """The plan with its order of tasks and its id: SHA-256 over all content but what is only said of it.
+def judged(draft: Plan, *judgements: Judgement) -> Plan:
+    """The plan with all that is said of it."""
+    return replace(
+        draft,
+        problems=(*draft.problems, *(each for said in judgements for each in said.problems)),
+        notes=(*draft.notes, *(each for said in judgements for each in said.notes)),
+        signed_tag=next((said.signed_tag for said in judgements if said.signed_tag), ""),
+        freeze_broken=next((said.freeze_broken for said in judgements if said.freeze_broken), ""),
+    )
+
+
+def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
+    """The plan with all that is said of it, its tasks and its id: SHA-256 over all content but what is only said of it.
 
     Problems, notes, and what other commits say of a pick may change while the source moves on; the release does not.
     """
-    plan = replace(plan, tasks=tasks, plan_id="")
+    plan = replace(judged(draft, *judgements), tasks=tasks, plan_id="")
     content = {key: value for key, value in asdict(plan).items() if key not in _SAID_OF_IT}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]

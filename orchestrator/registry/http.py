@@ -239,6 +239,8 @@ class HttpClient:
                 return self._read(request, response)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._broken(request, error) from None  # the chain may show signed URLs
+        except TimeoutError:  # the deadline passed between two calls of the library
+            raise self._too_long(request) from None
         except OSError as error:
             raise UsageError(
                 f"the bundle of certificates cannot be read: {one_line(str(error))}",

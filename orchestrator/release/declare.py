@@ -42,14 +42,14 @@ class Settled:
 def settle(session: Session, version: str) -> Settled:
     """Plan, declare the prerequisites that were proved, and plan again, until there are no new ones."""
     diffs = []
-    plan = prepare(session, version)
+    plan = prepare(session, version, looking=True)
     for _ in range(ROUNDS):
         missing = undeclared(plan)
         if not missing:
             break
         config = session.config()
         diffs.append(write(session, config, with_prerequisites(config, plan.version, missing)))
-        plan = prepare(session, plan.version)
+        plan = prepare(session, plan.version, looking=True)
     return Settled(plan=plan, diffs=tuple(diffs), notes=(*_misplaced(plan), *_unsettled(plan)))
 
 

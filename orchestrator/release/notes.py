@@ -12,7 +12,6 @@ from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_picks, tagged_reason
-from orchestrator.guard.freeze import without_freeze
 from orchestrator.picks.sources import expand
 from orchestrator.release.prepare import prepare
 from orchestrator.session.published import read_record, remote_name
@@ -38,7 +37,7 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
                 raise
         if tag := _tag(session, remote, version):
             return _from_tag(session, remote, version, tag), ()
-    plan = without_freeze(prepare(session, version))
+    plan = prepare(session, version, looking=True)
     notes = Notes(
         version=plan.version,
         previous=plan.previous,

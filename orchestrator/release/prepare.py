@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ProblemsError
-from orchestrator.core.plan import NO_DECISIONS
+from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.versions import parse_tag
-from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.inputs import image_problems
+from orchestrator.plan import document
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
@@ -47,10 +48,13 @@ def next_declared(session: Session) -> str:
     return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
 
 
-def prepare(session: Session, version: str, left_out: Mapping[str, str] | None = None) -> Plan:
+def prepare(
+    session: Session, version: str, left_out: Mapping[str, str] | None = None, *, looking: bool = False
+) -> Plan:
     """The sealed plan of a version ("" for the next patch), with every problem in it.
 
-    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.
+    `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.  `looking`
+    is for who will not cut: a freeze is a note then.
     """
     config = session.config()
     refuse_incomplete(session.repository, config.remote)
@@ -71,8 +75,9 @@ def prepare(session: Session, version: str, left_out: Mapping[str, str] | None =
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
-    plan, policy = guards.judge(plan, config)
-    plan = apply_freeze(plan, policy, session.now(), session.options.break_freeze)
-    shown_as = session.config_name
-    plan = replace(plan, problems=(*plan.problems, *image_problems(plan, session.scratch, shown_as)))
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+    by_policy, policy = guards.judge(plan, config)
+    by_freeze = judge_freeze(
+        policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
+    )
+    of_images = Judgement(problems=image_problems(plan, session.scratch, session.config_name))
+    return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)

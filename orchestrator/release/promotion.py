@@ -11,14 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
-from orchestrator.core.plan import Plan, PromotedFrom
+from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import check_version, final_of, parse_tag
-from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
+from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import seal
 from orchestrator.release import steps
@@ -111,16 +112,16 @@ def prepare(session: Session, candidate: str, version: str, *, allow_older: bool
             code="version-exists",
             state="nothing was changed",
         )
-    plan = plan_promotion(session, public, candidate, version, allow_older=allow_older or bool(tag_object))
-    return plan if plan.tag_object else _under_policy(session, plan)
+    plan = draft_promotion(session, public, candidate, version, allow_older=allow_older or bool(tag_object))
+    return seal(plan, steps.keys(plan), *(() if plan.tag_object else _under_policy(session, plan)))
 
 
-def _under_policy(session: Session, plan: Plan) -> Plan:
+def _under_policy(session: Session, plan: Plan) -> tuple[Judgement, ...]:
     """Freezes and signatures; the fixes were judged when the candidate was cut."""
     config = config_at(session, plan.version, plan.head, plan.config_path)
-    plan, policy = PolicyResolver(session.repository, session.scratch, plan.remote, {}).judge(plan, config)
-    plan = apply_freeze(plan, policy, session.now(), session.options.break_freeze)
-    return seal(plan, plan.tasks)
+    by_policy, policy = PolicyResolver(session.repository, session.scratch, plan.remote, {}).judge(plan, config)
+    by_freeze = judge_freeze(policy, session.now(), session.options.break_freeze, document.command(plan))
+    return by_policy, by_freeze
 
 
 def _must_fit(candidate: str, version: str) -> None:
@@ -148,7 +149,15 @@ def origin_of(session: Session, public: PublishedReleases, version: str) -> tupl
 def plan_promotion(
     session: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
 ) -> Plan:
-    """As `prepare`, for versions that fit; a tag of `version` that is public must be on the candidate's commit."""
+    """As `prepare`, for a version whose tag is public: no policy is asked."""
+    plan = draft_promotion(session, public, candidate, version, allow_older=allow_older)
+    return seal(plan, steps.keys(plan))
+
+
+def draft_promotion(
+    session: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
+) -> Plan:
+    """As `prepare`, not sealed, for versions that fit; a public tag of `version` must be on the candidate's commit."""
     record = public.proved(candidate)
     head, tag_object = record.commit, public.tag(candidate)
     _must_be_on(public, head, candidate, version)
@@ -160,7 +169,7 @@ def plan_promotion(
     landed = public.tag(version)
     if not landed:
         problems += _against(session, public, config, candidate, version, tip=tip, allow_older=allow_older)
-    plan = Plan(
+    return Plan(
         plan_id="",
         version=version,
         previous=previous,
@@ -191,7 +200,6 @@ def plan_promotion(
         problems=tuple(problems),
         notes=tuple(_notes(session, candidate, head, tip)),
     )
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
 
 
 def _must_be_on(public: PublishedReleases, commit: str, candidate: str, version: str) -> None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import Decisions
+from orchestrator.core.plan import Decisions, Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
 from orchestrator.core.tag_message import promotion, tagged_picks, tagged_reason
 from orchestrator.git.tags import signature_fault
-from orchestrator.guard.freeze import apply_freeze
+from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.picks.sources import unknown
 from orchestrator.plan import document
-from orchestrator.plan.planner import draft, seal
+from orchestrator.plan.planner import draft, judged, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
@@ -27,7 +27,7 @@ from orchestrator.session.published import PublishedReleases, config_at, must_be
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
@@ -74,32 +74,31 @@ def publish(session: Session, version: str) -> Cut:
             if record is None:
                 _say_what_is_missing(session, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
-        plan = _under_policy(session, plan)
+        plan = judged(plan, *_under_policy(session, plan))
         if plan.problems:
             raise ProblemsError(plan.problems)
         begin(session, plan, journal, yes=True)
         return carry_on(session, state)
 
 
-def _under_policy(session: Session, plan: Plan) -> Plan:
-    """The plan with what the policy of the protected source branch says of it, of its tag, and of this moment.
+def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
+    """What the policy of the protected source branch says of a plan, of its tag, and of this moment.
 
     A freeze that the tag says was broken, with a reason, is broken for its image too.
     """
     repository = session.repository
     config = config_at(session, plan.version, plan.head, plan.config_path)
-    plan, policy = PolicyResolver(repository, session.scratch, config.remote, {}).judge(plan, config)
-    for note in plan.notes:
+    by_policy, policy = PolicyResolver(repository, session.scratch, config.remote, {}).judge(plan, config)
+    for note in (*plan.notes, *by_policy.notes):
         session.terminal.note(f"note: {note}")
+    yield replace(by_policy, signed_tag="")  # what a cut must do; this tag is made
     if policy.signed_tags and (fault := signature_fault(repository, plan.tag_object)):
         remedy = (
             "a release whose tag is not believed is not published; who may sign: gpg.ssh.allowedSignersFile, or gpg"
         )
-        unsigned = unsigned_problem(policy, f"tag {plan.version}: {fault}", remedy)
-        plan = replace(plan, problems=(*plan.problems, unsigned))
+        yield Judgement(problems=(unsigned_problem(policy, f"tag {plan.version}: {fault}", remedy),))
     said = tagged_reason(repository.git.text("cat-file", "tag", plan.tag_object))
-    plan = replace(plan, signed_tag="")  # what a cut must do; this tag is made
-    return apply_freeze(plan, policy, session.now(), session.options.break_freeze or said)
+    yield judge_freeze(policy, session.now(), session.options.break_freeze or said, document.command(plan))
 
 
 def _published(session: Session, plan: Plan) -> dict[str, str]:
@@ -122,10 +121,9 @@ def _published(session: Session, plan: Plan) -> dict[str, str]:
 
 def _say_what_is_missing(session: Session, plan: Plan) -> None:
     """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
-    again = document.command(replace(plan, tag_object=""))
     session.terminal.note(
         f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
-        f" finish it in the clone that began it: {again}"
+        f" finish it in the clone that began it: {document.begun_by(plan)}"
     )
 
 
@@ -166,7 +164,7 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     if plan.head != head and not plan.problems:
         raise _differs(session, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
-    return seal(plan, tuple(task.key for task in steps.tasks(plan)))
+    return seal(plan, steps.keys(plan))
 
 
 def _bring_sources(session: Session, config: Config, version: str) -> None:

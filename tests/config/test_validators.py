@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.core.errors import ConfigError, Exit
+from tests.support.waiting import within
 
 MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
 
@@ -310,9 +310,8 @@ def test_a_billion_laughs_cost_nothing() -> None:
     lines = ["- &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     text = MINIMAL + "verify:\n" + "\n".join(lines) + "\n"
-    start = time.monotonic()
-    assert faults(text)[0][1] == "config-too-big"
-    assert time.monotonic() - start < 2
+    with within():
+        assert faults(text)[0][1] == "config-too-big"
 
 
 def test_a_huge_file_is_refused_unread() -> None:

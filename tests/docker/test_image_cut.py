@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.imaged import VERSION, Imaged, imaged
 from tests.support.story import Repo
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -250,22 +251,24 @@ def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
     import signal
     import subprocess
     import sys
-    import time
 
     from tests.support.cli import clean_env
 
-    shipped.declare(smoke="    - {name: slow, run: 'test -e /nothing || sleep 45; true', timeout: 50}\n")
+    shipped.declare(smoke="    - {name: slow, run: 'test -e /nothing || sleep 600; true', timeout: 700}\n")
     cut = subprocess.Popen(
         [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes", "-q"],
         cwd=shipped.story.clone.path,
         env=clean_env() | shipped.lab.env,
     )
     mine = ("ps", "--all", "--quiet", "--filter", "label=org.release-orchestrator.owner")
-    for _ in range(200):
+
+    def smoking() -> bool:
+        nonlocal built
         built = docker("images", "--quiet", shipped.repository)
-        if built and docker("ps", "--quiet", "--filter", f"ancestor={built}"):
-            break
-        time.sleep(0.1)
+        return bool(built and docker("ps", "--quiet", "--filter", f"ancestor={built}"))
+
+    built = ""
+    until(smoking, pause=0.1)
     os.kill(cut.pid, signal.SIGKILL)
     cut.wait()
     left = docker(*mine, "--filter", f"ancestor={built}")

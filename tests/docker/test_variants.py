@@ -7,13 +7,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.cli import clean_env
 from tests.support.imaged import VERSION, Imaged, imaged
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,10 +122,9 @@ def test_interrupting_builds_that_run_together_ends_them_and_leaves_a_release_to
         text=True,
     )
     journal = several.story.clone.path / ".git" / "release" / VERSION / "journal.jsonl"
-    while cut.poll() is None and not (journal.exists() and '"build/v2.7.1-cu118"' in journal.read_text()):
-        time.sleep(0.01)
+    until(lambda: cut.poll() is not None or (journal.exists() and '"build/v2.7.1-cu118"' in journal.read_text()))
     cut.send_signal(signal.SIGINT)
-    _, err = cut.communicate(timeout=60)
+    _, err = cut.communicate(timeout=300)
     assert cut.returncode == 130, err
     assert "Traceback" not in err
     assert several.registry.tags() == ()

@@ -62,6 +62,7 @@ class Script(ThreadingHTTPServer):
         self.answer: Callable[[Seen], Reply] = in_turn()
         self.seen: list[Seen] = []
         self.greetings = 0  # TLS greetings to a server without TLS
+        self.dripped = 0  # bytes that were sent slowly
         self.over = threading.Event()
 
     @property
@@ -117,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
             for byte in slowly:
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()
+                self.server.dripped += 1
                 if self.server.over.wait(0.03):
                     break
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from orchestrator.registry.responses import next_page
 from orchestrator.registry.retry import RetryPolicy
 from tests.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
 from tests.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json
+from tests.support.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,9 +165,8 @@ def test_the_next_page_in_a_link_header(link: str, target: str) -> None:
 
 @pytest.mark.parametrize("part", ["<", "<a>; rel=", "<a>;;;;;", '<a>; rel="', ", ", "<>"])
 def test_a_hostile_link_header_costs_nothing(part: str) -> None:
-    started = time.monotonic()
-    next_page(part * (1 << 20))
-    assert time.monotonic() - started < 0.2
+    with within():
+        next_page(part * (1 << 20))
 
 
 def test_an_upload_session_is_given_up_and_only_here(server: Script) -> None:

@@ -31,6 +31,7 @@ from tests.registry.client import (
     resolve_to_loopback,
 )
 from tests.registry.scripted_server import Reply, Script, Seen, in_turn, reply_json, serve
+from tests.support.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,12 +93,10 @@ def test_everything_else_is_asked_once(server: Script, status: int) -> None:
 def test_a_hanging_server_is_a_timeout(server: Script) -> None:
     server.answer = lambda _: Reply(hang=True)
     client = Client(server.host, patience=RetryPolicy(tries=2, read_timeout=0.2))
-    started = time.monotonic()
     error = failing(lambda: client.registry.head("v1"))
     assert error.code == "registry-timeout"
     assert "2 times" in error.message
     assert len(server.seen) == 2
-    assert time.monotonic() - started < 5
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -125,16 +124,18 @@ def test_however_an_answer_dribbles_one_deadline_ends_it(server: Script, what: s
     registry = Registry(
         ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
     )
-    started = time.monotonic()
     error = failing(lambda: registry.manifest("v1"))
-    assert 0.7 < time.monotonic() - started < 1.6
     assert (error.code, len(server.seen)) == ("registry-timeout", 1)
+    assert 0 < server.dripped < len(slowly)  # all of it takes more than 30 s
     assert "no whole answer in 0.8 s" in error.message
 
 
 def test_the_deadline_is_for_all_tries_redirects_and_logins_together(server: Script) -> None:
+    now = 0.0
+
     def answer(seen: Seen) -> Reply:
-        time.sleep(0.5)
+        nonlocal now
+        now += 50
         if "token" in seen.path:
             return reply_json({"token": f"t{len(server.seen)}"})
         if seen.authorization:
@@ -142,23 +143,21 @@ def test_the_deadline_is_for_all_tries_redirects_and_logins_together(server: Scr
         return Reply(401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.host}/token"'})
 
     server.answer = answer
-    policy = RetryPolicy(exchange_timeout=1.2, clock=time.monotonic)
+    policy = RetryPolicy(exchange_timeout=120, clock=lambda: now)
     registry = Registry(
         ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
     )
-    started = time.monotonic()
     assert failing(lambda: registry.blob(DIGEST)).code == "registry-timeout"
-    assert time.monotonic() - started < 2
-    assert len(server.seen) in (2, 3)
+    assert len(server.seen) == 3
 
 
 def test_what_is_waited_between_tries_is_no_part_of_the_deadline(server: Script) -> None:
-    server.answer = in_turn(Reply(503, headers={"Retry-After": "1"}), Reply(503, headers={"Retry-After": "1"}), FOUND)
-    policy = RetryPolicy(exchange_timeout=0.8, clock=time.monotonic)
-    registry = Registry(
-        ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
-    )
-    assert registry.head("v1")
+    busy = Reply(503, headers={"Retry-After": "20"})
+    server.answer = in_turn(busy, busy, FOUND)
+    client = Client(server.host, patience=RetryPolicy(exchange_timeout=30))
+    client.on_sleep = lambda: setattr(client, "now", sum(client.slept))
+    assert client.registry.head("v1")
+    assert client.slept == [20, 20]
 
 
 def test_a_layer_that_dribbles_ends_by_its_size(server: Script, tmp_path: Path) -> None:
@@ -168,11 +167,10 @@ def test_a_layer_that_dribbles_ends_by_its_size(server: Script, tmp_path: Path) 
     registry = Registry(
         ImageRepository(host=server.host, path="team/cuda"), credentials=lambda: ADA, patience=policy, plain_http=True
     )
-    started = time.monotonic()
     with (tmp_path / "layer").open("w+b") as file:
         error = failing(lambda: registry.download(Layer(digest=DIGEST, size=9999, media_type=""), file))
-    assert 0.7 < time.monotonic() - started < 1.6
     assert error.code == "registry-timeout"
+    assert 0 < server.dripped < 999  # all of it takes more than 30 s
 
 
 def test_a_tls_greeting_that_never_ends_is_a_timeout() -> None:
@@ -181,9 +179,8 @@ def test_a_tls_greeting_that_never_ends_is_a_timeout() -> None:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         policy = RetryPolicy(tries=1, connect_timeout=0.5, exchange_timeout=0.8, clock=time.monotonic)
         registry = Registry(ImageRepository(host=host, path="team/cuda"), credentials=lambda: ADA, patience=policy)
-        started = time.monotonic()
-        assert failing(registry.ping).code == "registry-timeout"
-        assert time.monotonic() - started < 1.6
+        with within():
+            assert failing(registry.ping).code == "registry-timeout"
 
 
 def test_nobody_listens() -> None:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,8 @@ from orchestrator.session import journal
 from orchestrator.session.journal import Lock
 from tests.scenarios.test_bad_input import cut, hook, plan, private
 from tests.support.cli import clean_env, release
-from tests.support.story import VERSION, fix_line
+from tests.support.story import VERSION, fix_line, processes, traced
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,14 +133,12 @@ def test_interrupted_in_the_middle_of_a_step(tale: Story, tmp_path: Path, how: s
         cwd=tale.clone.path, env=clean_env() | {"TMPDIR": str(tmp_path / "tmp")}, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not reached.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(reached.exists)
     if how is signal.SIGINT:
         os.killpg(process.pid, how)  # as ctrl-C does
     else:
         process.send_signal(how)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert json.loads(out)["error"]["code"] == "interrupted"
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -154,29 +152,25 @@ def test_interrupted_in_the_middle_of_a_step(tale: Story, tmp_path: Path, how: s
     cut(tale, code=0)
 
 
-def test_one_git_process_for_a_pick_and_ten_picks_in_seconds(tale: Story) -> None:
-    """Planning may cost four processes a pick; a cut of ten 5 s; a finished release again 1 s."""
-    log = tale.clone.path.parent / "commands"
-    wrapper = tale.clone.path.parent / "bin/git"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\necho "$*" >>{log}\nexec {shutil.which("git")} "$@"\n')
-    wrapper.chmod(0o755)
+def test_a_pick_costs_a_few_git_processes_and_a_finished_release_hardly_any(tale: Story, tmp_path: Path) -> None:
+    """How long they take is measured by tools/bench, with limits."""
+
+    def count(*command: str) -> int:
+        place = tmp_path / f"trace{len(list(tmp_path.glob('trace*')))}"
+        ran = release(*command, VERSION, cwd=tale.clone.path, env=traced(place))
+        assert ran.code == 0, ran.err
+        return processes(place)
+
     tale.clone.git("checkout", "--quiet", "-b", "many")
     picks = [tale.clone.commit(f"fix: {n}", {f"{n}.py": f"{n}\n"}) for n in range(10)]
     tale.clone.git("checkout", "--quiet", "main")
-    counts = []
+    planned = []
     for number in (1, 10):
-        log.write_text("")
         tale.release_yaml("\n".join(fix_line(sha) for sha in picks[:number]))
-        path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
-        assert release("plan", VERSION, cwd=tale.clone.path, env={"PATH": path}).code == 0
-        counts.append(len(log.read_text().splitlines()))
-    assert counts[1] - counts[0] <= 4 * 9
-    begun = time.monotonic()
-    cut(tale, code=0)
-    middle = time.monotonic()
-    cut(tale, code=0)
-    assert (middle - begun < 5, time.monotonic() - middle < 1) == (True, True)
+        planned.append(count("plan"))
+    assert planned[1] - planned[0] <= 2 * 9
+    assert count("cut", "--yes") <= 120
+    assert count("cut", "--yes") <= 20  # it is finished
 
 
 def test_a_path_with_a_line_break_is_refused(tale: Story) -> None:
@@ -230,18 +224,17 @@ def test_interrupted_while_the_program_is_loading(tale: Story, tmp_path: Path, h
     with subprocess.Popen(
         command, cwd=tale.clone.path, env=env | {"PYTHONPATH": f"{tmp_path}:{env['PYTHONPATH']}"}
     ) as process:
-        while not (tmp_path / "up").exists():
-            time.sleep(0.01)
+        until((tmp_path / "up").exists)
         process.send_signal(how)
-        assert process.wait(30) == 130
+        assert process.wait(120) == 130
 
 
 def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story, tmp_path: Path) -> None:
-    tale.release_yaml(fix_line(tale.fix), extra=f"verify:\n  - touch {tmp_path}/up; sleep 4\n")
+    wait = f"touch {tmp_path}/up; until test -e {tmp_path}/go; do sleep .1; done"
+    tale.release_yaml(fix_line(tale.fix), extra=f"verify:\n  - {wait}\n")
     command = [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"]
     with subprocess.Popen(command, cwd=tale.clone.path, env=clean_env(), stderr=subprocess.DEVNULL) as process:
-        while not (tmp_path / "up").exists():
-            time.sleep(0.01)
+        until((tmp_path / "up").exists)
         (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
         assert standing["state"] == "running"
         assert standing["said"].startswith(f"at work: pid {process.pid} on ")
@@ -249,6 +242,7 @@ def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story,
         assert standing["said"].partition(";")[0].endswith(f"release cut {VERSION}")
         assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 8
         process.kill()
+        (tmp_path / "go").touch()
     (standing,) = release("status", "--json", cwd=tale.clone.path).json["releases"]
     assert (standing["state"], standing["said"]) == ("interrupted", "broken off; nothing is public")
 

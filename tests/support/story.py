@@ -95,6 +95,17 @@ def _volatile(path: Path) -> bool:
     )
 
 
+def traced(place: Path) -> dict[str, str]:
+    """The environment in which git's processes, and theirs, leave a file each under `place`."""
+    place.mkdir()
+    return {"GIT_TRACE2_EVENT": str(place)}
+
+
+def processes(place: Path) -> int:
+    """How many git processes there were, by git's own trace."""
+    return sum('"event":"start"' in each.read_text() for each in place.iterdir())
+
+
 def make_repo(path: Path, *, bare: bool = False) -> Repo:
     path.mkdir(parents=True)
     repo = Repo(path)

@@ -35,3 +35,8 @@ def order(plan: Plan) -> tuple[Step, ...]:
 def tasks(plan: Plan) -> tuple[Task, ...]:
     """Every task of a plan, in order."""
     return tuple(task for step in order(plan) for task in step.tasks(plan))
+
+
+def keys(plan: Plan) -> tuple[str, ...]:
+    """The names of its tasks, in order."""
+    return tuple(task.key for task in tasks(plan))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,9 +142,7 @@ def test_the_password_of_the_registry_is_not_told(tale: Story) -> None:
 
 def test_a_timeout_ends_the_whole_group(tale: Story, count: Path) -> None:
     declare(tale, f"{{run: 'sleep 3600 & echo $! > {count}; sleep 3600', timeout: 0.3}}")
-    begun = time.monotonic()
     failed = release("cut", VERSION, "--yes", cwd=tale.clone.path)
-    assert time.monotonic() - begun < 60
     assert failed.code == 6
     assert "ran longer than 0.3 s and was killed" in failed.err
     assert not _alive(int(count.read_text()))
