@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 from orchestrator import __version__
 from orchestrator.audit.links import facts_of, failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
+from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
-from orchestrator.config import reader as configuration
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
-from orchestrator.core.tag_message import tagged_picks
-from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks
+from orchestrator.core.versions import final_of, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
+from orchestrator.guard.consistency import ReleasedVersion, promotion_fault
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
+from orchestrator.plan.account import account_of
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     from orchestrator.audit.tags import Tag
     from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.declaration import Config
+    from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
+    from orchestrator.plan.account import Account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +76,9 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
         problems += more
         unchecked += open_
     problems += _strangers(world, wanted, set(graph))
-    problems += [_missing(each) for each in proving.missing if not _left_out(each, world)]
+    untold = [each for each in proving.missing if each.version not in world.records and world.remote_refs is None]
+    problems += [_missing(each) for each in proving.missing if each not in untold]
+    unchecked += [f"{each.version}: its tag does not say what became of {each.source[:12]}" for each in untold]
     after, said = _aftermath(world, proving, inside)
     return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
@@ -100,22 +107,37 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     """What a version brought, with what its tag and record say of it."""
     config = _config_at(world, tag)
     record = world.records.get(tag.name)
-    adapted = {result: f"tag {tag.name}" for state, _, result in tagged_picks(tag.message) if state == "adapted"}
+    account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
     tool = record.tool.version if record else __version__
     return Part(
-        version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), recorded=adapted,
+        version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), account=account,
         head=tag.commit, other_tool=tool != __version__,
     )  # fmt: skip
 
 
+def _account(world: Snapshot, tag: Tag, config: Config, record: Record | None) -> Account | None:
+    """What a tag says of its release; a backport, or where a range begins, may only be among the sources kept."""
+    scratch, names, left_out = world.session.scratch, world.session.repository, _left_out(record)
+    found = account_of(scratch, names, tag.name, tag.message, config, left_out)
+    if found and found.lacking and bring_sources(world, [tag.name]):
+        return account_of(scratch, names, tag.name, tag.message, config, left_out)
+    return found
+
+
+def _left_out(record: Record | None) -> dict[str, str]:
+    """Source -> why the release brings no commit of it, by its record."""
+    if record is None:
+        return {}
+    skipped = {each.source: each.reason for each in record.skipped}
+    return skipped | {pick.source: str(pick.state) for pick in record.picks if not pick.result}
+
+
 def _config_at(world: Snapshot, tag: Tag) -> Config | None:
     """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
-    path = world.session.config_path()
-    text = world.session.scratch.file(world.session.scratch.tree_of(tag.commit), path)
-    if text is None:
-        return None
+    scratch = world.session.scratch
+    files = CommittedFiles(scratch, scratch.tree_of(tag.commit))
     try:
-        return configuration.parse(text, f"{tag.name}:{path}")
+        return files.config(world.session.config_path(), tag.name)
     except ReleaseError as error:
         world.problems.append(mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy))
         return None
@@ -144,20 +166,38 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
                          f"{tag.name}: {check.name}: {check.message}", check.remedy)
                 for check in failures(checks)]  # fmt: skip
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
-    listed = {(source, result) for _, source, result in tagged_picks(tag.message)}
-    made = {(source, each.sha) for each in proving.verdicts for source in each.sources}
-    problems += [
-        mismatch("tag-differs", f"tag {tag.name} lists {source[:12]} as {result[:12]}, which its history has not",
-                 "the tag's message does not belong to its commit")
-        for source, result in sorted(listed - made)
-    ]  # fmt: skip
-    if listed and record is None and tag.name not in world.refused_records:
+    problems += [mismatch("tag-differs", f"tag {tag.name} {each}", "the tag's message does not belong to its commit")
+                 for each in tag_faults(world, tag, proving)]  # fmt: skip
+    if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         else:
             problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
                                      "the run that made it was broken off, or somebody deleted it"))  # fmt: skip
     return problems, unchecked
+
+
+def tag_faults(world: Snapshot, tag: Tag, proving: Proving) -> list[str]:
+    """In what a tag's message differs from the history below it, as ends of sentences.
+
+    A promoted one lists what its candidates list, so it is held against them.
+    """
+    if promotion(tag.message):
+        candidates = {name: _released(world, each) for name, each in world.tags.items() if final_of(name) == tag.name}
+        fault = promotion_fault(tag.name, tag.commit, tag.message, candidates)
+        return [fault] if fault else []
+    made = {(source, each.sha) for each in proving.verdicts for source in (*each.sources, *each.missing, each.sha)}
+    listed = {(source, commit) for _, source, commit in tagged_picks(tag.message)}
+    return [
+        f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
+    ]
+
+
+def _released(world: Snapshot, tag: Tag) -> ReleasedVersion:
+    return ReleasedVersion(
+        version=tag.name, tag=tag.object, commit=tag.commit, tree=world.session.scratch.tree_of(tag.commit),
+        message=tag.message, config_sha256=None, images=None,
+    )  # fmt: skip
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:
@@ -195,19 +235,11 @@ def _missing(each: Missing) -> Problem:
     )
 
 
-def _left_out(each: Missing, world: Snapshot) -> bool:
-    """Whether the record says that a person left it out, or that it was there already, as the entry allows."""
-    record = world.records.get(each.version)
-    skipped = {row.source for row in record.skipped} if record else set()
-    present = {row.source for row in record.picks if not row.result} if record else set()
-    return each.source in skipped or (each.source in present and bool({"duplicate", "empty"} & set(each.fix.allow)))
-
-
 def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tuple[list[Problem], list[str]]:
     """Fixes in released versions that the source has taken back since, or fixed again."""
     since = {source: each.version for each in proving.verdicts
              if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and each.signal != "itself"
-             for source in each.sources}  # fmt: skip
+             for source in each.sources if source not in each.missing}  # fmt: skip
     carried = {source for each in proving.verdicts for source in each.sources}
     scratch = world.session.scratch
     fix = Fix(place=Place(file="audit"))

@@ -29,6 +29,7 @@ from orchestrator.git import changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from orchestrator.core.pick import Pick
     from orchestrator.git.changes import CommitChange
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Source
@@ -37,11 +38,20 @@ if TYPE_CHECKING:
 class SourceFinder:
     """The commits of one line; `base` is below them, `tips` are where sources may come from."""
 
-    def __init__(self, known: CommitReader, base: str, tips: Sequence[str], declared: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        known: CommitReader,
+        base: str,
+        tips: Sequence[str],
+        declared: Sequence[Source],
+        listed: Mapping[str, Sequence[Pick]],
+    ) -> None:
+        """`listed` are the picks that tags list, by the commit that carries them."""
         self.known = known
         self.scratch = known.scratch
         self.base = base
         self.tips = tips
+        self.listed = listed
         self.stand_ins = {each.commit.sha: each.backport.sha for each in declared if each.backport}
         self.declared = sorted({each.commit.sha for each in declared} | set(self.stand_ins.values()))
 
@@ -57,7 +67,7 @@ class SourceFinder:
         return proofs
 
     def _singles(self, targets: Sequence[str]) -> dict[str, CommitProof]:
-        claims, missing = claimed(self.known, targets)
+        claims, missing = claimed(self.known, targets, {sha: self._told(sha) for sha in targets})
         self.known.read(self.stand_ins.values())
         proofs = self._attempted({sha: [*each, *self._stand_ins(sha, each)] for sha, each in claims.items()})
         for kind, pool, key in (
@@ -72,6 +82,10 @@ class SourceFinder:
             fallback = CommitProof(kind=Kind.UNKNOWN if gone else Kind.FOREIGN)
             proofs[sha] = replace(proofs.get(sha, fallback), missing=gone)
         return proofs
+
+    def _told(self, target: str) -> tuple[str, ...]:
+        """The sources that its tag lists a commit for, but itself."""
+        return tuple(each.source for each in self.listed.get(target, ()) if each.source != target)
 
     def _believed(self, sha: str, proof: CommitProof) -> bool:
         """An equal change elsewhere in the file may be another one: without a proof it must at least say the same."""

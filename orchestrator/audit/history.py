@@ -30,20 +30,22 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
     story = _Story(verdicts, _before(known, base, verdicts))
     twice = _still_there(known, verdicts, story.suspects)
     told = list(verdicts)
+    released = {each.version for each in verdicts if each.listed}
     for at, taken in story.taken.items():
-        told[at] = _taken_back(told[at], verdicts[taken])
+        told[at] = _taken_back(told[at], verdicts[taken], released=told[at].version in released)
     for at, twin in story.suspects.items():
-        if at in twice:
+        if at in twice and not verdicts[at].listed:  # who released it decided that it is to be there again
             told[at] = replace(told[at], kind=Kind.DUPLICATE, of=twin)
     return told
 
 
-def _taken_back(pick: CommitVerdict, by: CommitVerdict) -> CommitVerdict:
+def _taken_back(pick: CommitVerdict, by: CommitVerdict, *, released: bool) -> CommitVerdict:
+    """`released`: the tag of its version lists picks; what it does not list it does not promise."""
     return replace(
         pick,
         kind=Kind.REVERTED if pick.ok or pick.kind is Kind.ADAPTED else pick.kind,
         of=by.sha,
-        harmless=pick.ok and pick.version != by.version,
+        harmless=pick.ok and (pick.version != by.version or (released and not pick.listed)),
     )
 
 
@@ -121,6 +123,8 @@ def _still_there(known: CommitReader, verdicts: Sequence[CommitVerdict], suspect
     rows = []
     for at in suspects:
         each = verdicts[at]
+        if each.sources[0] not in known.commits:
+            continue
         source = known.commits[each.sources[0]]
         before = next(iter(source.parents[max(each.mainline, 1) - 1 :]), "")
         known.read([before] if before else [])

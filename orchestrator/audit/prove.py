@@ -14,25 +14,28 @@ not depend on the number of commits, and what was proved once is in the scratch 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.find_sources import SourceFinder, outside
 from orchestrator.audit.history import retell, undoes
-from orchestrator.audit.recompute import BACKPORT, CommitReader
+from orchestrator.audit.recompute import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, remade
 from orchestrator.audit.verdicts import CommitVerdict, Kind
+from orchestrator.core.pick import PickState
 from orchestrator.picks.sources import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from orchestrator.audit.verdicts import CommitProof
     from orchestrator.core.declaration import Config, Fix
+    from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Names, Source
+    from orchestrator.plan.account import Account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +43,27 @@ class Part:
     """The commits that one version brought, oldest first; `version` "" for those that no tag holds.
 
     `config` is release.yaml as it counts for them; None: nobody knows what was declared, and nothing is undeclared.
-    `recorded` maps an adapted pick to where a person's answer for it is recorded.  `head` is the commit that the
-    version names.  `other_tool`: another version of this tool wrote the changelog, so its text may differ.
+    `account` is what the version says of itself; None for a tag that lists no picks, and where none is.  `head` is the
+    commit that the version names.  `other_tool`: another version of this tool wrote the changelog, so its text may
+    differ.
     """
 
     version: str
     commits: tuple[str, ...]
     config: Config | None = None
     config_path: str = "release.yaml"
-    recorded: Mapping[str, str] = field(default_factory=dict)
+    account: Account | None = None
     head: str = ""
     other_tool: bool = False
+
+    def listed(self, sha: str) -> tuple[Pick, ...]:
+        """The picks that the tag lists as this commit."""
+        return self.account.shipped_as(sha) if self.account else ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """A declared source that no commit of its version carries."""
+    """A declared source that no commit of its version carries, and of which nobody says why."""
 
     version: str
     source: str
@@ -90,14 +98,15 @@ def prove(
     known.need(order)
     known.need(parent for sha in order for parent in known.commits[sha].parents)
     declared = [_declared(scratch, part, names or scratch) for part in parts]
-    traces = SourceFinder(known, base, tips, [source for wanted in declared for source in wanted.sources])
+    listed = {sha: picks for part in parts for sha in part.commits if (picks := part.listed(sha))}
+    traces = SourceFinder(known, base, tips, [source for wanted in declared for source in wanted.sources], listed)
     heads = {part.head for part in parts if part.config and part.head in part.commits}
     proofs = traces.prove([sha for sha in order if sha not in heads])
     for part, wanted in zip(parts, declared, strict=True):
         if part.config and part.head in part.commits:
             release = TaggedRelease(
                 version=part.version, head=part.head, config=part.config, path=part.config_path,
-                other_tool=part.other_tool, adapted=frozenset(part.recorded),
+                account=part.account, other_tool=part.other_tool,
             )  # fmt: skip
             made = remade(known, release, wanted.sources, {sha: proofs[sha] for sha in part.commits if sha in proofs})
             proofs |= {part.head: made} if made else traces.prove([part.head])
@@ -134,6 +143,10 @@ class _Declared:
             if sha in (each.commit.sha, each.backport.sha if each.backport else "")
         ]
 
+    def names(self, sha: str) -> bool:
+        """Whether an entry names this very commit of the branch: it was made there, and belongs to the version."""
+        return any(each.commit.sha == sha for each in self.sources)
+
 
 def _declared(scratch: Scratch, part: Part, names: Names) -> _Declared:
     """Of a part without a version, what is declared for any."""
@@ -141,6 +154,8 @@ def _declared(scratch: Scratch, part: Part, names: Names) -> _Declared:
         return _Declared()
     entries = [each for each in part.config.releases if part.version in ("", each.version)]
     fixes = [fix for entry in entries for fix in entry.fixes]
+    if part.account:
+        return _Declared(sources=part.account.sources)
     sources, problems = expand(fixes, part.config.remote, names, scratch)
     return _Declared(sources=tuple(sources), problems=tuple(problems) if part.version else ())
 
@@ -149,7 +164,7 @@ def _missing(part: Part, wanted: _Declared, verdicts: Sequence[CommitVerdict]) -
     carried = {sha for each in verdicts if each.version == part.version for sha in each.sources}
     return [
         Missing(version=part.version, source=each.commit.sha, subject=each.commit.subject, fix=each.fix)
-        for each in (wanted.sources if part.version else ())
+        for each in (part.account.untold if part.account else wanted.sources if part.version else ())
         if carried.isdisjoint({each.commit.sha, *([each.backport.sha] if each.backport else [])})
     ]
 
@@ -160,9 +175,12 @@ def _missing(part: Part, wanted: _Declared, verdicts: Sequence[CommitVerdict]) -
 def _judged(
     known: CommitReader, sha: str, proof: CommitProof, part: Part, declared: _Declared, away: AbstractSet[str]
 ) -> CommitVerdict:
+    listed = part.listed(sha)
+    proof, answer = _answered(sha, proof, part, declared.names(sha))
     entries = declared.of(proof)
     is_pick = bool(proof.sources) and proof.kind in (Kind.PROVED, Kind.ADAPTED)
-    said = len(entries) >= len(proof.sources) if is_pick else False
+    said = len(entries) >= len(proof.sources) if is_pick else declared.names(sha)
+    said = said or (bool(listed) and all(each.declared for each in listed))
     known_ = part.config is not None and (is_pick or proof.kind is Kind.REVERT)
     kind = Kind.ADAPTED if proof.signal == BACKPORT and proof.kind is Kind.PROVED else proof.kind
     return CommitVerdict(
@@ -178,20 +196,36 @@ def _judged(
         identical=proof.identical,
         declared=said if known_ else None,
         on_source=away.isdisjoint(proof.sources) if is_pick else None,
-        accepted=_accepted(sha, proof, part, entries),
+        accepted=answer or _accepted(proof, entries, listed),
         of=proof.sources[0] if proof.kind is Kind.REVERT else "",
         missing=proof.missing,
         undoes=undoes(known, proof.sources),
+        listed=bool(listed),
         notes=proof.notes,
     )
 
 
-def _accepted(sha: str, proof: CommitProof, part: Part, entries: Sequence[Source]) -> str:
-    """Where a person answers for an adapted pick; "" where nobody does."""
+def _answered(sha: str, proof: CommitProof, part: Part, named: bool) -> tuple[CommitProof, str]:
+    """The proof as it counts where a person answers for the commit, and where that is written.
+
+    A tag that lists a commit as adapted, or as there already, answers for it: whoever released it looked at it.
+    """
+    if proof.kind in (Kind.RELEASE, Kind.MERGE, Kind.REVERT):
+        return proof, ""
+    listed = part.listed(sha)
+    sources = tuple(each.source for each in listed)
+    if sha in sources or (named and proof.kind is Kind.FOREIGN):
+        return replace(proof, kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True, missing=()), ""
+    proved = proof.kind is Kind.PROVED and not set(sources).isdisjoint(proof.sources)
+    if proved or all(each.state is PickState.CLEAN for each in listed):
+        return proof, ""
+    return replace(proof, kind=Kind.ADAPTED, sources=sources), f"tag {part.version}"
+
+
+def _accepted(proof: CommitProof, entries: Sequence[Source], listed: Sequence[Pick]) -> str:
+    """Where else a person answers for it; "" where nobody does.  What a tag lists as clean must be that."""
     if proof.kind is Kind.PROVED and proof.signal == BACKPORT and entries:
         return f"backport {proof.sources[0][:12]}"
-    if proof.kind is not Kind.ADAPTED:
+    if proof.kind is not Kind.ADAPTED or listed:
         return ""
-    if where := part.recorded.get(sha):
-        return where
     return next((f"approved by {', '.join(each.fix.approved_by)}" for each in entries if each.fix.approved_by), "")

@@ -16,9 +16,10 @@ from uuid import uuid4
 from orchestrator.audit.layer_compare import Agreement, Comparison, LayerPair, facing, judge_layer, settings
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
+from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.reference import parse_reference
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.steps.build import prepared
+from orchestrator.release.steps.build import prepared, pull_login
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
 from orchestrator.session.published import read_record
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.record import Record, RecordedImage
-    from orchestrator.engines import BuildRequest, Engine, ImageInfo
+    from orchestrator.engines import Builder, BuildRequest, ImageInfo
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
     from orchestrator.release.steps.build import Prepared
@@ -88,7 +89,7 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Com
     )
     logs = releases_directory(session.repository) / "logs" / "rebuild"
     with Lock(logs / "lock", session.holder(), "rebuild"):
-        if left := context.connections.engine().clear_trials(logs):
+        if left := context.connections.builder().clear_trials(logs):
             session.terminal.note(f"removed {left} images that a killed rebuild had left")
         return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
@@ -152,7 +153,7 @@ def _published(session: Session, image: PlannedImage, record: Record | None) -> 
 def _compared(
     session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
 ) -> Comparison:
-    image, engine = public.image, context.connections.engine()
+    image, engine = public.image, context.connections.builder()
     session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
     with prepared(context, image, log) as ready:
@@ -189,7 +190,7 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
     )
 
 
-def _base(engine: Engine, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
     recorded = public.record.base.id if public.record else ""
     if public.record is None or not recorded or recorded == ready.base_id:
@@ -197,20 +198,23 @@ def _base(engine: Engine, context: TaskContext, public: _Published, ready: Prepa
     moved = f"{ready.base} moved: it was {recorded[:19]} at the release and is {ready.base_id[:19]} now"
     if not ready.base_args:
         return "", f"{moved}; built on today's, because no build argument says which base to take"
-    label = public.record.labels.get("org.opencontainers.image.base.digest", "")
+    label = public.record.labels.get(BASE_DIGEST, "")
     by_digest = f"{parse_reference(ready.base).repository!s}@{label}" if label else ""
     for candidate in filter(None, (recorded, by_digest)):
         try:
             found = engine.inspect(candidate) or (
-                engine.resolve(candidate, platform=public.image.platform, report=context.report)
-                if candidate == by_digest
-                else None
+                _pulled(engine, context, public, candidate) if candidate == by_digest else None
             )
         except RemoteError:  # it is nowhere any more, which the line says
             continue
         if found and found.id == recorded:
             return candidate, f"{moved}; built on the one of then"
     return "", f"{moved}; built on today's, because the one of then is not to be had"
+
+
+def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str) -> ImageInfo:
+    login = pull_login(context, public.image, parse_reference(name).repository.host)
+    return engine.resolve(name, platform=public.image.platform, credentials=login, report=context.report)
 
 
 def _mismatches(public: _Published) -> tuple[str, ...]:
@@ -230,7 +234,7 @@ def _mismatches(public: _Published) -> tuple[str, ...]:
 # ------------------------------------------------------------------ layers
 
 
-def _layers(engine: Engine, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
+def _layers(engine: Builder, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
     theirs = public.diff_ids
     pairs = facing(theirs, built.layers)
     wanted = {
@@ -273,7 +277,7 @@ def _pair(
     )
 
 
-def _ours(engine: Engine, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
+def _ours(engine: Builder, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
     """The wanted layers of what was built, by diff_id.  The engine is asked only when some are."""
     found: dict[str, Contents] = {}
     if wanted:

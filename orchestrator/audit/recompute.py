@@ -107,9 +107,12 @@ def _distinct(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 # ------------------------------------------------------------------ what a commit says it is
 
 
-def claimed(known: CommitReader, targets: Sequence[str]) -> tuple[dict[str, list[Origin]], dict[str, tuple[str, ...]]]:
-    """Target -> what its message says it is, likeliest first; target -> named ids that are not here."""
-    named = {sha: tuple(dict.fromkeys(reversed(copied_from(known.commits[sha].text)))) for sha in targets}
+def claimed(
+    known: CommitReader, targets: Sequence[str], told: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[Origin]], dict[str, tuple[str, ...]]]:
+    """Target -> what its tag (`told`) and its message say it is, likeliest first; target -> named ids not here."""
+    spoken = {sha: reversed(copied_from(known.commits[sha].text)) for sha in targets}
+    named = {sha: tuple(dict.fromkeys((*told.get(sha, ()), *spoken[sha]))) for sha in targets}
     undone = {sha: () if named[sha] else reverted(known.commits[sha].text) for sha in targets}
     ids = known.resolve(name for names in (*named.values(), *undone.values()) for name in names)
     known.read(parent for sha in ids.values() for parent in known.commits[sha].parents)

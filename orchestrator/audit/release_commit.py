@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.git.objects import Commit
     from orchestrator.picks.sources import Source
+    from orchestrator.plan.account import Account
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaggedRelease:
-    """A version, the commit it names, and release.yaml for it; `adapted` are commits that people adapted.
+    """A version, the commit it names, release.yaml for it, and its account; None where its tag lists no picks.
 
     `other_tool`: the changelog section was written by another version of this tool, and may be another text.
     """
@@ -35,8 +36,8 @@ class TaggedRelease:
     head: str
     config: Config
     path: str
+    account: Account | None = None
     other_tool: bool = False
-    adapted: frozenset[str] = frozenset()
 
 
 def remade(
@@ -50,26 +51,33 @@ def remade(
     if len(head.parents) != 1:
         return None
     parent = known.commits[head.parents[0]]
-    picks = _picks(release, sources, proofs)
+    picks = list(release.account.picks) if release.account else _picks(sources, proofs)
     tree = _tree(known, release, parent, picks, head)
     if tree == head.tree:
         return CommitProof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks))
     if head.subject != f"chore(release): {release.version}":
         return None
+    if release.account and release.account.lacking:
+        return CommitProof(kind=Kind.UNKNOWN, missing=_lacking(release.account, known))
     paths = known.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, head.tree).fields()
     named = words(paths[:5], ", ") + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
     return CommitProof(kind=Kind.FOREIGN, notes=(f"a release commit that is not what would be made, in {named}",))
 
 
-def _picks(release: TaggedRelease, sources: Sequence[Source], proofs: Mapping[str, CommitProof]) -> list[Pick]:
-    """The picks as the plan had them: those declared that are there."""
+def _lacking(account: Account, known: CommitReader) -> tuple[str, ...]:
+    """Sources that are not here, of which the changelog tells what they say of themselves."""
+    return tuple(pick.source for pick in account.picks if pick.source not in known.commits)
+
+
+def _picks(sources: Sequence[Source], proofs: Mapping[str, CommitProof]) -> list[Pick]:
+    """The picks of a release whose tag lists none: those declared that are there."""
     carrier = {source: sha for sha, proof in proofs.items() for source in proof.sources}
     found = []
     for source in sources:
         names = [source.commit.sha, *([source.backport.sha] if source.backport else [])]
         sha = next((carrier[name] for name in names if name in carrier), "")
         if sha:
-            by_hand = source.backport or sha in release.adapted or proofs[sha].kind is Kind.ADAPTED
+            by_hand = source.backport or proofs[sha].kind is Kind.ADAPTED
             by_hand = by_hand or proofs[sha].signal == BACKPORT
             found.append(pick_of(source, PickState.ADAPTED if by_hand else PickState.CLEAN))
     return found
@@ -81,7 +89,7 @@ def _tree(known: CommitReader, release: TaggedRelease, parent: Commit, picks: Se
     files, _ = release_files(
         config, release.path, scratch, parent.tree, release.version, entry.summary if entry else "", picks
     )
-    if release.other_tool:
+    if release.other_tool and config.changelog:
         old, new = (scratch.file(tree, config.changelog) or b"" for tree in (parent.tree, head.tree))
         files |= {config.changelog: new} if _adds_a_section(old, new, release.version) else {}
     if any(scratch.in_the_way(parent.tree, path) for path in files):

@@ -10,7 +10,7 @@ from orchestrator.core.declaration import Config
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.results import Place
-from orchestrator.core.tag_message import tagged_picks
+from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import line_of_branch
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import refuse_incomplete, source_tips
@@ -121,16 +121,25 @@ def _read(world: Snapshot) -> None:
 
 def _bring_sources(world: Snapshot) -> None:
     """What a tag lists and this clone lacks: topic branches are deleted, the sources of releases are kept."""
-    scratch, refs = world.session.scratch, world.remote_refs
-    lacking = [
+    scratch = world.session.scratch
+    bring_sources(world, [
         name for name, tag in world.tags.items()
-        if not all(scratch.is_commit(source) for _, source, _ in tagged_picks(tag.message))
-    ]  # fmt: skip
-    if refs and lacking:
-        try:
-            kept_sources.bring(world.session.repository, scratch, world.remote, refs.refs, lacking)
-        except RemoteError as error:
-            world.unchecked.append(f"{error.message}: sources that are kept there were not looked at")
+        if not all(scratch.is_commit(row.source) for row in tagged_account(tag.message))
+    ])  # fmt: skip
+
+
+def bring_sources(world: Snapshot, versions: Sequence[str]) -> bool:
+    """Have what the remote keeps for these versions at hand; whether there is anything new."""
+    refs = world.remote_refs.refs if world.remote_refs else {}
+    kept = [refs[ref] for ref in map(kept_sources.sources_ref, versions) if ref in refs]
+    if all(world.session.scratch.has(sha) for sha in kept):
+        return False
+    try:
+        kept_sources.bring(world.session.repository, world.session.scratch, world.remote, refs, versions)
+    except RemoteError as error:
+        world.unchecked.append(f"{error.message}: sources that are kept there were not looked at")
+        return False
+    return True
 
 
 # ------------------------------------------------------------------ which lines

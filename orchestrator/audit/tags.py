@@ -103,7 +103,7 @@ def of_line(branch: str, names: Sequence[str]) -> list[str]:
     line = line_of_branch(branch)
     parsed = {name: parse_tag(name) for name in names}
     wanted = {name: each for name, each in parsed.items() if each and (line is None or each.line == line)}
-    return sorted(wanted, key=lambda name: (wanted[name].version, name))
+    return sorted(wanted, key=lambda name: (wanted[name].order, name))
 
 
 def mismatch(code: str, message: str, remedy: str = "", where: str = "") -> Problem:

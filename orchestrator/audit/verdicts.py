@@ -67,6 +67,7 @@ class CommitVerdict:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     undoes: tuple[str, ...] = ()  # what its sources say they revert
+    listed: bool = False  # the tag of its version lists it as one of its picks
     harmless: bool = False  # a reverted one: taken back in a later version than it came with
 
     @property
@@ -86,7 +87,7 @@ class CommitVerdict:
         short = " and ".join(sha[:12] for sha in self.sources)
         text = {
             Kind.PROVED: f"is {short} picked" + (", to the very id" if self.identical else f" (by {self.signal})"),
-            Kind.ADAPTED: f"carries {self.likeness:.0%} of {short}" if short else "was resolved by hand",
+            Kind.ADAPTED: self._adapted(short),
             Kind.FORGED: f"names {short}, and carries {self.likeness:.0%} of its change",
             Kind.UNKNOWN: f"names {' and '.join(each[:12] for each in self.missing)}, not in this clone: not provable",
             Kind.FOREIGN: "has no known source",
@@ -99,3 +100,8 @@ class CommitVerdict:
         }[self.kind]
         answered = f"; answered for: {self.accepted}" if self.accepted else ""
         return text + answered + "".join(f"; {note}" for note in self.notes)
+
+    def _adapted(self, short: str) -> str:
+        if any(sha in self.missing for sha in self.sources):
+            return f"stands for {short}, not in this clone"
+        return f"carries {self.likeness:.0%} of {short}" if short else "was resolved by hand"

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.branch import checks_of, part_of
+from orchestrator.audit.branch import checks_of, part_of, tag_faults
 from orchestrator.audit.links import compared, failed, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
+from orchestrator.audit.verdicts import Kind
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
-from orchestrator.core.labels import REVISION, VERSION
+from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
+from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.git.repository import fetch_refs
 from orchestrator.session.published import record_at, tag_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from orchestrator.audit.prove import Proving
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult
-    from orchestrator.registry.client import Registry
+    from orchestrator.git.conversation import Silence
     from orchestrator.session.session import Session
-
-_SOURCE = "org.opencontainers.image.source"
 
 
 def verify(
@@ -44,7 +45,8 @@ def verify(
     except UsageError as error:
         return [*checks, failed("branch", error.message)]
     checks.append(passed("branch", f"commit {tag.commit[:12]} is on {branch.branch}"))
-    made = world.tags.get(origin(world.records.get(version)), tag)  # a promoted one was made as its candidate
+    candidate = (promotion(tag.message) or (origin(world.records.get(version)), ""))[0]
+    made = world.tags.get(candidate, tag)  # a promoted one was made as its candidate
     if made is not tag:
         checks.append(compared("candidate", "it is on", tag.commit, made.commit, f"its candidate {made.name}"))
     base = _before(world, made, branch.branch)
@@ -56,18 +58,33 @@ def verify(
         what = "it does not declare this version" if part.config else f"the tag has no {part.config_path}"
         checks.append(skipped("release.yaml", f"{what}: what was declared is not known"))
     proving = prove(session.scratch, [part], base=base, tips=list(world.tips.values()), names=session.repository)
-    bad = [each for each in proving.verdicts if not each.ok]
-    checks += [failed(f"commit {each.sha[:12]}", f"{each.kind}: {each.subject!r} {each.said}") for each in bad]
-    if not bad:
-        checks.append(passed("commits", f"all {len(proving.verdicts)} since {base[:12] or 'the beginning'} are proved"))
-    record = world.records.get(made.name)
-    skips = {row.source for row in record.skipped} if record else set()
+    checks += _commit_checks(proving, base)
+    checks += [failed(f"tag {each.name}: picks", f"it {fault}")
+               for each in dict.fromkeys((made, tag)) for fault in tag_faults(world, each, proving)]  # fmt: skip
+    asked = made.name in world.records or world.remote_refs is not None
     checks += [
-        failed(f"pick {each.source[:12]}", f"declared, and no commit carries it: {each.subject!r}")
+        failed(name, f"declared, and no commit carries it: {each.subject!r}")
+        if asked
+        else skipped(name, "declared, and neither carried nor said to be left out: the record would tell")
         for each in proving.missing
-        if each.source not in skips
+        for name in (f"pick {each.source[:12]}",)
     ]
     return [*checks, *_record(world, tag), *checks_of(world, tag, part)]
+
+
+def _commit_checks(proving: Proving, base: str) -> list[CheckResult]:
+    """What is not what it should be; what names a source that is not here can only not be told."""
+    bad = [each for each in proving.verdicts if not each.ok]
+    open_ = [each for each in bad if each.kind is Kind.UNKNOWN]
+    checks = [skipped(f"commit {each.sha[:12]}", f"{each.subject!r} {each.said}") for each in open_]
+    checks += [
+        failed(f"commit {each.sha[:12]}", f"{each.kind}: {each.subject!r} {each.said}")
+        for each in bad
+        if each not in open_
+    ]
+    proved = len(proving.verdicts) - len(bad)
+    what = f"all {proved}" if not bad else f"{proved} of {len(proving.verdicts)}"
+    return [*checks, passed("commits", f"{what} since {base[:12] or 'the beginning'} are proved")] if proved else checks
 
 
 def _tag_checks(world: Snapshot, tag: Tag, *, require_signed: bool) -> list[CheckResult]:
@@ -112,13 +129,13 @@ def _before(world: Snapshot, tag: Tag, branch: str) -> str:
 # ------------------------------------------------------------------ nothing but an image
 
 
-def verify_image(image: str, open_registry: Callable[[str], Registry], remote: str = "") -> list[CheckResult]:
+def verify_image(session: Session, image: str, remote: str) -> list[CheckResult]:
     """What an image in a registry says of itself; with the URL of a git remote, what the tag and the record there say.
 
     Raises RemoteError when the registry cannot be asked: then there is nothing to verify.
     """
     reference = parse_reference(image)
-    registry = open_registry(str(reference.repository))
+    registry = session.connections.registry(str(reference.repository))
     manifest = registry.manifest(reference.identifier)
     if manifest is None:
         raise UsageError(f"{reference} is not in the registry", remedy="check the name", code="no-image")
@@ -132,18 +149,22 @@ def verify_image(image: str, open_registry: Callable[[str], Registry], remote: s
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
     name = reference.tag if parse_tag(reference.tag) else version
-    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, labels.get(_SOURCE, ""))]
-
-
-def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, source: str) -> list[CheckResult]:
-    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
     if not remote:
-        hint = f" (the image names {source})" if source else ""
-        other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
-        return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
+        return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session.silence)]
+
+
+def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
+    hint = f" (the image names {source})" if source else ""
+    other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
+    return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
+
+
+def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, silence: Silence) -> list[CheckResult]:
+    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
     tag_ref, ref = f"refs/tags/{name}", record_ref(name)
     try:
-        with fetch_refs(remote, (tag_ref, ref)) as (scratch, refs):
+        with fetch_refs(remote, (tag_ref, ref), silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
             record = record_at(scratch, refs[ref], ref) if ref in refs else None
             facts = ReleaseFacts(version=TagVersion.from_text(name), commit=revision)

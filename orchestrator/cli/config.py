@@ -14,9 +14,10 @@ from orchestrator.session.session import Session
 def init(session: Session, console: Console) -> None:
     """Write a commented release.yaml from what is found in the repository; never over an existing one."""
     from orchestrator.config.template import starter
-    from orchestrator.release.init import starter_facts
+    from orchestrator.release.init import branch_to_make, starter_facts
 
-    target, text = session.config_file, starter(starter_facts(session.repository))
+    facts = starter_facts(session.repository, offline=session.options.offline)
+    target, text = session.config_file, starter(facts)
     try:
         with target.open("x", encoding="utf-8") as out:
             out.write(text)
@@ -25,6 +26,8 @@ def init(session: Session, console: Console) -> None:
             f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
         ) from error
     console.lines([str(target)])
+    if make := branch_to_make(facts):
+        console.note(f"the release branch that it names is not there yet: {make}")
     console.note("next: declare the fixes in it, then release check, and release plan")
     console.document({"schema_version": 1, "file": str(target)})
 

@@ -134,7 +134,7 @@ class _Editor:
         step = body.column - first.column if isinstance(body, Pairs) and body.line > first.line else _STEP
         lines = self._release(version, entries, column, step, self._habit(releases))
         names = [parsed for name, _ in releases.pairs if (parsed := parse_tag(name.text))]
-        is_newest_first = len(names) > 1 and names[0].version > names[-1].version
+        is_newest_first = len(names) > 1 and names[0].order > names[-1].order
         self._put(self._above(first.line, column) if is_newest_first else self._below(releases.last, column), lines)
 
     def _release(self, version: str, entries: Sequence[FixEntry], column: int, step: int, habit: int) -> list[str]:

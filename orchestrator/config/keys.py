@@ -250,8 +250,8 @@ VERIFY = Key(
 )
 CHANGELOG = Key(
     name="changelog",
-    shape=FILE,
-    help="The file that the release commit adds a section to.",
+    shape=Text(convert=rules.changelog_file, what="a path, or false", json={"pattern": FILE.json["pattern"]}),
+    help="The file that the release commit adds a section to; `false`: none.",
     default="CHANGELOG.md",
 )
 VERSION_FILES = Key(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.config.validators import BadTextError, branch, check_text, file_path, ref, remote
-from orchestrator.core.versions import TagVersion, line_of_branch, next_patch, parse_tag
+from orchestrator.core.versions import Line, TagVersion, line_of_branch, next_patch, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ _WORDS_OF_YAML = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 class StarterFacts:
     """What a repository tells.  Everything may be empty; names that release.yaml refuses are passed over."""
 
-    branches: tuple[str, ...] = ()  # short names, local and of the remote
+    branches: tuple[str, ...] = ()  # short names: those of the remote, of a clone without one its own
     default_branch: str = "main"
     remote: str = "origin"
     latest_tag: str = ""  # the highest version tag
@@ -37,14 +37,14 @@ class StarterFacts:
 def starter(facts: StarterFacts) -> str:
     """A valid release.yaml with one example release and one example image commented out."""
     latest = parse_tag(facts.latest_tag)
-    release_branch = _release_branch(facts.branches, latest)
+    branch_name = release_branch(facts)
     dockerfiles = sorted(facts.dockerfiles, key=lambda path: (path.count("/"), path))  # the shallowest first
     return _TEMPLATE.format(
-        branch=_scalar(release_branch),
+        branch=_scalar(branch_name),
         source=_scalar(_usable(ref, facts.default_branch, "main")),
         remote=_scalar(_usable(remote, facts.remote, "origin")),
-        version=_example_version(release_branch, latest),
-        line=_example_line(release_branch, latest),
+        version=_example_version(branch_name, latest),
+        line=_example_line(branch_name, latest),
         repository=f"registry.example.com/{_image_name(facts.project)}",
         dockerfile=_scalar(_usable(file_path, *dockerfiles, "Dockerfile")),
         url="repository-url: " + facts.page if facts.page else "#repository-url: https://github.com/org/project",
@@ -97,12 +97,17 @@ releases:
 """
 
 
-def _release_branch(branches: tuple[str, ...], latest: TagVersion | None) -> str:
-    """The branch of the newest line, or the name that the latest tag suggests."""
-    lines = [(line, name) for name in branches if (line := line_of_branch(name)) and _usable(branch, name, "")]
-    if lines:
-        return max(lines)[1]
+def release_branch(facts: StarterFacts) -> str:
+    """The branch of the newest line, of several the one with the plainest name; or what the latest tag suggests."""
+    named = [name for name in facts.branches if line_of_branch(name) and _usable(branch, name, "")]
+    if named:
+        return min(named, key=lambda name: (_newest_first(line_of_branch(name)), name.count("/"), len(name), name))
+    latest = parse_tag(facts.latest_tag)
     return f"release/{_dotted(latest)}" if latest else "release/v0.1"
+
+
+def _newest_first(line: Line | None) -> Line:
+    return (-line[0], -line[1]) if line else (0, 0)
 
 
 def _usable(rule: Callable[[str], str], *texts: str) -> str:

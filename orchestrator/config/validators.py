@@ -238,6 +238,14 @@ def file_path(text: str) -> str:
     return path
 
 
+_NO = ("false", "no", "off", "none")
+
+
+def changelog_file(text: str) -> str:
+    """A file inside the repository; "" for a word that says no."""
+    return "" if text.lower() in _NO else file_path(text)
+
+
 def version_pattern(text: str) -> str:
     """A regular expression with one group: the place of the version."""
     if not text:

@@ -180,7 +180,7 @@ class Config:
     releases: tuple[ReleaseEntry, ...] = ()
     image: ImageSpec | None = None
     verify: tuple[VerifyCommand, ...] = ()
-    changelog: str = "CHANGELOG.md"
+    changelog: str = "CHANGELOG.md"  # "": none is written
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end

@@ -1,11 +1,21 @@
-"""Names of the labels that an image carries; those of OCI where there is one."""
+"""Names of the labels that an image carries: those of OCI where there is one, and our own.
+
+https://github.com/opencontainers/image-spec/blob/main/annotations.md
+"""
 
 from __future__ import annotations
 
-VERSION = "org.opencontainers.image.version"
+from typing import Final
 
+VERSION: Final = "org.opencontainers.image.version"
+REVISION: Final = "org.opencontainers.image.revision"
+CREATED: Final = "org.opencontainers.image.created"
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+SOURCE: Final = "org.opencontainers.image.source"
+TITLE: Final = "org.opencontainers.image.title"
+BASE_NAME: Final = "org.opencontainers.image.base.name"
+BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
-REVISION = "org.opencontainers.image.revision"
-
-
-VARIANT_LABEL = "org.release-orchestrator.variant"
+VARIANT: Final = "org.release-orchestrator.variant"
+PATCHES: Final = "org.release-orchestrator.patches"  # name and digest of each patch of what is installed
+OWNER: Final = "org.release-orchestrator.owner"  # of a container: the clone whose releases started it

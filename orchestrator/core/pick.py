@@ -60,6 +60,7 @@ class Pick:
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
     duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
+    since_previous: bool = False  # a duplicate that came to the branch after the version before: this version has it
     prerequisites: tuple[str, ...] = ()  # source commits with which it was seen to apply, in the order to pick them
     search: str = ""  # how the search for them ended, "" when none was needed
     near: tuple[str, ...] = ()  # without a proof: missing source commits of the same lines or files, likeliest first
@@ -74,6 +75,11 @@ class Pick:
     breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
     confirm: bool = False  # release.yaml wants a person's yes to it
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
+
+    @property
+    def carrier(self) -> str:
+        """The commit that brings it in this version, "" when none does."""
+        return self.result or (self.duplicate_of if self.since_previous else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from orchestrator.core.declaration import SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Skipped
@@ -34,6 +34,7 @@ class PlannedImage:
     checks: tuple[str, ...] = ()
     patches: str = ""
     previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
+    repository_url: str = ""  # the repository's page, where release.yaml names it
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
@@ -105,10 +106,16 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """What people decided at conflicts: source id -> resolving commit, source id -> reason for leaving it out."""
+    """What people decided at conflicts: source id -> resolving commit, source id -> reason for leaving it out.
+
+    Of a release that was made already, also what became of the others, as its tag tells: `present` are the picks that
+    no commit was made for, `made` the sources that one was made for.  History is not asked about them again.
+    """
 
     resolved: Mapping[str, str]
     skipped: Mapping[str, str]
+    present: Mapping[str, Pick] = field(default_factory=dict)
+    made: Collection[str] = ()
 
 
 NO_DECISIONS = Decisions(resolved={}, skipped={})

@@ -18,7 +18,7 @@ from orchestrator.core.tag_message import TaggedPick, promotion, shipped, tagged
 from orchestrator.core.versions import TagVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.core.plan import Plan
 
@@ -266,7 +266,7 @@ def facts_of_plan(plan: Plan, tag: str, digests: Mapping[str, str]) -> ReleaseFa
         tag=tag,
         commit=plan.head,
         tree=plan.tree,
-        picks=tuple((str(pick.state), pick.source, pick.result) for pick in shipped(plan.picks)),
+        picks=_brought(plan.picks),
         promoted_from=(origin.version, origin.tag_object) if origin else ("", ""),
         config_sha256=plan.config_sha256,
         images={image.reference: digests.get(image.reference, "") for image in plan.images},
@@ -319,9 +319,14 @@ def _origins(record: Record, actual: tuple[str, str]) -> Comparison:
     return Comparison(name="promoted from", actual=told, fault=fault)
 
 
+def _brought(picks: Sequence[Pick]) -> tuple[TaggedPick, ...]:
+    """The picks that a version brings, as a tag lists them."""
+    return tuple((str(pick.state), pick.source, pick.carrier) for pick in shipped(picks))
+
+
 def _picks(record: Record, actual: tuple[TaggedPick, ...]) -> Comparison:
-    """Those that became commits, in their order."""
-    recorded = [(str(pick.state), pick.source, pick.result) for pick in shipped(record.picks)]
+    """Those that the version brings, in their order."""
+    recorded = _brought(record.picks)
     fault = ""
     if len(recorded) != len(actual):
         fault = f"has {len(recorded)} picks, and the tag lists {len(actual)}"

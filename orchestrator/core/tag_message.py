@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import PickState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from orchestrator.core.pick import Pick
+    from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.plan import Plan
 
+TaggedPick = tuple[str, str, str]  # state, source, the commit that carries it
 
-TaggedPick = tuple[str, str, str]  # state, source, result
-
+SKIPPED = "skipped"  # the state of what a person left out
 _BROKEN = "Freeze broken: "
-
-
-_PICK_LINE = re.compile(
-    r"^Pick: (?P<state>clean|adapted) (?P<source>[0-9a-f]{40}) (?P<result>[0-9a-f]{40})$", re.MULTILINE
+_OURS = ("Pick: ", "Left-Out: ", "Promoted-From: ", _BROKEN)  # lines that are read back
+_ROW = re.compile(
+    r"^(?P<kind>Pick|Left-Out): (?P<state>[a-z]+) (?P<source>[0-9a-f]{40})"
+    r"(?: (?P<commit>[0-9a-f]{40}))?(?: -- (?P<reason>.*))?$",
+    re.MULTILINE,
 )
-
-
+_STATES = {"Pick": ("clean", "adapted", "duplicate"), "Left-Out": ("duplicate", "empty", SKIPPED)}
 _PROMOTED = re.compile(r"^Promoted-From: (?P<version>\S+) (?P<tag>[0-9a-f]{40})$", re.MULTILINE)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TagRow:
+    """What a tag says became of one declared commit.
+
+    `shipped`: the version brings it, as `commit`, which was made for it (clean, adapted) or was on the branch already
+    (duplicate).  Else it is left out: a duplicate of an older `commit`, an empty one, or skipped for a `reason`.
+    """
+
+    shipped: bool
+    state: str
+    source: str
+    commit: str = ""
+    reason: str = ""
+    subject: str = ""  # as the line above tells it, with the approvals
+
+    @property
+    def made(self) -> bool:
+        """Whether the release made a commit of it."""
+        return self.shipped and self.state != PickState.DUPLICATE
+
+
 def shipped(picks: Sequence[Pick]) -> list[Pick]:
-    """The picks that become commits."""
-    return [pick for pick in picks if pick.state in (PickState.CLEAN, PickState.ADAPTED)]
+    """The picks that a version brings: what was made for it, and what came to the branch since the version before."""
+    made = (PickState.CLEAN, PickState.ADAPTED)
+    return [pick for pick in picks if pick.state in made or pick.since_previous]
 
 
 def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
@@ -41,7 +64,7 @@ def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
 
 
 def tag_message(plan: Plan) -> str:
-    """The annotated tag's message: a line for people and one for machines a pick (see `tagged_picks`).
+    """The annotated tag's message: a line for people and one for machines a pick (see `tagged_account`).
 
     The tag of a promotion also names the candidate (see `promotion`).
     """
@@ -53,11 +76,25 @@ def tag_message(plan: Plan) -> str:
     lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
     lines += [f"Picked onto {plan.branch}{since}:", ""]
     for pick in shipped(plan.picks):
-        approved = f" (approved by {', '.join(pick.approved_by)})" if pick.approved_by else ""
-        ours = pick.subject.startswith(("Pick: ", "Promoted-From: ", _BROKEN))  # they are read back
-        subject = f"- {pick.subject}" if ours else pick.subject
-        lines += [f"{subject}{approved}", f"Pick: {pick.state} {pick.source} {pick.result}", ""]
-    return "\n".join(lines).rstrip("\n") + "\n"
+        lines += [_subject(pick.subject, pick.approved_by), f"Pick: {pick.state} {pick.source} {pick.carrier}", ""]
+    left = list(_left_out(plan.picks, plan.skipped))
+    return "\n".join([*lines, *(["Left out:", "", *left] if left else [])]).rstrip("\n") + "\n"
+
+
+def _left_out(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> Iterator[str]:
+    for pick in picks:
+        if pick.state in (PickState.DUPLICATE, PickState.EMPTY) and not pick.since_previous:
+            twin = f" {pick.duplicate_of}" if pick.duplicate_of else ""
+            yield from (_subject(pick.subject), f"Left-Out: {pick.state} {pick.source}{twin}", "")
+    for each in skipped:
+        reason = " ".join(each.reason.split())
+        yield from (_subject(each.subject), f"Left-Out: {SKIPPED} {each.source} -- {reason}", "")
+
+
+def _subject(subject: str, approved_by: Sequence[str] = ()) -> str:
+    """The line of a commit for people, never one that is read back."""
+    approved = f" (approved by {', '.join(approved_by)})" if approved_by else ""
+    return f"{'- ' if subject.startswith(_OURS) else ''}{subject}{approved}"
 
 
 def tagged_reason(message: str) -> str:
@@ -71,6 +108,22 @@ def promotion(message: str) -> tuple[str, str] | None:
     return (found["version"], found["tag"]) if found else None
 
 
+def tagged_account(message: str) -> list[TagRow]:
+    """What a tag message says of each declared commit, in order."""
+    return [
+        TagRow(
+            shipped=row["kind"] == "Pick",
+            state=row["state"],
+            source=row["source"],
+            commit=row["commit"] or "",
+            reason=row["reason"] or "",
+            subject=message[: row.start()].rstrip("\n").rpartition("\n")[2],
+        )
+        for row in _ROW.finditer(message)
+        if row["state"] in _STATES[row["kind"]] and (row["commit"] or row["kind"] == "Left-Out")
+    ]
+
+
 def tagged_picks(message: str) -> list[TaggedPick]:
-    """(state, source, result) of each pick that a tag message lists."""
-    return [(match["state"], match["source"], match["result"]) for match in _PICK_LINE.finditer(message)]
+    """(state, source, commit) of each pick that the version of a tag brings."""
+    return [(each.state, each.source, each.commit) for each in tagged_account(message) if each.shipped]

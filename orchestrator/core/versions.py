@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Line = tuple[int, int]
+Order = tuple[int, int, int, bool, tuple[tuple[int, int, str], ...], str]
 
 MAX_TAG = 128  # characters in an image tag, by the OCI distribution spec
 
-_WORDS = "release|releases|rel|stable|maint|maintenance|support|branch|hotfix|lts|version|line"
+_WORDS = "release|releases|rel|r|stable|maint|maintenance|support|branch|hotfix|lts|version|line"
 _BRANCH = re.compile(
     rf"(?:.*/)?(?:(?:{_WORDS})[-_.]?)?v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:\.(?:[xX*]|[0-9]+))?"
     rf"(?:[-_](?:{_WORDS}))?",
     re.DOTALL,
 )
 _FLOATING = re.compile(r"v?(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?![0-9.])")
+_NATURAL = re.compile(r"[0-9]+|[A-Za-z-]+")
 _PRERELEASE = re.compile(r"([A-Za-z-]+)(\.?)(0|[1-9][0-9]*)")
 
 
@@ -57,17 +59,29 @@ class TagVersion:
     def line(self) -> Line:
         return (self.version.major, self.version.minor)
 
+    @property
+    def order(self) -> Order:
+        """What versions are sorted by: as semver does it, but `rc10` comes after `rc9`, as people mean it."""
+        version = self.version
+        parts = _NATURAL.findall(version.prerelease or "")
+        natural = tuple((1, 0, part) if not part.isdigit() else (0, int(part), "") for part in parts)
+        return (version.major, version.minor, version.patch, not version.prerelease, natural, version.prerelease or "")
+
     def __str__(self) -> str:
         return f"{self.prefix}{self.version}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NextVersion:
-    """`previous` is the tag that the version follows, "" for the first of a line; `tag` the one to make."""
+    """`previous` is the tag that the version follows, "" for the first of a line; `tag` the one to make.
+
+    `notes` is what may be done and should be known.
+    """
 
     previous: str
     tag: str
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def parse_tag(tag: str) -> TagVersion | None:
@@ -115,7 +129,7 @@ def moves_forward(current: str | None, new: str) -> bool:
     if current is None:
         return True
     now = parse_tag(current)
-    return now is not None and target.version > now.version
+    return now is not None and target.order > now.order
 
 
 def names_other_line(tag: str, version: str) -> bool:
@@ -158,7 +172,12 @@ def check_version(
         *rule.prefixed(),
         *(rule.other_line() or rule.follows()),
     ]
-    return NextVersion(previous=str(highest) if highest else "", tag=requested, problems=tuple(problems))
+    return NextVersion(
+        previous=str(highest) if highest else "",
+        tag=requested,
+        problems=tuple(problems),
+        notes=() if problems else rule.notes(),
+    )
 
 
 # ------------------------------------------------------------------ the rule
@@ -217,10 +236,21 @@ class _Rule:
         if self.highest is None:
             return [] if _starts(wanted, _first(self.line, "").version, None) else self._skips()
         last = self.highest.version
-        if wanted <= last:
+        if self.wanted.order <= self.highest.order:
             message = f"{self.wanted} goes back: {self.highest} is on {self.branch} already"
             return self._refusal("version-goes-back", message, f"cut {self.right}")
         return [] if _starts(wanted, next_patch(self.highest).version, last) else self._skips()
+
+    def notes(self) -> tuple[str, ...]:
+        """At the first `rc1` of a version: other tools will sort its tenth before its second."""
+        name, dot, number = _split(self.wanted.version)
+        last = self.highest.version if self.highest else None
+        begun = last is not None and last.prerelease and _split(last)[0] == name
+        if not name or dot or begun:
+            return ()
+        dotted = self.wanted.version.replace(prerelease=f"{name}.{number}")
+        right = f"{self.wanted.prefix}{dotted} sorts right everywhere"
+        return (f"{self.wanted}: other tools follow semver, where {name}10 comes before {name}2; {right}",)
 
     def _skips(self) -> list[Problem]:
         line = f"{self.line[0]}.{self.line[1]}"
@@ -250,13 +280,9 @@ def _split(version: Version) -> tuple[str, str, int]:
 
 
 def _next_prerelease(highest: TagVersion) -> str:
-    """2.7.1-rc.4 after 2.7.1-rc.3; "" where there is none, as after rc9, which semver sorts behind rc10."""
-    last = highest.version
-    name, dot, number = _split(last)
-    if not name:
-        return ""
-    following = last.replace(prerelease=f"{name}{dot}{number + 1}")
-    return str(following) if following > last else ""
+    """2.7.1-rc.4 after 2.7.1-rc.3; "" after one that has no such form."""
+    name, dot, number = _split(highest.version)
+    return str(highest.version.replace(prerelease=f"{name}{dot}{number + 1}")) if name else ""
 
 
 def _malformed(requested: str, wanted: TagVersion) -> str:
@@ -283,7 +309,7 @@ def _versions(tags: Collection[str]) -> list[TagVersion]:
 
 
 def _highest(tags: Collection[TagVersion]) -> TagVersion | None:
-    return max(tags, key=lambda tag: (tag.version, tag.prefix), default=None)
+    return max(tags, key=lambda tag: (tag.order, tag.prefix), default=None)
 
 
 def _line_of(tags: Collection[TagVersion]) -> Line | None:

@@ -1,13 +1,15 @@
-"""What a Docker-like engine must be able to do, and the values that cross that door.
+"""The room of the engines: what makes images and runs them, and the values that cross that door.
 
-A build is content, a publish is a name: `build` never publishes.  Engines know no release, no plan and no
-git.  Every engine answers the same contract test (tests/docker/test_engine.py).
+A build is content, a publish is a name: `build` never publishes.  Engines know no release, no plan and no git.  An
+engine is a module of this package and a word in ENGINES; every one answers the same contract test
+(tests/docker/test_engine.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
+
+ENGINES: Final = ("docker",)  # modules of this package, the default one first; each is an EngineModule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,7 @@ class BuildRequest:
     platform: str = ""
     no_cache: bool = False
     network: str = ""  # docker's network mode of RUN steps; "" is the engine's default
+    logins: Mapping[str, Credentials] = field(default_factory=dict)  # registry host -> login, for images that it pulls
     log: Path  # the full build log is written here, created or replaced
 
 
@@ -97,8 +102,25 @@ class RunResult:
     seconds: float
 
 
-class Engine(Protocol):
-    """A container engine.  Everything raises RemoteError when the engine cannot be reached."""
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """What a Dockerfile may use with an engine's builder.
+
+    `flags` are those that each instruction takes.  `instead` says what to write in place of a flag that another builder
+    knows (`mount=TYPE` for one kind of `--mount`).
+    """
+
+    builder: str  # its name in messages
+    flags: Mapping[str, tuple[str, ...]]
+    instead: Mapping[str, str]
+    heredocs: bool
+    git_sources: bool  # ADD of a git repository
+    obeys_directives: bool  # `# syntax=` and `# check=`; else they are comments
+    fills_in_platform: bool  # TARGETARCH and its kin; else whoever builds must
+
+
+class ImageStore(Protocol):
+    """The images that an engine has.  Everything raises RemoteError when the engine cannot be reached."""
 
     def health(self) -> EngineHealth:
         """Version and place of the engine; the cheapest call that proves it answers."""
@@ -106,8 +128,27 @@ class Engine(Protocol):
     def inspect(self, name: str) -> ImageInfo | None:
         """The image of that name or id in the engine's store, or None when there is none."""
 
-    def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
+    def resolve(
+        self, name: str, *, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+    ) -> ImageInfo:
         """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""
+
+    def history(self, image: str) -> tuple[HistoryStep, ...]:
+        """The steps that made an image in the store, base first."""
+
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
+        """The layers of an image as tars, plain or compressed, each once and in any order; one must be read to its
+        end before the next is asked for.  The engine may need the image's size on its disk meanwhile."""
+
+    def tag(self, image: str, reference: Reference) -> None:
+        """Give an image in the store another local name."""
+
+    def remove_tag(self, reference: Reference) -> None:
+        """Forget a local name; silent when it is not there.  The registry is not touched."""
+
+
+class Builder(ImageStore, Protocol):
+    """Builds images, and publishes what it has built."""
 
     def build(self, request: BuildRequest, report: Callable[[Progress], None]) -> ImageInfo:
         """Build and tag locally.  Raises UnprovedError with the tail of the log when a step fails."""
@@ -120,12 +161,24 @@ class Engine(Protocol):
         """Remove what killed trials with logs below that folder left; how many images.  Only where no other run can
         be alive, such as under a lock."""
 
-    def history(self, image: str) -> tuple[HistoryStep, ...]:
-        """The steps that made an image in the store, base first."""
+    def publish(
+        self,
+        reference: Reference,
+        *,
+        credentials: Credentials | None,
+        report: Callable[[Progress], None],
+        stall: float,
+    ) -> str:
+        """Push a local name, and return the digest that the engine says it has there now, "" where it says none: what
+        is believed is read from the registry.
 
-    def layers(self, image: str) -> Generator[IO[bytes], None, None]:
-        """The layers of an image as tars, plain or compressed, each once and in any order; one must be read to its
-        end before the next is asked for.  The engine may need the image's size on its disk meanwhile."""
+        Raises PushRefusedError where the registry said no, PushBrokenError where pushing again may help, and
+        RemoteError for all else, also when nothing moved for `stall` seconds.
+        """
+
+
+class Runtime(ImageStore, Protocol):
+    """Runs containers of images, and reads files from them."""
 
     def run(self, request: RunRequest) -> RunResult:
         """Run one command in a fresh container that is always removed.  Raises UnprovedError when the
@@ -137,19 +190,23 @@ class Engine(Protocol):
     def sweep(self, owner: str) -> int:
         """Remove the containers that a killed run of `owner` left behind; how many there were."""
 
-    def tag(self, image: str, reference: Reference) -> None:
-        """Give an image in the store another local name."""
 
-    def remove_tag(self, reference: Reference) -> None:
-        """Forget a local name; silent when it is not there.  The registry is not touched."""
+class Engine(Builder, Runtime, Protocol):
+    """Both in one, as Docker is."""
 
-    def push(
-        self,
-        reference: Reference,
-        *,
-        credentials: Credentials | None,
-        report: Callable[[Progress], None],
-        stall: float,
-    ) -> None:
-        """Push a local name.  Raises RemoteError on any error line of the stream, and when nothing moved for
-        `stall` seconds.  Success says only that the engine believes so: read the digest from the registry."""
+
+class EngineModule(Protocol):
+    """What a module named in ENGINES has.  Importing it loads no client library."""
+
+    DIALECT: Dialect
+
+    def connect(
+        self, env: Mapping[str, str], *, owner: str = "release", tell: Callable[[str], object] = lambda _: None
+    ) -> Engine:
+        """The engine that this environment means.  `owner` marks the containers that are made through it; `tell`
+        hears of a call that takes long.  Raises RemoteError when it does not answer, UsageError for wrong settings."""
+
+
+def engine_module(name: str = ENGINES[0]) -> EngineModule:
+    """The module of an engine in ENGINES."""
+    return cast("EngineModule", import_module(f"{__name__}.{name}"))

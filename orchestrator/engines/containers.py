@@ -58,7 +58,7 @@ class Containers:
 
     def remove_all(self, label: str) -> int:
         """Remove the containers that have a label (`name=value`); how many there were."""
-        with self._connection.reaching("look for left containers"):
+        with self._connection.calling("look for left containers"):
             found = self._connection.api.containers(all=True, filters={"label": label})
         for container in found:
             self._remove(container["Id"])
@@ -72,7 +72,7 @@ class Containers:
         from docker.errors import APIError
         from docker.types import LogConfig
 
-        with self._connection.reaching(f"create a container of {image}"):
+        with self._connection.calling(f"create a container of {image}"):
             try:
                 host = self._connection.api.create_host_config(
                     network_mode=network,
@@ -94,13 +94,13 @@ class Containers:
         from docker.errors import NotFound
 
         # An engine that is gone must not hide the error that led here; the label finds the rest later.
-        with suppress(RemoteError), self._connection.reaching("remove a container"), suppress(NotFound):
+        with suppress(RemoteError), self._connection.calling("remove a container"), suppress(NotFound):
             self._connection.api.remove_container(container, force=True, v=True)
 
     def _start(self, container: str, request: RunRequest) -> None:
         from docker.errors import APIError
 
-        with self._connection.reaching(f"start {request.image}"):
+        with self._connection.calling(f"start {request.image}"):
             try:
                 self._connection.api.start(container)
             except APIError as error:

@@ -1,7 +1,8 @@
 """The Docker Engine door: the only module that speaks docker-py, imported when it is first used.
 
-docker-py has only the classic builder; `checks/dockerfile.py` finds what that cannot do.  Every container
-made here carries a label, so that what a killed run left behind can be found and swept.
+docker-py has only the classic builder; DIALECT is what that can do.  Every container made here carries a label, so
+that what a killed run left behind can be found and swept.  Logins are handed in: docker-py would look for some itself,
+and run the credential helper of every registry that the machine knows.
 """
 
 from __future__ import annotations
@@ -10,56 +11,68 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.core import labels
 from orchestrator.core.errors import RemoteError
 from orchestrator.engines import EngineHealth, ImageInfo, RunResult
+from orchestrator.engines.classic_dialect import CLASSIC
 from orchestrator.engines.connection import Connection, explanation
 from orchestrator.engines.containers import Containers
 from orchestrator.engines.endpoint import opener
-from orchestrator.engines.failures import stalled
+from orchestrator.engines.failures import disk_full, stalled
+from orchestrator.engines.logins import auth_config, host_of, server_of
+from orchestrator.engines.refusals import PUSH_REMEDY, pull_failed, push_failed
 from orchestrator.engines.responses import fits, image_info, saved_layers, steps
-from orchestrator.engines.streams import BuildLog, Layers, raise_error
+from orchestrator.engines.streams import BuildLog, Layers, error_of, pushed_digest
 from orchestrator.engines.trial_builds import Trial, killed, noted, to_remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
-    import docker
-
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
     from orchestrator.engines import BuildRequest, HistoryStep, RunRequest
+    from orchestrator.engines.client import ApiClient
 
-OWNER_LABEL = "org.release-orchestrator.owner"
+DIALECT = CLASSIC
 _LETTING_GO = 15.0  # seconds
 
 
-def connect(env: Mapping[str, str], *, owner: str = "release") -> DockerEngine:
+def connect(
+    env: Mapping[str, str], *, owner: str = "release", tell: Callable[[str], object] = lambda _: None
+) -> DockerEngine:
     """The engine that docker's own client would use with this environment.
 
     DOCKER_HOST (with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH) comes first, then DOCKER_CONTEXT, then the
     current context of docker's configuration, then the default socket.  `owner` marks the containers made
-    through this engine; see `DockerEngine.sweep`.
+    through this engine; see `DockerEngine.sweep`.  `tell` hears of a call that takes long.
 
     Raises RemoteError `engine-unreachable` when no engine answers there, UsageError for a context or
     certificates that do not exist.
     """
     place, open_api = opener(env)
-    return DockerEngine(open_api, place=place, owner=owner)
+    return DockerEngine(open_api, place=place, owner=owner, tell=tell)
 
 
 class DockerEngine:
     """`Engine` for Docker (and what speaks its API), by docker-py."""
 
-    def __init__(self, open_api: Callable[[float | None], docker.APIClient], *, place: str, owner: str) -> None:
-        self._connection = Connection(open_api, place)
-        self._containers = Containers(self._connection, {OWNER_LABEL: owner})
+    def __init__(
+        self,
+        open_api: Callable[[float | None], ApiClient],
+        *,
+        place: str,
+        owner: str,
+        tell: Callable[[str], object],
+    ) -> None:
+        self._connection = Connection(open_api, place, tell)
+        self._containers = Containers(self._connection, {labels.OWNER: owner})
 
     # -------------------------------------------------------------- what is there
 
     def health(self) -> EngineHealth:
-        with self._connection.reaching("ask for the engine's version"):
+        with self._connection.calling("ask for the engine's version"):
             version, info = self._connection.api.version(), self._connection.api.info()
         return EngineHealth(
             version=str(version.get("Version", "")),
@@ -74,16 +87,18 @@ class DockerEngine:
     def inspect(self, name: str) -> ImageInfo | None:
         from docker.errors import NotFound
 
-        with self._connection.reaching(f"inspect {name}"):
+        with self._connection.calling(f"inspect {name}"):
             try:
                 return image_info(self._connection.api.inspect_image(name))  # type: ignore[no-untyped-call]  # untyped stub
             except NotFound:
                 return None
 
-    def resolve(self, name: str, *, platform: str, report: Callable[[Progress], None]) -> ImageInfo:
+    def resolve(
+        self, name: str, *, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+    ) -> ImageInfo:
         image = self.inspect(name)
         if image is None or not fits(image, platform):
-            self._pull(name, platform, report)
+            self._pull(name, platform, credentials, report)
             image = self.inspect(name)
         if image is None or not fits(image, platform):
             wanted = f" for {platform}" if platform else ""
@@ -95,16 +110,23 @@ class DockerEngine:
             )
         return image
 
-    def _pull(self, name: str, platform: str, report: Callable[[Progress], None]) -> None:
-        layers = Layers(report, time.monotonic)
-        remedy = "check the name, and that the engine can reach the registry (`docker pull` it by hand)"
-        with self._connection.reaching(f"pull {name}", "pull-failed", remedy), self._connection.streaming(None) as api:
-            for event in api.pull(name, stream=True, decode=True, platform=platform or None):
-                raise_error(event, f"pull of {name}", name, "pull-failed", remedy)
-                layers.take(event)
+    def _pull(
+        self, name: str, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+    ) -> None:
+        from docker.errors import APIError
+
+        layers, login = Layers(report, time.monotonic), auth_config(host_of(name), credentials)
+        with self._connection.reaching(f"pull {name}"), self._connection.streaming(None) as api:
+            try:
+                for event in api.pull(name, stream=True, decode=True, platform=platform or None, auth_config=login):
+                    if text := error_of(event)[0]:
+                        raise pull_failed(text, name)
+                    layers.take(event)
+            except APIError as error:
+                raise pull_failed(explanation(error), name) from error
 
     def history(self, image: str) -> tuple[HistoryStep, ...]:
-        with self._connection.reaching(f"read the history of {image}"):
+        with self._connection.calling(f"read the history of {image}"):
             info = image_info(self._connection.api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
             return steps(info.layers, self._connection.api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
 
@@ -144,7 +166,7 @@ class DockerEngine:
 
     def _images(self) -> dict[str, list[str]]:
         """Id -> names of every image, those of single steps too."""
-        with self._connection.reaching("list the images"):
+        with self._connection.calling("list the images"):
             found = self._connection.api.images(all=True)
         return {each["Id"]: [name for name in each.get("RepoTags") or () if name != "<none>:<none>"] for each in found}
 
@@ -161,7 +183,7 @@ class DockerEngine:
     def _removed(self, image: str) -> bool:
         from docker.errors import APIError
 
-        with self._connection.reaching(f"remove {image}"), suppress(APIError):
+        with self._connection.calling(f"remove {image}"), suppress(APIError):
             self._connection.api.remove_image(image, noprune=True)
         return self.inspect(image) is None
 
@@ -177,7 +199,9 @@ class DockerEngine:
         from docker.errors import APIError
 
         request.context.seek(0)
+        logins = {server_of(host): auth_config(host, login) for host, login in request.logins.items()}
         with self._connection.reaching("build"), self._connection.streaming(None) as api:
+            api.logins = logins
             try:
                 events = api.build(
                     fileobj=request.context,
@@ -198,36 +222,38 @@ class DockerEngine:
                 raise log.failure(explanation(error)) from error
 
     def tag(self, image: str, reference: Reference) -> None:
-        with self._connection.reaching(f"tag {image}"):
+        with self._connection.calling(f"tag {image}"):
             self._connection.api.tag(image, str(reference.repository), tag=reference.tag)
 
     def remove_tag(self, reference: Reference) -> None:
         from docker.errors import NotFound
 
-        with self._connection.reaching(f"remove the name {reference}"), suppress(NotFound):
+        with self._connection.calling(f"remove the name {reference}"), suppress(NotFound):
             self._connection.api.remove_image(str(reference), noprune=True)  # parents are the next build's cache
 
-    def push(
+    def publish(
         self,
         reference: Reference,
         *,
         credentials: Credentials | None,
         report: Callable[[Progress], None],
         stall: float,
-    ) -> None:
-        remedy = "check the address and the login for this registry, then run the same command again"
-        auth = {"username": credentials.username, "password": credentials.password} if credentials else None
-        layers = Layers(report, time.monotonic)
+    ) -> str:
+        login = auth_config(reference.repository.host, credentials)
+        layers, digest = Layers(report, time.monotonic), ""
         with (
-            self._connection.reaching(f"push {reference}", "push-failed", remedy, stall=stall),
+            self._connection.reaching(f"push {reference}", "push-failed", PUSH_REMEDY, stall=stall),
             self._connection.streaming(stall) as api,
         ):
-            events = api.push(str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth)
+            events = api.push(str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=login)
             for event in events:
-                raise_error(event, f"push of {reference}", str(reference), "push-failed", remedy)
+                if text := error_of(event)[0]:
+                    raise disk_full(text, str(reference)) or push_failed(text, reference)
+                digest = pushed_digest(event) or digest
                 layers.take(event)
                 if layers.stalled_for() > stall:
                     raise stalled(f"push {reference}", stall)
+        return digest
 
     # -------------------------------------------------------------- containers
 
@@ -242,4 +268,4 @@ class DockerEngine:
 
         Only for an owner of which no other run can be alive, such as one that is named under a lock.
         """
-        return self._containers.remove_all(f"{OWNER_LABEL}={owner}")
+        return self._containers.remove_all(f"{labels.OWNER}={owner}")

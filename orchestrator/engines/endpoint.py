@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import one_line
+from orchestrator.engines.contexts import chosen_context
 from orchestrator.engines.failures import probe_socket, require_paramiko
 
 if TYPE_CHECKING:
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 
     import docker
 
+    from orchestrator.engines.client import ApiClient
+    from orchestrator.engines.contexts import Context
 
-def opener(env: Mapping[str, str]) -> tuple[str, Callable[[float | None], docker.APIClient]]:
+_DEFAULT_SOCKET: Final = "unix:///var/run/docker.sock"
+
+
+def opener(env: Mapping[str, str]) -> tuple[str, Callable[[float | None], ApiClient]]:
     """The engine's address, and what opens a client of it for calls of at most so many seconds without a byte.
 
     Raises what `connect` raises.
@@ -36,9 +42,10 @@ def opener(env: Mapping[str, str]) -> tuple[str, Callable[[float | None], docker
 
     probe_socket(place)
 
-    def open_api(timeout: float | None) -> docker.APIClient:
-        # The stubs want an int; requests takes any number, and None for no limit.
-        return docker.APIClient(version="auto", timeout=timeout, **settings)  # type: ignore[arg-type]
+    def open_api(timeout: float | None) -> ApiClient:
+        from orchestrator.engines.client import ApiClient
+
+        return ApiClient(timeout=timeout, **settings)
 
     return place, open_api
 
@@ -50,25 +57,20 @@ def _endpoint(env: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     if env.get("DOCKER_HOST"):
         names = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
         # Never empty, since docker-py takes an empty mapping for os.environ.
-        settings = kwargs_from_env(environment={name: env.get(name, "") for name in names})
-        return env["DOCKER_HOST"], {**settings}
-    return _context_endpoint(env.get("DOCKER_CONTEXT", ""))
+        from_env = kwargs_from_env(environment={name: env.get(name, "") for name in names})
+        return env["DOCKER_HOST"], {**from_env}
+    context = chosen_context(env)
+    if context is None:
+        return _DEFAULT_SOCKET, {}
+    settings: dict[str, Any] = {"base_url": context.host}
+    if context.certificates:
+        settings["tls"] = _tls(context)
+    return context.host, settings
 
 
-def _context_endpoint(name: str) -> tuple[str, dict[str, Any]]:
-    from docker.context import ContextAPI
-    from docker.context.config import get_current_context_name
+def _tls(context: Context) -> docker.tls.TLSConfig:
+    from docker.tls import TLSConfig
 
-    name = name or get_current_context_name()
-    remedy = "see `docker context ls`, or set DOCKER_HOST"
-    try:
-        found = ContextAPI.get_context(name)
-    except Exception as error:  # docker-py raises a bare Exception for a context file it cannot read
-        message = f"docker's context {name!r} cannot be read: {one_line(str(error))}"
-        raise UsageError(message, remedy=remedy, code="engine-context") from error
-    if found is None:  # docker-py would go on with the default socket, and so with another engine
-        raise UsageError(f"docker has no context {name!r}", remedy=remedy, code="engine-context")
-    settings: dict[str, Any] = {"base_url": found.Host} if found.Host else {}
-    if found.TLSConfig is not None:
-        settings["tls"] = found.TLSConfig
-    return found.Host or "unix:///var/run/docker.sock", settings
+    files = {name.removesuffix(".pem"): str(path) for name, path in context.certificates.items()}
+    pair = (files["cert"], files["key"]) if "cert" in files and "key" in files else None
+    return TLSConfig(client_cert=pair, ca_cert=files.get("ca"), verify=context.verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from importlib.util import find_spec
@@ -31,6 +32,19 @@ _CAUSES: tuple[tuple[type[BaseException], str, str], ...] = (
     (socket.gaierror, "the host name is not known", "check DOCKER_HOST"),
     (TimeoutError, "no answer in time", _START),
 )
+
+
+# Memory that a container has as a file system: full, it says nothing of the engine's disk.
+_SHARED_MEMORY = re.compile(r"\bdev/shm\b|</?torch_|/psm_|shared memory", re.IGNORECASE)
+_SHM_REMEDY = (
+    "the step filled /dev/shm (64 MB in a build), not the engine's disk: let it write elsewhere, or use fewer workers"
+)
+
+
+def shared_memory_full(printed: str, command: str) -> str:
+    """The remedy where a step's last lines say that /dev/shm is full, as far as they and its command tell; else ""."""
+    lines = [line for line in printed.splitlines() if _NO_SPACE in line.lower()]
+    return _SHM_REMEDY if lines and _SHARED_MEMORY.search("\n".join([*lines, command])) else ""
 
 
 def disk_full(text: str, where: str) -> RemoteError | None:

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.results import Progress
 from orchestrator.core.text import ANSI, one_line
-from orchestrator.engines.failures import disk_full
+from orchestrator.engines.failures import disk_full, shared_memory_full
+from orchestrator.engines.refusals import pull_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,9 +27,15 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 
 TAIL_LINES = 30
-_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
+# Docker: `Step 2/3 : RUN true`; podman: `STEP 2/3: RUN true`, with several stages `[1/2] STEP 2/3: RUN true`.
+_STEP = re.compile(
+    r"(?:\[(?P<stages>\d+/\d+)\] )?(?:Step|STEP) (?P<number>\d+)/(?P<total>\d+) ?: (?P<what>.*)", re.DOTALL
+)
+_DOCKER_EXIT = "non-zero code"
+_PODMAN_FAILED = 'building at STEP "{}": '
+_PODMAN_EXIT = re.compile(r"while running runtime: exit status (\d+)\s*")
 _RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
-MADE = r" ---> ([0-9a-f]{12})"  # an image of a step, as the log has it
+MADE = r"(?: --->|-->) ([0-9a-f]{11,12})"  # an image of a step, as the log has it: docker's way, or podman's
 _BUILT = re.compile(r"Successfully built ([0-9a-f]+)")
 
 
@@ -43,13 +50,20 @@ def error_of(event: Event) -> tuple[str, int | None]:
     return (str(event["error"]), None) if event.get("error") else ("", None)
 
 
-def raise_error(event: Event, doing: str, where: str, code: str, remedy: str) -> None:
-    """Raises RemoteError when `event` is an error."""
-    text, _ = error_of(event)
-    if text:
-        raise disk_full(text, where) or RemoteError(
-            f"{doing} failed: {one_line(text)}", where=where, remedy=remedy, code=code
-        )
+def _exit_of(text: str, code: int | None, step: str) -> tuple[str, str]:
+    """The exit status of the step that failed, "" where something else did; and the text without the step in it."""
+    if code is not None and _DOCKER_EXIT in text:
+        return str(code), text
+    why = text.removeprefix(_PODMAN_FAILED.format(step))
+    status = _PODMAN_EXIT.fullmatch(why)
+    return (status[1] if status else ""), why
+
+
+def pushed_digest(event: Event) -> str:
+    """The digest that a push has given a tag, as the engine says at its end; "" for every other event."""
+    aux = event.get("aux")
+    digest = aux.get("Digest") if isinstance(aux, dict) else ""
+    return digest if isinstance(digest, str) else ""
 
 
 class BuildLog:
@@ -115,20 +129,23 @@ class BuildLog:
 
     def failure(self, text: str, code: int | None = None) -> UnprovedError | RemoteError:
         """The error for a build that ended with `text`."""
-        is_exit = code is not None and "non-zero code" in text
+        status, text = _exit_of(text, code, self._step)
+        printed = "\n".join(self._printed)
+        remedy = shared_memory_full(printed, self._step) if status else ""
         # The text of a failed RUN repeats the command, so for these only what the command printed counts.
-        full = disk_full("\n".join(self._printed) if is_exit else text, str(self.path))
-        if full is not None:
-            return full
+        full = None if remedy else disk_full(printed if status else text, str(self.path))
+        limited = None if status else pull_limited(text, str(self.path))
+        if known := full or limited:
+            return known
         step = f"{self._step_count} {one_line(self._step, 80)}"
         if not self._step:
             message = f"the build failed before its first step: {one_line(text)}"
         else:
-            message = f"{step} exited {code}" if is_exit else f"{step} failed: {one_line(text)}"
+            message = f"{step} exited {status}" if status else f"{step} failed: {one_line(text)}"
         return UnprovedError(
             message,
             where=str(self.path),
-            remedy="read the log above; the full one is in the file named",
+            remedy=remedy or "read the log above; the full one is in the file named",
             code="build-failed",
         )
 
@@ -153,9 +170,12 @@ class BuildLog:
         self._tail.append(line)
         self._printed.append(line)
         if match := _STEP.fullmatch(line):
-            self._step_count, self._step = f"step {match[1]}/{match[2]}", match[3]
+            stage = f"stage {match['stages']}, " if match["stages"] else ""
+            self._step_count = f"{stage}step {match['number']}/{match['total']}"
+            self._step = match["what"]
             self._printed.clear()
-            self._report(Progress(text=line, item="build", current=int(match[1]), total=int(match[2])))
+            current, total = int(match["number"]), int(match["total"])
+            self._report(Progress(text=line, item="build", current=current, total=total))
             return
         if built := _BUILT.fullmatch(line):
             self._built = built[1]

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from orchestrator.core.errors import UsageError
-from orchestrator.core.remote_url import is_loopback
+from orchestrator.core.remote_url import is_loopback, read_remote
 from orchestrator.forges import Address
 from orchestrator.forges.table import forge_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SCP: Final = re.compile(r"(?:[^@/:]+@)?([A-Za-z0-9.-]+):(?!/)(.+)")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.][A-Za-z0-9_.-]*)+")
 
 
@@ -39,20 +38,10 @@ def address(provider: str, *, remote_url: str, repository: str, url: str, env: M
 
 def _parts(remote_url: str) -> tuple[str, str]:
     """Host (with a web port) and path of a git URL; both "" for a path of this machine."""
-    if "://" in remote_url:
-        try:
-            parts = urlsplit(remote_url)
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            return "", ""
-        web = parts.scheme in ("http", "https")
-        return (f"{host}:{port}" if web and port else host), _bare(parts.path) if host else ""
-    found = _SCP.fullmatch(remote_url)
-    return (found[1], _bare(found[2])) if found else ("", "")
-
-
-def _bare(path: str) -> str:
-    return path.strip("/").removesuffix(".git")
+    found = read_remote(remote_url)
+    if found is None or (not found.is_web and found.path.startswith("/")):  # C:/path is no server's
+        return "", ""
+    return f"{found.host}:{found.port}" if found.is_web and found.port else found.host, found.name
 
 
 def _repository(name: str, *, given: bool, has_subgroups: bool) -> str:

@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError
-from orchestrator.git.push import said_by
+from orchestrator.git.process import FETCH
+from orchestrator.git.push import push_to, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -35,7 +36,7 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
     for _ in range(_ATTEMPTS):
         _join_theirs(git, remote, committer)
         _add(git, lines, committer)
-        output = git.attempt("push", "--porcelain", "--no-verify", "--no-follow-tags", "--", remote, f"{REF}:{REF}")
+        output = git.talk(remote, *push_to(remote), "--no-verify", "--", remote, f"{REF}:{REF}")
         if output.status == 0:
             return
         said = said_by(output)
@@ -62,9 +63,7 @@ def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
 
 def _join_theirs(git: Git, remote: str, committer: str) -> None:
     """Fetch the remote's notes and join them with ours."""
-    fetched = git.attempt(
-        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{REF}:{_THEIRS}"
-    )
+    fetched = git.talk(remote, *FETCH, "--", remote, f"+{REF}:{_THEIRS}")
     if fetched.status:
         return  # no notes there yet; an unreachable remote shows at the push
     theirs, ours = _tip(git, _THEIRS), _tip(git, REF)

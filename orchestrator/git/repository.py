@@ -11,28 +11,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.remote_url import without_login
 from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature
-from orchestrator.git.process import Git, Output
+from orchestrator.git.process import FETCH, Git, is_disk_full
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from orchestrator.git.conversation import Output, Silence
 
 _IDENT = re.compile(r"^(?P<name>.*) <(?P<mail>[^>]*)> \d+ [+-]\d{4}$")
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
+_NETWORK = re.compile(r"(?!file://)[a-z0-9+.-]+://|[^/:]+:(?!//)")  # a URL, or git's `host:path` and `helper::...`
 OLDEST_GIT = (2, 38)
 HOME = "home"  # beside the worktree of a paused release: the checkout that the release was begun in
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteRefs:
-    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags."""
+    """One answer of `git ls-remote`: full ref name -> id; `peeled` has the commit of annotated tags.
+
+    `head` is the branch that the remote's HEAD names, "" where it was not asked for or names none.
+    """
 
     refs: Mapping[str, str]
     peeled: Mapping[str, str] = field(default_factory=dict)
+    head: str = ""
 
     def branch(self, name: str) -> str:
         return self.refs.get(f"refs/heads/{name}", "")
@@ -55,7 +62,9 @@ class Repository:
     def __init__(self, top: Path, common_dir: Path, env: Mapping[str, str] | None = None) -> None:
         self.top = top
         self.common_dir = common_dir
-        self.git = Git(top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})})
+        self.git = Git(
+            top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})}, config=(("submodule.recurse", "false"),)
+        )
         self._objects: Any = None
 
     @classmethod
@@ -195,25 +204,38 @@ class Repository:
         output = self.git.attempt("remote", "get-url", "--", remote)
         return output.text.strip() if output.status == 0 else ""
 
+    def push_urls(self, remote: str) -> list[str]:
+        """Where pushes to a remote go: the URLs of its name, or the URL that it is."""
+        output = self.git.attempt("remote", "get-url", "--push", "--all", "--", remote)
+        return output.lines() if output.status == 0 else [remote]
+
+    def pushes_stay_here(self, remote: str) -> bool:
+        """Whether every push URL is a path of this machine, so that all parts of a push run here."""
+        return not any(_NETWORK.match(url) for url in self.push_urls(remote))
+
     def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
         """Ask the remote for its refs.  Raises RemoteError when it cannot be reached."""
-        output = self.git.attempt("ls-remote", "--", remote, *patterns)
+        output = self.git.talk(remote, "ls-remote", "--symref", "--", remote, *patterns)
         if output.status:
             raise unreachable(remote, output)
         refs: dict[str, str] = {}
         peeled: dict[str, str] = {}
+        head = ""
         for line in output.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]:
             sha, _, name = line.partition("\t")
-            if name.endswith("^{}"):
+            if sha.startswith("ref: "):
+                head = sha.removeprefix("ref: refs/heads/") if name == "HEAD" else head
+            elif name.endswith("^{}"):
                 peeled[name[:-3]] = sha
             else:
                 refs[name] = sha
-        return RemoteRefs(refs=refs, peeled=peeled)
+        return RemoteRefs(refs=refs, peeled=peeled, head=head)
 
     # -------------------------------------------------------------- scratch
 
-    def scratch(self) -> Scratch:
-        """A new scratch store over this repository's objects; partial clones keep fetching what is missing."""
+    def scratch(self, *more: Path) -> Scratch:
+        """A new scratch store over this repository's objects, and `more` directories of objects; partial clones keep
+        fetching what is missing."""
         lines = []
         if promisors := self.promisors():
             lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
@@ -222,8 +244,9 @@ class Repository:
                 lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
         return Scratch.open(
             self.common_dir / "objects",
-            extra_config="".join(lines),
-            cache=Cache(self.common_dir / "release/cache.sqlite"),
+            "".join(lines),
+            Cache(self.common_dir / "release/cache.sqlite"),
+            *more,
         )
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
@@ -232,18 +255,13 @@ class Repository:
             "GIT_OBJECT_DIRECTORY": str(scratch.gitdir / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.common_dir / "objects"),
         }
-        output = self.git.attempt(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", "--refmap=", "--", remote, *refs, env=env,
-        )  # fmt: skip
+        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
         if output.status:
             raise unreachable(remote, output)
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""
-        output = self.git.attempt(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", remote, f"+{ref}:{ref}"
-        )
+        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{ref}")
         if output.status:
             raise unreachable(remote, output)
 
@@ -262,12 +280,19 @@ class AmbiguousError(UsageError):
 
 
 def unreachable(remote: str, output: Output) -> RemoteError:
-    """The error for a remote that did not answer; git's last words are kept, URLs' passwords are not."""
-    said = [line for line in output.stderr.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
-    text = re.sub(r"://[^/@\s]+@", "://", said[0] if said else output.stderr.strip().split("\n")[-1])
+    """The error for a remote that did not answer; git's last words are kept, logins in URLs are not."""
+    lines = without_login(output.stderr).strip().split("\n")
+    said = next((line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))), lines[-1])
+    shown = without_login(remote)
+    if is_disk_full(output.stderr):
+        return RemoteError(
+            f"git had no space left on the disk, here or on {shown}: {said}",
+            remedy="free some disk and run the same command again; nothing was lost",
+            code="disk-full",
+        )
     return RemoteError(
-        f"git remote {remote!r} cannot be read: {text or 'no message'}",
-        remedy=f"check it with: git ls-remote {remote}",
+        f"git remote {shown!r} cannot be read: {said or 'no message'}",
+        remedy=f"check it with: git ls-remote {shown}",
         code="remote-unreachable",
     )
 
@@ -327,24 +352,22 @@ def _not_a_repository(start: Path, output: Output) -> UsageError:
 
 
 @contextmanager
-def fetch_refs(url: str, refs: Sequence[str]) -> Iterator[tuple[Scratch, Mapping[str, str]]]:
+def fetch_refs(url: str, refs: Sequence[str], silence: Silence) -> Iterator[tuple[Scratch, Mapping[str, str]]]:
     """A store with what these refs hold, and ref -> id for those that are there.  Raises RemoteError.
 
     Only the newest commit of each is brought.
     """
     with tempfile.TemporaryDirectory(prefix="release-remote-") as where:
-        git = Git(Path(where))
-        git.run("init", "--quiet", "--bare", ".")
-        output = git.attempt("ls-remote", "--", url, *refs)
+        git = Git(Path(where), env={"GIT_DIR": where})  # named, for who has safe.bareRepository=explicit
+        git.silence = silence
+        git.run("init", "--quiet", "--bare")
+        output = git.talk(url, "ls-remote", "--", url, *refs)
         if output.status:
             raise unreachable(url, output)
         rows = [line.split("\t") for line in output.lines()]
         found = {name: sha for sha, name in rows if name in refs}
         if found:
-            fetched = git.attempt(
-                "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", url,
-                *(f"+{ref}:{ref}" for ref in found),
-            )  # fmt: skip
+            fetched = git.talk(url, *FETCH, "--depth=1", "--", url, *(f"+{ref}:{ref}" for ref in found))
             if fetched.status:
                 raise unreachable(url, fetched)
         with Scratch.open(Path(where) / "objects") as scratch:

@@ -29,6 +29,7 @@ _PINNED = (
     ("rerere.enabled", "false"),
     ("commit.gpgSign", "false"),
     ("advice.detachedHead", "false"),
+    ("submodule.recurse", "false"),
     ("core.sparseCheckout", "false"),  # a conflict outside of the sparse part could not be added
     ("core.quotePath", "false"),
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ReleasedVersion:
     """A version that is here: its tag object, commit and tree, what its tag says, the images that it declares.
 
-    `images` is None where its release.yaml does not tell, `config_sha256` where there is none.
+    `images` and `config_sha256` are None where no release.yaml there tells them.
     """
 
     version: str
@@ -77,6 +77,6 @@ def up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any)
     """A candidate and those before it for the same final version, the oldest first."""
     last, final = parse_tag(candidate.version), final_of(candidate.version)
     parsed: Sequence[tuple[Any, ReleasedVersion]] = [(parse_tag(each.version), each) for each in others]
-    mine = [(tag.version, each) for tag, each in parsed if tag and last and tag.version <= last.version]
+    mine = [(tag.order, each) for tag, each in parsed if tag and last and tag.order <= last.order]
     chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
     return [each for _, each in chain]

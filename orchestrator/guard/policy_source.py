@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import reader as configuration
 from orchestrator.core.declaration import Policy
 from orchestrator.core.errors import ConfigError, Exit, ReleaseError
 from orchestrator.core.pick import PickState
@@ -19,6 +18,7 @@ from orchestrator.core.plan import Judgement
 from orchestrator.core.results import Place, Problem
 from orchestrator.git import changes
 from orchestrator.guard import policy_rules as rulebook
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -42,16 +42,12 @@ def _config_at(scratch: Scratch, tree: str, path: str, shown_as: str, branch: st
 
     A file of another branch must not lend its policy: whoever releases chooses the path.
     """
-
-    def read(name: str) -> Config | None:
-        text = scratch.file(tree, name)
-        return configuration.parse(text, f"{shown_as}:{name}") if text is not None else None
-
-    named = read(path)
+    files = CommittedFiles(scratch, tree)
+    named = files.config(path, shown_as)
     if path == _DEFAULT_PATH or (named and named.branch == branch and named.policy):
         return named
     try:
-        top = read(_DEFAULT_PATH)
+        top = files.config(_DEFAULT_PATH, shown_as)
     except ConfigError:  # another program's file, or a broken one: nobody knows whether it is for this branch
         if named is None or named.branch != branch:
             raise

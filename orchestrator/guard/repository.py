@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.config import reader as configuration
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import final_of, line_of_branch, parse_tag
@@ -21,6 +20,7 @@ from orchestrator.guard.consistency import ReleasedVersion, up_to
 from orchestrator.guard.received_push import trusted_names
 from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.kept_sources import sources_ref
 
 if TYPE_CHECKING:
@@ -70,12 +70,10 @@ class GuardedRepository:
                 remedy="push it first, or name another: git config release.protectedBranch NAME",
                 code="no-protected-branch",
             )
-        tree = self.scratch.tree_of(tip)
-        found = []
-        for path in self.receiving.config("release.configPath") or ["release.yaml"]:
-            text = self.scratch.file(tree, path)
-            if text is not None:
-                found.append(GuardedBranch(path=path, config=configuration.parse(text, f"{self.branch}:{path}")))
+        files = CommittedFiles(self.scratch, self.scratch.tree_of(tip))
+        paths = self.receiving.config("release.configPath") or ["release.yaml"]
+        read = ((path, files.config(path, self.branch)) for path in paths)
+        found = [GuardedBranch(path=path, config=config) for path, config in read if config]
         if not found:
             raise UsageError(
                 f"there is no release.yaml on {self.branch}, so nothing is declared",
@@ -140,13 +138,12 @@ class GuardedRepository:
             return None
         kind, data = self.scratch.read(tag)
         tree, line = self.scratch.tree_of(commit), self.line_of(version)
-        text = self.scratch.file(tree, line.path) if line else None
-        config = self._parsed(text, line.path) if line and text is not None else None
+        config = self._config_at(tree, line.path) if line else None
         images = planned_images(config, version, commit) if config else ()
         return ReleasedVersion(
             version=version, tag=tag, commit=commit, tree=tree,
             message=data.decode("utf-8", "replace") if kind == "tag" else "",
-            config_sha256=hashlib.sha256(text).hexdigest() if text is not None else None,
+            config_sha256=hashlib.sha256(config.text).hexdigest() if config else None,
             images=tuple(each.reference for each in images) if config else None,
         )  # fmt: skip
 
@@ -161,8 +158,7 @@ class GuardedRepository:
             chain = up_to(candidate, before) if candidate else []
             return tuple(refs[ref] for each in chain if (ref := sources_ref(each.version)) in refs)
         line = self.line_of(here.version)
-        text = self.scratch.file(here.tree, line.path) if line else None
-        config = self._parsed(text, line.path) if line and text is not None else None
+        config = self._config_at(here.tree, line.path) if line else None
         entry = config.release(here.version) if config else None
         if line is None or entry is None:
             raise UsageError(
@@ -179,8 +175,8 @@ class GuardedRepository:
         tag = ref.removeprefix(TAGS)
         return self.version(tag, refs) if ref.startswith(TAGS) and final_of(tag) == final else None
 
-    def _parsed(self, text: bytes, path: str) -> Config | None:
+    def _config_at(self, tree: str, path: str) -> Config | None:
         try:
-            return configuration.parse(text, path)
+            return CommittedFiles(self.scratch, tree).config(path, "tag")
         except ReleaseError:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import posixpath
 import tarfile
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.git.pointers import is_pointer
 from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 # The name under which a Dockerfile from outside the context directory travels.
 OUTSIDE_DOCKERFILE = ".release.Dockerfile"
@@ -27,8 +30,7 @@ IGNORE_FILE = ".dockerignore"
 
 _SYMLINK = "120000"
 _SUBMODULE = "160000"
-_LFS_HEAD = b"version https://git-lfs.github.com/spec/"
-_LFS_LIMIT = 1024  # bytes; git-lfs takes no larger file for a pointer
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,29 @@ class Context:
     files: int  # regular files and symbolic links
     size: int
     dockerfile_in_context: str
-    submodules: tuple[str, ...] = ()  # sent as empty directories: git holds no content for them
-    lfs_pointers: tuple[str, ...] = ()  # would be copied as pointer text, not as the file they stand for
+    submodules: tuple[str, ...] = ()  # sent as empty directories: their content is not at hand
+    lfs_pointers: tuple[str, ...] = ()  # sent as pointer text: the file that they stand for is not at hand
+
+
+@dataclass(frozen=True, kw_only=True)
+class IgnoreRules:
+    """What a build leaves out.  `is_own`: they are those of one Dockerfile, `NAME.dockerignore` beside it, which count
+    in place of the context's `.dockerignore`.
+    """
+
+    ignored: Callable[[str], bool] | None = None
+    is_own: bool = False
+
+
+def ignore_rules(read: Callable[[str], bytes | None], root: str, dockerfile: str) -> IgnoreRules:
+    """The rules for a build.  `read` gives a file's content by its path from the repository's top, None for none."""
+    own = f"{_clean(dockerfile, 'Dockerfile')}{IGNORE_FILE}"
+    general = posixpath.normpath(posixpath.join(_clean(root, "context directory"), IGNORE_FILE))
+    for path in (own, general):
+        if (text := read(path)) is not None:
+            rules = ignore_filter(text.decode("utf-8", "replace"), path)
+            return IgnoreRules(ignored=rules, is_own=path == own)
+    return IgnoreRules()
 
 
 def write_context(
@@ -60,14 +83,15 @@ def write_context(
     root: str,
     dockerfile: str,
     mtime: int,
-    ignored: Callable[[str], bool] | None,
+    rules: IgnoreRules,
+    lfs: Callable[[bytes], Path | None] = lambda _: None,
 ) -> Context:
     """Write the tar of what `entries` hold under `root` to `out`, from where it stands.
 
-    `read` gives a blob's bytes (a link's target); `ignored` is asked with paths relative to the context, but
-    not about the Dockerfile and `.dockerignore`, which docker always sends.  `mtime` is seconds since the
-    epoch.  A Dockerfile outside `root` travels as OUTSIDE_DOCKERFILE and is added to `.dockerignore`, which
-    makes the engine drop it before `COPY . .` can see it, as docker's own client does.
+    `read` gives a blob's bytes (a link's target), `lfs` the file that a Git LFS pointer stands for; the rules are asked
+    with paths relative to the context, but not about the Dockerfile and `.dockerignore`, which docker always sends.
+    `mtime` is seconds since the epoch.  A Dockerfile outside `root` travels as OUTSIDE_DOCKERFILE and is added to
+    `.dockerignore`, which makes the engine drop it before `COPY . .` can see it, as docker's own client does.
 
     Raises UsageError when the tree is empty, or when `root` or `dockerfile` is not in it.
     """
@@ -78,14 +102,23 @@ def write_context(
     source = _find_dockerfile(tree, _clean(dockerfile, "Dockerfile"))
     items = {path: _Item(entry.mode, partial(read, entry)) for path, entry in _below(tree, root).items()}
     name = _relative(source.path, root)
+    if rules.is_own:  # the builder would follow the other one, which does not count
+        items.pop(IGNORE_FILE, None)
+        if name and rules.ignored and rules.ignored(name):
+            items[IGNORE_FILE] = _hiding(name, IGNORE_FILE)
     if not name:
         name = OUTSIDE_DOCKERFILE
         _add_outside_dockerfile(items, source, read)
-    writer = _Writer(out, max(mtime, 0))
+    writer = _Writer(out, max(mtime, 0), lfs)
     for path in sorted(items, key=_bytes):
-        if path in (name, IGNORE_FILE) or ignored is None or not ignored(path):
+        if path in (name, IGNORE_FILE) or rules.ignored is None or not rules.ignored(path):
             writer.add(path, items[path])
     return writer.finish(name)
+
+
+def _hiding(*names: str) -> _Item:
+    """A `.dockerignore` that makes the engine drop these files once it has read them."""
+    return _Item("100644", lambda: "".join(f"{name}\n" for name in names).encode())
 
 
 def sent(read: Callable[[str], bytes | None], root: str, dockerfile: str) -> Callable[[str], bool]:
@@ -93,15 +126,14 @@ def sent(read: Callable[[str], bytes | None], root: str, dockerfile: str) -> Cal
 
     `read` gives the content of a file by its path from the repository's top, None where there is none.
     """
+    rules = ignore_rules(read, root, dockerfile)
     root, dockerfile = _clean(root, "context directory"), _clean(dockerfile, "Dockerfile")
-    text = read(posixpath.join(root, IGNORE_FILE) if root != "." else IGNORE_FILE)
-    ignored = ignore_filter(text.decode("utf-8", "replace")) if text is not None else None
 
     def is_sent(path: str) -> bool:
         inside = _relative(path, root)
         if path == dockerfile or inside == IGNORE_FILE:
-            return True
-        return bool(inside) and not (ignored and ignored(inside))
+            return path == dockerfile or not rules.is_own
+        return bool(inside) and not (rules.ignored and rules.ignored(inside))
 
     return is_sent
 
@@ -185,8 +217,9 @@ def _add_outside_dockerfile(
 class _Writer:
     """Writes, counts and hashes tar members, each parent directory once and before what it holds."""
 
-    def __init__(self, out: IO[bytes], mtime: int) -> None:
+    def __init__(self, out: IO[bytes], mtime: int, lfs: Callable[[bytes], Path | None]) -> None:
         self._out = out
+        self._lfs = lfs
         self._hash = hashlib.sha256()
         self._size = 0
         self._mtime = mtime
@@ -209,9 +242,13 @@ class _Writer:
             info.linkname = data.decode("utf-8", "surrogateescape")
             self._member(info)
             return
-        if len(data) < _LFS_LIMIT and data.startswith(_LFS_HEAD):
+        info.mode = 0o755 if item.mode == "100755" else 0o644
+        if is_pointer(data):
+            if content := self._lfs(data):
+                self._file(info, content)
+                return
             self._pointers.append(path)
-        info.mode, info.size = (0o755 if item.mode == "100755" else 0o644), len(data)
+        info.size = len(data)
         self._member(info, data)
 
     def finish(self, dockerfile: str) -> Context:
@@ -249,6 +286,15 @@ class _Writer:
         self._write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         self._write(data)
         self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
+
+    def _file(self, info: tarfile.TarInfo, path: Path) -> None:
+        """A file of any size, which a pointer has named by its digest."""
+        with path.open("rb") as file:
+            info.size = os.fstat(file.fileno()).st_size
+            self._write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+            while chunk := file.read(_CHUNK):
+                self._write(chunk)
+            self._write(bytes(-info.size % tarfile.BLOCKSIZE))
 
     def _write(self, data: bytes) -> None:
         self._out.write(data)

@@ -1,81 +1,78 @@
 """What a Dockerfile asks of its builder, found before anything is built.
 
-docker-py speaks only to the classic builder.  Some BuildKit syntax is refused there after minutes of
-building and some is *silently misbuilt* (a heredoc on Engine 28 builds and runs nothing), so all of it is
-refused here, with its line and with the way to write it.  The lists are those of Docker 20.10.
+What a builder would refuse after minutes, or misbuild silently, is a problem here, with its line and the way to write
+it.  What it may use is told by the engine that builds it: `Dialect`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import json
 import re
-import shlex
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from orchestrator.core.results import Problem
 from orchestrator.image.dockerfile_parser import Directive, Instruction, parse
+from orchestrator.image.dockerfile_words import BadSubstitutionError, expand, split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.engines import Dialect
 
 NEEDS_BUILDKIT = "dockerfile-needs-buildkit"
 INVALID = "dockerfile-invalid"
 
-# Instructions and the flags that the classic builder takes.
-_PLAIN = "ARG CMD ENTRYPOINT ENV EXPOSE LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME WORKDIR"
-_FLAGS: dict[str, tuple[str, ...]] = {
-    "ADD": ("chown",),
-    "COPY": ("chown", "from"),
-    "FROM": ("platform",),
-    "HEALTHCHECK": ("interval", "timeout", "start-period", "retries"),
-    **dict.fromkeys(_PLAIN.split(), ()),
-}
-
-# Flags that BuildKit knows, each with what to write instead.
-_INSTEAD: dict[str, str] = {
-    "mount=cache": "drop it and keep the layer small with `pip install --no-cache-dir` and the like",
-    "mount=bind": "COPY the files in an earlier stage and take them with COPY --from",
-    "mount=secret": "fetch what needs the secret outside the build; build arguments stay in the history",
-    "mount=ssh": "fetch what needs the key outside the build",
-    "mount=tmpfs": "remove the files at the end of the same RUN",
-    "network": "drop it and set `network` under `image:` in release.yaml for the whole build",
-    "security": "drop it: the classic builder's RUN has no privileges to give",
-    "device": "drop it: the classic builder gives no devices to RUN",
-    "chmod": "set the mode in git (`git update-index --chmod=+x FILE`) or in a RUN chmod after it",
-    "link": "drop --link; the layer is the same, only caching differs",
-    "parents": "write one COPY for each directory",
-    "exclude": "list the paths in .dockerignore",
-    "checksum": "RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c -",
-    "keep-git-dir": "RUN git clone URL DIR && git -C DIR checkout COMMIT",
-    "unpack": "ADD unpacks a local tar by itself; RUN tar -xf FILE for any other",
-    "start-interval": "drop it; --start-period is known",
-}
-_DIRECTIVE_REMEDY = "delete the line: only BuildKit reads it, and the classic builder takes it for a comment"
 _GIT_SOURCE = re.compile(r"(?:git@|git://|ssh://|https?://[^\s#]+\.git(?:[#?]|$)).*")
 
-# Set by BuildKit on its own; empty in the classic builder.
-_PLATFORM_ARGS = frozenset(
-    f"{side}{part}" for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
-)
+# The arguments of the platform; BuildKit sets them on its own, for other builders whoever builds must.
+PLATFORM_ARGS = tuple(f"{side}{part}" for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT"))
+_ASSUMED = "linux/amd64"  # where nobody says a platform, and the engine is not asked yet
 _PREDEFINED = frozenset(("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class DockerfileFacts:
-    """`bases` are the images that FROM lines pull, in order and once each, with arguments filled in;
-    `final_base` is the one under the last stage, "" for scratch or where it is not known; `base_args` are the
-    arguments above the first FROM that hold just its name."""
+    """What it asks for.
+
+    `bases` are the images that FROM lines pull, in order and once each, with arguments filled in, `copied_from` those
+    that COPY --from does; `final_base` is the one under the last stage, "" for scratch or where it is not known;
+    `base_args` are the arguments above the first FROM that hold just its name; `platform_args` those of the platform
+    that are declared without a value; `sources` is what COPY and ADD take from the context; `notes` are no problems.
+    """
 
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
+    copied_from: tuple[str, ...] = ()
+    platform_args: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     final_base: str = ""
     base_args: tuple[str, ...] = ()
 
 
-def examine(text: bytes, file: str, build_args: Mapping[str, str]) -> DockerfileFacts:
-    """Facts and problems of a Dockerfile for the classic builder; `file` is used in places only."""
-    return _Examination(file, dict(build_args)).run(text)
+def examine(
+    text: bytes, file: str, build_args: Mapping[str, str], dialect: Dialect, *, platform: str = "", native: str = ""
+) -> DockerfileFacts:
+    """Facts and problems of a Dockerfile for a builder; `file` is used in places only.
+
+    `platform` is what it is built for, `native` what the builder runs on, both `os/architecture[/variant]`.
+    """
+    values = platform_values(platform or native or _ASSUMED, native or platform or _ASSUMED)
+    return _Examination(file, dict(build_args), dialect, values).run(text)
+
+
+def platform_values(target: str, build: str) -> dict[str, str]:
+    """The platform arguments, as BuildKit sets them."""
+    found: dict[str, str] = {}
+    for side, platform in (("TARGET", target), ("BUILD", build)):
+        system, architecture, variant = (*platform.split("/"), "", "")[:3]
+        values = {"PLATFORM": platform, "OS": system, "ARCH": architecture, "VARIANT": variant}
+        found |= {f"{side}{part}": value for part, value in values.items()}
+    return found
 
 
 @dataclass
@@ -84,6 +81,13 @@ class _Examination:
 
     file: str
     build_args: dict[str, str]
+    dialect: Dialect
+    platform_values: dict[str, str]
+    escape: str = "\\"
+    notes: list[str] = field(default_factory=list)
+    copied_from: dict[str, None] = field(default_factory=dict)
+    platform_args: dict[str, None] = field(default_factory=dict)
+    sources: dict[str, None] = field(default_factory=dict)
     found: list[tuple[int, Problem]] = field(default_factory=list)
     declared: set[str] = field(default_factory=set)  # by any ARG
     global_args: dict[str, str] = field(default_factory=dict)  # by an ARG above the first FROM
@@ -94,6 +98,7 @@ class _Examination:
 
     def run(self, text: bytes) -> DockerfileFacts:
         dockerfile = parse(text)
+        self.escape = dockerfile.escape
         for directive in dockerfile.directives:
             self._directive(directive)
         for instruction in dockerfile.instructions:
@@ -101,7 +106,11 @@ class _Examination:
         self._whole(bool(dockerfile.instructions))
         return DockerfileFacts(
             problems=tuple(problem for _, problem in sorted(self.found, key=lambda pair: pair[0])),
+            notes=tuple(self.notes),
             bases=tuple(self.bases),
+            copied_from=tuple(self.copied_from),
+            platform_args=tuple(self.platform_args),
+            sources=tuple(self.sources),
             final_base=self.final_base,
             base_args=tuple(name for name, value in self.global_args.items() if value and value == self.final_base),
         )
@@ -113,7 +122,9 @@ class _Examination:
     def _directive(self, directive: Directive) -> None:
         text = f"# {directive.name}={directive.value}"
         if directive.name != "escape":
-            self._problem(directive.line, NEEDS_BUILDKIT, f"`{text}` needs BuildKit", _DIRECTIVE_REMEDY)
+            if not self.dialect.obeys_directives:
+                note = f"`{text}` is a comment to {self.dialect.builder}: only BuildKit reads it"
+                self.notes.append(f"{self.file}:{directive.line}: {note}")
         elif directive.value not in ("`", "\\"):
             self._problem(directive.line, INVALID, f"`{text}`: not an escape character", "use ` or \\")
 
@@ -131,7 +142,7 @@ class _Examination:
     # -------------------------------------------------------------- one instruction
 
     def _instruction(self, instruction: Instruction) -> None:
-        if instruction.name not in _FLAGS:
+        if instruction.name not in self.dialect.flags:
             self._unknown(instruction)
             return
         self._check_flags(instruction)
@@ -140,8 +151,8 @@ class _Examination:
             self._from(instruction)
         elif instruction.name == "ARG":
             self._arg(instruction)
-        elif instruction.name == "ADD":
-            self._add(instruction)
+        elif instruction.name in ("ADD", "COPY"):
+            self._copy(instruction)
         elif instruction.name == "ONBUILD":
             self._onbuild(instruction)
         if not self.seen_from and instruction.name not in ("ARG", "FROM"):
@@ -149,15 +160,15 @@ class _Examination:
             self._problem(instruction.line, INVALID, message, "only ARG may stand there")
 
     def _unknown(self, instruction: Instruction) -> None:
-        near = difflib.get_close_matches(instruction.name, _FLAGS, n=1)
+        near = difflib.get_close_matches(instruction.name, self.dialect.flags, n=1)
         remedy = f"did you mean {near[0]}?" if near else "see the Dockerfile reference for the instructions"
         self._problem(instruction.line, INVALID, f"unknown instruction {instruction.name}", remedy)
 
     def _check_flags(self, instruction: Instruction) -> None:
         for name, value in instruction.flags:
-            if name in _FLAGS[instruction.name]:
+            if name in self.dialect.flags[instruction.name]:
                 continue
-            remedy = _INSTEAD.get(_flag_key(name, value))
+            remedy = self.dialect.instead.get(_flag_key(name, value))
             code = NEEDS_BUILDKIT if remedy else INVALID
             verb = "needs BuildKit" if remedy else "is not known to the builder"
             self._problem(instruction.line, code, f"{instruction.name} --{name} {verb}", remedy or "drop the flag")
@@ -166,15 +177,33 @@ class _Examination:
         remedy = f"commit the file and {instruction.name} it by its name"
         if instruction.name == "RUN":
             remedy = "join the commands with && and line continuations, or COPY a script and RUN it"
-        for heredoc in instruction.heredocs:
+        for heredoc in () if self.dialect.heredocs else instruction.heredocs:
             message = f"{instruction.name} <<{heredoc.delimiter}: heredocs need BuildKit"
             self._problem(heredoc.line, NEEDS_BUILDKIT, message, remedy)
 
-    def _add(self, instruction: Instruction) -> None:
-        for word in _words(instruction.args.lstrip("[").replace(",", " "))[:-1]:
-            if _GIT_SOURCE.fullmatch(word):
+    def _copy(self, instruction: Instruction) -> None:
+        sources = self._sources(instruction)
+        origin = next((value for name, value in instruction.flags if name == "from"), "")
+        if origin:
+            is_stage = origin.lower() in self.stages or origin.isdigit()
+            if not is_stage and self._expand(origin) == origin:
+                self.copied_from[origin] = None
+            return
+        for word in sources:
+            if instruction.name == "ADD" and _GIT_SOURCE.fullmatch(word) and not self.dialect.git_sources:
                 message = f"ADD {word}: adding a git repository needs BuildKit"
-                self._problem(instruction.line, NEEDS_BUILDKIT, message, _INSTEAD["keep-git-dir"])
+                self._problem(instruction.line, NEEDS_BUILDKIT, message, self.dialect.instead["keep-git-dir"])
+            elif "://" not in word:
+                self.sources[word] = None
+
+    def _sources(self, instruction: Instruction) -> list[str]:
+        """The words but the last, without quotes; in a list of JSON they are its texts."""
+        text = instruction.args
+        if text.startswith("["):
+            with contextlib.suppress(ValueError):
+                words = json.loads(text)
+                return [str(word) for word in words[:-1]] if isinstance(words, list) else []
+        return [_bare(word) for word in split(text, self.escape)[:-1]]
 
     def _onbuild(self, instruction: Instruction) -> None:
         trigger = instruction.trigger
@@ -189,22 +218,22 @@ class _Examination:
     # -------------------------------------------------------------- FROM and ARG
 
     def _arg(self, instruction: Instruction) -> None:
-        for word in _words(instruction.args):
+        for word in split(instruction.args, self.escape):
             name, has_default, default = word.partition("=")
             self.declared.add(name)
-            value = self.build_args.get(name, self._expand(default) or "")
-            known = has_default or name in self.build_args or self.global_args.get(name)
-            if name in _PLATFORM_ARGS and not known:
-                message = f"ARG {name} is filled in by BuildKit only; the classic builder leaves it empty"
-                remedy = f"write a default (`ARG {name}={_EXAMPLE.get(name, '...')}`) or give it in build-args"
-                self._problem(instruction.line, NEEDS_BUILDKIT, message, remedy)
+            wants_platform = name in PLATFORM_ARGS and not (has_default or self.global_args.get(name))
+            if wants_platform and name not in self.build_args:
+                self.platform_args[name] = None
+                value = self.platform_values[name]
+            else:
+                value = self.build_args.get(name, self._expand(default) or "")
             if not self.seen_from:
                 self.global_args[name] = value
 
     def _from(self, instruction: Instruction) -> None:
         self.seen_from, self.final_base = True, ""
         self._check_platform(instruction)
-        words = _words(instruction.args)
+        words = instruction.args.split()
         if len(words) != 1 and not (len(words) == 3 and words[1].lower() == "as"):
             message = f"FROM takes an image, or `IMAGE AS NAME`, not {instruction.args!r}"
             self._problem(instruction.line, INVALID, message, "write FROM IMAGE AS NAME")
@@ -229,19 +258,17 @@ class _Examination:
     def _check_platform(self, instruction: Instruction) -> None:
         for name, value in instruction.flags:
             if name == "platform" and not self._expand(value):
-                message = f"FROM --platform={value} is empty in the classic builder"
-                remedy = "drop --platform and set `platform` under `image:` in release.yaml"
-                self._problem(instruction.line, NEEDS_BUILDKIT, message, remedy)
+                message = f"FROM --platform={value} is empty in {self.dialect.builder}"
+                self._problem(instruction.line, NEEDS_BUILDKIT, message, _declare(value))
 
     def _unresolved(self, instruction: Instruction, image: str, result: str | None) -> None:
         if result is None:
             message = f"FROM {image}: of substitutions only ${{NAME}}, ${{NAME:-word}} and ${{NAME:+word}} work"
             self._problem(instruction.line, NEEDS_BUILDKIT, message, "use one of these")
             return
-        names = [match[1] or match[4] for match in _VARIABLE.finditer(image)]
-        missing = [name for name in names if not self.global_args.get(name)]
-        if any(name in _PLATFORM_ARGS for name in missing):
-            code, remedy = NEEDS_BUILDKIT, "write the platform's name out"
+        missing = [name for name in _NAME.findall(image) if not self.global_args.get(name)]
+        if any(name in PLATFORM_ARGS for name in missing):
+            code, remedy = NEEDS_BUILDKIT, _declare(image)
         else:
             first = missing[0] if missing else "NAME"
             code = "dockerfile-base-unresolved"
@@ -250,23 +277,25 @@ class _Examination:
 
     def _expand(self, text: str) -> str | None:
         """`text` with its variables filled in from the ARGs above FROM; None for forms that are not known."""
-        for match in _BRACED.finditer(text):
-            if not re.fullmatch(r"\w+(?::[-+].*)?", match[1]):
-                return None
-        return _VARIABLE.sub(self._substitute, text)
+        try:
+            return expand(text, self._known(), self.escape)
+        except BadSubstitutionError:
+            return None
 
-    def _substitute(self, match: re.Match[str]) -> str:
-        value = self.global_args.get(match[1] or match[4], "")
-        if match[2] == "-":
-            return value or match[3]
-        if match[2] == "+":
-            return match[3] if value else ""
-        return value
+    def _known(self) -> dict[str, str]:
+        """The variables that a FROM line sees; BuildKit's platform ones need no ARG."""
+        return {**(self.platform_values if self.dialect.fills_in_platform else {}), **self.global_args}
 
 
-_BRACED = re.compile(r"\$\{([^}]*)\}")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::([-+])([^}]*))?\}|(\w+))")
-_EXAMPLE = {"TARGETARCH": "amd64", "TARGETOS": "linux", "TARGETPLATFORM": "linux/amd64"}
+_NAME = re.compile(r"\$\{?(\w+)")
+
+
+def _declare(text: str) -> str:
+    """What to write where a platform's argument is used and not declared."""
+    names = [name for name in _NAME.findall(text) if name in PLATFORM_ARGS]
+    if not names:
+        return "drop --platform and set `platform` under `image:` in release.yaml"
+    return f"write `ARG {names[0]}` above the first FROM: it is filled in then"
 
 
 def _flag_key(name: str, value: str) -> str:
@@ -276,8 +305,19 @@ def _flag_key(name: str, value: str) -> str:
     return f"mount={match[1] if match else 'bind'}"
 
 
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:  # a quote that never ends: the builder will say so
-        return text.split()
+def _bare(word: str) -> str:
+    """A word without quotes around it; what is inside stays."""
+    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word
+
+
+def takes(sources: Iterable[str], path: str) -> bool:
+    """Whether COPY or ADD of one of these sources takes what stands at `path` of the context, or below it.
+
+    A source with a variable may be anything.
+    """
+    parts = path.split("/")
+    for source in sources:
+        wanted = [part for part in source.split("/") if part not in ("", ".")]
+        if "$" in source or all(fnmatchcase(part, pattern) for part, pattern in zip(parts, wanted, strict=False)):
+            return True
+    return False

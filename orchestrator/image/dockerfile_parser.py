@@ -50,6 +50,7 @@ class Instruction:
 class Dockerfile:
     directives: tuple[Directive, ...]
     instructions: tuple[Instruction, ...]
+    escape: str = "\\"
 
 
 @dataclass
@@ -83,7 +84,7 @@ def parse(data: bytes) -> Dockerfile:
             instruction = _instruction(logical)
             instructions.append(instruction)
             index = _skip_bodies(lines, index, (instruction.trigger or instruction).heredocs)
-    return Dockerfile(directives=directives, instructions=tuple(instructions))
+    return Dockerfile(directives=directives, instructions=tuple(instructions), escape=escape)
 
 
 def _directives(lines: list[str]) -> tuple[Directive, ...]:

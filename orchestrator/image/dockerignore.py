@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\*\*/?|\*|\?|\\.|\[\^?\]?[^\]]*\]|.", re.DOTALL)
 
 
-def ignore_filter(patterns_text: str) -> Callable[[str], bool]:
-    """A function telling whether a path, relative to the context, is left out.
+def ignore_filter(patterns_text: str, file: str = ".dockerignore") -> Callable[[str], bool]:
+    """A function telling whether a path, relative to the context, is left out; `file` is named in errors.
 
     The last pattern that matches a path or a folder above it decides; `!` takes back in.  Raises UsageError
     for a lone `!`, as docker does.
     """
-    rules = [rule for line in enumerate(patterns_text.removeprefix("\ufeff").splitlines(), 1) for rule in _rule(*line)]
+    lines = enumerate(patterns_text.removeprefix("\ufeff").splitlines(), 1)
+    rules = [rule for number, line in lines for rule in _rule(line, f"{file}:{number}")]
 
     def is_ignored(path: str) -> bool:
         parts = path.split("/")
@@ -38,7 +39,7 @@ def ignore_filter(patterns_text: str) -> Callable[[str], bool]:
     return is_ignored
 
 
-def _rule(number: int, line: str) -> list[tuple[bool, re.Pattern[str]]]:
+def _rule(line: str, place: str) -> list[tuple[bool, re.Pattern[str]]]:
     """No rule or one: whether it takes back, and what it matches."""
     text = line.strip()
     if not text or line.startswith("#"):  # an indented # is a name
@@ -48,7 +49,7 @@ def _rule(number: int, line: str) -> list[tuple[bool, re.Pattern[str]]]:
     if not name:
         raise UsageError(
             "a `!` without a pattern includes nothing again",
-            where=f".dockerignore:{number}",
+            where=place,
             remedy="delete the line, or put a pattern after it",
             code="dockerignore",
         )

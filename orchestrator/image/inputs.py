@@ -8,43 +8,49 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
 from orchestrator.core.results import Problem
+from orchestrator.core.text import word
+from orchestrator.engines import engine_module
+from orchestrator.git.pointers import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
 from orchestrator.image.variants import claims_of, judge_claims
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.work_tree import files_below, refuse_link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from orchestrator.core.declaration import ImageSpec
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
+    from orchestrator.image.dockerfile import DockerfileFacts
     from orchestrator.image.patchfile import PatchEntry
     from orchestrator.image.pytorch_builds import Pin
 
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
     """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
-    found = [problem for image in plan.images for problem in _problems(plan, image, scratch, config)]
-    return tuple(dict.fromkeys([*found, *_patch_problems(plan, scratch, config)]))  # variants share a Dockerfile
+    files = CommittedFiles(scratch, plan.tree)
+    found = [problem for image in plan.images for problem in _problems(plan, image, files, config)]
+    return tuple(dict.fromkeys([*found, *_patch_problems(plan, files, config)]))  # variants share a Dockerfile
 
 
-def _patch_problems(plan: Plan, scratch: Scratch, config: str) -> list[Problem]:
+def _patch_problems(plan: Plan, committed: CommittedFiles, config: str) -> list[Problem]:
     folder = next((image.patches for image in plan.images), "")
     if not folder:
         return []
-    locks = [read_lock(lock_files(scratch, plan.tree, image.lock))[0] for image in plan.images if image.lock]
-    files = patch_files(scratch, plan.tree, folder)
+    locks = [read_lock(committed.lock(image.lock))[0] for image in plan.images if image.lock]
+    files = committed.patches(folder)
     missing = [] if files else [_missing("no-patches", folder, "image.patches", plan, config)]
     return [*missing, *judge_patches(folder, files, locks)]
 
 
-def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) -> list[Problem]:
-    from orchestrator.image.dockerfile import examine
-
+def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config: str) -> list[Problem]:
     problems: list[Problem] = []
-    files = lock_files(scratch, plan.tree, image.lock) if image.lock else {}
+    scratch, files = committed.scratch, committed.lock(image.lock)
     claims = claims_of(image.variant, dict(image.build_args), image.platform)
     problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
@@ -57,8 +63,66 @@ def _problems(plan: Plan, image: PlannedImage, scratch: Scratch, config: str) ->
     text = scratch.file(plan.tree, image.dockerfile)
     if text is None:
         return [*problems, _missing("no-dockerfile", image.dockerfile, "image.dockerfile", plan, config)]
-    # What the classic builder would refuse, or worse, misbuild.
-    return [*problems, *examine(text, image.dockerfile, dict(image.build_args)).problems]
+    # What the builder would refuse, or worse, misbuild.
+    return [*problems, *_examined(text, image).problems]
+
+
+def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
+    from orchestrator.image.dockerfile import examine
+
+    dialect = engine_module().DIALECT
+    return examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
+
+
+def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:
+    """What is worth a line and no problem, each once."""
+    texts = [(image, scratch.file(plan.tree, image.dockerfile)) for image in plan.images]
+    return tuple(dict.fromkeys(note for image, text in texts if text for note in _examined(text, image).notes))
+
+
+def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tuple[Problem, ...]:
+    """The submodules and Git LFS files that a build would take from its context, and that are not at hand.
+
+    What the context does not send, or no COPY and ADD take, is not asked for.  `planned` holds the tree.
+    """
+    if not plan.images:
+        return ()
+    pointed = Pointed(repository)
+    with repository.scratch(*pointed.stores, planned.gitdir / "objects") as scratch:
+        entries = list(filled(scratch, plan.tree))
+        missing = [entry for entry in entries if entry.mode == SUBMODULE]
+        missing += [entry for entry in lfs_pointers(scratch, entries) if not pointed.lfs(scratch.blob(entry.sha))]
+        taken = [_takes(scratch, plan.tree, image) for image in plan.images if missing]
+    wanted = [entry for entry in missing if any(takes_it(entry.path) for takes_it in taken)]
+    return tuple(not_at_hand(entry.path, submodule=entry.mode == SUBMODULE) for entry in wanted)
+
+
+def _takes(scratch: Scratch, tree: str, image: PlannedImage) -> Callable[[str], bool]:
+    """Whether a path of the tree goes into the build of an image."""
+    from orchestrator.image.context import sent
+    from orchestrator.image.dockerfile import takes
+
+    root = posixpath.normpath(image.context or ".")
+    is_sent = sent(lambda path: scratch.file(tree, path), root, image.dockerfile)
+    sources = _examined(scratch.file(tree, image.dockerfile) or b"", image).sources
+    return lambda path: is_sent(path) and takes(sources, path if root == "." else path.removeprefix(f"{root}/"))
+
+
+def not_at_hand(path: str, *, submodule: bool) -> Problem:
+    """A build would put an empty folder, or the text of a pointer, where that content belongs."""
+    if submodule:
+        return Problem(
+            code="submodule-missing",
+            message=f"{path} is a submodule, and the commit that it stands for is not in this clone",
+            where=path,
+            remedy=f"git submodule update --init --recursive -- {word(path)}; or keep it out by .dockerignore",
+        )
+    return Problem(
+        code="lfs-missing",
+        message=f"{path} is a pointer of Git LFS, and its content is not in this clone",
+        where=path,
+        remedy="git lfs fetch --all; or keep it out by .dockerignore",
+    )
 
 
 def _missing(code: str, path: str, key: str, plan: Plan, config: str) -> Problem:
@@ -70,39 +134,16 @@ def _missing(code: str, path: str, key: str, plan: Plan, config: str) -> Problem
     )
 
 
-def lock_files(scratch: Scratch, tree: str, path: str) -> dict[str, bytes]:
-    """Path -> bytes of the lock at `path`: one file, or the `*.txt` files that stand in that folder, by name.
-
-    Empty when the tree has neither.
-    """
-    folder = path.rstrip("/") + "/"
-    parts = sorted(
-        entry.path
-        for entry in scratch.entries(tree)
-        if entry.path == path or (entry.path.startswith(folder) and _is_part(entry.path[len(folder) :]))
-    )
-    found = ((part, scratch.file(tree, part)) for part in parts)
-    return {part: data for part, data in found if data is not None}
-
-
-def patch_files(scratch: Scratch, tree: str, folder: str) -> dict[str, bytes]:
-    """Path within the folder of patches -> bytes; empty when the tree has no such folder."""
-    head = folder.rstrip("/") + "/"
-    paths = [each.path for each in scratch.entries(tree) if each.path.startswith(head) and each.mode != "160000"]
-    found = ((path[len(head) :], scratch.file(tree, path)) for path in paths)
-    return {path: data for path, data in found if data is not None}
-
-
-def patches_of(scratch: Scratch, tree: str, image: PlannedImage) -> list[PatchEntry]:
+def patches_of(committed: CommittedFiles, image: PlannedImage) -> list[PatchEntry]:
     """The patches of a tree that concern what this image has installed, in order."""
     if not image.patches:
         return []
-    pins, _ = read_lock(lock_files(scratch, tree, image.lock) if image.lock else {})
-    return concerning(patch_files(scratch, tree, image.patches), pins)
+    pins, _ = read_lock(committed.lock(image.lock))
+    return concerning(committed.patches(image.patches), pins)
 
 
 def patch_files_here(top: Path, folder: Path) -> dict[str, bytes]:
-    """As `patch_files`, of the work tree at `top`.  Raises UsageError for a link."""
+    """As `CommittedFiles.patches`, of the work tree at `top`.  Raises UsageError for a link."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files_below(top, folder)}
 
 

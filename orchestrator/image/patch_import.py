@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import DecisionError, PausedError, ProblemsError, RefusedError, RemoteError, UsageError
+from orchestrator.core.remote_url import is_public, without_login
 from orchestrator.git.changes import of
 from orchestrator.git.process import GitCommandError
 from orchestrator.git.repository import Repository
@@ -42,7 +43,6 @@ _FORM: Final = (
     "-p", "-r", "--no-renames", "--full-index", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "-U3",
     "--diff-algorithm=myers", "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
-_SECRET: Final = re.compile(r"^([a-z+]+://)[^/@]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,12 +330,11 @@ class _Picker:
         return lambda path: self.scratch.file(tree, path)
 
     def _header(self, commit: Commit, left: tuple[str, ...]) -> str:
-        origin = _SECRET.sub(r"\1", self.upstream.remote_url("origin"))
-        known = "://" in origin or re.match(r"^[^/]+@[^/]+:", origin)
+        origin = without_login(self.upstream.remote_url("origin"))
         lines = [
             f"Subject: {_readable(commit.subject)}",
             f"From: {_readable(_author(commit))}",
-            f"Origin: upstream, {origin if known else 'a local repository'}",
+            f"Origin: upstream, {origin if is_public(origin) else 'a local repository'}",
             f"Commit: {commit.sha}",
             *([f"Left-Out: {', '.join(left)}"] if left else []),
         ]

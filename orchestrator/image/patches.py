@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from orchestrator.image.pytorch_builds import Pin
 
 RECORD: Final = "/etc/release/patches.json"  # written by the image's build
-LABEL: Final = "org.release-orchestrator.patches"
 _AGAIN: Final = "import it again: release patch import --repo DIR SHA"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError, UsageError
+from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.results import CheckResult, CheckState, Progress
 from orchestrator.engines import RunRequest
 from orchestrator.image.contents import CHECKS, verdict
@@ -24,15 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.declaration import SmokeCommand
-    from orchestrator.engines import Engine
+    from orchestrator.engines import Runtime
     from orchestrator.session.session import Session
 
     Check = tuple[str, Callable[[], "_Outcome"]]
 
 
 VERSION_FILE = "/etc/release/version"
-VERSION_LABEL = "org.opencontainers.image.version"
-REVISION_LABEL = "org.opencontainers.image.revision"
 
 _LABELS = "labels"
 _VERSION = "version-inside"
@@ -57,7 +56,7 @@ class InsideChecks:
 
 
 def smoke(
-    engine: Engine,
+    engine: Runtime,
     image: str,
     *,
     tag: str,
@@ -75,7 +74,7 @@ def smoke(
     """
     inside = inside or InsideChecks()
     _refuse_same_names(commands, (*inside.checks, *(name for name, _ in more)))
-    expected = {VERSION_LABEL: tag, REVISION_LABEL: revision, **expected_labels}
+    expected = {VERSION: tag, REVISION: revision, **expected_labels}
     checks: list[Check] = [
         (_LABELS, lambda: _labels(engine, image, expected)),
         (_VERSION, lambda: _version_inside(engine, image, tag)),
@@ -95,7 +94,7 @@ def run_checks(checks: Sequence[Check], report: Callable[[Progress], None]) -> t
     return tuple(results)
 
 
-def inside_checks(engine: Engine, image: str, inside: InsideChecks) -> list[Check]:
+def inside_checks(engine: Runtime, image: str, inside: InsideChecks) -> list[Check]:
     """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
 
     @cache
@@ -115,7 +114,7 @@ def inside_checks(engine: Engine, image: str, inside: InsideChecks) -> list[Chec
     return [(name, partial(check, name)) for name in inside.checks]
 
 
-def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
+def _patched(engine: Runtime, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
     """What stands in the image's own packages, of the files that the patches change."""
     roots = said.get("roots", {})
     places = {path: f"{roots[package]}/{path}" for path, package in touched(patches).items() if package in roots}
@@ -123,7 +122,7 @@ def _patched(engine: Engine, image: str, said: Mapping[str, Any], patches: Mappi
     return {path: data for path, data in read if data is not None}
 
 
-def _ask(engine: Engine, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
+def _ask(engine: Runtime, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
     script = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
@@ -160,7 +159,7 @@ def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) 
         seen.add(command.name)
 
 
-def _bound(engine: Engine, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
+def _bound(engine: Runtime, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
     return lambda: _command(engine, image, command)
 
 
@@ -174,7 +173,7 @@ def _timed(name: str, check: Callable[[], _Outcome]) -> CheckResult:
     return CheckResult(name=name, state=state, message=message, remedy=remedy, seconds=seconds)
 
 
-def _labels(engine: Engine, image: str, expected: Mapping[str, str]) -> _Outcome:
+def _labels(engine: Runtime, image: str, expected: Mapping[str, str]) -> _Outcome:
     info = engine.inspect(image)
     if info is None:
         return CheckState.FAILED, f"the engine has no image {image}", "build it first"
@@ -189,7 +188,7 @@ def _labels(engine: Engine, image: str, expected: Mapping[str, str]) -> _Outcome
     return CheckState.PASSED, f"{len(expected)} labels as expected", ""
 
 
-def _version_inside(engine: Engine, image: str, tag: str) -> _Outcome:
+def _version_inside(engine: Runtime, image: str, tag: str) -> _Outcome:
     data = engine.read_file(image, VERSION_FILE)
     if data is None:
         how = f"let the Dockerfile write the tag into {VERSION_FILE}"
@@ -201,7 +200,7 @@ def _version_inside(engine: Engine, image: str, tag: str) -> _Outcome:
     return CheckState.PASSED, f"{VERSION_FILE} says {tag}", ""
 
 
-def _command(engine: Engine, image: str, command: SmokeCommand) -> _Outcome:
+def _command(engine: Runtime, image: str, command: SmokeCommand) -> _Outcome:
     result = engine.run(
         RunRequest(image=image, command=command.command, timeout=command.timeout, network=command.network)
     )
@@ -232,7 +231,7 @@ def smoke_image(
     top = session.repository.top
     files = _read(top, session.directory / lock) if lock else {}
     released = _read_patches(top, session.directory / patches) if patches else None
-    engine = session.connections.engine()
+    engine = session.connections.runtime()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
     inside = InsideChecks(checks=names or tuple(CHECKS), lock=files, gpus=gpus, patches=released)

@@ -14,7 +14,7 @@ from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import Equivalent, twins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.git.merge_result import Merge
     from orchestrator.git.objects import Commit
@@ -35,14 +35,22 @@ class Classification:
 class Judge:
     """Judges the sources of one plan; what history says is looked up once for all of them."""
 
-    def __init__(self, scratch: Scratch, base: str, sources: Sequence[Source], resolved: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        scratch: Scratch,
+        base: str,
+        sources: Sequence[Source],
+        resolved: Mapping[str, str],
+        made: Collection[str] = (),
+    ) -> None:
+        """`made` are sources that a release has a commit of, as its tag tells: history is not asked about them."""
         self.scratch = scratch
         self.resolved = resolved
+        self.made = made
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
-        self.twins = twins(
-            scratch, base, {source.commit.sha: source.parent for source in sources if source.backport is None}
-        )
+        open_ = [source for source in sources if source.backport is None and source.commit.sha not in made]
+        self.twins = twins(scratch, base, {source.commit.sha: source.parent for source in open_})
 
     def judge(self, source: Source, tip: str) -> Classification:
         """What becomes of `source` on top of commit `tip`."""
@@ -52,6 +60,10 @@ class Judge:
         self._attributes_stale = source.commit.sha in self._touch_attributes
         if source.backport:
             return self._apply_stand_in(source, source.backport, ours, "backport")
+        if source.commit.sha in self.made and source.commit.sha in self.resolved:
+            return self._apply_stand_in(
+                source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
+            )
         merge = self._merge(source.parent, source.commit.tree, ours)
         twin = self.twins.get(source.commit.sha)
         if twin and self._still_there(source, ours, merge):

@@ -272,7 +272,7 @@ def _joined(found: Iterable[ShippedIn]) -> tuple[ShippedIn, ...]:
 
 def _order(version: str) -> tuple[object, str]:
     parsed = parse_tag(version)
-    return (parsed.version if parsed else None, version)
+    return (parsed.order if parsed else (), version)
 
 
 def _line(version: str) -> tuple[int, int] | None:

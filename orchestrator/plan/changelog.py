@@ -13,6 +13,7 @@ from orchestrator.core.commit_message import conventional
 from orchestrator.core.pick import PickState
 from orchestrator.core.remote_url import commit_page
 from orchestrator.core.tag_message import shipped
+from orchestrator.plan.line_ends import line_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,10 @@ def _marked(text: str) -> str:
 
 
 def insert(changelog: bytes | None, text: str) -> bytes:
-    """The changelog with a new section above the newest one; all other bytes stay.  An absent file is begun."""
+    """The changelog with a new section above the newest one, in its line ends; all other bytes stay.
+
+    An absent file is begun.
+    """
     if not changelog or not changelog.strip():
         return f"# Changelog\n\n{text}".encode()
     old = changelog.decode("utf-8", "surrogateescape")
@@ -108,6 +112,7 @@ def insert(changelog: bytes | None, text: str) -> bytes:
         match for match in _SECTION.finditer(old) if not old[match.start() :].lower().startswith("## [unreleased]")
     ]
     at = found[0].start() if found else len(old)
-    before = old[:at] if old[:at].endswith("\n\n") or not old[:at] else old[:at].rstrip("\n") + "\n\n"
-    joint = "\n" if found else ""
-    return (before + text + joint + old[at:]).encode("utf-8", "surrogateescape")
+    end = line_end(changelog).decode()
+    before = old[:at] if old[:at].endswith(end * 2) or not old[:at] else old[:at].rstrip("\r\n") + end * 2
+    new = (text + "\n" if found else text).replace("\n", end)
+    return (before + new + old[at:]).encode("utf-8", "surrogateescape")

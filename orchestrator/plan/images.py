@@ -21,13 +21,14 @@ def planned_images(config: Config, version: str, head: str, previous: str = "") 
     spec = config.image
     if spec is None:
         return ()
-    if not spec.variants:
-        return (_planned(spec, Variant(place=spec.place, name=""), (version, previous), head, plain=True),)
-    versions = (version, previous)
-    return tuple(_planned(spec, each, versions, head, plain=each is spec.variants[0]) for each in spec.variants)
+    variants = spec.variants or (Variant(place=spec.place, name=""),)
+    versions, page = (version, previous), config.repository_url
+    return tuple(_planned(spec, each, versions, head, page, plain=each is variants[0]) for each in variants)
 
 
-def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head: str, *, plain: bool) -> PlannedImage:
+def _planned(
+    spec: ImageSpec, variant: Variant, versions: tuple[str, str], head: str, page: str, *, plain: bool
+) -> PlannedImage:
     """`versions`: this one, and the one before or ""."""
     version, previous = versions
     repository = parse_repository(spec.repository)
@@ -52,6 +53,7 @@ def _planned(spec: ImageSpec, variant: Variant, versions: tuple[str, str], head:
         checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
         patches=spec.patches,
         previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
+        repository_url=page,
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
         max_layers=spec.max_layers,

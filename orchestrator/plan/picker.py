@@ -36,21 +36,20 @@ class Picker:
 
     def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
         """(tip, picks, skipped, problems)."""
-        judge = Judge(self.scratch, self.base, sources, self.decisions.resolved)
+        decided = self.decisions
+        judge = Judge(self.scratch, self.base, sources, decided.resolved, decided.made)
         tip = self.base
         declared = {source.commit.sha for source in sources}
         picks: list[Pick] = []
         skipped: list[Skipped] = []
         problems: list[Problem] = []
         for source in sources:
-            if source.commit.sha in self.decisions.skipped:
-                skipped.append(
-                    Skipped(
-                        source=source.commit.sha,
-                        subject=source.commit.subject,
-                        reason=self.decisions.skipped[source.commit.sha],
-                    )
-                )
+            sha = source.commit.sha
+            if sha in decided.skipped:
+                skipped.append(Skipped(source=sha, subject=source.commit.subject, reason=decided.skipped[sha]))
+                continue
+            if sha in decided.present:
+                picks.append(decided.present[sha])
                 continue
             verdict = judge.judge(source, tip)
             pick = verdict.pick
@@ -69,6 +68,16 @@ class Picker:
     def _needs(self, source: Source, pick: Pick, tip: str, before: Sequence[Pick]) -> Needs:
         paths = [conflict.path for conflict in pick.conflicts]
         return self.finder.find(source, tip, paths, [each.source for each in before if each.result])
+
+
+def mark_own(scratch: Scratch, picks: Sequence[Pick], older: Collection[str]) -> list[Pick]:
+    """Mark the duplicates that this version brings: they came to the branch after the commits `older`.
+
+    Those are the versions before, for the first of a line the source branches.
+    """
+    carriers = {pick.duplicate_of for pick in picks if pick.state is PickState.DUPLICATE} - {""}
+    new = set(scratch.rev_list(*carriers, "--not", *older, "--")) if carriers else set()
+    return [replace(pick, since_previous=True) if pick.duplicate_of in new else pick for pick in picks]
 
 
 def lacking(scratch: Scratch, problem: Problem, needs: Needs, declared: Collection[str]) -> Problem:

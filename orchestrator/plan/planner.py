@@ -19,7 +19,7 @@ from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images
-from orchestrator.plan.picker import Picker
+from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.session.branch_state import Facts, gather
 
@@ -64,6 +64,7 @@ def draft(
     problems += faults
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += _without_its_own(faults, verdict.problems)
+    picks = picks if decisions.made or decisions.present else mark_own(scratch, picks, _older(facts))
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -93,8 +94,13 @@ def draft(
         git_version=repository.git_version(),
         sources=named(sources),
         problems=tuple(problems),
-        notes=(*facts.notes, *_taken_back(facts, verdict.previous), *after.notes),
+        notes=(*facts.notes, *verdict.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )
+
+
+def _older(facts: Facts) -> list[str]:
+    """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
+    return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:
@@ -160,8 +166,8 @@ def _yanked(facts: Facts, version: str, config: Config) -> list[Problem]:
 def _taken_back(facts: Facts, previous: str) -> list[str]:
     """A note for each yanked version since the last good one: this release is built on top of them."""
     last = parse_tag(previous)
-    versions = [each for tag in facts.reachable if (each := parse_tag(tag)) and last and each.version <= last.version]
-    newest = [str(each) for each in sorted(versions, key=lambda each: each.version, reverse=True)]
+    versions = [each for tag in facts.reachable if (each := parse_tag(tag)) and last and each.order <= last.order]
+    newest = [str(each) for each in sorted(versions, key=lambda each: each.order, reverse=True)]
     return [
         f"{tag} was {facts.yanks[tag].said}; this release is made on top of it"
         for tag in takewhile(facts.yanks.__contains__, newest)

@@ -64,8 +64,10 @@ def release_files(
     config: Config, config_path: str, scratch: Scratch, tree: str, version: str, summary: str, picks: Sequence[Pick]
 ) -> tuple[dict[str, bytes], list[Problem]]:
     """What a release commit writes on a tree, by path, and a problem for each version file that cannot be."""
-    text = changelog.section(version, summary, picks, config.repository_url)
-    files = {config_path: config.text, config.changelog: changelog.insert(scratch.file(tree, config.changelog), text)}
+    files = {config_path: config.text}
+    if config.changelog:
+        text = changelog.section(version, summary, picks, config.repository_url)
+        files[config.changelog] = changelog.insert(scratch.file(tree, config.changelog), text)
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
     return files | rewritten, problems
 

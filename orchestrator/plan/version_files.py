@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
+from orchestrator.plan.line_ends import LF, group_place, line_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,10 +41,8 @@ def rewrite(
 
 
 def _replace(text: bytes, pattern: str, number: str) -> bytes | None:
-    """The text with the first match's group replaced; the whole text when there is no pattern."""
+    """The text with the first match's group replaced; the whole text, but its end, when there is no pattern."""
     if not pattern:
-        return number.encode() + b"\n"
-    found = re.search(pattern.encode(), text, re.MULTILINE)
-    if found is None:
-        return None
-    return text[: found.start(1)] + number.encode() + text[found.end(1) :]
+        return number.encode() + (line_end(text) if text.endswith(LF) or not text else b"")
+    place = group_place(pattern, text)
+    return text[: place.start] + number.encode() + text[place.stop :] if place else None

@@ -81,6 +81,11 @@ class RegistryReader:
             certificates=certificates,
         )
 
+    @property
+    def retry(self) -> RetryPolicy:
+        """How patiently it is asked."""
+        return self._retry
+
     # -------------------------------------------------------------- reading
 
     def head(self, identifier: str) -> Descriptor | None:

@@ -68,6 +68,13 @@ _REMEDIES: Final = {
 }
 
 
+class RegistryRefusedError(RemoteError):
+    """The registry understood, and said no for good: to what was asked, not to the login or for the moment."""
+
+
+_NO: Final = (400, 403, 405, 409, 412, 422)
+
+
 def failure(code: str, host: str, text: str, *, remedy: str = "") -> RemoteError:
     """A RemoteError about registry `host`, with the remedy that belongs to `code`."""
     remedy = remedy or _REMEDIES.get(code, "").format(host=host)
@@ -79,7 +86,10 @@ def refusal(host: str, request: HttpRequest, answer: HttpResponse, *, secrets: I
     code = _CODES.get(answer.status, "registry-unavailable" if answer.status >= 500 else "registry-refused")
     tries = f" after {answer.tries} tries" if answer.tries > 1 else ""
     said = explanation(answer, secrets=secrets)
-    return failure(code, host, f"{request.what}: HTTP {answer.status}{tries}{': ' if said else ''}{said}")
+    error = failure(code, host, f"{request.what}: HTTP {answer.status}{tries}{': ' if said else ''}{said}")
+    if answer.status not in _NO:
+        return error
+    return RegistryRefusedError(error.message, code=error.code, remedy=error.remedy)
 
 
 def bad_answer(host: str, request: HttpRequest, what: str) -> RemoteError:

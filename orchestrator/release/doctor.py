@@ -65,7 +65,7 @@ def image_build(session: Session, image: str) -> tuple[Mapping[str, Pin], Build]
 
     Raises UsageError for an image that is not there, UnprovedError for one that does not say.
     """
-    engine = session.connections.engine()
+    engine = session.connections.runtime()
     if engine.inspect(image) is None:
         raise UsageError(f"the engine has no image {image}", remedy=f"docker pull {image}", code="no-image")
     read = ((path, engine.read_file(image, path)) for path in LOCKS_INSIDE)

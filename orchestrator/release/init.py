@@ -1,34 +1,63 @@
-"""What `release init` finds in a repository."""
+"""What `release init` finds in a repository and on its remote."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.config.template import StarterFacts
+from orchestrator.config.template import StarterFacts, release_branch
+from orchestrator.core.errors import RemoteError
 from orchestrator.core.remote_url import page_of
+from orchestrator.core.text import word
 from orchestrator.core.versions import parse_tag
+from orchestrator.git.repository import RemoteRefs
 
 if TYPE_CHECKING:
     from orchestrator.git.repository import Repository
 
+_USUAL = ("main", "master", "develop", "trunk")
 
-def starter_facts(repository: Repository) -> StarterFacts:
-    """Branches, remote, newest version tag and Dockerfiles."""
+
+def starter_facts(repository: Repository, *, offline: bool = False) -> StarterFacts:
+    """Branches, remote, newest tag and Dockerfiles.  A remote that does not answer is known by its last fetch."""
     remotes = repository.git.run("remote").lines()
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
-    names = {
-        ref.removeprefix("refs/heads/").removeprefix(f"refs/remotes/{remote}/")
-        for ref in repository.refs("refs/heads", f"refs/remotes/{remote}")
-    }
-    branches = sorted(names - {"HEAD"})
-    versions = [(parsed.version, tag) for tag in repository.local_tags() if (parsed := parse_tag(tag))]
+    public = _fetched(repository, remote) if offline or not remotes else _asked(repository, remote)
+    theirs = {ref.removeprefix("refs/heads/") for ref in public.refs if ref.startswith("refs/heads/")}
+    ours = {ref.removeprefix("refs/heads/") for ref in repository.refs("refs/heads")}
+    tags = {**repository.local_tags(), **public.tags()}
+    versions = [(parsed.order, tag) for tag in tags if (parsed := parse_tag(tag))]
     files = repository.git.run("ls-files", "-z").fields()
     return StarterFacts(
-        branches=tuple(branches),
-        default_branch=next((name for name in ("main", "master") if name in branches), "main"),
+        branches=tuple(sorted(theirs or ours)),
+        default_branch=public.head or next((name for name in _USUAL if name in theirs | ours), "main"),
         remote=remote,
         latest_tag=max(versions)[1] if versions else "",
         dockerfiles=tuple(path for path in files if path.rpartition("/")[2].startswith("Dockerfile")),
         project=repository.top.name,
         page=page_of(repository.remote_url(remote)),
     )
+
+
+def _asked(repository: Repository, remote: str) -> RemoteRefs:
+    try:
+        return repository.ls_remote(remote, "HEAD", "refs/heads/*", "refs/tags/*")
+    except RemoteError:
+        return _fetched(repository, remote)
+
+
+def _fetched(repository: Repository, remote: str) -> RemoteRefs:
+    """What the last fetch left, in the remote's own names."""
+    prefix = f"refs/remotes/{remote}/"
+    refs = {f"refs/heads/{ref.removeprefix(prefix)}": sha for ref, sha in repository.refs(prefix.rstrip("/")).items()}
+    refs.pop("refs/heads/HEAD", None)
+    head = repository.git.attempt("symbolic-ref", "--quiet", f"{prefix}HEAD").text.strip()
+    return RemoteRefs(refs=refs, head=head.removeprefix(prefix))
+
+
+def branch_to_make(facts: StarterFacts) -> str:
+    """The command that makes the release branch that release.yaml names, "" where it is there."""
+    branch = release_branch(facts)
+    if branch in facts.branches:
+        return ""
+    start = f"refs/tags/{facts.latest_tag}^{{}}" if facts.latest_tag else "HEAD"
+    return f"git push {word(facts.remote)} {word(f'{start}:refs/heads/{branch}')}"

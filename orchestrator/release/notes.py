@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.pick import Pick, PickState, Skipped
@@ -14,6 +13,7 @@ from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_picks, tagged_reason
 from orchestrator.picks.sources import expand
 from orchestrator.release.prepare import prepare
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import read_record, remote_name
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ def _config_at(session: Session, remote: str, version: str, commit: str) -> Conf
     if not session.scratch.is_commit(commit):
         _tag(session, remote, version)
     try:
-        text = session.scratch.file(session.scratch.tree_of(commit), session.config_path())
-        return configuration.parse(text, f"{version}:{session.config_path()}") if text else None
+        tree = session.scratch.tree_of(commit)
+        return CommittedFiles(session.scratch, tree).config(session.config_path(), version)
     except ReleaseError:
         return None
 

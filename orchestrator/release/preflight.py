@@ -81,13 +81,13 @@ def tag_signing(repository: Repository, rule: str) -> str:
 
 def engine(connections: Connections) -> str:
     """The Docker Engine answers, and its API is one that this tool speaks."""
-    health = connections.engine().health()
+    health = connections.builder().health()
     return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
 
 
 def engine_disk(connections: Connections) -> str:
     """There is room for the build in the engine's data directory, where that is on this machine."""
-    health = connections.engine().health()
+    health = connections.builder().health()
     if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
         raise SkipCheck("the engine's data directory is not on this machine, or not readable")
     return disk(Path(health.root), _DISK_FOR_BUILD)

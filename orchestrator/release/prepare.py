@@ -10,7 +10,7 @@ from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.versions import parse_tag
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.image.inputs import image_problems
+from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
 from orchestrator.plan import document
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
@@ -45,7 +45,7 @@ def next_declared(session: Session) -> str:
     """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
     tags = session.repository.local_tags()
     versions = [parse_tag(entry.version) for entry in session.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.version, default=""))
+    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))
 
 
 def prepare(
@@ -79,5 +79,11 @@ def prepare(
     by_freeze = judge_freeze(
         policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
     )
-    of_images = Judgement(problems=image_problems(plan, session.scratch, session.config_name))
+    of_images = Judgement(
+        problems=(
+            *image_problems(plan, session.scratch, session.config_name),
+            *pointer_problems(plan, session.repository, session.scratch),
+        ),
+        notes=image_notes(plan, session.scratch),
+    )
     return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)

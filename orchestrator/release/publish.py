@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import Decisions, Judgement
+from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
-from orchestrator.core.tag_message import promotion, tagged_picks, tagged_reason
+from orchestrator.core.tag_message import promotion, tagged_reason
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.picks.sources import unknown
 from orchestrator.plan import document
+from orchestrator.plan.account import account_of
 from orchestrator.plan.planner import draft, judged, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
@@ -27,9 +28,10 @@ from orchestrator.session.published import PublishedReleases, config_at, must_be
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.session.session import Session
 
@@ -145,8 +147,9 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     config = config_at(session, version, head, session.config_path())
     must_be_on_branch(session, config, version, tag_object, head)
     _bring_sources(session, config, version)
-    picks = tagged_picks(repository.git.text("cat-file", "tag", tag_object))
-    base = _base(session, head, [result for _, _, result in picks], version)
+    message = repository.git.text("cat-file", "tag", tag_object)
+    account = account_of(session.scratch, repository, version, message, config)
+    base = _base(session, head, account.picks if account else (), version)
     commit = session.scratch.commit(head)
     request = PlanRequest(
         version=version, config=config, config_path=session.config_path(), identity=commit.committer, offline=True
@@ -160,7 +163,8 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         problems=(),
         notes=(),
     )
-    plan = draft(request, _decisions(session, request, picks), repository, session.scratch, facts)
+    decisions = account.decisions if account else NO_DECISIONS
+    plan = draft(request, decisions, repository, session.scratch, facts)
     if plan.head != head and not plan.problems:
         raise _differs(session, plan, head, version)
     plan = replace(plan, tag_object=tag_object, when=str(commit.when))
@@ -189,34 +193,30 @@ def _promoted(
     return plan_promotion(session, public, candidate, version, allow_older=True)
 
 
-def _base(session: Session, head: str, results: list[str], version: str) -> str:
+def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:
     """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
     parents = session.scratch.commit(head).parents
     tip = parents[0] if parents else ""
-    for result in reversed(results):
-        if tip != result:
-            raise MismatchError(
-                f"tag {version} lists pick {result[:12]}, its history has {tip[:12] or 'nothing'} there",
-                code="tag-differs-from-history",
-                remedy="the tag's message does not belong to its commit",
-            )
-        above = session.scratch.commit(result).parents
+    for pick in reversed([each for each in picks if each.result]):
+        if tip != pick.result:
+            raise _not_its_history(version, pick.result, tip)
+        above = session.scratch.commit(tip).parents
         tip = above[0] if above else ""
     if not tip:
         raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
+    for carrier in {pick.duplicate_of for pick in picks} - {""}:
+        if not session.scratch.is_commit(carrier) or session.scratch.rev_list(
+            "--max-count=1", carrier, f"^{head}", "--"
+        ):
+            raise _not_its_history(version, carrier, "")
     return tip
 
 
-def _decisions(session: Session, request: PlanRequest, picks: list[tuple[str, str, str]]) -> Decisions:
-    """What people decided at the cut, read off the tag: adapted picks as they are, what is not listed left out."""
-    from orchestrator.picks.sources import expand
-
-    entry = request.config.release(request.version)
-    sources, _ = expand(entry.fixes if entry else (), request.config.remote, session.repository, session.scratch)
-    listed = {source for _, source, _ in picks}
-    return Decisions(
-        resolved={source: result for state, source, result in picks if state == "adapted"},
-        skipped={each.commit.sha: "not in the tag" for each in sources if each.commit.sha not in listed},
+def _not_its_history(version: str, listed: str, there: str) -> MismatchError:
+    return MismatchError(
+        f"tag {version} lists pick {listed[:12]}, its history has {there[:12] or 'nothing'} there",
+        code="tag-differs-from-history",
+        remedy="the tag's message does not belong to its commit",
     )
 
 

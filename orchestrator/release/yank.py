@@ -247,9 +247,9 @@ def _before(public: PublishedReleases, version: str) -> list[str]:
     before = [
         each
         for each in parsed
-        if this and each.line == this.line and each.version < this.version and not each.version.prerelease
+        if this and each.line == this.line and each.order < this.order and not each.version.prerelease
     ]
-    return [str(each) for each in sorted(before, key=lambda each: each.version, reverse=True)]
+    return [str(each) for each in sorted(before, key=lambda each: each.order, reverse=True)]
 
 
 def _good(

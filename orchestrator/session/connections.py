@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.engines import Engine
+    from orchestrator.engines import Builder, Engine, Runtime
     from orchestrator.registry.client import Registry
 
 
 class Connections:
     """The engine and the registries of one run; each is opened at most once.
 
-    `owner` names this clone's containers, `tell` hears of a registry that has to be asked again.
+    `owner` names this clone's containers, `tell` hears of a registry that has to be asked again, and of an engine that
+    takes long.
     """
 
     def __init__(
@@ -33,19 +34,30 @@ class Connections:
         self._owner = owner
         self._tell = tell
         self._plain_http = plain_http
-        self.engine = cache(self._engine)
+        self._engine = cache(self._open_engine)
         self.registry = cache(self._registry)
-        self.credentials = cache(self._credentials)
 
-    def _engine(self) -> Engine:
-        from orchestrator.engines.docker import connect
+    def builder(self) -> Builder:
+        """What builds images and publishes them."""
+        return self._engine()
 
-        return connect(self._env, owner=self._owner())
+    def runtime(self) -> Runtime:
+        """What runs containers of images."""
+        return self._engine()
 
-    def _credentials(self, host: str) -> Credentials | None:
+    def credentials(self, host: str, *, released_to: bool = True) -> Credentials | None:
+        """The login for a registry, looked up anew each time: some live for minutes.
+
+        `released_to`: it is the one that this release goes to, which a given login is for.
+        """
         from orchestrator.registry.credentials import find
 
-        return find(host, self._env)
+        return find(host, self._env, released_to=released_to)
+
+    def _open_engine(self) -> Engine:
+        from orchestrator.engines import engine_module
+
+        return engine_module().connect(self._env, owner=self._owner(), tell=self._tell)
 
     def _registry(self, repository: str) -> Registry:
         from orchestrator.registry.client import Registry

@@ -65,12 +65,17 @@ class Journal:
 
     def restart(self) -> None:
         """Set the file aside, numbered, and begin an empty one: the plan has changed."""
+        if self.path.exists():
+            self.path.rename(self.aside)
+        self.records = []
+
+    @property
+    def aside(self) -> Path:
+        """Where the file is set aside: the next number that is free."""
         number = 1
         while (old := self.path.with_name(f"journal.{number}.jsonl")).exists():
             number += 1
-        if self.path.exists():
-            self.path.rename(old)
-        self.records = []
+        return old
 
     def plan(self) -> Mapping[str, Any] | None:
         """The stored plan, None before `opened`."""

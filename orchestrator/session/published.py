@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import reader as configuration
 from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
 from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.session import kept_sources, yanks
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -130,14 +130,14 @@ class PublishedReleases:
 
 def config_at(session: Session, version: str, head: str, path: str) -> Config:
     """release.yaml as the commit of a tag has it.  Raises MismatchError when it has none, ConfigError for a bad one."""
-    text = session.scratch.file(session.scratch.tree_of(head), path)
-    if text is None:
+    found = CommittedFiles(session.scratch, session.scratch.tree_of(head)).config(path, version)
+    if found is None:
         raise MismatchError(
             f"the commit of tag {version} has no {path}",
             remedy="give its path with --config; the tag of a cut always carries it",
             code="no-config-at-tag",
         )
-    return configuration.parse(text, f"{version}:{path}")
+    return found
 
 
 def must_be_on_branch(session: Session, config: Config, version: str, tag_object: str, head: str) -> str:

@@ -11,7 +11,15 @@ from markdown_it import MarkdownIt
 
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.pick import Pick, PickState
-from orchestrator.core.remote_url import commit_page, compare_page, page_of
+from orchestrator.core.remote_url import (
+    commit_page,
+    compare_page,
+    is_public,
+    page_of,
+    read_remote,
+    source_url,
+    without_login,
+)
 from orchestrator.plan.changelog import grouped, markdown, section
 
 
@@ -38,6 +46,55 @@ from orchestrator.plan.changelog import grouped, markdown, section
 )
 def test_the_page_of_a_remote(url: str, page: str) -> None:
     assert page_of(url) == page
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("https://a:b@Example.com:8443/o/p.git", ("https", "example.com", "8443", "o/p")),
+        ("ssh://git@example.com:2222/o/p.git", ("ssh", "example.com", "2222", "o/p")),
+        ("git+ssh://git@example.com/o/p", ("git+ssh", "example.com", "", "o/p")),
+        ("git://example.com/p", ("git", "example.com", "", "p")),
+        ("http://[::1]:3000/o/p", ("http", "[::1]", "3000", "o/p")),
+        ("git@example.com:o/p.git", ("ssh", "example.com", "", "o/p")),
+        ("example.com:o/p", ("ssh", "example.com", "", "o/p")),
+        ("https://example.com", ("https", "example.com", "", "")),
+        ("/srv/git/p.git", None),
+        ("../p", None),
+        ("file:///srv/git/p", None),
+        ("https://[bad/a/b", None),
+        ("example.com:with blank", None),
+        ("", None),
+    ],
+)
+def test_an_address_is_read_by_one_grammar(url: str, read: tuple[str, str, str, str] | None) -> None:
+    found = read_remote(url)
+    assert (found and (found.scheme, found.host, found.port, found.name)) == read
+
+
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("git@example.com:/srv/o/p.git", "https://example.com/srv/o/p"),
+        ("ssh://git@example.com:2222/o/p.git", "https://example.com/o/p"),
+        ("http://u:p@example.com:3000/o/p", "http://example.com:3000/o/p"),
+        ("https://example.com/o/p?x", ""),
+        ("https://example.com/", ""),
+        ("/srv/o/p", ""),
+    ],
+)
+def test_the_source_of_an_image(url: str, source: str) -> None:
+    assert source_url(url) == source
+
+
+def test_what_says_something_to_others() -> None:
+    said = {"https://h/p": True, "git@h:p": True, "C:/p": False, "/srv/p": False, "work:p": False}
+    assert {each: is_public(each) for each in said} == said
+
+
+def test_no_login_is_left_in_a_text() -> None:
+    text = "fatal: 'https://u:p@ss@h/x' and ssh://git@h/y: a@b"
+    assert without_login(text) == "fatal: 'https://h/x' and ssh://h/y: a@b"
 
 
 def test_pages_by_forge() -> None:

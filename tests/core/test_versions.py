@@ -10,6 +10,7 @@ from semver import Version
 from orchestrator.core.errors import UsageError
 from orchestrator.core.versions import (
     NextVersion,
+    TagVersion,
     check_version,
     default_version,
     line_of_branch,
@@ -92,7 +93,6 @@ def test_branches(branch: str, line: tuple[int, int] | None) -> None:
         ("2.7.1", ["2.7.0"], "2.7.0"),
         ("v2.7.1-rc.1", ["v2.7.0"], "v2.7.0"),
         ("v2.7.1-alpha.0", ["v2.7.0"], "v2.7.0"),
-        ("v2.7.1-rc1", ["v2.7.0"], "v2.7.0"),
         ("v2.7.1-rc.2", ["v2.7.0", "v2.7.1-rc.1"], "v2.7.1-rc.1"),
         ("v2.7.1-rc.10", ["v2.7.1-rc.9", "v2.7.1-rc.8"], "v2.7.1-rc.9"),
         ("v2.7.1-rc2", ["v2.7.1-rc1"], "v2.7.1-rc1"),
@@ -100,6 +100,8 @@ def test_branches(branch: str, line: tuple[int, int] | None) -> None:
         ("v2.7.1-alpha.1", ["v2.7.1-alpha"], "v2.7.1-alpha"),
         ("v2.7.1", ["v2.7.1-rc.3"], "v2.7.1-rc.3"),
         ("v2.7.1", ["v2.7.1-rc9"], "v2.7.1-rc9"),
+        ("v2.7.1-rc10", ["v2.7.1-rc9", "v2.7.1-rc1"], "v2.7.1-rc9"),
+        ("v2.7.1-rc11", ["v2.7.1-rc10", "v2.7.1-rc9"], "v2.7.1-rc10"),
     ],
 )
 def test_the_right_version(requested: str, reachable: list[str], previous: str) -> None:
@@ -122,7 +124,7 @@ def test_the_right_version(requested: str, reachable: list[str], previous: str) 
         ("v2.7.0", ["v2.7.1"], "version-goes-back", "v2.7.2"),
         ("v2.7.1-rc.1", ["v2.7.1"], "version-goes-back", "v2.7.2"),
         ("v2.7.1-beta.1", ["v2.7.1-rc.1"], "version-goes-back", "v2.7.1-rc.2"),
-        ("v2.7.1-rc10", ["v2.7.1-rc9"], "version-goes-back", "v2.7.1"),
+        ("v2.7.1-rc2", ["v2.7.1-rc10", "v2.7.1-rc9"], "version-goes-back", "v2.7.1-rc11"),
         ("v2.7.1", ["v2.7.1+cu126"], "version-goes-back", "v2.7.2"),
         ("v2.8.0", ["v2.7.1"], "version-other-line", "v2.7.2"),
         ("v2.6.1", ["v2.6.0", "v2.7.1"], "version-other-line", "v2.7.2"),
@@ -156,6 +158,40 @@ def test_malformed_versions(requested: str) -> None:
     (problem,) = judge(requested, "v2.7.0").problems
     assert (problem.code, problem.exit_code) == ("version-malformed", 2)
     assert "v2.7.1" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("requested", "reachable", "right"),
+    [
+        ("v2.7.1-rc1", ["v2.7.0"], "v2.7.1-rc.1"),
+        ("2.7.1-rc0", ["2.7.1-beta.4"], "2.7.1-rc.0"),
+        ("v2.7.1-rc.1", ["v2.7.0"], ""),
+        ("v2.7.1-rc2", ["v2.7.1-rc1"], ""),
+        ("v2.7.1", ["v2.7.1-rc1"], ""),
+    ],
+)
+def test_the_first_candidate_without_a_dot_is_told_that_dots_sort_better(
+    requested: str, reachable: list[str], right: str
+) -> None:
+    verdict = judge(requested, *reachable)
+    assert not verdict.problems
+    assert len(verdict.notes) == bool(right)
+    assert all(f"{right} sorts right" in note for note in verdict.notes)
+
+
+def test_versions_are_sorted_as_people_number_them() -> None:
+    right = [
+        "v2.7.0",
+        "v2.7.1-alpha",
+        "v2.7.1-beta.2",
+        "v2.7.1-rc1",
+        "v2.7.1-rc.2",
+        "v2.7.1-rc9",
+        "v2.7.1-rc10",
+        "v2.7.1",
+    ]
+    parsed = [version for tag in reversed(right) if (version := parse_tag(tag))]
+    assert [str(each) for each in sorted(parsed, key=lambda each: each.order)] == right
 
 
 def test_a_tag_elsewhere_is_refused_without_naming_it_as_right() -> None:
@@ -235,14 +271,15 @@ def test_the_default_is_always_accepted(reachable: list[str]) -> None:
 @given(lines, versions)
 def test_what_is_accepted_is_above_all_and_next(reachable: list[str], wanted: Version) -> None:
     verdict = judge(f"v{wanted}", *reachable)
-    known = [Version.parse(tag[1:]) for tag in reachable]
+    known = [parsed for tag in reachable if (parsed := parse_tag(tag))]
+    mine = TagVersion(prefix="v", version=wanted)
     if verdict.problems:
         assert len(verdict.problems) == 1
         return
-    assert all(wanted > version for version in known)
-    highest = max((version.finalize_version() for version in known), default=Version(2, 7, 0))
+    assert all(mine.order > each.order for each in known)
+    highest = max((each.version.finalize_version() for each in known), default=Version(2, 7, 0))
     assert wanted.patch <= highest.patch + 1
-    assert verdict.previous == (f"v{max(known)}" if known else "")
+    assert verdict.previous == (str(max(known, key=lambda each: each.order)) if known else "")
 
 
 @given(lines)

@@ -262,12 +262,13 @@ def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
     )
     mine = ("ps", "--all", "--quiet", "--filter", "label=org.release-orchestrator.owner")
 
+    built = ""
+
     def smoking() -> bool:
         nonlocal built
         built = docker("images", "--quiet", shipped.repository)
         return bool(built and docker("ps", "--quiet", "--filter", f"ancestor={built}"))
 
-    built = ""
     until(smoking, pause=0.1)
     os.kill(cut.pid, signal.SIGKILL)
     cut.wait()

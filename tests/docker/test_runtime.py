@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.engines.docker import OWNER_LABEL
+from orchestrator.core.labels import OWNER
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Runner:
     @contextmanager
     def start(self, *command: str, **options: Any) -> Iterator[Container]:
         made = self.client.containers.create(
-            self.image, list(command), labels={OWNER_LABEL: self.owner}, network_mode="none", **options
+            self.image, list(command), labels={OWNER: self.owner}, network_mode="none", **options
         )
         try:
             made.start()
@@ -221,7 +221,7 @@ def workspace(client: docker.DockerClient, notebook: str, owner: str) -> Iterato
             ["sh", "-c", f"touch /workspace/file && chown {belongs_to} /workspace"],
             entrypoint=[],
             user="0",
-            labels={OWNER_LABEL: owner},
+            labels={OWNER: owner},
             network_mode="none",
             volumes={str(volume.name): {"bind": "/workspace", "mode": "rw"}},
             detach=True,

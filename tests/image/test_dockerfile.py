@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.image.dockerfile import examine
+from orchestrator.engines.classic_dialect import CLASSIC
+from orchestrator.image.dockerfile import examine, platform_values, takes
+from orchestrator.image.dockerfile_words import BadSubstitutionError, expand, split
 
 BUILDKIT = "dockerfile-needs-buildkit"
 INVALID = "dockerfile-invalid"
@@ -13,15 +15,15 @@ UNRESOLVED = "dockerfile-base-unresolved"
 # name, Dockerfile, the problems as (code, line, part of the message, part of the remedy)
 CASES: list[tuple[str, str, list[tuple[str, int, str, str]]]] = [
     # directives
-    ("syntax", "# syntax=docker/dockerfile:1\nFROM a\n", [(BUILDKIT, 1, "# syntax=", "delete the line")]),
-    ("syntax-odd", "#  SYNTAX = docker/dockerfile:1\nFROM a\n", [(BUILDKIT, 1, "# syntax=", "delete")]),
-    ("check", "# check=error=true\nFROM a\n", [(BUILDKIT, 1, "# check=error=true", "delete the line")]),
-    ("second-directive", "# escape=\\\n# check=skip=all\nFROM a\n", [(BUILDKIT, 2, "# check=", "delete")]),
+    ("syntax", "# syntax=docker/dockerfile:1\nFROM a\n", []),
+    ("check", "# check=error=true\nFROM a\n", []),
+    ("second-directive", "# escape=x\n# check=skip=all\nFROM a\n", [(INVALID, 1, "escape character", "use `")]),
+    ("syntax-and-more", "# syntax=x\nFROM a\nCOPY --link a /a\n", [(BUILDKIT, 3, "COPY --link", "drop")]),
     ("syntax-after-comment", "# hello\n# syntax=docker/dockerfile:1\nFROM a\n", []),
     ("syntax-after-instruction", "FROM a\n# syntax=docker/dockerfile:1\n", []),
     ("escape", "# escape=`\nFROM a\nRUN echo `\n  hi\nRUN dir c:\\\nRUN echo\n", []),
     ("escape-unknown", "# escape=x\nFROM a\n", [(INVALID, 1, "not an escape character", "use `")]),
-    ("bom", "\ufeff# syntax=x\nFROM a\n", [(BUILDKIT, 1, "# syntax=x", "delete")]),
+    ("bom", "\ufeff# escape=x\nFROM a\n", [(INVALID, 1, "escape character", "use `")]),
     # RUN flags
     (
         "mount-cache",
@@ -105,14 +107,17 @@ CASES: list[tuple[str, str, list[tuple[str, int, str, str]]]] = [
     (
         "build-platform",
         "FROM --platform=$BUILDPLATFORM a\n",
-        [(BUILDKIT, 1, "--platform=$BUILDPLATFORM is empty", "release.yaml")],
+        [(BUILDKIT, 1, "--platform=$BUILDPLATFORM is empty", "write `ARG BUILDPLATFORM` above the first FROM")],
     ),
+    ("build-platform-declared", "ARG BUILDPLATFORM\nFROM --platform=$BUILDPLATFORM a\n", []),
+    ("platform-unset", "FROM --platform=$P a\n", [(BUILDKIT, 1, "--platform=$P is empty", "release.yaml")]),
     ("platform", "FROM --platform=linux/amd64 a\n", []),
     ("platform-arg", "ARG P=linux/amd64\nFROM --platform=${P} a\n", []),
-    ("auto-arg", "FROM a\nARG TARGETARCH\n", [(BUILDKIT, 2, "ARG TARGETARCH", "ARG TARGETARCH=amd64")]),
+    ("auto-arg", "FROM a\nARG TARGETARCH\n", []),
     ("auto-arg-default", "FROM a\nARG TARGETARCH=amd64\n", []),
     ("auto-arg-above", "ARG TARGETARCH=amd64\nFROM a-$TARGETARCH\nARG TARGETARCH\n", []),
-    ("auto-arg-from", "FROM a:$TARGETARCH\n", [(BUILDKIT, 1, "names no image", "name out")]),
+    ("auto-arg-declared", "ARG TARGETARCH\nFROM a:$TARGETARCH\n", []),
+    ("auto-arg-from", "FROM a:$TARGETARCH\n", [(BUILDKIT, 1, "names no image", "write `ARG TARGETARCH` above")]),
     # ONBUILD
     ("onbuild", "FROM a\nONBUILD RUN --mount=type=ssh x\n", [(BUILDKIT, 2, "RUN --mount", "outside")]),
     ("onbuild-heredoc", "FROM a\nONBUILD RUN <<EOF\nx\nEOF\n", [(BUILDKIT, 2, "RUN <<EOF", "&&")]),
@@ -147,7 +152,7 @@ CASES: list[tuple[str, str, list[tuple[str, int, str, str]]]] = [
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_problems(text: str, expected: list[tuple[str, int, str, str]]) -> None:
-    problems = examine(text.encode(), "d/Dockerfile", {}).problems
+    problems = examine(text.encode(), "d/Dockerfile", {}, CLASSIC).problems
     assert [(p.code, p.where) for p in problems] == [
         (code, f"d/Dockerfile:{line}" if line else "d/Dockerfile") for code, line, _, _ in expected
     ]
@@ -176,20 +181,138 @@ def test_problems(text: str, expected: list[tuple[str, int, str, str]]) -> None:
     ],
 )
 def test_bases(text: str, build_args: dict[str, str], bases: tuple[str, ...], final: str) -> None:
-    facts = examine(text.encode(), "Dockerfile", build_args)
+    facts = examine(text.encode(), "Dockerfile", build_args, CLASSIC)
     assert (facts.problems, facts.bases, facts.final_base) == ((), bases, final)
 
 
 def test_a_build_argument_that_nothing_takes_is_found() -> None:
-    facts = examine(b"ARG BASE_IMAGE=a\nFROM $BASE_IMAGE\n", "Dockerfile", {"BASE_IMGE": "b", "HTTP_PROXY": "p"})
+    facts = examine(
+        b"ARG BASE_IMAGE=a\nFROM $BASE_IMAGE\n", "Dockerfile", {"BASE_IMGE": "b", "HTTP_PROXY": "p"}, CLASSIC
+    )
     (problem,) = facts.problems
     assert (problem.code, problem.remedy) == ("build-arg-unused", "did you mean 'BASE_IMAGE'?")
 
 
 def test_an_unresolved_base_is_no_base() -> None:
-    facts = examine(b"FROM a AS x\nFROM $NOPE\n", "Dockerfile", {})
+    facts = examine(b"FROM a AS x\nFROM $NOPE\n", "Dockerfile", {}, CLASSIC)
     assert (facts.bases, facts.final_base) == (("a",), "")
 
 
 def test_a_file_that_is_no_text_gives_problems_and_no_traceback() -> None:
-    assert examine(bytes(range(256)) * 4, "Dockerfile", {}).problems
+    assert examine(bytes(range(256)) * 4, "Dockerfile", {}, CLASSIC).problems
+
+
+# ------------------------------------------------------------------ defaults inside defaults
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("ARG T=1\nFROM ${B:-r/a:${T}}\n", "r/a:1"),
+        ("ARG T=1\nFROM ${B:-r/a:$T}\n", "r/a:1"),
+        ("ARG T=1\nARG B=\nARG B=${B:-r/a:${T}}\nFROM ${B}\n", "r/a:1"),
+        ("FROM ${B:-${C:-${D:-a}}}\n", "a"),
+        ("ARG T=1\nFROM a${T:+-${T:+x}}\n", "a-x"),
+        ("ARG T=1\nFROM ${T:?missing}\n", "1"),
+        ("ARG T='$X'\nFROM a:1\n", "a:1"),
+        ('ARG A="b c"\nFROM a:1\n', "a:1"),
+        ("# escape=`\nARG T=1\nFROM a`\n:${T}\n", "a:1"),
+    ],
+)
+def test_nested_defaults_are_read_as_the_engine_reads_them(text: str, base: str) -> None:
+    facts = examine(text.encode(), "Dockerfile", {}, CLASSIC)
+    assert (facts.final_base, facts.problems) == (base, ())
+
+
+@pytest.mark.parametrize("word", ["${", "${}", "${A", "${A-x}", "${A#x}", "${A:?}", "'a", '"a', "${A:-" * 5000])
+def test_a_word_that_no_builder_expands(word: str) -> None:
+    with pytest.raises(BadSubstitutionError):
+        expand(word, {"X": "1"})
+    (problem,) = examine(f"FROM {word}\n".encode(), "Dockerfile", {}, CLASSIC).problems
+    assert problem.code in (BUILDKIT, INVALID, UNRESOLVED)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("a\\$A", "a$A"),
+        ("'$A'", "$A"),
+        ('"$A"', "1"),
+        ('"a\\"b\\$\\n"', 'a"b$\\n'),
+        ("$", "$"),
+        ("$-$A", "$-1"),
+        ("$A$A", "11"),
+        ("${B:-'a b'}", "a b"),
+        ("$1x", "x"),
+        ("x\\", "x"),
+    ],
+)
+def test_words(word: str, text: str) -> None:
+    assert expand(word, {"A": "1"}) == text
+
+
+def test_words_are_split_outside_quotes_only() -> None:
+    assert split('A=1  B=\'x y\' C="q \\" r" E\\ F ') == ["A=1", "B='x y'", 'C="q \\" r"', "E\\ F"]
+    assert split("") == split("  ") == []
+
+
+# ------------------------------------------------------------------ other facts
+
+
+def test_a_line_for_buildkit_alone_is_a_note() -> None:
+    facts = examine(b"#  SYNTAX = docker/dockerfile:1\n# check=error=true\nFROM a\n", "d/Dockerfile", {}, CLASSIC)
+    assert facts.problems == ()
+    assert [note.partition(": ")[0] for note in facts.notes] == ["d/Dockerfile:1", "d/Dockerfile:2"]
+    assert "`# syntax=docker/dockerfile:1` is a comment to the classic builder" in facts.notes[0]
+
+
+def test_the_arguments_of_the_platform_are_asked_for_where_they_have_no_value() -> None:
+    text = b"ARG TARGETOS\nFROM a:$TARGETOS\nARG TARGETARCH\nARG BUILDPLATFORM=x\nARG TARGETVARIANT TARGETPLATFORM\n"
+    facts = examine(
+        text, "Dockerfile", {"TARGETPLATFORM": "mine"}, CLASSIC, platform="linux/arm64/v8", native="linux/amd64"
+    )
+    assert facts.platform_args == ("TARGETOS", "TARGETARCH", "TARGETVARIANT")
+    assert (facts.problems, facts.bases) == ((), ("a:linux",))
+    assert platform_values("linux/arm64/v8", "linux/amd64") == {
+        "TARGETPLATFORM": "linux/arm64/v8", "TARGETOS": "linux", "TARGETARCH": "arm64", "TARGETVARIANT": "v8",
+        "BUILDPLATFORM": "linux/amd64", "BUILDOS": "linux", "BUILDARCH": "amd64", "BUILDVARIANT": "",
+    }  # fmt: skip
+
+
+def test_a_default_above_from_holds_in_every_stage() -> None:
+    facts = examine(
+        b"ARG TARGETARCH=amd64\nFROM a-$TARGETARCH\nARG TARGETARCH\n", "D", {}, CLASSIC, native="linux/arm64"
+    )
+    assert (facts.platform_args, facts.bases) == ((), ("a-amd64",))
+
+
+def test_images_that_copy_takes_from() -> None:
+    origins = "".join(f"COPY --from={name} /x /y\n" for name in ("one", "0", "r:5000/c:1", "$Z"))
+    facts = examine(f"FROM a AS One\nFROM b\n{origins}".encode(), "Dockerfile", {}, CLASSIC)
+    assert facts.copied_from == ("r:5000/c:1",)
+    assert facts.sources == ()
+
+
+def test_what_is_taken_from_the_context() -> None:
+    text = 'FROM a\nCOPY --chown=1:1 x ./y/ /z/\nADD ["a b", "/c"]\nADD https://h/f /f\nCOPY "q r" /s\nCOPY $V /v\n'
+    assert examine(text.encode(), "Dockerfile", {}, CLASSIC).sources == ("x", "./y/", "a b", "q r", "$V")
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "is_taken"),
+    [
+        (".", "a/b", True),
+        ("./", "a/b", True),
+        ("/", "a/b", True),
+        ("a", "a/b", True),
+        ("a/b", "a", True),
+        ("a/b", "a/c", False),
+        ("a/*", "a/b/c", True),
+        ("*.bin", "w.bin", True),
+        ("*.bin", "d/w.bin", False),
+        ("b", "a", False),
+        ("$X", "a", True),
+    ],
+)
+def test_whether_a_source_takes_a_path(source: str, path: str, is_taken: bool) -> None:
+    assert takes([source], path) is is_taken

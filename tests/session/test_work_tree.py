@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator.core.errors import UsageError
 from orchestrator.session.work_tree import files_below, refuse_link
-from tests.release.test_cut import fix_line
 from tests.support.cli import release
+from tests.support.story import fix_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

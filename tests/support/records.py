@@ -17,7 +17,8 @@ def pick(source: str = A, result: str = B, **changes: Any) -> dict[str, Any]:
         "conflicts": [], "duplicate_of": "", "duplicate_by": [], "prerequisites": [], "search": "", "near": [],
         "followups": [{"sha": C, "kind": "mention", "subject": "chore: x", "of": source, "stands": True}],
         "applied": "", "mainline": 0, "declared": source, "reason": "it leaks", "approved_by": ["mia"],
-        "author": "Mia <m@example.com>", "type": "fix", "breaking": "", "confirm": False, "lives_on": "", **changes,
+        "author": "Mia <m@example.com>", "type": "fix", "breaking": "", "confirm": False, "lives_on": "",
+        "since_previous": False, **changes,
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 def _run(context: TaskContext) -> Annotated:
     """Writing a line that is there already changes nothing, so this may run any number of times."""
     plan = context.plan
-    lines = {pick.source: f"in {plan.version} as {pick.result} on {plan.branch}" for pick in shipped(plan.picks)}
+    lines = {pick.source: f"in {plan.version} as {pick.carrier} on {plan.branch}" for pick in shipped(plan.picks)}
     if lines:
         notes.publish(context.repository, remote=plan.remote, lines=lines, committer=plan.committer)
     return Annotated(notes=len(lines))

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.errors import UsageError
-from orchestrator.core.labels import VARIANT_LABEL
+from orchestrator.core import labels as names
+from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_reference
+from orchestrator.core.remote_url import source_url
 from orchestrator.core.results import Progress
-from orchestrator.image.inputs import lock_digest, lock_files, patches_of
-from orchestrator.image.patches import LABEL as PATCHES_LABEL
+from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import IO
 
+    from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, ImageInfo
+    from orchestrator.git.pointers import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import Context
-
-
-_LOGIN = re.compile(r"^(?P<scheme>[a-z+]+://)[^/@]*@")
+    from orchestrator.image.dockerfile import DockerfileFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,30 +91,27 @@ class Prepared:
 def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
     """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.engines import BuildRequest
-    from orchestrator.image.dockerfile import examine
+    from orchestrator.git.pointers import Pointed
 
-    seconds = int(context.plan.when.split()[0])
-    with context.repository.scratch() as scratch, tempfile.TemporaryFile() as tar:
+    seconds, pointed = int(context.plan.when.split()[0]), Pointed(context.repository)
+    with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
-        facts = examine(text, image.dockerfile, dict(image.build_args))
-        base = facts.final_base
-        info = (
-            context.connections.engine().resolve(base, platform=image.platform, report=context.report) if base else None
-        )
-        sent = _build_context(scratch, context.plan.tree, image, seconds, tar)
-        for path in sent.lfs_pointers:
-            context.report(Progress(text=f"{path} is a Git LFS pointer, not the file: it goes into the image as it is"))
-        for path in sent.submodules:
-            context.report(Progress(text=f"{path} is a submodule: the build gets an empty folder in its place"))
+        facts, given = _examined(context, image, text)
+        base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
+        info = _base(context, image, base, logins) if base else None
+        files = CommittedFiles(scratch, context.plan.tree)
+        sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
+        _refuse_missing(sent, image, facts)
         tar.seek(0)
         request = BuildRequest(
             context=tar,
             dockerfile=sent.dockerfile_in_context,
             tag=parse_reference(image.candidate),
-            build_args={**dict(image.build_args), **given_args(context.plan)},
-            labels=expected_labels(context, image) | _base_labels(base, info),
+            build_args={**given, **dict(image.build_args), **given_args(context.plan)},
+            labels=expected_labels(context, image) | base_labels(base, info),
             platform=image.platform,
             network=image.network,
+            logins=logins,
             log=log,
         )
         yield Prepared(
@@ -123,15 +120,73 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
             base_id=info.id if info else "",
             base_args=facts.base_args,
             context_sha256=sent.sha256,
-            lock=_lock(scratch, context.plan.tree, image.lock) if image.lock else None,
-            patches=tuple(recorded(entry) for entry in patches_of(scratch, context.plan.tree, image)),
+            lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
+            patches=tuple(recorded(entry) for entry in patches_of(files, image)),
         )
+
+
+def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
+    """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
+    from orchestrator.engines import engine_module
+    from orchestrator.image.dockerfile import examine, platform_values
+
+    dialect, arguments = engine_module().DIALECT, dict(image.build_args)
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform)
+    if not facts.platform_args or dialect.fills_in_platform:
+        return facts, {}
+    health = context.connections.builder().health()
+    native = f"{health.os}/{health.architecture}"
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native)
+    values = platform_values(image.platform or native, native)
+    return facts, {name: values[name] for name in facts.platform_args}
+
+
+def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
+    """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
+    builder = context.connections.builder()
+    missing = [name for name in names if builder.inspect(name) is None]
+    logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(_host, missing))}
+    return {host: login for host, login in logins.items() if login}
+
+
+def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
+    """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
+    try:
+        return context.connections.credentials(host, released_to=host == _host(image.reference))
+    except RemoteError as error:
+        context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
+        return None
+
+
+def _host(name: str) -> str:
+    return parse_reference(name).repository.host
+
+
+def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> ImageInfo:
+    login = logins.get(_host(name))
+    return context.connections.builder().resolve(
+        name, platform=image.platform, credentials=login, report=context.report
+    )
+
+
+def _refuse_missing(sent: Context, image: PlannedImage, facts: DockerfileFacts) -> None:
+    """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
+    from orchestrator.image.dockerfile import takes
+
+    for path, is_submodule in (
+        *((path, True) for path in sent.submodules),
+        *((path, False) for path in sent.lfs_pointers),
+    ):
+        if takes(facts.sources, path):
+            root = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
+            problem = not_at_hand(f"{root}{path}", submodule=is_submodule)
+            raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Built:
     log = context.state.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
     with prepared(context, image, log) as ready:
-        built = context.connections.engine().build(ready.request, context.report)
+        built = context.connections.builder().build(ready.request, context.report)
     return Built(
         image=image.reference,
         image_id=built.id,
@@ -153,12 +208,8 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
         return None
     if context.finished(f"upload/{image.reference.rpartition(':')[2]}"):
         return before
-    found = context.connections.engine().inspect(image.candidate)
+    found = context.connections.builder().inspect(image.candidate)
     return before if found and found.id == before.image_id else None
-
-
-def _lock(scratch: Scratch, tree: str, path: str) -> RecordedLock:
-    return RecordedLock(path=path, sha256=lock_digest(lock_files(scratch, tree, path)))
 
 
 def given_args(plan: Plan) -> dict[str, str]:
@@ -171,28 +222,33 @@ def given_args(plan: Plan) -> dict[str, str]:
 
 
 def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]:
-    """The OCI labels that say what the image is: annotations spec, `org.opencontainers.image.*`."""
+    """The OCI labels that say what the image is: annotations spec, and our own."""
     plan = context.plan
     created = datetime.fromtimestamp(int(plan.when.split()[0]), UTC).isoformat().replace("+00:00", "Z")
-    labels = {"version": plan.version, "revision": plan.head, "created": created, "ref.name": plan.version}
-    source = _LOGIN.sub(r"\g<scheme>", context.repository.remote_url(plan.remote))
-    if "://" in source or re.match(r"^[^/]+@[^/]+:", source):  # a path on this machine says nothing elsewhere
-        labels["source"] = source
-    labels["title"] = image.repository.rpartition("/")[2]
-    own = {VARIANT_LABEL: image.variant} if image.variant else {}
+    labels = {
+        names.VERSION: plan.version, names.REVISION: plan.head, names.CREATED: created, names.REF_NAME: plan.version
+    }  # fmt: skip
+    source = image.repository_url or source_url(context.repository.remote_url(plan.remote))
+    if source:  # a path on this machine says nothing elsewhere
+        labels[names.SOURCE] = source
+    labels[names.TITLE] = image.repository.rpartition("/")[2]
+    if image.variant:
+        labels[names.VARIANT] = image.variant
     if image.patches:
         with context.repository.scratch() as scratch:
-            own[PATCHES_LABEL] = label(patches_of(scratch, plan.tree, image))
-    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()} | own
+            labels[names.PATCHES] = label(patches_of(CommittedFiles(scratch, plan.tree), image))
+    return labels
 
 
-def _base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
-    """Name of the base, and its registry digest where the engine knows one."""
+def base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
+    """Name of the base, and its digest in that very repository, where the engine knows one."""
     if info is None:
         return {}
-    labels = {"org.opencontainers.image.base.name": base}
-    if info.repo_digests:
-        labels["org.opencontainers.image.base.digest"] = sorted(info.repo_digests)[0].partition("@")[2]
+    labels, reference = {names.BASE_NAME: base}, parse_reference(base)
+    known = [parse_reference(each) for each in info.repo_digests]
+    digests = [each.digest for each in known if each.repository == reference.repository]
+    if digest := reference.digest or min(digests, default=""):
+        labels[names.BASE_DIGEST] = digest
     return labels
 
 
@@ -209,18 +265,19 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
     return text
 
 
-def _build_context(scratch: Scratch, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]) -> Context:
-    from orchestrator.image.context import ContextEntry, write_context
-    from orchestrator.image.dockerignore import ignore_filter
+def _build_context(
+    scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
+) -> Context:
+    from orchestrator.git.pointers import filled
+    from orchestrator.image.context import ContextEntry, ignore_rules, write_context
 
-    prefix = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
-    rules = scratch.file(tree, f"{prefix}.dockerignore")
     return write_context(
-        [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in scratch.entries(tree)],
+        [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in filled(scratch, tree)],
         lambda entry: scratch.blob(entry.sha),
         out,
         root=image.context,
         dockerfile=image.dockerfile,
         mtime=seconds,
-        ignored=ignore_filter(rules.decode("utf-8", "replace")) if rules is not None else None,
+        rules=ignore_rules(lambda path: scratch.file(tree, path), image.context, image.dockerfile),
+        lfs=pointed.lfs,
     )

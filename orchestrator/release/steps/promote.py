@@ -9,6 +9,7 @@ from orchestrator.core.errors import MismatchError
 from orchestrator.core.labels import VERSION
 from orchestrator.core.record import RecordedFloating
 from orchestrator.core.versions import moves_forward, parse_tag
+from orchestrator.registry.responses import RegistryRefusedError
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.upload import Uploaded
@@ -57,6 +58,7 @@ def _promote(image: PlannedImage) -> Task:
 def _run(context: TaskContext, image: PlannedImage) -> Promoted:
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
+    registry.renew_login()
     done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
     return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
 
@@ -100,7 +102,11 @@ def _move_all(context: TaskContext, image: PlannedImage) -> Floated:
         if reason:
             left.append(f"{tag} was left where it is: {reason}")
         else:
-            registry.move(digest, tag)
+            try:
+                registry.move(digest, tag)
+            except RegistryRefusedError as error:  # immutable, or protected: the version is public without it
+                left.append(f"{tag} was left where it is: {error.message}")
+                continue
             moved.append(tag)
     return Floated(image=image.reference, moved=tuple(moved), left=tuple(left))
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.image.budgets import budget_checks
-from orchestrator.image.inputs import lock_files, patch_files
 from orchestrator.image.smoke import InsideChecks, smoke
 from orchestrator.release.steps.build import Built, expected_labels
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.results import CheckResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +43,23 @@ def _task(image: PlannedImage) -> Task:
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     built = context.outcome(Built, image)
-    engine = context.connections.engine()
+    return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
+
+
+def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
+    """All checks of an image in the engine.  Raises UnprovedError when one fails."""
+    engine = context.connections.runtime()
     engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
     results = smoke(
         engine,
-        built.image_id,
+        image_id,
         tag=context.plan.version,
         revision=context.plan.head,
         commands=image.smoke,
         expected_labels=expected_labels(context, image),
         report=context.report,
         inside=_inside(context, image),
-        more=budget_checks(engine, image, built.image_id, lambda: context.connections.registry(image.repository)),
+        more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -63,17 +69,18 @@ def _run(context: TaskContext, image: PlannedImage) -> Smoked:
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
-            state=f"nothing was pushed; the image is {built.image_id[:19]} in the engine",
+            state=f"nothing was pushed; the image is {image_id[:19]} in the engine",
         )
-    return Smoked(image=image.reference, image_id=built.image_id, results=tuple(results))
+    return results
 
 
 def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
     if not image.checks:
         return InsideChecks()
     with context.repository.scratch() as scratch:
-        lock = lock_files(scratch, context.plan.tree, image.lock) if image.lock else {}
-        patches = patch_files(scratch, context.plan.tree, image.patches) if image.patches else None
+        committed = CommittedFiles(scratch, context.plan.tree)
+        lock = committed.lock(image.lock)
+        patches = committed.patches(image.patches) if image.patches else None
     return InsideChecks(checks=image.checks, lock=lock, patches=patches)
 
 

@@ -24,7 +24,7 @@ _OWN = ("reference", "variant", "aliases", "digest", "floating")  # what the rec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken(Uploaded):
+class Tested(Uploaded):
     """`tested` is what the candidate's record says of the image: how it was built, and what was checked."""
 
     tested: RecordedImage
@@ -47,11 +47,11 @@ def _task(image: PlannedImage) -> Task:
     )
 
 
-def _run(context: TaskContext, image: PlannedImage) -> Taken:
+def _run(context: TaskContext, image: PlannedImage) -> Tested:
     registry = context.connections.registry(image.repository)
     recorded = _candidate(context).image(parse_reference(image.candidate))
     manifest = tested(registry, recorded)
-    return Taken(
+    return Tested(
         image=image.reference,
         digest=manifest.digest,
         candidate=image.candidate,
@@ -74,7 +74,7 @@ def _candidate(context: TaskContext) -> Record:
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was taken stays taken while the registry has it, under whatever name."""
-    if not isinstance(before, Taken):
+    if not isinstance(before, Tested):
         return None
     return before if context.connections.registry(image.repository).head(before.digest) else None
 

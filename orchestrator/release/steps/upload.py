@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.errors import MismatchError, RemoteError
-from orchestrator.core.record import Delta
+from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
+from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import parse_reference
+from orchestrator.core.results import CheckResult, Progress
+from orchestrator.engines.refusals import PushBrokenError, PushRefusedError
 from orchestrator.image.budgets import measure
-from orchestrator.release.steps.build import Built
+from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.release.steps.smoke import prove
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.registry.client import Registry
+    from orchestrator.registry.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A candidate that stood in the registry and could not be replaced: proved in place of the image built."""
+
+    image_id: str
+    size: int  # bytes, unpacked
+    layers: tuple[str, ...]  # diff_ids
+    base: str  # its name: which image it was then is not known
+    results: tuple[CheckResult, ...]
+
+    def part(self) -> dict[str, Any]:
+        return {
+            "image_id": self.image_id,
+            "size": self.size,
+            "layers": self.layers,
+            "base": RecordedBase(name=self.base, id=""),
+            "checks": self.results,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +48,11 @@ class Uploaded(Outcome):
     candidate: str
     size: int  # bytes in the registry, compressed
     delta: Delta
+    taken: Taken | None = None
 
     def part(self) -> dict[str, Any]:
-        return {"compressed_size": self.size, "delta": self.delta}
+        found: dict[str, Any] = {"compressed_size": self.size, "delta": self.delta}
+        return found | (self.taken.part() if self.taken else {})
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -43,51 +69,128 @@ def _task(image: PlannedImage) -> Task:
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
-    context.connections.engine().push(
-        parse_reference(image.candidate),
-        credentials=context.connections.credentials(parse_reference(image.candidate).repository.host),
-        report=context.report,
-        stall=context.session.options.push_stall,
-    )
-    uploaded = _there(context, image)
-    if uploaded is None:
+    registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
+    registry.renew_login()
+    before = registry.head(_tag(image))
+    try:
+        _push(context, image, registry)
+    except PushRefusedError as refusal:
+        return _taken_over(context, image, refusal)
+    manifest = _read_back(registry, image, built, before.digest if before else "")
+    return _uploaded(registry, image, manifest)
+
+
+def _push(context: TaskContext, image: PlannedImage, registry: Registry) -> None:
+    """Give it to the engine, again where that broke off.  What the registry has refused is not tried again, but for a
+    login that has ended meanwhile.
+    """
+    reference, retry, connections = parse_reference(image.candidate), registry.retry, context.connections
+    stall = context.session.options.push_stall
+    for attempt in range(1, retry.tries + 1):
+        login = connections.credentials(reference.repository.host)
+        try:
+            connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
+        except PushRefusedError as error:
+            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
+                raise
+        except PushBrokenError as error:
+            if attempt == retry.tries:
+                raise
+            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
+            retry.sleep(retry.delay(attempt, None))
+            registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
+        else:
+            return
+
+
+def _read_back(registry: Registry, image: PlannedImage, built: Built, before: str) -> Manifest:
+    """What the registry has under the candidate's name, which may be shown late; it must be what was built."""
+    manifest = registry.manifest(_tag(image))
+    if not (manifest and _is_built(registry, manifest, built)):
+        manifest = registry.await_manifest(_tag(image), before=before)
+    if manifest is None or (manifest.digest == before and not _is_built(registry, manifest, built)):
+        there = f"still has {before}" if manifest else "does not have it"
         raise RemoteError(
-            f"the engine says that {image.candidate} was pushed, the registry does not have it",
+            f"the engine says that {image.candidate} was pushed, the registry {there}",
             remedy="run the same command again; if it stays so, look at the registry's log",
             code="push-vanished",
         )
-    return uploaded
+    if not _is_built(registry, manifest, built):
+        raise MismatchError(
+            f"{image.candidate} in the registry is {manifest.digest}, the image built is {built.image_id}",
+            remedy="somebody else pushed this private name at the same moment: run the same command again",
+            code="candidate-differs",
+        )
+    return manifest
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done when the registry has the image, as the candidate or, should that name be gone, as the version."""
-    if isinstance(before, Uploaded):
-        released = context.connections.registry(image.repository).head(parse_reference(image.reference).tag)
-        if released and released.digest == before.digest:
-            return before
-    try:
-        return _there(context, image)
-    except MismatchError:
-        return None  # an older candidate of that name: a private name may be pushed again
+    """Done when the registry has what was uploaded, under whatever name, or the candidate is what was built."""
+    registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
+    if isinstance(before, Uploaded) and registry.head(before.digest):
+        return before
+    manifest = registry.manifest(_tag(image))
+    if manifest is None or not _is_built(registry, manifest, built):
+        return None  # an older candidate of that name may be pushed over: it is private
+    return _uploaded(registry, image, manifest)
 
 
-def _there(context: TaskContext, image: PlannedImage) -> Uploaded | None:
-    """The candidate in the registry when it is the image that was built, and within its budget.
+def _is_built(registry: Registry, manifest: Manifest, built: Built) -> bool:
+    """An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store)."""
+    own = registry.find_image(manifest)
+    return own is not None and built.image_id in (manifest.digest, own.digest, registry.details(own).config)
 
-    An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's state): one of
-    the two must be what the registry holds.
+
+def _uploaded(registry: Registry, image: PlannedImage, manifest: Manifest, taken: Taken | None = None) -> Uploaded:
+    """The account of what the registry has.  Raises UnprovedError where it costs more than its budget."""
+    own = registry.image(manifest, image.platform)
+    return Uploaded(
+        image=image.reference,
+        digest=manifest.digest,
+        candidate=image.candidate,
+        size=sum(layer.size for layer in registry.layers(own)),
+        delta=measure(registry, image, own),
+        taken=taken,
+    )
+
+
+def _tag(image: PlannedImage) -> str:
+    return parse_reference(image.candidate).tag
+
+
+# ------------------------------------------------------------------ a candidate that cannot be replaced
+
+
+def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedError) -> Uploaded:
+    """Where tags are immutable, the candidate of an earlier run stands in the way: it is taken, and proved anew.
+
+    It must say of itself all that this one would.  Raises RefusedError where it does not, else the `refusal`.
     """
-    built = context.outcome(Built, image)
-    registry = context.connections.registry(image.repository)
-    manifest = registry.manifest(parse_reference(image.candidate).tag)
+    registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
+    manifest = registry.manifest(_tag(image))
     if manifest is None:
-        return None
-    config = json.loads(manifest.content).get("config", {}).get("digest", "")
-    if built.image_id not in (config, manifest.digest):
-        raise MismatchError(
-            f"{image.candidate} in the registry is {config or manifest.digest}, the image built is {built.image_id}",
-            code="candidate-differs",
+        raise refusal
+    if _is_built(registry, manifest, built):
+        return _uploaded(registry, image, manifest)
+    labels, expected = registry.labels(manifest), expected_labels(context, image)
+    other = next((name for name, value in expected.items() if labels.get(name) != value), "")
+    if other:
+        raise RefusedError(
+            f"{image.candidate} is there as another image (label {other} is {labels.get(other)!r})",
+            where=image.candidate,
+            remedy="the registry does not let it be replaced: remove that tag there, then run the same command again",
+            code="candidate-taken",
+            detail=refusal.message,
         )
-    size = sum(layer.size for layer in registry.layers(manifest))
-    delta = measure(registry, image, manifest)
-    return Uploaded(image=image.reference, digest=manifest.digest, candidate=image.candidate, size=size, delta=delta)
+    text = f"{image.candidate} stands in the registry, says the same commit and may not be replaced: it is taken"
+    context.report(Progress(text=text))
+    info = context.connections.runtime().resolve(
+        f"{image.repository}@{manifest.digest}",
+        platform=image.platform,
+        credentials=pull_login(context, image, parse_reference(image.candidate).repository.host),
+        report=context.report,
+    )
+    taken = Taken(
+        image_id=info.id, size=info.size, layers=info.layers, base=built.base, results=prove(context, image, info.id)
+    )
+    return _uploaded(registry, image, manifest, taken)

@@ -15,7 +15,6 @@ from orchestrator.core.errors import Exit, UnprovedError, UsageError
 from orchestrator.core.pick import PickState
 from orchestrator.core.record import RecordedVerify
 from orchestrator.core.results import Problem, Progress
-from orchestrator.core.tag_message import shipped
 from orchestrator.git.checkout import checkout, has_path, partial_tree
 from orchestrator.registry.credentials import PASSWORD
 from orchestrator.release.steps.outcomes import Outcome
@@ -91,7 +90,7 @@ def verify(plan: Plan, scratch: Scratch, *, logs: Path, report: Callable[[Progre
     Of a plan with a conflict, the picks before it: what follows will be applied to another tree.
     """
     conflict = next((at for at, pick in enumerate(plan.picks) if pick.state is PickState.CONFLICT), len(plan.picks))
-    return _Bench(plan, shipped(plan.picks[:conflict]), scratch, logs, report).prove()
+    return _Bench(plan, [pick for pick in plan.picks[:conflict] if pick.result], scratch, logs, report).prove()
 
 
 @dataclass(frozen=True, kw_only=True)

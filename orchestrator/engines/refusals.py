@@ -1,0 +1,90 @@
+"""What an engine's words about a registry mean: no, not now, too often.  Pure.
+
+The texts differ between engines and image stores, and none of them has a status of its own; a number in a text, where
+there is one, counts for more than its words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.text import one_line
+from orchestrator.engines.failures import disk_full
+
+if TYPE_CHECKING:
+    from orchestrator.core.reference import Reference
+
+PUSH_REMEDY: Final = "check the address and the login for this registry, then run the same command again"
+
+# `received unexpected HTTP status: 500 Internal Server Error`, `unexpected status from PUT request to URL: 429 Too
+# Many Requests`, `error parsing HTTP 413 response body`.
+_STATUS: Final = re.compile(r"(?:status[^:]{0,40}(?: https?://\S+)?: |HTTP )(?P<status>[1-5][0-9]{2})\b")
+_LATER: Final = (408, 425, 429)
+_TOO_MANY: Final = re.compile(r"toomanyrequests|too many requests|pull rate limit|rate limit exceeded", re.IGNORECASE)
+_NO: Final = re.compile(
+    r"\bunauthorized\b|\bdenied\b|\bforbidden\b|authentication required|no basic auth|\binvalid\b|\bimmutable\b"
+    r"|\bunsupported\b|not allowed|disallowed|name unknown|manifest unknown|blob unknown|cannot be overwritten|quota"
+    r"|^unknown: |: unknown: ",  # a 4xx of no known code; a 5xx is said with its number
+    re.IGNORECASE,
+)
+_LOGIN: Final = re.compile(r"\bunauthorized\b|authentication required|no basic auth|\b401\b", re.IGNORECASE)
+
+
+class PushRefusedError(RemoteError):
+    """The registry said no to a push.  `about_login`: to the login, or for want of one."""
+
+    default_code = "push-failed"
+    about_login = False
+
+
+class PushBrokenError(RemoteError):
+    """A push broke off; pushing again may help, and moves only what is missing."""
+
+    default_code = "push-failed"
+
+
+def push_failed(text: str, reference: Reference) -> RemoteError:
+    """The error for a push that ended with `text`."""
+    message = f"push of {reference} failed: {one_line(text)}"
+    if not _is_refusal(text):
+        return PushBrokenError(
+            message, where=str(reference), remedy="run the same command again: what is there is kept"
+        )
+    error = PushRefusedError(message, where=str(reference), remedy=PUSH_REMEDY)
+    error.about_login = _LOGIN.search(text) is not None
+    return error
+
+
+def _is_refusal(text: str) -> bool:
+    status = _STATUS.search(text)
+    if status:
+        return 400 <= int(status["status"]) < 500 and int(status["status"]) not in _LATER
+    return not _TOO_MANY.search(text) and _NO.search(text) is not None
+
+
+def pull_failed(text: str, name: str) -> RemoteError:
+    """The error for a pull that ended with `text`."""
+    return (
+        disk_full(text, name)
+        or pull_limited(text, name)
+        or RemoteError(
+            f"the engine could not pull {name}: {one_line(text)}",
+            where=name,
+            remedy="check the name, the login, and that the engine can reach the registry (`docker pull` it by hand)",
+            code="pull-failed",
+        )
+    )
+
+
+def pull_limited(text: str, name: str) -> RemoteError | None:
+    """The error to raise where `text` says that a registry gives no more for now; `name` is what was pulled, or ""."""
+    if not _TOO_MANY.search(text):
+        return None
+    return RemoteError(
+        f"the registry gives no more images for now: {one_line(text)}",
+        where=name,
+        remedy="log in there (docker login; a login has a higher limit), wait, or take the base from a mirror",
+        code="pull-limited",
+    )

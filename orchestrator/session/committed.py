@@ -1,0 +1,62 @@
+"""What a commit holds of a release's inputs: its release.yaml, locks and patches.  The one reader of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator.config import reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.declaration import Config
+    from orchestrator.git.scratch import Scratch
+
+
+class CommittedFiles:
+    """The files of one tree; its listing is asked for once, and each lock and folder of patches is read once."""
+
+    def __init__(self, scratch: Scratch, tree: str) -> None:
+        self.scratch = scratch
+        self.tree = tree
+        self._locks: dict[str, dict[str, bytes]] = {}
+        self._patches: dict[str, dict[str, bytes]] = {}
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return [each.path for each in self.scratch.entries(self.tree)]
+
+    def config(self, path: str, shown_as: str) -> Config | None:
+        """release.yaml at `path`, None where there is none; messages call it `shown_as:path`.  Raises ConfigError."""
+        text = self.scratch.file(self.tree, path)
+        return reader.parse(text, f"{shown_as}:{path}") if text is not None else None
+
+    def lock(self, path: str) -> dict[str, bytes]:
+        """Path -> bytes of the lock at `path`: one file, or the `*.txt` files that stand in that folder, by name.
+
+        Empty when the tree has neither, and for "".
+        """
+        if path and path not in self._locks:
+            folder = path.rstrip("/") + "/"
+            parts = [each for each in self._paths if each == path or _is_part(each, folder)]
+            self._locks[path] = self._read({each: each for each in sorted(parts)})
+        return self._locks.get(path, {})
+
+    def patches(self, folder: str) -> dict[str, bytes]:
+        """Path within the folder of patches -> bytes; empty when the tree has no such folder, and for ""."""
+        if folder and folder not in self._patches:
+            head = folder.rstrip("/") + "/"
+            inside = (each for each in self._paths if each.startswith(head))
+            self._patches[folder] = self._read({each.removeprefix(head): each for each in inside})
+        return self._patches.get(folder, {})
+
+    def _read(self, paths: Mapping[str, str]) -> dict[str, bytes]:
+        """Name -> bytes, for those that are regular files."""
+        found = ((name, self.scratch.file(self.tree, path)) for name, path in paths.items())
+        return {name: data for name, data in found if data is not None}
+
+
+def _is_part(path: str, folder: str) -> bool:
+    name = path.removeprefix(folder)
+    return name != path and name.endswith(".txt") and "/" not in name

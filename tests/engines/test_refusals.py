@@ -1,0 +1,80 @@
+"""What engines say of a registry, in the words of four of them: Docker's two image stores, and podman."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.core.reference import parse_reference
+from orchestrator.engines.refusals import PushBrokenError, PushRefusedError, pull_failed, push_failed
+
+NAME = parse_reference("r.example.com:5000/team/cuda:v1")
+URL = "https://r.example.com:5000/v2/team/cuda/manifests/v1"
+
+BROKEN = [
+    "received unexpected HTTP status: 500 Internal Server Error",
+    "received unexpected HTTP status: 503 Service Unavailable",
+    f"failed to push r.example.com:5000/team/cuda:v1: unexpected status from PUT request to {URL}: 502 Bad Gateway",
+    f"failed to push x: unexpected status from PUT request to {URL}: 429 Too Many Requests",
+    "toomanyrequests: slow down",
+    "error parsing HTTP 429 response body: invalid character '<' looking for beginning of value",
+    f'Put "{URL}": EOF',
+    f'Put "{URL}": read tcp 127.0.0.1:4000->127.0.0.1:5000: read: connection reset by peer',
+    f'Head "{URL}": net/http: TLS handshake timeout',
+    f'Put "{URL}": http: server closed idle connection',
+    "write tcp 127.0.0.1:40123->127.0.0.1:403: write: broken pipe",
+    "uploading manifest v1 to r.example.com:5000/team/cuda: received unexpected HTTP status: 500 Internal Server Error",
+]
+
+REFUSED = [
+    "denied: requested access to the resource is denied",
+    "tag invalid: The image tag 'v1' already exists in the repository and cannot be overwritten",
+    "manifest invalid: manifest invalid",
+    "unknown: Failed to process request due to 'cuda:v1' configured as immutable.",
+    "name unknown: repository not found",
+    "unsupported: The operation is unsupported.",
+    f"failed to push x: unexpected status from PUT request to {URL}: 400 Bad Request",
+    f"failed to push x: unexpected status from POST request to {URL}: 403 Forbidden",
+    "error parsing HTTP 413 response body: invalid character '<' looking for beginning of value",
+]
+
+LOGIN = [
+    "unauthorized: authentication required",
+    "no basic auth credentials",
+    f"failed to push x: unexpected status from HEAD request to {URL}: 401 Unauthorized",
+    "trying to reuse blob sha256:0 at destination: checking whether a blob exists: unauthorized: the token has expired",
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_may_be_tried_again(text: str) -> None:
+    error = push_failed(text, NAME)
+    assert isinstance(error, PushBrokenError)
+    assert (error.code, error.where) == ("push-failed", str(NAME))
+
+
+@pytest.mark.parametrize("text", [*REFUSED, *LOGIN])
+def test_what_is_never_tried_again(text: str) -> None:
+    error = push_failed(text, NAME)
+    assert isinstance(error, PushRefusedError)
+    assert error.about_login == (text in LOGIN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating",
+        "toomanyrequests: You have reached your unauthenticated pull rate limit.",
+        "reading manifest 3.11 in docker.io/library/python: toomanyrequests: slow down",
+        "failed to copy: httpReadSeeker: unexpected status code https://h/v2/x: 429 Too Many Requests",
+    ],
+)
+def test_a_pull_limit_says_what_can_be_done(text: str) -> None:
+    error = pull_failed(text, "python:3.11")
+    assert (error.code, error.where) == ("pull-limited", "python:3.11")
+    for word in ("log in", "wait", "mirror"):
+        assert word in error.remedy
+
+
+def test_any_other_pull_that_fails_is_no_limit() -> None:
+    assert pull_failed("manifest for python:9 not found: manifest unknown", "python:9").code == "pull-failed"
+    assert pull_failed("write /var/lib/docker/tmp/x: no space left on device", "a:1").code == "disk-full"
