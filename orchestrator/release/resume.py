@@ -9,7 +9,7 @@ from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
-from orchestrator.session.journal import DAMAGED, Journal
+from orchestrator.session.journal import Journal, JournalDamagedError
 from orchestrator.session.published import remote_name
 from orchestrator.session.pushes import Pushes
 from orchestrator.session.state import Paused, ReleaseState, in_progress
@@ -41,9 +41,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     pushes.refuse_under_way()
     try:
         journal = Journal(state.journal_path, session.now)
-    except UsageError as error:
-        if error.code != DAMAGED:
-            raise
+    except JournalDamagedError:
         # nobody can tell how far it came: ask
         _refuse_public(session, state, remote_name(session), {state.ref("tag"), *pushes.earlier()})
         return []

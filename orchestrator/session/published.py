@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from orchestrator.session.yanks import Yank
 
 
+class NoRecordError(UsageError):
+    """A version has no record, here or on the remote: it is planned, or not finished, or not this tool's."""
+
+    default_code = "no-record"
+
+
 def record_at(scratch: Scratch, sha: str, ref: str) -> Record:
     """The record that a ref names.  Raises UsageError `bad-record` for anything else, however large."""
     try:
@@ -185,11 +191,10 @@ def _find_record(session: Session, version: str, remote: str) -> str:
         if sha:
             session.repository.fetch_ref(remote, ref)
     if not sha:
-        raise UsageError(
+        raise NoRecordError(
             f"there is no record of {version}, here or on {remote}",
             where=ref,
             remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
-            code="no-record",
         )
     return sha
 

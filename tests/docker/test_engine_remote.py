@@ -156,7 +156,7 @@ class TestUnreachable:
                 import os, sys
                 import docker
                 from orchestrator.engines.docker import connect
-                from orchestrator.errors import RemoteError
+                from orchestrator.core.errors import RemoteError
                 if os.geteuid() == 0:
                     os.setgid(65534)
                     os.setuid(65534)
