@@ -133,6 +133,19 @@ def test_only_the_console_prints_and_only_the_top_reads_the_environment(module: 
             assert within(module, MAY_READ_ENVIRONMENT), f"{module}:{node.lineno} reads the environment"
 
 
+@pytest.mark.parametrize("module", sources())
+def test_no_decision_hangs_on_the_code_of_an_error(module: str) -> None:
+    """What is told apart has a class; a code is for machines outside."""
+    for handler in (node for node in ast.walk(sources()[module]) if isinstance(node, ast.ExceptHandler) and node.name):
+        compared = [
+            side
+            for node in ast.walk(handler)
+            if isinstance(node, ast.Compare)
+            for side in (node.left, *node.comparators)
+        ]
+        assert f"{handler.name}.code" not in map(ast.unparse, compared), f"{module}:{handler.lineno}"
+
+
 def test_a_label_is_spelled_in_one_place() -> None:
     """Who writes a label and who reads it must mean the same one."""
     spelled = {

@@ -71,7 +71,9 @@ class Repository:
     def discover(cls, start: Path) -> Repository:
         """Raises UsageError when `start` is in no work tree of a git repository, or git is too old."""
         if not start.is_dir():
-            raise UsageError(f"{start} is not a directory", remedy="give -C an existing directory", code="no-directory")
+            raise NoCloneError(
+                f"{start} is not a directory", remedy="give -C an existing directory", code="no-directory"
+            )
         output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel",
                                     "--show-object-format")  # fmt: skip
         if output.status:
@@ -267,6 +269,10 @@ class Repository:
         return self.git.attempt("cat-file", "blob", sha).stdout
 
 
+class NoCloneError(UsageError):
+    """A place that is no clone with a work tree."""
+
+
 class AmbiguousError(UsageError):
     """An abbreviated id that names several objects."""
 
@@ -328,12 +334,12 @@ def _not_a_repository(start: Path, output: Output) -> UsageError:
             code="inside-git-directory",
         )
     if "work tree" in output.stderr:
-        return UsageError(
+        return NoCloneError(
             f"{start} is a bare repository",
             remedy="run release in a clone with a work tree",
             code="bare-repository",
         )
-    return UsageError(
+    return NoCloneError(
         f"{start} is not in a git repository",
         remedy="cd into your clone, or give it with -C DIR",
         code="not-a-repository",

@@ -28,7 +28,7 @@ class Finished:
 def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finished | None:
     """The release of this very commit with its record on the remote, where this clone did not come so far itself.
 
-    Raises RemoteError where the remote does not answer.
+    Raises RemoteError where the remote does not answer, MismatchError for a record that is not the tag's.
     """
     if journal.outcome("record") or session.options.offline:
         return None
@@ -36,10 +36,8 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
     refs = session.repository.ls_remote(plan.remote, ref, f"{ref}^{{}}", record_ref(plan.version))
     if refs.tag_commit(plan.version) != plan.head or record_ref(plan.version) not in refs.refs:
         return None
-    record = PublishedReleases(session, plan.remote).record(plan.version)
-    if record is None or record["commit"] != plan.head or record["tag"]["object"] != refs.refs[ref]:
-        return None
-    digests = {str(image["reference"]): str(image["digest"]) for image in record["images"]}
+    record = PublishedReleases(session, plan.remote).proved(plan.version)
+    digests = {str(image.reference): str(image.digest) for image in record.images}
     return Finished(tag_object=refs.refs[ref], digests=digests)
 
 

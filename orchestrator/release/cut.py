@@ -16,7 +16,8 @@ from orchestrator.release import steps
 from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
-from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
+from orchestrator.release.steps.land import Landed
+from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.journal import Journal
 from orchestrator.session.pushes import Pushes

@@ -10,7 +10,7 @@ from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
-from orchestrator.session.journal import DAMAGED, Journal
+from orchestrator.session.journal import Journal, JournalDamagedError
 from orchestrator.session.published import remote_name
 from orchestrator.session.pushes import Pushes
 from orchestrator.session.state import Paused, ReleaseState, in_progress
@@ -45,9 +45,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     pushes.refuse_under_way()
     try:
         journal = Journal(state.journal_path, session.now)
-    except UsageError as error:
-        if error.code != DAMAGED:
-            raise
+    except JournalDamagedError:
         # nobody can tell how far it came: ask
         _refuse_public(session, state, remote_name(session), {state.ref("tag"), *pushes.earlier()})
         return []
@@ -137,5 +135,6 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
 def _go_on(session: Session, state: ReleaseState, paused: Paused, *, yes: bool) -> Cut:
     """The rest of the cut, under the same lock, with the release.yaml that the paused cut read."""
     other = paused.config and not session.options.config
-    with session.with_options(config=paused.config) if other else nullcontext(session) as again:
+    home = str(session.repository.top)  # the shell may stand in the worktree, which is gone
+    with session.with_options(config=paused.config, directory=home) if other else nullcontext(session) as again:
         return cut_locked(again, state.version, yes=yes or paused.yes)

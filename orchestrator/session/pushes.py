@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import LockedError, RefusedError, UsageError
+from orchestrator.core.errors import LockedError, RefusedError
 from orchestrator.git.push import update_refs
-from orchestrator.session.journal import DAMAGED, Journal
+from orchestrator.session.journal import Journal, JournalDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,12 +96,11 @@ class Pushes:
         if tag_of(current) != tag_object:
             old = next((each for each in self._journals() if tag_of(each) == tag_object), None)
             if old is None:
-                raise UsageError(
+                raise JournalDamagedError(
                     f"an earlier push of {self._state.version} arrived, and its journal is gone",
                     where=str(self._state.directory),
                     remedy=f"release abort {self._state.version} is refused too: publish the tag from CI, or by hand: "
                     f"git fetch --tags && release publish {self._state.version}",
-                    code=DAMAGED,
                 )
             os.link(current.path, current.aside)
             old.path.replace(current.path)
