@@ -6,17 +6,18 @@ READY = .venv/ready
 
 SITE ?= site
 
-.PHONY: docs help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce
+.PHONY: docs help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage
 
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
 	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, 8 to 17 minutes, 25 GB of disk"
-	@echo "make test         test-fast, test-history, test-hostile, test-docker"
+	@echo "make test         all tiers: test-fast, test-history, test-hostile, test-docker"
 	@echo "make test-fast    real git, no engine"
 	@echo "make test-history what is asked of histories; a real history replayed"
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
+	@echo "make coverage     which lines the tests without an engine run"
 	@echo "make test-cuda    build the real CUDA image and run the built-in checks on it"
 	@echo "make bench        ratios against plain git and docker, in one run on this machine"
 	@echo "make lint         format, lint, types; hadolint, shellcheck, Groovy"
@@ -37,25 +38,15 @@ demo: $(READY)
 demo-cuda: $(READY)
 	@$(LAB) run -- $(BIN)/python tools/demo cu126
 
-test: test-fast test-history test-hostile test-docker
+# All tiers at the same time; a failing one hides no other.
+test: $(READY)
+	@$(BIN)/python tools/test.py
 
-# Three workers on two cores: tests wait for the processes that they start.
-test-fast: $(READY)
-	@echo "==> fast tier: real git"
-	@$(BIN)/pytest -n 3 -m "not docker and not hostile and not history and not replay"
+test-fast test-history test-hostile test-docker: test-%: $(READY)
+	@$(BIN)/python tools/test.py $*
 
-test-history: $(READY)
-	@echo "==> history tier: real git, questions to histories, a real history replayed"
-	@$(BIN)/pytest -n 3 -m "history or replay"
-
-test-hostile: $(READY)
-	@echo "==> hostile tier: real git, bad input, interruptions"
-	@$(BIN)/python tools/provide.py sshd
-	@$(BIN)/pytest -n 3 -m hostile
-
-test-docker: $(READY)
-	@echo "==> docker tier: a real engine, a real registry"
-	@$(BIN)/python tools/test_docker.py
+coverage: $(READY)
+	@$(BIN)/python tools/test.py --coverage fast history hostile
 
 test-cuda: $(READY)
 	@$(LAB) run -- tools/test-cuda

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from collections import Counter
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from orchestrator.__main__ import GIT_LOCAL
 from tests.support.cli import end_prepared
 from tests.support.story import Story, copied, story
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 # Where Python may not write byte code, each start of the program would compile all of it: three times as slow.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# On a busy machine an example takes seconds, and that is no fault of what is tested.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: what we start would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -31,6 +36,27 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are no part of a test's name: those made while collecting (a gzip header holds the time) differ between
     two workers of one run, which then refuse to start."""
     return argname if isinstance(val, bytes) else None
+
+
+TIERS = ("docker", "hostile", "history", "fast")  # as in tools/test.py; a test belongs to the first whose mark it has
+OUTCOMES = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    marks = {"history" if mark.name == "replay" else mark.name for mark in item.iter_markers()}
+    item.user_properties.append(("tier", next((tier for tier in TIERS if tier in marks), "fast")))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many of each tier passed, failed and so on, for tools/test.py."""
+    counts: dict[str, Counter[str]] = {tier: Counter() for tier in TIERS}
+    for outcome in OUTCOMES:
+        for report in terminalreporter.getreports(outcome):
+            tier = dict(getattr(report, "user_properties", ())).get("tier")
+            for each in [tier] if tier else TIERS:  # what cannot be collected could be of any
+                counts[each][outcome] += 1
+    if place := os.environ.get("RELEASE_TEST_COUNTS"):
+        Path(place).write_text(json.dumps({tier: found for tier, found in counts.items() if found}))
 
 
 def pytest_sessionfinish() -> None:

@@ -22,7 +22,7 @@ from orchestrator.release.publish import plan_from_tag
 from orchestrator.release.steps.build import prepared, pull_login
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
-from orchestrator.session.published import read_record
+from orchestrator.session.published import NoRecordError, read_record
 from orchestrator.session.state import ReleaseState, releases_directory
 
 if TYPE_CHECKING:
@@ -112,9 +112,7 @@ def _record(session: Session, plan: Plan) -> dict[str, Any]:
     """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
     try:
         return read_record(session, plan.version, plan.remote)
-    except UsageError as error:
-        if error.code != "no-record":
-            raise
+    except NoRecordError:
         session.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
         return {}
 

@@ -148,7 +148,7 @@ def alike(known: CommitReader, targets: Sequence[str], pool: Sequence[CommitChan
 
     known.compare((sha, known.parent(sha)) for sha in targets)
     wanted = [change for sha in targets if (change := known.files[sha, known.parent(sha)]).files]
-    twins = match(known.scratch, wanted, [], pool, ())
+    twins = match(known.scratch, wanted, [], pool)
     known.read(twin.sha for twin in twins.values())
     return {sha: ways(known, sha, twin.sha, twin.signals[0])[:1] for sha, twin in twins.items()}
 

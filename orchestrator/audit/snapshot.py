@@ -53,21 +53,22 @@ def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
     remote = config.remote if config else "origin"
     refuse_incomplete(session.repository, remote)
     world = Snapshot(session=session, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
-    world.remote_refs = _ask(world)
     named = tuple(sources) or (config.source if config else ("main",))
+    world.remote_refs = _ask(world, named)
     place = Place(file=session.config_name)
     wanted = Config(place=place, text=b"", branch="", source=named, remote=remote)
-    world.tips, problems = source_tips(session.repository, wanted)
+    world.tips, problems, said = source_tips(session.repository, wanted, world.remote_refs)
     if problems and (sources or not world.tips):
         raise UsageError(problems[0].message, remedy="name the source branches with --source", code=problems[0].code)
     world.unchecked += [f"{each.message}: what came from there is known by what was kept" for each in problems]
+    world.unchecked += said
     _read(world)
     _bring_sources(world)
     return world
 
 
-def _ask(world: Snapshot) -> RemoteRefs | None:
-    """The remote's refs, with what this clone lacks of its release branches, tags and records brought here."""
+def _ask(world: Snapshot, sources: Sequence[str]) -> RemoteRefs | None:
+    """The remote's refs, with what this clone lacks of its release branches, sources, tags and records brought here."""
     session, repository = world.session, world.session.repository
     if session.options.offline:
         world.unchecked.append("the remote was not asked (--offline)")
@@ -77,7 +78,7 @@ def _ask(world: Snapshot) -> RemoteRefs | None:
         return None
     try:
         refs = repository.ls_remote(world.remote)
-        lacking = [ref for ref, sha in refs.refs.items() if _matters(ref) and not session.scratch.has(sha)]
+        lacking = [ref for ref, sha in refs.refs.items() if _matters(ref, sources) and not session.scratch.has(sha)]
         if lacking:
             repository.bring(session.scratch, world.remote, lacking)
     except RemoteError as error:
@@ -86,10 +87,10 @@ def _ask(world: Snapshot) -> RemoteRefs | None:
     return refs
 
 
-def _matters(ref: str) -> bool:
+def _matters(ref: str, sources: Sequence[str]) -> bool:
     kind, _, name = ref.removeprefix("refs/").partition("/")
     return (kind == "tags" and looks_like_a_version(name)) or ref.startswith(_RECORDS) or (
-        kind == "heads" and line_of_branch(name) is not None
+        kind == "heads" and (name in sources or line_of_branch(name) is not None)
     )  # fmt: skip
 
 

@@ -19,14 +19,14 @@ from orchestrator.core.versions import parse_tag
 from orchestrator.git.repository import fetch_refs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from orchestrator.audit.prove import Proving
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
     from orchestrator.core.results import CheckResult
-    from orchestrator.registry.client import Registry
+    from orchestrator.git.conversation import Silence
     from orchestrator.session.session import Session
 
 
@@ -126,13 +126,13 @@ def _before(world: Snapshot, tag: Tag, branch: str) -> str:
 # ------------------------------------------------------------------ nothing but an image
 
 
-def verify_image(image: str, open_registry: Callable[[str], Registry], remote: str = "") -> list[CheckResult]:
+def verify_image(session: Session, image: str, remote: str) -> list[CheckResult]:
     """What an image in a registry says of itself; with the URL of a git remote, what the tag and the record there say.
 
     Raises RemoteError when the registry cannot be asked: then there is nothing to verify.
     """
     reference = parse_reference(image)
-    registry = open_registry(str(reference.repository))
+    registry = session.connections.registry(str(reference.repository))
     manifest = registry.manifest(reference.identifier)
     if manifest is None:
         raise UsageError(f"{reference} is not in the registry", remedy="check the name", code="no-image")
@@ -146,18 +146,22 @@ def verify_image(image: str, open_registry: Callable[[str], Registry], remote: s
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
     name = reference.tag if parse_tag(reference.tag) else version
-    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, labels.get(SOURCE, ""))]
-
-
-def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, source: str) -> list[CheckResult]:
-    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
     if not remote:
-        hint = f" (the image names {source})" if source else ""
-        other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
-        return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
+        return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session.silence)]
+
+
+def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
+    hint = f" (the image names {source})" if source else ""
+    other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
+    return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
+
+
+def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, silence: Silence) -> list[CheckResult]:
+    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
     tag_ref, ref = f"refs/tags/{name}", record_ref(name)
     try:
-        with fetch_refs(remote, (tag_ref, ref)) as (scratch, refs):
+        with fetch_refs(remote, (tag_ref, ref), silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
             record = parse_record(scratch.blob(refs[ref]), ref) if ref in refs else None
     except RemoteError as error:

@@ -25,6 +25,7 @@ from orchestrator.cli.options import (
     NoColor,
     Offline,
     Quiet,
+    RemoteStall,
     Verbose,
     checked,
     common_options,
@@ -79,6 +80,7 @@ def options(
     quiet: Quiet = None,
     verbose: Verbose = None,
     no_color: NoColor = None,
+    remote_stall: RemoteStall = None,
     version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """Patch releases of an image: declared cherry-picks, a tag, a proved image, a push."""
@@ -87,7 +89,7 @@ def options(
         raise typer.Exit
     context.obj = {
         "directory": directory, "config": config, "offline": offline, "as_json": as_json,
-        "quiet": quiet, "verbose": verbose, "no_color": no_color,
+        "quiet": quiet, "verbose": verbose, "no_color": no_color, "remote_stall": remote_stall,
     }  # fmt: skip
 
 

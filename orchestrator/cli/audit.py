@@ -143,4 +143,4 @@ def _verify_image(session: Session, image: str, remote: str) -> list[CheckResult
     """Needs no clone."""
     from orchestrator.audit.verify import verify_image
 
-    return verify_image(image, session.connections.registry, remote)
+    return verify_image(session, image, remote)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import select
-import signal
 import sys
 import tempfile
 import traceback
@@ -13,20 +12,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator import __version__
+from orchestrator.cli.interrupt import INTERRUPT
 from orchestrator.core.errors import Exit, InterruptedRunError, ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from orchestrator.report.console import Console
 
 
 def guarded(console: Console, command: Callable[[], int | None]) -> None:
     """Run a command and exit; every expected failure becomes one line and its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # `nohup release cut` goes on without its terminal
-            signal.signal(number, _interrupted)
+    INTERRUPT.listen()
     try:
         code = command()
     except ReleaseError as error:
@@ -56,13 +53,6 @@ def _reader_has_gone() -> bool:
     for number in (1, 2):
         poll.register(number, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    """The first signal ends the command; further ones must not tear the cleaning up."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 _REMEDIES = {

@@ -11,9 +11,6 @@ import typer
 
 from orchestrator.cli.app import command
 from orchestrator.core.errors import UsageError
-from orchestrator.guard import hook_install
-from orchestrator.guard.hook_install import CLIENT, SERVER, install
-from orchestrator.release.prepare import check_declared
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
@@ -62,7 +59,9 @@ def hook(
 def _install(
     session: Session, console: Console, given: list[str], *, server: bool, uninstall: bool, chain: bool
 ) -> None:
-    known = SERVER if server else CLIENT
+    from orchestrator.guard import hook_install
+
+    known = hook_install.SERVER if server else hook_install.CLIENT
     if wrong := [name for name in given if name not in known]:
         raise UsageError(
             f"{wrong[0]!r} is no hook {'of a server' if server else 'of a clone'}",
@@ -72,7 +71,8 @@ def _install(
     if uninstall:
         done = hook_install.uninstall(session.directory, given or known, server=server)
     else:
-        done = install(session.directory, given or (known[:1] if server else known), server=server, chain=chain)
+        names = given or (known[:1] if server else known)
+        done = hook_install.install(session.directory, names, server=server, chain=chain)
     console.lines([f"{each.path}: {each.what}" for each in done])
     console.document({"schema_version": 1, "hooks": [{"path": str(each.path), "state": each.what} for each in done]})
 
@@ -85,6 +85,8 @@ def _run(session: Session, name: str, args: list[str], git_dir: Path, quarantine
     if name == "commit-msg" and len(args) == 1:
         hooks.check_message(_text(session.directory / args[0]), args[0])
     elif name == "pre-commit":
+        from orchestrator.release.prepare import check_declared
+
         with session.with_options(offline=True, effort=0.0) as offline:
             check_declared(offline)
     elif name == "pre-push" and args:

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.cli.interrupt import INTERRUPT
 from orchestrator.core.errors import UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
@@ -40,6 +41,7 @@ def session_of(options: Options, console: Console) -> Session:
         now=_now,
         monotonic=time.monotonic,
         holder=_holder,
+        interrupted=INTERRUPT.asked,
     )
 
 

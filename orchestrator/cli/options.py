@@ -47,6 +47,18 @@ NoColor = Annotated[
 ]
 
 
+RemoteStall = Annotated[
+    float | None,
+    typer.Option(
+        "--remote-stall",
+        metavar="SECONDS",
+        min=1,
+        envvar="RELEASE_REMOTE_STALL",
+        help="Without a word from a git remote for so long, it is given up; 120 where not given.",
+    ),
+]
+
+
 Effort = Annotated[
     float,
     typer.Option(
@@ -75,6 +87,7 @@ COMMON: dict[str, Any] = {
     "quiet": Quiet,
     "verbose": Verbose,
     "no_color": NoColor,
+    "remote_stall": RemoteStall,
 }
 
 

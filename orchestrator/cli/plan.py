@@ -12,11 +12,13 @@ from orchestrator.cli.app import command
 from orchestrator.cli.options import EFFORT, Version, Yes, allowed_effort
 from orchestrator.core.errors import Exit, RefusedError, UsageError, worst
 from orchestrator.report.console import Console
-from orchestrator.report.plan import plan_lines, proof_lines
 from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.core.plan import Plan
+    from orchestrator.core.results import Problem
     from orchestrator.release.steps.verify import VerifyResult
 
 
@@ -51,15 +53,16 @@ def plan(
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.plan import document as plans
-    from orchestrator.release.declare import settle
     from orchestrator.release.prepare import next_declared, prepare
-    from orchestrator.report import markdown as report_markdown
+    from orchestrator.report.plan import plan_lines, proof_lines
 
     if declared and version:
         raise UsageError("--declared goes without a version", code="options-exclude")
     if declared and not (version := next_declared(session)):
         return _nothing_declared(session, console, markdown)
     if write:
+        from orchestrator.release.declare import settle
+
         settled = settle(session, version)
         made = settled.plan
         for diff in settled.diffs:
@@ -72,7 +75,7 @@ def plan(
     if out:
         plans.save(made, session.directory / out)
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
-    text = report_markdown.plan_markdown(made, problems) if markdown else ""
+    text = _as_markdown(made, problems) if markdown else ""
     if markdown == "-":
         console.lines(text.splitlines())
     else:
@@ -87,6 +90,12 @@ def plan(
     if proof:
         console.detail(proof.tail)
     return worst(problems)
+
+
+def _as_markdown(plan: Plan, problems: Sequence[Problem]) -> str:
+    from orchestrator.report.markdown import plan_markdown
+
+    return plan_markdown(plan, problems)
 
 
 def _save(session: Session, path: str, text: str) -> None:

@@ -18,8 +18,6 @@ from orchestrator.cli.options import (
 )
 from orchestrator.core.errors import UsageError, worst
 from orchestrator.report.console import Console
-from orchestrator.report.plan import plan_lines
-from orchestrator.report.record import yanked_lines
 from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
@@ -216,6 +214,7 @@ def yank(
 ) -> None:
     """Take a release back: mark it, and move its floating tags back by digest; nothing is deleted."""
     from orchestrator.release.yank import yank as take_back
+    from orchestrator.report.record import yanked_lines
     from orchestrator.session.yanks import document
 
     done = take_back(session, version, reason=reason, floating_to=floating_to, yes=yes, dry_run=dry_run)
@@ -248,6 +247,7 @@ def promote(
     from orchestrator.plan import document as plans
     from orchestrator.release.promotion import prepare
     from orchestrator.release.promotion import promote as give_name
+    from orchestrator.report.plan import plan_lines
 
     if dry_run:
         plan = prepare(session, candidate, version, allow_older=allow_older)

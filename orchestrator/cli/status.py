@@ -11,7 +11,6 @@ from orchestrator.cli.app import command
 from orchestrator.cli.options import REGISTRY, Version
 from orchestrator.core.errors import Exit, UsageError, worst
 from orchestrator.report.console import Console
-from orchestrator.report.record import record_lines
 from orchestrator.session.session import Session
 
 
@@ -31,6 +30,7 @@ def show(
     session: Session, console: Console, version: Annotated[str, typer.Argument(help="A released version.")]
 ) -> None:
     """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
+    from orchestrator.report.record import record_lines
     from orchestrator.session.published import read_record, read_yank, remote_name
     from orchestrator.session.yanks import document
 

@@ -76,12 +76,22 @@ CONFIRM = Key(
     default="false",
 )
 
+AGAIN = Key(
+    name="again",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether to pick it though the branch seems to have it already; with a `reason`.",
+    default="false",
+)
+
 
 def _fix(got: Got) -> Fix:
     bold = [word for word in got(ALLOW, ()) if word in ALLOWED_WITH_REASON]
     if bold and REASON.name not in got.nodes:
         remedy = f"say in `reason:` why: {ALLOWED_WITH_REASON[bold[0]]}"
         got.faults.add("config-no-reason", f"{bold[0]!r} is allowed without a reason", got.nodes[ALLOW.name], remedy)
+    if got(AGAIN, False) and REASON.name not in got.nodes:
+        remedy = "say in `reason:` why: what the branch seems to have is picked once more"
+        got.faults.add("config-no-reason", "'again' without a reason", got.nodes[AGAIN.name], remedy)
     return Fix(
         place=got.place,
         commit=got(COMMIT, ""),
@@ -92,12 +102,13 @@ def _fix(got: Got) -> Fix:
         mainline=got(MAINLINE, 0),
         allow=got(ALLOW, ()),
         confirm=got(CONFIRM, False),
+        again=got(AGAIN, False),
     )
 
 
 FIX = Table(
     title="a fix",
-    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM),
+    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM, AGAIN),
     build=_fix,
     exactly_one=("commit", "range"),
     needs={"backport": "commit", "mainline": "commit"},

@@ -31,6 +31,7 @@ class Fix:
     mainline: int = 0  # parent number of a merge commit, 0 when not given
     allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
     confirm: bool = False  # a person must say yes to each of its picks
+    again: bool = False  # pick it whatever the branch is said to have
 
     @property
     def declared(self) -> str:

@@ -51,7 +51,7 @@ class Pick:
     result: str = ""
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
-    duplicate_by: tuple[str, ...] = ()  # the signals: ancestor, trailer, patch-id, zero-context patch-id
+    duplicate_by: tuple[str, ...] = ()  # the signals, strongest first: picks/equivalents.py
     since_previous: bool = False  # a duplicate that came to the branch after the version before: this version has it
     prerequisites: tuple[str, ...] = ()  # source commits with which it was seen to apply, in the order to pick them
     search: str = ""  # how the search for them ended, "" when none was needed

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
+from orchestrator.core.errors import UnprovedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from contextlib import AbstractContextManager
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Progress
 
 ENGINES: Final = ("docker",)  # modules of this package, the default one first; each is an EngineModule
+
+
+class NoGpuError(UnprovedError):
+    """The engine can give no GPU to a container."""
+
+    default_code = "no-gpu"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError, UnprovedError, UsageError
 from orchestrator.core.text import one_line
+from orchestrator.engines import NoGpuError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,7 @@ def _no_gpu(text: str, image: str) -> UnprovedError | None:
     for sign, remedy in _GPU_REMEDIES:
         if sign in text:
             message = f"no GPU can be given to a container of {image}: {one_line(text)}"
-            return UnprovedError(message, where=image, remedy=remedy, code="no-gpu")
+            return NoGpuError(message, where=image, remedy=remedy)
     return None
 
 

@@ -23,6 +23,10 @@ _LIBRARIES: Final = {"github": "PyGithub>=2.8", "gitlab": "python-gitlab>=6"}  #
 _NAMES: Final = {"github": "GitHub", "gitlab": "GitLab"}
 
 
+class ForgeDeniedError(RemoteError):
+    """The forge does not show it to this token: not permitted, or not there at all, which forges do not tell apart."""
+
+
 def missing_library(provider: str, error: ImportError) -> UsageError:
     """The optional extra is not installed."""
     return UsageError(
@@ -37,7 +41,8 @@ def refusal(address: Address, what: str, status: int, message: object, headers: 
     said = _said(address, message)
     shown = f"{_NAMES[address.provider]}: {what}: {status}{f' {said}' if said else ''}"
     code, remedy = _meaning(address, status, said, {name.lower(): value for name, value in headers.items()})
-    return RemoteError(shown, where=f"{address.api} {address.repository}", remedy=remedy, code=code)
+    kind = ForgeDeniedError if status in (403, 404) and code != "forge-rate-limit" else RemoteError
+    return kind(shown, where=f"{address.api} {address.repository}", remedy=remedy, code=code)
 
 
 def unreachable(address: Address, what: str, error: Exception) -> RemoteError:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
+from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.forges import Current, Setting
-from orchestrator.forges.failures import bad_answer, missing_library, refusal, unreachable
+from orchestrator.forges.failures import ForgeDeniedError, bad_answer, missing_library, refusal, unreachable
 from orchestrator.forges.protection import Actor
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ class GitLab:
     def _approval_rules(self) -> list[Setting]:
         try:
             return self._settings(_APPROVALS, "list approval rules", "approvalrules")
-        except ReleaseError as error:
-            if error.code not in ("forge-not-found", "forge-permission"):
-                raise
+        except ForgeDeniedError:
             raise RefusedError(
                 "this GitLab does not let the project require approvals (it shows no approval rules)",
                 remedy="they come with GitLab Premium; --approvals 0 protects everything else without them",

@@ -36,7 +36,7 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
     for _ in range(_ATTEMPTS):
         _join_theirs(git, remote, committer)
         _add(git, lines, committer)
-        output = git.attempt(*push_to(remote), "--no-verify", "--", remote, f"{REF}:{REF}")
+        output = git.talk(remote, *push_to(remote), "--no-verify", "--", remote, f"{REF}:{REF}")
         if output.status == 0:
             return
         said = said_by(output)
@@ -63,7 +63,7 @@ def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
 
 def _join_theirs(git: Git, remote: str, committer: str) -> None:
     """Fetch the remote's notes and join them with ours."""
-    fetched = git.attempt(*FETCH, "--", remote, f"+{REF}:{_THEIRS}")
+    fetched = git.talk(remote, *FETCH, "--", remote, f"+{REF}:{_THEIRS}")
     if fetched.status:
         return  # no notes there yet; an unreachable remote shows at the push
     theirs, ours = _tip(git, _THEIRS), _tip(git, REF)

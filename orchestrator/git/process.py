@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.errors import LockedError, ReleaseError, UsageError
+from orchestrator.core.remote_url import without_login
+from orchestrator.git.conversation import Conversation, Output, Silence, has_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,31 +23,14 @@ Answer = TypeVar("Answer")
 _WORKERS = 2
 
 # What a person's settings add to a fetch or a push (tags, submodules, a record of it) is no concern of a release.
+# Their progress is how it is known that something moves.
 FETCH = (
-    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
+    "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules",
     "--refmap=",
 )  # fmt: skip
-PUSH = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no")
+PUSH = ("push", "--porcelain", "--progress", "--no-follow-tags", "--recurse-submodules=no")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """How a git command ended.  `stdout` is exact bytes; `stderr` is for people."""
-
-    status: int
-    stdout: bytes
-    stderr: str
-
-    @property
-    def text(self) -> str:
-        return self.stdout.decode("utf-8", "replace")
-
-    def lines(self) -> list[str]:
-        return self.text.splitlines()
-
-    def fields(self) -> list[str]:
-        """NUL separated answers, without the empty one at the end."""
-        return [part.decode("utf-8", "surrogateescape") for part in self.stdout.split(b"\0")[:-1]]
+_TALKING = ("ls-remote", "fetch", "push")
 
 
 class TimeUpError(Exception):
@@ -55,6 +41,12 @@ class GitCommandError(ReleaseError):
     """git failed where it should not have."""
 
     default_code = "git-failed"
+
+
+class LockLeftError(LockedError):
+    """A file that git locks is locked: by another git at work, or by one that was killed."""
+
+    default_code = "git-lock"
 
 
 class Git:
@@ -70,26 +62,37 @@ class Git:
         self.env = dict(env or {})
         self.config = config
         self.remaining: Callable[[], float] | None = None  # seconds left, while a search with a limit goes on
+        self.silence = Silence()
 
     def attempt(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
         """Run `git ARGS` and return how it ended, whatever the status."""
-        runner, not_found = _runner()
-        command = ["git", *(part for key, value in self.config for part in ("-c", f"{key}={value}")), *args]
         with tempfile.TemporaryFile() as feed:
             if stdin is not None:
                 feed.write(stdin)
                 feed.seek(0)
-            try:
-                process = runner(self.cwd).execute(
-                    command,
-                    istream=feed if stdin is not None else None,
-                    as_process=True,
-                    env={**self.env, **(env or {})},
-                )
-            except not_found as error:
-                raise _missing() from error
+            process = self._started(args, env, istream=feed if stdin is not None else None)
             stdout, stderr = _to_its_end(process, max(self.remaining(), 0.001) if self.remaining else None)
         return Output(status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
+
+    def talk(self, remote: str, *args: str, env: Mapping[str, str] | None = None, lent: int | None = None) -> Output:
+        """As `attempt`, for a command that talks to a remote: it is ended, with all that it started, when it has said
+        nothing for too long.  Raises RemoteError then.
+
+        `lent` is a descriptor that git and what it starts keep open as long as they live.
+        """
+        process = self._started(
+            args, env, start_new_session=not has_terminal(), pass_fds=() if lent is None else (lent,)
+        )
+        command = next(word for word in args if word in _TALKING)
+        return Conversation(process, without_login(remote), command, self.silence).to_its_end()
+
+    def _started(self, args: tuple[str, ...], env: Mapping[str, str] | None, **how: Any) -> Any:
+        runner, not_found = _runner()
+        command = ["git", *(part for key, value in self.config for part in ("-c", f"{key}={value}")), *args]
+        try:
+            return runner(self.cwd).execute(command, as_process=True, env={**self.env, **(env or {})}, **how)
+        except not_found as error:
+            raise _missing() from error
 
     def run(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
         """Run `git ARGS`; raises GitCommandError (with git's own last words) unless the status is 0."""
@@ -140,20 +143,38 @@ def _to_its_end(process: Any, timeout: float | None) -> tuple[bytes, bytes]:
     return bytes(stdout), bytes(stderr)
 
 
-def failure(args: tuple[str, ...], output: Output) -> GitCommandError:
+def failure(args: tuple[str, ...], output: Output) -> ReleaseError:
     """The error for a failed command: git's first `fatal:` or `error:` line, then the rest as detail."""
-    lines = [line for line in output.stderr.splitlines() if line.strip()]
+    lines = [line for line in without_login(output.stderr).splitlines() if line.strip()]
     said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
     verb = next((arg for arg in args if not arg.startswith("-") and "=" not in arg), "git")
-    if "No space left on device" in output.stderr:
+    if is_disk_full(output.stderr):
         return GitCommandError(
             f"git {verb}: no space left on the disk",
             code="disk-full",
             remedy="free some disk and run the same command again; nothing was lost",
+            detail="\n".join(lines),
         )
+    if lock := _LOCK.search(output.stderr):
+        return LockLeftError(f"git {verb} finds a lock: {lock[1]}", remedy=lock_remedy(lock[1]), where=lock[1])
     return GitCommandError(
-        f"git {verb} failed with status {output.status}: {said or 'no message'}", detail=output.stderr
+        f"git {verb} failed with status {output.status}: {said or 'no message'}", detail="\n".join(lines)
     )
+
+
+# What git says of a file that it could not write to its end; the reason (strerror) does not always come with it.
+_FULL = re.compile(r"No space left on device|Out of diskspace|Disk quota exceeded|couldn't write '|file write error")
+_LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
+
+
+def is_disk_full(said: str) -> bool:
+    """Whether git's words mean a disk that is full, here or on the remote."""
+    return _FULL.search(said) is not None
+
+
+def lock_remedy(path: str) -> str:
+    """What to type about a lock file that a git left, perhaps one that was killed."""
+    return f"is no git at work there? then one was killed: rm {shlex.quote(path)} and run the same command again"
 
 
 def side_by_side(function: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:

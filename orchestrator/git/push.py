@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, RemoteError
+from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
-from orchestrator.git.process import FETCH, PUSH
+from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from orchestrator.git.process import Output
+    from orchestrator.git.conversation import Output
     from orchestrator.git.repository import RemoteRefs, Repository
     from orchestrator.git.scratch import Scratch
 
@@ -92,25 +93,31 @@ def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, br
 
 
 def land(
-    repository: Repository, *, remote: str, branch: str, old: str, new: str, tag: str, tag_object: str
+    repository: Repository, *, remote: str, branch: str, old: str, new: str, tag: str, tag_object: str, lent: int
 ) -> RemoteRefs:
     """Move the branch and make the tag on the remote: both or neither, and only from the expected state.
 
-    Returns what the remote shows afterwards.  Raises RefusedError when the remote moved, MismatchError when the
-    tag exists with another object, RemoteError when the push was rejected or the remote does not answer.
+    `lent` is a descriptor that the push holds as long as it lives.  Returns what the remote shows afterwards.  Raises
+    RefusedError when the remote moved, MismatchError when the tag exists with another object, RemoteError when the push
+    was rejected or the remote does not answer, InterruptedRunError while nobody knows whether it will arrive.
     """
     branch_ref, tag_ref = f"refs/heads/{branch}", f"refs/tags/{tag}"
-    output = repository.git.attempt(
-        *push_to(remote), "--atomic",
-        f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:",
-        "--", remote, f"{new}:{branch_ref}", f"{tag_object}:{tag_ref}",
-    )  # fmt: skip
+    leases = (f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:")
+    moves = {branch_ref: new, tag_ref: tag_object}
     try:
+        output = _push(repository, remote, *leases, moves=moves, lent=lent)
         refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted while the push was under way",
+            state="it may be public, or may still arrive",
+            remedy="run the same command again, or: release status",
+        ) from None
     except RemoteError as error:
-        error.state = "the push was sent and nobody answers now: it may be public; run the same command again to see"
+        error.state = error.state or "the push was sent and nobody answers now: it may be public"
         raise
     if refs.refs.get(tag_ref) == tag_object:  # also when an earlier, killed push got through meanwhile
+        reach_all(repository, remote=remote, leases=leases, moves=moves)
         return refs
     if refs.refs.get(tag_ref):
         raise MismatchError(
@@ -135,15 +142,60 @@ def land(
     raise _rejected(remote, output, "branch and tag on the remote are unchanged")
 
 
+def _push(
+    repository: Repository, remote: str, *options: str, moves: Mapping[str, str], lent: int | None = None
+) -> Output:
+    """Push `moves` (ref -> object), all or none of them."""
+    return repository.git.talk(
+        remote, *push_to(remote), "--atomic", *options, "--", remote,
+        *(f"{sha}:{ref}" for ref, sha in moves.items()), lent=lent,
+    )  # fmt: skip
+
+
+def reach_all(repository: Repository, *, remote: str, leases: Sequence[str], moves: Mapping[str, str]) -> None:
+    """What a remote of several push URLs shows at the one it is read from must stand at each of them.
+
+    git pushes to one after the other, and says the same 1 for a second that refused and for all.  A branch is no proof,
+    it may have moved on; the tag that was pushed with it is.  Raises RemoteError.
+    """
+    urls = repository.push_urls(remote)
+    if len(urls) < 2:
+        return
+    proof = {ref: sha for ref, sha in moves.items() if not ref.startswith("refs/heads/")}
+    for url in urls:
+        if proof.items() <= repository.ls_remote(url, *proof).refs.items():
+            continue
+        output = _push(repository, url, "--no-verify", *leases, moves=moves)
+        if not proof.items() <= repository.ls_remote(url, *proof).refs.items():
+            shown = without_login(url)
+            raise RemoteError(
+                f"{shown}, where {remote} is pushed to as well, did not take it: {said_by(output)}",
+                remedy="let it take the push, then run the same command again; "
+                f"or give it up: git remote set-url --push --delete {remote} {shown}",
+                code="push-incomplete",
+                state=f"{' and '.join(moves)} are public at {remote}",
+            )
+
+
+# What git says when the connection broke: the server may go on with what it has.
+_BROKEN = re.compile(
+    r"hung up|unexpected disconnect|RPC failed|early EOF|[Bb]roken pipe|reset by peer|timed out|Connection .*closed"
+)
+
+
 def _rejected(remote: str, output: Output, state: str) -> RemoteError:
-    text = said_by(output)
-    reached = any(line.startswith("!") for line in output.lines())
-    return RemoteError(
-        f"{remote} rejected the push: {text}" if reached else f"nothing could be pushed to {remote}: {text}",
-        remedy=_why_rejected(text) if reached else f"see what stands in the way: git push --dry-run {remote} HEAD",
-        code="push-rejected" if reached else "push-failed",
-        state=state,
-    )
+    text, shown = said_by(output), without_login(remote)
+    if any(line.startswith("!") for line in output.lines()):
+        message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
+    elif _BROKEN.search(output.stderr):
+        message, code = f"the connection to {shown} broke while the push was under way: {text}", "push-broken-off"
+        state, remedy = "it may still arrive", "run the same command again: it sees whether it did"
+    else:
+        message, code = f"nothing could be pushed to {shown}: {text}", "push-failed"
+        remedy = f"see what stands in the way: git push --dry-run {shown} HEAD"
+    if is_disk_full(output.stderr) and code == "push-failed":
+        code, remedy = "disk-full", "free some disk, then run the same command again"
+    return RemoteError(message, remedy=remedy, code=code, state=state)
 
 
 def said_by(output: Output) -> str:
@@ -156,6 +208,10 @@ def said_by(output: Output) -> str:
 
 
 def _why_rejected(text: str) -> str:
+    if is_disk_full(text):
+        return "the disk of the remote is full: free some there, then run the same command again"
+    if ".lock': File exists" in text:
+        return "a git that was killed left that lock on the remote: remove it there, then run the same command again"
     if "cannot lock ref" in text:
         return "a ref on the remote is in the way: delete or rename it there, then run the same command again"
     if "hook declined" in text:
@@ -172,9 +228,9 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
     """As `push_new_ref`, for several in one push."""
     if not refs:
         return
-    output = repository.git.attempt(
-        *push_to(remote), "--no-verify",
-        *(f"--force-with-lease={ref}:" for ref in refs), "--", remote, *(f"{sha}:{ref}" for ref, sha in refs.items()),
+    leases = [f"--force-with-lease={ref}:" for ref in refs]
+    output = repository.git.talk(
+        remote, *push_to(remote), "--no-verify", *leases, "--", remote, *(f"{sha}:{ref}" for ref, sha in refs.items())
     )  # fmt: skip
     there = repository.ls_remote(remote, *refs).refs
     for ref, sha in refs.items():
@@ -187,3 +243,4 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
             )
     if lacking := [ref for ref in refs if ref not in there]:
         raise _rejected(remote, output, f"branch and tag are public; {' and '.join(lacking)} is not")
+    reach_all(repository, remote=remote, leases=leases, moves=refs)

@@ -14,16 +14,18 @@ from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import without_login
 from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature
-from orchestrator.git.process import FETCH, Git, Output
+from orchestrator.git.process import FETCH, Git, is_disk_full
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from orchestrator.git.conversation import Output, Silence
 
 _IDENT = re.compile(r"^(?P<name>.*) <(?P<mail>[^>]*)> \d+ [+-]\d{4}$")
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
+_NETWORK = re.compile(r"(?!file://)[a-z0-9+.-]+://|[^/:]+:(?!//)")  # a URL, or git's `host:path` and `helper::...`
 OLDEST_GIT = (2, 38)
 HOME = "home"  # beside the worktree of a paused release: the checkout that the release was begun in
 
@@ -69,7 +71,9 @@ class Repository:
     def discover(cls, start: Path) -> Repository:
         """Raises UsageError when `start` is in no work tree of a git repository, or git is too old."""
         if not start.is_dir():
-            raise UsageError(f"{start} is not a directory", remedy="give -C an existing directory", code="no-directory")
+            raise NoCloneError(
+                f"{start} is not a directory", remedy="give -C an existing directory", code="no-directory"
+            )
         output = Git(start).attempt("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel",
                                     "--show-object-format")  # fmt: skip
         if output.status:
@@ -202,9 +206,18 @@ class Repository:
         output = self.git.attempt("remote", "get-url", "--", remote)
         return output.text.strip() if output.status == 0 else ""
 
+    def push_urls(self, remote: str) -> list[str]:
+        """Where pushes to a remote go: the URLs of its name, or the URL that it is."""
+        output = self.git.attempt("remote", "get-url", "--push", "--all", "--", remote)
+        return output.lines() if output.status == 0 else [remote]
+
+    def pushes_stay_here(self, remote: str) -> bool:
+        """Whether every push URL is a path of this machine, so that all parts of a push run here."""
+        return not any(_NETWORK.match(url) for url in self.push_urls(remote))
+
     def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
         """Ask the remote for its refs.  Raises RemoteError when it cannot be reached."""
-        output = self.git.attempt("ls-remote", "--symref", "--", remote, *patterns)
+        output = self.git.talk(remote, "ls-remote", "--symref", "--", remote, *patterns)
         if output.status:
             raise unreachable(remote, output)
         refs: dict[str, str] = {}
@@ -244,19 +257,23 @@ class Repository:
             "GIT_OBJECT_DIRECTORY": str(scratch.gitdir / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.common_dir / "objects"),
         }
-        output = self.git.attempt(*FETCH, "--", remote, *refs, env=env)
+        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
         if output.status:
             raise unreachable(remote, output)
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""
-        output = self.git.attempt(*FETCH, "--", remote, f"+{ref}:{ref}")
+        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{ref}")
         if output.status:
             raise unreachable(remote, output)
 
     def blob(self, sha: str) -> bytes:
         """The content of a blob, b"" where the object is something else."""
         return self.git.attempt("cat-file", "blob", sha).stdout
+
+
+class NoCloneError(UsageError):
+    """A place that is no clone with a work tree."""
 
 
 class AmbiguousError(UsageError):
@@ -269,12 +286,19 @@ class AmbiguousError(UsageError):
 
 
 def unreachable(remote: str, output: Output) -> RemoteError:
-    """The error for a remote that did not answer; git's last words are kept, URLs' passwords are not."""
-    said = [line for line in output.stderr.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
-    text = without_login(said[0] if said else output.stderr.strip().split("\n")[-1])
+    """The error for a remote that did not answer; git's last words are kept, logins in URLs are not."""
+    lines = without_login(output.stderr).strip().split("\n")
+    said = next((line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))), lines[-1])
+    shown = without_login(remote)
+    if is_disk_full(output.stderr):
+        return RemoteError(
+            f"git had no space left on the disk, here or on {shown}: {said}",
+            remedy="free some disk and run the same command again; nothing was lost",
+            code="disk-full",
+        )
     return RemoteError(
-        f"git remote {remote!r} cannot be read: {text or 'no message'}",
-        remedy=f"check it with: git ls-remote {remote}",
+        f"git remote {shown!r} cannot be read: {said or 'no message'}",
+        remedy=f"check it with: git ls-remote {shown}",
         code="remote-unreachable",
     )
 
@@ -321,12 +345,12 @@ def _not_a_repository(start: Path, output: Output) -> UsageError:
             code="inside-git-directory",
         )
     if "work tree" in output.stderr:
-        return UsageError(
+        return NoCloneError(
             f"{start} is a bare repository",
             remedy="run release in a clone with a work tree",
             code="bare-repository",
         )
-    return UsageError(
+    return NoCloneError(
         f"{start} is not in a git repository",
         remedy="cd into your clone, or give it with -C DIR",
         code="not-a-repository",
@@ -334,21 +358,22 @@ def _not_a_repository(start: Path, output: Output) -> UsageError:
 
 
 @contextmanager
-def fetch_refs(url: str, refs: Sequence[str]) -> Iterator[tuple[Scratch, Mapping[str, str]]]:
+def fetch_refs(url: str, refs: Sequence[str], silence: Silence) -> Iterator[tuple[Scratch, Mapping[str, str]]]:
     """A store with what these refs hold, and ref -> id for those that are there.  Raises RemoteError.
 
     Only the newest commit of each is brought.
     """
     with tempfile.TemporaryDirectory(prefix="release-remote-") as where:
         git = Git(Path(where), env={"GIT_DIR": where})  # named, for who has safe.bareRepository=explicit
+        git.silence = silence
         git.run("init", "--quiet", "--bare")
-        output = git.attempt("ls-remote", "--", url, *refs)
+        output = git.talk(url, "ls-remote", "--", url, *refs)
         if output.status:
             raise unreachable(url, output)
         rows = [line.split("\t") for line in output.lines()]
         found = {name: sha for sha, name in rows if name in refs}
         if found:
-            fetched = git.attempt(*FETCH, "--depth=1", "--", url, *(f"+{ref}:{ref}" for ref in found))
+            fetched = git.talk(url, *FETCH, "--depth=1", "--", url, *(f"+{ref}:{ref}" for ref in found))
             if fetched.status:
                 raise unreachable(url, fetched)
         with Scratch.open(Path(where) / "objects") as scratch:

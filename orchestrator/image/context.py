@@ -131,8 +131,8 @@ def sent(read: Callable[[str], bytes | None], root: str, dockerfile: str) -> Cal
 
     def is_sent(path: str) -> bool:
         inside = _relative(path, root)
-        if path == dockerfile or (inside == IGNORE_FILE and not rules.is_own):
-            return True
+        if path == dockerfile or inside == IGNORE_FILE:
+            return path == dockerfile or not rules.is_own
         return bool(inside) and not (rules.ignored and rules.ignored(inside))
 
     return is_sent

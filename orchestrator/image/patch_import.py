@@ -15,7 +15,7 @@ from orchestrator.core.errors import DecisionError, PausedError, ProblemsError, 
 from orchestrator.core.remote_url import is_public, without_login
 from orchestrator.git.changes import of
 from orchestrator.git.process import GitCommandError
-from orchestrator.git.repository import Repository
+from orchestrator.git.repository import NoCloneError, Repository
 from orchestrator.git.scratch import MissingObjectError
 from orchestrator.image.inputs import locks_here, patch_files_here, patch_problems_here
 from orchestrator.image.patches import digest
@@ -130,8 +130,8 @@ def _clone(source: Path) -> Repository:
     try:
         return Repository.discover(source)
     except UsageError as error:
-        known = error.code in ("not-a-repository", "no-directory", "bare-repository")
-        error.remedy = "give --repo a clone of PyTorch with a work tree" + ("" if known else f" ({error.remedy})")
+        more = "" if isinstance(error, NoCloneError) else f" ({error.remedy})"
+        error.remedy = f"give --repo a clone of PyTorch with a work tree{more}"
         raise
 
 

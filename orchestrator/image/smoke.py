@@ -6,6 +6,7 @@ Every check runs even after one has failed, and each gives a result: passed, fai
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.results import CheckResult, CheckState, Progress
-from orchestrator.engines import RunRequest
+from orchestrator.engines import NoGpuError, RunRequest
 from orchestrator.image.contents import CHECKS, verdict
 from orchestrator.image.inputs import lock_files_here, patch_files_here
 from orchestrator.image.patches import touched
@@ -122,18 +123,25 @@ def _patched(engine: Runtime, image: str, said: Mapping[str, Any], patches: Mapp
     return {path: data for path, data in read if data is not None}
 
 
+@cache
+def probe_text() -> str:
+    """Both modules of the probe as one script, since an image knows neither: without the import of one by the other."""
+    here = Path(__file__)
+    services, probe = (here.with_name(f"{name}.py").read_text("utf-8") for name in ("probe_services", "probe"))
+    return services + re.sub(r"^from (__future__|orchestrator\.\S+) import .*\n", "", probe, flags=re.MULTILINE)
+
+
 def _ask(engine: Runtime, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
-    script = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     starts = {"entrypoint": info.entrypoint, "command": info.command} if info else {}
-    command = ("/bin/sh", "-c", _FIND_PYTHON, script, json.dumps(starts))
+    command = ("/bin/sh", "-c", _FIND_PYTHON, probe_text(), json.dumps(starts))
     request = RunRequest(image=image, command=command, timeout=_PROBE_TIMEOUT, gpus=inside.gpus)
     try:
         result = engine.run(request)
+    except NoGpuError:
+        raise
     except UnprovedError as error:
-        if error.code == "no-gpu":
-            raise
         return CheckState.SKIPPED, f"nothing can be run in the image: {error.message}", error.remedy
     if result.exit_code == _NO_PYTHON:
         return CheckState.SKIPPED, "there is no python3 in the image", ""

@@ -107,7 +107,7 @@ def find(session: Session, filters: Filters) -> Found:
     config = session.config(unfinished=True)
     refuse_incomplete(session.repository, config.remote)
     scratch = session.scratch
-    facts = gather(session.repository, scratch, config, offline=session.options.offline)
+    facts = gather(session.repository, scratch, config, offline=session.options.offline, now=session.now())
     rows = _named(session, config, filters.shas) if filters.shas else _matching(session, config, facts, filters)
     declared = _declared(session, config)
     limit = len(rows) if filters.shas else filters.limit

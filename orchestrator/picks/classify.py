@@ -10,12 +10,15 @@ from orchestrator.core.errors import Exit
 from orchestrator.core.pick import Conflict, Pick, PickState
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
+from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
-from orchestrator.picks.equivalents import Equivalent, twins
+from orchestrator.picks.equivalents import TRAILER, Equivalent, twins
+from orchestrator.picks.presence import Carrier, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from orchestrator.git.changes import CommitChange
     from orchestrator.git.merge_result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
@@ -65,11 +68,14 @@ class Judge:
                 source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
             )
         merge = self._merge(source.parent, source.commit.tree, ours)
-        twin = self.twins.get(source.commit.sha)
-        if twin and self._still_there(source, ours, merge):
-            return self._present(source, PickState.DUPLICATE, twin)
+        twin = None if source.fix.again else self.twins.get(source.commit.sha)
+        why = ""
+        if twin:
+            holds, why = self._still_there(source, ours, tip, merge, twin)
+            if holds:
+                return self._present(source, PickState.DUPLICATE, twin)
         if merge.conflicts:
-            return self._conflict(source, ours, merge)
+            return self._conflict(source, ours, merge, why)
         if merge.tree == ours:
             return self._present(source, PickState.EMPTY, None)
         return Classification(pick=pick_of(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
@@ -78,22 +84,57 @@ class Judge:
         base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
         return self.scratch.pick(base=base, ours=ours, theirs=theirs, remember=True)
 
-    def _still_there(self, source: Source, ours: str, forward: Merge) -> bool:
-        """Whether the tree holds the change: it can be taken out again, or putting it in does nothing new.
+    def _still_there(self, source: Source, ours: str, tip: str, forward: Merge, twin: Equivalent) -> tuple[bool, str]:
+        """(whether the tree holds the change, else why not where that helps).
 
-        A change that goes in cleanly and cannot be taken out was undone on the branch.
+        It does where putting it in does nothing new, or where it could be taken out again.  A change that goes in
+        cleanly and cannot be taken out was undone on the branch; one that conflicts is asked for line by line.
         """
-        if forward.conflicts or forward.tree == ours:
-            return True
+        if not forward.conflicts and forward.tree == ours:
+            return True, ""
+        if forward.conflicts:
+            return self._stands(source, tip, twin)
         before = self.scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
         backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before, remember=True)
-        return not backward.conflicts and backward.tree != ours
+        if backward.conflicts or backward.tree == ours:
+            return False, ""
+        return not self._is_part(source, tip, twin), ""
 
-    def _conflict(self, source: Source, ours: str, merge: Merge) -> Classification:
+    def _stands(self, source: Source, tip: str, twin: Equivalent) -> tuple[bool, str]:
+        """As `_still_there`, for a change that conflicts."""
+        if twin.sha == source.commit.sha:
+            return True, ""
+        if self._is_part(source, tip, twin):
+            return False, f"{twin.sha[:12]} brought only a part of it"
+        wanted, carried = self._changes(source, (twin.sha,))
+        presence = Presence(scratch=self.scratch, tip=tip)
+        by = presence.overwritten([Carrier(source=wanted, twin=carried[0])]).get(source.commit.sha, "")
+        subject = self.scratch.commit(by).subject if by else ""
+        return not by, f"{twin.sha[:12]} brought it, and {by[:12]} {subject!r} wrote over that"
+
+    def _is_part(self, source: Source, tip: str, twin: Equivalent) -> bool:
+        """Whether only some of the change was picked, as it is, where all of it would have gone in.
+
+        What a person resolved at a conflict is the whole of it, whatever was left out.
+        """
+        if twin.signals != (TRAILER,):
+            return False
+        wanted, carried = self._changes(source, (twin.sha, *twin.others))
+        if not Presence(scratch=self.scratch, tip=tip).is_part(wanted, carried):
+            return False
+        then = self._merge(source.parent, source.commit.tree, self.scratch.tree_of(carried[0].parent))
+        return not then.conflicts
+
+    def _changes(self, source: Source, twins: Sequence[str]) -> tuple[CommitChange, list[CommitChange]]:
+        parents = {sha: next(iter(self.scratch.commit(sha).parents), "") for sha in twins}
+        found = {each.sha: each for each in changes.of(self.scratch, parents | {source.commit.sha: source.parent})}
+        return found[source.commit.sha], [found[sha] for sha in twins]
+
+    def _conflict(self, source: Source, ours: str, merge: Merge, why: str) -> Classification:
         resolution = self.resolved.get(source.commit.sha)
         if resolution:
             return self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
-        return self._conflicting(source, merge.conflicts, "", "")
+        return self._conflicting(source, merge.conflicts, "", "", why)
 
     def _apply_stand_in(self, source: Source, backport: Commit, ours: str, what: str) -> Classification:
         """Apply a commit that a person made in place of the source."""
@@ -114,11 +155,14 @@ class Judge:
         like = backport if what == "backport" else source.commit
         return Classification(pick=pick_of(source, PickState.ADAPTED, applied=backport.sha), tree=tree, like=like)
 
-    def _conflicting(self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str) -> Classification:
+    def _conflicting(
+        self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str, why: str = ""
+    ) -> Classification:
         files = ", ".join(f"{word(conflict.path)} ({conflict.kind})" for conflict in conflicts)
         problem = Problem(
             code="conflict",
-            message=f"{what}{source.commit.sha[:12]} {source.commit.subject!r} conflicts in {files}",
+            message=f"{what}{source.commit.sha[:12]} {source.commit.subject!r} conflicts in {files}"
+            + (f": {why}" if why else ""),
             where=str(source.fix.place),
             remedy="`release cut` pauses there for you to resolve it; or declare a hand-made commit as `backport:`",
             exit_code=Exit.CONFLICT,

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
 from orchestrator.git import changes
-from orchestrator.picks.equivalents import RULES, Undone, match
-from orchestrator.session.branch_state import branch_tip, commit_named, refuse_incomplete, source_tips
+from orchestrator.picks.equivalents import RULES, Undone, brought, match, named_merges, taken_back
+from orchestrator.picks.presence import Carrier, Presence
+from orchestrator.session.branch_state import branch_and_sources, commit_named, refuse_incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config
+    from orchestrator.git.changes import CommitChange
     from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.equivalents import Equivalent
     from orchestrator.session.session import Session
 
 
@@ -48,8 +51,12 @@ def duplicates(session: Session, wanted: str) -> DuplicateReport:
     """Examine `A..B`, a branch, or ("") the source branches.  Raises UsageError for a range that cannot be."""
     config = session.config()
     refuse_incomplete(session.repository, config.remote)
-    base = branch_tip(session.repository, session.scratch, config, offline=session.options.offline)
-    start, heads, shown = _range(session, config, wanted)
+    base, tips, problems = branch_and_sources(
+        session.repository, session.scratch, config, offline=session.options.offline
+    )
+    if problems and not wanted:
+        raise UsageError(problems[0].message, where=problems[0].where, remedy=problems[0].remedy, code="no-source")
+    start, heads, shown = _range(session, config, wanted, tips)
     examined, found = examine(session.scratch, base, start, heads)
     return DuplicateReport(branch=config.branch, base=base, range=shown, examined=examined, duplicates=found)
 
@@ -62,7 +69,11 @@ def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tu
         return examined, tuple(_duplicate(*row) for row in rows)
     wanted = changes.wide_log(scratch, *heads, "--not", base, *([start] if start else []))
     own = changes.log(scratch, base, "--not", *heads)
-    twins = match(scratch, wanted, own, own, Undone(own, own).commits, every_signal=False)
+    merges = named_merges(scratch, own)
+    merged = brought(scratch, base, merges, own, {change.sha for change in wanted})
+    gone = Undone(own, own, taken_back(scratch, merges, own))
+    twins = match(scratch, wanted, own, own, gone, merged=merged, every_signal=False)
+    twins = _standing(scratch, base, wanted, own, twins)
     rows = [
         (change.sha, change.message.partition("\n")[0], twin.sha, twin.signals)
         for change in reversed(wanted)
@@ -72,16 +83,25 @@ def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tu
     return len(wanted), tuple(_duplicate(*row) for row in rows)
 
 
+def _standing(
+    scratch: Scratch, base: str, wanted: Sequence[CommitChange], own: Sequence[CommitChange],
+    twins: Mapping[str, Equivalent],
+) -> dict[str, Equivalent]:  # fmt: skip
+    """Those whose change is in the tree: what somebody wrote over is not on the branch any more."""
+    sources = {change.sha: change for change in wanted if change.sha in twins}
+    there = {change.sha: change for change in own}
+    carriers = [Carrier(source=sources[sha], twin=there[each.sha]) for sha, each in twins.items() if each.sha in there]
+    over = Presence(scratch=scratch, tip=base, later=own).overwritten(carriers)
+    return {sha: each for sha, each in twins.items() if sha not in over}
+
+
 def _duplicate(commit: str, subject: str, twin: str, signals: Sequence[str]) -> Duplicate:
     return Duplicate(commit=commit, subject=subject, duplicate_of=twin, signals=tuple(signals))
 
 
-def _range(session: Session, config: Config, wanted: str) -> tuple[str, list[str], str]:
-    """(start or "", heads, how to call it)."""
+def _range(session: Session, config: Config, wanted: str, tips: Mapping[str, str]) -> tuple[str, list[str], str]:
+    """(start or "", heads, how to call it); the source branches without a word."""
     if not wanted:
-        tips, problems = source_tips(session.repository, config)
-        if problems:
-            raise UsageError(problems[0].message, where=problems[0].where, remedy=problems[0].remedy, code="no-source")
         return "", list(dict.fromkeys(tips.values())), ", ".join(tips)
     if "..." in wanted:
         raise UsageError(f"{wanted} is a symmetric difference", remedy="write A..B", code="bad-range")

@@ -1,8 +1,9 @@
 """What history says about a fix: is its change on the release branch already, under its own id or another?
 
-Four signals name a candidate: ancestry, the `-x` trailer, the usual patch-id, and the patch-id of the diff without
-context.  None of them is proof: a pick may have been undone since, by a revert or by hand.  A commit undone on the
-branch is no candidate, and a plan asks the tree besides (judge.py).
+Signals name a candidate: ancestry, the `-x` trailer, the usual patch-id, the patch-id of the diff without context, a
+common origin with like changes, a picked merge that brought it.  None of them is proof: a pick may have been undone
+since, by a revert or by hand.  A commit undone on the branch is no candidate, and the tree is asked besides: see
+classify.py and presence.py.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
-from orchestrator.git import changes
+from orchestrator.git import changes, diff
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from orchestrator.git.changes import CommitChange
     from orchestrator.git.scratch import Scratch
 
 ANCESTOR, TRAILER, PATCH_ID, ZERO_CONTEXT = "ancestor", "trailer", "patch-id", "zero-context patch-id"
-RULES = 1  # part of the cache key: raise it when the same history would get another answer
+ORIGIN, MERGE = "common origin", "picked merge"
+STRENGTH = (TRAILER, PATCH_ID, ZERO_CONTEXT, ORIGIN, MERGE)  # the strongest first
+RULES = 2  # part of the cache key: raise it when the same history would get another answer
+_FULL = 40  # digits of a whole id
+_ALIKE = 0.5  # so much of the smaller one must be in both, of two changes that name one origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,7 @@ class Equivalent:
 
     sha: str
     signals: tuple[str, ...]
+    others: tuple[str, ...] = ()  # further commits that name the source: it was picked in parts, or twice
 
     @property
     def said_by(self) -> str:
@@ -49,21 +55,28 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
         return {}
     key = hashlib.sha256(json.dumps([RULES, base, sorted(sources.items())]).encode()).hexdigest()
     if known := scratch.cache.get("twins", [key]):
-        return {sha: Equivalent(sha=twin, signals=tuple(said)) for sha, twin, said in json.loads(known[key])}
+        return {row[0]: _equivalent(*row[1:]) for row in json.loads(known[key])}
     outside = set(scratch.rev_list(*sources, "--not", base, "--"))
     wanted = changes.of(scratch, sources)
     heads = ["--not", *sources]
     paths = {path for change in wanted for path in change.paths}
     own = changes.messages(scratch, base, *heads)
     near = own and changes.log(scratch, base, *heads, paths=sorted(paths))
-    gone = Undone(own, near).commits
-    found = match(scratch, wanted, own, near, gone)
+    merges = named_merges(scratch, own)
+    gone = Undone(own, near, taken_back(scratch, merges, own))
+    found = match(scratch, wanted, own, near, gone, merged=brought(scratch, base, merges, own, sources))
     found |= {
-        sha: Equivalent(sha=sha, signals=(ANCESTOR,)) for sha in sources if sha not in outside and sha not in gone
+        sha: Equivalent(sha=sha, signals=(ANCESTOR,))
+        for sha in sources
+        if sha not in outside and sha not in gone.commits
     }
-    rows = [(sha, twin.sha, twin.signals) for sha, twin in found.items()]
+    rows = [(sha, twin.sha, twin.signals, twin.others) for sha, twin in found.items()]
     scratch.cache.put("twins", {key: json.dumps(rows).encode()})
     return found
+
+
+def _equivalent(sha: str, signals: Sequence[str], others: Sequence[str]) -> Equivalent:
+    return Equivalent(sha=sha, signals=tuple(signals), others=tuple(others))
 
 
 def match(
@@ -71,34 +84,45 @@ def match(
     wanted: Sequence[CommitChange],
     own: Sequence[CommitChange],
     near: Sequence[CommitChange],
-    gone: Collection[str],
+    gone: Undone | None = None,
     *,
+    merged: Iterable[tuple[str, str]] = (),
     every_signal: bool = True,
 ) -> dict[str, Equivalent]:
     """Which of the branch's `own` commits carry a wanted change; `near` are those with files to compare.
 
-    Both newest first; `gone` are no twins.  Of several twins the one with the strongest signal counts, then the
-    newest.  Without `every_signal` no diff is made for a commit that a trailer or equal files name already.
+    Both newest first; what is `gone` is no twin; `merged` are (source, twin) by picked merges.  Of several twins the
+    one with the strongest signal counts, then the newest.  Without `every_signal` no diff is made for a commit that a
+    trailer or equal files name already.
     """
     signals: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for source, twin in _by_trailer(wanted, own):
-        signals[source, twin].add(TRAILER)
-    settled = set() if every_signal else {source for source, twin in signals if twin not in gone}
-    for source, twin, signal in _by_patch(scratch, wanted, near, settled):
+    for source, twin, signal in (*_by_trailer(wanted, own), *((*pair, MERGE) for pair in merged)):
         signals[source, twin].add(signal)
+    if gone:
+        signals = defaultdict(set, {pair: said for pair, said in signals.items() if not gone.lacks(*pair)})
+    settled = set() if every_signal else {source for (source, _), said in signals.items() if TRAILER in said}
+    for source, twin, signal in _by_patch(scratch, wanted, near, settled):
+        if not gone or not gone.lacks(source, twin):
+            signals[source, twin].add(signal)
+    unlike = _unlike(scratch, wanted, own, [pair for pair, said in signals.items() if said == {ORIGIN}])
     order = {change.sha: number for number, change in enumerate(own)}
+    rows = sorted(
+        ((min(map(STRENGTH.index, said)), order.get(twin, 0), source, twin) for (source, twin), said in signals.items()
+         if (source, twin) not in unlike)
+    )  # fmt: skip
     found: dict[str, Equivalent] = {}
-    strength = (TRAILER, PATCH_ID, ZERO_CONTEXT)
-    for (source, twin), said in sorted(
-        signals.items(), key=lambda each: (min(map(strength.index, each[1])), order.get(each[0][1], 0))
-    ):
-        if twin not in gone:
-            found.setdefault(source, Equivalent(sha=twin, signals=tuple(sorted(said, key=strength.index))))
+    for _, _, source, twin in rows:
+        weak = {ORIGIN, MERGE} if TRAILER in signals[source, twin] else set()
+        said = tuple(sorted(signals[source, twin] - weak, key=STRENGTH.index))
+        if source not in found:
+            found[source] = Equivalent(sha=twin, signals=said)
+        elif TRAILER in said:
+            found[source] = replace(found[source], others=(*found[source].others, twin))
     return found
 
 
-def _by_trailer(wanted: Sequence[CommitChange], own: Sequence[CommitChange]) -> list[tuple[str, str]]:
-    """(source, twin): the twin names the source, or both name the same origin, or the source names the twin.
+def _by_trailer(wanted: Sequence[CommitChange], own: Sequence[CommitChange]) -> list[tuple[str, str, str]]:
+    """(source, twin, signal): the twin names the source, or the source names the twin, or both name the same origin.
 
     All names of a message count: they are a chain through several branches, or picks squashed into one commit.
     """
@@ -106,11 +130,92 @@ def _by_trailer(wanted: Sequence[CommitChange], own: Sequence[CommitChange]) -> 
     for change in own:
         for origin in {change.sha, *origins(change.message)}:
             bearers[origin].append(change.sha)
-    pairs = []
-    for change in wanted:
-        family = (change.sha, *reversed(origins(change.message)))
-        pairs += [(change.sha, twin) for name in family for twin in bearers.get(name, ()) if twin != change.sha]
-    return pairs
+    ids = {change.sha for change in own}
+    return [
+        (change.sha, twin, TRAILER if name == change.sha or name in ids else ORIGIN)
+        for change in wanted
+        for name in (change.sha, *reversed(origins(change.message)))
+        for twin in bearers.get(name, ())
+        if twin != change.sha
+    ]
+
+
+def _unlike(
+    scratch: Scratch, wanted: Sequence[CommitChange], own: Sequence[CommitChange], pairs: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Those of the pairs that have an origin in common and little else: it was split over several commits."""
+    if not pairs:
+        return set()
+    named = {sha for pair in pairs for sha in pair}
+    parents = {change.sha: change.parent for change in (*wanted, *own) if change.sha in named}
+    lines = {
+        sha: Counter((sign, line) for file in files for hunk in file.hunks
+                     for sign, side in (("-", hunk.removed), ("+", hunk.added)) for line in side)
+        for sha, files in diff.of(scratch, parents).items()
+    }  # fmt: skip
+    return {(one, other) for one, other in pairs if not _share(lines.get(one), lines.get(other))}
+
+
+def _share(one: Counter[tuple[str, bytes]] | None, other: Counter[tuple[str, bytes]] | None) -> bool:
+    least = min(one.total(), other.total()) if one and other else 0
+    return bool(one and other and least and (one & other).total() >= _ALIKE * least)
+
+
+def named_merges(scratch: Scratch, own: Sequence[CommitChange]) -> dict[str, str]:
+    """The merges that these commits are picks of, or take back -> their first parents."""
+    return merges_among(scratch, {name for change in own for name in (*origins(change.message), *_reverted(change))})
+
+
+def _reverted(change: CommitChange) -> list[str]:
+    return [name for name in reverted(change.message) if len(name) == _FULL]
+
+
+def brought(
+    scratch: Scratch, base: str, merges: Mapping[str, str], own: Sequence[CommitChange], wanted: Collection[str]
+) -> list[tuple[str, str]]:
+    """(source, twin): the twin is the pick of a merge, with its first parent as mainline, that brought the source."""
+    bearers: dict[str, list[str]] = defaultdict(list)
+    for change in own:
+        for origin in origins(change.message):
+            if origin in merges:
+                bearers[origin].append(change.sha)
+    picked = {sha: merges[sha] for sha in bearers}
+    inside = brought_by(scratch, picked, wanted, f"^{base}") if picked else {}
+    return [(sha, twin) for sha, those in inside.items() for merge in those for twin in bearers[merge]]
+
+
+def taken_back(scratch: Scratch, merges: Mapping[str, str], own: Sequence[CommitChange]) -> dict[str, list[str]]:
+    """The merges that commits say they take back -> what each brought."""
+    names = {name for change in own for name in _reverted(change) if name in merges}
+    return {sha: scratch.rev_list("--no-merges", sha, f"^{merges[sha]}", "--") for sha in names}
+
+
+def merges_among(scratch: Scratch, ids: Collection[str]) -> dict[str, str]:
+    """The merges among these ids -> their first parents.  Ids that are not here are passed over."""
+    if not ids:
+        return {}
+    args = ("--no-walk=unsorted", "--merges", "--parents", "--ignore-missing", "--stdin")
+    rows = scratch.git.run("rev-list", *args, stdin="".join(f"{sha}\n" for sha in ids).encode()).lines()
+    return {row.split(" ")[0]: row.split(" ")[1] for row in rows}
+
+
+def brought_by(
+    scratch: Scratch, merges: Mapping[str, str], wanted: Collection[str], *bounds: str
+) -> dict[str, list[str]]:
+    """Wanted commit -> the merges that brought it to their first parent's side; nothing below the bounds is seen."""
+    rows = scratch.rev_list("--topo-order", "--parents", *merges, *bounds, "--")
+    flags: dict[str, int] = defaultdict(int)  # two bits a merge: in its history; in that of its first parent
+    for number, (merge, parent) in enumerate(merges.items()):
+        flags[merge] |= 1 << 2 * number
+        flags[parent] |= 2 << 2 * number
+    found = {}
+    for sha, *parents in (row.split(" ") for row in rows):
+        mine = flags.pop(sha, 0)
+        if sha in wanted:
+            found[sha] = [merge for number, merge in enumerate(merges) if mine >> 2 * number & 3 == 1 and merge != sha]
+        for parent in parents:
+            flags[parent] |= mine
+    return found
 
 
 def _by_patch(
@@ -162,31 +267,67 @@ def _by_diff(
 class Undone:
     """Commits of a branch that were taken back on it; a reverted revert brings its commit back.
 
-    Known by the message of a revert, and by a later change of the same files from the new content to the old one.
+    Known by the message of a revert, which may name the commit, what it is a pick of, or a merge that brought either;
+    and by a later change of the same files from the new content to the old one.
     """
 
-    def __init__(self, own: Sequence[CommitChange], near: Sequence[CommitChange]) -> None:
-        """Both newest first, as `git log` gives them."""
+    def __init__(
+        self,
+        own: Sequence[CommitChange],
+        near: Sequence[CommitChange],
+        merged: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Both newest first, as `git log` gives them; `merged`: merges that reverts name, and what they brought."""
         self.commits: set[str] = set()
-        self._by: dict[str, set[str]] = {}
-        known = sorted(change.sha for change in own)
-        inverse = {change.sha: change.inverse_digest for change in near if change.files}
-        bearers: dict[bytes, list[str]] = defaultdict(list)
-        digests = {change.sha: change.digest for change in near if change.files}
+        self._parts: set[tuple[str, str]] = set()  # (source, twin): of a squash only this was taken back
+        self._by: dict[str, tuple[set[str], set[tuple[str, str]]]] = {}
+        self._merged = merged or {}
+        self._known = sorted(change.sha for change in own)
+        self._origins = sorted({origin for change in own for origin in origins(change.message)})
+        self._carried: dict[str, list[str]] = defaultdict(list)  # origin -> its picks so far
+        self._paths = {change.sha: change.paths for change in near if change.files}
+        same: dict[bytes, list[str]] = defaultdict(list)
+        files = {change.sha: change for change in near if change.files}
         for change in reversed(own):
-            targets = {_full(known, name) for name in reverted(change.message)}
-            if not targets and change.sha in inverse:
-                targets = set(bearers.get(inverse[change.sha], [])) - self.commits
-            if targets:
-                self._take_back(change.sha, targets)
-            if change.sha in digests:
-                bearers[digests[change.sha]].append(change.sha)
+            targets, parts = self._named(change)
+            if change.sha in files:
+                targets |= set(same.get(files[change.sha].inverse_digest, [])) - self.commits
+                same[files[change.sha].digest].append(change.sha)
+            if targets or parts:
+                self._take_back(change.sha, targets, parts)
+            for origin in origins(change.message):
+                self._carried[origin].append(change.sha)
 
-    def _take_back(self, sha: str, targets: set[str]) -> None:
-        self._by[sha] = targets
+    def lacks(self, source: str, twin: str) -> bool:
+        """Whether a commit of the branch carries the source's change no longer."""
+        return twin in self.commits or (source, twin) in self._parts
+
+    def _named(self, change: CommitChange) -> tuple[set[str], set[tuple[str, str]]]:
+        """What the message takes back: commits of the branch, and parts of squashed ones."""
+        targets, parts = set(), set()
+        said = reverted(change.message)
+        for name in (*said, *(each for merge in said for each in self._merged.get(merge, ()))):
+            targets.add(_full(self._known, name))
+            origin = _full(self._origins, name)
+            for twin in self._carried.get(origin, ()):
+                if self._whole(twin, change.sha):
+                    targets.add(twin)
+                else:
+                    parts.add((origin, twin))
+        return targets, parts
+
+    def _whole(self, twin: str, by: str) -> bool:
+        """Whether a commit that takes back what a pick names can be all of that pick."""
+        return self._paths.get(twin, frozenset()) <= self._paths.get(by, frozenset())
+
+    def _take_back(self, sha: str, targets: set[str], parts: set[tuple[str, str]]) -> None:
+        self._by[sha] = (targets, parts)
+        self._parts |= parts
         for target in targets:
             if target in self._by and target not in self.commits:
-                self.commits -= self._by[target]
+                commits, others = self._by[target]
+                self.commits -= commits
+                self._parts -= others
             self.commits.add(target)
 
 

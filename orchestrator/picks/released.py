@@ -16,14 +16,14 @@ from orchestrator.core.errors import RemoteError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes, notes
 from orchestrator.git.repository import RemoteRefs
-from orchestrator.picks.equivalents import PATCH_ID, TRAILER, ZERO_CONTEXT
+from orchestrator.picks.equivalents import MERGE, PATCH_ID, TRAILER, ZERO_CONTEXT, brought_by, merges_among
 from orchestrator.picks.sources import known
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import commit_named, refuse_incomplete
 from orchestrator.session.published import remote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Session
@@ -147,6 +147,7 @@ class _Family:
         lines = scratch.rev_list("--topo-order", "--parents", *self._range)
         self._parents = {sha: parents for sha, *parents in (line.split(" ") for line in lines)}
         self.members: dict[str, str] = {source: ITSELF}
+        self.merges: list[str] = []  # that brought it, and were picked
         self.undoing: dict[str, set[str]] = defaultdict(set)  # commit -> those that say they revert it
         self._by_trailer(asked)
         self._by_patch(source)
@@ -158,6 +159,7 @@ class _Family:
                 bearers[origin].append(change.sha)
             for name in reverted(change.message):
                 self.undoing[name].add(change.sha)
+        self._by_merge(bearers)
         open_ = list(self.members)
         if asked not in self.members:
             self.members[asked] = TRAILER
@@ -167,6 +169,15 @@ class _Family:
                 if sha not in self.members:
                     self.members[sha] = TRAILER
                     open_.append(sha)
+
+    def _by_merge(self, bearers: Mapping[str, Sequence[str]]) -> None:
+        """Picks of a merge that brought the change to its first parent's side."""
+        bounds = [each for each in self._range if each.startswith("^")]
+        merges = merges_among(self.scratch, [origin for origin in bearers if origin not in self.members])
+        inside = brought_by(self.scratch, merges, set(self.members), *bounds) if merges else {}
+        self.merges = list(dict.fromkeys(each for those in inside.values() for each in those))
+        for merge in self.merges:
+            self.members |= dict.fromkeys(bearers[merge], MERGE)
 
     def _by_patch(self, source: str) -> None:
         parents = self.scratch.commit(source).parents
@@ -190,7 +201,7 @@ class _Family:
 
     def releases(self, tags: Mapping[str, str]) -> list[ShippedIn]:
         """A release for each tag and each of the commits that it reaches."""
-        reverts = {sha: self._undoers(sha) for sha in self.members}
+        reverts = {sha: self._undoers(sha) for sha in (*self.members, *self.merges)}
         first = {each for undoers in reverts.values() for each in undoers}
         second = {each: self._undoers(each) for each in first}
         marked = {*self.members, *first, *(each for undoers in second.values() for each in undoers)}
@@ -200,7 +211,7 @@ class _Family:
             there = reached.get(tip, set())
             here = [sha for sha in self.members if sha in there]
             valid = {each for each in first & there if not there.intersection(second[each])}
-            picked = {each for sha in self.members if sha not in there for each in reverts[sha]}
+            picked = {each for sha in reverts if sha not in there for each in reverts[sha]}
             for sha in here:
                 # a revert names the commit that it takes back, or, picked from elsewhere, the one of over there
                 undone = sorted(valid & ({*reverts[sha]} | picked))

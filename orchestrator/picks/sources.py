@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrator.core.commit_message import reverted
 from orchestrator.core.errors import Exit, ReleaseError, as_problem
 from orchestrator.core.results import Problem
+from orchestrator.session.branch_state import fetch_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ class _Names:
             raise UnusableFixError(
                 f"revision {revision!r} {what}",
                 where=str(fix.place),
-                remedy="git fetch --all --tags, or correct the id",
+                remedy=f"{fetch_all(self.remote)}, or correct the id",
                 code="unknown-revision",
             )
         return self.scratch.commit(sha)

@@ -17,16 +17,17 @@ from orchestrator.core.plan import Decisions, Judgement, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
-from orchestrator.picks.sources import expand, named
+from orchestrator.picks.sources import expand, named, unknown
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.session.branch_state import Facts, gather
+from orchestrator.session.kept_sources import bring_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.core.declaration import Config
+    from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -60,6 +61,8 @@ def draft(
     entry = config.release(version)
     if entry is None:
         problems.append(_undeclared(config, version))
+    if entry and not request.offline:
+        _bring_named(request, entry, repository, scratch)
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
@@ -96,6 +99,13 @@ def draft(
         problems=tuple(problems),
         notes=(*facts.notes, *verdict.notes, *_taken_back(facts, verdict.previous), *after.notes),
     )
+
+
+def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Repository, scratch: Scratch) -> None:
+    """What is declared and not here: kept with a version that was made already, or given by the server by its id."""
+    remote = request.config.remote
+    if lacking := unknown(entry.fixes, remote, repository, scratch):
+        bring_for(repository, scratch, remote, entry.version, lacking)
 
 
 def _older(facts: Facts) -> list[str]:

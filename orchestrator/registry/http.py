@@ -18,7 +18,7 @@ from orchestrator.core.remote_url import is_loopback
 from orchestrator.core.text import one_line
 from orchestrator.registry.auth import Authenticator
 from orchestrator.registry.deadline import Deadline
-from orchestrator.registry.responses import MAX_TEXT, HttpRequest, HttpResponse, failure, refusal
+from orchestrator.registry.responses import MAX_TEXT, HttpRequest, HttpResponse, PlainHttpError, failure, refusal
 from orchestrator.registry.transport import diagnose, make_session
 
 if TYPE_CHECKING:
@@ -138,10 +138,8 @@ class HttpClient:
         url = f"https://{self._address}/v2/"
         try:
             self._patient(HttpRequest(method="GET", url=url, what="look for TLS"), "")
-        except RemoteError as error:
-            if error.code == "registry-plain-http":
-                return "http"
-            raise
+        except PlainHttpError:
+            return "http"
         return "https"
 
     def _authorized(self, request: HttpRequest, label: str, before_retry: Callable[[], object] | None) -> HttpResponse:
@@ -297,9 +295,9 @@ class HttpClient:
             return self._too_long(request)
         peer = one_line(urlsplit(request.url).netloc)
         code, text, remedy, again = diagnose(error, peer, self._certificates)
-        if code == "registry-plain-http":
+        if code == PlainHttpError.default_code:
             message = f"registry {peer} speaks plain HTTP ({request.what})"
-            return _BrokenError(RemoteError(message, code=code, remedy=remedy), again=again)
+            return _BrokenError(PlainHttpError(message, remedy=remedy), again=again)
         at = "" if peer == self._address else f" (at {peer})"
         return _BrokenError(failure(code, self.host, f"{request.what}: {text}{at}", remedy=remedy), again=again)
 

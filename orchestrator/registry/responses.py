@@ -75,6 +75,12 @@ class RegistryRefusedError(RemoteError):
 _NO: Final = (400, 403, 405, 409, 412, 422)
 
 
+class PlainHttpError(RemoteError):
+    """A registry that speaks no TLS where TLS was tried."""
+
+    default_code = "registry-plain-http"
+
+
 def failure(code: str, host: str, text: str, *, remedy: str = "") -> RemoteError:
     """A RemoteError about registry `host`, with the remedy that belongs to `code`."""
     remedy = remedy or _REMEDIES.get(code, "").format(host=host)

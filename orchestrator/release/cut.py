@@ -17,6 +17,7 @@ from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.journal import Journal
+from orchestrator.session.pushes import Pushes
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
@@ -83,12 +84,24 @@ def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None
             session.terminal.note(
                 "the inputs of this release have changed since it was begun: starting with a new plan"
             )
-            journal.restart()
-            state.forget_candidate()
+            set_aside(session, state, journal)
         begin(session, plan, journal, yes=yes, answers=answers)
     else:
         answers.keep(state)
     return _execute(session, state, plan, journal)
+
+
+def set_aside(session: Session, state: ReleaseState, journal: Journal) -> None:
+    """Make room for another plan.  A push of this one that may still arrive is known when it does.
+
+    Raises LockedError while it is under way.
+    """
+    pushes = Pushes(state, session.now)
+    pushes.refuse_under_way()
+    if journal.touched("land"):
+        pushes.keep(state.ref("tag"))
+    journal.restart()
+    state.forget_candidate()
 
 
 def _public_already(session: Session, version: str) -> ReleaseState | None:
@@ -100,11 +113,17 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
         state = ReleaseState(session.repository, name)
         journal = Journal(state.journal_path, session.now)
         data, tag_object = journal.plan(), state.ref("tag")
-        if not data or not journal.touched("land") or (journal.closed and not version):
+        pushes = Pushes(state, session.now)
+        earlier = pushes.earlier()
+        if not data or not (journal.touched("land") or earlier) or (journal.closed and not version):
             continue
         ref = f"refs/tags/{name}"
         there = session.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
-        if there and there == tag_object:
+        if there and there == tag_object and journal.touched("land"):
+            return state
+        if there in earlier:
+            session.terminal.note(f"the push of an earlier plan of {name} has arrived: going on with that plan")
+            pushes.go_back(there)
             return state
         if journal.outcome("land"):
             raise MismatchError(

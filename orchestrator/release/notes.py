@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from orchestrator.plan import document
 from orchestrator.plan.account import account_of, described
 from orchestrator.release.prepare import prepare
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.session.published import read_record, remote_name
+from orchestrator.session.published import NoRecordError, read_record, remote_name
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
@@ -29,11 +30,8 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
     """The notes, and for a planned version what is wrong with its plan."""
     remote = remote_name(session)
     if version:
-        try:
+        with suppress(NoRecordError):
             return _from_record(session, remote, read_record(session, version, remote)), ()
-        except UsageError as error:
-            if error.code != "no-record":
-                raise
         if tag := _tag(session, remote, version):
             return _from_tag(session, remote, version, tag), ()
     plan = prepare(session, version, looking=True)

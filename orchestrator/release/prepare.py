@@ -68,7 +68,7 @@ def prepare(
     )
     decisions = ReleaseState(session.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    facts = gather(session.repository, session.scratch, config, offline=session.options.offline)
+    facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
     plan = draft(request, decisions, session.repository, session.scratch, facts)
     if not version:
         decisions = ReleaseState(session.repository, plan.version).decisions()

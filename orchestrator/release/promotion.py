@@ -23,7 +23,7 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import seal
 from orchestrator.release import steps
-from orchestrator.release.cut import Cut, begin, carry_on
+from orchestrator.release.cut import Cut, begin, carry_on, set_aside
 from orchestrator.release.steps.take import tested
 from orchestrator.session.branch_state import reachable_tags, refuse_incomplete
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
@@ -61,8 +61,7 @@ def promote(session: Session, candidate: str, version: str, *, yes: bool, allow_
         if stored and _same(stored, plan):
             return carry_on(session, state)
         if stored:
-            journal.restart()
-            state.forget_candidate()
+            set_aside(session, state, journal)
         if plan.tag_object and (digests := _complete(session, plan)) is not None:
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
         begin(session, plan, journal, yes=yes)

@@ -9,8 +9,9 @@ from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
-from orchestrator.session.journal import DAMAGED, Journal
+from orchestrator.session.journal import Journal, JournalDamagedError
 from orchestrator.session.published import remote_name
+from orchestrator.session.pushes import Pushes
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
@@ -36,19 +37,21 @@ def abort(session: Session, version: str) -> tuple[str, list[str]]:
 
 
 def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
+    pushes = Pushes(state, session.now)
+    pushes.refuse_under_way()
     try:
         journal = Journal(state.journal_path, session.now)
-    except UsageError as error:
-        if error.code != DAMAGED:
-            raise
-        _refuse_public(session, state, remote_name(session), state.ref("tag"))  # nobody can tell how far it came: ask
+    except JournalDamagedError:
+        # nobody can tell how far it came: ask
+        _refuse_public(session, state, remote_name(session), {state.ref("tag"), *pushes.earlier()})
         return []
     data = journal.plan()
     if data is None:
         return []
     plan = document.recall(data, str(state.journal_path))
-    if journal.touched("land"):
-        _refuse_public(session, state, plan.remote, state.ref("tag") or plan.tag_object)
+    if journal.touched("land") or pushes.earlier():
+        _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
+        pushes.refuse_arriving(plan.remote)
     return [
         f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
         for image in plan.images
@@ -56,9 +59,9 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     ]
 
 
-def _refuse_public(session: Session, state: ReleaseState, remote: str, tag_object: str) -> None:
+def _refuse_public(session: Session, state: ReleaseState, remote: str, tag_objects: set[str]) -> None:
     ref = f"refs/tags/{state.version}"
-    if tag_object and session.repository.ls_remote(remote, ref).refs.get(ref, "") == tag_object:
+    if session.repository.ls_remote(remote, ref).refs.get(ref) in tag_objects - {""}:
         raise RefusedError(
             f"{state.version} is public already: its tag is on {remote}",
             where=str(state.journal_path),

@@ -13,10 +13,12 @@ from orchestrator.release import steps
 from orchestrator.session import yanks
 from orchestrator.session.journal import Journal
 from orchestrator.session.published import remote_name
+from orchestrator.session.pushes import unseen
 from orchestrator.session.state import ReleaseState, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from orchestrator.session.session import Session
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseStatus:
-    """`state` is paused, interrupted, running, failed, released, decided (a decision is stored, nothing
-    runs) or yanking (a yank was begun here and not ended)."""
+    """`state` is paused, interrupted, running, failed, released, lost (it was released, and the remote has its tag no
+    more, or another), decided (a decision is stored, nothing runs) or yanking (a yank was begun here and not ended)."""
 
     version: str
     state: str
@@ -50,7 +52,33 @@ def standings(session: Session, version: str) -> list[ReleaseStatus]:
     )
     if said:
         session.terminal.note(f"note: {said}")
+    if not said and not session.options.offline:
+        found = _with_tags(session, found)
     return [_with_yank(each, taken_back.get(each.version)) for each in found]
+
+
+def _with_tags(session: Session, found: list[ReleaseStatus]) -> list[ReleaseStatus]:
+    """A release is complete as long as the remote has its tag: somebody may have removed or moved it since."""
+    remote = remote_name(session)
+    ended = [each for each in found if each.state == "released"]
+    if not ended or not session.repository.remote_url(remote):
+        return found
+    there = session.repository.ls_remote(remote, *(f"refs/tags/{each.version}" for each in ended)).refs
+    return [_with_tag(session, each, remote, there) if each in ended else each for each in found]
+
+
+def _with_tag(session: Session, standing: ReleaseStatus, remote: str, there: Mapping[str, str]) -> ReleaseStatus:
+    ref = f"refs/tags/{standing.version}"
+    made = ReleaseState(session.repository, standing.version).ref("tag") or session.repository.refs(ref).get(ref, "")
+    now = there.get(ref, "")
+    if not made or now == made:
+        return standing
+    how = f"is {now[:12]} on {remote} now, not {made[:12]}" if now else f"is gone from {remote}"
+    back = (f"git push {remote} {made}:{ref}   (puts it back)",) if not now else ()
+    return replace(
+        standing, state="lost", public=bool(now), said=f"it was released, and its tag {how}",
+        next=(*back, f"release verify {standing.version}"),
+    )  # fmt: skip
 
 
 def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:
@@ -143,7 +171,7 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
     missing = [key for key in plan.tasks if key not in done]
     public = bool(plan.tag_object) or "land" in done
-    unsure = not public and journal.touched("land") and not _came_back(journal)
+    unsure = not public and bool(unseen(journal))
     following: tuple[str, ...]
     again = document.command(plan)
     failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
@@ -167,9 +195,3 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
         said=said,
         next=following,
     )
-
-
-def _came_back(journal: Journal) -> bool:
-    """Whether the last word on the push is that the remote did not take it."""
-    last = journal.records[-1]
-    return last.kind == "failed" and last.body.get("code") in ("push-rejected", "push-failed", "remote-moved")

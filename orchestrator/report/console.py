@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ConfigError, ProblemsError
 from orchestrator.report import text as report
-from orchestrator.report.plan import forecast_lines, plan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +76,8 @@ class Console:
             self._talk(text)
 
     def show_plan(self, plan: Plan) -> None:
+        from orchestrator.report.plan import plan_lines
+
         for line in plan_lines(plan):
             self._talk(line)
 
@@ -100,6 +101,8 @@ class Console:
         return "".join(char for char in line if char.isprintable()).strip()  # an arrow key is no answer
 
     def show_pick(self, pick: Pick, *, which: str, stat: Sequence[str], subjects: Mapping[str, str]) -> None:
+        from orchestrator.report.plan import forecast_lines
+
         for line in forecast_lines(pick, which, stat, subjects):
             self._talk(line)
 

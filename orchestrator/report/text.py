@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.results import CheckState
-from orchestrator.image.pytorch_builds import SOURCES, runs_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,8 +69,12 @@ def check_lines(results: Sequence[CheckResult]) -> list[str]:
 
 def machine_lines(image: str, pins: Mapping[str, Pin], build: Build) -> list[str]:
     """What `doctor --image` shows."""
+    from orchestrator.image.pytorch_builds import runs_on
+
     return [f"{image}: {build.name}, {len(pins)} locked packages", *(f"  {line}" for line in runs_on(build))]
 
 
 def machine_document(image: str, pins: Mapping[str, Pin], build: Build) -> dict[str, Any]:
+    from orchestrator.image.pytorch_builds import SOURCES
+
     return {"schema_version": 1, "image": image, "packages": len(pins), "build": asdict(build), "sources": SOURCES}

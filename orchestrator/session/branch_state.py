@@ -6,14 +6,18 @@ The remote's branch is the truth: a release starts from what colleagues see, not
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
+from orchestrator.core.versions import parse_tag
 from orchestrator.session import yanks
+from orchestrator.session.last_fetch import last_fetch, last_fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.repository import RemoteRefs, Repository
@@ -36,16 +40,23 @@ class Facts:
     yanks: Mapping[str, Yank] = field(default_factory=dict)  # version -> its yank
 
 
-def gather(repository: Repository, scratch: Scratch, config: Config, *, offline: bool) -> Facts:
-    """Ask remote and repository.  Raises UsageError when there is no branch to plan on."""
+def gather(repository: Repository, scratch: Scratch, config: Config, *, offline: bool, now: str = "") -> Facts:
+    """Ask remote and repository.  Raises UsageError when there is no branch to plan on.
+
+    What the remote was not asked for is said with its age at `now` (UTC, RFC 3339).
+    """
     remote, problems = _remote_refs(repository, config, offline=offline)
     base, notes, more = _base(repository, config, remote)
     problems += more
     local, public = repository.local_tags(), remote.tags() if remote else {}
     tags = {**local, **public}
+    tips, more, said = source_tips(repository, config, remote)
+    problems += more
+    notes += said
     if remote:
-        _bring_missing(repository, scratch, config, remote, base)
-    tips, more = source_tips(repository, config)
+        _bring_missing(repository, scratch, config, remote, (config.branch, *config.source))
+    elif not any(each.code == "no-remote" for each in problems):
+        notes.append(_age(repository, config.remote, now))
     marks = remote.refs if remote else repository.refs(yanks.PREFIX.rstrip("/"))
     return Facts(
         base=base,
@@ -54,37 +65,51 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
         heads={name: remote.branch(name) for name in (config.branch, *config.source)} if remote else None,
         reachable=reachable_tags(scratch, base, tags),
         source_tips=tips,
-        problems=(*problems, *more),
+        problems=tuple(problems),
         notes=tuple(notes),
         yanks=yanks.known(repository, scratch, config.remote, marks),
     )
 
 
-def branch_tip(repository: Repository, scratch: Scratch, config: Config, *, offline: bool) -> str:
-    """The tip of the release branch as colleagues see it; its objects are here.  Raises RemoteError, UsageError."""
-    remote = None
+def branch_and_sources(
+    repository: Repository, scratch: Scratch, config: Config, *, offline: bool
+) -> tuple[str, dict[str, str], list[Problem]]:
+    """The tips of the release branch and of the sources as colleagues see them, and a problem for each that is nowhere.
+
+    Their objects are here.  Raises RemoteError, UsageError.
+    """
+    remote, names = None, (config.branch, *config.source)
     if not offline and repository.remote_url(config.remote):
-        remote = repository.ls_remote(config.remote, f"refs/heads/{config.branch}")
+        remote = repository.ls_remote(config.remote, *(f"refs/heads/{name}" for name in names))
     base, _, _ = _base(repository, config, remote)
+    tips, problems, _ = source_tips(repository, config, remote)
     if remote:
-        _bring_missing(repository, scratch, config, remote, base)
-    return base
+        _bring_missing(repository, scratch, config, remote, names)
+    return base, tips, problems
 
 
 def commit_named(repository: Repository, remote: str, revision: str, scratch: Scratch | None = None) -> str:
     """A commit by any revision; branch names of the remote are tried too, and ids of what was brought from there.
 
-    Raises UsageError.
+    A branch counts before a tag of its name, unless that is a version.  Raises UsageError.
     """
-    sha = repository.resolve(revision) or repository.resolve(f"refs/remotes/{remote}/{revision}")
+    named = "" if parse_tag(revision) else repository.resolve(f"refs/heads/{revision}")
+    if not named and repository.resolve(f"refs/tags/{revision}") and not parse_tag(revision):
+        named = last_fetched(repository, remote, revision)
+    sha = named or repository.resolve(revision) or last_fetched(repository, remote, revision)
     sha = sha or (scratch.resolve(revision) if scratch else "")
     if not sha:
         raise UsageError(
             f"revision {revision!r} names no commit of this clone",
-            remedy="git fetch --all --tags, or correct it",
+            remedy=f"{fetch_all(remote)}, or correct it",
             code="unknown-revision",
         )
     return sha
+
+
+def fetch_all(remote: str) -> str:
+    """The command that gets every branch and tag, also in a clone of one branch alone."""
+    return f"git fetch --tags {remote} '+refs/heads/*:refs/remotes/{remote}/*'"
 
 
 def refuse_incomplete(repository: Repository, remote: str) -> None:
@@ -133,7 +158,7 @@ def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tu
 def _base(repository: Repository, config: Config, remote: RemoteRefs | None) -> tuple[str, list[str], list[Problem]]:
     """(tip to build on, notes, problems).  Without an answer of the remote: its last fetched state, then local."""
     local = repository.resolve(f"refs/heads/{config.branch}")
-    fetched = repository.resolve(f"refs/remotes/{config.remote}/{config.branch}")
+    fetched = last_fetched(repository, config.remote, config.branch)
     if remote is None:
         base = fetched or local
         if not base:
@@ -169,11 +194,41 @@ def _no_branch(config: Config) -> UsageError:
     )
 
 
-def _bring_missing(repository: Repository, scratch: Scratch, config: Config, remote: RemoteRefs, base: str) -> None:
-    """Fetch the branch and its line's tags into the scratch store where this clone lacks them."""
-    wanted = [] if scratch.has(base) or not remote.branch(config.branch) else [f"refs/heads/{config.branch}"]
+def _bring_missing(
+    repository: Repository, scratch: Scratch, config: Config, remote: RemoteRefs, names: Sequence[str]
+) -> None:
+    """Fetch these branches of the remote into the scratch store where this clone lacks them.
+
+    Raises RemoteError where one was rewritten in between, and what it was is gone.
+    """
+    there = {name: sha for name in dict.fromkeys(names) if (sha := remote.branch(name))}
+    wanted = [name for name, sha in there.items() if not scratch.has(sha)]
     if wanted:
-        repository.bring(scratch, config.remote, wanted)
+        repository.bring(scratch, config.remote, [f"refs/heads/{name}" for name in wanted])
+    if gone := [name for name in wanted if not scratch.has(there[name])]:
+        raise RemoteError(
+            f"{gone[0]} on {config.remote} was rewritten this very moment",
+            remedy="run the same command again",
+            code="remote-moved",
+        )
+
+
+def _age(repository: Repository, remote: str, now: str) -> str:
+    """How old what is known of a remote is, for somebody who believes it."""
+    seconds = last_fetch(repository, remote)
+    if not seconds:
+        return f"{remote} was not asked, and nobody knows when it was last fetched"
+    when = datetime.fromtimestamp(seconds, UTC)
+    asked = datetime.fromisoformat(now) if now else when
+    return f"{remote} was not asked: what is known of it was fetched {_ago(asked - when)}, {when:%Y-%m-%d %H:%M} UTC"
+
+
+def _ago(passed: timedelta) -> str:
+    minutes = int(passed.total_seconds()) // 60
+    for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
+        if number := minutes // size:
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"
 
 
 def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -189,25 +244,38 @@ def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tupl
     return tuple(tag for tag, sha in tags.items() if sha in commits and sha not in outside)
 
 
-def source_tips(repository: Repository, config: Config) -> tuple[dict[str, str], list[Problem]]:
-    """Tips of the source branches; the remote's last fetched state counts too."""
+def source_tips(
+    repository: Repository, config: Config, remote: RemoteRefs | None
+) -> tuple[dict[str, str], list[Problem], list[str]]:
+    """(tips of the source branches, problems, notes): as the remote has them now; local ones count too.
+
+    Without an answer of the remote its last fetched state is believed, also for a branch that it has no longer.
+    """
     tips: dict[str, str] = {}
-    problems = []
+    problems, notes = [], []
     for name in config.source:
-        remote = repository.resolve(f"refs/remotes/{config.remote}/{name}")
-        local = repository.resolve(name)
-        if remote:
-            tips[f"{config.remote}/{name}"] = remote
-        if local and local != remote:
+        public = remote.branch(name) if remote else ""
+        fetched = public or last_fetched(repository, config.remote, name)
+        local = repository.resolve(f"refs/heads/{name}") or repository.resolve(name)
+        if fetched:
+            tips[f"{config.remote}/{name}"] = fetched
+        if local and local != fetched:
             tips[name] = local
-        if not remote and not local:
-            problems.append(
-                Problem(
-                    code="no-source",
-                    message=f"source {name!r} is no branch, tag or commit here",
-                    where=str(config.place),
-                    remedy=f"git fetch {config.remote}, or correct `source:`",
-                    exit_code=Exit.USAGE,
-                )
-            )
-    return tips, problems
+        if not fetched and not local:
+            problems.append(_no_source(config, name, asked=remote is not None))
+        elif fetched and remote and not public:
+            notes.append(f"source {name!r} is no longer on {config.remote}: what was last fetched of it counts")
+    return tips, problems, notes
+
+
+def _no_source(config: Config, name: str, *, asked: bool) -> Problem:
+    remote = config.remote
+    fetch = f"git fetch {remote} +refs/heads/{name}:refs/remotes/{remote}/{name}"
+    return Problem(
+        code="no-source",
+        message=f"source {name!r} is no branch of {remote}" + (", and" if asked else " that was fetched, and")
+        + " no branch, tag or commit here",
+        where=str(config.place),
+        remedy=f"correct `source:` (git ls-remote --heads {remote} shows what there is)" if asked else fetch,
+        exit_code=Exit.USAGE,
+    )  # fmt: skip

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _MOMENT = 0.02  # seconds
-DAMAGED = "journal-damaged"  # a code that `release abort` knows how to go on from
 KINDS = ("opened", "started", "finished", "failed", "closed")
+
+
+class JournalDamagedError(UsageError):
+    """A journal that cannot be read any more: `release abort` knows how to go on from it."""
+
+    default_code = "journal-damaged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +70,17 @@ class Journal:
 
     def restart(self) -> None:
         """Set the file aside, numbered, and begin an empty one: the plan has changed."""
+        if self.path.exists():
+            self.path.rename(self.aside)
+        self.records = []
+
+    @property
+    def aside(self) -> Path:
+        """Where the file is set aside: the next number that is free."""
         number = 1
         while (old := self.path.with_name(f"journal.{number}.jsonl")).exists():
             number += 1
-        if self.path.exists():
-            self.path.rename(old)
-        self.records = []
+        return old
 
     def plan(self) -> Mapping[str, Any] | None:
         """The stored plan, None before `opened`."""
@@ -109,11 +119,10 @@ def _parse(line: bytes, where: str) -> Record:
     except ValueError:
         data = None
     if not isinstance(data, dict) or (data.get("kind"), "plan" in data) == ("opened", False):
-        raise UsageError(
+        raise JournalDamagedError(
             "the journal has a line that is no record",
             where=where,
             remedy="somebody edited or damaged it: release abort VERSION forgets a release that is not public",
-            code=DAMAGED,
         )
     if data.get("format") != FORMAT or data.get("kind") not in KINDS:
         raise UsageError(

@@ -17,6 +17,7 @@ class Options:
     verbose: bool = False
     no_color: bool = False
     plain_http: bool = False  # speak HTTP to a registry that has no TLS
+    remote_stall: float = 120.0  # seconds without a word after which a git remote is given up
     push_stall: float = 300.0  # seconds without progress after which a push is given up
     registry_username: str = ""
     password_stdin: bool = False

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from orchestrator.session.yanks import Yank
 
 
+class NoRecordError(UsageError):
+    """A version has no record, here or on the remote: it is planned, or not finished, or not this tool's."""
+
+    default_code = "no-record"
+
+
 class PublishedReleases:
     """One answer of the remote.  Objects that this clone lacks are fetched into the scratch store."""
 
@@ -138,11 +144,10 @@ def read_record(session: Session, version: str, remote: str) -> dict[str, Any]:
         if sha:
             session.repository.fetch_ref(remote, ref)
     if not sha:
-        raise UsageError(
+        raise NoRecordError(
             f"there is no record of {version}, here or on {remote}",
             where=ref,
             remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
-            code="no-record",
         )
     return provenance.parse_record(session.repository.blob(sha), ref)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.declaration import Config
+    from orchestrator.git.conversation import Silence
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.connections import Connections
@@ -40,14 +41,18 @@ class Session:
         now: Callable[[], str],
         monotonic: Callable[[], float],
         holder: Callable[[], str],
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`now` is the time in UTC (RFC 3339), `monotonic` a clock for limits; `holder` says who holds a lock."""
+        """`now` is the time in UTC (RFC 3339), `monotonic` a clock for limits; `holder` says who holds a lock;
+        `interrupted` tells whether a person or the machine asked this run to end.
+        """
         self.options = options
         self.terminal = terminal
         self.env = env
         self.now = now
         self.monotonic = monotonic
         self.holder = holder
+        self.interrupted = interrupted
         self._stack = ExitStack()
 
     def __enter__(self) -> Session:
@@ -61,6 +66,7 @@ class Session:
         return Session(
             replace(self.options, **changes),
             terminal=self.terminal, env=self.env, now=self.now, monotonic=self.monotonic, holder=self.holder,
+            interrupted=self.interrupted,
         )  # fmt: skip
 
     # -------------------------------------------------------------- the repository
@@ -81,8 +87,17 @@ class Session:
         from orchestrator.git.repository import Repository
 
         found = Repository.discover(self.directory)
+        found.git.silence = self.silence
         self._stack.callback(found.close)
         return found
+
+    @property
+    def silence(self) -> Silence:
+        """How long a git remote may say nothing, and who is told that it does."""
+        from orchestrator.git.conversation import Silence
+
+        stall, push = self.options.remote_stall, self.options.push_stall
+        return Silence(limit=stall, push_limit=push, tell=self.terminal.note)
 
     @cached_property
     def scratch(self) -> Scratch:

@@ -7,6 +7,7 @@
 <git common dir>/release/<version>/worktree/        where it is resolved
 <git common dir>/release/<version>/logs/            build and verify logs
 refs/release/<version>/candidate, tag, tip          commits and the tag object before they are public
+refs/release/<version>/picking                      the commit that conflicts, while the release is paused
 refs/release/<version>/sources                      keeps what the release is picked from
 refs/release/<version>/resolved/<source>            a person's resolution, as a commit
 refs/release/<version>/skipped/<source>             a blob with the reason
@@ -150,6 +151,7 @@ class ReleaseState:
         of a directory.
         """
         self.adopt(scratch, paused.tip, "tip")
+        self.adopt(scratch, paused.applied or paused.source, "picking")  # it may come from the remote, just now
         self.worktree.open(tip=paused.tip, source=paused.applied or paused.source, mainline=paused.mainline)
         paused = replace(paused, files=tuple(self.worktree.unmerged()) or paused.files)
         path = self.directory / "paused.json"

@@ -44,7 +44,7 @@ def declaring(shas: Sequence[str], version: str = "v1.0.1") -> Config:
 
 @settings(
     max_examples=12, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(steps=_steps)
 def test_every_fault_is_called_by_its_name(

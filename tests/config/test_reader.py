@@ -47,7 +47,7 @@ releases:
         backport: 1e5
         mainline: 1
         allow: [duplicate, empty]
-      - {range: e4f5a6b^..c7d8e9f, confirm: true, approved-by: [mia, "@org/team"]}
+      - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
   v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
@@ -127,6 +127,8 @@ def test_every_key_is_read() -> None:
                 place=Place(file="release.yaml", line=15, column=9),
                 range="e4f5a6b^..c7d8e9f",
                 confirm=True,
+                again=True,
+                reason="it was lost",
                 approved_by=("mia", "@org/team"),
             ),
         ),

@@ -100,6 +100,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("verify path outside", top("verify: [{run: a, paths: [../b]}]"), "4:27", "config-bad-path"),
     ("verify without paths", top("verify: [{run: a, paths: []}]"), "4:26", "config-no-paths"),
     ("neither true nor false", fix("{commit: abc, confirm: yes}"), "7:32", "config-bad-word"),
+    ("again without a reason", fix("commit: a\nagain: true"), "8:16", "config-no-reason"),
     ("text for list", top("verify: make test"), "4:9", "config-wrong-kind"),
     ("list for text", top("remote: [a]"), "4:9", "config-wrong-kind"),
     ("mapping for source", "version: 1\nbranch: x\nsource: {a: b}\n", "3:9", "config-wrong-kind"),

@@ -33,7 +33,9 @@ def picker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repo.path
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(message=MESSAGES)
 def test_message_is_what_git_writes(picker: Path, message: str) -> None:
     from tests.support.story import Repo

@@ -15,17 +15,15 @@ import pytest
 
 from orchestrator.core.labels import OWNER
 from orchestrator.core.reference import parse_repository
-from orchestrator.engines import BuildRequest
-from orchestrator.engines.docker import connect
+from orchestrator.engines import ENGINES, BuildRequest, engine_module
 from tests.support.lab import Lab, lab_from, missing_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines import ImageInfo
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine, ImageInfo
 
 
 PROJECT = Path(__file__).parents[2]
@@ -49,15 +47,10 @@ def owner() -> str:
     return f"test-{uuid.uuid4().hex[:12]}"
 
 
-# Every implementation of Engine, by name: all of them answer the contract in test_engine.py.
-ENGINES: Mapping[str, Callable[[Lab, str], DockerEngine]] = {
-    "docker": lambda lab, owner: connect({"DOCKER_HOST": lab.docker_host}, owner=owner),
-}
-
-
-@pytest.fixture(scope="session", params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest, lab: Lab, owner: str) -> DockerEngine:
-    return ENGINES[request.param](lab, owner)
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest, lab: Lab, owner: str) -> Engine:
+    """Every engine of the table: all of them answer the contract in test_engine.py."""
+    return engine_module(request.param).connect({"DOCKER_HOST": lab.docker_host}, owner=owner)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +90,7 @@ def notebook(lab: Lab) -> str:
 
 
 @pytest.fixture
-def name(lab: Lab, engine: DockerEngine) -> Iterator[Reference]:
+def name(lab: Lab, engine: Engine) -> Iterator[Reference]:
     """A name in the lab's registry that nobody else has, forgotten by the engine afterwards."""
     reference = parse_repository(f"{lab.registry}/test/{uuid.uuid4().hex[:12]}").tag("v1")
     yield reference
@@ -131,7 +124,7 @@ def said() -> list[Progress]:
 
 
 @pytest.fixture
-def build(lab: Lab, engine: DockerEngine, name: Reference, tmp_path: Path, said: list[Progress]) -> Build:
+def build(lab: Lab, engine: Engine, name: Reference, tmp_path: Path, said: list[Progress]) -> Build:
     def run(text: str, /, **options: object) -> ImageInfo:
         arguments: dict[str, object] = {
             "context": context_of({"Dockerfile": text.replace("BASE", lab.base), "hello": "hi\n"}),

@@ -15,7 +15,7 @@ from tests.support.imaged import VERSION, Imaged, imaged
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine
     from tests.support.cli import Ran
     from tests.support.lab import Lab
 
@@ -35,7 +35,7 @@ def states(ran: Ran) -> dict[str, str]:
     return {each["name"]: each["state"] for each in ran.json["checks"]}
 
 
-def test_a_clean_image_then_a_swapped_one(shipped: Imaged, engine: DockerEngine, tmp_path: Path) -> None:
+def test_a_clean_image_then_a_swapped_one(shipped: Imaged, engine: Engine, tmp_path: Path) -> None:
     reference = f"{shipped.repository}:{VERSION}"
     remote = ("--remote", str(shipped.story.remote.path))
     clean = shipped.release("audit", "--json")
@@ -85,7 +85,7 @@ def _codes(ran: Ran) -> set[str]:
     return {each["code"] for line in ran.json["lines"] for each in line["problems"]}
 
 
-def _swap(shipped: Imaged, engine: DockerEngine, tmp_path: Path, *, labels: dict[str, str]) -> None:
+def _swap(shipped: Imaged, engine: Engine, tmp_path: Path, *, labels: dict[str, str]) -> None:
     """Push another image over the version's tag, as somebody with a login can."""
     reference = parse_reference(f"{shipped.repository}:{VERSION}")
     text = f"FROM {shipped.lab.base}\nRUN echo swapped > /swapped\n"

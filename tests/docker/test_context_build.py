@@ -12,8 +12,7 @@ from orchestrator.image.context import Context, ContextEntry, IgnoreRules, write
 from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
-    from orchestrator.engines import ImageInfo
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine, ImageInfo
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 
@@ -54,7 +53,7 @@ def made(build: Build, tree: dict[str, tuple[str, str]], root: str, ignore: str 
     return build("", context=out, dockerfile=context.dockerfile_in_context, no_cache=True)
 
 
-def test_every_kind_of_file_arrives(engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]) -> None:
+def test_every_kind_of_file_arrives(engine: Engine, build: Build, tree: dict[str, tuple[str, str]]) -> None:
     image = made(build, tree, ".").id
     assert engine.read_file(image, "/app/src/link") == b"a\n"
     assert engine.read_file(image, "/app/src/grüße/x") == b"x\n"
@@ -62,7 +61,7 @@ def test_every_kind_of_file_arrives(engine: DockerEngine, build: Build, tree: di
 
 
 def test_a_dockerfile_from_outside_is_used_and_is_not_copied(
-    engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]
+    engine: Engine, build: Build, tree: dict[str, tuple[str, str]]
 ) -> None:
     image = made(build, tree, "src").id
     assert engine.read_file(image, "/app/a.txt") == b"a\n"
@@ -70,7 +69,7 @@ def test_a_dockerfile_from_outside_is_used_and_is_not_copied(
     assert engine.read_file(image, "/app/.dockerignore") is None
 
 
-def test_ignored_files_do_not_arrive(engine: DockerEngine, build: Build, tree: dict[str, tuple[str, str]]) -> None:
+def test_ignored_files_do_not_arrive(engine: Engine, build: Build, tree: dict[str, tuple[str, str]]) -> None:
     image = made(build, tree, "src", "*.key\n").id
     assert engine.read_file(image, "/app/secret.key") is None
     assert engine.read_file(image, "/app/a.txt") == b"a\n"

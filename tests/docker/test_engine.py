@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 
@@ -45,19 +45,19 @@ def all_containers(client: docker.DockerClient) -> set[str]:
     return {str(container.id) for container in client.containers.list(all=True, ignore_removed=True)}
 
 
-def run(engine: DockerEngine, image: str, *command: str, timeout: float = 30) -> RunResult:
+def run(engine: Engine, image: str, *command: str, timeout: float = 30) -> RunResult:
     return engine.run(RunRequest(image=image, command=command, timeout=timeout))
 
 
 class TestStore:
-    def test_health_names_version_and_place(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_health_names_version_and_place(self, engine: Engine, lab: Lab) -> None:
         health = engine.health()
         assert health.version
         assert tuple(map(int, health.api_version.split("."))) >= (1, 24)
         assert (health.os, health.is_local) == ("linux", lab.docker_host.startswith("unix:"))
         assert health.root.startswith("/")
 
-    def test_inspect_tells_there_from_not_there(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_inspect_tells_there_from_not_there(self, engine: Engine, lab: Lab) -> None:
         image = engine.inspect(lab.base)
         assert image is not None
         assert image.id.startswith("sha256:")
@@ -65,7 +65,7 @@ class TestStore:
         assert engine.inspect(image.id) == image
         assert engine.inspect(f"no-such-image:{uuid.uuid4().hex}") is None
 
-    def test_names_come_and_go(self, engine: DockerEngine, lab: Lab, name: Reference) -> None:
+    def test_names_come_and_go(self, engine: Engine, lab: Lab, name: Reference) -> None:
         image = engine.inspect(lab.base)
         assert image is not None
         engine.tag(image.id, name)
@@ -75,14 +75,14 @@ class TestStore:
         assert engine.inspect(str(name)) is None
         assert engine.inspect(lab.base) is not None
 
-    def test_tagging_what_is_not_there_is_an_error(self, engine: DockerEngine, name: Reference) -> None:
+    def test_tagging_what_is_not_there_is_an_error(self, engine: Engine, name: Reference) -> None:
         with pytest.raises(RemoteError, match="No such image"):
             engine.tag("no-such-image:1", name)
 
 
 class TestBuild:
     def test_a_build_is_tagged_labelled_and_told(
-        self, engine: DockerEngine, name: Reference, build: Build, said: list[Progress], tmp_path: Path
+        self, engine: Engine, name: Reference, build: Build, said: list[Progress], tmp_path: Path
     ) -> None:
         log = tmp_path / "deep" / "build.log"
         image = build("FROM BASE\nCOPY hello /hello\nRUN cat /hello\n", labels={"a": "b c"}, log=log, no_cache=True)
@@ -96,7 +96,7 @@ class TestBuild:
         assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
     def test_a_failing_step_is_named_and_leaves_nothing(
-        self, engine: DockerEngine, name: Reference, build: Build, client: docker.DockerClient, tmp_path: Path
+        self, engine: Engine, name: Reference, build: Build, client: docker.DockerClient, tmp_path: Path
     ) -> None:
         before = all_containers(client)
         # The engine reads stdout and stderr apart, so without the pause either may come first.
@@ -124,11 +124,11 @@ class TestBuild:
         with pytest.raises(UnprovedError, match=r"^step 1/1 FROM .* failed: "):
             build(f"FROM {lab.registry}/no/such:1\n")
 
-    def test_the_last_stage_is_the_image(self, build: Build, engine: DockerEngine) -> None:
+    def test_the_last_stage_is_the_image(self, build: Build, engine: Engine) -> None:
         image = build("FROM BASE AS one\nRUN echo 1 > /stage\nFROM BASE\nRUN echo 2 > /stage\n", no_cache=True)
         assert engine.read_file(image.id, "/stage") == b"2\n"
 
-    def test_arguments_reach_the_build(self, build: Build, engine: DockerEngine) -> None:
+    def test_arguments_reach_the_build(self, build: Build, engine: Engine) -> None:
         image = build("FROM BASE\nARG A=no\nRUN echo $A > /a\n", build_args={"A": "yes"})
         assert engine.read_file(image.id, "/a") == b"yes\n"
 
@@ -154,7 +154,7 @@ class TestBuild:
         assert caught.value.code == "log-unwritable"
 
     def test_ctrl_c_stops_the_build_on_the_engine(
-        self, build: Build, client: docker.DockerClient, engine: DockerEngine, name: Reference
+        self, build: Build, client: docker.DockerClient, engine: Engine, name: Reference
     ) -> None:
         before = all_containers(client)
         with pytest.raises(KeyboardInterrupt):
@@ -176,7 +176,7 @@ class TestTrial:
         return replace(made, **options)  # type: ignore[arg-type]  # options are free
 
     def test_only_what_it_made_is_gone_at_its_end(
-        self, engine: DockerEngine, lab: Lab, name: Reference, client: docker.DockerClient, build: Build, tmp_path: Path
+        self, engine: Engine, lab: Lab, name: Reference, client: docker.DockerClient, build: Build, tmp_path: Path
     ) -> None:
         cached = f"FROM BASE AS stage\nRUN echo {uuid.uuid4().hex} > /a\nFROM BASE\nCOPY --from=stage /a /a\n"
         build(cached)
@@ -190,7 +190,7 @@ class TestTrial:
         assert self.everything(client) == before
 
     def test_a_failing_one_leaves_nothing_either(
-        self, engine: DockerEngine, lab: Lab, name: Reference, client: docker.DockerClient, tmp_path: Path
+        self, engine: Engine, lab: Lab, name: Reference, client: docker.DockerClient, tmp_path: Path
     ) -> None:
         before = self.everything(client)
         request = self.trial(lab, name, tmp_path / "log", "FROM BASE\nRUN date > /d\nRUN exit 3\n", no_cache=True)
@@ -199,7 +199,7 @@ class TestTrial:
         assert self.everything(client) == before
 
     def test_layers_are_those_that_the_image_has_and_history_and_settings_its_own(
-        self, engine: DockerEngine, build: Build
+        self, engine: Engine, build: Build
     ) -> None:
         image = build("FROM BASE\nCOPY hello /hello\nENV A=b\nRUN rm /hello && ln -s x /y\n")
         read = {each.diff_id: each for each in map(read_layer, engine.layers(image.id))}
@@ -210,58 +210,58 @@ class TestTrial:
         assert "A=b" in image.config["Env"]
         assert engine.history(image.id)[-1].created_by.endswith("rm /hello && ln -s x /y")
 
-    def test_layers_of_what_is_not_there_are_an_error(self, engine: DockerEngine) -> None:
+    def test_layers_of_what_is_not_there_are_an_error(self, engine: Engine) -> None:
         with pytest.raises(RemoteError, match="read the layers of no-such-image:1"):
             list(engine.layers("no-such-image:1"))
 
 
 class TestRun:
-    def test_output_and_success(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_output_and_success(self, engine: Engine, lab: Lab) -> None:
         result = run(engine, lab.base, "sh", "-c", "echo out; echo err >&2")
         assert (result.exit_code, sorted(result.output.split())) == (0, ["err", "out"])
 
-    def test_an_exit_code_is_given_back(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_an_exit_code_is_given_back(self, engine: Engine, lab: Lab) -> None:
         assert run(engine, lab.base, "sh", "-c", "exit 3").exit_code == 3
 
-    def test_arguments_are_not_read_by_a_shell(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_arguments_are_not_read_by_a_shell(self, engine: Engine, lab: Lab) -> None:
         assert run(engine, lab.base, "echo", "$HOME; *", "a  b").output == "$HOME; * a  b\n"
 
-    def test_a_command_is_killed_at_its_timeout(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_a_command_is_killed_at_its_timeout(self, engine: Engine, lab: Lab) -> None:
         with within():
             result = run(engine, lab.base, "sh", "-c", "trap '' TERM; echo here; sleep 600", timeout=1.5)
         assert (result.exit_code, result.output) == (None, "here\n")
         assert result.seconds >= 1.4
 
-    def test_a_program_that_is_not_there_fails_like_in_a_shell(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_a_program_that_is_not_there_fails_like_in_a_shell(self, engine: Engine, lab: Lab) -> None:
         result = run(engine, lab.base, "no-such-program")
         assert result.exit_code == 127
         assert "no-such-program" in result.output
 
-    def test_an_image_that_is_not_there_cannot_be_started(self, engine: DockerEngine) -> None:
+    def test_an_image_that_is_not_there_cannot_be_started(self, engine: Engine) -> None:
         with pytest.raises(UnprovedError, match="No such image") as caught:
             run(engine, "no-such-image:1", "true")
         assert caught.value.code == "container-not-started"
 
-    def test_a_container_that_fails_to_start_is_removed_too(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_a_container_that_fails_to_start_is_removed_too(self, engine: Engine, lab: Lab) -> None:
         with pytest.raises(UnprovedError, match="cannot be started"):
             engine.run(RunRequest(image=lab.base, command=("true",), timeout=5, network="container:no-such-one"))
 
-    def test_only_the_end_of_much_output_is_kept(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_only_the_end_of_much_output_is_kept(self, engine: Engine, lab: Lab) -> None:
         result = run(engine, lab.base, "sh", "-c", "yes ä | head -c 300000; echo END")
         assert result.output.endswith("END\n")
         assert 60_000 < len(result.output.encode("utf-8", "replace")) < 66_000
 
-    def test_bytes_that_are_no_text_are_replaced(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_bytes_that_are_no_text_are_replaced(self, engine: Engine, lab: Lab) -> None:
         assert run(engine, lab.base, "printf", "a\\377b").output == "a\ufffdb"
 
-    def test_there_is_no_network_by_default(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_there_is_no_network_by_default(self, engine: Engine, lab: Lab) -> None:
         assert run(engine, lab.base, "ls", "/sys/class/net").output.split() == ["lo"]
 
-    def test_the_environment_is_given(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_the_environment_is_given(self, engine: Engine, lab: Lab) -> None:
         result = engine.run(RunRequest(image=lab.base, command=("sh", "-c", "echo $X"), timeout=20, env={"X": "a b"}))
         assert result.output == "a b\n"
 
-    def test_the_entrypoint_is_removed_unless_kept(self, engine: DockerEngine, build: Build) -> None:
+    def test_the_entrypoint_is_removed_unless_kept(self, engine: Engine, build: Build) -> None:
         image = build('FROM BASE\nENTRYPOINT ["echo", "entry"]\nCMD ["cmd"]\n')
         assert run(engine, image.id, "echo", "plain").output == "plain\n"
         kept = RunRequest(image=image.id, command=("more",), timeout=20, keep_entrypoint=True)
@@ -269,7 +269,7 @@ class TestRun:
 
     @pytest.mark.parametrize(("end", "left"), [(signal.SIGKILL, 1), (signal.SIGINT, 0)])
     def test_a_run_that_is_ended_from_outside(
-        self, lab: Lab, engine: DockerEngine, client: docker.DockerClient, end: signal.Signals, left: int
+        self, lab: Lab, engine: Engine, client: docker.DockerClient, end: signal.Signals, left: int
     ) -> None:
         """ctrl-C still removes the container; what a SIGKILL leaves is swept by its owner alone."""
         owner = f"ended-{uuid.uuid4().hex}"
@@ -290,14 +290,14 @@ class TestRun:
 
 
 class TestHistory:
-    def test_each_layer_has_its_size_and_instruction(self, engine: DockerEngine, build: Build) -> None:
+    def test_each_layer_has_its_size_and_instruction(self, engine: Engine, build: Build) -> None:
         image = build('FROM BASE\nENV A=b\nCOPY hello /hello\nRUN true\nARG C=d\nRUN seq 5 > /five\nCMD ["x"]\n')
         layers = [step for step in engine.history(image.id) if step.diff_id]
         assert tuple(layer.diff_id for layer in layers) == image.layers
         assert [layer.size for layer in layers[1:]] == [3, 10]
         assert [layer.instruction.split()[0] for layer in layers[1:]] == ["COPY", "seq"]
 
-    def test_what_cannot_be_matched_is_left_out(self, engine: DockerEngine, build: Build) -> None:
+    def test_what_cannot_be_matched_is_left_out(self, engine: Engine, build: Build) -> None:
         image = build("FROM BASE\nRUN true\nRUN mkdir /empty\n")  # only one of the two has a layer, both no size
         assert [step.diff_id for step in engine.history(image.id) if step.diff_id] == []
 
@@ -315,13 +315,13 @@ class TestReadFile:
         "path",
         ["/d/f", "d/f", "/absolute", "/twice", "/d/relative", "/folder/f", "/folder/relative", "/d/escape"],
     )
-    def test_files_and_links_to_files(self, engine: DockerEngine, image: str, path: str) -> None:
+    def test_files_and_links_to_files(self, engine: Engine, image: str, path: str) -> None:
         assert engine.read_file(image, path) == b"text\n"
 
     @pytest.mark.parametrize("path", ["/none", "/none/f", "/d", "/folder", "/dangling", "/loop", "/d/f/g"])
-    def test_what_is_no_file(self, engine: DockerEngine, image: str, path: str) -> None:
+    def test_what_is_no_file(self, engine: Engine, image: str, path: str) -> None:
         assert engine.read_file(image, path) is None
 
-    def test_an_image_without_a_command_can_be_read(self, engine: DockerEngine, build: Build) -> None:
+    def test_an_image_without_a_command_can_be_read(self, engine: Engine, build: Build) -> None:
         image = build("FROM scratch\nCOPY hello /hello\n")
         assert engine.read_file(image.id, "/hello") == b"hi\n"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 
@@ -63,7 +63,7 @@ def mute_registry() -> Iterator[str]:
 
 class TestPush:
     def test_a_pushed_image_is_in_the_registry_and_can_be_resolved(
-        self, engine: DockerEngine, lab: Lab, name: Reference, build: Build, said: list[Progress]
+        self, engine: Engine, lab: Lab, name: Reference, build: Build, said: list[Progress]
     ) -> None:
         build(f"FROM BASE\nRUN echo {uuid.uuid4().hex} > /unique\n")
         said.clear()
@@ -73,7 +73,7 @@ class TestPush:
         assert lab.password not in repr(said)
         assert engine.resolve(str(name), platform="", credentials=None, report=silent) == engine.inspect(str(name))
 
-    def test_a_second_push_moves_nothing(self, engine: DockerEngine, lab: Lab, name: Reference, build: Build) -> None:
+    def test_a_second_push_moves_nothing(self, engine: Engine, lab: Lab, name: Reference, build: Build) -> None:
         build("FROM BASE\nRUN true\n")
         engine.publish(name, credentials=lab.credentials, report=silent, stall=STALL)
         said: list[Progress] = []
@@ -82,7 +82,7 @@ class TestPush:
         assert [progress for progress in said if progress.current] == []
 
     def test_a_wrong_password_is_an_error_and_is_not_repeated_in_it(
-        self, engine: DockerEngine, lab: Lab, name: Reference, build: Build
+        self, engine: Engine, lab: Lab, name: Reference, build: Build
     ) -> None:
         build("FROM BASE\n")
         with pytest.raises(RemoteError) as caught:
@@ -96,7 +96,7 @@ class TestPush:
         assert "wr0ng-one" not in str(vars(caught.value))
 
     @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
-    def test_a_registry_that_is_not_there_is_an_error(self, engine: DockerEngine, lab: Lab, host: str) -> None:
+    def test_a_registry_that_is_not_there_is_an_error(self, engine: Engine, lab: Lab, host: str) -> None:
         reference = parse_repository(f"{host}/test/x").tag("v1")
         engine.tag(lab.base, reference)
         with pytest.raises(RemoteError, match=f"push of {host}/test/x:v1 failed") as caught:
@@ -104,13 +104,13 @@ class TestPush:
         engine.remove_tag(reference)
         assert caught.value.code == "push-failed"
 
-    def test_what_is_not_in_the_store_cannot_be_pushed(self, engine: DockerEngine, lab: Lab, name: Reference) -> None:
+    def test_what_is_not_in_the_store_cannot_be_pushed(self, engine: Engine, lab: Lab, name: Reference) -> None:
         with pytest.raises(RemoteError) as caught:
             engine.publish(name, credentials=lab.credentials, report=silent, stall=STALL)
         assert caught.value.code == "push-failed"
 
     def test_a_registry_that_never_answers_is_left_after_the_stall_time(
-        self, engine: DockerEngine, lab: Lab, mute_registry: str
+        self, engine: Engine, lab: Lab, mute_registry: str
     ) -> None:
         reference = parse_repository(f"{mute_registry}/test/x").tag("v1")
         engine.tag(lab.base, reference)
@@ -120,13 +120,13 @@ class TestPush:
         engine.remove_tag(reference)
 
     @pytest.mark.parametrize("digest", ["", "@sha256:" + "0" * 64])
-    def test_what_cannot_be_pulled_is_an_error(self, engine: DockerEngine, lab: Lab, digest: str) -> None:
+    def test_what_cannot_be_pulled_is_an_error(self, engine: Engine, lab: Lab, digest: str) -> None:
         name = f"{lab.registry}/test/none-{uuid.uuid4().hex}{digest or ':v1'}"
         with pytest.raises(RemoteError) as caught:
             engine.resolve(name, platform="", credentials=None, report=silent)
         assert caught.value.code == "pull-failed"
 
-    def test_another_platform_is_not_taken_for_the_one_asked_for(self, engine: DockerEngine, lab: Lab) -> None:
+    def test_another_platform_is_not_taken_for_the_one_asked_for(self, engine: Engine, lab: Lab) -> None:
         with pytest.raises(RemoteError) as caught:
             engine.resolve(f"{lab.base}", platform="linux/s390x", credentials=None, report=silent)
         assert caught.value.code in ("pull-failed", "engine-unreachable")
@@ -156,7 +156,7 @@ class TestUnreachable:
                 import os, sys
                 import docker
                 from orchestrator.engines.docker import connect
-                from orchestrator.errors import RemoteError
+                from orchestrator.core.errors import RemoteError
                 if os.geteuid() == 0:
                     os.setgid(65534)
                     os.setuid(65534)

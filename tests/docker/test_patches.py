@@ -15,7 +15,7 @@ import pytest
 from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
@@ -77,7 +77,7 @@ def cut(story: Imaged, files: dict[str, str | bytes | None], smoke: str = "") ->
     return done.code, done.err
 
 
-def test_a_patch_is_applied_proved_recorded_and_labelled(patched: Imaged, engine: DockerEngine) -> None:
+def test_a_patch_is_applied_proved_recorded_and_labelled(patched: Imaged, engine: Engine) -> None:
     files = {f"patches/{NAME}": PATCH, "patches/tiny-1.0/0001-half.py": TEST, "patches/README.md": "x\n"}
     code, said = cut(patched, {**files}, "  smoke:\n    - python3 /opt/release/patches/tiny-1.0/0001-half.py\n")
     assert code == 0, said

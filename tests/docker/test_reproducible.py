@@ -18,7 +18,7 @@ from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest
 
 if TYPE_CHECKING:
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine
 
 pytestmark = pytest.mark.docker
 
@@ -41,7 +41,7 @@ def context(seconds: int) -> io.BytesIO:
     return out
 
 
-def built(engine: DockerEngine, version: str, seconds: int, log: Path) -> tuple[tuple[str, ...], Contents]:
+def built(engine: Engine, version: str, seconds: int, log: Path) -> tuple[tuple[str, ...], Contents]:
     """diff_ids of a build without a cache, and what is in its last layer.  Nothing of it stays in the engine."""
     request = BuildRequest(
         context=context(seconds),
@@ -57,7 +57,7 @@ def built(engine: DockerEngine, version: str, seconds: int, log: Path) -> tuple[
         return image.layers, next(each for each in contents if each.diff_id == image.layers[-1])
 
 
-def test_two_releases_from_nothing_differ_in_the_version_alone(engine: DockerEngine, tmp_path: Path) -> None:
+def test_two_releases_from_nothing_differ_in_the_version_alone(engine: Engine, tmp_path: Path) -> None:
     """Another commit, at another time: every layer is the same but the last, and there only the version's file."""
     first, one = built(engine, "v2.7.1", 1_750_000_000, tmp_path / "one.log")
     second, other = built(engine, "v2.7.2", 1_760_000_000, tmp_path / "other.log")

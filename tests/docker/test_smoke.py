@@ -13,7 +13,7 @@ from orchestrator.image.smoke import smoke
 
 if TYPE_CHECKING:
     from orchestrator.core.results import CheckResult, Progress
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines import Engine
     from tests.docker.conftest import Build
     from tests.support.lab import Lab
 
@@ -35,7 +35,7 @@ def command(name: str, *argv: str, timeout: float = 30) -> SmokeCommand:
 
 
 def check(
-    engine: DockerEngine, image: str, *commands: SmokeCommand, said: list[Progress] | None = None
+    engine: Engine, image: str, *commands: SmokeCommand, said: list[Progress] | None = None
 ) -> dict[str, CheckResult]:
     heard: list[Progress] = [] if said is None else said
     results = smoke(
@@ -50,7 +50,7 @@ def check(
     return {result.name: result for result in results}
 
 
-def test_a_good_image_passes_everything(engine: DockerEngine, build: Build) -> None:
+def test_a_good_image_passes_everything(engine: Engine, build: Build) -> None:
     image = build(GOOD, labels=LABELS)
     said: list[Progress] = []
     results = check(engine, image.id, command("hello", "echo", "hi"), said=said)
@@ -60,7 +60,7 @@ def test_a_good_image_passes_everything(engine: DockerEngine, build: Build) -> N
     assert all(result.seconds > 0 for result in results.values())
 
 
-def test_wrong_and_missing_labels_are_named(engine: DockerEngine, build: Build) -> None:
+def test_wrong_and_missing_labels_are_named(engine: Engine, build: Build) -> None:
     image = build(GOOD, labels={**LABELS, "org.opencontainers.image.version": "v2.7.0"})
     result = check(engine, image.id)["labels"]
     assert result.state is CheckState.FAILED
@@ -70,7 +70,7 @@ def test_wrong_and_missing_labels_are_named(engine: DockerEngine, build: Build) 
     assert bare.message.count("is None, not") == 3
 
 
-def test_another_version_inside_fails_naming_both(engine: DockerEngine, build: Build) -> None:
+def test_another_version_inside_fails_naming_both(engine: Engine, build: Build) -> None:
     image = build(GOOD.replace(f"echo {TAG}", "echo v2.7.0"), labels=LABELS)
     result = check(engine, image.id)["version-inside"]
     assert result.state is CheckState.FAILED
@@ -78,13 +78,13 @@ def test_another_version_inside_fails_naming_both(engine: DockerEngine, build: B
     assert "'v2.7.1'" in result.message
 
 
-def test_no_version_inside_is_skipped_with_how_to_add_it(engine: DockerEngine, build: Build) -> None:
+def test_no_version_inside_is_skipped_with_how_to_add_it(engine: Engine, build: Build) -> None:
     result = check(engine, build("FROM BASE\n", labels=LABELS).id)["version-inside"]
     assert result.state is CheckState.SKIPPED
     assert "let the Dockerfile write the tag into /etc/release/version" in result.message
 
 
-def test_failing_commands_do_not_stop_the_others(engine: DockerEngine, build: Build) -> None:
+def test_failing_commands_do_not_stop_the_others(engine: Engine, build: Build) -> None:
     results = check(
         engine,
         build(GOOD, labels=LABELS).id,
@@ -107,7 +107,7 @@ def test_failing_commands_do_not_stop_the_others(engine: DockerEngine, build: Bu
     assert results["fine"].state is CheckState.PASSED
 
 
-def test_an_image_that_is_gone_fails_the_labels_and_each_command(engine: DockerEngine) -> None:
+def test_an_image_that_is_gone_fails_the_labels_and_each_command(engine: Engine) -> None:
     results = smoke(
         engine,
         "no-such-image:1",
@@ -121,6 +121,6 @@ def test_an_image_that_is_gone_fails_the_labels_and_each_command(engine: DockerE
 
 
 @pytest.mark.parametrize("names", [("labels",), ("version-inside",), ("a", "b", "a")])
-def test_two_checks_with_one_name_are_refused(engine: DockerEngine, lab: Lab, names: tuple[str, ...]) -> None:
+def test_two_checks_with_one_name_are_refused(engine: Engine, lab: Lab, names: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match=f"two smoke checks are named '{names[-1]}'"):
         check(engine, lab.base, *(command(name, "true") for name in names))

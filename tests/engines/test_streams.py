@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.results import Progress
-    from orchestrator.engines.docker import DockerEngine
+    from orchestrator.engines.docker_engine import DockerEngine
 
 NAME = parse_reference("registry.example.com/team/app:v1")
 
@@ -353,8 +353,9 @@ def test_podmans_last_words_name_the_image(tmp_path: Path) -> None:
     lines = ["STEP 1/1: FROM x\n", "COMMIT\n", "--> 01100d8e1de\n", f"{full}\n"]
     log = BuildLog(tmp_path / "log", lambda _: None)
     with log:
-        for event in (*({"stream": line} for line in lines), {"aux": {"ID": f"sha256:{full}"}}):
-            log.take(event)
+        for line in lines:
+            log.take({"stream": line})
+        log.take({"aux": {"ID": f"sha256:{full}"}})
         assert log.image == ""
         log.take({"stream": "Successfully built 01100d8e1dea\n"})
     assert (log.image, log.made) == (f"sha256:{full}", ["01100d8e1de"])

@@ -271,7 +271,9 @@ def ignoring(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.hostile
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(pattern=PATTERNS, paths=st.lists(PATHS, min_size=1, max_size=12, unique=True))
 def test_any_pattern_matches_as_in_gitignore(ignoring: Path, pattern: str, paths: list[str]) -> None:
     (ignoring / ".git/info/exclude").write_text(f"{pattern}\n")

@@ -6,15 +6,17 @@ import copy
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.core.results import CheckState
-from orchestrator.image import probe
 from orchestrator.image.contents import CHECKS, verdict
 from orchestrator.image.pytorch_builds import BUILDS, read_lock
+from orchestrator.image.smoke import probe_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CU126 = next(build for build in BUILDS if build.variant == "cu126" and build.torch == "2.7.1")
 LOCK = "torch==2.7.1 --hash=sha256:0\nnvidia-cudnn-cu12==9.5.1.17 --hash=sha256:0\nNumPy==2.2.6 --hash=sha256:0\n"
@@ -162,10 +164,14 @@ def test_what_a_gpu_is_said_in_one_line() -> None:
 
 
 def test_the_probe_runs_as_text_in_a_python_that_knows_nothing_of_the_project(tmp_path: Path) -> None:
-    script = Path(probe.__file__).read_text(encoding="utf-8")
+    alone = "import sys; sys.modules['orchestrator'] = None; exec(sys.argv.pop(1))"
     starts = json.dumps({"entrypoint": ["sh", "-c", ENTRYPOINT], "command": ["false"]})
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script, starts], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-c", alone, probe_text(), starts],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     facts = json.loads(done.stdout.strip().rpartition("\n")[2])
     assert set(facts) == set(GOOD) - {"asked"}

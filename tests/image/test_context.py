@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.image.context import OUTSIDE_DOCKERFILE, Context, ContextEntry, IgnoreRules, write_context
+from orchestrator.image.context import (
+    OUTSIDE_DOCKERFILE,
+    Context,
+    ContextEntry,
+    IgnoreRules,
+    ignore_rules,
+    sent,
+    write_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,3 +215,94 @@ def test_the_reserved_name_is_refused_when_it_would_be_overwritten() -> None:
     with pytest.raises(UsageError, match="reserved"):
         make(tree, root="a")
     assert OUTSIDE_DOCKERFILE in names(make(tree, root="a", dockerfile="a/z")[0])
+
+
+# ------------------------------------------------------------------ NAME.dockerignore, and what a tree points to
+
+OWN = {
+    "Dockerfile": ("100644", b"FROM scratch\n"),
+    "docker/Dockerfile": ("100644", b"FROM scratch\n"),
+    "docker/Dockerfile.dockerignore": ("100644", b"secrets\ndocker/Dockerfile\n"),
+    ".dockerignore": ("100644", b"loader.py\n"),
+    "secrets/key.pem": ("100644", b"PRIVATE\n"),
+    "loader.py": ("100644", b"x\n"),
+}
+
+
+def read_from(tree: dict[str, tuple[str, bytes]]) -> Callable[[str], bytes | None]:
+    return lambda path: tree[path][1] if path in tree else None
+
+
+def made_by_rules(tree: dict[str, tuple[str, bytes]], dockerfile: str, root: str = ".") -> dict[str, bytes]:
+    """Name -> content of what a build gets."""
+    out = io.BytesIO()
+    write_context(
+        [ContextEntry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()],
+        lambda entry: tree[entry.sha][1],
+        out,
+        root=root,
+        dockerfile=dockerfile,
+        mtime=0,
+        rules=ignore_rules(read_from(tree), root, dockerfile),
+    )
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
+        files = ((member, tar.extractfile(member)) for member in tar)
+        return {member.name: file.read() for member, file in files if file}
+
+
+def test_the_rules_of_one_dockerfile_count_in_place_of_the_general_ones() -> None:
+    found = made_by_rules(OWN, "docker/Dockerfile")
+    assert "secrets/key.pem" not in found
+    assert found["loader.py"] == b"x\n"
+    assert found[".dockerignore"] == b"docker/Dockerfile\n.dockerignore\n", "the builder forgets what it has read"
+    general = made_by_rules(OWN, "Dockerfile")
+    assert "loader.py" not in general
+    assert "secrets/key.pem" in general
+
+
+def test_where_its_rules_leave_the_dockerfile_in_nothing_is_hidden() -> None:
+    tree = {**OWN, "docker/Dockerfile.dockerignore": ("100644", b"secrets\n")}
+    assert ".dockerignore" not in made_by_rules(tree, "docker/Dockerfile")
+
+
+def test_the_rules_of_a_dockerfile_outside_the_context() -> None:
+    tree = {**OWN, "app/main.py": ("100644", b""), "app/notes.md": ("100644", b"")}
+    tree["docker/Dockerfile.dockerignore"] = ("100644", b"*.md\n")
+    found = made_by_rules(tree, "docker/Dockerfile", "app")
+    assert sorted(found) == [".dockerignore", OUTSIDE_DOCKERFILE, "main.py"]
+    assert OUTSIDE_DOCKERFILE in found[".dockerignore"].decode().split()
+
+
+def test_sent_follows_the_same_rules() -> None:
+    is_sent = sent(read_from(OWN), ".", "docker/Dockerfile")
+    assert [path for path in OWN if is_sent(path)] == [
+        "Dockerfile", "docker/Dockerfile", "docker/Dockerfile.dockerignore", "loader.py",
+    ]  # fmt: skip
+
+
+def test_a_fault_in_the_rules_of_a_dockerfile_has_its_place() -> None:
+    tree = {**OWN, "docker/Dockerfile.dockerignore": ("100644", b"a\n!\n")}
+    with pytest.raises(UsageError) as caught:
+        ignore_rules(read_from(tree), ".", "docker/Dockerfile")
+    assert caught.value.where == "docker/Dockerfile.dockerignore:2"
+
+
+def test_a_pointer_is_sent_as_the_file_that_it_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "content").write_bytes(b"w" * 3_000_000)
+    out = io.BytesIO()
+    entries = [ContextEntry(path=path, mode=mode, sha=path) for path, (mode, _) in TREE.items()]
+    context = write_context(
+        entries,
+        lambda entry: TREE[entry.sha][1],
+        out,
+        root=".",
+        dockerfile="Dockerfile",
+        mtime=0,
+        rules=IgnoreRules(),
+        lfs=lambda pointer: tmp_path / "content" if pointer == POINTER else None,
+    )
+    assert context.lfs_pointers == ()
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
+        file = tar.extractfile("weights.bin")
+        assert file is not None
+        assert file.read() == b"w" * 3_000_000

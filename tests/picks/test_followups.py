@@ -381,7 +381,8 @@ def test_a_fix_merged_under_another_id_is_known_when_its_branch_is_gone(tale: St
     merged = repo.rev("HEAD")
     repo.git("push", "--quiet", "origin", "main", ":fix/dataloader-leak")
     repo.git("branch", "-D", "fix/dataloader-leak")
-    repo.git("update-ref", "-d", "refs/notes/release")
+    for ref in ("notes/release", f"release-sources/{VERSION}", f"release/{VERSION}/sources"):
+        repo.git("update-ref", "-d", f"refs/{ref}")
     repo.git("fetch", "--quiet", "origin")
     repo.git("reflog", "expire", "--expire=now", "--all")
     repo.git("gc", "--quiet", "--prune=now")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import MismatchError
+from orchestrator.core.errors import InterruptedRunError, MismatchError
 from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Landed, Outcome, Tagged
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.session.pushes import Pushes
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -21,16 +22,36 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 def _run(context: TaskContext) -> Landed:
     plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     old, new = plan.branch_move
-    push.land(
-        context.repository,
-        remote=plan.remote,
-        branch=plan.branch,
-        old=old,
-        new=new,
-        tag=plan.version,
-        tag_object=tag_object,
-    )
+    pushes = Pushes(context.state, context.session.now)
+    with pushes.begun() as lent:
+        if context.session.interrupted():  # the last look before the line that is crossed once
+            raise InterruptedRunError("interrupted before the push", code="not-pushed", state="nothing is public")
+        try:
+            push.land(
+                context.repository,
+                remote=plan.remote,
+                branch=plan.branch,
+                old=old,
+                new=new,
+                tag=plan.version,
+                tag_object=tag_object,
+                lent=lent,
+            )
+        except MismatchError as error:
+            raise (_earlier(context, pushes) or error) from None
     return _landed(context)
+
+
+def _earlier(context: TaskContext, pushes: Pushes) -> MismatchError | None:
+    """The error where the tag that is there is one that this clone pushed before it made a new plan."""
+    version, remote, tag_ref = context.plan.version, context.plan.remote, f"refs/tags/{context.plan.version}"
+    if context.repository.ls_remote(remote, tag_ref).refs.get(tag_ref) not in pushes.earlier():
+        return None
+    return MismatchError(
+        f"the push of an earlier plan of {version} arrived at {remote} meanwhile",
+        remedy=f"run the same command again: it goes on with that one; release cut {version}",
+        code="earlier-push",
+    )
 
 
 def _landed(context: TaskContext) -> Landed:
@@ -47,6 +68,7 @@ def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
     plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     there = context.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
     if there == tag_object:
+        _reach_all(context, tag_object)
         return before if isinstance(before, Landed) else _landed(context)
     if before is not None or there:
         raise MismatchError(
@@ -55,3 +77,15 @@ def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
             code="tag-differs",
         )
     return None
+
+
+def _reach_all(context: TaskContext, tag_object: str) -> None:
+    """Where the remote has several push URLs: at each of them."""
+    plan = context.plan
+    old, new = plan.branch_move
+    branch_ref, tag_ref = f"refs/heads/{plan.branch}", f"refs/tags/{plan.version}"
+    push.reach_all(
+        context.repository, remote=plan.remote,
+        leases=(f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:"),
+        moves={branch_ref: new, tag_ref: tag_object},
+    )  # fmt: skip

@@ -120,6 +120,7 @@ def _done_already(task: Task, context: TaskContext, journal: Journal) -> bool:
 
 
 def _run(task: Task, context: TaskContext, journal: Journal) -> Outcome:
+    _look_at_the_flag(context)
     journal.append("started", task.key, title=task.title)
     begun = context.session.monotonic()
     try:
@@ -129,6 +130,12 @@ def _run(task: Task, context: TaskContext, journal: Journal) -> Outcome:
         raise
     _journal_success(task, outcome, context.session.monotonic() - begun, context, journal)
     return outcome
+
+
+def _look_at_the_flag(context: TaskContext) -> None:
+    """Nothing is begun any more once the run was asked to end: the exception itself may have been lost on its way."""
+    if context.session.interrupted():
+        raise KeyboardInterrupt
 
 
 def _journal_failure(task: Task, error: BaseException, journal: Journal) -> None:
@@ -159,6 +166,7 @@ def _together(tasks: Sequence[Task], context: TaskContext, journal: Journal, lim
     try:
         while begun.keys() - made.keys() or (waiting and error is None):
             while waiting and error is None and len(begun) - len(made) < limit:
+                _look_at_the_flag(context)
                 task = waiting.popleft()
                 journal.append("started", task.key, title=task.title)
                 begun[task.key] = context.session.monotonic()

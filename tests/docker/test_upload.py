@@ -1,0 +1,163 @@
+"""The upload by a real engine to a real registry, through a proxy that fails, expires, or lets no tag be replaced."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.core.reference import parse_repository
+from orchestrator.registry.client import Registry
+from tests.support.imaged import VERSION, Imaged
+from tests.support.imaged import imaged as make
+from tests.support.registry_proxy import RESET, Answer, Asked, Proxy, proxied, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.lab import Lab
+
+pytestmark = pytest.mark.docker
+
+CHANGING = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY loader.py /opt/loader.py
+RUN cat /proc/sys/kernel/random/uuid > /built
+"""
+
+
+@pytest.fixture
+def proxy(lab: Lab) -> Iterator[Proxy]:
+    with proxied(lab.registry) as running:
+        yield running
+
+
+def behind(proxy: Proxy, lab: Lab, root: Path, dockerfile: str = "") -> Imaged:
+    """A story whose registry is the proxy."""
+    made = make(root, lab, **({"dockerfile": dockerfile} if dockerfile else {}))
+    moved = Imaged(story=made.story, lab=lab, repository=made.repository.replace(lab.registry, proxy.host))
+    moved.declare()
+    return moved
+
+
+def beside(made: Imaged) -> Registry:
+    """Its repository without the proxy."""
+    _, _, path = made.repository.partition("/")
+    return Registry(parse_repository(f"{made.lab.registry}/{path}"), credentials=lambda: made.lab.credentials)
+
+
+@pytest.mark.parametrize(
+    ("how", "again"),
+    [
+        (refusal(500, "UNKNOWN", "internal error"), True),
+        (refusal(429, "TOOMANYREQUESTS", "slow down", Retry_After="1"), True),
+        (RESET, True),
+        (refusal(400, "TAG_INVALID", "no such name here"), False),
+        (refusal(403, "DENIED", "not for you"), False),
+    ],
+    ids=["500", "429", "reset", "400", "403"],
+)
+def test_a_push_that_breaks_off_is_tried_again_and_a_refused_one_never(
+    proxy: Proxy, lab: Lab, tmp_path: Path, how: Answer, again: bool
+) -> None:
+    made, left = behind(proxy, lab, tmp_path), [how]
+    proxy.before = lambda asked: left.pop() if left and asked.method == "PUT" and asked.tag else None
+    done = made.release("cut", VERSION, "--yes")
+    puts = [asked.tag for asked in proxy.seen if asked.method == "PUT" and asked.tag.startswith("candidate-")]
+    assert (done.code, len(puts)) == ((0, 2) if again else (7, 1)), done.err
+    assert (beside(made).head(VERSION) is not None) is again
+
+
+def test_a_login_that_ends_during_the_build_is_asked_for_again(proxy: Proxy, lab: Lab, tmp_path: Path) -> None:
+    """What the helper says is a time; the registry takes it for four seconds."""
+    made = behind(proxy, lab, tmp_path, "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY loader.py /opt/\nRUN sleep 6\n")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    helper = programs / "docker-credential-short"
+    helper.write_text('#!/bin/sh\nprintf \'{"Username":"token","Secret":"%s"}\' $(date +%s)\n')
+    helper.chmod(0o755)
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text(f'{{"credHelpers": {{"{proxy.host}": "short"}}}}')
+    proxy.login = "Basic " + base64.b64encode(f"{lab.username}:{lab.password}".encode()).decode()
+
+    def ask(asked: Asked) -> Answer | None:
+        sent = base64.b64decode(asked.authorization.removeprefix("Basic ") or "").decode()
+        made_at = re.fullmatch(r"token:(\d+)", sent)
+        if made_at and time.time() - float(made_at[1]) < 5:
+            return None
+        return refusal(401, "UNAUTHORIZED", "the token has expired", WWW_Authenticate='Basic realm="x"')
+
+    proxy.before = ask
+    env = {
+        "RELEASE_REGISTRY_USERNAME": "",
+        "RELEASE_REGISTRY_PASSWORD": "",
+        "DOCKER_CONFIG": str(tmp_path / "docker"),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    done = made.release("cut", VERSION, "--yes", env=env)
+    assert done.code == 0, done.err
+
+
+class Immutable:
+    """No tag that exists is put again."""
+
+    def __init__(self, proxy: Proxy, made: Imaged) -> None:
+        self.registry = beside(made)
+        proxy.before = self.ask
+
+    def ask(self, asked: Asked) -> Answer | None:
+        if asked.method == "PUT" and asked.tag and self.registry.head(asked.tag):
+            return refusal(400, "TAG_INVALID", f"The tag {asked.tag} already exists and the repository is immutable.")
+        return None
+
+
+def test_an_immutable_candidate_of_the_same_commit_is_taken_over_and_proved(
+    proxy: Proxy, lab: Lab, tmp_path: Path
+) -> None:
+    """The first run dies after its upload; the next one, without its journal and its images, builds another digest."""
+    made = behind(proxy, lab, tmp_path, CHANGING)
+    Immutable(proxy, made)
+    made.killed_cut("before", 12)
+    registry = beside(made)
+    (candidate,) = [tag for tag in registry.tags() if tag.startswith("candidate-")]
+    standing = registry.head(candidate)
+    assert standing is not None
+    assert registry.head(VERSION) is None
+    shutil.rmtree(made.story.clone.path / ".git/release")
+    for ref in made.story.clone.git("for-each-ref", "--format=%(refname)", "refs/release").split():
+        made.story.clone.git("update-ref", "-d", ref)
+    docker = os.environ | {"DOCKER_HOST": lab.docker_host}
+    subprocess.run(["docker", "rmi", "-f", f"{made.repository}:{candidate}"], env=docker, check=False)
+    done = made.release("cut", VERSION, "--yes")
+    assert done.code == 0, done.err
+    released = registry.head(VERSION)
+    assert released is not None
+    assert released.digest == standing.digest
+    (image,) = made.release("show", VERSION, "--json").json["images"]
+    own = registry.manifest(VERSION)
+    assert own is not None
+    assert image["layers"] == list(registry.config(own).diff_ids)
+    assert made.release("verify", VERSION).code == 0
+
+
+def test_an_immutable_floating_tag_stays_and_the_record_is_written(proxy: Proxy, lab: Lab, tmp_path: Path) -> None:
+    made = behind(proxy, lab, tmp_path)
+    made.declare(image="  floating: [v2.7]\n")
+    Immutable(proxy, made)
+    assert made.release("cut", VERSION, "--yes").code == 0
+    before = beside(made).head("v2.7")
+    made.declare(image="  floating: [v2.7]\n", fix=made.story.after, version="v2.7.2")
+    done = made.release("cut", "v2.7.2", "--yes")
+    assert done.code == 0, done.err
+    (image,) = made.release("show", "v2.7.2", "--json").json["images"]
+    assert image["floating"]["moved"] == []
+    assert "immutable" in image["floating"]["left"][0]
+    assert beside(made).head("v2.7") == before
