@@ -6,8 +6,8 @@ What counts is release.yaml, and the source branches, as they stand on the prote
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted, with_origin
@@ -15,6 +15,7 @@ from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseEr
 from orchestrator.core.pick import PickState
 from orchestrator.core.tag_message import SKIPPED, tagged_account
 from orchestrator.core.versions import check_version
+from orchestrator.guard.consistency import identity
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
 from orchestrator.picks.classify import Judge, pick_of
@@ -44,7 +45,6 @@ _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
 _RELEASE = re.compile(r"chore\(release\): (\S+)")
 _HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
 _SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
-_PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,18 +393,6 @@ def _differs(commit: Commit, source: Source, verdict: Classification) -> str:
     if commit.author != verdict.like.author:
         return "its author differs"
     return "" if commit.message == with_origin(verdict.like.message, source.commit.sha) else "its message differs"
-
-
-def identity(config: Config, version: str) -> dict[str, Any]:
-    """All that release.yaml says for a version, wherever it stands in the file."""
-    mine = replace(config, releases=tuple(entry for entry in config.releases if entry.version == version))
-    return dict(_without_places(asdict(mine)))
-
-
-def _without_places(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_places(each) for key, each in value.items() if key not in _PLACES}
-    return [_without_places(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _error(problem: Problem) -> RefusedCommitError:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError
-from orchestrator.core.pick import Pick, Skipped
 from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_account, tagged_reason
-from orchestrator.plan import document
 from orchestrator.plan.account import account_of, described
 from orchestrator.release.prepare import prepare
 from orchestrator.session.committed import CommittedFiles
@@ -19,6 +17,8 @@ from orchestrator.session.published import NoRecordError, read_record, remote_na
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick, Skipped
+    from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.session.session import Session
 
@@ -49,27 +49,20 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
     return notes, plan.problems
 
 
-def _from_record(session: Session, remote: str, record: dict[str, Any]) -> Notes:
-    try:
-        picks = document.picks_of(record)
-        return Notes(
-            version=record["version"],
-            previous=record["previous"],
-            summary=record["summary"],
-            commit=record["commit"],
-            released=True,
-            picks=picks,
-            skipped=tuple(Skipped(**each) for each in record["skipped"]),
-            images=tuple((image["reference"], image["digest"]) for image in record["images"]),
-            freeze_broken=record.get("freeze_broken", ""),
-            page=_page(session, remote, _config_at(session, remote, record["version"], record["commit"])),
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            f"the record of {record['version']} does not tell its picks in a way that this version knows ({error})",
-            remedy=f"use the version of the tool that made it: {record.get('tool', {}).get('version', 'unknown')}",
-            code="bad-record",
-        ) from error
+def _from_record(session: Session, remote: str, record: Record) -> Notes:
+    version = str(record.version)
+    return Notes(
+        version=version,
+        previous=str(record.previous or ""),
+        summary=record.summary,
+        commit=record.commit,
+        released=True,
+        picks=record.picks,
+        skipped=record.skipped,
+        images=tuple((str(image.reference), image.digest) for image in record.images),
+        freeze_broken=record.freeze_broken,
+        page=_page(session, remote, _config_at(session, remote, version, record.commit)),
+    )
 
 
 # ------------------------------------------------------------------ a tag without a record

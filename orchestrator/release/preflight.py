@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
 from orchestrator.release.checks import Finding, SkipCheck, run_check
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
 _DISK_FOR_BUILD = 2 * _GIB
+_UNPACKING = 2  # a CUDA image of 3.2 GB compressed takes 5.8 GB, one of busybox twice its size
 
 
 def run(plan: Plan, repository: Repository, connections: Connections) -> list[Finding]:
@@ -50,7 +52,7 @@ def image_checks(
     image = images[0]  # the variants of a release share engine and repository
     if building:
         yield run_check("engine", partial(engine, connections))
-        yield run_check("engine-disk", partial(engine_disk, connections))
+        yield run_check("engine-disk", partial(engine_disk, image, connections))
     answers = run_check("registry", partial(registry, image, connections))
     yield answers
     if answers.result.state is CheckState.FAILED:
@@ -85,12 +87,27 @@ def engine(connections: Connections) -> str:
     return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
 
 
-def engine_disk(connections: Connections) -> str:
-    """There is room for the build in the engine's data directory, where that is on this machine."""
+def engine_disk(image: PlannedImage, connections: Connections) -> str:
+    """There is room for the build in the engine's data directory, where that is on this machine.
+
+    An engine that lacks the version before will build all of it anew: its size in the registry, unpacked, is a guess.
+    """
     health = connections.builder().health()
     if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
         raise SkipCheck("the engine's data directory is not on this machine, or not readable")
-    return disk(Path(health.root), _DISK_FOR_BUILD)
+    return disk(Path(health.root), max(_DISK_FOR_BUILD, _unpacked(image, connections)))
+
+
+def _unpacked(image: PlannedImage, connections: Connections) -> int:
+    """Bytes that the version before would take in an engine that has it not; 0 where nothing is known of it."""
+    if not image.previous or connections.builder().inspect(image.previous):
+        return 0
+    registry = connections.registry(image.repository)
+    with suppress(ReleaseError):  # what is wrong with the registry is said by its own checks
+        named = registry.manifest(image.previous.rpartition(":")[2])
+        own = registry.find_image(named, image.platform) if named else None
+        return _UNPACKING * sum(layer.size for layer in registry.layers(own)) if own else 0
+    return 0
 
 
 def registry(image: PlannedImage, connections: Connections) -> str:
