@@ -23,7 +23,7 @@ from orchestrator.picks.equivalents import Equivalent
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
 from orchestrator.plan.picker import mark_own
-from orchestrator.plan.release_commit import PlanRequest, release_commit
+from orchestrator.plan.release_commit import release_commit
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
@@ -321,14 +321,10 @@ class BranchProof:
                                 existing=self.protected.tags, where=where)  # fmt: skip
         for problem in verdict.problems:
             raise _error(problem)
-        request = PlanRequest(
-            version=version,
-            config=replace(config, text=self._own_config(commit, version)),
-            config_path=self.protected.path,
-            identity=commit.committer,
-            offline=True,
-        )
-        made = release_commit(request, self.scratch, tip, version, entry.summary, picks)
+        made = release_commit(
+            replace(config, text=self._own_config(commit, version)), self.protected.path, commit.committer,
+            scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
+        )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)
         if made.head != commit.sha:
