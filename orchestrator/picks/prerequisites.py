@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.process import TimeUpError
+from orchestrator.picks.equivalents import signal_rules
 from orchestrator.picks.prerequisite_candidates import PrerequisiteCandidates
 from orchestrator.picks.replay import Replay, smallest
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.picks.sources import Source
 
 EFFORT = 10.0  # seconds a pick
-_RULES = 1  # part of the cache key: raise it when the same history would get another answer
+_RULES = 1  # part of the cache key: raise it when the same history and signals would get another answer
 _NEAR = 10  # commits named where nothing is proved
 
 
@@ -76,11 +77,9 @@ class Finder:
         if not source.parent or self.effort <= 0:
             return Needs(complete=self.effort > 0)
         tree = self.scratch.tree_of(tip)
-        key = hashlib.sha256(
-            json.dumps(
-                [_RULES, self.scratch.git_version, self.base, tree, source.commit.sha, source.parent, sorted(present)]
-            ).encode()
-        ).hexdigest()
+        rules = [_RULES, signal_rules(), self.scratch.git_version]
+        asked = [self.base, tree, source.commit.sha, source.parent, sorted(present)]
+        key = hashlib.sha256(json.dumps([*rules, *asked]).encode()).hexdigest()
         hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
         if known := self.scratch.cache.get("needs", [key, hurried]):
             return _decoded(known.get(key) or known[hurried])
