@@ -63,8 +63,7 @@ def refuse_offline(session: Session) -> None:
 
 def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None = None, each: bool = False) -> Cut:
     """As `cut`, for who holds the lock; `wanted` is the plan that must still hold."""
-    for name in [version] if version else in_progress(session.repository):
-        heal(ReleaseState(session.repository, name), session.terminal.note)
+    _heal(session, version)
     if done := _adopted(session, version):
         return done
     stored = _public_already(session, version)
@@ -147,6 +146,11 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
                 code="tag-differs",
             )
     return None
+
+
+def _heal(session: Session, version: str) -> None:
+    for name in [version] if version else in_progress(session.repository):
+        heal(ReleaseState(session.repository, name), session.terminal.note)
 
 
 def _adopted(session: Session, version: str) -> Cut | None:
