@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.process import TimeUpError
 from orchestrator.picks.prerequisite_candidates import PrerequisiteCandidates
+from orchestrator.picks.presence import is_changelog
 from orchestrator.picks.replay import Replay, smallest
 
 if TYPE_CHECKING:
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from orchestrator.picks.sources import Source
 
 EFFORT = 10.0  # seconds a pick
-_RULES = 1  # part of the cache key: raise it when the same history would get another answer
+_RULES = 2  # part of the cache key: raise it when the same history would get another answer
+_NO_MATTER = re.compile(rb"[\s\"'`,;(){}\[\]]+")  # what a formatter changes
 _NEAR = 10  # commits named where nothing is proved
 
 
@@ -75,6 +79,8 @@ class Finder:
         """
         if not source.parent or self.effort <= 0:
             return Needs(complete=self.effort > 0)
+        if paths and all(is_changelog(path) for path in paths):
+            return Needs(complete=False)  # each change adds a line there: nothing is missing
         tree = self.scratch.tree_of(tip)
         key = hashlib.sha256(
             json.dumps(
@@ -119,9 +125,28 @@ class Finder:
             if ranked == seen:
                 continue
             seen = ranked
-            if found := smallest(replay, ranked, suspects.position):
-                return Needs(commits=found, tried=replay.tried)
+            while found := smallest(replay, ranked, suspects.position):
+                sweeping = [sha for sha in found if reformats(self.scratch, sha)]
+                if not sweeping:
+                    return Needs(commits=found, tried=replay.tried)
+                suspects.leave_out(sweeping)
+                replay.best = ()
+                ranked = [sha for sha in ranked if sha not in sweeping]
         return Needs(near=tuple(suspects.seen[:_NEAR]), tried=replay.tried)
+
+
+def reformats(scratch: Scratch, sha: str) -> bool:
+    """Whether a commit changes most of its files in blanks, quotes and brackets alone."""
+    commit = scratch.commit(sha)
+    changed = changes.of(scratch, {sha: next(iter(commit.parents), "")})
+    files = [file for each in changed for file in each.files if b"000000" not in file.modes and file.modes[:2] != b"16"]
+    looks = [
+        _NO_MATTER.sub(b"", scratch.blob(file.before.decode()))
+        == _NO_MATTER.sub(b"", scratch.blob(file.after.decode()))
+        for file in files
+        if file.before != file.after
+    ]
+    return bool(looks) and 2 * sum(looks) > len(looks)
 
 
 class _Fix:
