@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import failures, image_links, record_links
+from orchestrator.audit.links import facts_of, failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
@@ -27,13 +27,13 @@ from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from orchestrator.audit.prove import Missing
     from orchestrator.audit.snapshot import Range, Snapshot
     from orchestrator.audit.tags import Tag
     from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.declaration import Config
+    from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.plan.account import Account
@@ -108,14 +108,14 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     config = _config_at(world, tag)
     record = world.records.get(tag.name)
     account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
-    tool = record["tool"].get("version") if record and isinstance(record.get("tool"), dict) else __version__
+    tool = record.tool.version if record else __version__
     return Part(
         version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), account=account,
         head=tag.commit, other_tool=tool != __version__,
     )  # fmt: skip
 
 
-def _account(world: Snapshot, tag: Tag, config: Config, record: Mapping[str, Any] | None) -> Account | None:
+def _account(world: Snapshot, tag: Tag, config: Config, record: Record | None) -> Account | None:
     """What a tag says of its release; a backport, or where a range begins, may only be among the sources kept."""
     scratch, names, left_out = world.session.scratch, world.session.repository, _left_out(record)
     found = account_of(scratch, names, tag.name, tag.message, config, left_out)
@@ -124,14 +124,12 @@ def _account(world: Snapshot, tag: Tag, config: Config, record: Mapping[str, Any
     return found
 
 
-def _left_out(record: Mapping[str, Any] | None) -> dict[str, str]:
+def _left_out(record: Record | None) -> dict[str, str]:
     """Source -> why the release brings no commit of it, by its record."""
-    record = record or {}
-    skipped = {
-        str(row.get("source")): str(row.get("reason")) for row in record.get("skipped", ()) if isinstance(row, dict)
-    }
-    picks = [row for row in record.get("picks", ()) if isinstance(row, dict)]
-    return skipped | {str(row.get("source")): str(row.get("state")) for row in picks if not row.get("result")}
+    if record is None:
+        return {}
+    skipped = {each.source: each.reason for each in record.skipped}
+    return skipped | {pick.source: str(pick.state) for pick in record.picks if not pick.result}
 
 
 def _config_at(world: Snapshot, tag: Tag) -> Config | None:
@@ -156,7 +154,7 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The links from a version to its record and its images."""
     scratch, record = world.session.scratch, world.records.get(tag.name)
     text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
-    checks = record_links(scratch, tag, record, text) if record else []
+    checks = record_links(record, facts_of(scratch, tag, text, part.config)) if record else []
     connections = None if world.session.options.offline else world.session.connections.registry
     return checks + image_links(tag, record, part.config, connections)
 
@@ -170,7 +168,7 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
     problems += [mismatch("tag-differs", f"tag {tag.name} {each}", "the tag's message does not belong to its commit")
                  for each in tag_faults(world, tag, proving)]  # fmt: skip
-    if tagged_picks(tag.message) and record is None:
+    if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         else:
@@ -198,7 +196,7 @@ def tag_faults(world: Snapshot, tag: Tag, proving: Proving) -> list[str]:
 def _released(world: Snapshot, tag: Tag) -> ReleasedVersion:
     return ReleasedVersion(
         version=tag.name, tag=tag.object, commit=tag.commit, tree=world.session.scratch.tree_of(tag.commit),
-        message=tag.message, images=None,
+        message=tag.message, config_sha256=None, images=None,
     )  # fmt: skip
 
 

@@ -5,21 +5,22 @@ skipped with the reason.  What could not be looked at never passes.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import REVISION, VERSION
-from orchestrator.core.record import recorded_picks
+from orchestrator.core.record import comparisons, facts_of_tag
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.core.tag_message import tagged_picks
+from orchestrator.core.versions import TagVersion
 from orchestrator.plan.images import planned_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
+    from orchestrator.core.record import Record, ReleaseFacts
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
 
@@ -48,38 +49,35 @@ def compared(name: str, what: str, ours: object, theirs: object, said_by: str) -
 # ------------------------------------------------------------------ git's side
 
 
-def record_links(scratch: Scratch, tag: Tag, record: Mapping[str, Any], config: bytes | None) -> list[CheckResult]:
-    """The record against the tag, its commit and release.yaml there."""
-    commit = scratch.commit(tag.commit)
-    checks = [
-        compared("record: version", "the tag is", tag.name, record["version"], "the record"),
-        compared("record: tag", "the tag object is", tag.object, record["tag"]["object"], "the record"),
-        compared("record: commit", "the commit is", tag.commit, record["commit"], "the record"),
-        compared("record: tree", "its tree is", commit.tree, record["tree"], "the record"),
+def record_links(record: Record, facts: ReleaseFacts) -> list[CheckResult]:
+    """The record against what the tag, its commit and release.yaml there say."""
+    return [
+        failed(f"record: {each.name}", f"the record {each.fault}", "compare: release show, git cat-file tag")
+        if each.fault
+        else passed(f"record: {each.name}", f"{each.actual[:19]}, as the record says")
+        for each in comparisons(record, facts)
     ]
-    if config is not None and isinstance(record.get("config"), dict):
-        digest = hashlib.sha256(config).hexdigest()
-        checks.append(
-            compared("record: release.yaml", "its SHA-256 is", digest, record["config"]["sha256"], "the record")
-        )
-    listed = {(source, result) for _, source, result in tagged_picks(tag.message)}
-    said = recorded_picks(record)
-    if said is not None:
-        what = f"the tag lists {len(listed)} picks"
-        if listed == said:
-            checks.append(passed("record: picks", f"{what}, and the record the same"))
-        else:
-            checks.append(
-                failed("record: picks", f"{what}, the record others", "compare: release show, git cat-file tag")
-            )
-    return checks
+
+
+def facts_of(scratch: Scratch, tag: Tag, text: bytes | None, config: Config | None) -> ReleaseFacts:
+    """What a version tag says, with release.yaml at its commit (`text`, and as parsed)."""
+    planned = planned_images(config, tag.name, tag.commit) if config else None
+    return facts_of_tag(
+        TagVersion.from_text(tag.name),
+        tag=tag.object,
+        commit=tag.commit,
+        message=tag.message,
+        tree=scratch.commit(tag.commit).tree,
+        config_sha256=hashlib.sha256(text).hexdigest() if text is not None else None,
+        images=None if planned is None else {image.reference: "" for image in planned},
+    )
 
 
 # ------------------------------------------------------------------ the registry's side
 
 
 def image_links(
-    tag: Tag, record: Mapping[str, Any] | None, config: Config | None, registry: Callable[[str], Registry] | None
+    tag: Tag, record: Record | None, config: Config | None, registry: Callable[[str], Registry] | None
 ) -> list[CheckResult]:
     """Each image of a version: the digest against the record, the labels against the tag.  No registry: offline."""
     wanted = _images(tag, record, config)
@@ -101,14 +99,10 @@ def image_links(
     return checks
 
 
-def _images(tag: Tag, record: Mapping[str, Any] | None, config: Config | None) -> dict[str, str]:
+def _images(tag: Tag, record: Record | None, config: Config | None) -> dict[str, str]:
     """Reference -> digest by the record, "" where none tells."""
     if record is not None:
-        return {
-            name: str(image["digest"])
-            for image in record["images"]
-            for name in (image["reference"], *image.get("aliases", ()))
-        }
+        return {str(name): image.digest for image in record.images for name in image.names}
     planned = planned_images(config, tag.name, tag.commit) if config else ()
     return {name: "" for image in planned for name in (image.reference, *image.aliases)}
 
@@ -129,10 +123,9 @@ def _image(tag: Tag, version: str, reference: str, digest: str, registry: Regist
     return checks
 
 
-def origin(record: Mapping[str, Any] | None) -> str:
+def origin(record: Record | None) -> str:
     """The candidate that a version was promoted from, "" for one that was cut: its image goes on saying that name."""
-    promoted = record.get("promoted_from") if record else None
-    return str(promoted["version"]) if isinstance(promoted, dict) and "version" in promoted else ""
+    return str(record.promoted_from.version) if record and record.promoted_from else ""
 
 
 def failures(checks: Sequence[CheckResult]) -> list[CheckResult]:

@@ -10,7 +10,7 @@ import difflib
 import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from orchestrator.audit.layer_compare import Agreement, Comparison, LayerPair, facing, judge_layer, settings
@@ -26,10 +26,11 @@ from orchestrator.session.published import NoRecordError, read_record
 from orchestrator.session.state import ReleaseState, releases_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.record import Record, RecordedImage
     from orchestrator.engines import Builder, BuildRequest, ImageInfo
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
@@ -57,7 +58,7 @@ class _Published:
     digest: str
     manifest: Manifest
     config: ImageConfig
-    record: Mapping[str, Any]
+    record: RecordedImage | None
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
@@ -108,16 +109,16 @@ def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
     return tuple(image for image in plan.images if variant in ("", image.variant))
 
 
-def _record(session: Session, plan: Plan) -> dict[str, Any]:
-    """The record, {} where there is none: then a cut is not finished, or git alone made the release."""
+def _record(session: Session, plan: Plan) -> Record | None:
+    """The record, None where there is none: then a cut is not finished, or git alone made the release."""
     try:
         return read_record(session, plan.version, plan.remote)
     except NoRecordError:
         session.terminal.note(f"there is no record of {plan.version}: its base and digest cannot be compared")
-        return {}
+        return None
 
 
-def _published(session: Session, image: PlannedImage, record: Mapping[str, Any]) -> _Published:
+def _published(session: Session, image: PlannedImage, record: Record | None) -> _Published:
     registry = session.connections.registry(image.repository)
     named = registry.manifest(image.reference.rpartition(":")[2])
     if named is None:
@@ -128,14 +129,14 @@ def _published(session: Session, image: PlannedImage, record: Mapping[str, Any])
             code="image-missing",
         )
     manifest = registry.image(named, image.platform)
-    entries = {entry["reference"]: entry for entry in record.get("images", ())}
+    recorded = {str(each.reference): each for each in record.images} if record else {}
     found = _Published(
         image=image,
         registry=registry,
         digest=named.digest,
         manifest=manifest,
         config=registry.config(manifest),
-        record=entries.get(image.reference, {}),
+        record=recorded.get(image.reference),
     )
     if len(found.diff_ids) != len(registry.layers(manifest)):
         raise MismatchError(
@@ -176,7 +177,7 @@ def _compared(
 def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRequest) -> BuildRequest:
     """The build of then: its labels, its base, a name that nobody else uses."""
     name = f"{public.image.repository}:rebuild-{uuid4().hex[:12]}"
-    labels = public.record.get("labels") or ready.request.labels
+    labels = (public.record.labels if public.record else {}) or ready.request.labels
     arguments = {**ready.request.build_args, **(dict.fromkeys(ready.base_args, pinned) if pinned else {})}
     return replace(
         ready.request,
@@ -189,13 +190,13 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
 
 def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
-    recorded = str((public.record.get("base") or {}).get("id") or "")
-    if not recorded or recorded == ready.base_id:
+    recorded = public.record.base.id if public.record else ""
+    if public.record is None or not recorded or recorded == ready.base_id:
         return "", ""
     moved = f"{ready.base} moved: it was {recorded[:19]} at the release and is {ready.base_id[:19]} now"
     if not ready.base_args:
         return "", f"{moved}; built on today's, because no build argument says which base to take"
-    label = str((public.record.get("labels") or {}).get(BASE_DIGEST) or "")
+    label = public.record.labels.get(BASE_DIGEST, "")
     by_digest = f"{parse_reference(ready.base).repository!s}@{label}" if label else ""
     for candidate in filter(None, (recorded, by_digest)):
         try:
@@ -216,7 +217,7 @@ def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str
 
 def _mismatches(public: _Published) -> tuple[str, ...]:
     found = []
-    recorded, layers = public.record.get("digest", ""), tuple(public.record.get("layers") or ())
+    recorded, layers = (public.record.digest, public.record.layers) if public.record else ("", ())
     if recorded and recorded != public.digest:
         found.append(f"the registry has {public.digest} under this name, the record says {recorded}")
     if layers and layers != public.diff_ids:

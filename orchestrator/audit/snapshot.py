@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
 from orchestrator.core.declaration import Config
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
-from orchestrator.core.record import parse_record, record_ref
+from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.results import Place
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import line_of_branch
-from orchestrator.git import notes
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import refuse_incomplete, source_tips
+from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.audit.tags import Tag
+    from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.git.repository import RemoteRefs
     from orchestrator.session.session import Session
-
-_RECORDS = record_ref("")
 
 
 @dataclass(kw_only=True)
@@ -37,7 +36,8 @@ class Snapshot:
     remote_refs: RemoteRefs | None
     tips: dict[str, str]
     tags: dict[str, Tag]
-    records: dict[str, dict[str, Any]]
+    records: dict[str, Record]
+    refused_records: dict[str, UsageError] = field(default_factory=dict)  # what stands there is no record
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -89,15 +89,15 @@ def _ask(world: Snapshot, sources: Sequence[str]) -> RemoteRefs | None:
 
 def _matters(ref: str, sources: Sequence[str]) -> bool:
     kind, _, name = ref.removeprefix("refs/").partition("/")
-    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith(_RECORDS) or (
+    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith(RECORDS) or (
         kind == "heads" and (name in sources or line_of_branch(name) is not None)
     )  # fmt: skip
 
 
 def _read(world: Snapshot) -> None:
     """Tags and records; a tag that is another one here than on the remote is a problem, and the remote's counts."""
-    local, refs = world.session.repository.refs("refs/tags", _RECORDS.rstrip("/")), world.remote_refs
-    public = {ref: sha for ref, sha in (refs.refs if refs else {}).items() if ref.startswith(("refs/tags/", _RECORDS))}
+    local, refs = world.session.repository.refs("refs/tags", RECORDS.rstrip("/")), world.remote_refs
+    public = {ref: sha for ref, sha in (refs.refs if refs else {}).items() if ref.startswith(("refs/tags/", RECORDS))}
     for ref, sha in local.items():
         if public.get(ref, sha) != sha:
             what = ref.removeprefix("refs/").replace("tags/", "tag ")
@@ -110,12 +110,13 @@ def _read(world: Snapshot) -> None:
     world.tags = read_tags(
         world.session.scratch, {name: sha for name, sha in names.items() if looks_like_a_version(name)}
     )
-    blobs = {ref: sha for ref, sha in found.items() if ref.startswith(_RECORDS) and world.session.scratch.has(sha)}
-    texts = notes.blobs(world.session.scratch.git, blobs.values())
+    blobs = {ref: sha for ref, sha in found.items() if ref.startswith(RECORDS) and world.session.scratch.has(sha)}
     for ref, sha in blobs.items():
+        version = ref.removeprefix(RECORDS)
         try:
-            world.records[ref.removeprefix(_RECORDS)] = parse_record(texts[sha], ref)
+            world.records[version] = record_at(world.session.scratch, sha, ref)
         except UsageError as error:
+            world.refused_records[version] = error
             world.problems.append(mismatch("bad-record", f"{ref}: {error.message}", error.remedy))
 
 

@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.branch import checks_of, part_of, tag_faults
-from orchestrator.audit.links import compared, failed, origin, passed, skipped
+from orchestrator.audit.links import compared, failed, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION, SOURCE, VERSION
-from orchestrator.core.record import parse_record, record_ref
+from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import promotion
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.git.repository import fetch_refs
+from orchestrator.session.published import record_at, tag_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from orchestrator.audit.prove import Proving
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
+    from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult
     from orchestrator.git.conversation import Silence
     from orchestrator.session.session import Session
@@ -100,6 +101,8 @@ def _tag_checks(world: Snapshot, tag: Tag, *, require_signed: bool) -> list[Chec
 def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
     if tag.name in world.records:
         return []
+    if bad := world.refused_records.get(tag.name):
+        return [failed("record", f"{bad.where}: {bad.message}", bad.remedy)]
     if world.remote_refs is None:
         return [skipped("record", f"it is not here, and {world.remote} was not asked")]
     return [
@@ -163,24 +166,24 @@ def _by_remote(name: str, version: str, revision: str, digest: str, remote: str,
     try:
         with fetch_refs(remote, (tag_ref, ref), silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
-            record = parse_record(scratch.blob(refs[ref]), ref) if ref in refs else None
+            record = record_at(scratch, refs[ref], ref) if ref in refs else None
+            facts = ReleaseFacts(version=TagVersion.from_text(name), commit=revision)
+            facts = tag_facts(scratch, name, refs[tag_ref], tag.commit) if tag else facts
     except RemoteError as error:
         return [skipped("git", error.message)]
+    except UsageError as error:
+        return [failed("record", f"{error.where}: {error.message}", error.remedy)]
     checks = [
         compared("labels: tag", "label version is", version, origin(record) or name, f"the record of {name}"),
         compared("tag", "label revision is", revision, tag.commit if tag else "", f"tag {name} there"),
     ]
     if record is None:
         return [*checks, failed("record", f"there is no {ref} on the remote")]
-    return [*checks, *_by_record(name, revision, digest, record)]
+    return [*checks, *record_links(record, facts), _digest(record, digest)]
 
 
-def _by_record(version: str, revision: str, digest: str, record: dict[str, Any]) -> list[CheckResult]:
-    checks = [
-        compared("record: version", "it is", version, record["version"], "the record"),
-        compared("record: commit", "label revision is", revision, record["commit"], "the record"),
-    ]
-    known = {str(each["digest"]) for each in record["images"]}
+def _digest(record: Record, digest: str) -> CheckResult:
+    known = {image.digest for image in record.images}
     if digest in known:
-        return [*checks, passed("record: digest", f"{digest[:19]} is the one that was released")]
-    return [*checks, failed("record: digest", f"{digest} is not what was released: {', '.join(sorted(known))}")]
+        return passed("record: digest", f"{digest[:19]} is the one that was released")
+    return failed("record: digest", f"{digest} is not what was released: {', '.join(sorted(known))}")

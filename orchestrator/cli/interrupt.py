@@ -44,7 +44,7 @@ class Interrupt:
 
     def _dropped(self, event: sys.UnraisableHookArgs) -> None:
         """A finalizer has ended with an exception, and Python goes on as if nothing had been."""
-        if not (self._asked and event.exc_type is not None and issubclass(event.exc_type, KeyboardInterrupt)):
+        if not (self._asked and issubclass(event.exc_type, KeyboardInterrupt)):
             sys.__unraisablehook__(event)
             return
         for number in self._heard:

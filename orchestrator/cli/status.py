@@ -15,14 +15,17 @@ from orchestrator.session.session import Session
 
 
 @command("status")
-def status(session: Session, console: Console, version: Version = "") -> None:
+def status(session: Session, console: Console, version: Version = "") -> int:
     """Say what is done, what is missing, and what to type."""
-    from orchestrator.release.status import standings
+    from orchestrator.release.status import record_problems, standings
     from orchestrator.report import text as report
 
     found = standings(session, version)
+    problems = record_problems(session, found)
     console.lines(report.standing_lines(found))
     console.document({"schema_version": 1, "releases": [asdict(each) for each in found]})
+    console.problems(problems)
+    return worst(problems)
 
 
 @command("show")
@@ -31,15 +34,14 @@ def show(
 ) -> None:
     """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
     from orchestrator.report.record import record_lines
-    from orchestrator.session.published import read_record, read_yank, remote_name
+    from orchestrator.session.published import read_stored_record, read_yank, remote_name
     from orchestrator.session.yanks import document
 
     remote = remote_name(session)
-    record = read_record(session, version, remote)
+    record, stored = read_stored_record(session, version, remote)
     yank = read_yank(session, version, remote)
-    record["yanked"] = document(yank) if yank else None
-    console.lines(record_lines(record))
-    console.document(record)
+    console.lines(record_lines(record, yank))
+    console.document({**stored, "yanked": document(yank) if yank else None})
 
 
 @command("notes")

@@ -10,6 +10,7 @@ from orchestrator.config.image_keys import LINE
 from orchestrator.config.schema import Got, Key, ListOf, Table, Text
 from orchestrator.config.validators import BadTextError
 from orchestrator.core.declaration import CodeOwners, Freeze, Policy
+from orchestrator.core.glob import LONGEST
 
 _MOST = 9  # approvals
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})? ?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -40,6 +41,8 @@ def owned_path(text: str) -> str:
         says = "holds '[', ']' or a backslash, which CODEOWNERS does not know"
     elif not text.strip("/") or "//" in text or ".." in text.split("/"):
         says = "can match no file"
+    elif len(text) > LONGEST:
+        says = f"has more than {LONGEST} characters"
     if says:
         raise BadTextError("config-bad-owned-path", says, "write it like *.py, docs/ or /images/pytorch-cuda/**")
     return text

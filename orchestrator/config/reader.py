@@ -16,7 +16,7 @@ from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import yaml
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
-MAX_NODES = 100_000  # aliases expanded
+MAX_NODES = 50_000  # aliases expanded
+MAX_SHOWN = 50  # faults; the rest is counted
 
 _NULLS = ("", "~", "null", "Null", "NULL")
 _CORE = "tag:yaml.org,2002:"
@@ -64,8 +65,16 @@ def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
     config = ROOT.read(root.node, file, faults)
     problems = [problem for problem in faults.problems if problem.code not in forgive]
     if problems or config is None:
-        raise ConfigError(problems or faults.problems)
+        raise ConfigError(_shown(problems or faults.problems, file))
     return replace(config, text=text)
+
+
+def _shown(problems: Sequence[Problem], file: str) -> Sequence[Problem]:
+    """The first faults, and how many there are more: whoever has thousands reads no thousands."""
+    if (more := len(problems) - MAX_SHOWN) <= 0:
+        return problems
+    rest = Problem(code="config-more-faults", message=f"and {more} more faults", where=file)
+    return [*problems[:MAX_SHOWN], rest]
 
 
 def compose(text: bytes, file: str) -> Node:
@@ -173,6 +182,7 @@ class _Composer:
         self._faults = Faults(file)
         self._file = file
         self._anchors: dict[str, Node | None] = {}  # None while its node is being read
+        self._count = 0
         self._last = 0  # the last line that anything read so far fills
 
     def document(self) -> _Document:
@@ -221,6 +231,9 @@ class _Composer:
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         place = self._place(event.start_mark)
+        self._count += 1
+        if self._count > MAX_NODES:  # looked at early: what follows is not read any more
+            _stop("config-too-big", f"holds more than {MAX_NODES} values, aliases counted", place)
         if depth > MAX_DEPTH:
             _stop("config-too-deep", f"is nested deeper than {MAX_DEPTH} levels", place)
         anchor = event.anchor if isinstance(event, self._yaml.NodeEvent) else None

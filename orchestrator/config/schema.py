@@ -23,6 +23,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 Json = dict[str, object]
+_FEW = 100  # faults: so many are worth a guess at what was meant
 
 
 # ------------------------------------------------------------------ the file as nodes
@@ -91,6 +92,10 @@ class Faults:
     def add_at(self, code: str, message: str, place: Place, remedy: str = "") -> None:
         problem = Problem(code=code, message=message, where=str(place), remedy=remedy)
         self._found.append((place.line, place.column, problem))
+
+    @property
+    def few(self) -> bool:
+        return len(self._found) < _FEW
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -344,7 +349,7 @@ class Table(Generic[T_co]):
 
     def _unknown(self, node: Scalar, faults: Faults) -> None:
         names = [key.name for key in self.keys]
-        close = difflib.get_close_matches(node.text.lower(), names, n=1)
+        close = difflib.get_close_matches(node.text[:60].lower(), names, n=1) if faults.few else []
         remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names)}"
         faults.add("config-unknown-key", f"unknown key {quoted(node.text)} in {self.title}", node, remedy)
 

@@ -30,6 +30,7 @@ NETWORK_GRAMMAR = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 VERSION_GRAMMAR = r"v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?"
 
 # Control characters, what a YAML reader refuses, and marks that make a line look other than it is.
+_LONGEST_PATTERN = 500
 _INVISIBLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)(?![$<{*])[^/\s@]+@")
 _KNOWN_SECRET = re.compile(
@@ -250,6 +251,8 @@ def version_pattern(text: str) -> str:
     """A regular expression with one group: the place of the version."""
     if not text:
         raise BadTextError("config-no-value", "is empty", "give it a value, or remove the key")
+    if len(text) > _LONGEST_PATTERN:
+        raise BadTextError("config-bad-pattern", f"has more than {_LONGEST_PATTERN} characters", "name the line only")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from orchestrator.core.documents import Before, ObjectId, ObjectIdOrNone
+
+
+def _names(value: object) -> object:
+    """Approvals: before there could be several of them, records had one text."""
+    return value if not isinstance(value, str) else [value] if value else []
 
 
 class PickState(StrEnum):
@@ -45,10 +53,10 @@ class FollowUp:
 class Pick:
     """One source commit judged against the line.  Ids are full; `result` is "" when nothing is made."""
 
-    source: str
+    source: ObjectId
     subject: str
     state: PickState
-    result: str = ""
+    result: ObjectIdOrNone = ""
     conflicts: tuple[Conflict, ...] = ()
     duplicate_of: str = ""
     duplicate_by: tuple[str, ...] = ()  # the signals, strongest first: picks/equivalents.py
@@ -61,7 +69,7 @@ class Pick:
     mainline: int = 0
     declared: str = ""  # the entry as written
     reason: str = ""
-    approved_by: tuple[str, ...] = ()
+    approved_by: Annotated[tuple[str, ...], Before(_names)] = ()
     author: str = ""  # "Name <mail>"
     type: str = ""  # Conventional Commit type, "" when the subject has none
     breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
@@ -78,6 +86,6 @@ class Pick:
 class Skipped:
     """A declared fix that a person left out at a conflict, with the reason given."""
 
-    source: str
+    source: ObjectId
     subject: str
     reason: str

@@ -73,6 +73,11 @@ class Reference:
         if bool(self.tag) == bool(self.digest):
             raise ValueError("a reference has a tag or a digest, one of them")
 
+    @classmethod
+    def from_text(cls, text: str) -> Reference:
+        """As `parse_reference`."""
+        return parse_reference(text)
+
     @property
     def identifier(self) -> str:
         """What the registry's manifest endpoint takes: the digest, or the tag."""

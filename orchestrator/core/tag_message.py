@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.plan import Plan
 
+TaggedPick = tuple[str, str, str]  # state, source, the commit that carries it
+
 SKIPPED = "skipped"  # the state of what a person left out
 _BROKEN = "Freeze broken: "
 _OURS = ("Pick: ", "Left-Out: ", "Promoted-From: ", _BROKEN)  # lines that are read back
@@ -122,6 +124,6 @@ def tagged_account(message: str) -> list[TagRow]:
     ]
 
 
-def tagged_picks(message: str) -> list[tuple[str, str, str]]:
+def tagged_picks(message: str) -> list[TaggedPick]:
     """(state, source, commit) of each pick that the version of a tag brings."""
     return [(each.state, each.source, each.commit) for each in tagged_account(message) if each.shipped]

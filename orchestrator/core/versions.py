@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from semver import Version
 
+from orchestrator.core.documents import shown
 from orchestrator.core.errors import Exit, UsageError
 from orchestrator.core.results import Problem
 
@@ -33,12 +34,26 @@ _NATURAL = re.compile(r"[0-9]+|[A-Za-z-]+")
 _PRERELEASE = re.compile(r"([A-Za-z-]+)(\.?)(0|[1-9][0-9]*)")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TagVersion:
-    """A version tag: `prefix` is "v" or ""."""
+    """A version tag: `prefix` is "v" or "".  Two are equal when their texts are, also in build metadata."""
 
     prefix: str
     version: Version
+
+    @classmethod
+    def from_text(cls, text: str) -> TagVersion:
+        """As `parse_tag`.  Raises UsageError for what is no version."""
+        found = parse_tag(text)
+        if found is None:
+            raise UsageError(f"{shown(text)} is not a version", remedy="write it as v2.7.1", code="version-malformed")
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, TagVersion) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     @property
     def line(self) -> Line:

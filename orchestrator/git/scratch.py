@@ -23,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.documents import LARGEST, DocumentError
 from orchestrator.core.errors import UsageError
 from orchestrator.git.cache import Cache
 from orchestrator.git.isolation import isolated, remove, settings
@@ -128,6 +129,15 @@ class Scratch:
 
     def blob(self, sha: str) -> bytes:
         return self.read(sha)[1]
+
+    def document(self, sha: str) -> bytes:
+        """A blob that others wrote, of a size that can be parsed.  Raises DocumentError before anything is read."""
+        kind, size = self.header(sha)
+        if kind != "blob":
+            raise DocumentError(f"is a {kind}, not a blob")
+        if size > LARGEST:
+            raise DocumentError(f"has {size} bytes, more than {LARGEST}")
+        return self.blob(sha)
 
     def has(self, sha: str) -> bool:
         """Whether the object is here (a replaced or missing one is not fetched)."""

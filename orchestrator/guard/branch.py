@@ -19,7 +19,7 @@ from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
-from orchestrator.plan.release_commit import PlanRequest, release_commit
+from orchestrator.plan.release_commit import release_commit
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
@@ -301,14 +301,10 @@ class BranchProof:
                                 existing=self.protected.tags, where=where)  # fmt: skip
         for problem in verdict.problems:
             raise _error(problem)
-        request = PlanRequest(
-            version=version,
-            config=replace(config, text=self._own_config(commit, version)),
-            config_path=self.protected.path,
-            identity=commit.committer,
-            offline=True,
-        )
-        made = release_commit(request, self.scratch, tip, version, entry.summary, picks)
+        made = release_commit(
+            replace(config, text=self._own_config(commit, version)), self.protected.path, commit.committer,
+            scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
+        )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)
         if made.head != commit.sha:

@@ -8,21 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import record as provenance
+from orchestrator.core.record import ReleaseFacts, facts_of_tag
 from orchestrator.core.tag_message import promotion, tagged_picks
-from orchestrator.core.versions import final_of, parse_tag
+from orchestrator.core.versions import TagVersion, final_of, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from orchestrator.core.record import Record
     from orchestrator.session.yanks import Yank
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedVersion:
-    """A version that is here: its tag object, commit and tree, what its tag says, the image names that it declares.
+    """A version that is here: its tag object, commit and tree, what its tag says, the images that it declares.
 
-    `images` is None where its release.yaml does not tell.
+    `images` and `config_sha256` are None where no release.yaml there tells them.
     """
 
     version: str
@@ -30,27 +31,25 @@ class ReleasedVersion:
     commit: str
     tree: str
     message: str
-    images: Collection[str] | None
+    config_sha256: str | None
+    images: tuple[str, ...] | None
+
+    @property
+    def facts(self) -> ReleaseFacts:
+        return facts_of_tag(
+            TagVersion.from_text(self.version),
+            tag=self.tag,
+            commit=self.commit,
+            message=self.message,
+            tree=self.tree,
+            config_sha256=self.config_sha256,
+            images=None if self.images is None else dict.fromkeys(self.images, ""),
+        )
 
 
-def record_fault(record: Mapping[str, Any], here: ReleasedVersion) -> str:
-    """In what a record differs from the version that it is a record of."""
-    said = provenance.identity(record)
-    for key in ("version", "tag", "commit", "tree"):
-        if said[key] != getattr(here, key):
-            return f"says {key} {said[key]}, and it is {getattr(here, key)}"
-    listed = {(source, result) for _, source, result in tagged_picks(here.message)}
-    recorded = provenance.recorded_picks(record)
-    if recorded is not None and listed != recorded:
-        return "has other picks than the tag lists"
-    if here.images is not None and (others := sorted(set(said["images"]) - set(here.images))):
-        return f"has {others[0]}, which release.yaml there does not declare"
-    return ""
-
-
-def yank_fault(yank: Yank, here: ReleasedVersion, record: Mapping[str, Any] | None, good: Collection[str]) -> str:
+def yank_fault(yank: Yank, here: ReleasedVersion, record: Record | None, good: Collection[str]) -> str:
     """In what a yank differs from the version that it takes back; `good` are the versions that may be gone back to."""
-    known = {str(image["digest"]) for image in record["images"]} if record else set()
+    known = {image.digest for image in record.images} if record else set()
     if yank.commit != here.commit:
         return f"says commit {yank.commit[:40] or 'nothing'}, and it is {here.commit}"
     if others := sorted(set(yank.digests) - known):

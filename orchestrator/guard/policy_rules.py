@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, is_feature
 from orchestrator.core.errors import Exit
+from orchestrator.core.glob import ANY_BUT_SLASH, FOLDERS, WITHIN, Glob, Part, literal
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import parse_tag
 
@@ -226,31 +227,31 @@ def _words(person: str) -> set[str]:
 
 
 @cache
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """A pattern of CODEOWNERS: gitignore's rules, except that `docs/*` does not reach below."""
-    body = pattern.strip("/")
+def _pattern(pattern: str) -> Glob:
+    """A pattern of CODEOWNERS, up to the file or folder that it names."""
     anchored = "/" in pattern.rstrip("/")
-    shallow = pattern.endswith("/*")
-    parts = [] if anchored else ["(?:.*/)?"]
-    for part in _PART.findall(body):
+    parts: list[Part] = [] if anchored else [FOLDERS]
+    for part in _PART.findall(pattern.strip("/")):
         if part == "**/":
-            parts.append("(?:.*/)?")
+            parts.append(FOLDERS)
         elif part == "?":
-            parts.append("[^/]")
-        elif part[0] == "*":
-            parts.append("[^/]*")
+            parts.append(ANY_BUT_SLASH)
         else:
-            parts.append(re.escape(part))
-    if pattern.endswith("/"):
-        parts.append("/.*")
-    elif not shallow:
-        parts.append("(?:/.*)?")
-    return re.compile("".join(parts), re.DOTALL)
+            parts.append(WITHIN if part[0] == "*" else literal(part))
+    return Glob(parts)
 
 
 def owns(pattern: str, path: str) -> bool:
-    """Whether a pattern of CODEOWNERS matches a file."""
-    return _pattern(pattern).fullmatch(path) is not None
+    """Whether a pattern of CODEOWNERS matches a file: gitignore's rules, except that `docs/*` does not reach below."""
+    glob, shallow, folder = _pattern(pattern), pattern.endswith("/*"), pattern.endswith("/")
+    *above, name = path.split("/")
+    state = glob.start
+    for part in above:
+        state = glob.after(state, part)
+        if glob.accepts(state) and not shallow:
+            return True
+        state = glob.after(state, "/")
+    return glob.accepts(glob.after(state, name)) and not folder
 
 
 # ------------------------------------------------------------------ freezes and signatures

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.core import record as provenance
+from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_problem
+from orchestrator.core.record import PREFIX as RECORDS
+from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion, shipped, tagged_picks, tagged_reason
 from orchestrator.core.versions import check_version, final_of, parse_tag
@@ -25,6 +27,7 @@ from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.repository import HEADS, TAGS, VERSION, GuardedRepository
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import reachable_tags
+from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,11 +39,10 @@ if TYPE_CHECKING:
     from orchestrator.guard.received_push import Receiving, Update
     from orchestrator.guard.repository import GuardedBranch
 
-NOTES, RECORDS = "refs/notes/release", provenance.record_ref("")
+NOTES = "refs/notes/release"
 SOURCES = kept_sources.PREFIX
 _ONCE = (RECORDS, SOURCES, yanks.PREFIX)  # made once, never changed
 _GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
-_LARGEST = 16 * 1024 * 1024  # bytes of a record or a tag object
 _TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
 
 
@@ -235,7 +237,7 @@ class PushGuard:
         if kind != "tag":
             raise _error(update.short, "is a lightweight tag: it says nothing of its picks", "lightweight-tag",
                          f"release cut {update.short} makes an annotated one")  # fmt: skip
-        data = self.scratch.read(update.new)[1] if size <= _LARGEST else b""
+        data = self.scratch.read(update.new)[1] if size <= LARGEST else b""
         head, _, message = data.decode("utf-8", "replace").partition("\n\n")
         found = _TAG.match(head + "\n")
         if not found or found[2] != "commit" or found[3] != update.short:
@@ -302,19 +304,16 @@ class PushGuard:
             return self._sources(update, after)
         is_record = ref.startswith(RECORDS)
         what = "record" if is_record else "yank"
-        kind, size = self.scratch.header(update.new)
-        if kind != "blob" or size > _LARGEST:
-            return [_no(ref, f"is a {kind} of {size} bytes, not a {what}", f"bad-{what}", "release writes it")]
-        version, data = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX), self.scratch.blob(update.new)
-        record = provenance.parse_record(data, ref) if is_record else None
+        version = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX)
+        record = record_at(self.scratch, update.new, ref) if is_record else None
         here = self.standing.version(version, after)
         if here is None:
             return [_no(ref, f"is of {version}, and there is no such version here", f"{what}-differs",
                         "push the tag first: release cut does")]  # fmt: skip
         if record is None:
-            return self._yank(ref, data, here, after)
-        fault = consistency.record_fault(record, here)
-        return [_no(ref, fault, "record-differs", f"release cut {version} writes it")] if fault else []
+            return self._yank(update, here, after)
+        remedy = f"release cut {version} writes it"
+        return [_no(ref, each.fault, "record-differs", remedy) for each in differences(record, here.facts)][:1]
 
     def _sources(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         """The very commit that keeps what release.yaml of the version names: no file, no word, no other history."""
@@ -333,12 +332,16 @@ class PushGuard:
                         f"release cut {version} writes it")]  # fmt: skip
         return []
 
-    def _yank(self, ref: str, data: bytes, here: ReleasedVersion, after: Mapping[str, str]) -> list[Problem]:
-        yank, remedy = yanks.parse(here.version, data), f"release yank {here.version} makes it"
+    def _yank(self, update: Update, here: ReleasedVersion, after: Mapping[str, str]) -> list[Problem]:
+        ref, remedy = update.ref, f"release yank {here.version} makes it"
+        kind, size = self.scratch.header(update.new)
+        if kind != "blob" or size > LARGEST:
+            return [_no(ref, f"is a {kind} of {size} bytes, not a yank", "bad-yank", remedy)]
+        yank = yanks.parse(here.version, self.scratch.blob(update.new))
         if yank is None or not yank.reason.strip():
             return [_no(ref, "is no yank of this version with a reason", "bad-yank", remedy)]
-        sha = after.get(provenance.record_ref(here.version), "")
-        record = provenance.parse_record(self.scratch.blob(sha), ref) if sha else None
+        record_name = record_ref(here.version)
+        record = record_at(self.scratch, after[record_name], record_name) if record_name in after else None
         tags = (name.removeprefix(TAGS) for name in after if name.startswith(TAGS))
         good = [tag for tag in tags if parse_tag(tag) and not final_of(tag) and yanks.yank_ref(tag) not in after]
         fault = consistency.yank_fault(yank, here, record, good)

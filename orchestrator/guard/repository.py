@@ -5,6 +5,7 @@ Nothing that is pushed counts, but its objects can be read.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -142,7 +143,8 @@ class GuardedRepository:
         return ReleasedVersion(
             version=version, tag=tag, commit=commit, tree=tree,
             message=data.decode("utf-8", "replace") if kind == "tag" else "",
-            images=[name for each in images for name in (each.reference, *each.aliases)] if config else None,
+            config_sha256=hashlib.sha256(config.text).hexdigest() if config else None,
+            images=tuple(each.reference for each in images) if config else None,
         )  # fmt: skip
 
     def sources(self, here: ReleasedVersion, refs: Mapping[str, str]) -> tuple[str, ...]:

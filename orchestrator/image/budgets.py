@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import UnprovedError
+from orchestrator.core.record import Delta
 from orchestrator.core.results import CheckState
 
 if TYPE_CHECKING:
@@ -82,19 +82,6 @@ def _published(registry: Registry, image: PlannedImage, platform: str) -> frozen
 def _blame(steps: Iterable[HistoryStep]) -> str:
     costly = sorted(steps, key=lambda step: -step.size)[:_BLAMED]
     return "".join(f"; {step.size} bytes by `{step.instruction}`" for step in costly if step.size)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delta:
-    """What a client that has `previous` must pull: compressed bytes, manifest and config included, and layers.
-
-    `unknown` says why nothing could be measured, "" where it was.
-    """
-
-    previous: str = ""
-    size: int = 0
-    layers: int = 0
-    unknown: str = ""
 
 
 def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delta:

@@ -96,6 +96,8 @@ def write_context(
     Raises UsageError when the tree is empty, or when `root` or `dockerfile` is not in it.
     """
     tree = {entry.path: entry for entry in entries}
+    for path in tree:
+        _refuse_way_out(path)
     if not tree:
         raise UsageError("the tree holds no files, so there is nothing to build", code="empty-context")
     root = _clean(root, "context directory")
@@ -212,6 +214,20 @@ def _add_outside_dockerfile(
     text += f"\n{OUTSIDE_DOCKERFILE}\n".encode()
     items[OUTSIDE_DOCKERFILE] = _Item("100644", partial(read, source))
     items[IGNORE_FILE] = _Item("100644", lambda: text)
+
+
+def _refuse_way_out(path: str) -> None:
+    """Raises UsageError for a name that would leave the folder where the tar is unpacked.
+
+    git itself makes no tree with such an entry; somebody did by hand, and `git fsck` says so.
+    """
+    if {"", ".", ".."} & set(path.split("/")):
+        raise UsageError(
+            f"the tree has an entry {path!r}, which is no name for a file",
+            where=path,
+            remedy="git fsck names the tree; find out who pushed it, and release from a commit without it",
+            code="bad-tree-entry",
+        )
 
 
 class _Writer:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.record import RecordedPatch
 from orchestrator.core.results import CheckState, Problem
 from orchestrator.image.patchfile import PatchError, apply_all, read_series
 
@@ -66,16 +67,16 @@ def label(entries: Iterable[PatchEntry]) -> str:
     return " ".join(f"{entry.name}@sha256:{digest(entry.data)}" for entry in entries)
 
 
-def account(entry: PatchEntry) -> dict[str, str]:
+def recorded(entry: PatchEntry) -> RecordedPatch:
     """What the record of a release says of a patch."""
     fields = entry.patch.fields
-    return {
-        "name": entry.name,
-        "sha256": digest(entry.data),
-        "subject": fields["Subject"],
-        "origin": fields["Origin"],
-        "commit": fields.get("Commit", ""),
-    }
+    return RecordedPatch(
+        name=entry.name,
+        sha256=digest(entry.data),
+        subject=fields["Subject"],
+        origin=fields["Origin"],
+        commit=fields.get("Commit", ""),
+    )
 
 
 def digest(data: bytes) -> str:

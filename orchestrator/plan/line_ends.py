@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from orchestrator.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECONDS = 2.0  # of processor time for one pattern on one file
 CRLF, LF = b"\r\n", b"\n"
 
 
@@ -18,11 +28,39 @@ def group_place(pattern: str, text: bytes) -> slice | None:
     A line ends before CRLF too.  A pattern that names the CR itself is found where it stands.
     """
     plain = text.replace(CRLF, LF)
-    if found := re.search(pattern.encode(), plain, re.MULTILINE):
-        start, end = (_with_crlf(text, at) for at in found.span(1))
-    elif found := re.search(pattern.encode(), text, re.MULTILINE):
-        start, end = found.span(1)
+    with _limited(pattern):
+        if found := re.search(pattern.encode(), plain, re.MULTILINE):
+            start, end = (_with_crlf(text, at) for at in found.span(1))
+        elif found := re.search(pattern.encode(), text, re.MULTILINE):
+            start, end = found.span(1)
     return slice(start, end) if found and found.start(1) >= 0 else None
+
+
+@contextmanager
+def _limited(pattern: str) -> Iterator[None]:
+    """Raises UsageError for a pattern that needs more than a moment: `(a+)+b` would go on for hours.
+
+    Python's matcher looks for signals while it works, and those come to the main thread only: this is a timer of its
+    processor time.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def over(_number: int, _frame: object) -> None:
+        raise UsageError(
+            f"the pattern {pattern!r} needs more than {_SECONDS:g} s to be matched",
+            remedy="repeat nothing that is repeated already: not (a+)+",
+            code="slow-pattern",
+        )
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _with_crlf(text: bytes, at: int) -> int:

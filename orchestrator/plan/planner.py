@@ -78,7 +78,10 @@ def draft(
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
     summary = entry.summary if entry else ""
-    made = release_commit(request, scratch, tip, version, summary, picks)
+    made = release_commit(
+        config, request.config_path, request.identity,
+        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks,
+    )  # fmt: skip
     problems += made.problems
     return Plan(
         plan_id="",

@@ -42,14 +42,22 @@ class ReleaseCommit:
 
 
 def release_commit(
-    request: PlanRequest, scratch: Scratch, tip: str, version: str, summary: str, picks: Sequence[Pick]
+    config: Config,
+    config_path: str,
+    identity: Signature,
+    *,
+    scratch: Scratch,
+    tip: str,
+    version: str,
+    summary: str,
+    picks: Sequence[Pick],
 ) -> ReleaseCommit:
-    """The release commit: release.yaml as used, the changelog section, version files."""
-    config, parent = request.config, scratch.commit(tip)
-    files, problems = release_files(config, request.config_path, scratch, parent.tree, version, summary, picks)
+    """The release commit on `tip`, by `identity`: release.yaml as used, the changelog section, version files."""
+    parent = scratch.commit(tip)
+    files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
     tree = scratch.change_files(parent.tree, files)
-    who = f"{request.identity} {parent.when}".encode()
+    who = f"{identity} {parent.when}".encode()
     head = scratch.write_commit(
         tree=tree,
         parents=(tip,),

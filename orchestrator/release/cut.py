@@ -14,7 +14,8 @@ from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
-from orchestrator.release.steps.outcomes import Floated, Landed, Promoted
+from orchestrator.release.steps.land import Landed
+from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.journal import Journal
 from orchestrator.session.pushes import Pushes

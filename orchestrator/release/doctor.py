@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UnprovedError, UsageError
+from orchestrator.core.reference import parse_repository
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
-from orchestrator.plan.images import planned_images
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 
@@ -30,8 +30,11 @@ def examine(session: Session) -> list[Finding]:
     config = found[0] if found else None
     findings.append(run_check("remote", lambda: _remote(session, config)))
     findings.append(run_check("disk", lambda: preflight.disk(session.repository.common_dir, preflight.DISK_FOR_GIT)))
-    images = planned_images(config, "v0.0.0", "0" * 40) if config else ()
-    return [*findings, *preflight.image_checks(images, session.connections, with_tags=False)]
+    if config and config.image:
+        repository = str(parse_repository(config.image.repository))
+        findings += [*preflight.engine_checks(session.connections)]
+        findings += [*preflight.registry_checks(repository, session.connections)]
+    return findings
 
 
 def _history(session: Session) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import ReleaseError, UsageError
@@ -13,13 +13,13 @@ from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_picks, tagged_reason
 from orchestrator.picks.sources import expand
-from orchestrator.plan import document
 from orchestrator.release.prepare import prepare
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import NoRecordError, read_record, remote_name
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config, Fix
+    from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.session.session import Session
 
@@ -50,27 +50,20 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
     return notes, plan.problems
 
 
-def _from_record(session: Session, remote: str, record: dict[str, Any]) -> Notes:
-    try:
-        picks = document.picks_of(record)
-        return Notes(
-            version=record["version"],
-            previous=record["previous"],
-            summary=record["summary"],
-            commit=record["commit"],
-            released=True,
-            picks=picks,
-            skipped=tuple(Skipped(**each) for each in record["skipped"]),
-            images=tuple((image["reference"], image["digest"]) for image in record["images"]),
-            freeze_broken=record.get("freeze_broken", ""),
-            page=_page(session, remote, _config_at(session, remote, record["version"], record["commit"])),
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            f"the record of {record['version']} does not tell its picks in a way that this version knows ({error})",
-            remedy=f"use the version of the tool that made it: {record.get('tool', {}).get('version', 'unknown')}",
-            code="bad-record",
-        ) from error
+def _from_record(session: Session, remote: str, record: Record) -> Notes:
+    version = str(record.version)
+    return Notes(
+        version=version,
+        previous=str(record.previous or ""),
+        summary=record.summary,
+        commit=record.commit,
+        released=True,
+        picks=record.picks,
+        skipped=record.skipped,
+        images=tuple((str(image.reference), image.digest) for image in record.images),
+        freeze_broken=record.freeze_broken,
+        page=_page(session, remote, _config_at(session, remote, version, record.commit)),
+    )
 
 
 # ------------------------------------------------------------------ a tag without a record

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
 from orchestrator.release.checks import Finding, SkipCheck, run_check
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
 _DISK_FOR_BUILD = 2 * _GIB
+_UNPACKING = 2  # a CUDA image of 3.2 GB compressed takes 5.8 GB, one of busybox twice its size
 
 
 def run(plan: Plan, repository: Repository, connections: Connections) -> list[Finding]:
@@ -38,25 +40,30 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     if plan.signed_tag and not plan.tag_object:
         yield run_check("tag-signing", partial(tag_signing, repository, plan.signed_tag))
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
-    yield from image_checks(plan.images, connections, with_tags=building, building=building)
-
-
-def image_checks(
-    images: Sequence[PlannedImage], connections: Connections, *, with_tags: bool, building: bool = True
-) -> Iterator[Finding]:
-    """The checks of engine and registry for the images of a release; `with_tags` for their versions too."""
-    if not images:
+    if not plan.images:
         return
-    image = images[0]  # the variants of a release share engine and repository
     if building:
-        yield run_check("engine", partial(engine, connections))
-        yield run_check("engine-disk", partial(engine_disk, connections))
-    answers = run_check("registry", partial(registry, image, connections))
+        yield from engine_checks(connections, plan.images[0])
+    # The variants of a release share engine and repository.
+    yield from registry_checks(plan.images[0].repository, connections, plan.images if building else ())
+
+
+def engine_checks(connections: Connections, image: PlannedImage | None = None) -> Iterator[Finding]:
+    """Whether the engine can build, and has room for this image."""
+    yield run_check("engine", partial(engine, connections))
+    yield run_check("engine-disk", partial(engine_disk, image, connections))
+
+
+def registry_checks(
+    repository: str, connections: Connections, images: Sequence[PlannedImage] = ()
+) -> Iterator[Finding]:
+    """Whether the registry of a repository answers and takes a push, and whether the names of `images` are free."""
+    answers = run_check("registry", partial(registry, repository, connections))
     yield answers
     if answers.result.state is CheckState.FAILED:
         return  # the rest would say the same again
-    yield run_check("registry-push", partial(registry_push, image, connections))
-    for each in images if with_tags else ():
+    yield run_check("registry-push", partial(registry_push, repository, connections))
+    for each in images:
         yield run_check("image-tag-free", partial(image_tag_free, each, connections))
 
 
@@ -85,24 +92,39 @@ def engine(connections: Connections) -> str:
     return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
 
 
-def engine_disk(connections: Connections) -> str:
-    """There is room for the build in the engine's data directory, where that is on this machine."""
+def engine_disk(image: PlannedImage | None, connections: Connections) -> str:
+    """There is room for the build in the engine's data directory, where that is on this machine.
+
+    An engine that lacks the version before will build all of it anew: its size in the registry, unpacked, is a guess.
+    """
     health = connections.builder().health()
     if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
         raise SkipCheck("the engine's data directory is not on this machine, or not readable")
-    return disk(Path(health.root), _DISK_FOR_BUILD)
+    return disk(Path(health.root), max(_DISK_FOR_BUILD, _unpacked(image, connections) if image else 0))
 
 
-def registry(image: PlannedImage, connections: Connections) -> str:
+def _unpacked(image: PlannedImage, connections: Connections) -> int:
+    """Bytes that the version before would take in an engine that has it not; 0 where nothing is known of it."""
+    if not image.previous or connections.builder().inspect(image.previous):
+        return 0
+    registry = connections.registry(image.repository)
+    with suppress(ReleaseError):  # what is wrong with the registry is said by its own checks
+        named = registry.manifest(image.previous.rpartition(":")[2])
+        own = registry.find_image(named, image.platform) if named else None
+        return _UNPACKING * sum(layer.size for layer in registry.layers(own)) if own else 0
+    return 0
+
+
+def registry(repository: str, connections: Connections) -> str:
     """The registry answers and takes the credentials."""
-    connections.registry(image.repository).ping()
-    return f"{image.repository.partition('/')[0]} answers"
+    connections.registry(repository).ping()
+    return f"{repository.partition('/')[0]} answers"
 
 
-def registry_push(image: PlannedImage, connections: Connections) -> str:
+def registry_push(repository: str, connections: Connections) -> str:
     """The credentials may push to this very repository (an upload is opened and cancelled)."""
-    connections.registry(image.repository).can_push()
-    return f"may push to {image.repository}"
+    connections.registry(repository).can_push()
+    return f"may push to {repository}"
 
 
 def image_tag_free(image: PlannedImage, connections: Connections) -> str:

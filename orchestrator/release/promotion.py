@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import record as provenance
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
-from orchestrator.core.pick import Skipped
 from orchestrator.core.plan import Judgement, Plan, PromotedFrom
+from orchestrator.core.record import record_ref
+from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import check_version, final_of, parse_tag
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config
-    from orchestrator.core.pick import Pick
     from orchestrator.core.plan import PlannedImage
+    from orchestrator.core.record import Record, RecordedImage
     from orchestrator.session.session import Session
 
 
@@ -79,7 +79,7 @@ def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
 
 def _complete(session: Session, plan: Plan) -> dict[str, str] | None:
     """Reference -> digest when every name and the record are public, None else."""
-    ref = provenance.record_ref(plan.version)
+    ref = record_ref(plan.version)
     if not session.repository.ls_remote(plan.remote, ref).refs.get(ref):
         return None
     digests = {}
@@ -157,14 +157,13 @@ def draft_promotion(
     session: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
 ) -> Plan:
     """As `prepare`, not sealed, for versions that fit; a public tag of `version` must be on the candidate's commit."""
-    record = public.released(candidate)
-    head, tag_object = str(record["commit"]), public.tag(candidate)
-    _must_be_true(public, record, candidate, version)
-    public.bring(f"refs/tags/{candidate}")
-    config = replace(config_at(session, candidate, head, str(record["config"]["path"])), remote=public.remote)
+    record = public.proved(candidate)
+    head, tag_object = record.commit, public.tag(candidate)
+    _must_be_on(public, head, candidate, version)
+    config = replace(config_at(session, candidate, head, record.config.path), remote=public.remote)
     tip = must_be_on_branch(session, config, candidate, tag_object, head)
     chain = _chain(public, record)
-    previous = str(chain[0]["previous"])
+    previous = str(chain[0].previous or "")
     images, problems = _images(session, config, record, version, previous)
     landed = public.tag(version)
     if not landed:
@@ -175,15 +174,15 @@ def draft_promotion(
         previous=previous,
         remote=public.remote,
         branch=config.branch,
-        base=str(chain[0]["base"]),
+        base=chain[0].base,
         head=head,
-        picked_tree=str(record["picked_tree"]),
-        tree=str(record["tree"]),
-        picks=tuple(pick for each in chain for pick in _picks(each)),
-        skipped=tuple(Skipped(**skipped) for each in chain for skipped in each["skipped"]),
+        picked_tree=record.picked_tree,
+        tree=record.tree,
+        picks=tuple(pick for each in chain for pick in each.picks),
+        skipped=tuple(skipped for each in chain for skipped in each.skipped),
         images=images,
         tasks=(),
-        summary=str(record["summary"]),
+        summary=record.summary,
         committer=str(session.repository.identity()),
         when=str(session.scratch.commit(head).when),
         tag_object=landed,
@@ -193,24 +192,17 @@ def draft_promotion(
             record=public.record_blob(candidate),
             tip="" if landed else tip,
         ),
-        config_path=str(record["config"]["path"]),
-        config_sha256=str(record["config"]["sha256"]),
+        config_path=record.config.path,
+        config_sha256=record.config.sha256,
         git_version=session.repository.git_version(),
-        sources=tuple(kept for each in chain if (kept := public.kept_sources(str(each["version"])))),
+        sources=tuple(kept for each in chain if (kept := public.kept_sources(str(each.version)))),
         problems=tuple(problems),
         notes=tuple(_notes(session, candidate, head, tip)),
     )
 
 
-def _must_be_true(public: PublishedReleases, record: Mapping[str, Any], candidate: str, version: str) -> None:
-    """The candidate's tag is the one of its record, and a public tag of the version is on the same commit."""
-    there, commit = public.tag(candidate), public.refs.tag_commit(candidate)
-    if (there, commit) != (record["tag"]["object"], record["commit"]):
-        raise MismatchError(
-            f"tag {candidate} is {there} on {public.remote}, its record says {record['tag']['object']}",
-            remedy="somebody moved the tag: what it names now was not released; cut the next candidate",
-            code="tag-differs",
-        )
+def _must_be_on(public: PublishedReleases, commit: str, candidate: str, version: str) -> None:
+    """A public tag of the version is on the candidate's commit."""
     if public.tag(version) and public.refs.tag_commit(version) != commit:
         raise MismatchError(
             f"tag {version} says that it was promoted from {candidate}, and is on another commit",
@@ -220,33 +212,22 @@ def _must_be_true(public: PublishedReleases, record: Mapping[str, Any], candidat
         )
 
 
-def _chain(public: PublishedReleases, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _chain(public: PublishedReleases, record: Record) -> list[Record]:
     """The records of all candidates up to this one, the first one first: together they have the picks."""
     chain = [record]
-    seen = {str(record["version"])}
-    while (before := str(chain[0]["previous"])) and final_of(before) == final_of(str(record["version"])):
+    seen = {record.version}
+    final = final_of(str(record.version))
+    while (before := chain[0].previous) and final_of(str(before)) == final:
         if before in seen:
             raise UsageError(
-                f"the record of {chain[0]['version']} says that it came after {before}, which came after it",
-                where=provenance.record_ref(str(chain[0]["version"])),
+                f"the record of {chain[0].version} says that it came after {before}, which came after it",
+                where=record_ref(chain[0].version),
                 remedy="a record is never changed: find out who put this one there",
                 code="bad-record",
             )
         seen.add(before)
-        chain.insert(0, public.released(before))
+        chain.insert(0, public.proved(str(before)))
     return chain
-
-
-def _picks(record: Mapping[str, Any]) -> tuple[Pick, ...]:
-    try:
-        return document.picks_of(record)
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            f"the record of {record['version']} has picks that this version of the tool does not know ({error})",
-            where=provenance.record_ref(str(record["version"])),
-            remedy="promote with the version of the tool that cut it",
-            code="bad-record",
-        ) from error
 
 
 def _notes(session: Session, candidate: str, head: str, tip: str) -> list[str]:
@@ -310,26 +291,26 @@ def _no(code: str, message: str, remedy: str) -> Problem:
 
 
 def _images(
-    session: Session, config: Config, record: Mapping[str, Any], version: str, previous: str
+    session: Session, config: Config, record: Record, version: str, previous: str
 ) -> tuple[tuple[PlannedImage, ...], list[Problem]]:
     """The images under their final names, `candidate` being the name they were tested under; and what is wrong."""
-    head = str(record["commit"])
-    before = planned_images(config, str(record["version"]), head)
+    head = record.commit
+    before = planned_images(config, str(record.version), head)
     after = planned_images(config, version, head, previous)
     images = tuple(replace(new, candidate=old.reference) for old, new in zip(before, after, strict=True))
     problems: list[Problem] = []
     for image in images:
         try:
-            problems += _in_the_way(session, image, provenance.image_of(record, image.candidate))
+            problems += _in_the_way(session, image, record.image(parse_reference(image.candidate)))
         except MismatchError as error:
             problems.append(as_problem(error))
     return images, problems
 
 
-def _in_the_way(session: Session, image: PlannedImage, account: Mapping[str, Any]) -> Sequence[Problem]:
+def _in_the_way(session: Session, image: PlannedImage, recorded: RecordedImage) -> Sequence[Problem]:
     """Final names that stand for something else.  Raises MismatchError when the tested image is not there."""
     registry = session.connections.registry(image.repository)
-    digest = tested(registry, account).digest
+    digest = tested(registry, recorded).digest
     found = {name: registry.head(_tag(name)) for name in (image.reference, *image.aliases)}
     return [
         _no(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import NO_DECISIONS, Judgement
-from orchestrator.core.record import record_ref
+from orchestrator.core.record import facts_of_plan, must_agree
 from orchestrator.core.tag_message import promotion, tagged_reason
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
@@ -63,14 +63,18 @@ def publish(session: Session, version: str) -> Cut:
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
+        record, digests = PublishedReleases(session, plan.remote).record(version), _published(session, plan)
+        if record:
+            must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
         journal = session.journal(state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
             return carry_on(session, state)
         if stored:
             journal.restart()
-        if digests := _published(session, plan):
-            _say_what_is_missing(session, plan)
+        if digests:
+            if record is None:
+                _say_what_is_missing(session, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
         plan = judged(plan, *_under_policy(session, plan))
         if plan.problems:
@@ -119,12 +123,10 @@ def _published(session: Session, plan: Plan) -> dict[str, str]:
 
 def _say_what_is_missing(session: Session, plan: Plan) -> None:
     """Without a record the cut that published the image is still at work, or was broken off after its promotion."""
-    ref = record_ref(plan.version)
-    if not session.repository.ls_remote(plan.remote, ref).refs.get(ref):
-        session.terminal.note(
-            f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
-            f" finish it in the clone that began it: {document.begun_by(plan)}"
-        )
+    session.terminal.note(
+        f"{plan.version}: the image is public, its record is not yet; if nobody is at work on it,"
+        f" finish it in the clone that began it: {document.begun_by(plan)}"
+    )
 
 
 def plan_from_tag(session: Session, version: str) -> Plan:

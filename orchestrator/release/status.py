@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import UsageError
+from orchestrator.core.errors import ReleaseError, UsageError, as_problem
+from orchestrator.core.record import PREFIX, ReleaseFacts, must_agree, record_ref
 from orchestrator.core.text import word, words
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.session import yanks
 from orchestrator.session.journal import Journal
-from orchestrator.session.published import remote_name
+from orchestrator.session.published import record_at, remote_name, tag_facts
 from orchestrator.session.pushes import unseen
 from orchestrator.session.state import ReleaseState, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from orchestrator.core.results import Problem
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
@@ -79,6 +81,29 @@ def _with_tag(session: Session, standing: ReleaseStatus, remote: str, there: Map
         standing, state="lost", public=bool(now), said=f"it was released, and its tag {how}",
         next=(*back, f"release verify {standing.version}"),
     )  # fmt: skip
+
+
+def record_problems(session: Session, standings: Sequence[ReleaseStatus]) -> list[Problem]:
+    """Why the record of a finished release is none, or tells of another one than its tag; by what is in this clone."""
+    found = []
+    refs = session.repository.refs(PREFIX.rstrip("/"), "refs/tags")
+    for each in standings:
+        ref = record_ref(each.version)
+        if each.state != "released" or ref not in refs:
+            continue
+        try:
+            record = record_at(session.scratch, refs[ref], ref)
+            must_agree(record, _tagged(session, each.version, refs.get(f"refs/tags/{each.version}", "")))
+        except ReleaseError as error:
+            found.append(as_problem(error))
+    return found
+
+
+def _tagged(session: Session, version: str, tag: str) -> ReleaseFacts:
+    """What the version's tag in this clone says; a tag that is not here agrees with no record."""
+    if not tag:
+        return ReleaseFacts(version=TagVersion.from_text(version), commit="", tag="")
+    return tag_facts(session.scratch, version, tag, session.repository.resolve(f"refs/tags/{version}"))
 
 
 def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:

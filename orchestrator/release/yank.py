@@ -8,7 +8,7 @@ command again, in any clone, ends what was broken off.  Nothing is deleted, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ConfigError, MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.labels import VERSION
@@ -21,8 +21,9 @@ from orchestrator.session.state import ReleaseState
 from orchestrator.session.yanks import NOWHERE, PENDING, Move, Yank, render, yank_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from orchestrator.core.record import Record, RecordedImage
     from orchestrator.registry.client import Registry
     from orchestrator.session.session import Session
 
@@ -45,11 +46,11 @@ class _Floating:
     """A floating tag, and the image of the yanked release that it is for."""
 
     tag: str
-    image: Mapping[str, Any]  # as in the record
+    image: RecordedImage
 
     @property
     def repository(self) -> str:
-        return str(self.image["reference"]).rpartition(":")[0]
+        return str(self.image.reference.repository)
 
 
 def yank(
@@ -103,10 +104,8 @@ def _must_be_the_same(old: Yank, reason: str, floating_to: str) -> None:
 # ------------------------------------------------------------------ what is to be done
 
 
-def _draft(
-    session: Session, public: PublishedReleases, record: Mapping[str, Any], *, reason: str, floating_to: str
-) -> Yank:
-    version = str(record["version"])
+def _draft(session: Session, public: PublishedReleases, record: Record, *, reason: str, floating_to: str) -> Yank:
+    version = str(record.version)
     _must_be_its_own(session, public, version)
     if floating_to not in ("", NOWHERE):
         _must_be_good(public, version, floating_to)
@@ -122,9 +121,9 @@ def _draft(
         reason=reason,
         by=str(session.repository.identity()),
         at=session.now(),
-        commit=str(record["commit"]),
+        commit=record.commit,
         back_to=back_to,
-        digests=tuple(dict.fromkeys(str(image["digest"]) for image in record["images"])),
+        digests=tuple(dict.fromkeys(image.digest for image in record.images)),
         moves=moves,
         left=tuple(left),
     )
@@ -166,15 +165,13 @@ def _must_be_good(public: PublishedReleases, version: str, target: str) -> None:
         )
 
 
-def _standing(
-    session: Session, public: PublishedReleases, record: Mapping[str, Any]
-) -> tuple[list[_Floating], list[str]]:
+def _standing(session: Session, public: PublishedReleases, record: Record) -> tuple[list[_Floating], list[str]]:
     """The floating tags that stand at the release, and a line for each that does not."""
     standing, left = [], []
     for each in _floating(session, public, record):
         registry = session.connections.registry(each.repository)
         found = registry.head(each.tag)
-        if found and found.digest == each.image["digest"]:
+        if found and found.digest == each.image.digest:
             standing.append(each)
         elif found:
             left.append(f"{each.tag} was left where it is: it stands at {_named(registry, each.tag, found.digest)}")
@@ -183,24 +180,24 @@ def _standing(
     return standing, left
 
 
-def _floating(session: Session, public: PublishedReleases, record: Mapping[str, Any]) -> list[_Floating]:
+def _floating(session: Session, public: PublishedReleases, record: Record) -> list[_Floating]:
     """Every floating tag of the release: those it declared, those it moved, and those that a yank sent to it."""
     declared = _declared(session, public, record)
     found: dict[tuple[str, str], _Floating] = {}
-    for image in record["images"]:
-        names = [*declared.get(image["reference"], ()), *(image["floating"] or {"moved": ()})["moved"]]
-        sent = [move for yank in public.yanks.values() for move in yank.moves if move.new == image["digest"]]
+    for image in record.images:
+        names = [*declared.get(str(image.reference), ()), *(image.floating.moved if image.floating else ())]
+        sent = [move for yank in public.yanks.values() for move in yank.moves if move.new == image.digest]
         for each in (_Floating(tag=tag, image=image) for tag in [*names, *(move.tag for move in sent)]):
             found.setdefault((each.repository, each.tag), each)
     return list(found.values())
 
 
-def _declared(session: Session, public: PublishedReleases, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _declared(session: Session, public: PublishedReleases, record: Record) -> dict[str, tuple[str, ...]]:
     """Reference -> floating tags, by release.yaml at the tag; none where it cannot be read any more."""
-    version, head = str(record["version"]), str(record["commit"])
+    version, head = str(record.version), record.commit
     public.bring(f"refs/tags/{version}")
     try:
-        config = config_at(session, version, head, str(record["config"]["path"]))
+        config = config_at(session, version, head, record.config.path)
     except (ConfigError, MismatchError) as error:
         session.terminal.note(f"note: {error.message}: only floating tags that the record names are looked at")
         return {}
@@ -217,25 +214,25 @@ def _named(registry: Registry, tag: str, digest: str) -> str:
 
 
 def _way_back(
-    session: Session, public: PublishedReleases, record: Mapping[str, Any], standing: Sequence[_Floating], wanted: str
+    session: Session, public: PublishedReleases, record: Record, standing: Sequence[_Floating], wanted: str
 ) -> tuple[str, tuple[Move, ...], list[str]]:
     """(version, moves, a line for each tag that must stay).  Raises RefusedError when no tag could go anywhere."""
     passed = []
-    for target in [wanted] if wanted else _before(public, str(record["version"])):
+    for target in [wanted] if wanted else _before(public, str(record.version)):
         moves, stuck = [], []
         for each in standing:
             digest, why_not = _good(session, public, record, each, target)
             if why_not:
-                stuck.append(f"{each.tag} stays at {record['version']}: {why_not}")
+                stuck.append(f"{each.tag} stays at {record.version}: {why_not}")
             else:
-                moves.append(Move(repository=each.repository, tag=each.tag, old=str(each.image["digest"]), new=digest))
+                moves.append(Move(repository=each.repository, tag=each.tag, old=each.image.digest, new=digest))
         if moves:
             return target, tuple(moves), stuck
         passed += [line.partition(": ")[2] for line in stuck]
     tags = ", ".join(each.tag for each in standing)
     raise RefusedError(
         f"{tags} cannot go back: " + ("; ".join(dict.fromkeys(passed)) or "there is no good version before it"),
-        where=str(record["version"]),
+        where=str(record.version),
         remedy=f"--floating-to VERSION names where to; --floating-to {NOWHERE} yanks and leaves them, "
         "until the next patch release moves them forward",
         code="no-good-predecessor",
@@ -256,7 +253,7 @@ def _before(public: PublishedReleases, version: str) -> list[str]:
 
 
 def _good(
-    session: Session, public: PublishedReleases, record: Mapping[str, Any], floating: _Floating, target: str
+    session: Session, public: PublishedReleases, record: Record, floating: _Floating, target: str
 ) -> tuple[str, str]:
     """(digest of the target's image for a floating tag, "") or ("", why there is none).
 
@@ -266,27 +263,27 @@ def _good(
     if names_other_line(floating.tag, target):
         return "", f"it names another line than {target}'s"
     registry, known = session.connections.registry(floating.repository), public.record(target)
-    tag = _tag_at(floating.image, str(record["version"]), target)
+    tag = _tag_at(floating.image, str(record.version), target)
     recorded = _recorded(known, f"{floating.repository}:{tag}")
     manifest = registry.manifest(tag)
     if manifest is None or (known and not recorded):
         return "", f"{target} has no image {tag}"
-    if recorded and recorded["digest"] != manifest.digest:
-        return "", f"{tag} is {manifest.digest[:19]}, the record of {target} says {recorded['digest'][:19]}"
+    if recorded and recorded.digest != manifest.digest:
+        return "", f"{tag} is {manifest.digest[:19]}, the record of {target} says {recorded.digest[:19]}"
     says = registry.labels(manifest).get(VERSION, "")
     if not known and says != target:
         return "", f"{target} has no record, and its image says version {says or 'nothing'}"
     return manifest.digest, ""
 
 
-def _recorded(record: Mapping[str, Any] | None, reference: str) -> Mapping[str, Any] | None:
-    images: Sequence[Mapping[str, Any]] = record["images"] if record else ()
-    return next((image for image in images if image["reference"] == reference), None)
+def _recorded(record: Record | None, reference: str) -> RecordedImage | None:
+    images = record.images if record else ()
+    return next((image for image in images if str(image.reference) == reference), None)
 
 
-def _tag_at(image: Mapping[str, Any], version: str, target: str) -> str:
+def _tag_at(image: RecordedImage, version: str, target: str) -> str:
     """The tag of this image's variant at another version: `v2.7.0-cpu` for `v2.7.1-cpu`."""
-    return target + str(image["reference"]).rpartition(":")[2].removeprefix(version)
+    return target + image.reference.tag.removeprefix(version)
 
 
 # ------------------------------------------------------------------ doing it

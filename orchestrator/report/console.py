@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ConfigError, ProblemsError
@@ -140,7 +141,7 @@ class Console:
             from orchestrator.report.live import Live
 
             self._stop_live()
-            self._live = Live(title)
+            self._live = Live(printable(title))
 
     def _end(self, title: str, how: str) -> None:
         self._stop_live()
@@ -153,7 +154,8 @@ class Console:
         if self.quiet:
             return
         if self._live is not None:
-            self._live.show(progress)
+            text, item = printable(progress.text), printable(progress.item)
+            self._live.show(replace(progress, text=text, item=item))  # a build log must not drive the terminal
         elif progress.is_log:
             if self.verbose or self.on_github:
                 self._talk(f"    {progress.text}")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import record as provenance
+from orchestrator.core import documents
+from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
+from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from orchestrator.core.declaration import Config
+    from orchestrator.core.record import Record, ReleaseFacts
+    from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
@@ -26,15 +28,32 @@ class NoRecordError(UsageError):
     default_code = "no-record"
 
 
+def record_at(scratch: Scratch, sha: str, ref: str) -> Record:
+    """The record that a ref names.  Raises UsageError `bad-record` for anything else, however large."""
+    try:
+        data = scratch.document(sha)
+    except DocumentError as error:
+        raise bad_record(error, ref) from error
+    return parse_record(data, ref)
+
+
+def tag_facts(scratch: Scratch, version: str, tag: str, commit: str) -> ReleaseFacts:
+    """What a version's tag says; `tag` is what its ref names, a commit where it is lightweight."""
+    kind, data = scratch.read(tag)
+    message = data.decode("utf-8", "replace") if kind == "tag" else ""
+    name, tree = TagVersion.from_text(version), scratch.tree_of(commit)
+    return facts_of_tag(name, tag=tag, commit=commit, message=message, tree=tree)
+
+
 class PublishedReleases:
     """One answer of the remote.  Objects that this clone lacks are fetched into the scratch store."""
 
     def __init__(self, session: Session, remote: str) -> None:
         self.session = session
         self.remote = remote
-        patterns = ("refs/tags/*", provenance.record_ref("*"), f"{yanks.PREFIX}*", f"{kept_sources.PREFIX}*")
+        patterns = ("refs/tags/*", record_ref("*"), f"{yanks.PREFIX}*", f"{kept_sources.PREFIX}*")
         self.refs = session.repository.ls_remote(remote, *patterns)
-        self._records: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, Record] = {}
 
     def tag(self, version: str) -> str:
         """The object that the version's tag names, "" when there is no such tag."""
@@ -51,16 +70,16 @@ class PublishedReleases:
 
     def record_blob(self, version: str) -> str:
         """The id of the version's record, "" when it has none."""
-        return self.refs.refs.get(provenance.record_ref(version), "")
+        return self.refs.refs.get(record_ref(version), "")
 
-    def record(self, version: str) -> dict[str, Any] | None:
+    def record(self, version: str) -> Record | None:
         """The version's record, None when it has none.  Raises UsageError for what is no record."""
-        ref, sha = provenance.record_ref(version), self.record_blob(version)
+        ref, sha = record_ref(version), self.record_blob(version)
         if not sha:
             return None
         if version not in self._records:
             self.bring(ref)
-            self._records[version] = provenance.parse_record(self.session.scratch.blob(sha), ref)
+            self._records[version] = record_at(self.session.scratch, sha, ref)
         return self._records[version]
 
     def kept_sources(self, version: str) -> str:
@@ -75,7 +94,7 @@ class PublishedReleases:
         if not self.session.scratch.has(self.refs.refs[ref]):
             self.session.repository.bring(self.session.scratch, self.remote, [ref])
 
-    def released(self, version: str) -> dict[str, Any]:
+    def released(self, version: str) -> Record:
         """The record of a version that is released.  Raises UsageError for an unknown one, RefusedError else."""
         if parse_tag(version) is None:
             raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
@@ -90,12 +109,29 @@ class PublishedReleases:
         if record is None:
             raise RefusedError(
                 f"{version} has a tag and no record: it was not released, or not to its end",
-                where=provenance.record_ref(version),
+                where=record_ref(version),
                 remedy=f"finish it in the clone that began it: release cut {version} (release status tells more)",
                 code="not-released",
                 state="nothing was changed",
             )
         return record
+
+    def proved(self, version: str) -> Record:
+        """As `released`, and the record says what the version's tag says.  Raises MismatchError where it does not."""
+        record = self.released(version)
+        for each in differences(record, self.facts(version)):
+            raise MismatchError(
+                f"the record of {version} {each.fault}",
+                where=record_ref(version),
+                remedy="somebody moved the tag, or the record was not written by a release: cut the next one",
+                code="tag-differs",
+            )
+        return record
+
+    def facts(self, version: str) -> ReleaseFacts:
+        """What the version's tag on the remote says."""
+        self.bring(f"refs/tags/{version}")
+        return tag_facts(self.session.scratch, version, self.tag(version), self.refs.tag_commit(version))
 
 
 def config_at(session: Session, version: str, head: str, path: str) -> Config:
@@ -134,10 +170,21 @@ def must_be_on_branch(session: Session, config: Config, version: str, tag_object
     return tip
 
 
-def read_record(session: Session, version: str, remote: str) -> dict[str, Any]:
+def read_record(session: Session, version: str, remote: str) -> Record:
     """The record of a finished release, from this clone or from the remote.  Raises UsageError when there is none."""
+    return record_at(session.scratch, _find_record(session, version, remote), record_ref(version))
+
+
+def read_stored_record(session: Session, version: str, remote: str) -> tuple[Record, dict[str, Any]]:
+    """As `read_record`, and the document as it is stored, with what another version of this tool wrote beside."""
+    sha = _find_record(session, version, remote)
+    record = record_at(session.scratch, sha, record_ref(version))
+    return record, documents.decode(dict[str, Any], documents.parse(session.scratch.document(sha)))
+
+
+def _find_record(session: Session, version: str, remote: str) -> str:
     version = ReleaseState(session.repository, version).version  # refuses what is none
-    ref = provenance.record_ref(version)
+    ref = record_ref(version)
     sha = session.repository.refs(ref).get(ref, "")
     if not sha and not session.options.offline:
         sha = session.repository.ls_remote(remote, ref).refs.get(ref, "")
@@ -149,7 +196,7 @@ def read_record(session: Session, version: str, remote: str) -> dict[str, Any]:
             where=ref,
             remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
         )
-    return provenance.parse_record(session.repository.blob(sha), ref)
+    return sha
 
 
 def read_yank(session: Session, version: str, remote: str) -> Yank | None:

@@ -35,7 +35,7 @@ def signal_in_a_finalizer(number: str, again: str) -> None:
     tag: Any = importlib.import_module("orchestrator.release.steps.tag")
     make = tag.make_tag
 
-    def made(*args: Any, **kwargs: Any) -> str:
+    def made(*args: Any, **kwargs: Any) -> Any:
         if again == "no":
             signal.setitimer = lambda *_: (0.0, 0.0)
         found = make(*args, **kwargs)
@@ -66,7 +66,7 @@ def other_in_a_finalizer() -> None:
     tag: Any = importlib.import_module("orchestrator.release.steps.tag")
     make = tag.make_tag
 
-    def made(*args: Any, **kwargs: Any) -> str:
+    def made(*args: Any, **kwargs: Any) -> Any:
         Failing()
         return make(*args, **kwargs)
 

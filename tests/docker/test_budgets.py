@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.registry.manifest import Manifest
 from tests.support.imaged import DOCKERFILE, VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
@@ -96,3 +100,21 @@ def test_more_than_the_budget_stops_the_cut_also_when_it_is_run_again(shipped: I
     assert "v2.7.2" not in shipped.story.remote.git("tag").split()
     shipped.declare(fix=shipped.story.after, version="v2.7.2", image="  delta-budget: 64KiB\n")
     assert shipped.release("cut", "v2.7.2", "--yes").code == 0
+
+
+def test_room_for_the_version_before_is_asked_for_where_the_engine_lacks_it(shipped: Imaged) -> None:
+    """An empty engine builds everything anew; the registry says how much that was."""
+    registry, name = shipped.registry, f"{shipped.repository}:{VERSION}"
+    manifest = registry.manifest(VERSION)
+    assert manifest is not None
+    document = json.loads(manifest.content)
+    document["layers"][0]["size"] = 1 << 50
+    registry.put_manifest(VERSION, Manifest(content=json.dumps(document).encode(), media_type=manifest.media_type))
+    shipped.declare(fix=shipped.story.after, version="v2.7.2")
+    refused = shipped.release("cut", "v2.7.2", "--yes")
+    assert (refused.code, "MiB are needed" in refused.err) == (2, True)
+    env = os.environ | {"DOCKER_HOST": shipped.lab.docker_host}
+    subprocess.run(["docker", "tag", shipped.lab.base, name], env=env, check=True)
+    done = shipped.release("cut", "v2.7.2", "--yes")
+    subprocess.run(["docker", "rmi", name], env=env, check=True, capture_output=True)
+    assert done.code == 0, done.err

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
 
+from orchestrator.core.record import parse_record
 from orchestrator.core.results import CheckState
-from orchestrator.image.patches import InstalledPatches, account, concerning, judge, label, prove
+from orchestrator.image.patches import InstalledPatches, concerning, judge, label, prove, recorded
 from orchestrator.image.pytorch_builds import Pin, read_lock
 from orchestrator.report.record import record_lines
+from tests.support import records
 
 FOLDER = "images/x/patches"
 ORIGIN = "upstream, https://example.com/p.git"
@@ -70,21 +73,19 @@ def test_label_and_record_name_what_concerns_the_image_by_its_digest() -> None:
     text = f"p-1.0/0001-x.patch@sha256:{first} p-1.0/0002-y.patch@sha256:{second}"
     assert label(concerning(FILES, P)) == label(concerning(FILES, {})) == text
     assert concerning(FILES, pins(f"q==1{HASH}\n")) == []
-    assert [account(each) for each in concerning(FILES, P)] == [
-        {"name": "p-1.0/0001-x.patch", "sha256": first, "subject": "fix 1", "commit": "1" * 40, "origin": ORIGIN},
-        {"name": "p-1.0/0002-y.patch", "sha256": second, "subject": "fix 2", "commit": "", "origin": ORIGIN},
+    told = [recorded(each) for each in concerning(FILES, P)]
+    assert [(each.name, each.sha256, each.subject, each.commit, each.origin) for each in told] == [
+        ("p-1.0/0001-x.patch", first, "fix 1", "1" * 40, ORIGIN),
+        ("p-1.0/0002-y.patch", second, "fix 2", "", ORIGIN),
     ]
 
 
 def test_a_record_of_before_patches_were_recorded_is_shown() -> None:
-    image: dict[str, Any] = {"reference": "r/x:v1", "digest": "sha256:1", "size": 1, "compressed_size": 1, "layers": []}
-    image |= {"base": {"name": ""}, "checks": [], "floating": None}
-    record: dict[str, Any] = dict.fromkeys(("version", "summary", "previous", "branch", "commit", "tree"), "")
-    record |= {"tag": {"object": ""}, "finished_at": "", "committer": "", "tool": {"version": ""}, "seconds": {}}
-    record |= {"picks": [], "skipped": [], "images": [image]}
-    before = record_lines(record)
-    image["patches"] = [{"name": "p-1.0/0001-x.patch", "sha256": "ab" * 32}]
-    assert set(record_lines(record)) - set(before) == {f"    patch   p-1.0/0001-x.patch  sha256:{'ab' * 8}"}
+    image = records.image()
+    now = record_lines(parse_record(json.dumps(records.record(images=[image])).encode(), "ref"), None)
+    del image["patches"]
+    before = record_lines(parse_record(json.dumps(records.record(images=[image])).encode(), "ref"), None)
+    assert set(now) - set(before) == {f"    patch   p-1.0/0001-x.patch  sha256:{'f' * 16}"}
 
 
 def row(name: str, data: bytes, **more: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -239,3 +240,82 @@ def test_a_put_is_not_repeated_over_somebody_elses_tag(server: Script) -> None:
         Client(server.host).registry.promote(DIGEST, "v1")
     assert caught.value.code == "tag-exists"
     assert [seen.method for seen in server.seen].count("PUT") == 1
+
+
+# ------------------------------------------------------------------ documents that others wrote
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+GOOD_LAYER = {"digest": DIGEST, "size": 1, "mediaType": "x"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"config": 7, "layers": []},
+        {"config": {"digest": "sha256:../../x", "size": 1}, "layers": []},
+        {"config": {"digest": DIGEST, "size": "1"}, "layers": []},
+        {"config": {"digest": DIGEST, "size": -1}, "layers": []},
+        {"config": {"digest": DIGEST, "size": True}, "layers": []},
+        {"config": {"digest": DIGEST, "size": 1 << 90}, "layers": []},
+        {"config": {"digest": DIGEST}},
+        {"config": {"digest": DIGEST}, "layers": {"0": GOOD_LAYER}},
+        {"config": {"digest": DIGEST}, "layers": [7]},
+        {"config": {"digest": DIGEST}, "layers": [{**GOOD_LAYER, "size": 1.5}]},
+        {"config": {"digest": DIGEST}, "layers": [{**GOOD_LAYER, "digest": None}]},
+        {"config": {"digest": DIGEST}, "layers": [{**GOOD_LAYER, "mediaType": 7}]},
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_one_line(server: Script, document: object) -> None:
+    server.answer = lambda _: reply_json(document, Content_Type=OCI)
+    client = Client(server.host).registry
+    found = client.manifest("v1")
+    assert found
+    assert failing(lambda: client.layers(found)).code == "registry-bad-answer"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"manifests": 7},
+        {"manifests": [7]},
+        {"manifests": [{"digest": "md5:1"}]},
+        {"manifests": []},
+        {"manifests": [{"digest": DIGEST, "platform": {"os": "unknown", "architecture": "unknown"}}]},
+    ],
+)
+def test_an_index_that_makes_no_sense_is_one_line(server: Script, document: object) -> None:
+    server.answer = lambda _: reply_json(document, Content_Type=INDEX)
+    client = Client(server.host).registry
+    found = client.manifest("v1")
+    assert found
+    assert failing(lambda: client.image(found)).code == "registry-bad-answer"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"[]",
+        b'{"config": 7}',
+        b'{"config": {"Labels": ["a"]}}',
+        b'{"config": {"Labels": {"a": 7}}}',
+        b'{"rootfs": {"diff_ids": ["x"]}}',
+        b'{"rootfs": 7}',
+        b'{"history": 7}',
+        b'{"history": [7]}',
+        b'{"config": {"Labels": {"a": "\\ud800"}}}',
+        b'{"a": "\\uDfff"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_config_that_makes_no_sense_is_one_line(server: Script, config: bytes) -> None:
+    digest = "sha256:" + hashlib.sha256(config).hexdigest()
+    image = {"config": {"digest": digest, "size": len(config)}, "layers": []}
+
+    def answer(seen: Seen) -> Reply:
+        return Reply(200, config) if "blobs" in seen.path else reply_json(image, Content_Type=OCI)
+
+    server.answer = answer
+    client = Client(server.host).registry
+    found = client.manifest("v1")
+    assert found
+    assert failing(lambda: client.labels(found)).code == "registry-bad-answer"

@@ -125,6 +125,7 @@ def make(tale: Story) -> Guarded:
         str(copy / "remote.git"),
         f"+{BRANCH}:refs/legal/head",
         f"+{TAG}:refs/legal/tag",
+        "+refs/release-records/v2.7.1:refs/legal/record",
     )
     ran = install(tale.remote)
     assert ran.code == 0, ran.err
@@ -153,9 +154,11 @@ def _copy(tale: Story, name: str) -> Path:
     return new
 
 
-def record(guarded: Guarded, **changes: object) -> str:
-    """A record blob of the legal release, with some of its fields changed."""
-    tree = guarded.clone.rev(f"{guarded.head}^{{tree}}")
-    data = {"schema_version": 1, "version": "v2.7.1", "commit": guarded.head, "tree": tree,
-            "tag": {"name": "v2.7.1", "object": guarded.tag}, "images": []}  # fmt: skip
-    return guarded.clone.git("hash-object", "-w", "--stdin", stdin=json.dumps(data | changes))
+def record(guarded: Guarded, *without: str, **changes: object) -> str:
+    """A record blob of the legal release, with some of its fields changed, or not there."""
+    data = json.loads(guarded.clone.git("cat-file", "blob", "refs/legal/record")) | changes
+    return blob(guarded, json.dumps({key: value for key, value in data.items() if key not in without}))
+
+
+def blob(guarded: Guarded, text: str) -> str:
+    return guarded.clone.git("hash-object", "-w", "--stdin", stdin=text)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.tag_message import shipped
 from orchestrator.git import notes
-from orchestrator.release.steps.outcomes import Annotated
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotated(Outcome):
+    notes: int
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:

@@ -6,16 +6,17 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.remote_url import source_url
 from orchestrator.core.results import Progress
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
-from orchestrator.image.patches import label
-from orchestrator.release.steps.outcomes import Built, Outcome
+from orchestrator.image.patches import label, recorded
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
 
@@ -31,6 +32,32 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import Context
     from orchestrator.image.dockerfile import DockerfileFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built(Outcome):
+    image_id: str
+    size: int  # bytes, unpacked
+    layers: tuple[str, ...]  # diff_ids
+    base: str
+    base_id: str
+    context_sha256: str
+    labels: tuple[tuple[str, str], ...]
+    log: str
+    lock: RecordedLock | None
+    patches: tuple[RecordedPatch, ...]
+
+    def part(self) -> dict[str, Any]:
+        return {
+            "image_id": self.image_id,
+            "size": self.size,
+            "layers": self.layers,
+            "base": RecordedBase(name=self.base, id=self.base_id),
+            "lock": self.lock,
+            "patches": self.patches,
+            "context_sha256": self.context_sha256,
+            "labels": dict(self.labels),
+        }
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -56,7 +83,8 @@ class Prepared:
     base_id: str
     base_args: tuple[str, ...]  # the build arguments that say which base it is
     context_sha256: str
-    lock_sha256: str
+    lock: RecordedLock | None
+    patches: tuple[RecordedPatch, ...]
 
 
 @contextmanager
@@ -71,7 +99,7 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         facts, given = _examined(context, image, text)
         base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
         info = _base(context, image, base, logins) if base else None
-        lock = lock_digest(CommittedFiles(scratch, context.plan.tree).lock(image.lock))
+        files = CommittedFiles(scratch, context.plan.tree)
         sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
         _refuse_missing(sent, image, facts)
         tar.seek(0)
@@ -92,7 +120,8 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
             base_id=info.id if info else "",
             base_args=facts.base_args,
             context_sha256=sent.sha256,
-            lock_sha256=lock,
+            lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
+            patches=tuple(recorded(entry) for entry in patches_of(files, image)),
         )
 
 
@@ -168,7 +197,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         context_sha256=ready.context_sha256,
         labels=tuple(sorted(ready.request.labels.items())),
         log=str(log),
-        lock_sha256=ready.lock_sha256,
+        lock=ready.lock,
+        patches=ready.patches,
     )
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import InterruptedRunError, MismatchError
 from orchestrator.git import push
-from orchestrator.release.steps.outcomes import Landed, Outcome, Tagged
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.release.steps.tag import Tagged
 from orchestrator.session.pushes import Pushes
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landed(Outcome):
+    branch: str
+    head: str
+    tag_object: str
+    note: str = ""
+
+    def part(self) -> dict[str, Any]:
+        return {"tag": self.tag_object}
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

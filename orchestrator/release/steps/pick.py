@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError
-from orchestrator.release.steps.outcomes import Outcome, Picked
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.kept_sources import keep
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picked(Outcome):
+    head: str
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

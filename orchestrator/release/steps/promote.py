@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.labels import VERSION
+from orchestrator.core.record import RecordedFloating
 from orchestrator.core.versions import moves_forward, parse_tag
 from orchestrator.registry.responses import RegistryRefusedError
-from orchestrator.release.steps.outcomes import Floated, Outcome, Promoted, Uploaded
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.release.steps.upload import Uploaded
 from orchestrator.session import yanks
 
 if TYPE_CHECKING:
@@ -18,6 +21,24 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.registry.client import Registry
     from orchestrator.session.yanks import Yank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted(Outcome):
+    digest: str
+    already: bool = False  # the tag was there with this digest
+
+    def part(self) -> dict[str, Any]:
+        return {"digest": self.digest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floated(Outcome):
+    moved: tuple[str, ...]
+    left: tuple[str, ...]  # a line each: which tag was left where it is, and why
+
+    def part(self) -> dict[str, Any]:
+        return {"floating": RecordedFloating(moved=self.moved, left=self.left)}
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -68,7 +89,7 @@ def _float(image: PlannedImage) -> Task:
         key=f"float/{image.reference.rpartition(':')[2]}",
         title="move floating tags: " + ", ".join(image.floating),
         run=lambda context: _move_all(context, image),
-        probe=lambda _shop, _before: None,  # moving again is a no-op
+        probe=lambda _context, _before: None,  # moving again is a no-op
     )
 
 

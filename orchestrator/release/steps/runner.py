@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.release.steps import outcomes
 from orchestrator.release.steps.outcomes import Outcome
@@ -64,6 +65,14 @@ class TaskContext:
         found = self.find(kind, image)
         if found is None:
             raise ReleaseError(f"the order of tasks gives no {kind.__name__} here", code="task-order")
+        return found
+
+    def parts(self, image: PlannedImage | None = None) -> dict[str, Any]:
+        """What the outcomes (of that image) add to the record; of two that tell the same, the later counts."""
+        reference = image.reference if image else ""
+        found: dict[str, Any] = {}
+        for outcome in self._outcomes:
+            found |= outcome.part() if outcome.image == reference else {}
         return found
 
     def all(self, kind: type[Kind]) -> list[Kind]:
@@ -224,8 +233,8 @@ def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None
     if data is None:
         return None
     try:
-        return outcomes.decode(data)
-    except (ValueError, TypeError, KeyError) as error:
+        return outcomes.decode(data, "outcome")
+    except DocumentError as error:
         raise UsageError(
             f"the journal holds something that this version does not know: {error}",
             where=str(journal.path),
@@ -234,6 +243,6 @@ def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None
         ) from error
 
 
-def never(_shop: TaskContext, before: Outcome | None) -> Outcome | None:
+def never(_context: TaskContext, before: Outcome | None) -> Outcome | None:
     """A probe for tasks whose outcome lives in the journal alone: what finished there is done."""
     return before

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError
-from orchestrator.core.results import CheckState
+from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.image.budgets import budget_checks
 from orchestrator.image.smoke import InsideChecks, smoke
-from orchestrator.release.steps.build import expected_labels
-from orchestrator.release.steps.outcomes import Built, Outcome, Smoked
+from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoked(Outcome):
+    image_id: str
+    results: tuple[CheckResult, ...]
+
+    def part(self) -> dict[str, Any]:
+        return {"checks": self.results}
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

@@ -5,15 +5,24 @@ Signed where the user's git configuration says so; where policy wants it and git
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.tag_message import tag_message
 from orchestrator.git.tags import is_signed, make_tag
-from orchestrator.release.steps.outcomes import Outcome, Tagged
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagged(Outcome):
+    tag_object: str
+
+    def part(self) -> dict[str, Any]:
+        return {"tag": self.tag_object}
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:

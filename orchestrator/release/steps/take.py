@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import record
-from orchestrator.core.errors import MismatchError
+from orchestrator.core.errors import MismatchError, ReleaseError
+from orchestrator.core.record import RecordedImage, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.image.budgets import measure
-from orchestrator.release.steps.outcomes import Outcome, Uploaded
-from orchestrator.release.steps.record import candidate_record
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.release.steps.upload import Uploaded
+from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.record import Record
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
+
+_OWN = ("reference", "variant", "aliases", "digest", "floating")  # what the record does not take from the candidate's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested(Uploaded):
+    """`tested` is what the candidate's record says of the image: how it was built, and what was checked."""
+
+    tested: RecordedImage
+
+    def part(self) -> dict[str, Any]:
+        names = [field.name for field in fields(self.tested) if field.name not in _OWN]
+        return {name: getattr(self.tested, name) for name in names} | super().part()
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -34,34 +47,46 @@ def _task(image: PlannedImage) -> Task:
     )
 
 
-def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
-    registry, recorded = context.connections.registry(image.repository), candidate_record(context)
-    account = record.image_of(recorded, image.candidate)
-    manifest = tested(registry, account)
-    return Uploaded(
+def _run(context: TaskContext, image: PlannedImage) -> Tested:
+    registry = context.connections.registry(image.repository)
+    recorded = _candidate(context).image(parse_reference(image.candidate))
+    manifest = tested(registry, recorded)
+    return Tested(
         image=image.reference,
         digest=manifest.digest,
         candidate=image.candidate,
-        size=int(account["compressed_size"]),
+        size=recorded.compressed_size,
         delta=measure(registry, image, manifest),
+        tested=recorded,
     )
+
+
+def _candidate(context: TaskContext) -> Record:
+    """The record of the candidate that is promoted."""
+    origin = context.plan.promoted_from
+    if origin is None:
+        raise ReleaseError(f"{context.plan.version} is not promoted from a candidate", code="task-order")
+    ref, scratch = record_ref(origin.version), context.session.scratch
+    if not scratch.has(origin.record):
+        context.repository.bring(scratch, context.plan.remote, [ref])
+    return record_at(scratch, origin.record, ref)
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was taken stays taken while the registry has it, under whatever name."""
-    if not isinstance(before, Uploaded):
+    if not isinstance(before, Tested):
         return None
     return before if context.connections.registry(image.repository).head(before.digest) else None
 
 
-def tested(registry: Registry, account: Mapping[str, Any]) -> Manifest:
+def tested(registry: Registry, recorded: RecordedImage) -> Manifest:
     """The candidate's image, as it is in the registry and in the record.  Raises MismatchError when they differ."""
-    reference, digest = str(account["reference"]), str(account["digest"])
-    manifest = registry.manifest(parse_reference(reference).tag)
-    if manifest is None or manifest.digest != digest:
+    manifest = registry.manifest(recorded.reference.tag)
+    if manifest is None or manifest.digest != recorded.digest:
+        there = manifest.digest if manifest else "not in the registry"
         raise MismatchError(
-            f"{reference} is {manifest.digest if manifest else 'not in the registry'}, its record says {digest}",
-            where=reference,
+            f"{recorded.reference} is {there}, its record says {recorded.digest}",
+            where=str(recorded.reference),
             remedy="what was tested is not there under its name any more: cut the next candidate",
             code="image-differs" if manifest else "image-gone",
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
+from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import parse_reference
-from orchestrator.core.results import Progress
+from orchestrator.core.results import CheckResult, Progress
 from orchestrator.engines.refusals import PushBrokenError, PushRefusedError
 from orchestrator.image.budgets import measure
-from orchestrator.release.steps.build import expected_labels, pull_login
-from orchestrator.release.steps.outcomes import Built, Outcome, Taken, Uploaded
+from orchestrator.release.steps.build import Built, expected_labels, pull_login
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.smoke import prove
 
@@ -18,6 +20,39 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A candidate that stood in the registry and could not be replaced: proved in place of the image built."""
+
+    image_id: str
+    size: int  # bytes, unpacked
+    layers: tuple[str, ...]  # diff_ids
+    base: str  # its name: which image it was then is not known
+    results: tuple[CheckResult, ...]
+
+    def part(self) -> dict[str, Any]:
+        return {
+            "image_id": self.image_id,
+            "size": self.size,
+            "layers": self.layers,
+            "base": RecordedBase(name=self.base, id=""),
+            "checks": self.results,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploaded(Outcome):
+    digest: str
+    candidate: str
+    size: int  # bytes in the registry, compressed
+    delta: Delta
+    taken: Taken | None = None
+
+    def part(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"compressed_size": self.size, "delta": self.delta}
+        return found | (self.taken.part() if self.taken else {})
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -155,5 +190,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedE
         credentials=pull_login(context, image, parse_reference(image.candidate).repository.host),
         report=context.report,
     )
-    taken = Taken(image_id=info.id, size=info.size, layers=info.layers, results=prove(context, image, info.id))
+    taken = Taken(
+        image_id=info.id, size=info.size, layers=info.layers, base=built.base, results=prove(context, image, info.id)
+    )
     return _uploaded(registry, image, manifest, taken)

@@ -9,14 +9,15 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import Exit, UnprovedError, UsageError
 from orchestrator.core.pick import PickState
+from orchestrator.core.record import RecordedVerify
 from orchestrator.core.results import Problem, Progress
 from orchestrator.git.checkout import checkout, has_path, partial_tree
 from orchestrator.registry.credentials import PASSWORD
-from orchestrator.release.steps.outcomes import Verified
+from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext, never
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.git.scratch import Scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified(Outcome):
+    commands: int
+    trees: int
+
+    def part(self) -> dict[str, Any]:
+        return {"verify": RecordedVerify(commands=self.commands, trees=self.trees)}
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:

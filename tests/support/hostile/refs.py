@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.support import guarded as making
-from tests.support.guarded import BRANCH, TAG, YAML, record
+from tests.support import records
+from tests.support.guarded import BRANCH, TAG, YAML, blob, record
 from tests.support.hostile.table import Specs, branch, case
 from tests.support.story import Repo
 
@@ -226,23 +227,61 @@ def record_with_another_tree(g: Guarded) -> Specs:
 
 @case("record-differs")
 def record_with_other_picks(g: Guarded) -> Specs:
-    picks = [{"source": g.other, "result": g.head, "state": "clean"}]
-    return landed(g, record(g, picks=picks), "refs/release-records/v2.7.1")
+    return landed(g, record(g, picks=[records.pick(g.other, g.head)]), "refs/release-records/v2.7.1")
+
+
+@case("record-differs")
+def record_with_its_picks_in_another_order(g: Guarded) -> Specs:
+    picks = [records.pick(*pair) for pair in zip(g.fixes, g.picks, strict=True)]
+    return landed(g, record(g, picks=picks[::-1]), "refs/release-records/v2.7.1")
+
+
+@case("record-differs")
+def record_with_less_picks(g: Guarded) -> Specs:
+    return landed(g, record(g, picks=[records.pick(g.fixes[0], g.picks[0])]), "refs/release-records/v2.7.1")
+
+
+@case("bad-record")
+def record_without_its_picks(g: Guarded) -> Specs:
+    return landed(g, record(g, "picks"), "refs/release-records/v2.7.1")
+
+
+@case("bad-record")
+def record_whose_picks_are_null(g: Guarded) -> Specs:
+    return landed(g, record(g, picks=None), "refs/release-records/v2.7.1")
+
+
+@case("bad-record")
+def record_whose_picks_are_a_number(g: Guarded) -> Specs:
+    return landed(g, record(g, picks=7), "refs/release-records/v2.7.1")
+
+
+@case("bad-record")
+def record_whose_picks_are_an_object(g: Guarded) -> Specs:
+    return landed(g, record(g, picks={}), "refs/release-records/v2.7.1")
+
+
+@case("record-differs")
+def record_of_another_release_yaml(g: Guarded) -> Specs:
+    config = {"path": "release.yaml", "sha256": "0" * 64}
+    return landed(g, record(g, config=config), "refs/release-records/v2.7.1")
+
+
+@case("record-differs")
+def record_of_a_promotion_that_never_was(g: Guarded) -> Specs:
+    origin = {"version": "v2.7.1-rc.1", "tag": g.tag, "record": g.tag, "version_inside": "v2.7.1-rc.1"}
+    return landed(g, record(g, promoted_from=origin), "refs/release-records/v2.7.1")
 
 
 @case("record-differs")
 def record_of_an_image_that_nobody_declared(g: Guarded) -> Specs:
-    image = {"reference": "registry.example.com/evil:v2.7.1", "digest": f"sha256:{'0' * 64}"}
+    image = records.image(reference="registry.example.com/evil:v2.7.1")
     return landed(g, record(g, images=[image]), "refs/release-records/v2.7.1")
 
 
 @case("bad-record")
 def record_that_nests_without_end(g: Guarded) -> Specs:
     return landed(g, blob(g, "[" * 100_000), "refs/release-records/v2.7.1")
-
-
-def blob(g: Guarded, text: str) -> str:
-    return g.clone.git("hash-object", "-w", "--stdin", stdin=text)
 
 
 # ------------------------------------------------------------------ sources

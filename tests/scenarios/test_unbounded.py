@@ -1,0 +1,117 @@
+"""What would take minutes: patterns, sizes and counts that a branch may bring have limits, looked at early."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.config.reader import MAX_SHOWN, parse
+from orchestrator.core.errors import ConfigError, UsageError
+from orchestrator.core.results import Progress
+from orchestrator.guard.policy_rules import owns
+from orchestrator.image.context import ContextEntry, IgnoreRules, write_context
+from orchestrator.image.dockerignore import ignore_filter
+from orchestrator.plan.line_ends import group_place
+from orchestrator.report.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.hostile
+HEAD = "version: 1\nbranch: release/v2.7\nsource: main\n"
+
+
+def seconds(function: Callable[[], object]) -> float:
+    begun = time.process_time()
+    function()
+    return time.process_time() - begun
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a*" * 40 + "b", "**/" * 40 + "b", "*/" * 40 + "b", "**/a*" * 40 + "b", "?*" * 40 + "b"]
+)
+def test_patterns_are_matched_in_linear_time(pattern: str) -> None:
+    """Each took more than 40 s before."""
+    path = "a" * 200 + "/a" * 100
+    assert seconds(lambda: owns(pattern, path)) < 3
+    assert seconds(lambda: ignore_filter(pattern)(path)) < 3
+
+
+def test_a_dockerignore_of_a_thousand_rules_and_files() -> None:
+    ignored = ignore_filter("\n".join(f"dir{n}/*.x" for n in range(1000)))
+    assert seconds(lambda: [ignored(f"src/{n % 9}/a/{n}.py") for n in range(2000)]) < 3
+    with pytest.raises(UsageError, match="1001 patterns"):
+        ignore_filter("\n".join(f"a{n}" for n in range(1001)))
+    for bad in ("[b-a]", "x" * 2000):
+        with pytest.raises(UsageError) as refused:
+            ignore_filter(f"ok\n{bad}")
+        assert refused.value.where == ".dockerignore:2"
+
+
+def test_a_version_pattern_that_never_ends_is_ended() -> None:
+    assert group_place("^v = (.*)$", b"a\nv = 1\n") is not None
+    with pytest.raises(UsageError) as ended:
+        group_place("(a+)+$b", b"a" * 64)
+    assert ended.value.code == "slow-pattern"
+    assert group_place("^v = (.*)$", b"a\nv = 1\n") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("x: [" + "a," * 500_000 + "]", "config-too-big"),
+        ("".join(f"k{n}: 1\n" for n in range(49_000)), "config-too-big"),
+        ("x: " + "[" * 500_000, "config-too-deep"),
+    ],
+)
+def test_a_large_release_yaml_is_refused_early(text: str, code: str) -> None:
+    """24 s and 98,000 lines before."""
+    with pytest.raises(ConfigError) as refused:
+        parse((HEAD + text).encode(), "release.yaml")
+    assert refused.value.problems[-1].code == code
+
+
+def test_fifty_faults_are_shown_and_the_rest_is_counted() -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse((HEAD + "".join(f"k{n}: 1\n" for n in range(3_000))).encode(), "release.yaml")
+    *shown, rest = refused.value.problems
+    assert [problem.where for problem in shown] == [f"release.yaml:{4 + n}:1" for n in range(MAX_SHOWN)]
+    assert rest.message == f"and {3_000 - MAX_SHOWN} more faults"
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/x", "a//x", "./x", "a/..", ".."])
+def test_an_entry_that_leaves_the_context_is_named(path: str) -> None:
+    """git makes no such tree; by hand somebody may, and what unpacks the tar would follow it."""
+    entries = [ContextEntry(path=name, mode="100644", sha="a" * 40) for name in ("Dockerfile", path)]
+    with pytest.raises(UsageError) as refused:
+        write_context(
+            entries, lambda _: b"", io.BytesIO(), root=".", dockerfile="Dockerfile", mtime=0, rules=IgnoreRules()
+        )
+    assert (refused.value.code, refused.value.where) == ("bad-tree-entry", path)
+
+
+def test_the_live_view_shows_no_control_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Window title, clipboard, alternate screen: a build log would drive the terminal."""
+    shown: list[Progress] = []
+
+    class Live:
+        def __init__(self, title: str) -> None:
+            shown.append(Progress(text=title))
+
+        def show(self, progress: Progress) -> None:
+            shown.append(progress)
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr("orchestrator.report.live.Live", Live)
+    console = Console(as_json=False, quiet=False, verbose=False, color=True, env={}, interactive=True)
+    evil = "\x1b]0;title\x07\x1b]52;c;Y2xpcA==\x07\x1b[?1049h\x9b2J"
+    console._begin(f"build {evil}")
+    console.progress(Progress(text=evil, item=evil, is_log=True))
+    assert len(shown) == 2
+    assert all(f"{each.text}{each.item}".isprintable() for each in shown)
+    assert "\\x1b]0;title\\x07" in shown[1].text
