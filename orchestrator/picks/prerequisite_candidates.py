@@ -30,7 +30,10 @@ _DEEP = 12  # candidates whose own needs are asked for
 class PrerequisiteCandidates:
     """Candidates among the commits that `head` has and `base` has not, without those in `known`."""
 
-    def __init__(self, scratch: Scratch, base: str, head: str, known: Collection[str]) -> None:
+    def __init__(
+        self, scratch: Scratch, base: str, head: str, known: Collection[str], *, for_patch: bool = False
+    ) -> None:
+        self.for_patch = for_patch
         self.scratch = scratch
         self.base = base
         self.head = head
@@ -61,6 +64,8 @@ class PrerequisiteCandidates:
 
     def _fits(self, sha: str) -> bool:
         """Whether a patch release may take it: no feature, nothing that breaks, no change of style alone."""
+        if not self.for_patch:
+            return True
         if sha not in self._fit:
             text = self.scratch.commit(sha).text
             style = conventional(text.strip().partition("\n")[0]).type in _STYLE

@@ -62,11 +62,21 @@ class Needs:
 
 
 class Finder:
-    """Looks for prerequisites of picks onto one branch; `base` is its tip without the picks of this plan."""
+    """Looks for prerequisites of picks onto one branch; `base` is its tip without the picks of this plan.
+
+    `for_patch`: only what a patch release may take is an answer: no features, breaking changes, or reformats.
+    """
 
     def __init__(
-        self, scratch: Scratch, base: str, *, effort: float = EFFORT, clock: Callable[[], float] = time.monotonic
+        self,
+        scratch: Scratch,
+        base: str,
+        *,
+        effort: float = EFFORT,
+        clock: Callable[[], float] = time.monotonic,
+        for_patch: bool = False,
     ) -> None:
+        self.for_patch = for_patch
         self.scratch = scratch
         self.base = base
         self.effort = effort
@@ -84,7 +94,16 @@ class Finder:
         tree = self.scratch.tree_of(tip)
         key = hashlib.sha256(
             json.dumps(
-                [_RULES, self.scratch.git_version, self.base, tree, source.commit.sha, source.parent, sorted(present)]
+                [
+                    _RULES,
+                    self.for_patch,
+                    self.scratch.git_version,
+                    self.base,
+                    tree,
+                    source.commit.sha,
+                    source.parent,
+                    sorted(present),
+                ]
             ).encode()
         ).hexdigest()
         hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
@@ -97,7 +116,9 @@ class Finder:
     def _search(self, source: Source, tree: str, paths: Collection[str], present: Collection[str]) -> Needs:
         deadline = self.clock() + self.effort
         replay = Replay(self.scratch, tree, _Fix(self.scratch, source), lambda: self.clock() > deadline)
-        suspects = PrerequisiteCandidates(self.scratch, self.base, source.parent, {source.commit.sha, *present})
+        suspects = PrerequisiteCandidates(
+            self.scratch, self.base, source.parent, {source.commit.sha, *present}, for_patch=self.for_patch
+        )
         self.scratch.git.remaining = lambda: deadline - self.clock()
         try:
             return self._rounds(source, replay, suspects, paths)
@@ -126,7 +147,7 @@ class Finder:
                 continue
             seen = ranked
             while found := smallest(replay, ranked, suspects.position):
-                sweeping = [sha for sha in found if reformats(self.scratch, sha)]
+                sweeping = [sha for sha in found if self.for_patch and reformats(self.scratch, sha)]
                 if not sweeping:
                     return Needs(commits=found, tried=replay.tried)
                 suspects.leave_out(sweeping)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +38,7 @@ def needs(tale: Story, fix: str, *, effort: float = 10.0, clock: Callable[[], fl
         one = source(scratch, fix)
         merge = scratch.pick(base=scratch.tree_of(one.parent), ours=scratch.tree_of(tip), theirs=one.commit.tree)
         assert merge.conflicts
-        finder = Finder(scratch, tip, effort=effort, **({"clock": clock} if clock else {}))
+        finder = Finder(scratch, tip, effort=effort, clock=clock or time.monotonic)
         return finder.find(one, tip, [each.path for each in merge.conflicts])
 
 
