@@ -25,6 +25,7 @@ from orchestrator.audit.recompute import (  # fmt: skip
 )
 from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.git import changes
+from orchestrator.picks.equivalents import signal_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -118,7 +119,7 @@ class SourceFinder:
     ) -> dict[str, list[Origin]]:
         """Claims by equal changes; remembered, also where there was none."""
         cache = self.scratch.cache
-        keys = {sha: json.dumps([RULES, kind, sha, *key]) for sha in targets}
+        keys = {sha: json.dumps([RULES, signal_rules(), kind, sha, *key]) for sha in targets}
         kept = cache.get("alike", keys.values())
         found = {sha: [Origin(**each) for each in json.loads(kept[key])] for sha, key in keys.items() if key in kept}
         if rest := [sha for sha in targets if sha not in found]:
@@ -140,7 +141,7 @@ class SourceFinder:
     ) -> dict[str, CommitProof]:
         """Proofs by target and claims: the id of a commit stands for all that is before it."""
         cache, git = self.scratch.cache, self.scratch.git_version
-        keys = {sha: json.dumps([RULES, git, sha, name]) for sha, name in names.items()}
+        keys = {sha: json.dumps([RULES, signal_rules(), git, sha, name]) for sha, name in names.items()}
         kept = cache.get("proof", keys.values())
         found = {sha: _decode(kept[key]) for sha, key in keys.items() if key in kept}
         if rest := [sha for sha in names if sha not in found]:

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
-from orchestrator.core.declaration import Config
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.record import PREFIX as RECORDS
-from orchestrator.core.results import Place
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import line_of_branch
 from orchestrator.session import kept_sources
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.audit.tags import Tag
+    from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.git.repository import RemoteRefs
@@ -55,9 +54,9 @@ def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
     world = Snapshot(session=session, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
     named = tuple(sources) or (config.source if config else ("main",))
     world.remote_refs = _ask(world, named)
-    place = Place(file=session.config_name)
-    wanted = Config(place=place, text=b"", branch="", source=named, remote=remote)
-    world.tips, problems, said = source_tips(session.repository, wanted, world.remote_refs)
+    world.tips, problems, said = source_tips(
+        session.repository, remote, named, world.remote_refs, where=session.config_name
+    )
     if problems and (sources or not world.tips):
         raise UsageError(problems[0].message, remedy="name the source branches with --source", code=problems[0].code)
     world.unchecked += [f"{each.message}: what came from there is known by what was kept" for each in problems]

@@ -263,7 +263,11 @@ class Repository:
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""
-        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{ref}")
+        self.bring_as(remote, ref, ref)
+
+    def bring_as(self, remote: str, ref: str, name: str) -> None:
+        """Fetch one ref of the remote under a name of this clone."""
+        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{name}")
         if output.status:
             raise unreachable(remote, output)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
 from orchestrator.git import changes
-from orchestrator.picks.equivalents import RULES, Undone, brought, match, named_merges, taken_back
+from orchestrator.picks.equivalents import Undone, brought, match, named_merges, signal_rules, taken_back
 from orchestrator.picks.presence import Carrier, Presence
 from orchestrator.session.branch_state import branch_and_sources, commit_named, refuse_incomplete
 
@@ -63,7 +63,7 @@ def duplicates(session: Session, wanted: str) -> DuplicateReport:
 
 def examine(scratch: Scratch, base: str, start: str, heads: Sequence[str]) -> tuple[int, tuple[Duplicate, ...]]:
     """(commits examined, duplicates) of what the heads have and `start` ("" for none) and `base` have not."""
-    key = json.dumps([RULES, base, start, sorted(heads)])
+    key = json.dumps([signal_rules(), base, start, sorted(heads)])
     if known := scratch.cache.get("duplicates", [key]):
         examined, rows = json.loads(known[key])
         return examined, tuple(_duplicate(*row) for row in rows)

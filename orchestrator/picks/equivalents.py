@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 ANCESTOR, TRAILER, PATCH_ID, ZERO_CONTEXT = "ancestor", "trailer", "patch-id", "zero-context patch-id"
 ORIGIN, MERGE = "common origin", "picked merge"
 STRENGTH = (TRAILER, PATCH_ID, ZERO_CONTEXT, ORIGIN, MERGE)  # the strongest first
-RULES = 2  # part of the cache key: raise it when the same history would get another answer
+_RULES = 2  # raise it when the same signals would say something else of the same history
 _FULL = 40  # digits of a whole id
 _ALIKE = 0.5  # so much of the smaller one must be in both, of two changes that name one origin
+
+
+def signal_rules() -> list[int | str]:
+    """What each kept answer depends on that was found by these signals: part of its key in the cache.
+
+    So a new signal asks again wherever one counts: in plans, prerequisites, `duplicates` and audits.
+    """
+    return [_RULES, ANCESTOR, *STRENGTH]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +61,7 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
     """
     if not sources:
         return {}
-    key = hashlib.sha256(json.dumps([RULES, base, sorted(sources.items())]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([signal_rules(), base, sorted(sources.items())]).encode()).hexdigest()
     if known := scratch.cache.get("twins", [key]):
         return {row[0]: _equivalent(*row[1:]) for row in json.loads(known[key])}
     outside = set(scratch.rev_list(*sources, "--not", base, "--"))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.process import TimeUpError
+from orchestrator.picks.equivalents import signal_rules
 from orchestrator.picks.prerequisite_candidates import PrerequisiteCandidates
 from orchestrator.picks.presence import is_changelog
 from orchestrator.picks.replay import Replay, smallest
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.picks.sources import Source
 
 EFFORT = 10.0  # seconds a pick
-_RULES = 2  # part of the cache key: raise it when the same history would get another answer
+_RULES = 2  # part of the cache key: raise it when the same history and signals would get another answer
 _NO_MATTER = re.compile(rb"[\s\"'`,;(){}\[\]]+")  # what a formatter changes
 _NEAR = 10  # commits named where nothing is proved
 
@@ -92,20 +93,9 @@ class Finder:
         if paths and all(is_changelog(path) for path in paths):
             return Needs(complete=False)  # each change adds a line there: nothing is missing
         tree = self.scratch.tree_of(tip)
-        key = hashlib.sha256(
-            json.dumps(
-                [
-                    _RULES,
-                    self.for_patch,
-                    self.scratch.git_version,
-                    self.base,
-                    tree,
-                    source.commit.sha,
-                    source.parent,
-                    sorted(present),
-                ]
-            ).encode()
-        ).hexdigest()
+        rules = [_RULES, self.for_patch, signal_rules(), self.scratch.git_version]
+        asked = [self.base, tree, source.commit.sha, source.parent, sorted(present)]
+        key = hashlib.sha256(json.dumps([*rules, *asked]).encode()).hexdigest()
         hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
         if known := self.scratch.cache.get("needs", [key, hurried]):
             return _decoded(known.get(key) or known[hurried])

@@ -17,8 +17,9 @@ from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.land import Landed
 from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
+from orchestrator.session.heal import heal
 from orchestrator.session.journal import Journal
-from orchestrator.session.pushes import Pushes
+from orchestrator.session.pushes import Pushes, tag_of
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def refuse_offline(session: Session) -> None:
 
 def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None = None, each: bool = False) -> Cut:
     """As `cut`, for who holds the lock; `wanted` is the plan that must still hold."""
+    for name in [version] if version else in_progress(session.repository):
+        heal(ReleaseState(session.repository, name), session.terminal.note)
     stored = _public_already(session, version)
     if stored:
         if wanted:
@@ -113,7 +116,7 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
     for name in [version] if version else in_progress(session.repository):
         state = ReleaseState(session.repository, name)
         journal = Journal(state.journal_path, session.now)
-        data, tag_object = journal.plan(), state.ref("tag")
+        data, tag_object = journal.plan(), state.ref("tag") or tag_of(journal)
         pushes = Pushes(state, session.now)
         earlier = pushes.earlier()
         if not data or not (journal.touched("land") or earlier) or (journal.closed and not version):
@@ -121,6 +124,7 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
         ref = f"refs/tags/{name}"
         there = session.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
         if there and there == tag_object and journal.touched("land"):
+            pushes.have(str(data["remote"]), there)
             return state
         if there in earlier:
             session.terminal.note(f"the push of an earlier plan of {name} has arrived: going on with that plan")

@@ -9,6 +9,7 @@ from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
+from orchestrator.session.heal import heal
 from orchestrator.session.journal import Journal, JournalDamagedError
 from orchestrator.session.published import remote_name
 from orchestrator.session.pushes import Pushes
@@ -31,6 +32,7 @@ def abort(session: Session, version: str) -> tuple[str, list[str]]:
                 remedy="release status shows what is in progress in this clone",
                 code="no-release",
             )
+        heal(state, session.terminal.note)
         left = _must_be_private(session, state)
         state.destroy()
     return state.version, left

@@ -50,7 +50,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
     problems += more
     local, public = repository.local_tags(), remote.tags() if remote else {}
     tags = {**local, **public}
-    tips, more, said = source_tips(repository, config, remote)
+    tips, more, said = source_tips(repository, config.remote, config.source, remote, where=str(config.place))
     problems += more
     notes += said
     if remote:
@@ -82,7 +82,7 @@ def branch_and_sources(
     if not offline and repository.remote_url(config.remote):
         remote = repository.ls_remote(config.remote, *(f"refs/heads/{name}" for name in names))
     base, _, _ = _base(repository, config, remote)
-    tips, problems, _ = source_tips(repository, config, remote)
+    tips, problems, _ = source_tips(repository, config.remote, config.source, remote, where=str(config.place))
     if remote:
         _bring_missing(repository, scratch, config, remote, names)
     return base, tips, problems
@@ -245,37 +245,37 @@ def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tupl
 
 
 def source_tips(
-    repository: Repository, config: Config, remote: RemoteRefs | None
+    repository: Repository, remote: str, sources: Sequence[str], refs: RemoteRefs | None, *, where: str
 ) -> tuple[dict[str, str], list[Problem], list[str]]:
     """(tips of the source branches, problems, notes): as the remote has them now; local ones count too.
 
-    Without an answer of the remote its last fetched state is believed, also for a branch that it has no longer.
+    `refs` is the remote's answer, `where` what names the sources.  Without an answer the last fetched
+    state of the remote is believed, also for a branch that it has no longer.
     """
     tips: dict[str, str] = {}
     problems, notes = [], []
-    for name in config.source:
-        public = remote.branch(name) if remote else ""
-        fetched = public or last_fetched(repository, config.remote, name)
+    for name in sources:
+        public = refs.branch(name) if refs else ""
+        fetched = public or last_fetched(repository, remote, name)
         local = repository.resolve(f"refs/heads/{name}") or repository.resolve(name)
         if fetched:
-            tips[f"{config.remote}/{name}"] = fetched
+            tips[f"{remote}/{name}"] = fetched
         if local and local != fetched:
             tips[name] = local
         if not fetched and not local:
-            problems.append(_no_source(config, name, asked=remote is not None))
-        elif fetched and remote and not public:
-            notes.append(f"source {name!r} is no longer on {config.remote}: what was last fetched of it counts")
+            problems.append(_no_source(remote, name, where, asked=refs is not None))
+        elif fetched and refs and not public:
+            notes.append(f"source {name!r} is no longer on {remote}: what was last fetched of it counts")
     return tips, problems, notes
 
 
-def _no_source(config: Config, name: str, *, asked: bool) -> Problem:
-    remote = config.remote
+def _no_source(remote: str, name: str, where: str, *, asked: bool) -> Problem:
     fetch = f"git fetch {remote} +refs/heads/{name}:refs/remotes/{remote}/{name}"
     return Problem(
         code="no-source",
         message=f"source {name!r} is no branch of {remote}" + (", and" if asked else " that was fetched, and")
         + " no branch, tag or commit here",
-        where=str(config.place),
+        where=where,
         remedy=f"correct `source:` (git ls-remote --heads {remote} shows what there is)" if asked else fetch,
         exit_code=Exit.USAGE,
     )  # fmt: skip

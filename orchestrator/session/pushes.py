@@ -107,6 +107,14 @@ class Pushes:
         prefix, commit = self._state.prefix, self._state.repository.resolve(tag_object)
         update_refs(self._state.repository, {f"{prefix}tag": (tag_object, ""), f"{prefix}candidate": (commit, "")})
 
+    def have(self, remote: str, tag_object: str) -> None:
+        """Have the tag that is public, and its commit, under the release's private refs again where they were lost."""
+        repository, prefix = self._state.repository, self._state.prefix
+        if not self._state.ref("tag"):
+            repository.bring_as(remote, f"refs/tags/{self._state.version}", f"{prefix}tag")
+        if not self._state.ref("candidate"):
+            update_refs(repository, {f"{prefix}candidate": (repository.resolve(tag_object), "")})
+
     def _journals(self) -> list[Journal]:
         """The journal, and those that were set aside for a new plan."""
         paths = self._state.directory.glob("journal*.jsonl") if self._state.directory.is_dir() else ()
