@@ -16,8 +16,10 @@ from orchestrator.core.errors import Exit
 from orchestrator.core.plan import Decisions, Judgement, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
+from orchestrator.picks.equivalents import twins
 from orchestrator.picks.source_status import aftermath
-from orchestrator.picks.sources import expand, named, unknown
+from orchestrator.picks.sources import expand, moving, named, unknown
+from orchestrator.picks.undeclared import undeclared
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.declaration import Config, ReleaseEntry
+    from orchestrator.core.pick import Pick, Skipped
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -65,9 +68,12 @@ def draft(
         _bring_named(request, entry, repository, scratch)
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
+    is_made = bool(decisions.made or decisions.present)
+    if entry and not is_made:
+        problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += _without_its_own(faults, verdict.problems)
-    picks = picks if decisions.made or decisions.present else mark_own(scratch, picks, _older(facts))
+    picks = picks if is_made else mark_own(scratch, picks, _older(facts))
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -100,7 +106,13 @@ def draft(
         git_version=repository.git_version(),
         sources=named(sources),
         problems=tuple(problems),
-        notes=(*facts.notes, *verdict.notes, *_taken_back(facts, verdict.previous), *after.notes),
+        notes=(
+            *facts.notes,
+            *verdict.notes,
+            *_taken_back(facts, verdict.previous),
+            *after.notes,
+            *(_strangers(facts, config, scratch, picks, skipped) if entry and not is_made else ()),
+        ),
     )
 
 
@@ -114,6 +126,29 @@ def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Reposito
 def _older(facts: Facts) -> list[str]:
     """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
     return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
+
+
+def undeclared_since(
+    config: Config, version: str, repository: Repository, scratch: Scratch, offline: bool
+) -> list[str]:
+    """What came to the branch since its last version, and this one does not declare; without a plan."""
+    facts = gather(repository, scratch, config, offline=offline)
+    entry = config.release(version)
+    if entry is None or facts.base in _older(facts):
+        return []
+    sources, _ = expand(entry.fixes, config.remote, repository, scratch)
+    found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
+    declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
+    return undeclared(scratch, config.branch, facts.base, _older(facts), declared)
+
+
+def _strangers(
+    facts: Facts, config: Config, scratch: Scratch, picks: Sequence[Pick], skipped: Sequence[Skipped]
+) -> list[str]:
+    """What came to the branch by hand and is not declared."""
+    declared = {pick.source for pick in picks} | {each.source for each in skipped}
+    declared |= {pick.duplicate_of for pick in picks}
+    return undeclared(scratch, config.branch, facts.base, _older(facts), declared)
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:

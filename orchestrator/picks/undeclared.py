@@ -1,0 +1,43 @@
+"""Commits that came to the release branch since its last version, and that no entry of release.yaml declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.commit_message import origins, reverted
+from orchestrator.git import changes
+from orchestrator.picks.equivalents import Undone
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from orchestrator.git.scratch import Scratch
+
+_NAMED = 20  # so many are named, and how many more there are
+_RELEASE = "chore(release): "  # our own commit
+
+
+def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], declared: Collection[str]) -> list[str]:
+    """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
+
+    `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
+    What was taken back again needs no entry.
+    """
+    if base in older:
+        return []
+    own = changes.messages(scratch, base, "--not", *older)
+    gone = Undone(own, [])
+    lines = []
+    for change in reversed(own):
+        subject, names = change.message.partition("\n")[0], origins(change.message)
+        takes_back = any(name in gone.commits for name in reverted(change.message))
+        if subject.startswith(_RELEASE) or change.sha in gone.commits or takes_back:
+            continue
+        if not {change.sha, *names} & set(declared):
+            name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
+            lines.append(
+                f"{change.sha[:12]} {subject!r} came to {branch} since the last version, and no entry declares it;"
+                f" add: - {{commit: {name}, allow: [duplicate]}}"
+            )
+    more = [f"{len(lines) - _NAMED} more came to {branch} undeclared"] if len(lines) > _NAMED else []
+    return [*lines[:_NAMED], *more]
