@@ -33,7 +33,7 @@ def as_added(repository: Repository, scratch: Scratch, path: str) -> bytes:
     output = git.attempt("update-index", "--add", "--", path)
     if output.status:
         raise UsageError(
-            f"git cannot store {path}: {output.stderr.strip().splitlines()[-1:] or ['no message']}",
+            f"git cannot store {path}: {(output.stderr.strip().splitlines() or ['no message'])[-1]}",
             where=path,
             remedy=f"`git add -- {path}` must work: install or correct its filter (`git check-attr -a -- {path}`)",
             code="filter-failed",
