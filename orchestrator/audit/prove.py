@@ -23,6 +23,7 @@ from orchestrator.audit.recompute import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, remade
 from orchestrator.audit.verdicts import CommitVerdict, Kind
 from orchestrator.core.pick import PickState
+from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.sources import expand
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _judged(
     known: CommitReader, sha: str, proof: CommitProof, part: Part, declared: _Declared, away: AbstractSet[str]
 ) -> CommitVerdict:
     listed = part.listed(sha)
-    proof, answer = _answered(sha, proof, part, declared.names(sha))
+    proof, answer = _answered(known, sha, proof, part, declared)
     entries = declared.of(proof)
     is_pick = bool(proof.sources) and proof.kind in (Kind.PROVED, Kind.ADAPTED)
     said = len(entries) >= len(proof.sources) if is_pick else declared.names(sha)
@@ -205,21 +206,35 @@ def _judged(
     )
 
 
-def _answered(sha: str, proof: CommitProof, part: Part, named: bool) -> tuple[CommitProof, str]:
+def _answered(
+    known: CommitReader, sha: str, proof: CommitProof, part: Part, declared: _Declared
+) -> tuple[CommitProof, str]:
     """The proof as it counts where a person answers for the commit, and where that is written.
 
-    A tag that lists a commit as adapted, or as there already, answers for it: whoever released it looked at it.
+    A tag that lists a commit as adapted, or as there already, answers for it: whoever released it looked at it.  As
+    adapted only for what resolves a conflict, in the files of the pick.
     """
     if proof.kind in (Kind.RELEASE, Kind.MERGE, Kind.REVERT):
         return proof, ""
     listed = part.listed(sha)
     sources = tuple(each.source for each in listed)
-    if sha in sources or (named and proof.kind is Kind.FOREIGN):
+    if sha in sources or (declared.names(sha) and proof.kind is Kind.FOREIGN):
         return replace(proof, kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True, missing=()), ""
     proved = proof.kind is Kind.PROVED and not set(sources).isdisjoint(proof.sources)
     if proved or all(each.state is PickState.CLEAN for each in listed):
         return proof, ""
+    if faults := _strays(known, sha, listed, declared):
+        return replace(proof, notes=(*proof.notes, *faults)), ""
     return replace(proof, kind=Kind.ADAPTED, sources=sources), f"tag {part.version}"
+
+
+def _strays(known: CommitReader, sha: str, listed: Sequence[Pick], declared: _Declared) -> list[str]:
+    """In what a commit is no resolution of what its tag lists it for."""
+    adapted = {pick.source for pick in listed if pick.state is PickState.ADAPTED}
+    sources = [each for each in declared.sources if each.commit.sha in adapted]
+    ours, made = known.tree(known.parent(sha)), known.tree(sha)
+    faults = (resolution_fault(known.scratch, each, ours, made) for each in sources)
+    return [f"listed as resolved, and {fault}" for fault in faults if fault]
 
 
 def _accepted(proof: CommitProof, entries: Sequence[Source], listed: Sequence[Pick]) -> str:

@@ -11,15 +11,23 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted, with_origin
-from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseError, as_problem
+from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.core.tag_message import SKIPPED, tagged_account
 from orchestrator.core.versions import check_version
 from orchestrator.guard.consistency import identity
+from orchestrator.guard.decisions import (
+    Protected,
+    ProvedRelease,
+    RefusedCommitError,
+    by_hand_order,
+    decisions,
+    is_left_out,
+)
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
 from orchestrator.picks.classify import Judge, pick_of
 from orchestrator.picks.equivalents import Equivalent
+from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
 from orchestrator.plan.picker import mark_own
@@ -29,12 +37,11 @@ from orchestrator.session.branch_state import reachable_tags
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orchestrator.core.declaration import Config, ReleaseEntry
+    from orchestrator.core.declaration import ReleaseEntry
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
     from orchestrator.core.tag_message import TagRow
     from orchestrator.git.objects import Commit
-    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
@@ -45,35 +52,6 @@ _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
 _RELEASE = re.compile(r"chore\(release\): (\S+)")
 _HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
 _SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protected:
-    """What counts for one line.  `tips` are its source branches, `tags` the version tags, `names` what may be named."""
-
-    config: Config
-    path: str  # of release.yaml
-    branch: str  # the protected one, where release.yaml was read
-    tips: Mapping[str, str]
-    heads: Mapping[str, str]  # every branch that was there before the push
-    tags: Mapping[str, str]  # name -> commit
-    names: Repository
-    now: int  # seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProvedRelease:
-    """A proved release commit, and the picks below it."""
-
-    version: str
-    commit: str
-    picks: tuple[Pick, ...]
-
-
-class RefusedCommitError(ReleaseError):
-    """A commit that may not stand on a release branch; becomes a Problem at once."""
-
-    exit_code = Exit.REFUSED
 
 
 @dataclass(kw_only=True)
@@ -170,8 +148,8 @@ class BranchProof:
         picked = list(commits[:-1] if version else commits)
         entry = self._entry(version, picked)
         sources = self._sources(entry)
-        rows = tagged_account(self.told(version, commits[-1].sha)) if version else []
-        picks, tip = self._replay(base, picked, sources, rows, complete=bool(version))
+        decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
+        picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
         tags = self.protected.tags
         older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
         picks = mark_own(self.scratch, picks, older)
@@ -182,6 +160,9 @@ class BranchProof:
             raise ProblemsError(problems)
         if version:
             self._release_commit(base, tip, commits[-1], entry, picks)
+            skipped = tuple(source.commit.sha for source in sources if is_left_out(decided.get(source.commit.sha)))
+            made = ProvedRelease(version=version, commit=commits[-1].sha, picks=tuple(picks), skipped=skipped)
+            self.releases.append(made)
 
     def _entry(self, version: str, commits: Sequence[Commit]) -> ReleaseEntry:
         """What is declared for a version; where no release commit says which, what is open and holds the first pick."""
@@ -236,20 +217,28 @@ class BranchProof:
         return sources
 
     def _replay(
-        self, base: str, commits: list[Commit], sources: Sequence[Source], rows: Sequence[TagRow], *, complete: bool
+        self,
+        base: str,
+        commits: list[Commit],
+        sources: Sequence[Source],
+        decided: Mapping[str, TagRow],
+        *,
+        complete: bool,
     ) -> tuple[list[Pick], str]:
         """Make each pick again on the commit before it; returns the picks and the tip.
 
-        `rows` are what the tag of the release says: which conflicts a person resolved, what was left out and why, and
-        what was picked by hand before.  A resolution counts only where the pick does conflict.
+        `decided` is what the tag of the release says: which conflicts a person resolved, what was left out and why,
+        and what was picked by hand before.  A resolution counts only where the pick does conflict.
         """
-        decided = {row.source: row for row in rows}
-        judge = Judge(self.scratch, base, sources, {row.source: row.commit for row in rows if row.state == "adapted"})
         place = {commit.sha: number for number, commit in enumerate(commits)}
+        resolved = {
+            row.source: row.commit for row in decided.values() if row.state == PickState.ADAPTED and row.commit in place
+        }
+        judge = Judge(self.scratch, base, sources, resolved)
         tip, picks = base, {}
-        for source in sorted(sources, key=lambda source: _by_hand(decided.get(source.commit.sha), place)):
+        for source in sorted(sources, key=lambda source: by_hand_order(decided.get(source.commit.sha), place)):
             row = decided.get(source.commit.sha)
-            if row and row.state == SKIPPED and row.reason:
+            if is_left_out(row):
                 continue
             verdict = judge.judge(source, tip)
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
@@ -262,6 +251,8 @@ class BranchProof:
             commit = commits[0]
             if fault := _differs(commit, source, verdict):
                 raise self._why(commit, source, verdict, sources, fault)
+            if verdict.pick.applied == commit.sha:
+                self._resolution(commit, source, tip)
             made = replace(verdict.pick, result=commit.sha)
             by_hand = row and row.commit == commit.sha and row.state == "duplicate"
             picks[source.commit.sha] = pick_of(source, PickState.DUPLICATE, twin=_itself(commit)) if by_hand else made
@@ -269,6 +260,12 @@ class BranchProof:
         if commits:
             raise self._why(commits[0], None, None, sources, "")
         return [picks[source.commit.sha] for source in sources if source.commit.sha in picks], tip
+
+    def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
+        """Refuse what somebody resolved in files that the pick has nothing to do with."""
+        if fault := resolution_fault(self.scratch, source, self.scratch.tree_of(tip), commit.tree):
+            raise self._refused(commit.sha, fault, "resolution-strays", "resolve it in the files of the fix alone;"
+                                " or name a commit that does more as `backport:`")  # fmt: skip
 
     def _dropped(self, source: Source) -> RefusedCommitError:
         return RefusedCommitError(
@@ -330,7 +327,6 @@ class BranchProof:
         if made.head != commit.sha:
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
             raise self._refused(commit.sha, says, "not-the-release-commit", f"let `release cut {version}` make it")
-        self.releases.append(ProvedRelease(version=version, commit=commit.sha, picks=tuple(picks)))
 
     def _own_config(self, commit: Commit, version: str) -> bytes:
         """release.yaml as the release commit carries it: all that it says of this version is what is protected."""
@@ -358,12 +354,6 @@ class BranchProof:
 
 
 _MAKE_AGAIN = "make it again: release cut, or git cherry-pick -x"
-
-
-def _by_hand(row: TagRow | None, place: Mapping[str, int]) -> int:
-    """What was picked by hand comes before what the release made, in the order of the branch."""
-    by_hand = row is not None and row.shipped and not row.made
-    return place.get(row.commit, len(place)) if row and by_hand else len(place)
 
 
 def _itself(commit: Commit) -> Equivalent:

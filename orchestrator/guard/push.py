@@ -16,7 +16,7 @@ from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_proble
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
-from orchestrator.core.tag_message import promotion, shipped, tagged_picks, tagged_reason
+from orchestrator.core.tag_message import SKIPPED, promotion, shipped, tagged_account, tagged_picks, tagged_reason
 from orchestrator.core.versions import check_version, final_of, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
-    from orchestrator.guard.branch import Protected, ProvedRelease
     from orchestrator.guard.consistency import ReleasedVersion
+    from orchestrator.guard.decisions import Protected, ProvedRelease
     from orchestrator.guard.received_push import Receiving
     from orchestrator.guard.repository import GuardedBranch
 
@@ -215,7 +215,8 @@ class PushGuard:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
                         f"tag the commit that `release cut {name}` makes")]  # fmt: skip
         listed = [(pick.state.value, pick.source, pick.carrier) for pick in shipped(release.picks)]
-        if tagged_picks(message) != listed:
+        left = sorted((row.state, row.source, row.commit) for row in tagged_account(message) if not row.shipped)
+        if tagged_picks(message) != listed or left != _left_out(release):
             return [
                 _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
             ]
@@ -356,6 +357,13 @@ class PushGuard:
         good = [tag for tag in tags if parse_tag(tag) and not final_of(tag) and yanks.yank_ref(tag) not in after]
         fault = consistency.yank_fault(yank, here, record, good)
         return [_no(ref, fault, "yank-differs", remedy)] if fault else []
+
+
+def _left_out(release: ProvedRelease) -> list[tuple[str, str, str]]:
+    """(state, source, what is there instead) of what a tag must list as left out, sorted."""
+    brought = shipped(release.picks)
+    picks = [(pick.state.value, pick.source, pick.duplicate_of) for pick in release.picks if pick not in brought]
+    return sorted([*picks, *((SKIPPED, source, "") for source in release.skipped)])
 
 
 def _meanwhile(update: Update) -> Problem:

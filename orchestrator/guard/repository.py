@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import final_of, line_of_branch, parse_tag
-from orchestrator.guard.branch import Protected
 from orchestrator.guard.consistency import ReleasedVersion, up_to
+from orchestrator.guard.decisions import Protected
 from orchestrator.guard.received_push import trusted_names
 from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.errors import DecisionError, RefusedError, UsageError
+from orchestrator.core.text import word, words
+from orchestrator.picks.resolution import strays
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.adopt import finished_elsewhere
@@ -115,10 +117,28 @@ def resume(session: Session, version: str, *, yes: bool) -> Cut:
         paused = _paused(state)
         tree = state.worktree.resolution(paused.tip, f"release continue {state.version}")
         source = session.scratch.commit(paused.source)
+        _refuse_strays(session, state, paused, tree)
         commit = write_pick(session.scratch, paused.tip, tree, source, source, session.repository.identity())
         state.adopt(session.scratch, commit, f"resolved/{paused.source}")
         state.unpause()
         return _go_on(session, state, paused, yes=yes)
+
+
+def _refuse_strays(session: Session, state: ReleaseState, paused: Paused, tree: str) -> None:
+    """Refuse a resolution in files that the pick has nothing to do with: the server and the audit refuse it too."""
+    scratch = session.scratch
+    again = paused.applied in ("", state.ref(f"resolved/{paused.source}"))  # a resolution that conflicts in its turn
+    commit = scratch.commit(paused.source if again else paused.applied)
+    parent = next(iter(commit.parents[max(paused.mainline if commit.sha == paused.source else 1, 1) - 1 :]), "")
+    if files := strays(scratch, commit, parent, scratch.tree_of(paused.tip), tree):
+        back = f"git restore --source={paused.tip[:12]} --staged --worktree -- {words(files)}"
+        raise DecisionError(
+            f"the resolution changes {words(files[:5], ', ')}, which neither the fix nor the conflict touches",
+            where=str(state.worktree.path),
+            remedy=f"cd {word(str(state.worktree.path))} && {back} && release continue {state.version}"
+            "; a commit that does more is declared as `backport:` of the fix",
+            code="resolution-strays",
+        )
 
 
 def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:

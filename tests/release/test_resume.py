@@ -112,6 +112,21 @@ def test_abort_restores_everything(clash: Story) -> None:
     assert clash.clone.snapshot() == before
 
 
+def test_a_resolution_in_files_of_others_is_refused(clash: Story) -> None:
+    """The command that is printed takes it back, and then all goes on."""
+    _, tree = pause(clash)
+    _git(tree, "checkout", "--theirs", "loader.py")
+    (tree / "stray.py").write_text("x\n")
+    _git(tree, "add", "loader.py", "stray.py")
+    refused = _continue(clash, 5)
+    assert "stray.py" in refused.err
+    assert "[resolution-strays]" in refused.err
+    back = next(part for part in refused.err.split(" && ") if part.startswith("git restore"))
+    _git(tree, *back.split()[1:])
+    assert not (tree / "stray.py").exists()
+    _continue(clash, 0)
+
+
 def test_empty_resolution_is_sent_to_skip(clash: Story) -> None:
     _, tree = pause(clash)
     _git(tree, "checkout", "HEAD", "--", "loader.py")

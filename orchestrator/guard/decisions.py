@@ -1,0 +1,72 @@
+"""What counts for one line of a guarded repository, and what the tag of a pushed release says that people decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import Exit, ReleaseError
+from orchestrator.core.tag_message import SKIPPED, tagged_account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.tag_message import TagRow
+    from orchestrator.git.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protected:
+    """What counts for one line.  `tips` are its source branches, `tags` the version tags, `names` what may be named."""
+
+    config: Config
+    path: str  # of release.yaml
+    branch: str  # the protected one, where release.yaml was read
+    tips: Mapping[str, str]
+    heads: Mapping[str, str]  # every branch that was there before the push
+    tags: Mapping[str, str]  # name -> commit
+    names: Repository
+    now: int  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvedRelease:
+    """A proved release commit, the picks below it, and the sources that its tag leaves out with a reason."""
+
+    version: str
+    commit: str
+    picks: tuple[Pick, ...]
+    skipped: tuple[str, ...] = ()
+
+
+class RefusedCommitError(ReleaseError):
+    """A commit that may not stand on a release branch; becomes a Problem at once."""
+
+    exit_code = Exit.REFUSED
+
+
+def decisions(version: str, message: str) -> dict[str, TagRow]:
+    """Source -> what the tag of a release says of it.  Raises where it says two things of one."""
+    rows = tagged_account(message)
+    decided = {row.source: row for row in rows}
+    if twice := next((row.source for row in rows if decided[row.source] is not row), ""):
+        raise RefusedCommitError(
+            f"tag {version} says two things of {twice[:12]}",
+            where=version,
+            remedy=f"release cut {version} makes it",
+            code="tag-differs",
+        )
+    return decided
+
+
+def is_left_out(row: TagRow | None) -> bool:
+    """Whether a person left it out, and says why."""
+    return row is not None and row.state == SKIPPED and bool(row.reason.strip())
+
+
+def by_hand_order(row: TagRow | None, place: Mapping[str, int]) -> int:
+    """What was picked by hand comes before what the release made, in the order of the branch."""
+    by_hand = row is not None and row.shipped and not row.made
+    return place.get(row.commit, len(place)) if row and by_hand else len(place)
