@@ -63,7 +63,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     return [
         f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
         for image in plan.images
-        if journal.touched(f"upload/{image.reference.rpartition(':')[2]}")
+        if journal.touched(f"upload/{image.reference.tag}")
     ]
 
 

@@ -34,7 +34,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"smoke/{image.reference.rpartition(':')[2]}",
+        key=f"smoke/{image.reference.tag}",
         title=f"smoke-test {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -65,7 +65,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
     if failed:
         raise UnprovedError(
             f"smoke: {len(failed)} of {len(results)} checks failed: " + ", ".join(result.name for result in failed),
-            where=image.candidate,
+            where=str(image.candidate),
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
