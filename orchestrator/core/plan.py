@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.results import Problem
+
+
+# Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
+TAG: Final = "tag"
+UPLOAD: Final = "upload"  # for each image: PlannedImage.task
+LAND: Final = "land"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,10 @@ class PlannedImage:
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
+
+    def task(self, step: str) -> str:
+        """The key of what a step does for this image: `build/v2.7.1`."""
+        return f"{step}/{self.reference.rpartition(':')[2]}"
 
 
 @dataclass(frozen=True, kw_only=True)

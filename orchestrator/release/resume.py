@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.plan import LAND, UPLOAD
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
@@ -51,13 +52,13 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if data is None:
         return []
     plan = document.recall(data, str(state.journal_path))
-    if journal.touched("land") or pushes.earlier():
+    if journal.touched(LAND) or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)
     return [
         f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
         for image in plan.images
-        if journal.touched(f"upload/{image.reference.rpartition(':')[2]}")
+        if journal.touched(image.task(UPLOAD))
     ]
 
 
