@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.__main__ import GIT_LOCAL
 from tests.support.cli import end_prepared
-from tests.support.story import Story, copied, story
+from tests.support.story import Story, copied, slim, story
 
 # Where Python may not write byte code, each start of the program would compile all of it: three times as slow.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -84,7 +84,7 @@ def told_once(tmp_path_factory: pytest.TempPathFactory) -> Story:
     with pytest.MonkeyPatch.context() as patch:
         for name in GIT_LOCAL:
             patch.delenv(name, raising=False)
-        return story(tmp_path_factory.mktemp("template") / "story")
+        return slim(story(tmp_path_factory.mktemp("template") / "story"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 from dataclasses import replace
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -52,10 +52,16 @@ app = typer.Typer(
 _WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
 
 
+@cache
+def program() -> Callable[..., Any]:
+    """The application as click has it; what typer makes of all commands takes a moment."""
+    return typer.main.get_command(app)
+
+
 def run() -> None:
     """Parse the command line, run the command and exit; a wrong command line is a document too with `--json`."""
     try:
-        sys.exit(app(prog_name="release", standalone_mode=False))
+        sys.exit(program()(prog_name="release", standalone_mode=False))
     except typer.Abort:
         sys.exit(Exit.INTERRUPTED)
     except _WrongUsage as error:

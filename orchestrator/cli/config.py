@@ -36,6 +36,7 @@ def init(session: Session, console: Console) -> None:
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the locks and patches that it names, the builds it speaks of: every fault, with its place."""
     from orchestrator.image.inputs import lock_problems_here, patch_problems_here
+    from orchestrator.release.declared import undeclared_here
 
     config = session.config()
     if config.image:
@@ -43,8 +44,12 @@ def check(session: Session, console: Console) -> None:
         problems = (*lock_problems_here(*place), *patch_problems_here(*place))
         if problems:
             raise ProblemsError(problems)
+    notes = undeclared_here(session)
+    for note in notes:
+        console.note(f"note: {note}")
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])
-    console.document({"schema_version": 1, "valid": True, "releases": [entry.version for entry in config.releases]})
+    names = [entry.version for entry in config.releases]
+    console.document({"schema_version": 1, "valid": True, "releases": names, "notes": notes})
 
 
 @command("schema")

@@ -106,10 +106,12 @@ def skip(
 @command("abort")
 def abort(session: Session, console: Console, version: Version = "") -> None:
     """Undo a release that is not public; the repository is as it was before."""
+    from orchestrator.release.resume import FINISHED
     from orchestrator.release.resume import abort as forget
 
     name, left = forget(session, version)
-    console.lines([f"{name} is forgotten; nothing was public", *left])
+    public = any(FINISHED in line for line in left)
+    console.lines([f"{name} is forgotten here" if public else f"{name} is forgotten; nothing was public", *left])
     console.document({"schema_version": 1, "aborted": name, "left": left})
 
 

@@ -35,7 +35,7 @@ _REF = Text(convert=rules.ref, what="a ref", json={"pattern": r"^[^-\s][^\s]*$"}
 COMMIT = Key(
     name="commit",
     shape=_REVISION,
-    help="The commit to pick: any revision that names one. A fix has this or `range`.",
+    help="The commit to pick, by its id, perhaps abbreviated; no name that moves. A fix has this or `range`.",
 )
 RANGE = Key(
     name="range",

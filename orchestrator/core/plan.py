@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TAG: Final = "tag"
 UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
+RECORD: Final = "record"
 
 
 @dataclass(frozen=True, kw_only=True)

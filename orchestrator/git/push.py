@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 ZERO = "0" * 40
+_PORCELAIN = re.compile(r"To |Done$|[ !+*=-]\t")  # what `git push --porcelain` says itself; the rest is a hook's
 
 
 def adopt(repository: Repository, scratch: Scratch, sha: str, ref: str) -> None:
@@ -106,6 +107,9 @@ def land(
     moves = {branch_ref: new, tag_ref: tag_object}
     try:
         output = _push(repository, remote, *leases, moves=moves, lent=lent)
+        if old == new and "support --atomic" in output.stderr:  # one ref alone needs no atomic push
+            alone = (*push_to(remote), leases[1], "--", remote, f"{tag_object}:{tag_ref}")
+            output = repository.git.talk(remote, *alone, lent=lent)
         refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
     except KeyboardInterrupt:
         raise InterruptedRunError(
@@ -126,6 +130,20 @@ def land(
             code="tag-differs",
         )
     if refs.branch(branch) != old:
+        there = refs.branch(branch)
+        if holds(
+            repository, remote, branch, there, new
+        ):  # somebody moved it to the very commit: only the tag is missing
+            return land(
+                repository,
+                remote=remote,
+                branch=branch,
+                old=there,
+                new=there,
+                tag=tag,
+                tag_object=tag_object,
+                lent=lent,
+            )
         raise RefusedError(
             f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",
             remedy="run the same command again: it makes a new plan on the new tip",
@@ -139,7 +157,16 @@ def land(
             code="push-not-visible",
             state=f"branch and tag are public where {remote} pushes to",
         )
-    raise _rejected(remote, output, "branch and tag on the remote are unchanged")
+    raise _rejected(remote, output, "branch and tag on the remote are unchanged", f"{new}:{branch_ref}")
+
+
+def holds(repository: Repository, remote: str, branch: str, tip: str, commit: str) -> bool:
+    """Whether the remote's branch, at `tip`, has this commit in its history."""
+    if tip in ("", commit):
+        return bool(tip)
+    if not repository.resolve(tip):
+        repository.git.attempt(*FETCH, "--", remote, f"refs/heads/{branch}")
+    return repository.git.attempt("merge-base", "--is-ancestor", commit, tip).status == 0
 
 
 def _push(
@@ -183,16 +210,19 @@ _BROKEN = re.compile(
 )
 
 
-def _rejected(remote: str, output: Output, state: str) -> RemoteError:
+def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:
     text, shown = said_by(output), without_login(remote)
     if any(line.startswith("!") for line in output.lines()):
         message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
+    elif "support --atomic" in text:
+        message, code = f"nothing could be pushed to {shown}: it takes no atomic push", "push-failed"
+        remedy = f"git push {shown} {refspec}, then run the same command again: it adds the tag"
     elif _BROKEN.search(output.stderr):
         message, code = f"the connection to {shown} broke while the push was under way: {text}", "push-broken-off"
         state, remedy = "it may still arrive", "run the same command again: it sees whether it did"
     else:
         message, code = f"nothing could be pushed to {shown}: {text}", "push-failed"
-        remedy = f"see what stands in the way: git push --dry-run {shown} HEAD"
+        remedy = f"see what stands in the way: git push --dry-run {shown} {refspec}"
     if is_disk_full(output.stderr) and code == "push-failed":
         code, remedy = "disk-full", "free some disk, then run the same command again"
     return RemoteError(message, remedy=remedy, code=code, state=state)
@@ -201,9 +231,11 @@ def _rejected(remote: str, output: Output, state: str) -> RemoteError:
 def said_by(output: Output) -> str:
     """What server, hook or git said, on one line, without a login."""
     lines = [line.strip() for line in output.stderr.splitlines() if line.strip()]
+    hook = [line.strip() for line in output.lines() if line.strip() and not _PORCELAIN.match(line)]
     server = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
-    text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else lines) if part)
+    own = [line for line in lines if not (hook and line.startswith("error: failed to push some refs"))]
+    text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else [*hook, *own]) if part)
     return without_login(text)[:500] or "no message"
 
 
@@ -242,5 +274,6 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
                 code="record-differs",
             )
     if lacking := [ref for ref in refs if ref not in there]:
-        raise _rejected(remote, output, f"branch and tag are public; {' and '.join(lacking)} is not")
+        state = f"branch and tag are public; {' and '.join(lacking)} is not"
+        raise _rejected(remote, output, state, f"{refs[lacking[0]]}:{lacking[0]}")
     reach_all(repository, remote=remote, leases=leases, moves=refs)

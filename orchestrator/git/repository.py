@@ -253,10 +253,7 @@ class Repository:
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
-        env = {
-            "GIT_OBJECT_DIRECTORY": str(scratch.gitdir / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.common_dir / "objects"),
-        }
+        env = scratch.borrowing(self.common_dir / "objects")
         output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
         if output.status:
             raise unreachable(remote, output)
@@ -324,14 +321,6 @@ def _home(top: Path, common: Path) -> Path:
 def _text(value: Any) -> str:
     """GitPython answers ids as bytes or text, by version."""
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _quoted(path: Path) -> str:
-    """A path as GIT_ALTERNATE_OBJECT_DIRECTORIES wants it: C-quoted where it holds the separator."""
-    text = str(path)
-    if os.pathsep not in text and not text.startswith('"'):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _not_a_repository(start: Path, output: Output) -> UsageError:

@@ -229,6 +229,13 @@ class Scratch:
         """The entries of one tree, none for the empty name that a file stands for on the way to a path."""
         return parse_tree(self.read(tree)[1]) if tree else []
 
+    def borrowing(self, objects: Path) -> dict[str, str]:
+        """Environment for git in a repository with these objects: what it makes comes into this store."""
+        return {
+            "GIT_OBJECT_DIRECTORY": str(self.gitdir / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects),
+        }
+
     def rev_list(self, *args: str) -> list[str]:
         """Full ids as `git rev-list ARGS` gives them."""
         return self.git.run("rev-list", *args).lines()
@@ -349,7 +356,7 @@ class Scratch:
             return
         shutil.rmtree(self._tree)
         self._tree.mkdir()
-        files = self._attribute_files(tree)
+        files = self.attribute_files(tree)
         for path, sha in files:
             target = self._tree / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -362,7 +369,7 @@ class Scratch:
         """Equal for trees whose `.gitattributes` are the same; of the tree given to `use_attributes`."""
         return self._attributes_key
 
-    def _attribute_files(self, tree: str) -> list[tuple[str, str]]:
+    def attribute_files(self, tree: str) -> list[tuple[str, str]]:
         """(path, blob) of every `.gitattributes` in a tree."""
         if known := self.cache.get("attributes", [tree]):
             return [(path, sha) for path, sha in json.loads(known[tree])]
@@ -373,6 +380,14 @@ class Scratch:
         ]
         self.cache.put("attributes", {tree: json.dumps(files).encode()})
         return files
+
+
+def _quoted(path: Path) -> str:
+    """A path as GIT_ALTERNATE_OBJECT_DIRECTORIES wants it: C-quoted where it holds the separator."""
+    text = str(path)
+    if os.pathsep not in text and not text.startswith('"'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class MissingObjectError(UsageError):

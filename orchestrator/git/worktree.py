@@ -10,7 +10,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import DecisionError, PausedError
+from orchestrator.core.errors import DecisionError, PausedError, ReleaseError
 from orchestrator.core.text import word, words
 from orchestrator.git.process import Git, failure
 from orchestrator.git.repository import HOME
@@ -36,6 +36,9 @@ _PINNED = (
 _MARKERS = (b"<<<<<<<", b"|||||||", b">>>>>>>")
 
 
+_FILTERS_OFF = "filters-off"  # beside the worktree: filters of the user that could not run when it was made
+_LINK = "160000"
+
 # What any merge driver of the user is replaced by: git's own merge, as in the plan.
 _GITS_OWN = "git merge-file -L HEAD -L base -L theirs --marker-size=%L %A %O %B"
 
@@ -53,23 +56,58 @@ class ConflictWorktree:
 
     @property
     def _git(self) -> Git:
-        return Git(self.path, env={"GIT_NO_REPLACE_OBJECTS": "1"}, config=_PINNED)
+        return Git(self.path, env={"GIT_NO_REPLACE_OBJECTS": "1"}, config=(*_PINNED, *self._filters_off()))
 
     def open(self, *, tip: str, source: str, mainline: int) -> None:
-        """Make the worktree at `tip` and apply `source` there, leaving the conflict for a person."""
+        """Make the worktree at `tip` and apply `source` there, leaving the conflict for a person.
+
+        Where a filter of the user (git-lfs, say) cannot run, files are there as the repository keeps them.
+        """
+        try:
+            self._open_as_set(tip, source, mainline)
+        except ReleaseError:
+            names = {key.split(".", 1)[1].rpartition(".")[0] for key, _ in self.repository.config_items(r"^filter\.")}
+            if not names:
+                self.remove()
+                raise
+            self._clear()
+            (self.path.parent / _FILTERS_OFF).write_text("\n".join(sorted(names)))
+            try:
+                self._apply(tip, source, mainline)
+            except ReleaseError:
+                self.remove()
+                raise
+
+    def _open_as_set(self, tip: str, source: str, mainline: int) -> None:
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         (self.path.parent / HOME).write_bytes(os.fsencode(self.repository.top))
-        adder = Git(self.repository.top, config=_PINNED)
+        self._apply(tip, source, mainline)
+
+    def _apply(self, tip: str, source: str, mainline: int) -> None:
+        adder = Git(self.repository.top, config=(*_PINNED, *self._filters_off()))
         adder.run("worktree", "add", "--quiet", "--detach", "--", str(self.path), tip)
         args = ["cherry-pick", "--no-commit", *(["-m", str(mainline)] if mainline else []), source]
         drivers = tuple((key, _GITS_OWN) for key, _ in self.repository.config_items(r"^merge\..*\.driver$"))
-        output = Git(self.path, env=self._git.env, config=(*_PINNED, *drivers)).attempt(*args)
-        if output.status not in (0, 1):
+        git = self._git
+        output = Git(self.path, env=git.env, config=(*git.config, *drivers)).attempt(*args)
+        if output.status not in (0, 1) or "filter" in output.stderr:  # one that failed exits 1, as a conflict does
             raise failure(tuple(args), output)
+
+    def _filters_off(self) -> tuple[tuple[str, str], ...]:
+        try:
+            names = (self.path.parent / _FILTERS_OFF).read_text().split("\n")
+        except FileNotFoundError:
+            return ()
+        values = (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+        return tuple((f"filter.{name}.{key}", value) for name in names for key, value in values)
 
     def remove(self) -> None:
         """Forget the worktree and everything in it; silent when there is none."""
+        self._clear()
+        (self.path.parent / _FILTERS_OFF).unlink(missing_ok=True)
+
+    def _clear(self) -> None:
         git = Git(self.repository.top)
         git.attempt("worktree", "remove", "--force", "--force", "--", str(self.path))
         if self.path.exists():
@@ -78,7 +116,32 @@ class ConflictWorktree:
 
     def unmerged(self) -> list[str]:
         """Paths that the index still holds in several stages."""
-        return sorted({field.partition("\t")[2] for field in self._git.run("ls-files", "-u", "-z").fields()})
+        return sorted(self._stages())
+
+    def _stages(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """Path -> stage (1 before the fix, 2 the branch, 3 the fix) -> mode and id, of what is unmerged."""
+        found: dict[str, dict[str, tuple[str, str]]] = {}
+        for field in self._git.run("ls-files", "-u", "-z").fields():
+            meta, _, path = field.partition("\t")
+            mode, sha, stage = meta.split(" ")
+            found.setdefault(path, {})[stage] = (mode, sha)
+        return found
+
+    def commands(self) -> list[str]:
+        """What to type there once the files are edited: what the branch never had is left out, and so on."""
+        stages = self._stages()
+        links = [path for path, sides in stages.items() if any(mode == _LINK for mode, _ in sides.values())]
+        gone = [path for path, sides in stages.items() if path not in links and not {"2", "3"} <= sides.keys()]
+        rest = sorted(stages.keys() - {*links, *gone})
+        found = [_settled_link(path, stages[path].get("3")) for path in links]
+        found += [f"git rm --quiet --force -- {words(gone)}"] if gone else []
+        off = "".join(f" -c {key}={value}" for key, value in self._filters_off())
+        return found + ([f"git{off} add -- {words(rest)}"] if rest else [])
+
+    def keeping(self) -> str:
+        """The command that keeps what one of the two sides has not, "" where there is no such file."""
+        one_sided = [path for path, sides in self._stages().items() if len(sides.keys() & {"2", "3"}) == 1]
+        return f"git add -- {words(sorted(one_sided))}" if one_sided else ""
 
     def resolution(self, tip: str, again: str) -> str:
         """The tree that the person made.  Raises PausedError naming what is still open.
@@ -87,16 +150,19 @@ class ConflictWorktree:
         """
         git = self._git
         if unmerged := self.unmerged():
-            raise self._open("still unmerged: " + words(unmerged, ", "), again, add=unmerged)
+            raise self._open("still unmerged: " + words(unmerged, ", "), again, commands=self.commands())
         if edited := git.run("diff", "--name-only", "-z").fields():
-            raise self._open("edited but not added: " + words(edited, ", "), again, add=edited)
+            raise self._open(
+                "edited but not added: " + words(edited, ", "), again, commands=[f"git add -- {words(edited)}"]
+            )
         if markers := self._markers(tip):
             where = ", ".join(f"{word(path)}:{number}" for path, number in markers)
-            add = sorted({path for path, _ in markers})
-            raise self._open(f"conflict markers are left at {where}", again, add=add, first="remove them, then")
+            add = f"git add -- {words(sorted({path for path, _ in markers}))}"
+            raise self._open(f"conflict markers are left at {where}", again, commands=[add], first="remove them, then")
         head = git.text("rev-parse", "HEAD")
         if head != tip and git.text("rev-parse", "HEAD^") != tip:
-            raise self._open("HEAD there is not one commit on top of the release branch", again, reset=tip)
+            back = f"git reset --soft {tip[:12]}"
+            raise self._open("HEAD there is not one commit on top of the release branch", again, commands=[back])
         tree = git.text("write-tree")
         if tree == git.text("rev-parse", f"{tip}^{{tree}}"):
             raise DecisionError(
@@ -127,12 +193,13 @@ class ConflictWorktree:
             if line.startswith(_MARKERS) and line not in old
         ]
 
-    def _open(
-        self, what: str, again: str, *, add: list[str] | None = None, reset: str = "", first: str = ""
-    ) -> PausedError:
-        steps = [f"cd {word(str(self.path))}"]
-        if reset:
-            steps.append(f"git reset --soft {reset[:12]}")
-        steps += [f"git add -- {words(add)}"] if add else []
-        remedy = f"{first} ".lstrip() + " && ".join([*steps, again])
+    def _open(self, what: str, again: str, *, commands: list[str], first: str = "") -> PausedError:
+        remedy = f"{first} ".lstrip() + " && ".join([f"cd {word(str(self.path))}", *commands, again])
         return PausedError(what, where=str(self.path), remedy=remedy, code="unresolved")
+
+
+def _settled_link(path: str, theirs: tuple[str, str] | None) -> str:
+    """A submodule takes the commit that the fix names: one that is not checked out cannot be added."""
+    if theirs and theirs[0] == _LINK:
+        return f"git update-index --cacheinfo {_LINK},{theirs[1]},{word(path)}"
+    return f"git update-index --force-remove -- {word(path)}"

@@ -6,28 +6,33 @@ What counts is release.yaml, and the source branches, as they stand on the prote
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted, with_origin
 from orchestrator.core.errors import ConfigError, Exit, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
+from orchestrator.core.tag_message import SKIPPED, tagged_account
 from orchestrator.core.versions import check_version
+from orchestrator.guard.consistency import identity
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
-from orchestrator.picks.classify import Judge
+from orchestrator.picks.classify import Judge, pick_of
+from orchestrator.picks.equivalents import Equivalent
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
+from orchestrator.plan.picker import mark_own
 from orchestrator.plan.release_commit import release_commit
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
+    from orchestrator.core.tag_message import TagRow
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
@@ -40,7 +45,6 @@ _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
 _RELEASE = re.compile(r"chore\(release\): (\S+)")
 _HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
 _SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
-_PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,7 @@ class BranchProof:
 
     scratch: Scratch
     protected: Protected
+    told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
 
     def prove(self, old: str, new: str) -> list[Problem]:
@@ -165,7 +170,11 @@ class BranchProof:
         picked = list(commits[:-1] if version else commits)
         entry = self._entry(version, picked)
         sources = self._sources(entry)
-        picks, tip = self._replay(base, picked, sources, complete=bool(version))
+        rows = tagged_account(self.told(version, commits[-1].sha)) if version else []
+        picks, tip = self._replay(base, picked, sources, rows, complete=bool(version))
+        tags = self.protected.tags
+        older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
+        picks = mark_own(self.scratch, picks, older)
         judged = [source for source in sources if source.commit.sha in {pick.source for pick in picks}]
         after = aftermath(self.protected.names, self.scratch, judged, picks,
                           base=base, tips=self.protected.tips, remote="")  # fmt: skip
@@ -227,15 +236,24 @@ class BranchProof:
         return sources
 
     def _replay(
-        self, base: str, commits: list[Commit], sources: Sequence[Source], *, complete: bool
+        self, base: str, commits: list[Commit], sources: Sequence[Source], rows: Sequence[TagRow], *, complete: bool
     ) -> tuple[list[Pick], str]:
-        """Make each pick again on the commit before it; returns the picks and the tip."""
-        judge = Judge(self.scratch, base, sources, {})
-        tip, picks = base, []
-        for source in sources:
+        """Make each pick again on the commit before it; returns the picks and the tip.
+
+        `rows` are what the tag of the release says: which conflicts a person resolved, what was left out and why, and
+        what was picked by hand before.  A resolution counts only where the pick does conflict.
+        """
+        decided = {row.source: row for row in rows}
+        judge = Judge(self.scratch, base, sources, {row.source: row.commit for row in rows if row.state == "adapted"})
+        place = {commit.sha: number for number, commit in enumerate(commits)}
+        tip, picks = base, {}
+        for source in sorted(sources, key=lambda source: _by_hand(decided.get(source.commit.sha), place)):
+            row = decided.get(source.commit.sha)
+            if row and row.state == SKIPPED and row.reason:
+                continue
             verdict = judge.judge(source, tip)
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
-                picks.append(verdict.pick)
+                picks[source.commit.sha] = verdict.pick
                 continue
             if not commits:
                 if complete:
@@ -244,11 +262,13 @@ class BranchProof:
             commit = commits[0]
             if fault := _differs(commit, source, verdict):
                 raise self._why(commit, source, verdict, sources, fault)
-            picks.append(replace(verdict.pick, result=commit.sha))
+            made = replace(verdict.pick, result=commit.sha)
+            by_hand = row and row.commit == commit.sha and row.state == "duplicate"
+            picks[source.commit.sha] = pick_of(source, PickState.DUPLICATE, twin=_itself(commit)) if by_hand else made
             tip = commits.pop(0).sha
         if commits:
             raise self._why(commits[0], None, None, sources, "")
-        return picks, tip
+        return [picks[source.commit.sha] for source in sources if source.commit.sha in picks], tip
 
     def _dropped(self, source: Source) -> RefusedCommitError:
         return RefusedCommitError(
@@ -340,6 +360,16 @@ class BranchProof:
 _MAKE_AGAIN = "make it again: release cut, or git cherry-pick -x"
 
 
+def _by_hand(row: TagRow | None, place: Mapping[str, int]) -> int:
+    """What was picked by hand comes before what the release made, in the order of the branch."""
+    by_hand = row is not None and row.shipped and not row.made
+    return place.get(row.commit, len(place)) if row and by_hand else len(place)
+
+
+def _itself(commit: Commit) -> Equivalent:
+    return Equivalent(sha=commit.sha, signals=())
+
+
 def released_version(commit: Commit) -> str:
     """The version that a release commit names, "" for any other commit."""
     found = _RELEASE.fullmatch(commit.text.partition("\n")[0])
@@ -359,18 +389,6 @@ def _differs(commit: Commit, source: Source, verdict: Classification) -> str:
     if commit.author != verdict.like.author:
         return "its author differs"
     return "" if commit.message == with_origin(verdict.like.message, source.commit.sha) else "its message differs"
-
-
-def identity(config: Config, version: str) -> dict[str, Any]:
-    """All that release.yaml says for a version, wherever it stands in the file."""
-    mine = replace(config, releases=tuple(entry for entry in config.releases if entry.version == version))
-    return dict(_without_places(asdict(mine)))
-
-
-def _without_places(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_places(each) for key, each in value.items() if key not in _PLACES}
-    return [_without_places(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _error(problem: Problem) -> RefusedCommitError:

@@ -5,7 +5,7 @@ Each function returns in what the account is wrong, as the end of a sentence, ""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.record import ReleaseFacts, facts_of_tag
@@ -15,8 +15,11 @@ from orchestrator.core.versions import TagVersion, final_of, parse_tag
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record
     from orchestrator.session.yanks import Yank
+
+_PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +83,15 @@ def up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any)
     mine = [(tag.order, each) for tag, each in parsed if tag and last and tag.order <= last.order]
     chain = sorted(((key, each) for key, each in mine if final_of(each.version) == final), key=lambda pair: pair[0])
     return [each for _, each in chain]
+
+
+def identity(config: Config, version: str) -> dict[str, Any]:
+    """All that release.yaml says for a version, wherever it stands in the file."""
+    mine = replace(config, releases=tuple(entry for entry in config.releases if entry.version == version))
+    return dict(_without_places(asdict(mine)))
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_places(each) for key, each in value.items() if key not in _PLACES}
+    return [_without_places(each) for each in value] if isinstance(value, list | tuple) else value

@@ -24,6 +24,7 @@ from orchestrator.guard import consistency
 from orchestrator.guard.branch import LARGEST_COMMIT, BranchProof
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY
+from orchestrator.guard.received_push import Update
 from orchestrator.guard.repository import HEADS, TAGS, VERSION, GuardedRepository
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import reachable_tags
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.guard.branch import Protected, ProvedRelease
     from orchestrator.guard.consistency import ReleasedVersion
-    from orchestrator.guard.received_push import Receiving, Update
+    from orchestrator.guard.received_push import Receiving
     from orchestrator.guard.repository import GuardedBranch
 
 NOTES = "refs/notes/release"
@@ -55,6 +56,7 @@ class PushGuard:
     now: int  # seconds
     each: bool = False
     proved: dict[str, list[ProvedRelease]] = field(default_factory=dict)
+    _after: dict[str, str] = field(default_factory=dict)  # ref -> id, as the push would leave it
 
     @cached_property
     def standing(self) -> GuardedRepository:
@@ -63,7 +65,7 @@ class PushGuard:
     def problems(self, updates: Sequence[Update]) -> list[Problem]:
         """Every reason against a push; branches first, as tags stand on them."""
         updates = [each for update in updates for each in self._moved(update)]
-        after = {**self.receiving.refs, **{update.ref: update.new for update in updates}}
+        after = self._after = {**self.receiving.refs, **{update.ref: update.new for update in updates}}
         found = [_meanwhile(each) for each in updates if each.old != self.receiving.refs.get(each.ref, ZERO)]
         for update in sorted(updates, key=lambda update: not update.ref.startswith(HEADS)):
             try:
@@ -139,7 +141,7 @@ class PushGuard:
             ]
         protected = self.standing.protected(line)
         old = update.old if not update.creates else self._beginning(update, protected)
-        continuation = BranchProof(scratch=self.scratch, protected=protected)
+        continuation = BranchProof(scratch=self.scratch, protected=protected, told=self._told)
         problems = continuation.prove(old, update.new) if old != update.new else []
         if not problems:
             self.proved[name] = continuation.releases
@@ -212,7 +214,7 @@ class PushGuard:
         if release.version != name:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
                         f"tag the commit that `release cut {name}` makes")]  # fmt: skip
-        listed = [(pick.state.value, pick.source, pick.result) for pick in shipped(release.picks)]
+        listed = [(pick.state.value, pick.source, pick.carrier) for pick in shipped(release.picks)]
         if tagged_picks(message) != listed:
             return [
                 _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
@@ -230,6 +232,14 @@ class PushGuard:
         if freeze and not tagged_reason(message):
             found.append(freeze_problem(freeze, f"release cut {update.short}"))
         return found
+
+    def _told(self, version: str, commit: str) -> str:
+        """The message of the version's tag, where the push puts it on this commit, or it is there; else ""."""
+        sha = self._after.get(TAGS + version, "")
+        if not sha or self.scratch.header(sha)[0] != "tag":
+            return ""
+        on, message = self._tag_object(Update(ref=TAGS + version, old=ZERO, new=sha))
+        return message if on == commit else ""
 
     def _tag_object(self, update: Update) -> tuple[str, str]:
         """(commit, message) of an annotated tag.  Raises for anything else."""
@@ -286,7 +296,7 @@ class PushGuard:
         previous = check_version(name, branch=protected.config.branch, reachable=reachable,
                                  existing=protected.tags, where=name).previous  # fmt: skip
         base = protected.tags.get(previous) or self.scratch.git.text("merge-base", commit, *protected.tips.values())
-        continuation = BranchProof(scratch=self.scratch, protected=protected)
+        continuation = BranchProof(scratch=self.scratch, protected=protected, told=self._told)
         for problem in continuation.prove(base, commit):
             raise _error(problem.where, problem.message, problem.code, problem.remedy)
         if not continuation.releases or continuation.releases[-1].commit != commit:

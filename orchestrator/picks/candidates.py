@@ -291,7 +291,7 @@ def _needs(session: Session, base: str, picks: Sequence[tuple[_Row, Source, Pick
     end = session.monotonic() + effort
     for number, (source, pick) in enumerate(conflicting if effort else ()):
         share = max(end - session.monotonic(), 0.0) / (len(conflicting) - number)
-        finder = Finder(session.scratch, base, effort=share)
+        finder = Finder(session.scratch, base, effort=share, for_patch=True)
         found[pick.source] = finder.find(source, base, [each.path for each in pick.conflicts])
     return found
 

@@ -66,7 +66,8 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
         return {row[0]: _equivalent(*row[1:]) for row in json.loads(known[key])}
     outside = set(scratch.rev_list(*sources, "--not", base, "--"))
     wanted = changes.of(scratch, sources)
-    heads = ["--not", *sources]
+    away = [sha for sha in sources if sha in outside]
+    heads = ["--not", *(away or sources)]  # what is declared by its id on the branch hides nothing below it
     paths = {path for change in wanted for path in change.paths}
     own = changes.messages(scratch, base, *heads)
     near = own and changes.log(scratch, base, *heads, paths=sorted(paths))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from orchestrator.core.commit_message import breaks, conventional, is_feature
 from orchestrator.git import diff
 from orchestrator.picks.equivalents import twins
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.picks.replay import Replay
 
 _CLASH, _CREATED, _TOUCHED, _BESIDE, _SAME_FILE = 100.0, 60.0, 30.0, 8.0, 1.0  # what a hit of each kind weighs
+_STYLE = ("style", "format", "fmt")  # types of commits that change how code looks
 _LOG = 400  # commits of a file's history that are read
 _WIDE = 3  # lines on both sides of a hunk that a merge may need
 _BIG = 3000  # blamed lines of one file
@@ -27,7 +30,10 @@ _DEEP = 12  # candidates whose own needs are asked for
 class PrerequisiteCandidates:
     """Candidates among the commits that `head` has and `base` has not, without those in `known`."""
 
-    def __init__(self, scratch: Scratch, base: str, head: str, known: Collection[str]) -> None:
+    def __init__(
+        self, scratch: Scratch, base: str, head: str, known: Collection[str], *, for_patch: bool = False
+    ) -> None:
+        self.for_patch = for_patch
         self.scratch = scratch
         self.base = base
         self.head = head
@@ -36,6 +42,7 @@ class PrerequisiteCandidates:
         self._renamed: dict[tuple[str, str], dict[str, str]] = {}
         self._read: dict[tuple[str, ...], dict[str, list[FileDiff]]] = {}
         self._there: dict[str, bool] = {}
+        self._fit: dict[str, bool] = {}
         self._asked: set[str] = set()
         self.seen: list[str] = []  # as `ranked` was last
 
@@ -50,9 +57,23 @@ class PrerequisiteCandidates:
         """Candidates that the branch has under no other id, likeliest first; of equally likely ones the newest."""
         likely = [sha for sha in self._weights if sha in self.position and sha not in self.known]
         likely.sort(key=lambda sha: (-self._weights[sha], -self.position[sha]))
-        self._look_on_branch(likely[:_LOOKED_AT])
-        self.seen = [sha for sha in likely[:_LOOKED_AT] if not self._there[sha]]
+        likely = list(islice((sha for sha in likely if self._fits(sha)), _LOOKED_AT))
+        self._look_on_branch(likely)
+        self.seen = [sha for sha in likely if not self._there[sha]]
         return self.seen
+
+    def _fits(self, sha: str) -> bool:
+        """Whether a patch release may take it: no feature, nothing that breaks, no change of style alone."""
+        if not self.for_patch:
+            return True
+        if sha not in self._fit:
+            text = self.scratch.commit(sha).text
+            style = conventional(text.strip().partition("\n")[0]).type in _STYLE
+            self._fit[sha] = not (is_feature(text) or breaks(text) or style)
+        return self._fit[sha]
+
+    def leave_out(self, commits: Collection[str]) -> None:
+        self._fit |= dict.fromkeys(commits, False)
 
     def _look_on_branch(self, commits: Sequence[str]) -> None:
         """What the branch has under another id is no candidate."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.process import TimeUpError
 from orchestrator.picks.equivalents import signal_rules
 from orchestrator.picks.prerequisite_candidates import PrerequisiteCandidates
+from orchestrator.picks.presence import is_changelog
 from orchestrator.picks.replay import Replay, smallest
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.picks.sources import Source
 
 EFFORT = 10.0  # seconds a pick
-_RULES = 1  # part of the cache key: raise it when the same history and signals would get another answer
+_RULES = 2  # part of the cache key: raise it when the same history and signals would get another answer
+_NO_MATTER = re.compile(rb"[\s\"'`,;(){}\[\]]+")  # what a formatter changes
 _NEAR = 10  # commits named where nothing is proved
 
 
@@ -59,11 +63,21 @@ class Needs:
 
 
 class Finder:
-    """Looks for prerequisites of picks onto one branch; `base` is its tip without the picks of this plan."""
+    """Looks for prerequisites of picks onto one branch; `base` is its tip without the picks of this plan.
+
+    `for_patch`: only what a patch release may take is an answer: no features, breaking changes, or reformats.
+    """
 
     def __init__(
-        self, scratch: Scratch, base: str, *, effort: float = EFFORT, clock: Callable[[], float] = time.monotonic
+        self,
+        scratch: Scratch,
+        base: str,
+        *,
+        effort: float = EFFORT,
+        clock: Callable[[], float] = time.monotonic,
+        for_patch: bool = False,
     ) -> None:
+        self.for_patch = for_patch
         self.scratch = scratch
         self.base = base
         self.effort = effort
@@ -76,8 +90,10 @@ class Finder:
         """
         if not source.parent or self.effort <= 0:
             return Needs(complete=self.effort > 0)
+        if paths and all(is_changelog(path) for path in paths):
+            return Needs(complete=False)  # each change adds a line there: nothing is missing
         tree = self.scratch.tree_of(tip)
-        rules = [_RULES, signal_rules(), self.scratch.git_version]
+        rules = [_RULES, self.for_patch, signal_rules(), self.scratch.git_version]
         asked = [self.base, tree, source.commit.sha, source.parent, sorted(present)]
         key = hashlib.sha256(json.dumps([*rules, *asked]).encode()).hexdigest()
         hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
@@ -90,7 +106,9 @@ class Finder:
     def _search(self, source: Source, tree: str, paths: Collection[str], present: Collection[str]) -> Needs:
         deadline = self.clock() + self.effort
         replay = Replay(self.scratch, tree, _Fix(self.scratch, source), lambda: self.clock() > deadline)
-        suspects = PrerequisiteCandidates(self.scratch, self.base, source.parent, {source.commit.sha, *present})
+        suspects = PrerequisiteCandidates(
+            self.scratch, self.base, source.parent, {source.commit.sha, *present}, for_patch=self.for_patch
+        )
         self.scratch.git.remaining = lambda: deadline - self.clock()
         try:
             return self._rounds(source, replay, suspects, paths)
@@ -118,9 +136,28 @@ class Finder:
             if ranked == seen:
                 continue
             seen = ranked
-            if found := smallest(replay, ranked, suspects.position):
-                return Needs(commits=found, tried=replay.tried)
+            while found := smallest(replay, ranked, suspects.position):
+                sweeping = [sha for sha in found if self.for_patch and reformats(self.scratch, sha)]
+                if not sweeping:
+                    return Needs(commits=found, tried=replay.tried)
+                suspects.leave_out(sweeping)
+                replay.best = ()
+                ranked = [sha for sha in ranked if sha not in sweeping]
         return Needs(near=tuple(suspects.seen[:_NEAR]), tried=replay.tried)
+
+
+def reformats(scratch: Scratch, sha: str) -> bool:
+    """Whether a commit changes most of its files in blanks, quotes and brackets alone."""
+    commit = scratch.commit(sha)
+    changed = changes.of(scratch, {sha: next(iter(commit.parents), "")})
+    files = [file for each in changed for file in each.files if b"000000" not in file.modes and file.modes[:2] != b"16"]
+    looks = [
+        _NO_MATTER.sub(b"", scratch.blob(file.before.decode()))
+        == _NO_MATTER.sub(b"", scratch.blob(file.after.decode()))
+        for file in files
+        if file.before != file.after
+    ]
+    return bool(looks) and 2 * sum(looks) > len(looks)
 
 
 class _Fix:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.commit_message import reverted
 from orchestrator.core.errors import Exit, ReleaseError, as_problem
 from orchestrator.core.results import Problem
+from orchestrator.core.versions import parse_tag
 from orchestrator.session.branch_state import fetch_all
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Fix
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
+
+_FIRST = re.compile(r"[^~^@:{}]+(?=$|[~^])")  # of a revision, what its suffixes (`^`, `~2`) go from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,31 @@ def unknown(fixes: Sequence[Fix], remote: str, repository: Names, scratch: Scrat
     """The revisions in these entries that name nothing here."""
     written = [name for fix in fixes for name in (fix.commit, fix.backport, *fix.range.split("..")) if name]
     return [name for name in dict.fromkeys(written) if not known(name, remote, repository, scratch)]
+
+
+def moving(fixes: Sequence[Fix], remote: str, repository: Names, scratch: Scratch) -> list[Problem]:
+    """A problem, with the id to paste, for each entry that names a commit by what may name another one tomorrow."""
+    return [
+        Problem(
+            code="moving-name",
+            message=f"{name!r} is a name that moves: now it is {sha}",
+            where=str(fix.place),
+            remedy=f"write the id in its place: {sha}",
+            exit_code=Exit.USAGE,
+        )
+        for fix in fixes
+        for name in (fix.commit, fix.backport, *fix.range.split(".."))
+        if name and (sha := known(name, remote, repository, scratch)) and not _stays(name, remote, repository, scratch)
+    ]
+
+
+def _stays(name: str, remote: str, repository: Names, scratch: Scratch) -> bool:
+    """Whether a revision begins with an id, or with a version, which is never moved."""
+    first = _FIRST.match(name)
+    if not first:
+        return False
+    sha = known(first[0], remote, repository, scratch)
+    return parse_tag(first[0]) is not None or sha.startswith(first[0].lower())
 
 
 def named(sources: Sequence[Source]) -> tuple[str, ...]:

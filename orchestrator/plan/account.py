@@ -8,12 +8,14 @@ proved by its readers.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, origins
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.plan import Decisions
-from orchestrator.core.tag_message import SKIPPED, tagged_account
+from orchestrator.core.tag_message import SKIPPED, promotion, tagged_account
+from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.picks.classify import pick_of
 from orchestrator.picks.sources import expand
 
@@ -76,7 +78,7 @@ def account_of(
     `left_out` are those that the record knows to be skipped (source -> reason): tags of older versions of this tool
     do not tell them.
     """
-    entry = config.release(version)
+    entry = config.release(version) or _promoted(version, message, config)
     if entry is None:
         return None
     sources, lacking = expand(entry.fixes, config.remote, names, scratch)
@@ -99,6 +101,19 @@ def account_of(
         lacking=tuple(lacking),
         untold=tuple(each for sha, each in known.items() if sha not in rows and sha not in skipped),
     )
+
+
+def _promoted(version: str, message: str, config: Config) -> ReleaseEntry | None:
+    """What the candidates of a promoted version declare together, up to the one that its tag names."""
+    name = (promotion(message) or ("", ""))[0]
+    candidate, last = config.release(name), parse_tag(name)
+    if candidate is None or last is None or final_of(name) != version:
+        return None
+    parsed = [(parse_tag(each.version), each) for each in config.releases if final_of(each.version) == version]
+    chain = sorted(
+        ((tag.version, each) for tag, each in parsed if tag and tag.version <= last.version), key=itemgetter(0)
+    )
+    return replace(candidate, version=version, fixes=tuple(fix for _, each in chain for fix in each.fixes))
 
 
 def _pick(scratch: Scratch, row: TagRow, source: Source | None, fix: Fix | None) -> Pick:
@@ -146,7 +161,6 @@ def _skipped(source: str, reason: str, rows: Mapping[str, TagRow], known: Mappin
     return Skipped(source=source, subject=subject, reason=reason)
 
 
-def declared_by(sources: Sequence[Source]) -> dict[str, Source]:
-    """Id -> the source that it is, or that it stands in for."""
-    found = {each.commit.sha: each for each in sources}
-    return {each.backport.sha: each for each in sources if each.backport} | found
+def described(scratch: Scratch, message: str) -> tuple[Pick, ...]:
+    """The picks of a tag, where there is no release.yaml that tells more."""
+    return tuple(_pick(scratch, row, None, None) for row in tagged_account(message) if row.state != SKIPPED)

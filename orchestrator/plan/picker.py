@@ -32,7 +32,7 @@ class Picker:
         self.identity = identity
         self.decisions = decisions
         self.base = base
-        self.finder = Finder(scratch, base, effort=effort)
+        self.finder = Finder(scratch, base, effort=effort, for_patch=True)
 
     def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
         """(tip, picks, skipped, problems)."""

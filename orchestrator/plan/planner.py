@@ -17,7 +17,8 @@ from orchestrator.core.plan import Decisions, Judgement, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
-from orchestrator.picks.sources import expand, named, unknown
+from orchestrator.picks.sources import expand, moving, named, unknown
+from orchestrator.picks.undeclared import older, undeclared
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.declaration import Config, ReleaseEntry
+    from orchestrator.core.pick import Pick, Skipped
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -56,6 +58,7 @@ def draft(
     verdict = check_version(
         version, branch=config.branch, reachable=facts.reachable, existing=facts.tags, where=_where(config, version)
     )
+    verdict = replace(verdict, problems=_by_place(facts, version, config, verdict.problems))
     problems = [*facts.problems, *verdict.problems, *_tag_in_the_way(facts, version, config),
                 *_yanked(facts, version, config)]  # fmt: skip
     entry = config.release(version)
@@ -65,9 +68,12 @@ def draft(
         _bring_named(request, entry, repository, scratch)
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
+    is_made = bool(decisions.made or decisions.present)
+    if entry and not is_made:
+        problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += _without_its_own(faults, verdict.problems)
-    picks = picks if decisions.made or decisions.present else mark_own(scratch, picks, _older(facts))
+    picks = picks if is_made else mark_own(scratch, picks, older(facts))
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -96,11 +102,18 @@ def draft(
         committer=str(request.identity),
         when=made.when,
         config_path=request.config_path,
-        config_sha256=hashlib.sha256(config.text).hexdigest(),
+        config_sha256=hashlib.sha256(scratch.file(made.tree, request.config_path) or config.text).hexdigest(),
         git_version=repository.git_version(),
         sources=named(sources),
         problems=tuple(problems),
-        notes=(*facts.notes, *verdict.notes, *_taken_back(facts, verdict.previous), *after.notes),
+        notes=(
+            *facts.notes,
+            *verdict.notes,
+            *_only_here(facts, version, config),
+            *_taken_back(facts, verdict.previous),
+            *after.notes,
+            *(_strangers(facts, config, scratch, picks, skipped) if entry and not is_made else ()),
+        ),
     )
 
 
@@ -111,9 +124,13 @@ def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Reposito
         bring_for(repository, scratch, remote, entry.version, lacking)
 
 
-def _older(facts: Facts) -> list[str]:
-    """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
-    return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
+def _strangers(
+    facts: Facts, config: Config, scratch: Scratch, picks: Sequence[Pick], skipped: Sequence[Skipped]
+) -> list[str]:
+    """What came to the branch by hand and is not declared."""
+    declared = {pick.source for pick in picks} | {each.source for each in skipped}
+    declared |= {pick.duplicate_of for pick in picks}
+    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:
@@ -144,6 +161,34 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _local_tags(facts: Facts) -> list[str]:
+    """Version tags of this clone that the remote has not; none where it was not asked."""
+    return [tag for tag in facts.tags if facts.heads is not None and tag not in facts.public_tags and parse_tag(tag)]
+
+
+def _by_place(facts: Facts, version: str, config: Config, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The problems of a version, told otherwise where its tag is in this clone only: then it was never released."""
+    if version not in _local_tags(facts):
+        return tuple(problems)
+    here = Problem(
+        code="tag-only-here",
+        message=f"tag {version} is in this clone only, not on {config.remote}: an earlier try, perhaps by hand",
+        where=_where(config, version),
+        remedy=f"git tag -d {version}",
+        exit_code=Exit.REFUSED,
+    )
+    return (here, *(each for each in problems if each.code != "version-exists"))
+
+
+def _only_here(facts: Facts, version: str, config: Config) -> list[str]:
+    """A note for each other tag on the branch that nobody else sees, though the version rule counts it."""
+    return [
+        f"tag {tag} is in this clone only: git push {config.remote} refs/tags/{tag}, or: git tag -d {tag}"
+        for tag in _local_tags(facts)
+        if tag in facts.reachable and tag != version
+    ]
 
 
 def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import commit_message
+from orchestrator.git.filters import as_stored
 from orchestrator.picks.prerequisites import EFFORT
 from orchestrator.plan import changelog
 from orchestrator.plan.version_files import rewrite
@@ -77,7 +78,7 @@ def release_files(
         text = changelog.section(version, summary, picks, config.repository_url)
         files[config.changelog] = changelog.insert(scratch.file(tree, config.changelog), text)
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
-    return files | rewritten, problems
+    return as_stored(scratch, tree, files | rewritten), problems
 
 
 def _in_the_way(path: str, there: str, config: Config) -> Problem:

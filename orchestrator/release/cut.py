@@ -11,8 +11,10 @@ from orchestrator.core.pick import PickState
 from orchestrator.core.plan import LAND
 from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
+from orchestrator.git.push import holds
 from orchestrator.plan import document
 from orchestrator.release import steps
+from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.land import Landed
@@ -62,8 +64,9 @@ def refuse_offline(session: Session) -> None:
 
 def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None = None, each: bool = False) -> Cut:
     """As `cut`, for who holds the lock; `wanted` is the plan that must still hold."""
-    for name in [version] if version else in_progress(session.repository):
-        heal(ReleaseState(session.repository, name), session.terminal.note)
+    _heal(session, version)
+    if done := _adopted(session, version):
+        return done
     stored = _public_already(session, version)
     if stored:
         if wanted:
@@ -123,7 +126,9 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
         if not data or not (journal.touched(LAND) or earlier) or (journal.closed and not version):
             continue
         ref = f"refs/tags/{name}"
-        there = session.repository.ls_remote(str(data["remote"]), ref).refs.get(ref, "")
+        branch, remote = str(data["branch"]), str(data["remote"])
+        refs = session.repository.ls_remote(remote, ref, f"refs/heads/{branch}")
+        there = refs.refs.get(ref, "")
         if there and there == tag_object and journal.touched(LAND):
             pushes.have(str(data["remote"]), there)
             return state
@@ -131,6 +136,9 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
             session.terminal.note(f"the push of an earlier plan of {name} has arrived: going on with that plan")
             pushes.go_back(there)
             return state
+        landed = bool(journal.outcome(LAND))
+        if not (there or landed) and holds(session.repository, remote, branch, refs.branch(branch), str(data["head"])):
+            return state  # the forge moved the branch to it, by a pull request, say: only the tag is missing
         if journal.outcome(LAND):
             raise MismatchError(
                 f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
@@ -139,6 +147,25 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
                 code="tag-differs",
             )
     return None
+
+
+def _heal(session: Session, version: str) -> None:
+    for name in [version] if version else in_progress(session.repository):
+        heal(ReleaseState(session.repository, name), session.terminal.note)
+
+
+def _adopted(session: Session, version: str) -> Cut | None:
+    """A release that was begun here and finished elsewhere, taken over: its digests are those of its record."""
+    state = ReleaseState(session.repository, version) if version else None
+    journal = session.journal(state) if state else None
+    if not (state and journal and journal.plan()):
+        return None
+    plan = stored_plan(session, state)
+    if not (found := finished_elsewhere(session, plan, journal)):
+        return None
+    note = close(session, plan, journal, found)
+    notes = (f"{version} was finished elsewhere: its record is on {plan.remote}", *([note] if note else []))
+    return Cut(plan=plan, digests=found.digests, tag_object=found.tag_object, already=True, notes=notes)
 
 
 def carry_on(session: Session, state: ReleaseState) -> Cut:
@@ -194,12 +221,15 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
     needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
     tree = state.worktree.path
+    commands = (state.worktree.commands() if state.worktree.exists else []) or ["git add --update"]
+    keeping = state.worktree.keeping()
+    keep = f"   | {keeping} keeps what one side has not" if keeping else ""
     return PausedError(
         f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
         where=str(tree),
-        remedy=f"cd {word(str(tree))}   (resolve, then)   git add -- {words(paused.files)} "
+        remedy=f"cd {word(str(tree))}   (resolve, then)   {' && '.join(commands)} "
         f"&& release continue {state.version}"
-        f'   | release skip {state.version} --reason "..."   | release abort {state.version}',
+        f'   | release skip {state.version} --reason "..."   | release abort {state.version}{keep}',
         state="nothing is public; your checkout is untouched",
     )
 

@@ -41,7 +41,7 @@ class Settled:
 
 def settle(session: Session, version: str) -> Settled:
     """Plan, declare the prerequisites that were proved, and plan again, until there are no new ones."""
-    diffs = []
+    diffs, refused = [], list[str]()
     plan = prepare(session, version, looking=True)
     for _ in range(ROUNDS):
         missing = undeclared(plan)
@@ -49,8 +49,23 @@ def settle(session: Session, version: str) -> Settled:
             break
         config = session.config()
         diffs.append(write(session, config, with_prerequisites(config, plan.version, missing)))
-        plan = prepare(session, plan.version, looking=True)
-    return Settled(plan=plan, diffs=tuple(diffs), notes=(*_misplaced(plan), *_unsettled(plan)))
+        new = prepare(session, plan.version, looking=True)
+        if refused := _refused(plan, new):
+            write(session, session.config(), config.text)
+            del diffs[-1]
+            break
+        plan = new
+    return Settled(
+        plan=plan, diffs=tuple(diffs), notes=(*refused, *_misplaced(plan), *(() if refused else _unsettled(plan)))
+    )
+
+
+def _refused(before: Plan, after: Plan) -> list[str]:
+    """What the next plan has against the entries that were added: such entries are not left in the file."""
+    known = {each.code for each in before.problems} | {"conflict", "missing-prerequisite"}
+    return [
+        f"not declared, as it would be refused: {each.message}" for each in after.problems if each.code not in known
+    ]
 
 
 def add(session: Session, config: Config, version: str, candidates: Sequence[Candidate]) -> str:

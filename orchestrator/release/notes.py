@@ -7,18 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.commit_message import breaks, conventional
 from orchestrator.core.errors import ReleaseError, UsageError
-from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.remote_url import compare_page, page_of
-from orchestrator.core.tag_message import tagged_picks, tagged_reason
-from orchestrator.picks.sources import expand
+from orchestrator.core.tag_message import tagged_account, tagged_reason
+from orchestrator.plan.account import account_of, described
 from orchestrator.release.prepare import prepare
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import NoRecordError, read_record, remote_name
 
 if TYPE_CHECKING:
-    from orchestrator.core.declaration import Config, Fix
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.session.session import Session
@@ -87,44 +86,28 @@ def _from_tag(session: Session, remote: str, version: str, tag: str) -> Notes:
     kind, data = session.scratch.read(tag)
     head, _, text = data.decode("utf-8", "replace").partition("\n\n")
     commit = head.partition("\n")[0].removeprefix("object ") if kind == "tag" else tag
-    listed = tagged_picks(text) if kind == "tag" else []
     config = _config_at(session, remote, version, commit)
-    entry = config.release(version) if config else None
-    if not listed and entry is None:
+    account = None
+    if config and kind == "tag":
+        account = account_of(session.scratch, session.repository, version, text, config)
+    if account is None and not tagged_account(text):
         raise UsageError(
             f"{version} was not released by this tool: there is no record, and its tag lists no picks",
             where=f"refs/tags/{version}",
             remedy=f"git show {version} tells what it is",
             code="not-ours",
         )
-    fixes = expand(entry.fixes, remote, session.repository, session.scratch)[0] if entry else []
-    known = {source.commit.sha: source.fix for source in fixes}
     since = _SINCE.search(text)
     return Notes(
         version=version,
         previous=since[1] if since else "",
-        summary=entry.summary if entry else "",
+        summary=account.entry.summary if account else "",
         commit=commit,
         released=True,
-        picks=tuple(_told(session, state, source, result, known.get(source)) for state, source, result in listed),
+        picks=account.picks if account else described(session.scratch, text),
+        skipped=account.skipped if account else (),
         freeze_broken=tagged_reason(text),
         page=_page(session, remote, config),
-    )
-
-
-def _told(session: Session, state: str, source: str, result: str, fix: Fix | None) -> Pick:
-    """The message of the source, or that of the pick where the source is not in this clone."""
-    commit = session.scratch.commit(source if session.scratch.is_commit(source) else result)
-    return Pick(
-        source=source,
-        subject=commit.subject,
-        state=PickState(state),
-        result=result,
-        reason=fix.reason if fix else "",
-        approved_by=fix.approved_by if fix else (),
-        author=commit.author_name,
-        type=conventional(commit.subject).type,
-        breaking=breaks(commit.text),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ProblemsError
 from orchestrator.core.plan import NO_DECISIONS, Judgement
-from orchestrator.core.versions import parse_tag
+from orchestrator.git.filters import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
@@ -41,13 +41,6 @@ def check_declared(session: Session) -> None:
         raise ProblemsError(problems)
 
 
-def next_declared(session: Session) -> str:
-    """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
-    tags = session.repository.local_tags()
-    versions = [parse_tag(entry.version) for entry in session.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))
-
-
 def prepare(
     session: Session, version: str, left_out: Mapping[str, str] | None = None, *, looking: bool = False
 ) -> Plan:
@@ -58,6 +51,8 @@ def prepare(
     """
     config = session.config()
     refuse_incomplete(session.repository, config.remote)
+    if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
+        config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
     request = PlanRequest(
         version=version,
         config=config,

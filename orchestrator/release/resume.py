@@ -9,6 +9,7 @@ from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.plan import LAND, UPLOAD
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
+from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import Journal, JournalDamagedError
@@ -18,6 +19,9 @@ from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
     from orchestrator.session.session import Session
+
+
+FINISHED = "was finished elsewhere and stays released"
 
 
 def abort(session: Session, version: str) -> tuple[str, list[str]]:
@@ -52,6 +56,8 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if data is None:
         return []
     plan = document.recall(data, str(state.journal_path))
+    if finished_elsewhere(session, plan, journal):
+        return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}"]
     if journal.touched(LAND) or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)
@@ -132,5 +138,6 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
 def _go_on(session: Session, state: ReleaseState, paused: Paused, *, yes: bool) -> Cut:
     """The rest of the cut, under the same lock, with the release.yaml that the paused cut read."""
     other = paused.config and not session.options.config
-    with session.with_options(config=paused.config) if other else nullcontext(session) as again:
+    home = str(session.repository.top)  # the shell may stand in the worktree, which is gone
+    with session.with_options(config=paused.config, directory=home) if other else nullcontext(session) as again:
         return cut_locked(again, state.version, yes=yes or paused.yes)

@@ -12,6 +12,7 @@ from orchestrator.core.text import word, words
 from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.plan import document
 from orchestrator.release import steps
+from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.session import yanks
 from orchestrator.session.journal import Journal
 from orchestrator.session.published import record_at, remote_name, tag_facts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from orchestrator.core.plan import Plan
     from orchestrator.core.results import Problem
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
@@ -163,7 +165,7 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
             public=False,
             said=f"paused on a conflict of {paused.source[:12]} in {words(paused.files, ', ')}, in {tree}",
             next=(
-                f"cd {word(str(tree))}, resolve, git add",
+                f"cd {word(str(tree))}   (resolve, then)   {' && '.join(state.worktree.commands() or ['git add -u'])}",
                 f"release continue {state.version}",
                 f'release skip {state.version} --reason "..."',
                 f"release abort {state.version}",
@@ -173,7 +175,25 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
     data = journal.plan()
     if data is None:
         return _without_plan(state)
-    return _with_plan(state, journal, data)
+    found = _with_plan(state, journal, data)
+    if journal.closed:
+        return found
+    return _or_finished(session, found, document.recall(data, str(state.journal_path)), journal)
+
+
+def _or_finished(session: Session, found: ReleaseStatus, plan: Plan, journal: Journal) -> ReleaseStatus:
+    """What is open here may have been finished elsewhere: the remote tells, where it answers."""
+    try:
+        elsewhere = finished_elsewhere(session, plan, journal)
+    except ReleaseError as error:
+        session.terminal.note(f"note: whether {plan.version} was finished elsewhere is not known: {error.message}")
+        return found
+    if not elsewhere:
+        return found
+    return replace(
+        found, state="released", public=True, missing=(), said="released and complete, finished elsewhere",
+        next=(f"release show {plan.version}", f"release cut {plan.version}   (closes it here)"),
+    )  # fmt: skip
 
 
 def _without_plan(state: ReleaseState) -> ReleaseStatus:
@@ -195,7 +215,7 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     plan = document.recall(data, str(state.journal_path))
     titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
-    missing = [key for key in plan.tasks if key not in done]
+    missing = [key for key in plan.tasks if key not in done and not journal.closed]  # adopted: done elsewhere
     public = bool(plan.tag_object) or LAND in done
     unsure = not public and bool(unseen(journal))
     following: tuple[str, ...]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _REMEDY = {
     Kind.ADAPTED: "see what differs below; a resolution belongs in the tag (release cut), or in `approved-by:`",
-    Kind.FORGED: "take it out by a revert, and ask who pushed it",
+    Kind.FORGED: "if a person adapted it by hand, declare it for the next version; else take it out by a revert",
     Kind.UNKNOWN: "fetch the branch that it was picked from, then audit again",
     Kind.FOREIGN: "land it on a source branch first and pick it, or take it out by a revert",
     Kind.UNDECLARED: "declare it for the version that ships it, or take it out by a revert",

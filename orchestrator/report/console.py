@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ConfigError, ProblemsError
@@ -18,7 +19,6 @@ from orchestrator.report import text as report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from orchestrator.core.errors import ReleaseError
     from orchestrator.core.pick import Pick
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.report.live import Live
     from orchestrator.session.journal import Record
 
+_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?", re.DOTALL)
 _COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(vso)?\[", re.MULTILINE)
 
 
@@ -279,12 +280,18 @@ def error_document(error: ReleaseError, problems: Sequence[Problem]) -> dict[str
 
 
 def annotation(message: str, where: str, code: str) -> str:
-    """A GitHub Actions `::error` line; data is escaped as the runner wants it."""
-    file, _, rest = where.partition(":")
-    line, _, column = rest.partition(":")
-    properties = [f"file={_property(file)}"] if file else []
-    properties += [f"line={line}"] if line.isdigit() else []
-    properties += [f"col={column}"] if column.isdigit() else []
+    """A GitHub Actions `::error` line; data is escaped as the runner wants it.
+
+    Only a file of the work tree can be shown beside the code: any other place (release.yaml at a tag, a ref) is told.
+    """
+    place = _PLACE.fullmatch(where)
+    properties = []
+    if place and Path(place["file"]).is_file():
+        properties = [f"file={_property(place['file'])}"]
+        properties += [f"line={place['line']}"] if place["line"] else []
+        properties += [f"col={place['column']}"] if place["column"] else []
+    elif where:
+        message = f"{where}: {message}"
     properties.append(f"title={_property(code)}")
     return f"::error {','.join(properties)}::{_data(message)}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +38,7 @@ def needs(tale: Story, fix: str, *, effort: float = 10.0, clock: Callable[[], fl
         one = source(scratch, fix)
         merge = scratch.pick(base=scratch.tree_of(one.parent), ours=scratch.tree_of(tip), theirs=one.commit.tree)
         assert merge.conflicts
-        finder = Finder(scratch, tip, effort=effort, **({"clock": clock} if clock else {}))
+        finder = Finder(scratch, tip, effort=effort, clock=clock or time.monotonic)
         return finder.find(one, tip, [each.path for each in merge.conflicts])
 
 
@@ -174,3 +175,34 @@ def test_the_plan_does_not_depend_on_what_is_remembered(lacking: tuple[Story, st
     tale, _ = lacking
     first, second = (release("plan", "--json", cwd=tale.clone.path).json for _ in range(2))
     assert first == second
+
+
+def test_features_and_reformats_are_no_answer(tale: Story) -> None:
+    """With them the fix would apply; a patch release takes neither, and `--write` leaves the file as it is."""
+    clone = tale.clone
+    clone.git("checkout", "--quiet", "main")
+    for first, subject, text in (("feature", "feat: a", "a = 2\n"), ("look", "chore: blanks", "a   =   1 ;\n")):
+        clone.commit(f"chore: {first}", {f"{first}.py": "a = 1\n"})
+        clone.git("push", "--quiet", "origin", "HEAD:release/v2.7", "--force")
+        clone.commit(subject, {f"{first}.py": text})
+        fix = clone.commit("fix: it", {f"{first}.py": text.replace("a", "b")})
+        clone.git("push", "--quiet", "origin", "main")
+        tale.release_yaml(f"      - commit: {fix}")
+        before = (clone.path / "release.yaml").read_bytes()
+        planned = release("plan", "v2.7.1", "--write", "--json", cwd=clone.path)
+        assert planned.code == 3, planned.err
+        assert planned.json["picks"][0]["prerequisites"] == []
+        assert (clone.path / "release.yaml").read_bytes() == before
+
+
+def test_a_conflict_in_the_changelog_alone_lacks_nothing(tale: Story) -> None:
+    clone = tale.clone
+    clone.git("checkout", "--quiet", "main")
+    clone.commit("fix: first", {"CHANGELOG.md": "# Changelog\n\n- first\n"})
+    fix = clone.commit("fix: it", {"CHANGELOG.md": "# Changelog\n\n- first\n- it\n", "it.py": "it = 1\n"})
+    clone.git("push", "--quiet", "origin", "main")
+    tale.release_yaml(f"      - commit: {fix}")
+    planned = release("plan", "v2.7.1", "--json", cwd=clone.path)
+    assert (planned.code, planned.json["picks"][0]["prerequisites"], planned.json["problems"][0]["code"]) == (
+        3, [], "conflict"
+    )  # fmt: skip

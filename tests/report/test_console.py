@@ -9,11 +9,13 @@ import pytest
 
 from orchestrator.core.errors import RefusedError
 from orchestrator.core.results import Progress
-from orchestrator.report.console import Console, inert
+from orchestrator.report.console import Console, annotation, inert
 from orchestrator.session.journal import Record
 from tests.support.cli import release
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.story import Story
 
 FOREIGN = (
@@ -78,3 +80,21 @@ def test_a_commit_s_subject_cannot_command_the_runner(tale: Story) -> None:
     plan = release("plan", cwd=tale.clone.path, env={"GITHUB_ACTIONS": "true"})
     assert "##\\x5badd-mask]release" in plan.out
     assert obeyed(plan.out + plan.err) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("notes:v1/release.yaml:3:7", "::error file=notes%3Av1/release.yaml,line=3,col=7,title=c::m"),
+        ("v2.7.1:release.yaml:8:9", "::error title=c::v2.7.1:release.yaml:8:9: m"),
+        ("refs/release-records/v2.7.1", "::error title=c::refs/release-records/v2.7.1: m"),
+        ("", "::error title=c::m"),
+    ],
+)
+def test_an_annotation_names_only_files_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, expected: str
+) -> None:
+    (tmp_path / "notes:v1").mkdir()
+    (tmp_path / "notes:v1/release.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert annotation("m", where, "c") == expected

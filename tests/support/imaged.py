@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import uuid
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.reference import parse_repository
 from orchestrator.registry.client import Registry
 from tests.support.cli import Ran, release
 from tests.support.kills import killed_cut
-from tests.support.story import Story, story
+from tests.support.story import Story, copied, slim, story
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.lab import Lab
 
 DOCKERFILE = """\
@@ -62,9 +65,17 @@ class Imaged:
         )
 
 
+@cache
+def _told(dockerfile: str) -> Story:
+    """The story that tests with this Dockerfile get a copy of."""
+    place = Path(tempfile.mkdtemp(prefix="template-", dir="/tmp"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return slim(story(place / "story", dockerfile=dockerfile))
+
+
 def imaged(root: Path, lab: Lab, name: str = "", dockerfile: str = DOCKERFILE) -> Imaged:
     """A fresh story whose Dockerfile builds on the lab's busybox."""
-    tale = story(root, dockerfile=dockerfile)
+    tale = copied(_told(dockerfile), root)
     made = Imaged(story=tale, lab=lab, repository=f"{lab.registry}/{name or f't{uuid.uuid4().hex[:10]}'}/pytorch-cuda")
     made.declare()
     return made

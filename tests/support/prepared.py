@@ -10,15 +10,19 @@ exit status.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import json
 import os
 import pkgutil
+import selectors
 import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +41,8 @@ def load() -> None:
             importlib.import_module(module.name)
     for name in _LIBRARIES:
         importlib.import_module(name)
+    program = sys.modules["orchestrator.cli.app"].program  # importlib would give what stands beside it
+    program()
     gc.collect()
     gc.freeze()  # a fork then shares these pages for good
 
@@ -44,51 +50,55 @@ def load() -> None:
 def serve(path: str) -> Callable[[], None]:
     """Answer for as long as the parent lives; in a forked process, return what it has to run."""
     parent = os.getppid()
-    with socket.socket(socket.AF_UNIX) as server:
+    runs: dict[int, socket.socket] = {}
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as selector:
         server.bind(path)
         server.listen()
+        selector.register(server, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        server.settimeout(5)
         while os.getppid() == parent:
-            _reap()
-            try:
-                connection, _ = server.accept()
-            except TimeoutError:
-                continue
-            with connection:
-                if os.fork() == 0:
-                    server.close()
-                    return _forked(connection)
+            for key, _ in selector.select(5):
+                if key.fileobj is woken:
+                    woken.recv(1 << 10)
+                    _tell_the_ends(runs)
+                    continue
+                connection, request, streams = _asked(server)
+                pid = os.fork()
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    for each in (server, woken, wake, connection, *runs.values()):
+                        each.close()
+                    return _become(request, streams)
+                for stream in streams:
+                    os.close(stream)
+                connection.sendall(pid.to_bytes(4))
+                runs[pid] = connection
     return sys.exit
 
 
-def _reap() -> None:
-    """Wait for those that have ended: their seconds are counted, and none stays a zombie."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-
-
-def _forked(connection: socket.socket) -> Callable[[], None]:
-    """Fork once more: the run itself, and a process that waits for it and tells how it ended."""
-    connection.settimeout(None)
+def _asked(server: socket.socket) -> tuple[socket.socket, dict[str, Any], list[int]]:
+    connection, _ = server.accept()
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     data = b""
     while part := connection.recv(1 << 20):
         data += part
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        return _become(json.loads(data), streams)
-    for stream in (*streams, 0, 1, 2):
-        os.close(stream)
-    connection.sendall(pid.to_bytes(4))
-    _, status = os.waitpid(pid, 0)
-    connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
-    os._exit(0)
+    return connection, json.loads(data), streams
+
+
+def _tell_the_ends(runs: dict[int, socket.socket]) -> None:
+    """Wait for those that have ended, and give their exit status to who asked."""
+    with contextlib.suppress(ChildProcessError):  # there is none left
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = ended
+            with runs.pop(pid) as connection, contextlib.suppress(BrokenPipeError):
+                connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, signed=True))
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> Callable[[], None]:
@@ -115,8 +125,33 @@ def _become(request: dict[str, Any], streams: list[int]) -> Callable[[], None]:
     return main
 
 
+def finish(run: Callable[[], None]) -> None:
+    """Run it and end with its status as Python does, but leave its objects to the system: that halves a short run."""
+    code = 0
+    try:
+        run()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # what Python calls: waits for threads
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = 120
+    os._exit(code)
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     load()
-    run = serve(sys.argv[1])
-    run()
+    try:
+        run = serve(sys.argv[1])
+    except KeyboardInterrupt:  # meant for the tests
+        sys.exit(130)
+    finish(run)

@@ -1,0 +1,55 @@
+"""A release that was begun in this clone and finished elsewhere, by a CI job or from another clone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.plan import RECORD
+from orchestrator.core.record import record_ref
+from orchestrator.git.push import publish_tag_locally
+from orchestrator.session.published import PublishedReleases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.plan import Plan
+    from orchestrator.session.journal import Journal
+    from orchestrator.session.session import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What the remote has: the tag object, and the digests of the record by image reference."""
+
+    tag_object: str
+    digests: Mapping[str, str]
+
+
+def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finished | None:
+    """The release of this very commit with its record on the remote, where this clone did not come so far itself.
+
+    Raises RemoteError where the remote does not answer, MismatchError for a record that is not the tag's.
+    """
+    if journal.outcome(RECORD) or session.options.offline:
+        return None
+    ref = f"refs/tags/{plan.version}"
+    refs = session.repository.ls_remote(plan.remote, ref, f"{ref}^{{}}", record_ref(plan.version))
+    if refs.tag_commit(plan.version) != plan.head or record_ref(plan.version) not in refs.refs:
+        return None
+    record = PublishedReleases(session, plan.remote).proved(plan.version)
+    digests = {str(image.reference): str(image.digest) for image in record.images}
+    return Finished(tag_object=refs.refs[ref], digests=digests)
+
+
+def close(session: Session, plan: Plan, journal: Journal, found: Finished) -> str:
+    """Take it over: tag, record and branch of this clone follow, the journal ends.  Returns a line about the branch."""
+    for ref in (f"refs/tags/{plan.version}", record_ref(plan.version)):  # a record of a broken-off try may be here
+        session.repository.fetch_ref(plan.remote, ref)
+    old, new = plan.branch_move
+    note = publish_tag_locally(
+        session.repository, tag=plan.version, tag_object=found.tag_object, branch=plan.branch, old=old, new=new
+    )
+    if not journal.closed:
+        journal.append("closed")
+    return note

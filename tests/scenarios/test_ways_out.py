@@ -1,0 +1,222 @@
+"""No dead end: what is printed is typed, verbatim, and leads to "released" or to "nothing left"."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.cli import release
+from tests.support.remedies import commands, typed
+from tests.support.story import VERSION, fix_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.cli import Ran
+    from tests.support.story import Repo, Story
+
+
+def cut(clone: Path) -> Ran:
+    return release("cut", VERSION, "--yes", "--effort", "0", "--json", cwd=clone)
+
+
+def remedy(ran: Ran) -> str:
+    found = ran.json
+    return str(found["error"]["remedy"] if "error" in found else found["problems"][0]["remedy"])
+
+
+def is_public(tale: Story) -> bool:
+    return tale.remote.attempt("rev-parse", "--verify", "--quiet", f"refs/tags/{VERSION}").returncode == 0
+
+
+def next_commands(clone: Path) -> list[str]:
+    """What `status` tells to type, without the words behind it."""
+    (standing,) = release("status", VERSION, "--json", cwd=clone).json["releases"]
+    return [command for line in standing["next"] for command in commands(str(line))]
+
+
+def answered(tale: Story) -> Story:
+    """A second copy, for the other way out."""
+    there = tale.clone.path.parent.with_name("second")
+    shutil.copytree(tale.clone.path.parent, there, symlinks=True)
+    config = there / "clone/.git/config"
+    config.write_text(config.read_text().replace(str(tale.clone.path.parent), str(there)))
+    return replace(
+        tale, clone=replace(tale.clone, path=there / "clone"), remote=replace(tale.remote, path=there / "remote.git")
+    )
+
+
+def must_end(tale: Story, *, released: bool) -> None:
+    assert is_public(tale) is released
+    if released:
+        done = release("verify", VERSION, cwd=tale.clone.path)
+        assert done.code == 0, done.out + done.err
+    else:
+        assert not tale.clone.git("for-each-ref", "refs/release")
+        assert len(tale.clone.git("worktree", "list").splitlines()) == 1
+
+
+# ------------------------------------------------------------------ conflicts
+
+
+def tagged(clone: Repo, commit: str) -> None:
+    """The last release is this commit of the branch: what a test put there before belongs to it."""
+    clone.git("push", "--quiet", "--force", "origin", f"{commit}:refs/heads/release/v2.7")
+    clone.git("tag", "--force", "-a", "-m", "v2.7.0", "v2.7.0", commit)
+    clone.git("push", "--quiet", "--force", "origin", "refs/tags/v2.7.0")
+
+
+def modify_delete(clone: Repo) -> str:
+    clone.commit("feat: new", {"new.py": "1\n"})
+    return clone.commit("fix: one", {"new.py": "2\n", "loader.py": "# fixed\n"})
+
+
+def delete_modify(clone: Repo) -> str:
+    """The branch changed what the fix removes."""
+    clone.git("checkout", "--quiet", "release/v2.7")
+    tagged(clone, clone.commit("fix: here", {"README.md": "# here\n"}))
+    clone.git("checkout", "--quiet", "main")
+    clone.git("rm", "--quiet", "README.md")
+    return clone.commit("fix: remove", {"loader.py": "# fixed\n"})
+
+
+def submodule(clone: Repo) -> str:
+    """Both sides moved a submodule that nobody has checked out."""
+    link = "160000,{},lib".format
+    for branch, digit in (("release/v2.7", "1"), ("main", "2")):
+        clone.git("checkout", "--quiet", branch)
+        clone.git("update-index", "--add", "--cacheinfo", link(digit * 40))
+        clone.minutes += 1
+        clone.git("commit", "--quiet", "-m", f"chore: lib {digit}")
+    clone.git("update-index", "--cacheinfo", link("3" * 40))
+    clone.git("commit", "--quiet", "-m", "fix: lib 3")
+    tagged(clone, clone.rev("release/v2.7"))
+    return clone.rev("HEAD")
+
+
+def filtered(clone: Repo) -> str:
+    """A filter that is required and cannot run keeps every file of its kind in the worktree as it is stored."""
+    tagged(clone, clone.commit("chore: big", {".gitattributes": "*.bin filter=big\n", "m.bin": "pointer\n"}))
+    clone.commit("refactor: words", {"README.md": "# other\n"})
+    fix = clone.commit("fix: words", {"README.md": "# fixed\n"})
+    for key, value in (("clean", "false"), ("smudge", "false"), ("required", "true")):
+        clone.git("config", f"filter.big.{key}", value)
+    return fix
+
+
+@pytest.mark.parametrize("make", [modify_delete, delete_modify, submodule, filtered])
+def test_a_pause_is_left_by_what_it_prints(tale: Story, make: Callable[[Repo], str]) -> None:
+    fix = make(tale.clone)
+    tale.clone.git("push", "--quiet", "origin", "main")
+    tale.release_yaml(fix_line(fix))
+    paused = cut(tale.clone.path)
+    assert paused.code == 3, paused.err
+    on, skip, abort, *_ = commands(remedy(paused))
+    other = answered(tale)
+    if make is filtered:
+        (tale.clone.path / f".git/release/{VERSION}/worktree/README.md").write_text("# fixed here\n")
+    done = typed(on, tale.clone.path)
+    assert done.returncode == 0, f"{on}\n{done.stdout}{done.stderr}"
+    must_end(tale, released=True)
+    assert abort == f"release abort {VERSION}"
+    done = typed(abort.replace(str(tale.clone.path), str(other.clone.path)), other.clone.path)
+    assert done.returncode == 0, done.stderr
+    must_end(other, released=False)
+    assert skip.startswith(f"release skip {VERSION} --reason ")
+
+
+def test_status_of_a_pause_names_the_same_ways(tale: Story) -> None:
+    tale.release_yaml(fix_line(modify_delete(tale.clone)))
+    assert cut(tale.clone.path).code == 3
+    on, *_ = next_commands(tale.clone.path)
+    assert typed(on, tale.clone.path).returncode == 0
+    for command in next_commands(tale.clone.path)[1:2]:
+        assert typed(f"{command} --yes", tale.clone.path).returncode == 0
+    must_end(tale, released=True)
+
+
+# ------------------------------------------------------------------ pushes
+
+
+def hook(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_a_remote_without_atomic_pushes(tale: Story) -> None:
+    """The branch goes first by hand, then the same command adds the tag."""
+    tale.release_yaml(fix_line(tale.fix))
+    tale.remote.git("config", "receive.advertiseAtomic", "false")
+    refused = cut(tale.clone.path)
+    assert refused.code == 7
+    assert not is_public(tale)
+    (push,) = commands(remedy(refused))
+    assert typed(push, tale.clone.path).returncode == 0
+    assert cut(tale.clone.path).code == 0
+    must_end(tale, released=True)
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_hook_of_the_clone_is_heard_on_either_stream(tale: Story, stream: int) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    hook(tale.clone.path / ".git/hooks/pre-push", f"cat > /dev/null; echo run lint-77 first >&{stream}; exit 1")
+    refused = cut(tale.clone.path)
+    assert refused.code == 7
+    assert "run lint-77 first" in refused.json["error"]["message"]
+    (look,) = commands(remedy(refused))
+    shown = typed(look, tale.clone.path)
+    assert "run lint-77 first" in shown.stdout + shown.stderr
+    assert "git push --dry-run origin" in look
+
+
+def test_a_candidate_that_the_forge_moved_the_branch_to_needs_its_tag_alone(tale: Story) -> None:
+    """Also where somebody committed on top of it meanwhile."""
+    tale.release_yaml(fix_line(tale.fix))
+    hook(tale.remote.path / "hooks/update", "case $1 in refs/heads/release/*) exit 1 ;; esac")
+    assert cut(tale.clone.path).code == 7
+    made = tale.clone.rev(f"refs/release/{VERSION}/candidate")
+    on_top = tale.clone.git("commit-tree", f"{made}^{{tree}}", "-p", made, "-m", "docs: on top")
+    tale.clone.git("push", "--quiet", "origin", f"{on_top}:refs/heads/pull")
+    tale.remote.git("update-ref", "refs/heads/release/v2.7", on_top)
+    done = cut(tale.clone.path)
+    assert done.code == 0, done.err
+    assert tale.remote.rev(f"{VERSION}^{{commit}}") == made
+    assert tale.remote.rev("release/v2.7") == on_top
+
+
+def test_a_release_that_ci_finished_is_seen_and_closed(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    hook(tale.remote.path / "hooks/update", "case $1 in refs/release-records/*) exit 1 ;; esac")
+    assert cut(tale.clone.path).code == 7
+    (tale.remote.path / "hooks/update").unlink()
+    ci = tmp_path / "ci"
+    tale.clone.git("clone", "--quiet", str(tale.remote.path), str(ci))
+    identity = {"GIT_COMMITTER_NAME": "CI", "GIT_COMMITTER_EMAIL": "ci@example.com"}
+    assert release("publish", VERSION, cwd=ci, env=identity).code == 0
+    (standing,) = release("status", VERSION, "--json", cwd=tale.clone.path).json["releases"]
+    assert (standing["state"], standing["missing"]) == ("released", [])
+    other = answered(tale)
+    done = cut(tale.clone.path)
+    assert (done.code, done.json["released"]) == (0, False)
+    must_end(tale, released=True)
+    assert release("audit", cwd=tale.clone.path).code == 0
+    forgotten = release("abort", VERSION, cwd=other.clone.path)
+    assert forgotten.code == 0
+    assert "nothing was public" not in forgotten.out
+    assert not other.clone.git("for-each-ref", "refs/release")
+
+
+def test_a_tag_of_this_clone_alone(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    tale.clone.git("tag", "-a", "-m", "mine", VERSION, tale.base)
+    refused = release("plan", VERSION, "--json", cwd=tale.clone.path)
+    assert (refused.code, refused.json["problems"][0]["code"]) == (4, "tag-only-here")
+    (forget,) = commands(remedy(refused))
+    assert typed(forget, tale.clone.path).returncode == 0
+    assert cut(tale.clone.path).code == 0
+    must_end(tale, released=True)
