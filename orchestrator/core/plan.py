@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
+
+
+# Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
+TAG: Final = "tag"
+UPLOAD: Final = "upload"  # for each image: PlannedImage.task
+LAND: Final = "land"
+RECORD: Final = "record"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +51,10 @@ class PlannedImage:
     def names(self) -> tuple[Reference, ...]:
         """Everything that version tags will call it."""
         return (self.reference, *self.aliases)
+
+    def task(self, step: str) -> str:
+        """The key of what a step does for this image: `build/v2.7.1`."""
+        return f"{step}/{self.reference.tag}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,9 @@ from orchestrator.core.errors import Exit
 from orchestrator.core.plan import Decisions, Judgement, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
-from orchestrator.picks.equivalents import twins
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
-from orchestrator.picks.undeclared import undeclared
+from orchestrator.picks.undeclared import older, undeclared
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
@@ -75,7 +74,7 @@ def draft(
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += _without_its_own(faults, verdict.problems)
-    picks = picks if is_made else mark_own(scratch, picks, _older(facts))
+    picks = picks if is_made else mark_own(scratch, picks, older(facts))
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -126,32 +125,13 @@ def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Reposito
         bring_for(repository, scratch, remote, entry.version, lacking)
 
 
-def _older(facts: Facts) -> list[str]:
-    """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
-    return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
-
-
-def undeclared_since(
-    config: Config, version: str, repository: Repository, scratch: Scratch, offline: bool
-) -> list[str]:
-    """What came to the branch since its last version, and this one does not declare; without a plan."""
-    facts = gather(repository, scratch, config, offline=offline)
-    entry = config.release(version)
-    if entry is None or facts.base in _older(facts):
-        return []
-    sources, _ = expand(entry.fixes, config.remote, repository, scratch)
-    found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
-    declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
-    return undeclared(scratch, config.branch, facts.base, _older(facts), declared)
-
-
 def _strangers(
     facts: Facts, config: Config, scratch: Scratch, picks: Sequence[Pick], skipped: Sequence[Skipped]
 ) -> list[str]:
     """What came to the branch by hand and is not declared."""
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
-    return undeclared(scratch, config.branch, facts.base, _older(facts), declared)
+    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:

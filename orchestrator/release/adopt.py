@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.plan import RECORD
 from orchestrator.core.record import record_ref
 from orchestrator.git.push import publish_tag_locally
 from orchestrator.session.published import PublishedReleases
@@ -31,7 +32,7 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
 
     Raises RemoteError where the remote does not answer, MismatchError for a record that is not the tag's.
     """
-    if journal.outcome("record") or session.options.offline:
+    if journal.outcome(RECORD) or session.options.offline:
         return None
     ref = f"refs/tags/{plan.version}"
     refs = session.repository.ls_remote(plan.remote, ref, f"{ref}^{{}}", record_ref(plan.version))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.plan import UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.remote_url import source_url
@@ -66,7 +67,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"build/{image.reference.tag}",
+        key=image.task("build"),
         title=f"build {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -206,7 +207,7 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
     """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
-    if context.finished(f"upload/{image.reference.tag}"):
+    if context.finished(image.task(UPLOAD)):
         return before
     found = context.connections.builder().inspect(str(image.candidate))
     return before if found and found.id == before.image_id else None

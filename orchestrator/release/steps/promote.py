@@ -48,7 +48,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _promote(image: PlannedImage) -> Task:
     return Task(
-        key=f"promote/{image.reference.tag}",
+        key=image.task("promote"),
         title=f"promote to {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -82,10 +82,11 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
 
 def _float(image: PlannedImage) -> Task:
     return Task(
-        key=f"float/{image.reference.tag}",
+        key=image.task("float"),
         title="move floating tags: " + ", ".join(image.floating),
         run=lambda context: _move_all(context, image),
         probe=lambda _context, _before: None,  # moving again is a no-op
+        once=True,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
+from orchestrator.core.plan import RECORD
 from orchestrator.core.record import (
     Origin,
     Record,
@@ -40,7 +41,7 @@ class Recorded(Outcome):
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="record", title="write the record", run=_run, probe=_probe),)
+    return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
 
 
 def _run(context: TaskContext) -> Recorded:

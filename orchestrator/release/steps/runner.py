@@ -91,6 +91,7 @@ class Task:
     title: str
     run: Callable[[TaskContext], Outcome]
     probe: Callable[[TaskContext, Outcome | None], Outcome | None]
+    once: bool = False  # a finished release, asked again, leaves it alone
     group: str = ""  # neighbours of one group do not need each other's outcomes, and touch no shared state
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError
 from orchestrator.core.record import RecordedImage, record_ref
-from orchestrator.image.budgets import measure
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.upload import Uploaded
@@ -39,7 +38,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"take/{image.reference.tag}",
+        key=image.task("take"),
         title=f"take {image.candidate}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -47,6 +46,8 @@ def _task(image: PlannedImage) -> Task:
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Tested:
+    from orchestrator.image.budgets import measure
+
     registry = context.connections.registry(image.repository)
     recorded = _candidate(context).image(image.candidate)
     manifest = tested(registry, recorded)

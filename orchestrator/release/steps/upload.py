@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
+from orchestrator.core.plan import UPLOAD
 from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult, Progress
-from orchestrator.engines.refusals import PushBrokenError, PushRefusedError
-from orchestrator.image.budgets import measure
+from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -61,7 +61,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"upload/{image.reference.tag}",
+        key=image.task(UPLOAD),
         title=f"upload {image.candidate}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -143,6 +143,8 @@ def _is_built(registry: Registry, manifest: Manifest, built: Built) -> bool:
 
 def _uploaded(registry: Registry, image: PlannedImage, manifest: Manifest, taken: Taken | None = None) -> Uploaded:
     """The account of what the registry has.  Raises UnprovedError where it costs more than its budget."""
+    from orchestrator.image.budgets import measure
+
     own = registry.image(manifest, image.platform)
     return Uploaded(
         image=image.reference,
