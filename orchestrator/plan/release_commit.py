@@ -30,6 +30,7 @@ class PlanRequest:
     config: Config
     config_path: str  # relative to the repository's top, where the release commit puts it
     identity: Signature
+    tag_object: str = ""  # the version's tag, where it is public and only the image is to be made
     offline: bool = False
     effort: float = EFFORT  # seconds to look for what a conflicting pick needs; 0 does not look
 
