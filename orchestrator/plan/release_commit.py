@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import commit_message
-from orchestrator.git.filters import as_stored
+from orchestrator.git.content import as_stored
 from orchestrator.picks.prerequisites import EFFORT
 from orchestrator.plan import changelog
 from orchestrator.plan.version_files import rewrite
