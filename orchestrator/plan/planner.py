@@ -102,6 +102,7 @@ def draft(
         summary=summary,
         committer=str(request.identity),
         when=made.when,
+        tag_object=request.tag_object,
         config_path=request.config_path,
         config_sha256=hashlib.sha256(scratch.file(made.tree, request.config_path) or config.text).hexdigest(),
         git_version=repository.git_version(),

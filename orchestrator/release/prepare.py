@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ProblemsError
 from orchestrator.core.plan import NO_DECISIONS, Judgement
-from orchestrator.git.filters import as_added
+from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.inputs import image_notes, image_problems, pointer_problems

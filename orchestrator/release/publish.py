@@ -153,8 +153,9 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     base = _base(session, head, account.picks if account else (), version)
     commit = session.scratch.commit(head)
     request = PlanRequest(
-        version=version, config=config, config_path=session.config_path(), identity=commit.committer, offline=True
-    )
+        version=version, config=config, config_path=session.config_path(), identity=commit.committer,
+        tag_object=tag_object, offline=True,
+    )  # fmt: skip
     tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
     facts = Facts(
         base=base,
@@ -168,7 +169,6 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     plan = draft(request, decisions, repository, session.scratch, facts)
     if plan.head != head and not plan.problems:
         raise _differs(session, plan, head, version)
-    plan = replace(plan, tag_object=tag_object, when=str(commit.when))
     return seal(plan, steps.keys(plan))
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, ImageInfo
-    from orchestrator.git.pointers import Pointed
+    from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import Context
     from orchestrator.image.dockerfile import DockerfileFacts
@@ -92,7 +92,7 @@ class Prepared:
 def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
     """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.engines import BuildRequest
-    from orchestrator.git.pointers import Pointed
+    from orchestrator.git.content import Pointed
 
     seconds, pointed = int(context.plan.when.split()[0]), Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
@@ -269,7 +269,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 def _build_context(
     scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
 ) -> Context:
-    from orchestrator.git.pointers import filled
+    from orchestrator.git.content import filled
     from orchestrator.image.context import ContextEntry, ignore_rules, write_context
 
     return write_context(

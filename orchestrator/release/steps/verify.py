@@ -135,7 +135,7 @@ class _Bench:
     # -------------------------------------------------------------- what is run
 
     def _job(self, command: VerifyCommand, number: int) -> _Job:
-        from orchestrator.git.checkout import partial_tree
+        from orchestrator.git.worktree import partial_tree
 
         tree = partial_tree(self.scratch, self._tree(number), command.paths)
         told = [value for name, value in self._told(number).items() if name in command.run]
@@ -156,7 +156,7 @@ class _Bench:
 
     def _run(self, job: _Job) -> str:
         """How the command failed, "" when it passed."""
-        from orchestrator.git.checkout import checkout
+        from orchestrator.git.worktree import checkout
 
         command, on = job.command, self._name(job)
         self.report(Progress(text=f"verify {on}: {_short(command)}", item="verify"))
@@ -215,7 +215,7 @@ class _Bench:
 
     def _missing_path(self) -> Problem | None:
         """A path that is in no tree: the command would look at nothing, and might call that a success."""
-        from orchestrator.git.checkout import has_path
+        from orchestrator.git.worktree import has_path
 
         for command in self.plan.verify:
             for path in command.paths:
