@@ -41,7 +41,7 @@ def strays(scratch: Scratch, commit: Commit, parent: str, ours: str, made: str) 
 
 def _merged(scratch: Scratch, before: str, ours: str, theirs: str) -> Merge:
     scratch.use_attributes(ours)
-    return scratch.pick(base=before, ours=ours, theirs=theirs, remember=True)
+    return scratch.pick(base=before, ours=ours, theirs=theirs)
 
 
 def _strays(scratch: Scratch, merge: Merge, change: tuple[str, str], ours: str, made: str) -> list[str]:
