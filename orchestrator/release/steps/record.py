@@ -53,7 +53,9 @@ def _run(context: TaskContext) -> Recorded:
     if blob := there.get(ref, ""):
         context.repository.fetch_ref(plan.remote, ref)
         digests = {str(image.reference): image.digest for image in made.images}
-        must_agree(record_at(context.session.scratch, blob, ref), facts_of_plan(plan, made.tag.object, digests))
+        must_agree(
+            record_at(context.session.scratch, blob, ref, plan.remote), facts_of_plan(plan, made.tag.object, digests)
+        )
     else:
         blob = push.write_blob(context.repository, render(made))
     kept = _kept(context)
