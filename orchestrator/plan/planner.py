@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
 from orchestrator.picks.undeclared import older, undeclared
+from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
@@ -157,7 +158,7 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     Problems, notes, and what other commits say of a pick may change while the source moves on; the release does not.
     """
     plan = replace(judged(draft, *judgements), tasks=tasks, plan_id="")
-    content = {key: value for key, value in asdict(plan).items() if key not in _SAID_OF_IT}
+    content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
@@ -23,7 +24,7 @@ class Finished:
     """What the remote has: the tag object, and the digests of the record by image reference."""
 
     tag_object: str
-    digests: Mapping[str, str]
+    digests: Mapping[Reference, str]
 
 
 def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finished | None:
@@ -38,7 +39,7 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
     if refs.tag_commit(plan.version) != plan.head or record_ref(plan.version) not in refs.refs:
         return None
     record = PublishedReleases(session, plan.remote).proved(plan.version)
-    digests = {str(image.reference): str(image.digest) for image in record.images}
+    digests = {image.reference: image.digest for image in record.images}
     return Finished(tag_object=refs.refs[ref], digests=digests)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
 
 
@@ -39,7 +40,7 @@ class Cut:
     """How a cut ended: the plan, and the digests by image reference.  `already` when nothing had to be done."""
 
     plan: Plan
-    digests: Mapping[str, str]
+    digests: Mapping[Reference, str]
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
@@ -276,7 +277,7 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     execute(tasks, context, journal)
     if not already:
         journal.append("closed")
-    digests = {promoted.image: promoted.digest for promoted in context.all(Promoted)}
+    digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
     notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
 
 # In this order: what each CI calls the tag that started the job.
@@ -103,7 +104,7 @@ def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
     yield judge_freeze(policy, session.now(), session.options.break_freeze or said, document.command(plan))
 
 
-def _published(session: Session, plan: Plan) -> dict[str, str]:
+def _published(session: Session, plan: Plan) -> dict[Reference, str]:
     """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
 
     A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
@@ -111,10 +112,10 @@ def _published(session: Session, plan: Plan) -> dict[str, str]:
     digests = {}
     for image in plan.images:
         registry = session.connections.registry(image.repository)
-        manifest = registry.manifest(image.reference.rpartition(":")[2])
+        manifest = registry.manifest(image.reference.tag)
         if manifest is None or registry.labels(manifest).get(REVISION) != plan.head:
             return {}
-        names = [registry.head(name.rpartition(":")[2]) for name in image.aliases]
+        names = [registry.head(name.tag) for name in image.aliases]
         if any(name is None or name.digest != manifest.digest for name in names):
             return {}
         digests[image.reference] = manifest.digest

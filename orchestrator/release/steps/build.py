@@ -107,7 +107,7 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         request = BuildRequest(
             context=tar,
             dockerfile=sent.dockerfile_in_context,
-            tag=parse_reference(image.candidate),
+            tag=image.candidate,
             build_args={**given, **dict(image.build_args), **given_args(context.plan)},
             labels=expected_labels(context, image) | base_labels(base, info),
             platform=image.platform,
@@ -153,7 +153,7 @@ def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> 
 def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
     """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
     try:
-        return context.connections.credentials(host, released_to=host == _host(image.reference))
+        return context.connections.credentials(host, released_to=host == image.reference.repository.host)
     except RemoteError as error:
         context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
         return None
@@ -209,7 +209,7 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
         return None
     if context.finished(image.task(UPLOAD)):
         return before
-    found = context.connections.builder().inspect(image.candidate)
+    found = context.connections.builder().inspect(str(image.candidate))
     return before if found and found.id == before.image_id else None
 
 

@@ -59,20 +59,16 @@ def _run(context: TaskContext, image: PlannedImage) -> Promoted:
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
     registry.renew_login()
-    done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
+    done = [registry.promote(uploaded.digest, name.tag) for name in image.names]
     return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
-
-
-def _tag(reference: str) -> str:
-    return reference.rpartition(":")[2]
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has the version, under each of its names, with the digest that was uploaded."""
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
-    for name in (image.reference, *image.aliases):
-        found = registry.head(_tag(name))
+    for name in image.names:
+        found = registry.head(name.tag)
         if found is None and before is None:
             return None
         if found is None or found.digest != uploaded.digest:

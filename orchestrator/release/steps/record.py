@@ -22,7 +22,6 @@ from orchestrator.core.record import (
     record_ref,
     render,
 )
-from orchestrator.core.reference import parse_reference
 from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Outcome
@@ -53,7 +52,7 @@ def _run(context: TaskContext) -> Recorded:
     made = record(context)
     if blob := there.get(ref, ""):
         context.repository.fetch_ref(plan.remote, ref)
-        digests = {str(image.reference): image.digest for image in made.images}
+        digests = {image.reference: image.digest for image in made.images}
         must_agree(record_at(context.session.scratch, blob, ref), facts_of_plan(plan, made.tag.object, digests))
     else:
         blob = push.write_blob(context.repository, render(made))
@@ -115,9 +114,8 @@ def record(context: TaskContext) -> Record:
 
 
 def _image(image: PlannedImage, parts: dict[str, Any]) -> RecordedImage:
-    names = [parse_reference(name) for name in (image.reference, *image.aliases)]
     return RecordedImage(
-        **{"floating": None, **parts}, reference=names[0], variant=image.variant, aliases=tuple(names[1:])
+        **{"floating": None, **parts}, reference=image.reference, variant=image.variant, aliases=image.aliases
     )
 
 

@@ -67,7 +67,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
     if failed:
         raise UnprovedError(
             f"smoke: {len(failed)} of {len(results)} checks failed: " + ", ".join(result.name for result in failed),
-            where=image.candidate,
+            where=str(image.candidate),
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError
 from orchestrator.core.record import RecordedImage, record_ref
-from orchestrator.core.reference import parse_reference
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.upload import Uploaded
@@ -50,7 +49,7 @@ def _run(context: TaskContext, image: PlannedImage) -> Tested:
     from orchestrator.image.budgets import measure
 
     registry = context.connections.registry(image.repository)
-    recorded = _candidate(context).image(parse_reference(image.candidate))
+    recorded = _candidate(context).image(image.candidate)
     manifest = tested(registry, recorded)
     return Tested(
         image=image.reference,
