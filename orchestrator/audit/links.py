@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.record import comparisons, facts_of_tag
-from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.core.versions import TagVersion
 from orchestrator.plan.images import planned_images
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record, ReleaseFacts
+    from orchestrator.core.reference import Reference
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
 
@@ -87,9 +87,7 @@ def image_links(
             checks.append(skipped(f"image {reference}", "offline: the registry was not asked"))
             continue
         try:
-            checks += _image(
-                tag, origin(record) or tag.name, reference, digest, registry(str(parse_reference(reference).repository))
-            )
+            checks += _image(tag, origin(record) or tag.name, reference, digest, registry(str(reference.repository)))
         except MismatchError as error:
             checks.append(failed(f"image {reference}", error.message, error.remedy))
         except RemoteError as error:
@@ -99,16 +97,16 @@ def image_links(
     return checks
 
 
-def _images(tag: Tag, record: Record | None, config: Config | None) -> dict[str, str]:
+def _images(tag: Tag, record: Record | None, config: Config | None) -> dict[Reference, str]:
     """Reference -> digest by the record, "" where none tells."""
     if record is not None:
-        return {str(name): image.digest for image in record.images for name in image.names}
+        return {name: image.digest for image in record.images for name in image.names}
     planned = planned_images(config, tag.name, tag.commit) if config else ()
-    return {name: "" for image in planned for name in (image.reference, *image.aliases)}
+    return {name: "" for image in planned for name in image.names}
 
 
-def _image(tag: Tag, version: str, reference: str, digest: str, registry: Registry) -> list[CheckResult]:
-    manifest = registry.manifest(parse_reference(reference).tag)
+def _image(tag: Tag, version: str, reference: Reference, digest: str, registry: Registry) -> list[CheckResult]:
+    manifest = registry.manifest(reference.tag)
     if manifest is None:
         return [failed(f"image {reference}", "the registry does not have it", "release publish makes it again")]
     name = f"image {reference}"

@@ -120,16 +120,16 @@ def _record(session: Session, plan: Plan) -> Record | None:
 
 def _published(session: Session, image: PlannedImage, record: Record | None) -> _Published:
     registry = session.connections.registry(image.repository)
-    named = registry.manifest(image.reference.rpartition(":")[2])
+    named = registry.manifest(image.reference.tag)
     if named is None:
         raise MismatchError(
             f"{image.reference} is not in the registry",
-            where=image.reference,
+            where=str(image.reference),
             remedy="release status tells how far the release came",
             code="image-missing",
         )
     manifest = registry.image(named, image.platform)
-    recorded = {str(each.reference): each for each in record.images} if record else {}
+    recorded = {each.reference: each for each in record.images} if record else {}
     found = _Published(
         image=image,
         registry=registry,
@@ -141,7 +141,7 @@ def _published(session: Session, image: PlannedImage, record: Record | None) -> 
     if len(found.diff_ids) != len(registry.layers(manifest)):
         raise MismatchError(
             f"its config names {len(found.diff_ids)} layers, its manifest {len(registry.layers(manifest))}",
-            where=image.reference,
+            where=str(image.reference),
             remedy="no engine can use this image: find out who pushed it",
             code="image-broken",
         )
@@ -162,7 +162,7 @@ def _compared(
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
             return Comparison(
-                reference=image.reference,
+                reference=str(image.reference),
                 variant=image.variant,
                 digest=public.digest,
                 base=ready.base,
@@ -176,12 +176,12 @@ def _compared(
 
 def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRequest) -> BuildRequest:
     """The build of then: its labels, its base, a name that nobody else uses."""
-    name = f"{public.image.repository}:rebuild-{uuid4().hex[:12]}"
+    name = public.image.reference.repository.tag(f"rebuild-{uuid4().hex[:12]}")
     labels = (public.record.labels if public.record else {}) or ready.request.labels
     arguments = {**ready.request.build_args, **(dict.fromkeys(ready.base_args, pinned) if pinned else {})}
     return replace(
         ready.request,
-        tag=parse_reference(name),
+        tag=name,
         labels=labels,
         build_args=arguments,
         no_cache=not wishes.use_cache,
@@ -303,7 +303,7 @@ def _theirs(public: _Published, index: int) -> Contents:
     if contents.digest != layer.digest:
         raise MismatchError(
             f"the registry's bytes of layer {index + 1} are {contents.digest}, not {layer.digest}",
-            where=public.image.reference,
+            where=str(public.image.reference),
             remedy="do not use what this registry holds before its owner has found out why",
             code="digest-mismatch",
         )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.interrupt import INTERRUPT
+from orchestrator.core.credentials import PASSWORD, USERNAME
 from orchestrator.core.errors import UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
@@ -49,14 +50,14 @@ def _with_login(options: Options, env: Mapping[str, str]) -> Mapping[str, str]:
     """The environment with the login that was given; the password never stands in argv."""
     if not options.password_stdin:
         given = options.registry_username
-        return {**env, "RELEASE_REGISTRY_USERNAME": given} if given else env
+        return {**env, USERNAME: given} if given else env
     if not options.registry_username:
         raise UsageError(
             "--password-stdin needs a user name",
             remedy="give --registry-username NAME, or RELEASE_REGISTRY_USERNAME",
             code="registry-credentials",
         )
-    from orchestrator.registry.credentials import PASSWORD, USERNAME, read_password
+    from orchestrator.registry.credentials import read_password
 
     return {**env, USERNAME: options.registry_username, PASSWORD: read_password(sys.stdin)}
 

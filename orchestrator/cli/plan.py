@@ -53,7 +53,8 @@ def plan(
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.plan import document as plans
-    from orchestrator.release.prepare import next_declared, prepare
+    from orchestrator.release.declared import next_declared
+    from orchestrator.release.prepare import prepare
     from orchestrator.report.plan import plan_lines, proof_lines
 
     if declared and version:

@@ -174,7 +174,7 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
         "tag": plan.version,
         "commit_sha": plan.head,
         "previous_version": plan.previous,
-        "image": reference,
+        "image": str(reference),
         "digest": digest,
     }
     console.document(
@@ -184,7 +184,7 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
             "released": not done.already,
             "tag_object": done.tag_object,
             "branch": plan.branch,
-            "images": dict(done.digests),
+            "images": {str(name): digest for name, digest in done.digests.items()},
             "notes": list(done.notes),
         }
     )

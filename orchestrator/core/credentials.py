@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
+
+# The variables of the environment that hold a login for the registry.
+USERNAME: Final = "RELEASE_REGISTRY_USERNAME"
+PASSWORD: Final = "RELEASE_REGISTRY_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True, kw_only=True)

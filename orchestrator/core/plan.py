@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from orchestrator.core.declaration import SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Skipped
+    from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
+
+
+# Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
+TAG: Final = "tag"
+UPLOAD: Final = "upload"  # for each image: PlannedImage.task
+LAND: Final = "land"
+RECORD: Final = "record"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +26,8 @@ class PlannedImage:
     """An image that the release will publish."""
 
     repository: str
-    reference: str  # repository:tag, what people pull; names the image in outcomes and in the record
-    candidate: str  # full reference under which the bytes are uploaded first
+    reference: Reference  # what people pull; names the image in outcomes and in the record
+    candidate: Reference  # under which the bytes are uploaded first
     dockerfile: str
     context: str
     build_args: tuple[tuple[str, str], ...] = ()
@@ -28,16 +36,25 @@ class PlannedImage:
     floating: tuple[str, ...] = ()
     smoke: tuple[SmokeCommand, ...] = ()
     variant: str = ""  # "" where release.yaml declares no variants
-    aliases: tuple[str, ...] = ()  # further version tags of the same digest, as full references
+    aliases: tuple[Reference, ...] = ()  # further version tags of the same digest
     lock: str = ""
     parallel: int = 1
     checks: tuple[str, ...] = ()
     patches: str = ""
-    previous: str = ""  # what the version before was published as, full reference; "" for the first of a line
+    previous: Reference | None = None  # what the version before was published as; None for the first of a line
     repository_url: str = ""  # the repository's page, where release.yaml names it
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
+
+    @property
+    def names(self) -> tuple[Reference, ...]:
+        """Everything that version tags will call it."""
+        return (self.reference, *self.aliases)
+
+    def task(self, step: str) -> str:
+        """The key of what a step does for this image: `build/v2.7.1`."""
+        return f"{step}/{self.reference.tag}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -245,7 +245,7 @@ class ReleaseFacts:
     picks: tuple[TaggedPick, ...] | None = None
     promoted_from: tuple[str, str] | None = None  # version and tag object of the candidate; ("", "") for none
     config_sha256: str | None = None
-    images: Mapping[str, str] | None = None
+    images: Mapping[Reference, str] | None = None
 
 
 def facts_of_tag(version: TagVersion, tag: str, commit: str, message: str, **more: Any) -> ReleaseFacts:
@@ -260,7 +260,7 @@ def facts_of_tag(version: TagVersion, tag: str, commit: str, message: str, **mor
     )
 
 
-def facts_of_plan(plan: Plan, tag: str, digests: Mapping[str, str]) -> ReleaseFacts:
+def facts_of_plan(plan: Plan, tag: str, digests: Mapping[Reference, str]) -> ReleaseFacts:
     """What a plan says, with the tag object and the digests that carrying it out gave."""
     origin = plan.promoted_from
     return ReleaseFacts(
@@ -338,8 +338,8 @@ def _picks(record: Record, actual: tuple[TaggedPick, ...]) -> Comparison:
     return Comparison(name="picks", actual=f"{len(actual)} picks", fault=fault)
 
 
-def _images(record: Record, actual: Mapping[str, str]) -> Comparison:
-    recorded = {str(image.reference): image.digest for image in record.images}
+def _images(record: Record, actual: Mapping[Reference, str]) -> Comparison:
+    recorded = {image.reference: image.digest for image in record.images}
     fault = ""
     for name in (*recorded, *actual):
         if name not in actual:

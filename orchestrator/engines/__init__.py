@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
-from orchestrator.core.errors import UnprovedError
+from orchestrator.core.errors import RemoteError, UnprovedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -29,6 +29,19 @@ class NoGpuError(UnprovedError):
     """The engine can give no GPU to a container."""
 
     default_code = "no-gpu"
+
+
+class PushRefusedError(RemoteError):
+    """The registry said no to a push.  `about_login`: to the login, or for want of one."""
+
+    default_code = "push-failed"
+    about_login = False
+
+
+class PushBrokenError(RemoteError):
+    """A push broke off; pushing again may help, and moves only what is missing."""
+
+    default_code = "push-failed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.text import one_line
+from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.engines.failures import disk_full
 
 if TYPE_CHECKING:
@@ -30,19 +31,6 @@ _NO: Final = re.compile(
     re.IGNORECASE,
 )
 _LOGIN: Final = re.compile(r"\bunauthorized\b|authentication required|no basic auth|\b401\b", re.IGNORECASE)
-
-
-class PushRefusedError(RemoteError):
-    """The registry said no to a push.  `about_login`: to the login, or for want of one."""
-
-    default_code = "push-failed"
-    about_login = False
-
-
-class PushBrokenError(RemoteError):
-    """A push broke off; pushing again may help, and moves only what is missing."""
-
-    default_code = "push-failed"
 
 
 def push_failed(text: str, reference: Reference) -> RemoteError:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record
+    from orchestrator.core.reference import Reference
     from orchestrator.session.yanks import Yank
 
 _PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
@@ -35,7 +36,7 @@ class ReleasedVersion:
     tree: str
     message: str
     config_sha256: str | None
-    images: tuple[str, ...] | None
+    images: tuple[Reference, ...] | None
 
     @property
     def facts(self) -> ReleaseFacts:

@@ -74,7 +74,7 @@ def _delta(engine: ImageStore, image: PlannedImage, image_id: str, registry: Reg
 
 def _published(registry: Registry, image: PlannedImage, platform: str) -> frozenset[str] | None:
     """The diff_ids of the version before, or None where there is none for this platform."""
-    manifest = registry.manifest(image.previous.rpartition(":")[2]) if image.previous else None
+    manifest = registry.manifest(image.previous.tag) if image.previous else None
     before = registry.find_image(manifest, image.platform or platform) if manifest else None
     return frozenset(registry.config(before).diff_ids) if before else None
 
@@ -93,7 +93,7 @@ def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delt
     """
     if not image.previous:
         return Delta(unknown="the first release of its line")
-    named = registry.manifest(image.previous.rpartition(":")[2])
+    named = registry.manifest(image.previous.tag)
     if named is None:
         return Delta(unknown=f"{image.previous} is not in the registry")
     ours = registry.details(manifest)
@@ -105,7 +105,7 @@ def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delt
     fresh = {layer.digest: layer for layer in ours.layers if layer.digest not in known}
     small = len(manifest.content) + ours.config_size
     delta = Delta(
-        previous=image.previous,
+        previous=str(image.previous),
         size=sum(layer.size for layer in fresh.values()) + small,
         layers=len(fresh),
     )
@@ -125,7 +125,7 @@ def _too_much(image: PlannedImage, delta: Delta, layers: Sequence[Layer], made: 
     return UnprovedError(
         f"a client that has {delta.previous} must pull {delta.size} bytes for {image.reference}, "
         f"delta-budget allows {image.delta_budget}",
-        where=image.candidate,
+        where=str(image.candidate),
         remedy="look in the Dockerfile for what was built again (a changed base or an early layer), "
         "or raise `image.delta-budget`",
         detail="\n".join(

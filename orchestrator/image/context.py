@@ -17,7 +17,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
-from orchestrator.git.pointers import is_pointer
+from orchestrator.git.content import is_pointer
 from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from orchestrator.core.declaration import Variant
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.engines import engine_module
-from orchestrator.git.pointers import SUBMODULE, Pointed, filled, lfs_pointers
+from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
+from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
-from orchestrator.picks.equivalents import Undone
+from orchestrator.picks.equivalents import Undone, twins
+from orchestrator.picks.sources import expand
+from orchestrator.session.branch_state import gather
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from orchestrator.core.declaration import Config
+    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
+    from orchestrator.session.branch_state import Facts
 
 _NAMED = 20  # so many are named, and how many more there are
 _RELEASE = "chore(release): "  # our own commit
@@ -41,3 +47,22 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
             )
     more = [f"{len(lines) - _NAMED} more came to {branch} undeclared"] if len(lines) > _NAMED else []
     return [*lines[:_NAMED], *more]
+
+
+def older(facts: Facts) -> list[str]:
+    """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
+    return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
+
+
+def undeclared_since(
+    config: Config, version: str, repository: Repository, scratch: Scratch, offline: bool
+) -> list[str]:
+    """What came to the branch since its last version, and this one does not declare; without a plan."""
+    facts = gather(repository, scratch, config, offline=offline)
+    entry = config.release(version)
+    if entry is None or facts.base in older(facts):
+        return []
+    sources, _ = expand(entry.fixes, config.remote, repository, scratch)
+    found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
+    declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
+    return undeclared(scratch, config.branch, facts.base, older(facts), declared)

@@ -11,6 +11,7 @@ from orchestrator.core.declaration import SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
 from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
+from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
 
 if TYPE_CHECKING:
@@ -22,10 +23,26 @@ SCHEMA_VERSION = 1
 
 def encode(plan: Plan) -> dict[str, Any]:
     """The plan's document.  Problems carry what the contract names and no more."""
-    data = asdict(plan)
+    data = values(plan)
     data["problems"] = [public(problem) for problem in plan.problems]
     data["images"] = [{**image, "build_args": dict(image["build_args"])} for image in data["images"]]
     return {"schema_version": SCHEMA_VERSION, **data}
+
+
+def values(plan: Plan) -> dict[str, Any]:
+    """All fields of a plan as plain values; a reference stands as its text."""
+    data = asdict(plan)
+    data["images"] = [{**fields, **_names(image)} for fields, image in zip(data["images"], plan.images, strict=True)]
+    return data
+
+
+def _names(image: PlannedImage) -> dict[str, Any]:
+    return {
+        "reference": str(image.reference),
+        "candidate": str(image.candidate),
+        "aliases": [str(name) for name in image.aliases],
+        "previous": str(image.previous or ""),
+    }
 
 
 def public(problem: Problem) -> dict[str, str]:
@@ -42,17 +59,17 @@ def decode(data: Mapping[str, Any]) -> Plan:
     """Back from `encode`.  Raises ValueError, TypeError or KeyError for anything else."""
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {data['schema_version']!r}")
-    values = {key: value for key, value in data.items() if key not in ("schema_version", "verified")}
-    values["picks"] = picks_of(data)
-    values["skipped"] = tuple(Skipped(**skipped) for skipped in data["skipped"])
-    values["images"] = tuple(_image(image) for image in data["images"])
-    values["problems"] = tuple(Problem(**problem) for problem in data["problems"])
-    values["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
+    found = {key: value for key, value in data.items() if key not in ("schema_version", "verified")}
+    found["picks"] = picks_of(data)
+    found["skipped"] = tuple(Skipped(**skipped) for skipped in data["skipped"])
+    found["images"] = tuple(_image(image) for image in data["images"])
+    found["problems"] = tuple(Problem(**problem) for problem in data["problems"])
+    found["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
     for key in ("tasks", "notes", "sources"):
-        values[key] = tuple(data.get(key, ()))
+        found[key] = tuple(data.get(key, ()))
     origin = data.get("promoted_from")
-    values["promoted_from"] = PromotedFrom(**origin) if origin else None
-    return Plan(**values)
+    found["promoted_from"] = PromotedFrom(**origin) if origin else None
+    return Plan(**found)
 
 
 def command(plan: Plan) -> str:
@@ -93,15 +110,15 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "conflicts": tuple(Conflict(**each) for each in data["conflicts"]),
             "prerequisites": tuple(data["prerequisites"]),
             "near": tuple(data.get("near", ())),
-            "approved_by": _names(data.get("approved_by", ())),
+            "approved_by": _approvals(data.get("approved_by", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),
             "followups": tuple(FollowUp(**each) for each in data["followups"]),
         }
     )
 
 
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Approvals; records of before there could be several have one text."""
+def _approvals(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Records of before there could be several have one text."""
     return tuple(value) if not isinstance(value, str) else (value,) if value else ()
 
 
@@ -112,10 +129,20 @@ def _image(data: Mapping[str, Any]) -> PlannedImage:
             "build_args": tuple((key, value) for key, value in data["build_args"].items()),
             "floating": tuple(data["floating"]),
             "checks": tuple(data.get("checks", ())),
-            "aliases": tuple(data.get("aliases", ())),
+            "reference": _reference(data["reference"]),
+            "candidate": _reference(data["candidate"]),
+            "aliases": tuple(_reference(each) for each in data.get("aliases", ())),
+            "previous": _reference(data["previous"]) if data.get("previous") else None,
             "smoke": tuple(_smoke(each) for each in data["smoke"]),
         }
     )
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return Reference.from_text(text)
+    except UsageError as error:
+        raise ValueError(error.message) from error
 
 
 def _smoke(data: Mapping[str, Any]) -> SmokeCommand:

@@ -34,11 +34,11 @@ def _planned(
     repository = parse_repository(spec.repository)
     # Twice the same where there are no variants; the first is the reference.
     endings = list(dict.fromkeys(("", variant.suffix) if plain else (variant.suffix,)))
-    names = [str(repository.tag(f"{version}{ending}")) for ending in endings]
+    names = [repository.tag(f"{version}{ending}") for ending in endings]
     return PlannedImage(
         repository=str(repository),
         reference=names[0],
-        candidate=str(repository.tag(f"candidate-{head[:12]}{endings[0]}")),
+        candidate=repository.tag(f"candidate-{head[:12]}{endings[0]}"),
         dockerfile=spec.dockerfile,
         context=spec.context,
         build_args=tuple({**dict(spec.build_args), **dict(variant.build_args)}.items()),
@@ -52,7 +52,7 @@ def _planned(
         parallel=spec.parallel,
         checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
         patches=spec.patches,
-        previous=str(repository.tag(f"{previous}{endings[0]}")) if previous else "",
+        previous=repository.tag(f"{previous}{endings[0]}") if previous else None,
         repository_url=page,
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,10 @@ from orchestrator.core.errors import Exit
 from orchestrator.core.plan import Decisions, Judgement, Plan
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
-from orchestrator.picks.equivalents import twins
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
-from orchestrator.picks.undeclared import undeclared
+from orchestrator.picks.undeclared import older, undeclared
+from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
@@ -74,7 +74,7 @@ def draft(
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
     problems += _without_its_own(faults, verdict.problems)
-    picks = picks if is_made else mark_own(scratch, picks, _older(facts))
+    picks = picks if is_made else mark_own(scratch, picks, older(facts))
     after = aftermath(repository, scratch, sources, picks,
                       base=facts.base, tips=facts.source_tips, remote=config.remote)  # fmt: skip
     problems += after.problems
@@ -102,6 +102,7 @@ def draft(
         summary=summary,
         committer=str(request.identity),
         when=made.when,
+        tag_object=request.tag_object,
         config_path=request.config_path,
         config_sha256=hashlib.sha256(scratch.file(made.tree, request.config_path) or config.text).hexdigest(),
         git_version=repository.git_version(),
@@ -125,32 +126,13 @@ def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Reposito
         bring_for(repository, scratch, remote, entry.version, lacking)
 
 
-def _older(facts: Facts) -> list[str]:
-    """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
-    return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
-
-
-def undeclared_since(
-    config: Config, version: str, repository: Repository, scratch: Scratch, offline: bool
-) -> list[str]:
-    """What came to the branch since its last version, and this one does not declare; without a plan."""
-    facts = gather(repository, scratch, config, offline=offline)
-    entry = config.release(version)
-    if entry is None or facts.base in _older(facts):
-        return []
-    sources, _ = expand(entry.fixes, config.remote, repository, scratch)
-    found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
-    declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
-    return undeclared(scratch, config.branch, facts.base, _older(facts), declared)
-
-
 def _strangers(
     facts: Facts, config: Config, scratch: Scratch, picks: Sequence[Pick], skipped: Sequence[Skipped]
 ) -> list[str]:
     """What came to the branch by hand and is not declared."""
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
-    return undeclared(scratch, config.branch, facts.base, _older(facts), declared)
+    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:
@@ -176,7 +158,7 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     Problems, notes, and what other commits say of a pick may change while the source moves on; the release does not.
     """
     plan = replace(judged(draft, *judgements), tasks=tasks, plan_id="")
-    content = {key: value for key, value in asdict(plan).items() if key not in _SAID_OF_IT}
+    content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)

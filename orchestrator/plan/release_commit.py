@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import commit_message
-from orchestrator.git.filters import as_stored
+from orchestrator.git.content import as_stored
 from orchestrator.picks.prerequisites import EFFORT
 from orchestrator.plan import changelog
 from orchestrator.plan.version_files import rewrite
@@ -30,6 +30,7 @@ class PlanRequest:
     config: Config
     config_path: str  # relative to the repository's top, where the release commit puts it
     identity: Signature
+    tag_object: str = ""  # the version's tag, where it is public and only the image is to be made
     offline: bool = False
     effort: float = EFFORT  # seconds to look for what a conflicting pick needs; 0 does not look
 

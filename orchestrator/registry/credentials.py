@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from orchestrator.core.credentials import Credentials
+from orchestrator.core.credentials import PASSWORD, USERNAME, Credentials
 from orchestrator.core.errors import RemoteError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import TextIO
 
-USERNAME: Final = "RELEASE_REGISTRY_USERNAME"
-PASSWORD: Final = "RELEASE_REGISTRY_PASSWORD"  # noqa: S105 - the name of a variable
 _TOKEN_USER: Final = "<token>"  # noqa: S105 - docker's user name for "the password is an identity token"
 
 _HUB: Final = "docker.io"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.plan import RECORD
 from orchestrator.core.record import record_ref
 from orchestrator.git.push import publish_tag_locally
 from orchestrator.session.published import PublishedReleases
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
@@ -22,7 +24,7 @@ class Finished:
     """What the remote has: the tag object, and the digests of the record by image reference."""
 
     tag_object: str
-    digests: Mapping[str, str]
+    digests: Mapping[Reference, str]
 
 
 def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finished | None:
@@ -30,14 +32,14 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
 
     Raises RemoteError where the remote does not answer, MismatchError for a record that is not the tag's.
     """
-    if journal.outcome("record") or session.options.offline:
+    if journal.outcome(RECORD) or session.options.offline:
         return None
     ref = f"refs/tags/{plan.version}"
     refs = session.repository.ls_remote(plan.remote, ref, f"{ref}^{{}}", record_ref(plan.version))
     if refs.tag_commit(plan.version) != plan.head or record_ref(plan.version) not in refs.refs:
         return None
     record = PublishedReleases(session, plan.remote).proved(plan.version)
-    digests = {str(image.reference): str(image.digest) for image in record.images}
+    digests = {image.reference: image.digest for image in record.images}
     return Finished(tag_object=refs.refs[ref], digests=digests)
 
 

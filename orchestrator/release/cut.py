@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, PausedError, ProblemsError, RefusedError, UsageError
 from orchestrator.core.pick import PickState
+from orchestrator.core.plan import LAND
 from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
 from orchestrator.git.push import holds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
 
 
@@ -38,7 +40,7 @@ class Cut:
     """How a cut ended: the plan, and the digests by image reference.  `already` when nothing had to be done."""
 
     plan: Plan
-    digests: Mapping[str, str]
+    digests: Mapping[Reference, str]
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
@@ -105,7 +107,7 @@ def set_aside(session: Session, state: ReleaseState, journal: Journal) -> None:
     """
     pushes = Pushes(state, session.now)
     pushes.refuse_under_way()
-    if journal.touched("land"):
+    if journal.touched(LAND):
         pushes.keep(state.ref("tag"))
     journal.restart()
     state.forget_candidate()
@@ -122,23 +124,23 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
         data, tag_object = journal.plan(), state.ref("tag") or tag_of(journal)
         pushes = Pushes(state, session.now)
         earlier = pushes.earlier()
-        if not data or not (journal.touched("land") or earlier) or (journal.closed and not version):
+        if not data or not (journal.touched(LAND) or earlier) or (journal.closed and not version):
             continue
         ref = f"refs/tags/{name}"
         branch, remote = str(data["branch"]), str(data["remote"])
         refs = session.repository.ls_remote(remote, ref, f"refs/heads/{branch}")
         there = refs.refs.get(ref, "")
-        if there and there == tag_object and journal.touched("land"):
+        if there and there == tag_object and journal.touched(LAND):
             pushes.have(str(data["remote"]), there)
             return state
         if there in earlier:
             session.terminal.note(f"the push of an earlier plan of {name} has arrived: going on with that plan")
             pushes.go_back(there)
             return state
-        landed = bool(journal.outcome("land"))
+        landed = bool(journal.outcome(LAND))
         if not (there or landed) and holds(session.repository, remote, branch, refs.branch(branch), str(data["head"])):
             return state  # the forge moved the branch to it, by a pull request, say: only the tag is missing
-        if journal.outcome("land"):
+        if journal.outcome(LAND):
             raise MismatchError(
                 f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
                 where=str(state.journal_path),
@@ -271,11 +273,11 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     )  # fmt: skip
     tasks = steps.tasks(plan)
     if already:
-        tasks = tuple(task for task in tasks if not task.key.startswith(("float", "annotate")))
+        tasks = tuple(task for task in tasks if not task.once)
     execute(tasks, context, journal)
     if not already:
         journal.append("closed")
-    digests = {promoted.image: promoted.digest for promoted in context.all(Promoted)}
+    digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
     notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object

@@ -43,7 +43,7 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
         released=False,
         picks=plan.picks,
         skipped=plan.skipped,
-        images=tuple((image.reference, "") for image in plan.images),
+        images=tuple((str(image.reference), "") for image in plan.images),
         page=_page(session, remote, session.config()),
     )
     return notes, plan.problems

@@ -105,11 +105,11 @@ def engine_disk(image: PlannedImage | None, connections: Connections) -> str:
 
 def _unpacked(image: PlannedImage, connections: Connections) -> int:
     """Bytes that the version before would take in an engine that has it not; 0 where nothing is known of it."""
-    if not image.previous or connections.builder().inspect(image.previous):
+    if not image.previous or connections.builder().inspect(str(image.previous)):
         return 0
     registry = connections.registry(image.repository)
     with suppress(ReleaseError):  # what is wrong with the registry is said by its own checks
-        named = registry.manifest(image.previous.rpartition(":")[2])
+        named = registry.manifest(image.previous.tag)
         own = registry.find_image(named, image.platform) if named else None
         return _UNPACKING * sum(layer.size for layer in registry.layers(own)) if own else 0
     return 0
@@ -129,13 +129,13 @@ def registry_push(repository: str, connections: Connections) -> str:
 
 def image_tag_free(image: PlannedImage, connections: Connections) -> str:
     """Nobody has published an image under the version yet: version tags are never overwritten."""
-    for name in (image.reference, *image.aliases):
-        found = connections.registry(image.repository).head(name.rpartition(":")[2])
+    for name in image.names:
+        found = connections.registry(image.repository).head(name.tag)
         if found:
             raise RefusedError(
                 f"{name} exists already as {found.digest}",
-                where=name,
+                where=str(name),
                 remedy="a version tag is never overwritten: release the next version",
                 code="image-tag-exists",
             )
-    return f"{' and '.join((image.reference, *image.aliases))} {'are' if image.aliases else 'is'} free"
+    return f"{' and '.join(map(str, image.names))} {'are' if image.aliases else 'is'} free"

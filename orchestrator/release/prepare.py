@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import ProblemsError, ReleaseError
+from orchestrator.core.errors import ProblemsError
 from orchestrator.core.plan import NO_DECISIONS, Judgement
-from orchestrator.core.versions import parse_tag
-from orchestrator.git.filters import as_added
+from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
 from orchestrator.plan import document
-from orchestrator.plan.planner import draft, seal, undeclared_since
+from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
 from orchestrator.session.branch_state import gather, refuse_incomplete
@@ -40,22 +39,6 @@ def check_declared(session: Session) -> None:
     problems = [each for version in open_ for each in prepare(session, version).problems if each.code in _OF_THE_FILE]
     if problems:
         raise ProblemsError(problems)
-
-
-def undeclared_here(session: Session) -> list[str]:
-    """What came to the branch since its last version and is not declared for the next; nothing where none can tell."""
-    try:
-        version = next_declared(session)
-        return undeclared_since(session.config(), version, session.repository, session.scratch, session.options.offline)
-    except ReleaseError:
-        return []
-
-
-def next_declared(session: Session) -> str:
-    """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
-    tags = session.repository.local_tags()
-    versions = [parse_tag(entry.version) for entry in session.config().releases if entry.version not in tags]
-    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))
 
 
 def prepare(

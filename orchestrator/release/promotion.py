@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
 from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
-from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import check_version, final_of, parse_tag
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import PlannedImage
     from orchestrator.core.record import Record, RecordedImage
+    from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
 
 
@@ -77,7 +77,7 @@ def _same(stored: Mapping[str, Any], plan: Plan) -> bool:
     return bool(plan.tag_object and public and stored.get("head") == plan.head)
 
 
-def _complete(session: Session, plan: Plan) -> dict[str, str] | None:
+def _complete(session: Session, plan: Plan) -> dict[Reference, str] | None:
     """Reference -> digest when every name and the record are public, None else."""
     ref = record_ref(plan.version)
     if not session.repository.ls_remote(plan.remote, ref).refs.get(ref):
@@ -85,7 +85,7 @@ def _complete(session: Session, plan: Plan) -> dict[str, str] | None:
     digests = {}
     for image in plan.images:
         registry = session.connections.registry(image.repository)
-        found = [registry.head(_tag(name)) for name in (image.reference, *image.aliases)]
+        found = [registry.head(name.tag) for name in image.names]
         if not all(found):
             return None
         digests[image.reference] = next(each.digest for each in found if each)
@@ -301,7 +301,7 @@ def _images(
     problems: list[Problem] = []
     for image in images:
         try:
-            problems += _in_the_way(session, image, record.image(parse_reference(image.candidate)))
+            problems += _in_the_way(session, image, record.image(image.candidate))
         except MismatchError as error:
             problems.append(as_problem(error))
     return images, problems
@@ -311,7 +311,7 @@ def _in_the_way(session: Session, image: PlannedImage, recorded: RecordedImage) 
     """Final names that stand for something else.  Raises MismatchError when the tested image is not there."""
     registry = session.connections.registry(image.repository)
     digest = tested(registry, recorded).digest
-    found = {name: registry.head(_tag(name)) for name in (image.reference, *image.aliases)}
+    found = {name: registry.head(name.tag) for name in image.names}
     return [
         _no(
             "image-tag-exists",
@@ -321,7 +321,3 @@ def _in_the_way(session: Session, image: PlannedImage, recorded: RecordedImage) 
         for name, there in found.items()
         if there and there.digest != digest
     ]
-
-
-def _tag(reference: str) -> str:
-    return reference.rpartition(":")[2]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
 
 # In this order: what each CI calls the tag that started the job.
@@ -103,7 +104,7 @@ def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
     yield judge_freeze(policy, session.now(), session.options.break_freeze or said, document.command(plan))
 
 
-def _published(session: Session, plan: Plan) -> dict[str, str]:
+def _published(session: Session, plan: Plan) -> dict[Reference, str]:
     """Reference -> digest when every image of the tag is in the registry already and says that it is this commit's.
 
     A cut publishes its image itself; the CI job that its tag push starts has nothing left to do then.
@@ -111,10 +112,10 @@ def _published(session: Session, plan: Plan) -> dict[str, str]:
     digests = {}
     for image in plan.images:
         registry = session.connections.registry(image.repository)
-        manifest = registry.manifest(image.reference.rpartition(":")[2])
+        manifest = registry.manifest(image.reference.tag)
         if manifest is None or registry.labels(manifest).get(REVISION) != plan.head:
             return {}
-        names = [registry.head(name.rpartition(":")[2]) for name in image.aliases]
+        names = [registry.head(name.tag) for name in image.aliases]
         if any(name is None or name.digest != manifest.digest for name in names):
             return {}
         digests[image.reference] = manifest.digest
@@ -155,8 +156,9 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     base = _base(session, head, account.picks if account else (), version)
     commit = session.scratch.commit(head)
     request = PlanRequest(
-        version=version, config=config, config_path=session.config_path(), identity=commit.committer, offline=True
-    )
+        version=version, config=config, config_path=session.config_path(), identity=commit.committer,
+        tag_object=tag_object, offline=True,
+    )  # fmt: skip
     tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
     facts = Facts(
         base=base,
@@ -170,7 +172,6 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     plan = draft(request, decisions, repository, session.scratch, facts)
     if plan.head != head and not plan.problems:
         raise _differs(session, plan, head, version)
-    plan = replace(plan, tag_object=tag_object, when=str(commit.when))
     return seal(plan, steps.keys(plan))
 
 

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.plan import LAND, UPLOAD
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
 from orchestrator.release.adopt import finished_elsewhere
@@ -57,13 +58,13 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     plan = document.recall(data, str(state.journal_path))
     if finished_elsewhere(session, plan, journal):
         return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}"]
-    if journal.touched("land") or pushes.earlier():
+    if journal.touched(LAND) or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)
     return [
         f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
         for image in plan.images
-        if journal.touched(f"upload/{image.reference.rpartition(':')[2]}")
+        if journal.touched(image.task(UPLOAD))
     ]
 
 

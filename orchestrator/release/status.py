@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError, as_problem
+from orchestrator.core.plan import LAND
 from orchestrator.core.record import PREFIX, ReleaseFacts, must_agree, record_ref
 from orchestrator.core.text import word, words
 from orchestrator.core.versions import TagVersion, parse_tag
@@ -215,7 +216,7 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     titles = {task.key: task.title for task in steps.tasks(plan)}
     done = [key for key in plan.tasks if journal.outcome(key) is not None]
     missing = [key for key in plan.tasks if key not in done and not journal.closed]  # adopted: done elsewhere
-    public = bool(plan.tag_object) or "land" in done
+    public = bool(plan.tag_object) or LAND in done
     unsure = not public and bool(unseen(journal))
     following: tuple[str, ...]
     again = document.command(plan)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.core.record import Record, RecordedImage
+    from orchestrator.core.reference import Reference
     from orchestrator.registry.client import Registry
     from orchestrator.session.session import Session
 
@@ -185,14 +186,14 @@ def _floating(session: Session, public: PublishedReleases, record: Record) -> li
     declared = _declared(session, public, record)
     found: dict[tuple[str, str], _Floating] = {}
     for image in record.images:
-        names = [*declared.get(str(image.reference), ()), *(image.floating.moved if image.floating else ())]
+        names = [*declared.get(image.reference, ()), *(image.floating.moved if image.floating else ())]
         sent = [move for yank in public.yanks.values() for move in yank.moves if move.new == image.digest]
         for each in (_Floating(tag=tag, image=image) for tag in [*names, *(move.tag for move in sent)]):
             found.setdefault((each.repository, each.tag), each)
     return list(found.values())
 
 
-def _declared(session: Session, public: PublishedReleases, record: Record) -> dict[str, tuple[str, ...]]:
+def _declared(session: Session, public: PublishedReleases, record: Record) -> dict[Reference, tuple[str, ...]]:
     """Reference -> floating tags, by release.yaml at the tag; none where it cannot be read any more."""
     version, head = str(record.version), record.commit
     public.bring(f"refs/tags/{version}")

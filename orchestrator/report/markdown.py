@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
+    from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
 
 MARK = "<!-- release plan -->"  # by which a bot finds the comment that it made
@@ -60,12 +61,12 @@ def plan_markdown(plan: Plan, problems: Sequence[Problem]) -> str:
         lines += ["#### Problems", "", *(line for each in problems for line in _problem(each)), ""]
     if plan.head:
         lines += [f"- release commit `{plan.head}`", f"- tag {code(plan.version)}"]
-    lines += [f"- image {code(image.reference)}" for image in plan.images]
+    lines += [f"- image {code(str(image.reference))}" for image in plan.images]
     lines += [f"- note: {code(note)}" for note in plan.notes]
     return "\n".join([*lines, f"- plan `{plan.plan_id[:16]}`"]) + "\n"
 
 
-def summary_markdown(plan: Plan, digests: Mapping[str, str]) -> str:
+def summary_markdown(plan: Plan, digests: Mapping[Reference, str]) -> str:
     """A release, as the summary of the CI step that made it."""
     lines = [f"## {code(plan.version)}", "", f"`{plan.head}` on {code(plan.branch)}, after {code(plan.previous)}.", ""]
     lines += _picks(plan.picks)

@@ -40,13 +40,12 @@ def plan_lines(plan: Plan) -> list[str]:
     ]
     for image in plan.images:
         floating = f", then {', '.join(image.floating)} forward" if image.floating else ""
-        names = " = :".join([image.reference, *(name.rpartition(":")[2] for name in image.aliases)])
+        names = " = :".join([str(image.reference), *(name.tag for name in image.aliases)])
         if image.delta_budget:
-            names += (
-                f", at most {size(image.delta_budget)} to pull after {image.previous.rpartition(':')[2] or 'nothing'}"
-            )
+            before = image.previous.tag if image.previous else "nothing"
+            names += f", at most {size(image.delta_budget)} to pull after {before}"
         first = "the digest of" if plan.promoted_from else "first as"
-        lines.append(f"  image           {names}  ({first} :{image.candidate.rpartition(':')[2]}{floating})")
+        lines.append(f"  image           {names}  ({first} :{image.candidate.tag}{floating})")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
     lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
     lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []

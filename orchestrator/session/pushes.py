@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import LockedError, RefusedError
+from orchestrator.core.plan import LAND, TAG
 from orchestrator.git.push import update_refs
 from orchestrator.session.journal import Journal, JournalDamagedError
 
@@ -123,17 +124,17 @@ class Pushes:
 
 def tag_of(journal: Journal) -> str:
     """The tag object that was made for the plan of a journal, "" for none."""
-    return str((journal.outcome("tag") or {}).get("tag_object", ""))
+    return str((journal.outcome(TAG) or {}).get("tag_object", ""))
 
 
 def unseen(journal: Journal) -> list[str]:
     """When the pushes were begun whose end this clone did not see."""
     begun: list[str] = []
     for record in journal.records:
-        if record.task == "land" and record.kind == "started":
+        if record.task == LAND and record.kind == "started":
             begun.append(record.at)
-        elif record.task == "land" and record.kind == "finished":
+        elif record.task == LAND and record.kind == "finished":
             begun.clear()
-        elif record.task == "land" and begun and record.body.get("code") in KNOWN_TO_HAVE_FAILED:
+        elif record.task == LAND and begun and record.body.get("code") in KNOWN_TO_HAVE_FAILED:
             begun.pop()
     return begun

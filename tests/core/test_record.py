@@ -18,6 +18,7 @@ from orchestrator.core.record import (
     parse_record,
     render,
 )
+from orchestrator.core.reference import Reference
 from orchestrator.core.versions import TagVersion
 from tests.support.records import A, B, C, image, name_of, pick, places, record
 
@@ -163,7 +164,7 @@ Pick: clean {A} {B}
 
 
 def facts() -> ReleaseFacts:
-    images = {"registry.example.com/team/cuda:v2.7.1": f"sha256:{'d' * 64}"}
+    images = {Reference.from_text("registry.example.com/team/cuda:v2.7.1"): f"sha256:{'d' * 64}"}
     return facts_of_tag(
         TagVersion.from_text("v2.7.1"), tag=B, commit=C, message=TAG, tree=A, config_sha256="3" * 64, images=images
     )

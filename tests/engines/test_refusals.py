@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.reference import parse_reference
-from orchestrator.engines.refusals import PushBrokenError, PushRefusedError, pull_failed, push_failed
+from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.engines.refusals import pull_failed, push_failed
 
 NAME = parse_reference("r.example.com:5000/team/cuda:v1")
 URL = "https://r.example.com:5000/v2/team/cuda/manifests/v1"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,33 +14,28 @@ from orchestrator.image.context import ContextEntry, IgnoreRules, write_context
 from orchestrator.image.dockerignore import ignore_filter
 from orchestrator.plan.line_ends import group_place
 from orchestrator.report.console import Console
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.waiting import within
 
 pytestmark = pytest.mark.hostile
 HEAD = "version: 1\nbranch: release/v2.7\nsource: main\n"
-
-
-def seconds(function: Callable[[], object]) -> float:
-    begun = time.process_time()
-    function()
-    return time.process_time() - begun
 
 
 @pytest.mark.parametrize(
     "pattern", ["a*" * 40 + "b", "**/" * 40 + "b", "*/" * 40 + "b", "**/a*" * 40 + "b", "?*" * 40 + "b"]
 )
 def test_patterns_are_matched_in_linear_time(pattern: str) -> None:
-    """Each took more than 40 s before."""
+    """Each took more than 40 s before, and takes milliseconds now."""
     path = "a" * 200 + "/a" * 100
-    assert seconds(lambda: owns(pattern, path)) < 3
-    assert seconds(lambda: ignore_filter(pattern)(path)) < 3
+    with within(30):
+        owns(pattern, path)
+    with within(30):
+        ignore_filter(pattern)(path)
 
 
 def test_a_dockerignore_of_a_thousand_rules_and_files() -> None:
     ignored = ignore_filter("\n".join(f"dir{n}/*.x" for n in range(1000)))
-    assert seconds(lambda: [ignored(f"src/{n % 9}/a/{n}.py") for n in range(2000)]) < 3
+    with within(30):
+        assert not any(ignored(f"src/{n % 9}/a/{n}.py") for n in range(2000))
     with pytest.raises(UsageError, match="1001 patterns"):
         ignore_filter("\n".join(f"a{n}" for n in range(1001)))
     for bad in ("[b-a]", "x" * 2000):

@@ -20,9 +20,10 @@ from orchestrator.session.state import ReleaseState
 from tests.support import serving
 from tests.support.cli import Forked, clean_env, release
 from tests.support.story import VERSION, fix_line
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.story import Story
@@ -54,19 +55,12 @@ class Server:
         return self.tale.remote.git("for-each-ref", "--format=%(objectname)", TAG)
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 @contextmanager
 def cut_in_the_hook(server: Server, *signals: signal.Signals) -> Iterator[Forked]:
     """A cut, without a terminal, that is at `land` while the server's hook works; it gets these signals."""
     null = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
     process = Forked(("cut", VERSION, "--yes"), cwd=server.tale.clone.path, env=clean_env(), streams=null, session=True)
-    until(lambda: (server.root / "at-work").exists(), "the push never came")
+    until(lambda: (server.root / "at-work").exists(), lambda: "the push never came")
     for number in signals:
         process.send_signal(number)
     yield process
@@ -89,8 +83,10 @@ def test_abort_waits_for_a_push_whose_command_was_killed(tale: Story) -> None:
         assert "[push-under-way]" in said
         assert tale.clone.git("for-each-ref", "refs/release") == before != ""
         assert "may be public" in release("status", cwd=tale.clone.path).out
-    until(lambda: server.tag, "the push never arrived")
-    until(lambda: "[already-public]" in release("abort", VERSION, cwd=tale.clone.path).err, "the push never ended")
+    until(lambda: server.tag, lambda: "the push never arrived")
+    until(
+        lambda: "[already-public]" in release("abort", VERSION, cwd=tale.clone.path).err, lambda: "the push never ended"
+    )
     ran(tale, "cut", VERSION, "--yes", code=0)
     assert server.tag == tale.clone.rev(TAG)
 
@@ -102,7 +98,7 @@ def test_another_plan_waits_for_it_too_and_then_goes_on_with_the_first(tale: Sto
         process.wait()
         tale.release_yaml(fix_line(tale.before))
         assert "[push-under-way]" in ran(tale, "cut", VERSION, "--yes", code=8)
-    until(lambda: server.tag, "the push never arrived")
+    until(lambda: server.tag, lambda: "the push never arrived")
     ran(tale, "cut", VERSION, "--yes", code=0)
     assert "# closed" in tale.remote.git("show", "release/v2.7:loader.py")
     assert "trace.py" not in tale.remote.git("ls-tree", "--name-only", "release/v2.7")
@@ -164,7 +160,7 @@ def test_what_may_still_arrive_over_a_network_is_not_forgotten(tale: Story) -> N
             said = ran(tale, "abort", VERSION, code=4)
             assert "[may-arrive]" in said
             assert f"release cut {VERSION}" in said
-        until(lambda: server.tag, "the push never arrived")
+        until(lambda: server.tag, lambda: "the push never arrived")
         assert "[already-public]" in ran(tale, "abort", VERSION, code=4)
         ran(tale, "cut", VERSION, "--yes", code=0)
 

@@ -20,7 +20,8 @@ class Annotated(Outcome):
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="annotate", title="note the release on the source commits", run=_run, probe=lambda *_: None),)
+    title = "note the release on the source commits"
+    return (Task(key="annotate", title=title, run=_run, probe=lambda *_: None, once=True),)
 
 
 def _run(context: TaskContext) -> Annotated:

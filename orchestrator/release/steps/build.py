@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.plan import UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.remote_url import source_url
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import BuildRequest, ImageInfo
-    from orchestrator.git.pointers import Pointed
+    from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import Context
     from orchestrator.image.dockerfile import DockerfileFacts
@@ -66,7 +67,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"build/{image.reference.rpartition(':')[2]}",
+        key=image.task("build"),
         title=f"build {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -91,7 +92,7 @@ class Prepared:
 def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
     """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
     from orchestrator.engines import BuildRequest
-    from orchestrator.git.pointers import Pointed
+    from orchestrator.git.content import Pointed
 
     seconds, pointed = int(context.plan.when.split()[0]), Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
@@ -106,7 +107,7 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         request = BuildRequest(
             context=tar,
             dockerfile=sent.dockerfile_in_context,
-            tag=parse_reference(image.candidate),
+            tag=image.candidate,
             build_args={**given, **dict(image.build_args), **given_args(context.plan)},
             labels=expected_labels(context, image) | base_labels(base, info),
             platform=image.platform,
@@ -152,7 +153,7 @@ def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> 
 def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
     """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
     try:
-        return context.connections.credentials(host, released_to=host == _host(image.reference))
+        return context.connections.credentials(host, released_to=host == image.reference.repository.host)
     except RemoteError as error:
         context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
         return None
@@ -206,9 +207,9 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
     """Done while the engine has that very image under the candidate's name, or once the registry has it."""
     if not isinstance(before, Built):
         return None
-    if context.finished(f"upload/{image.reference.rpartition(':')[2]}"):
+    if context.finished(image.task(UPLOAD)):
         return before
-    found = context.connections.builder().inspect(image.candidate)
+    found = context.connections.builder().inspect(str(image.candidate))
     return before if found and found.id == before.image_id else None
 
 
@@ -268,7 +269,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 def _build_context(
     scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
 ) -> Context:
-    from orchestrator.git.pointers import filled
+    from orchestrator.git.content import filled
     from orchestrator.image.context import ContextEntry, ignore_rules, write_context
 
     return write_context(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import InterruptedRunError, MismatchError
+from orchestrator.core.plan import LAND
 from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -29,7 +30,7 @@ class Landed(Outcome):
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
     title = "push the tag" if plan.promoted_from else "push branch and tag"
-    return (Task(key="land", title=title, run=_run, probe=_probe),)
+    return (Task(key=LAND, title=title, run=_run, probe=_probe),)
 
 
 def _run(context: TaskContext) -> Landed:

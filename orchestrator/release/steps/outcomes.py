@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
+from orchestrator.core.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """`image` is the reference that the outcome belongs to, "" for git's outcomes."""
+    """`image` names the image that the outcome belongs to, None for git's outcomes."""
 
-    image: str = ""
+    image: Reference | None = None
 
     def part(self) -> dict[str, Any]:
         """What it adds to the record: fields of `RecordedImage`, or of `Record` for an outcome of git's."""

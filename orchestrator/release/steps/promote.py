@@ -48,7 +48,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _promote(image: PlannedImage) -> Task:
     return Task(
-        key=f"promote/{image.reference.rpartition(':')[2]}",
+        key=image.task("promote"),
         title=f"promote to {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -59,20 +59,16 @@ def _run(context: TaskContext, image: PlannedImage) -> Promoted:
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
     registry.renew_login()
-    done = [registry.promote(uploaded.digest, _tag(name)) for name in (image.reference, *image.aliases)]
+    done = [registry.promote(uploaded.digest, name.tag) for name in image.names]
     return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
-
-
-def _tag(reference: str) -> str:
-    return reference.rpartition(":")[2]
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done when the registry has the version, under each of its names, with the digest that was uploaded."""
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
-    for name in (image.reference, *image.aliases):
-        found = registry.head(_tag(name))
+    for name in image.names:
+        found = registry.head(name.tag)
         if found is None and before is None:
             return None
         if found is None or found.digest != uploaded.digest:
@@ -86,10 +82,11 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
 
 def _float(image: PlannedImage) -> Task:
     return Task(
-        key=f"float/{image.reference.rpartition(':')[2]}",
+        key=image.task("float"),
         title="move floating tags: " + ", ".join(image.floating),
         run=lambda context: _move_all(context, image),
         probe=lambda _context, _before: None,  # moving again is a no-op
+        once=True,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
+from orchestrator.core.plan import RECORD
 from orchestrator.core.record import (
     Origin,
     Record,
@@ -21,7 +22,6 @@ from orchestrator.core.record import (
     record_ref,
     render,
 )
-from orchestrator.core.reference import parse_reference
 from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Outcome
@@ -41,7 +41,7 @@ class Recorded(Outcome):
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="record", title="write the record", run=_run, probe=_probe),)
+    return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
 
 
 def _run(context: TaskContext) -> Recorded:
@@ -52,10 +52,9 @@ def _run(context: TaskContext) -> Recorded:
     made = record(context)
     if blob := there.get(ref, ""):
         context.repository.fetch_ref(plan.remote, ref)
-        digests = {str(image.reference): image.digest for image in made.images}
-        must_agree(
-            record_at(context.session.scratch, blob, ref, plan.remote), facts_of_plan(plan, made.tag.object, digests)
-        )
+        digests = {image.reference: image.digest for image in made.images}
+        theirs = record_at(context.session.scratch, blob, ref, plan.remote)
+        must_agree(theirs, facts_of_plan(plan, made.tag.object, digests))
     else:
         blob = push.write_blob(context.repository, render(made))
     kept = _kept(context)
@@ -116,9 +115,8 @@ def record(context: TaskContext) -> Record:
 
 
 def _image(image: PlannedImage, parts: dict[str, Any]) -> RecordedImage:
-    names = [parse_reference(name) for name in (image.reference, *image.aliases)]
     return RecordedImage(
-        **{"floating": None, **parts}, reference=names[0], variant=image.variant, aliases=tuple(names[1:])
+        **{"floating": None, **parts}, reference=image.reference, variant=image.variant, aliases=image.aliases
     )
 
 

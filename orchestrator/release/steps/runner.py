@@ -54,7 +54,7 @@ class TaskContext:
 
     def find(self, kind: type[Kind], image: PlannedImage | None = None) -> Kind | None:
         """The outcome of that type (for that image), None when its task is not in this order of tasks."""
-        reference = image.reference if image else ""
+        reference = image.reference if image else None
         for outcome in reversed(self._outcomes):
             if isinstance(outcome, kind) and outcome.image == reference:
                 return outcome
@@ -69,7 +69,7 @@ class TaskContext:
 
     def parts(self, image: PlannedImage | None = None) -> dict[str, Any]:
         """What the outcomes (of that image) add to the record; of two that tell the same, the later counts."""
-        reference = image.reference if image else ""
+        reference = image.reference if image else None
         found: dict[str, Any] = {}
         for outcome in self._outcomes:
             found |= outcome.part() if outcome.image == reference else {}
@@ -91,6 +91,7 @@ class Task:
     title: str
     run: Callable[[TaskContext], Outcome]
     probe: Callable[[TaskContext, Outcome | None], Outcome | None]
+    once: bool = False  # a finished release, asked again, leaves it alone
     group: str = ""  # neighbours of one group do not need each other's outcomes, and touch no shared state
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.image.budgets import budget_checks
-from orchestrator.image.smoke import InsideChecks, smoke
 from orchestrator.release.steps.build import Built, expected_labels
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -17,6 +15,7 @@ from orchestrator.session.committed import CommittedFiles
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
+    from orchestrator.image.smoke import InsideChecks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +33,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"smoke/{image.reference.rpartition(':')[2]}",
+        key=image.task("smoke"),
         title=f"smoke-test {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -48,6 +47,9 @@ def _run(context: TaskContext, image: PlannedImage) -> Smoked:
 
 def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
     """All checks of an image in the engine.  Raises UnprovedError when one fails."""
+    from orchestrator.image.budgets import budget_checks
+    from orchestrator.image.smoke import smoke
+
     engine = context.connections.runtime()
     engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
     results = smoke(
@@ -65,7 +67,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
     if failed:
         raise UnprovedError(
             f"smoke: {len(failed)} of {len(results)} checks failed: " + ", ".join(result.name for result in failed),
-            where=image.candidate,
+            where=str(image.candidate),
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
@@ -75,6 +77,8 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
 
 
 def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
+    from orchestrator.image.smoke import InsideChecks
+
     if not image.checks:
         return InsideChecks()
     with context.repository.scratch() as scratch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.plan import TAG
 from orchestrator.core.tag_message import tag_message
 from orchestrator.git.tags import is_signed, make_tag
 from orchestrator.release.steps.outcomes import Outcome
@@ -26,7 +27,7 @@ class Tagged(Outcome):
 
 
 def tasks(_plan: Plan) -> tuple[Task, ...]:
-    return (Task(key="tag", title="make the tag object", run=_run, probe=_probe),)
+    return (Task(key=TAG, title="make the tag object", run=_run, probe=_probe),)
 
 
 def _run(context: TaskContext) -> Tagged:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError
 from orchestrator.core.record import RecordedImage, record_ref
-from orchestrator.core.reference import parse_reference
-from orchestrator.image.budgets import measure
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.upload import Uploaded
@@ -40,7 +38,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"take/{image.reference.rpartition(':')[2]}",
+        key=image.task("take"),
         title=f"take {image.candidate}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -48,8 +46,10 @@ def _task(image: PlannedImage) -> Task:
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Tested:
+    from orchestrator.image.budgets import measure
+
     registry = context.connections.registry(image.repository)
-    recorded = _candidate(context).image(parse_reference(image.candidate))
+    recorded = _candidate(context).image(image.candidate)
     manifest = tested(registry, recorded)
     return Tested(
         image=image.reference,

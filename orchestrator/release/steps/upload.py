@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
+from orchestrator.core.plan import UPLOAD
 from orchestrator.core.record import Delta, RecordedBase
-from orchestrator.core.reference import parse_reference
+from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult, Progress
-from orchestrator.engines.refusals import PushBrokenError, PushRefusedError
-from orchestrator.image.budgets import measure
+from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -45,7 +45,7 @@ class Taken:
 @dataclass(frozen=True, kw_only=True)
 class Uploaded(Outcome):
     digest: str
-    candidate: str
+    candidate: Reference
     size: int  # bytes in the registry, compressed
     delta: Delta
     taken: Taken | None = None
@@ -61,7 +61,7 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=f"upload/{image.reference.rpartition(':')[2]}",
+        key=image.task(UPLOAD),
         title=f"upload {image.candidate}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
@@ -71,7 +71,7 @@ def _task(image: PlannedImage) -> Task:
 def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
     registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
     registry.renew_login()
-    before = registry.head(_tag(image))
+    before = registry.head(image.candidate.tag)
     try:
         _push(context, image, registry)
     except PushRefusedError as refusal:
@@ -84,7 +84,7 @@ def _push(context: TaskContext, image: PlannedImage, registry: Registry) -> None
     """Give it to the engine, again where that broke off.  What the registry has refused is not tried again, but for a
     login that has ended meanwhile.
     """
-    reference, retry, connections = parse_reference(image.candidate), registry.retry, context.connections
+    reference, retry, connections = image.candidate, registry.retry, context.connections
     stall = context.session.options.push_stall
     for attempt in range(1, retry.tries + 1):
         login = connections.credentials(reference.repository.host)
@@ -105,9 +105,9 @@ def _push(context: TaskContext, image: PlannedImage, registry: Registry) -> None
 
 def _read_back(registry: Registry, image: PlannedImage, built: Built, before: str) -> Manifest:
     """What the registry has under the candidate's name, which may be shown late; it must be what was built."""
-    manifest = registry.manifest(_tag(image))
+    manifest = registry.manifest(image.candidate.tag)
     if not (manifest and _is_built(registry, manifest, built)):
-        manifest = registry.await_manifest(_tag(image), before=before)
+        manifest = registry.await_manifest(image.candidate.tag, before=before)
     if manifest is None or (manifest.digest == before and not _is_built(registry, manifest, built)):
         there = f"still has {before}" if manifest else "does not have it"
         raise RemoteError(
@@ -129,7 +129,7 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
     registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
     if isinstance(before, Uploaded) and registry.head(before.digest):
         return before
-    manifest = registry.manifest(_tag(image))
+    manifest = registry.manifest(image.candidate.tag)
     if manifest is None or not _is_built(registry, manifest, built):
         return None  # an older candidate of that name may be pushed over: it is private
     return _uploaded(registry, image, manifest)
@@ -143,6 +143,8 @@ def _is_built(registry: Registry, manifest: Manifest, built: Built) -> bool:
 
 def _uploaded(registry: Registry, image: PlannedImage, manifest: Manifest, taken: Taken | None = None) -> Uploaded:
     """The account of what the registry has.  Raises UnprovedError where it costs more than its budget."""
+    from orchestrator.image.budgets import measure
+
     own = registry.image(manifest, image.platform)
     return Uploaded(
         image=image.reference,
@@ -154,10 +156,6 @@ def _uploaded(registry: Registry, image: PlannedImage, manifest: Manifest, taken
     )
 
 
-def _tag(image: PlannedImage) -> str:
-    return parse_reference(image.candidate).tag
-
-
 # ------------------------------------------------------------------ a candidate that cannot be replaced
 
 
@@ -167,7 +165,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedE
     It must say of itself all that this one would.  Raises RefusedError where it does not, else the `refusal`.
     """
     registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
-    manifest = registry.manifest(_tag(image))
+    manifest = registry.manifest(image.candidate.tag)
     if manifest is None:
         raise refusal
     if _is_built(registry, manifest, built):
@@ -177,7 +175,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedE
     if other:
         raise RefusedError(
             f"{image.candidate} is there as another image (label {other} is {labels.get(other)!r})",
-            where=image.candidate,
+            where=str(image.candidate),
             remedy="the registry does not let it be replaced: remove that tag there, then run the same command again",
             code="candidate-taken",
             detail=refusal.message,
@@ -187,7 +185,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedE
     info = context.connections.runtime().resolve(
         f"{image.repository}@{manifest.digest}",
         platform=image.platform,
-        credentials=pull_login(context, image, parse_reference(image.candidate).repository.host),
+        credentials=pull_login(context, image, image.candidate.repository.host),
         report=context.report,
     )
     taken = Taken(

@@ -11,12 +11,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.credentials import PASSWORD
 from orchestrator.core.errors import Exit, UnprovedError, UsageError
 from orchestrator.core.pick import PickState
 from orchestrator.core.record import RecordedVerify
 from orchestrator.core.results import Problem, Progress
-from orchestrator.git.checkout import checkout, has_path, partial_tree
-from orchestrator.registry.credentials import PASSWORD
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext, never
 
@@ -136,6 +135,8 @@ class _Bench:
     # -------------------------------------------------------------- what is run
 
     def _job(self, command: VerifyCommand, number: int) -> _Job:
+        from orchestrator.git.worktree import partial_tree
+
         tree = partial_tree(self.scratch, self._tree(number), command.paths)
         told = [value for name, value in self._told(number).items() if name in command.run]
         text = "\0".join((command.run, *told))
@@ -155,6 +156,8 @@ class _Bench:
 
     def _run(self, job: _Job) -> str:
         """How the command failed, "" when it passed."""
+        from orchestrator.git.worktree import checkout
+
         command, on = job.command, self._name(job)
         self.report(Progress(text=f"verify {on}: {_short(command)}", item="verify"))
         directory = self._directories.setdefault(command.paths, self.scratch.path / f"verify-{len(self._directories)}")
@@ -212,6 +215,8 @@ class _Bench:
 
     def _missing_path(self) -> Problem | None:
         """A path that is in no tree: the command would look at nothing, and might call that a success."""
+        from orchestrator.git.worktree import has_path
+
         for command in self.plan.verify:
             for path in command.paths:
                 if not any(has_path(self.scratch, self._tree(at), path) for at in range(-1, len(self.picks))):

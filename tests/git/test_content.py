@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.git.pointers import Pointed, filled, is_pointer, lfs_pointers
+from orchestrator.git.content import Pointed, filled, is_pointer, lfs_pointers
 from orchestrator.git.repository import Repository
 from tests.support.cli import release
 from tests.support.story import Repo, fix_line
