@@ -16,7 +16,7 @@ from orchestrator.config.validators import invisible
 from orchestrator.core.declaration import Fix, ReleaseEntry
 from orchestrator.core.errors import ConfigError, UsageError
 from orchestrator.core.results import Place
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import version_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +133,7 @@ class _Editor:
         column = first.column - 1
         step = body.column - first.column if isinstance(body, Pairs) and body.line > first.line else _STEP
         lines = self._release(version, entries, column, step, self._habit(releases))
-        names = [parsed for name, _ in releases.pairs if (parsed := parse_tag(name.text))]
+        names = version_tags(name.text for name, _ in releases.pairs)
         is_newest_first = len(names) > 1 and names[0].order > names[-1].order
         self._put(self._above(first.line, column) if is_newest_first else self._below(releases.last, column), lines)
 

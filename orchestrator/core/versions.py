@@ -16,7 +16,7 @@ from orchestrator.core.errors import Exit, UsageError
 from orchestrator.core.results import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 Line = tuple[int, int]
 Order = tuple[int, int, int, bool, tuple[tuple[int, int, str], ...], str]
@@ -143,7 +143,7 @@ def names_other_line(tag: str, version: str) -> bool:
 
 def default_version(branch: str, reachable: Collection[str]) -> str:
     """The version that a cut without one makes.  Raises UsageError where nothing tells the line."""
-    tags = _versions(reachable)
+    tags = version_tags(reachable)
     line = line_of_branch(branch) or _line_of(tags)
     if line is None:
         raise UsageError(
@@ -163,10 +163,10 @@ def check_version(
     if wanted is None or (fault := _malformed(requested, wanted)):
         fault = "is not a version" if wanted is None else fault
         return NextVersion(previous="", tag=requested, problems=(_malformed_problem(requested, fault, where),))
-    tags = _versions(reachable)
+    tags = version_tags(reachable)
     line = line_of_branch(branch) or _line_of(tags) or wanted.line
     highest = _highest([tag for tag in tags if tag.line == line])
-    prefix = highest.prefix if highest else _prefix(tags or _versions(existing), wanted.prefix)
+    prefix = highest.prefix if highest else _prefix(tags or version_tags(existing), wanted.prefix)
     rule = _Rule(wanted=wanted, line=line, highest=highest, prefix=prefix, branch=branch, where=where)
     problems = rule.existing(reachable, existing) or [
         *rule.prefixed(),
@@ -304,7 +304,8 @@ def _malformed_problem(requested: str, fault: str, where: str) -> Problem:
     )
 
 
-def _versions(tags: Collection[str]) -> list[TagVersion]:
+def version_tags(tags: Iterable[str]) -> list[TagVersion]:
+    """Those of the tags that are versions, in the order given."""
     return [version for tag in tags if (version := parse_tag(tag)) is not None]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UsageError
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import version_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -89,7 +89,7 @@ def branch_pattern(branch: str) -> str:
 
 def tag_pattern(tags: Sequence[str]) -> str:
     """`v*`, or `*.*.*` where the versions here have no prefix."""
-    versions = [version for tag in tags if (version := parse_tag(tag))]
+    versions = version_tags(tags)
     return "*.*.*" if versions and not any(version.prefix for version in versions) else "v*"
 
 

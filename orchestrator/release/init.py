@@ -8,7 +8,7 @@ from orchestrator.config.template import StarterFacts, release_branch
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.remote_url import page_of
 from orchestrator.core.text import word
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import version_tags
 from orchestrator.git.repository import RemoteRefs
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ def starter_facts(repository: Repository, *, offline: bool = False) -> StarterFa
     theirs = {ref.removeprefix("refs/heads/") for ref in public.refs if ref.startswith("refs/heads/")}
     ours = {ref.removeprefix("refs/heads/") for ref in repository.refs("refs/heads")}
     tags = {**repository.local_tags(), **public.tags()}
-    versions = [(parsed.order, tag) for tag in tags if (parsed := parse_tag(tag))]
+    latest = max(version_tags(tags), key=lambda each: (each.order, str(each)), default=None)
     files = repository.git.run("ls-files", "-z").fields()
     return StarterFacts(
         branches=tuple(sorted(theirs or ours)),
         default_branch=public.head or next((name for name in _USUAL if name in theirs | ours), "main"),
         remote=remote,
-        latest_tag=max(versions)[1] if versions else "",
+        latest_tag=str(latest or ""),
         dockerfiles=tuple(path for path in files if path.rpartition("/")[2].startswith("Dockerfile")),
         project=repository.top.name,
         page=page_of(repository.remote_url(remote)),

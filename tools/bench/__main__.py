@@ -6,6 +6,8 @@
     duplicates             `release duplicates` of a long branch against `git cherry`, cold and warm, as a process and
                            without Python's start
     audit                  `release audit` of that branch: commits a second, cold and warm
+    a guarded server       what a push of 50 picks waits for its hook
+    prerequisites          of the conflicting fixes of a real history
     many picks             a plan of 1,000 picks against one of 100
     a finished release     `release cut` again, against `git ls-remote`
 
@@ -30,7 +32,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # run by its path, it knows no package
+
+from tests.replay import needing
+
 FILES, COMMITS, LINES = 5_000, 50_000, 60
 EPOCH = 1_700_000_000
 
@@ -243,11 +249,48 @@ def auditing(repo: Path, runs: int) -> list[str]:
     return ["audit"] if number / cold < 150 else []
 
 
+def pushing(repo: Path, available: list[str]) -> list[str]:
+    """A push of 50 picks by hand to a guarded server that has 5,000 branches more."""
+    picks = available[5:205:4]
+    with tempfile.TemporaryDirectory() as where:
+        server, path = Path(where) / "server.git", Path(where) / "worktree"
+        git(repo, "clone", "--quiet", "--bare", str(repo.parent / "remote.git"), str(server))
+        base = git(server, "rev-parse", "release/v1.0")
+        branches = "".join(f"create refs/heads/t/{number} {base}\n" for number in range(5_000))
+        git(server, "update-ref", "--stdin", stdin=branches.encode())
+        git(server, "pack-refs", "--all")
+        release(server, "hook", "install", "pre-receive", "--server")
+        git(repo, "worktree", "add", "--quiet", "--detach", str(path), "main")
+        try:
+            declare(path, picks)
+            git(path, "add", "release.yaml")
+            git(path, "commit", "--quiet", "--message", "chore: declare")
+            git(path, "push", "--quiet", str(server), "HEAD:main")
+            git(path, "checkout", "--quiet", "--detach", base)
+            git(path, "cherry-pick", "-x", *picks)
+            took = seconds(lambda: git(path, "push", "--quiet", str(server), "HEAD:release/v1.0"), 1)
+        finally:
+            git(repo, "worktree", "remove", "--force", str(path))
+    print(f"a push of 50 picks to a guarded server: {took:.2f}s (limit 5)")
+    return ["guarded push"] if took > 5 else []
+
+
+def prerequisites() -> list[str]:
+    """What conflicting fixes of a real history need (tests/replay)."""
+    data = ROOT / "tests/replay/data"
+    with tempfile.TemporaryDirectory() as where:
+        git(ROOT, "clone", "--quiet", "--bare", str(data / "history.bundle"), where)
+        cases = needing.cases(json.loads((data / "history.json").read_text()))
+        took = statistics.median(needing.find(Path(where) / "objects", case, 10.0).seconds for case in cases)
+    print(f"what a conflicting fix needs: {took:.2f}s in the median of {len(cases)} cases (limit 1)")
+    return ["prerequisites"] if took > 1 else []
+
+
 def measure(repo: Path, runs: int) -> list[str]:
     """All measurements; returns the names of those over their limit."""
     available = git(repo, "rev-list", "--reverse", "release/v1.0..main").splitlines()
     over = planning(repo, available, runs) + many(repo, available) + duplicates(repo, runs)
-    over += auditing(repo, runs)
+    over += auditing(repo, runs) + pushing(repo, available) + prerequisites()
     declare(repo, available[3:200:20])
     cut = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), 1)
     again = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), runs)
