@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -161,3 +162,9 @@ def test_a_label_is_spelled_in_one_place() -> None:
 
 def test_each_built_in_check_has_its_function() -> None:
     assert tuple(CHECKS) == IMAGE_CHECKS
+
+
+def test_one_name_means_one_thing() -> None:
+    """Of classes that are not private: nested ones, such as a subclass made where its library is loaded, apart."""
+    names = [node.name for tree in sources().values() for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert [name for name, number in Counter(names).items() if number > 1 and name[0] != "_"] == []

@@ -16,7 +16,7 @@ from orchestrator.audit.recompute import (  # fmt: skip
     ITSELF,
     RULES,
     CommitReader,
-    Origin,
+    PossibleOrigin,
     alike,
     attempt,
     claimed,
@@ -95,7 +95,7 @@ class SourceFinder:
         known = [self.known.commits[source] for source in proof.sources]
         return any(each.subject == self.known.commits[sha].subject for each in known)
 
-    def _stand_ins(self, target: str, claims: Sequence[Origin]) -> list[Origin]:
+    def _stand_ins(self, target: str, claims: Sequence[PossibleOrigin]) -> list[PossibleOrigin]:
         """Where a hand-made commit is declared for a source, that one may be what was applied."""
         wanted = [sha for claim in claims if (sha := self.stand_ins.get(claim.source))]
         return [claim for sha in wanted for claim in ways(self.known, target, sha, BACKPORT)]
@@ -116,12 +116,14 @@ class SourceFinder:
 
     def _alike(
         self, kind: str, targets: Sequence[str], pool: Callable[[], list[CommitChange]], key: Sequence[str]
-    ) -> dict[str, list[Origin]]:
+    ) -> dict[str, list[PossibleOrigin]]:
         """Claims by equal changes; remembered, also where there was none."""
         cache = self.scratch.cache
         keys = {sha: json.dumps([RULES, signal_rules(), kind, sha, *key]) for sha in targets}
         kept = cache.get("alike", keys.values())
-        found = {sha: [Origin(**each) for each in json.loads(kept[key])] for sha, key in keys.items() if key in kept}
+        found = {
+            sha: [PossibleOrigin(**each) for each in json.loads(kept[key])] for sha, key in keys.items() if key in kept
+        }
         if rest := [sha for sha in targets if sha not in found]:
             made = alike(self.known, rest, pool())
             new = {sha: made.get(sha, []) for sha in rest}
@@ -132,7 +134,7 @@ class SourceFinder:
 
     # -------------------------------------------------------------- remembered
 
-    def _attempted(self, claims: Mapping[str, Sequence[Origin]]) -> dict[str, CommitProof]:
+    def _attempted(self, claims: Mapping[str, Sequence[PossibleOrigin]]) -> dict[str, CommitProof]:
         names = {sha: json.dumps([asdict(claim) for claim in each]) for sha, each in claims.items()}
         return self._remembered(names, lambda rest: attempt(self.known, {sha: claims[sha] for sha in rest}))
 

@@ -49,7 +49,7 @@ class ConfigDifference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ImageComparison:
     """One image.  `mismatches` are lines on what does not hold together in public, whatever was built here."""
 
     reference: str

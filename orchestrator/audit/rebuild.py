@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from orchestrator.audit.layer_compare import Agreement, Comparison, LayerPair, facing, judge_layer, settings
+from orchestrator.audit.layer_compare import Agreement, ImageComparison, LayerPair, facing, judge_layer, settings
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.labels import BASE_DIGEST
@@ -65,7 +65,7 @@ class _Published:
         return self.config.diff_ids
 
 
-def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Comparison, ...]:
+def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[ImageComparison, ...]:
     """Build each image of a released version again and compare.
 
     Raises MismatchError when the tag is not what release.yaml at the tag declares, or an image is not in the registry.
@@ -150,7 +150,7 @@ def _published(session: Session, image: PlannedImage, record: Record | None) -> 
 
 def _compared(
     session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
-) -> Comparison:
+) -> ImageComparison:
     image, engine = public.image, context.connections.builder()
     session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
@@ -161,7 +161,7 @@ def _compared(
             pairs = _layers(engine, built, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
-            return Comparison(
+            return ImageComparison(
                 reference=str(image.reference),
                 variant=image.variant,
                 digest=public.digest,

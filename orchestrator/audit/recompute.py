@@ -34,7 +34,7 @@ TRAILER, ITSELF, BACKPORT = "trailer", "itself", "backport"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class PossibleOrigin:
     """A way in which a commit may have come about: the change of a source, or what takes a commit back."""
 
     target: str
@@ -109,14 +109,14 @@ def _distinct(pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 
 def claimed(
     known: CommitReader, targets: Sequence[str], told: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, list[Origin]], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, list[PossibleOrigin]], dict[str, tuple[str, ...]]]:
     """Target -> what its tag (`told`) and its message say it is, likeliest first; target -> named ids not here."""
     spoken = {sha: reversed(copied_from(known.commits[sha].text)) for sha in targets}
     named = {sha: tuple(dict.fromkeys((*told.get(sha, ()), *spoken[sha]))) for sha in targets}
     undone = {sha: () if named[sha] else reverted(known.commits[sha].text) for sha in targets}
     ids = known.resolve(name for names in (*named.values(), *undone.values()) for name in names)
     known.read(parent for sha in ids.values() for parent in known.commits[sha].parents)
-    claims: dict[str, list[Origin]] = {}
+    claims: dict[str, list[PossibleOrigin]] = {}
     for sha in targets:
         found = [claim for name in named[sha] if name in ids for claim in ways(known, sha, ids[name], TRAILER)]
         found += [_backward(known, sha, ids[name]) for name in undone[sha] if name in ids]
@@ -126,23 +126,25 @@ def claimed(
     return claims, missing
 
 
-def ways(known: CommitReader, target: str, source: str, signal: str) -> list[Origin]:
+def ways(known: CommitReader, target: str, source: str, signal: str) -> list[PossibleOrigin]:
     """A merge may have been picked against any of its parents."""
     parents = known.commits[source].parents
     if len(parents) < 2:
-        return [Origin(target=target, source=source, parent="".join(parents), signal=signal)]
+        return [PossibleOrigin(target=target, source=source, parent="".join(parents), signal=signal)]
     return [
-        Origin(target=target, source=source, parent=parent, signal=signal, mainline=number)
+        PossibleOrigin(target=target, source=source, parent=parent, signal=signal, mainline=number)
         for number, parent in enumerate(parents, 1)
     ]
 
 
-def _backward(known: CommitReader, target: str, source: str) -> Origin:
+def _backward(known: CommitReader, target: str, source: str) -> PossibleOrigin:
     parents = known.commits[source].parents
-    return Origin(target=target, source=source, parent=parents[0] if parents else "", signal=TRAILER, backward=True)
+    return PossibleOrigin(
+        target=target, source=source, parent=parents[0] if parents else "", signal=TRAILER, backward=True
+    )
 
 
-def alike(known: CommitReader, targets: Sequence[str], pool: Sequence[CommitChange]) -> dict[str, list[Origin]]:
+def alike(known: CommitReader, targets: Sequence[str], pool: Sequence[CommitChange]) -> dict[str, list[PossibleOrigin]]:
     """Target -> the commit of the pool that makes an equal change, by patch-id."""
     from orchestrator.picks.equivalents import match
 
@@ -156,7 +158,7 @@ def alike(known: CommitReader, targets: Sequence[str], pool: Sequence[CommitChan
 # ------------------------------------------------------------------ doing it again
 
 
-def attempt(known: CommitReader, claims: Mapping[str, Sequence[Origin]]) -> dict[str, CommitProof]:
+def attempt(known: CommitReader, claims: Mapping[str, Sequence[PossibleOrigin]]) -> dict[str, CommitProof]:
     """The proof of each target: the first claim that gives its tree, all of them together, else the likeliest.
 
     Targets are tried together, with the likeliest claim of each first: few need another one.
@@ -164,7 +166,7 @@ def attempt(known: CommitReader, claims: Mapping[str, Sequence[Origin]]) -> dict
     flat = [claim for each in claims.values() for claim in each]
     known.read(parent for claim in flat for parent in (claim.parent, known.parent(claim.target)) if parent)
     known.compare((claim.target, known.parent(claim.target)) for claim in flat)
-    outcomes: dict[Origin, str] = {}
+    outcomes: dict[PossibleOrigin, str] = {}
     proofs: dict[str, CommitProof] = {}
     for turn in range(max(map(len, claims.values()), default=0)):
         tried = [each[turn] for target, each in claims.items() if turn < len(each) and target not in proofs]
@@ -178,8 +180,8 @@ def attempt(known: CommitReader, claims: Mapping[str, Sequence[Origin]]) -> dict
     return proofs | _likeliest(known, {target: each for target, each in rest.items() if target not in proofs}, outcomes)
 
 
-def _outcomes(known: CommitReader, claims: Sequence[Origin]) -> dict[Origin, str]:
-    """Origin -> the tree that it gives, "" where it conflicts or cannot be made.
+def _outcomes(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[PossibleOrigin, str]:
+    """PossibleOrigin -> the tree that it gives, "" where it conflicts or cannot be made.
 
     A pick against another parent of a merge than the first is looked at only where it touches the very same files: it
     would be all that happened on the other side.
@@ -194,7 +196,7 @@ def _outcomes(known: CommitReader, claims: Sequence[Origin]) -> dict[Origin, str
     return found | {claim: _clean(merge) for claim, merge in zip(rest, merges, strict=True)}
 
 
-def _same_paths(known: CommitReader, claim: Origin) -> bool:
+def _same_paths(known: CommitReader, claim: PossibleOrigin) -> bool:
     mine, theirs = known.files[claim.target, known.parent(claim.target)], known.files[claim.source, claim.parent]
     return mine.paths == theirs.paths
 
@@ -203,13 +205,13 @@ def _clean(merge: Merge | None) -> str:
     return merge.tree if merge and not merge.conflicts else ""
 
 
-def _trees(known: CommitReader, claim: Origin, ours: str) -> Trees:
+def _trees(known: CommitReader, claim: PossibleOrigin, ours: str) -> Trees:
     before, after = known.tree(claim.parent), known.tree(claim.source)
     base, theirs = (after, before) if claim.backward else (before, after)
     return Trees(base=base, ours=ours, theirs=theirs)
 
 
-def _same_files(known: CommitReader, claim: Origin) -> bool:
+def _same_files(known: CommitReader, claim: PossibleOrigin) -> bool:
     """Whether a merge is not needed to know its tree: the same files go from the same content to the same content.
 
     Only where files are changed in place: beside new or removed ones a merge looks for renames.
@@ -221,7 +223,7 @@ def _same_files(known: CommitReader, claim: Origin) -> bool:
     return in_place and bool(source.files) and target.digest == digest
 
 
-def _proved(known: CommitReader, claim: Origin) -> CommitProof:
+def _proved(known: CommitReader, claim: PossibleOrigin) -> CommitProof:
     if claim.backward:
         return CommitProof(kind=Kind.REVERT, sources=(claim.source,), signal=claim.signal)
     return CommitProof(
@@ -234,7 +236,7 @@ def _proved(known: CommitReader, claim: Origin) -> CommitProof:
     )
 
 
-def _identical(known: CommitReader, claim: Origin) -> bool:
+def _identical(known: CommitReader, claim: PossibleOrigin) -> bool:
     """Whether the commit's id is that of the pick that this tool makes for its committer."""
     target, source = known.commits[claim.target], known.commits[claim.source]
     if not target.parents:
@@ -250,7 +252,7 @@ def _identical(known: CommitReader, claim: Origin) -> bool:
     return object_id("commit", data) == target.sha
 
 
-def _differences(known: CommitReader, claim: Origin) -> tuple[str, ...]:
+def _differences(known: CommitReader, claim: PossibleOrigin) -> tuple[str, ...]:
     """What is not as in the source though the tree is: the tree is the proof, this is only said."""
     target, source = known.commits[claim.target], known.commits[claim.source]
     notes = []
@@ -261,7 +263,7 @@ def _differences(known: CommitReader, claim: Origin) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _squashed(known: CommitReader, target: str, claims: Sequence[Origin]) -> CommitProof | None:
+def _squashed(known: CommitReader, target: str, claims: Sequence[PossibleOrigin]) -> CommitProof | None:
     """All named sources picked one after another, in the order named; None where that does not give the tree."""
     first = {claim.source: claim for claim in reversed(claims) if not claim.backward}
     if not 1 < len(first) <= _SQUASHED:
@@ -279,7 +281,7 @@ def _squashed(known: CommitReader, target: str, claims: Sequence[Origin]) -> Com
 
 
 def _likeliest(
-    known: CommitReader, claims: Mapping[str, Sequence[Origin]], outcomes: Mapping[Origin, str]
+    known: CommitReader, claims: Mapping[str, Sequence[PossibleOrigin]], outcomes: Mapping[PossibleOrigin, str]
 ) -> dict[str, CommitProof]:
     """For what cannot be proved: how much of the change is there."""
     scratch = known.scratch
@@ -296,11 +298,11 @@ def _likeliest(
     return proofs
 
 
-def _carried(source: Tokens, target: Tokens, claim: Origin) -> float:
+def _carried(source: Tokens, target: Tokens, claim: PossibleOrigin) -> float:
     return likeness(inverse(source) if claim.backward else source, target)
 
 
-def _unproved(claim: Origin, score: float, *, conflicts: bool) -> CommitProof:
+def _unproved(claim: PossibleOrigin, score: float, *, conflicts: bool) -> CommitProof:
     why = "the pick conflicts" if conflicts else "the pick gives another tree"
     kind = Kind.ADAPTED if score >= LEAST else Kind.FORGED
     if claim.backward:

@@ -11,7 +11,7 @@ from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import line_of_branch
 from orchestrator.session import kept_sources
-from orchestrator.session.branch_state import refuse_incomplete, source_tips
+from orchestrator.session.branch_state import fetch_all, refuse_incomplete, source_tips
 from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _read(world: Snapshot) -> None:
     for ref, sha in blobs.items():
         version = ref.removeprefix(RECORDS)
         try:
-            world.records[version] = record_at(world.session.scratch, sha, ref)
+            world.records[version] = record_at(world.session.scratch, sha, ref, world.remote)
         except UsageError as error:
             world.refused_records[version] = error
             world.problems.append(mismatch("bad-record", f"{ref}: {error.message}", error.remedy))
@@ -225,7 +225,7 @@ def _commit(world: Snapshot, revision: str) -> str:
     if not sha:
         raise UsageError(
             f"{revision!r} names no branch, tag or commit of this clone",
-            remedy="give a branch, a version, or A..B; git fetch --all --tags",
+            remedy=f"give a branch, a version, or A..B; {fetch_all(world.remote)}",
             code="unknown-revision",
         )
     return sha

@@ -17,6 +17,7 @@ from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.git.repository import fetch_refs
+from orchestrator.session.branch_state import fetch_all
 from orchestrator.session.published import record_at, tag_facts
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def verify(
     world = look(session, sources)
     tag = world.tags.get(version)
     if tag is None or parse_tag(version) is None:
-        raise UsageError(f"there is no version tag {version}", remedy="git fetch --tags; git tag --list", code="no-tag")
+        raise UsageError(
+            f"there is no version tag {version}", remedy=f"{fetch_all(world.remote)}; git tag --list", code="no-tag"
+        )
     checks = _tag_checks(world, tag, require_signed=require_signed)
     try:
         branch = ranges(world, version)[0]
@@ -166,7 +169,7 @@ def _by_remote(name: str, version: str, revision: str, digest: str, remote: str,
     try:
         with fetch_refs(remote, (tag_ref, ref), silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
-            record = record_at(scratch, refs[ref], ref) if ref in refs else None
+            record = record_at(scratch, refs[ref], ref, remote) if ref in refs else None
             facts = ReleaseFacts(version=TagVersion.from_text(name), commit=revision)
             facts = tag_facts(scratch, name, refs[tag_ref], tag.commit) if tag else facts
     except RemoteError as error:

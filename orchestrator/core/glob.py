@@ -17,7 +17,7 @@ _KEPT = 20_000  # steps that a pattern remembers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class GlobState:
     """One place of a row: the characters that lead to the next one, those that lead nowhere, and how many places may
     be passed over without any.
     """
@@ -43,18 +43,18 @@ def _is_no_slash(char: str) -> bool:
     return char != "/"
 
 
-Part = tuple[Place, ...]
-WITHIN: Part = (Place(leads=_never, stays=_is_no_slash, passes=(1,)),)  # [^/]*
-ANYTHING: Part = (Place(leads=_never, stays=_always, passes=(1,)),)  # .*
+Part = tuple[GlobState, ...]
+WITHIN: Part = (GlobState(leads=_never, stays=_is_no_slash, passes=(1,)),)  # [^/]*
+ANYTHING: Part = (GlobState(leads=_never, stays=_always, passes=(1,)),)  # .*
 FOLDERS: Part = (  # (.*/)?
-    Place(leads=_never, stays=_never, passes=(1, 2)),
-    Place(leads=_is_slash, stays=_always),
+    GlobState(leads=_never, stays=_never, passes=(1, 2)),
+    GlobState(leads=_is_slash, stays=_always),
 )
 
 
 def one_of(accepts: Callable[[str], bool]) -> Part:
     """One character."""
-    return (Place(leads=accepts, stays=_never),)
+    return (GlobState(leads=accepts, stays=_never),)
 
 
 ANY_BUT_SLASH = one_of(_is_no_slash)
@@ -62,7 +62,7 @@ ANY_BUT_SLASH = one_of(_is_no_slash)
 
 def literal(text: str) -> Part:
     """These very characters."""
-    return tuple(Place(leads=char.__eq__, stays=_never) for char in text)
+    return tuple(GlobState(leads=char.__eq__, stays=_never) for char in text)
 
 
 class Glob:

@@ -200,7 +200,7 @@ def render(record: Record) -> bytes:
     return documents.render(document(record))
 
 
-def parse_record(data: bytes, where: str) -> Record:
+def parse_record(data: bytes, where: str, remote: str = "") -> Record:
     """The record at the ref `where`.  Raises UsageError `bad-record`, with the place of what is wrong in it."""
     try:
         values = documents.parse(data)
@@ -214,14 +214,16 @@ def parse_record(data: bytes, where: str) -> Record:
             )
         return documents.decode(Record, values)
     except DocumentError as error:
-        raise bad_record(error, where) from error
+        raise bad_record(error, where, remote) from error
 
 
-def bad_record(error: DocumentError, where: str) -> UsageError:
+def bad_record(error: DocumentError, where: str, remote: str = "") -> UsageError:
+    """`remote` is where the ref was read, "" for this repository."""
+    look = f"git ls-remote {remote} {where}" if remote else f"git for-each-ref {where}"
     return UsageError(
         f"this is not a release record: {error}",
         where=where,
-        remedy=f"somebody else wrote that ref; see: git ls-remote origin {where}",
+        remedy=f"somebody else wrote that ref; see: {look}",
         code="bad-record",
     )
 

@@ -22,7 +22,7 @@ _REMEDY: Final = "see `docker context ls`, or set DOCKER_HOST"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class DockerContext:
     """Where a context's engine is.  `certificates` has those of ca.pem, cert.pem and key.pem that there are."""
 
     host: str
@@ -30,7 +30,7 @@ class Context:
     verify: bool
 
 
-def chosen_context(env: Mapping[str, str]) -> Context | None:
+def chosen_context(env: Mapping[str, str]) -> DockerContext | None:
     """The context that DOCKER_CONTEXT or config.json names; None for docker's default engine.
 
     Raises UsageError where it is not there, or cannot be read.
@@ -46,7 +46,7 @@ def chosen_context(env: Mapping[str, str]) -> Context | None:
         raise _unusable(name, "it names no docker engine")
     tls = folder / "contexts/tls" / key / "docker"
     files = {file: tls / file for file in _FILES if (tls / file).is_file()}
-    return Context(host=host, certificates=files, verify=endpoint.get("SkipTLSVerify") is not True)
+    return DockerContext(host=host, certificates=files, verify=endpoint.get("SkipTLSVerify") is not True)
 
 
 def _folder(env: Mapping[str, str]) -> Path:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import docker
 
     from orchestrator.engines.client import ApiClient
-    from orchestrator.engines.contexts import Context
+    from orchestrator.engines.contexts import DockerContext
 
 _DEFAULT_SOCKET: Final = "unix:///var/run/docker.sock"
 
@@ -68,7 +68,7 @@ def _endpoint(env: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     return context.host, settings
 
 
-def _tls(context: Context) -> docker.tls.TLSConfig:
+def _tls(context: DockerContext) -> docker.tls.TLSConfig:
     from docker.tls import TLSConfig
 
     files = {name.removesuffix(".pem"): str(path) for name, path in context.certificates.items()}

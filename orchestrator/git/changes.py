@@ -25,7 +25,7 @@ _AT_ONCE = 200  # patches in one pipe: a few MiB
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileChange:
+class ChangedFile:
     """One file of a commit: blob ids before and after (zeros when there is none) and modes; `path` as bytes."""
 
     path: bytes
@@ -41,7 +41,7 @@ class CommitChange:
     sha: str
     parent: str
     message: str
-    files: tuple[FileChange, ...]
+    files: tuple[ChangedFile, ...]
 
     @property
     def paths(self) -> frozenset[bytes]:
@@ -141,7 +141,7 @@ def parse(output: bytes) -> list[CommitChange]:
                 position += 1
                 continue
             old, new, before, after, _ = meta[1:].split(b" ", 4)
-            files.append(FileChange(path=fields[position + 1], before=before, after=after, modes=old + b" " + new))
+            files.append(ChangedFile(path=fields[position + 1], before=before, after=after, modes=old + b" " + new))
             position += 2
         changes.append(CommitChange(sha=sha, parent=parents.partition(" ")[0], message=message, files=tuple(files)))
     return changes

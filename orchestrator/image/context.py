@@ -43,7 +43,7 @@ class ContextEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class BuildContext:
     """A context as written.  `size` is the tar's length in bytes; paths are relative to the context."""
 
     sha256: str
@@ -85,7 +85,7 @@ def write_context(
     mtime: int,
     rules: IgnoreRules,
     lfs: Callable[[bytes], Path | None] = lambda _: None,
-) -> Context:
+) -> BuildContext:
     """Write the tar of what `entries` hold under `root` to `out`, from where it stands.
 
     `read` gives a blob's bytes (a link's target), `lfs` the file that a Git LFS pointer stands for; the rules are asked
@@ -267,10 +267,10 @@ class _Writer:
         info.size = len(data)
         self._member(info, data)
 
-    def finish(self, dockerfile: str) -> Context:
+    def finish(self, dockerfile: str) -> BuildContext:
         self._write(bytes(2 * tarfile.BLOCKSIZE))
         self._write(bytes(-self._size % tarfile.RECORDSIZE))
-        return Context(
+        return BuildContext(
             sha256=self._hash.hexdigest(),
             files=self._files,
             size=self._size,

@@ -20,7 +20,7 @@ from orchestrator.git import changes, diff, notes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from orchestrator.git.changes import CommitChange, FileChange
+    from orchestrator.git.changes import ChangedFile, CommitChange
     from orchestrator.git.scratch import Scratch
 
 _NONE = b"0" * 40  # the id of a file that is not there
@@ -44,7 +44,7 @@ class Carrier:
     twin: CommitChange
 
     @property
-    def files(self) -> list[FileChange]:
+    def files(self) -> list[ChangedFile]:
         """The twin's files that tell: those of the source where it has any of them; no changelogs beside others."""
         own = [file for file in self.twin.files if file.path in self.source.paths] or list(self.twin.files)
         return [file for file in own if not is_changelog(_text(file.path))] or own
@@ -106,7 +106,7 @@ class Presence:
     def has(self, path: bytes) -> bool:
         return path in self._tree
 
-    def _read(self, files: Iterable[FileChange]) -> None:
+    def _read(self, files: Iterable[ChangedFile]) -> None:
         """Read what these files hold before, after and now; what a submodule names is no content of ours."""
         plain = [file for file in files if b"160000" not in file.modes]
         ids = {sha for file in plain for sha in (file.before, file.after, self._now(file.path))}
@@ -123,14 +123,14 @@ class Presence:
         found = Counter(line.strip() for line in data.split(b"\n"))
         return Counter({line: number for line, number in found.items() if any(map(_tells, line))})
 
-    def added(self, file: FileChange) -> Lines:
+    def added(self, file: ChangedFile) -> Lines:
         return self.lines(file.after) - self.lines(file.before)
 
-    def brought(self, file: FileChange) -> Lines:
+    def brought(self, file: ChangedFile) -> Lines:
         """The lines that were added, or where none were, those that were taken out."""
         return self.added(file) or self.lines(file.before) - self.lines(file.after)
 
-    def gone(self, file: FileChange) -> Lines:
+    def gone(self, file: ChangedFile) -> Lines:
         """Those of the added lines that are not there now, or of the lines taken out those that are back."""
         before, after, now = self.lines(file.before), self.lines(file.after), self.lines(self._now(file.path))
         if added := after - before:
@@ -177,7 +177,7 @@ class Lost:
         sha, _ = by_hand.most_common(1)[0] if by_hand else ("", 0)
         return sha if 2 * by_hand.total() > self.total and not self._moved() else ""
 
-    def _took(self, file: FileChange, left: Lines) -> int:
+    def _took(self, file: ChangedFile, left: Lines) -> int:
         """How many of the lines that are left a later change of their file took away, or put back."""
         before, after = self.presence.lines(file.before), self.presence.lines(file.after)
         taken = left & (after - before if file.path in self._only_removed else before - after)

@@ -40,8 +40,9 @@ def examine(session: Session) -> list[Finding]:
 def _history(session: Session) -> str:
     """The clone has its whole history."""
     from orchestrator.session.branch_state import refuse_incomplete
+    from orchestrator.session.published import remote_name
 
-    refuse_incomplete(session.repository, "origin")
+    refuse_incomplete(session.repository, remote_name(session))
     return "complete"
 
 

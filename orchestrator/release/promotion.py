@@ -207,7 +207,7 @@ def _must_be_on(public: PublishedReleases, commit: str, candidate: str, version:
         raise MismatchError(
             f"tag {version} says that it was promoted from {candidate}, and is on another commit",
             where=f"refs/tags/{version}",
-            remedy=f"git fetch {public.remote} tag {version} && git show {version}: find out who made it",
+            remedy=f"git fetch {public.remote} refs/tags/{version} && git show FETCH_HEAD: find out who made it",
             code="tag-differs",
         )
 

@@ -133,18 +133,21 @@ def _say_what_is_missing(session: Session, plan: Plan) -> None:
 def plan_from_tag(session: Session, version: str) -> Plan:
     """Plan the release again from what the tag says; the result must be the tag's own commit."""
     repository = session.repository
-    refuse_incomplete(repository, "origin")
+    remote = remote_name(session)
+    refuse_incomplete(repository, remote)
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
-        raise UsageError(f"tag {version} is not in this clone", remedy=f"git fetch origin tag {version}", code="no-tag")
+        raise UsageError(
+            f"tag {version} is not in this clone", remedy=f"git fetch {remote} tag {version}", code="no-tag"
+        )
     if not tag_object:
         raise MismatchError(
             f"tag {version} is lightweight here: it says nothing of its picks",
-            remedy=f"git fetch --force origin refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
+            remedy=f"git fetch --force {remote} refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
-        return _promoted(session, PublishedReleases(session, remote_name(session)), version, tag_object, origin)
+        return _promoted(session, PublishedReleases(session, remote), version, tag_object, origin)
     config = config_at(session, version, head, session.config_path())
     must_be_on_branch(session, config, version, tag_object, head)
     _bring_sources(session, config, version)

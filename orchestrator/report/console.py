@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.core.results import Problem, Progress
     from orchestrator.report.live import Live
-    from orchestrator.session.journal import Record
+    from orchestrator.session.journal import JournalRecord
 
 _PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?", re.DOTALL)
 _COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(vso)?\[", re.MULTILINE)
@@ -123,7 +123,7 @@ class Console:
             sys.stderr.write(text)
             sys.stderr.flush()
 
-    def record(self, record: Record) -> None:
+    def record(self, record: JournalRecord) -> None:
         """A journal record, as it is written."""
         if self.quiet:
             return

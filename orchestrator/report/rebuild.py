@@ -11,7 +11,7 @@ from orchestrator.audit.layers import ADDED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.audit.layer_compare import Comparison, ConfigDifference, LayerPair
+    from orchestrator.audit.layer_compare import ConfigDifference, ImageComparison, LayerPair
     from orchestrator.audit.layers import File, LayerDifference
 
 _SHOWN: Final = 20  # files of a layer and kind; --json has all
@@ -19,13 +19,13 @@ _WIDTH: Final = 100
 _HIDING: Final = {"whiteout": " (hides a file below)", "opaque": " (hides a folder's content below)"}
 
 
-def rebuild_lines(version: str, found: Sequence[Comparison]) -> list[str]:
+def rebuild_lines(version: str, found: Sequence[ImageComparison]) -> list[str]:
     """What `rebuild` shows."""
     lines = [line for each in found for line in _image(each)]
     return [*lines, *(f"{version}: {_summary(each)}" for each in found)]
 
 
-def rebuild_document(version: str, found: Sequence[Comparison]) -> dict[str, Any]:
+def rebuild_document(version: str, found: Sequence[ImageComparison]) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "version": version,
@@ -34,7 +34,7 @@ def rebuild_document(version: str, found: Sequence[Comparison]) -> dict[str, Any
     }
 
 
-def _image(each: Comparison) -> list[str]:
+def _image(each: ImageComparison) -> list[str]:
     lines = [f"{each.reference}@{each.digest}"]
     lines += [f"  MISMATCH  {line}" for line in each.mismatches]
     lines += [f"  base      {each.base_note}"] if each.base_note else []
@@ -86,7 +86,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 2 * _WIDTH else f"{text[: 2 * _WIDTH]}..."
 
 
-def _summary(each: Comparison) -> str:
+def _summary(each: ImageComparison) -> str:
     counts = {verdict: sum(pair.verdict is verdict for pair in each.layers) for verdict in Agreement}
     said = [f"{counts[Agreement.IDENTICAL]} of {len(each.layers)} layers are identical"]
     said += [f"only times differ in {counts[Agreement.TIMES]}"] if counts[Agreement.TIMES] else []

@@ -174,7 +174,7 @@ def _base(repository: Repository, config: Config, remote: RemoteRefs | None) -> 
         code="branch-not-on-remote",
         message=f"branch {config.branch} is not on {config.remote}",
         where=str(config.place),
-        remedy=f"git push {config.remote} {config.branch}",
+        remedy=f"git push {config.remote} refs/heads/{config.branch}",
         exit_code=Exit.USAGE,
     )
     return local, [], [problem]

@@ -33,7 +33,7 @@ class JournalDamagedError(UsageError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class JournalRecord:
     """One line.  `task` is a key of the plan's order, "" for opened and closed; `body` is JSON data."""
 
     kind: str
@@ -48,12 +48,12 @@ class Journal:
     def __init__(self, path: Path, now: Callable[[], str]) -> None:
         self.path = path
         self.now = now
-        self.observers: list[Callable[[Record], None]] = []
-        self.records: list[Record] = _read(path)
+        self.observers: list[Callable[[JournalRecord], None]] = []
+        self.records: list[JournalRecord] = _read(path)
 
-    def append(self, kind: str, task: str = "", **body: Any) -> Record:
+    def append(self, kind: str, task: str = "", **body: Any) -> JournalRecord:
         """Write a record and wait until it is on the disk."""
-        record = Record(kind=kind, task=task, at=self.now(), body=body)
+        record = JournalRecord(kind=kind, task=task, at=self.now(), body=body)
         line = json.dumps(
             {"format": FORMAT, "kind": kind, "task": task, "at": record.at, **body}, sort_keys=True, ensure_ascii=False
         )
@@ -105,7 +105,7 @@ class Journal:
         return bool(self.records) and self.records[-1].kind == "closed"
 
 
-def _read(path: Path) -> list[Record]:
+def _read(path: Path) -> list[JournalRecord]:
     if not path.exists():
         return []
     data = path.read_bytes()
@@ -113,7 +113,7 @@ def _read(path: Path) -> list[Record]:
     return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
 
 
-def _parse(line: bytes, where: str) -> Record:
+def _parse(line: bytes, where: str) -> JournalRecord:
     try:
         data = json.loads(line)
     except ValueError:
@@ -133,7 +133,7 @@ def _parse(line: bytes, where: str) -> Record:
         )
     head = {key: str(data.pop(key, "")) for key in ("kind", "task", "at")}
     data.pop("format")
-    return Record(kind=head["kind"], task=head["task"], at=head["at"], body=data)
+    return JournalRecord(kind=head["kind"], task=head["task"], at=head["at"], body=data)
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -28,13 +28,16 @@ class NoRecordError(UsageError):
     default_code = "no-record"
 
 
-def record_at(scratch: Scratch, sha: str, ref: str) -> Record:
-    """The record that a ref names.  Raises UsageError `bad-record` for anything else, however large."""
+def record_at(scratch: Scratch, sha: str, ref: str, remote: str = "") -> Record:
+    """The record that a ref names, of this repository or of `remote`.
+
+    Raises UsageError `bad-record` for anything else, however large.
+    """
     try:
         data = scratch.document(sha)
     except DocumentError as error:
-        raise bad_record(error, ref) from error
-    return parse_record(data, ref)
+        raise bad_record(error, ref, remote) from error
+    return parse_record(data, ref, remote)
 
 
 def tag_facts(scratch: Scratch, version: str, tag: str, commit: str) -> ReleaseFacts:
@@ -79,7 +82,7 @@ class PublishedReleases:
             return None
         if version not in self._records:
             self.bring(ref)
-            self._records[version] = record_at(self.session.scratch, sha, ref)
+            self._records[version] = record_at(self.session.scratch, sha, ref, self.remote)
         return self._records[version]
 
     def kept_sources(self, version: str) -> str:

@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator.audit.layer_compare import (
     Agreement,
-    Comparison,
     ConfigDifference,
+    ImageComparison,
     LayerPair,
     facing,
     judge_layer,
@@ -181,7 +181,7 @@ def test_what_people_read_names_files_old_and_new() -> None:
         LayerPair(number=2, theirs="b", ours="c", created_by="RUN  x", verdict=Agreement.CONTENT,
                   files=differences(old, new.files)),
     ]  # fmt: skip
-    image = Comparison(
+    image = ImageComparison(
         reference="r/i:v1", variant="cpu", digest="sha256:d", base="b", base_note="b moved", layers=tuple(pairs),
         settings=(ConfigDifference(name="Env A", theirs=None, ours="1"),), mismatches=("other digest",), log="",
     )  # fmt: skip

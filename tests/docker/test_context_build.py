@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.image.context import Context, ContextEntry, IgnoreRules, write_context
+from orchestrator.image.context import BuildContext, ContextEntry, IgnoreRules, write_context
 from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docker
 LONG = "d" * 90 + "/" + "e" * 150
 
 
-def write(tree: dict[str, tuple[str, str]], root: str, ignore: str = "") -> tuple[io.BytesIO, Context]:
+def write(tree: dict[str, tuple[str, str]], root: str, ignore: str = "") -> tuple[io.BytesIO, BuildContext]:
     out = io.BytesIO()
     context = write_context(
         [ContextEntry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()],

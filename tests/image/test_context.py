@@ -12,7 +12,7 @@ import pytest
 from orchestrator.core.errors import UsageError
 from orchestrator.image.context import (
     OUTSIDE_DOCKERFILE,
-    Context,
+    BuildContext,
     ContextEntry,
     IgnoreRules,
     ignore_rules,
@@ -48,7 +48,7 @@ def make(
     dockerfile: str = "Dockerfile",
     ignored: Callable[[str], bool] | None = None,
     backwards: bool = False,
-) -> tuple[bytes, Context]:
+) -> tuple[bytes, BuildContext]:
     entries = [ContextEntry(path=path, mode=mode, sha=path) for path, (mode, _) in tree.items()]
     out = io.BytesIO()
     context = write_context(

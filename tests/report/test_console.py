@@ -10,7 +10,7 @@ import pytest
 from orchestrator.core.errors import RefusedError
 from orchestrator.core.results import Progress
 from orchestrator.report.console import Console, annotation, inert
-from orchestrator.session.journal import Record
+from orchestrator.session.journal import JournalRecord
 from tests.support.cli import release
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def test_foreign_text_is_no_command(capsys: pytest.CaptureFixture[str], env: dic
 
 def test_our_own_commands_are_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     shown = console({"GITHUB_ACTIONS": "true"})
-    shown.record(Record(kind="started", task="a", body={"title": "build\n::error::x"}))
-    shown.record(Record(kind="finished", task="a", body={"seconds": 1.0}))
+    shown.record(JournalRecord(kind="started", task="a", body={"title": "build\n::error::x"}))
+    shown.record(JournalRecord(kind="finished", task="a", body={"seconds": 1.0}))
     shown.error(RefusedError("first\n::error::second", where="release.yaml:1:2", code="x"))
     err = capsys.readouterr().err
     assert obeyed(err) == [

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.engines import BuildRequest, ImageInfo
     from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
-    from orchestrator.image.context import Context
+    from orchestrator.image.context import BuildContext
     from orchestrator.image.dockerfile import DockerfileFacts
 
 
@@ -170,7 +170,7 @@ def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[
     )
 
 
-def _refuse_missing(sent: Context, image: PlannedImage, facts: DockerfileFacts) -> None:
+def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
     """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
     from orchestrator.image.dockerfile import takes
 
@@ -268,7 +268,7 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 
 def _build_context(
     scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
-) -> Context:
+) -> BuildContext:
     from orchestrator.git.content import filled
     from orchestrator.image.context import ContextEntry, ignore_rules, write_context
 

@@ -53,7 +53,8 @@ def _run(context: TaskContext) -> Recorded:
     if blob := there.get(ref, ""):
         context.repository.fetch_ref(plan.remote, ref)
         digests = {image.reference: image.digest for image in made.images}
-        must_agree(record_at(context.session.scratch, blob, ref), facts_of_plan(plan, made.tag.object, digests))
+        theirs = record_at(context.session.scratch, blob, ref, plan.remote)
+        must_agree(theirs, facts_of_plan(plan, made.tag.object, digests))
     else:
         blob = push.write_blob(context.repository, render(made))
     kept = _kept(context)

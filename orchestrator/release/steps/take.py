@@ -69,7 +69,7 @@ def _candidate(context: TaskContext) -> Record:
     ref, scratch = record_ref(origin.version), context.session.scratch
     if not scratch.has(origin.record):
         context.repository.bring(scratch, context.plan.remote, [ref])
-    return record_at(scratch, origin.record, ref)
+    return record_at(scratch, origin.record, ref, context.plan.remote)
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
