@@ -188,7 +188,7 @@ def copied(told: Story, new: Path) -> Story:
 def copied_pair(clone: Repo, remote: Repo, new: Path) -> tuple[Repo, Repo]:
     """A clone and its remote, both under `new`."""
     old = clone.path.parent
-    shutil.copytree(old, new, symlinks=True)
+    shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True)
     config = new / "clone/.git/config"
     config.write_text(config.read_text().replace(str(old), str(new)))
     clone = replace(clone, path=new / "clone", env={})

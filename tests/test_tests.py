@@ -1,0 +1,56 @@
+"""Rules for the tests themselves: where they lie, what finds them, and that none of them measures seconds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import conftest
+from tools import test as runner
+
+TESTS = Path(__file__).parent
+PROGRAM = TESTS.parent / "orchestrator"
+APART = {"docker", "replay", "scenarios", "tools"}  # folders that mirror no room
+CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "process_time_ns"}
+FILES = sorted(TESTS.rglob("test_*.py"))
+ROW = re.compile(r"^\| `([\w/]+\.py)` \| (.+) \|$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(TESTS)))
+def test_no_test_measures_seconds(file: Path) -> None:
+    """On a busy machine it would fail: limits in seconds belong to tools/bench, waiting to support/waiting.py."""
+    calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    clocks = [
+        f"line {call.lineno}: {ast.unparse(call)}"
+        for call in calls
+        if (isinstance(call, ast.Attribute) and call.attr in CLOCKS and ast.unparse(call.value) == "time")
+        or (isinstance(call, ast.Name) and call.id in CLOCKS)
+    ]
+    assert clocks == []
+
+
+def test_every_test_lies_in_the_room_of_what_it_tests() -> None:
+    rooms = {str(path.relative_to(PROGRAM)) for path in PROGRAM.rglob("*") if (path / "__init__.py").exists()}
+    assert {str(file.parent.relative_to(TESTS)) for file in FILES} <= rooms | APART | {"."}
+
+
+def test_every_module_is_found_by_the_name_of_its_test_or_in_the_table() -> None:
+    """A module `room/name.py` is tested by `tests/room/test_name.py`, or tests/README.md says what tests it."""
+    paths = (path for path in PROGRAM.rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
+    modules = {str(path.relative_to(PROGRAM)) for path in paths}
+    named = {name for name in modules if (TESTS / Path(name).with_name(f"test_{Path(name).name}")).exists()}
+    rows = dict(ROW.findall((TESTS / "README.md").read_text()))
+    assert sorted(modules - named - set(rows)) == [], "not in tests/README.md"
+    assert sorted(set(rows) - (modules - named)) == [], "too much in tests/README.md"
+    for name, tests in rows.items():
+        for test in re.findall(r"`([^`]+)`", tests) or [f"{name}: none"]:
+            assert (TESTS / test).is_file(), test
+
+
+def test_the_tiers_are_the_same_everywhere() -> None:
+    assert set(conftest.TIERS) == set(runner.TIERS)
+    chosen = {path.stem.removeprefix("test_") for path in (TESTS / "docker").glob("test_*.py")}
+    assert {*runner.HALF, runner.BY_HAND} <= chosen
