@@ -145,7 +145,7 @@ def test_log_knows_what_only_the_remote_has(tale: Story) -> None:
     gone = release("log", tale.fix, "--json", cwd=other.path)
     assert gone.code == 0
     assert gone.json["releases"] == []
-    assert "only this clone was looked at" in gone.err
+    assert "only this clone was checked" in gone.err
 
 
 def test_log_follows_picks_of_picks_patches_and_the_commit_itself(tale: Story) -> None:
