@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _IDENT = re.compile(rb"\$Id:[^$\r\n]*\$")
 _KNOWN_ATTRIBUTES = ("text", "eol", "ident")
+# Of what a clone is set to, its filters count here, and no hook and no monitor.
+_QUIET = (("core.safecrlf", "false"), ("core.hooksPath", "/dev/null"), ("core.fsmonitor", "false"))
 _CRLF, _LF = b"\r\n", b"\n"
 
 
@@ -35,8 +37,9 @@ def as_added(repository: Repository, scratch: Scratch, path: str) -> bytes:
     Raises UsageError where a filter that is required cannot run.
     """
     env = scratch.borrowing(repository.common_dir / "objects") | {"GIT_INDEX_FILE": str(scratch.path / "index")}
-    here = repository.git.run("ls-files", "--stage", "-z", "--", f":(literal,top){path}").stdout
-    git = Git(repository.top, env={**repository.git.env, **env}, config=(("core.safecrlf", "false"),))
+    own = Git(repository.top, env=repository.git.env, config=_QUIET)
+    here = own.run("ls-files", "--stage", "-z", "--", f":(literal,top){path}").stdout
+    git = Git(repository.top, env={**repository.git.env, **env}, config=_QUIET)
     git.run("update-index", "-z", "--index-info", stdin=here)  # whether a file had CRLF before counts
     output = git.attempt("update-index", "--add", "--", path)
     if output.status:

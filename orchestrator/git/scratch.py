@@ -155,10 +155,9 @@ class Scratch:
             return False
 
     def resolve(self, revision: str, kind: str = "commit") -> str:
-        """Full id of a revision told by an id, perhaps abbreviated; "" for an ambiguous one, and for names of refs.
-
-        No ref is here, so what a person has named cannot change the answer.
-        """
+        """Full id of a revision told by an id, perhaps abbreviated; "" for an ambiguous one, and for any ref: none is here."""
+        if "@{" in revision:  # `@{u}` would end git
+            return ""
         try:
             sha = self._reader.git.get_object_header(f"{revision}^{{{kind}}}")[0]
         except ValueError:

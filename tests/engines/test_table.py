@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -25,7 +26,7 @@ def test_an_engine_is_a_module_and_a_word(name: str) -> None:
 @pytest.mark.parametrize("name", ENGINES)
 def test_what_it_connects_to_has_every_verb(name: str) -> None:
     returned = engine_module(name).connect.__annotations__["return"]
-    kind = getattr(engine_module(name), returned)
+    kind = getattr(import_module(f"orchestrator.engines.{name}_engine"), returned)
     assert [verb for verb in VERBS if not callable(getattr(kind, verb, None))] == []
 
 

@@ -156,8 +156,8 @@ def test_what_the_message_says_to_add_can_be_added(
     assert not [path for path in plan["picks"][0]["conflicts"] if "~" in path["path"]]
     paused = cut(tale, 3)
     tree = tale.clone.path / ".git/release" / VERSION / "worktree"
-    command = paused.err[paused.err.index("git add") : paused.err.index(" && release continue")]
-    names = shlex.split(command)[3:]
+    command = paused.err[: paused.err.index(" && release continue")].rpartition("then) ")[2]
+    names = shlex.split(command.partition("git add -- ")[2])
     for name in names:
         if not (tree / name).exists() and not (tree / name).is_symlink():
             (tree / name).write_text("here\n")
