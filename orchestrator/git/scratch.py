@@ -155,7 +155,7 @@ class Scratch:
             return False
 
     def resolve(self, revision: str, kind: str = "commit") -> str:
-        """Full id of a revision told by an id, perhaps a short one; "" for an ambiguous one and for refs: none is here."""
+        """Full id of a revision told by an id, perhaps a short one; "" for an ambiguous one and for refs."""
         if "@{" in revision:  # `@{u}` would end git
             return ""
         try:
