@@ -1,4 +1,4 @@
-"""TODO orchestrator/cli/image.py"""
+"""Commands about an image: smoke, rebuild, and the patches to what is installed in it."""
 
 from __future__ import annotations
 
