@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.engines import BuildRequest, ImageInfo
     from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
-    from orchestrator.image.dockerfile import DockerfileFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +128,8 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
 
 def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
     """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
+    from orchestrator.dockerfile.facts import examine, platform_values
     from orchestrator.engines import engine_module
-    from orchestrator.image.dockerfile import examine, platform_values
 
     dialect, arguments = engine_module().DIALECT, dict(image.build_args)
     facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform)
@@ -172,7 +172,7 @@ def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[
 
 def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
     """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
-    from orchestrator.image.dockerfile import takes
+    from orchestrator.dockerfile.facts import takes
 
     for path, is_submodule in (
         *((path, True) for path in sent.submodules),
