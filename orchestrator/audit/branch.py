@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.audit.links import facts_of, failures, image_links, record_links
-from orchestrator.audit.prove import Part, Proving, prove
+from orchestrator.audit.parts import Part
+from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.find_sources import SourceFinder, outside
 from orchestrator.audit.history import retell, undoes
+from orchestrator.audit.parts import unfold
 from orchestrator.audit.recompute import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, remade
 from orchestrator.audit.verdicts import CommitVerdict, Kind
@@ -30,36 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+    from orchestrator.audit.parts import Part
     from orchestrator.audit.verdicts import CommitProof
-    from orchestrator.core.declaration import Config, Fix
+    from orchestrator.core.declaration import Fix
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Names, Source
-    from orchestrator.plan.account import Account
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """The commits that one version brought, oldest first; `version` "" for those that no tag holds.
-
-    `config` is release.yaml as it counts for them; None: nobody knows what was declared, and nothing is undeclared.
-    `account` is what the version says of itself; None for a tag that lists no picks, and where none is.  `head` is the
-    commit that the version names.  `other_tool`: another version of this tool wrote the changelog, so its text may
-    differ.
-    """
-
-    version: str
-    commits: tuple[str, ...]
-    config: Config | None = None
-    config_path: str = "release.yaml"
-    account: Account | None = None
-    head: str = ""
-    other_tool: bool = False
-
-    def listed(self, sha: str) -> tuple[Pick, ...]:
-        """The picks that the tag lists as this commit."""
-        return self.account.shipped_as(sha) if self.account else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +72,9 @@ def prove(
     `base` is the commit below the first of them, "" for none.  `names` resolves what release.yaml names; without it
     only ids are known.
     """
-    known = CommitReader(scratch=scratch)
+    known, squashed = CommitReader(scratch=scratch), unfold(scratch, parts)
+    parts = [replace(part, commits=tuple(sha for sha in part.commits if sha not in squashed.verdicts))
+             for part in squashed.parts]  # fmt: skip
     order = [sha for part in parts for sha in part.commits]
     known.need(order)
     known.need(parent for sha in order for parent in known.commits[sha].parents)
@@ -117,7 +97,7 @@ def prove(
         for part, wanted in zip(parts, declared, strict=True)
         for sha in part.commits
     ]
-    verdicts = retell(known, base, verdicts)
+    verdicts = [*retell(known, base, verdicts), *squashed.verdicts.values()]
     return Proving(
         verdicts=tuple(verdicts),
         missing=tuple(

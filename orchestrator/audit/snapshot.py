@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
+from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import line_of_branch
@@ -88,7 +89,7 @@ def _ask(world: Snapshot, sources: Sequence[str]) -> RemoteRefs | None:
 
 def _matters(ref: str, sources: Sequence[str]) -> bool:
     kind, _, name = ref.removeprefix("refs/").partition("/")
-    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith(RECORDS) or (
+    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith((RECORDS, CANDIDATES)) or (
         kind == "heads" and (name in sources or line_of_branch(name) is not None)
     )  # fmt: skip
 

@@ -16,13 +16,14 @@ class Kind(StrEnum):
     FOREIGN = "foreign"  # no source is known
     RELEASE = "release"  # what a release commit is, and nothing else
     MERGE = "merge"  # adds nothing to what it merges
+    SQUASH = "squash"  # what was proposed, as one commit, tree for tree; the proposed commits are judged beside it
     REVERT = "revert"  # takes back a commit of the branch, exactly
     UNDECLARED = "undeclared"  # release.yaml at its tag does not have its source
     DUPLICATE = "duplicate"  # its source's change was on the branch already
     REVERTED = "reverted"  # was taken back later on the branch
 
 
-_GOOD = (Kind.PROVED, Kind.RELEASE, Kind.MERGE, Kind.REVERT)
+_GOOD = (Kind.PROVED, Kind.RELEASE, Kind.MERGE, Kind.SQUASH, Kind.REVERT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,7 @@ class CommitVerdict:
             Kind.FOREIGN: "has no known source",
             Kind.RELEASE: "is the release commit" + (", to the very id" if self.identical else ""),
             Kind.MERGE: "adds nothing to what it merges",
+            Kind.SQUASH: f"is what was proposed, as one commit: {short or 'the release commit'}",
             Kind.REVERT: f"takes back {short}, exactly",
             Kind.UNDECLARED: f"is {self.proof} ({short}), and release.yaml does not declare it",
             Kind.DUPLICATE: f"is {short}, which was there already as {self.of[:12]}",

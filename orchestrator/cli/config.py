@@ -36,7 +36,7 @@ def init(session: Session, console: Console) -> None:
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the locks and patches that it names, the builds it speaks of: every fault, with its place."""
     from orchestrator.image.inputs import lock_problems_here, patch_problems_here
-    from orchestrator.release.declared import undeclared_here
+    from orchestrator.picks.undeclared import undeclared_here
 
     config = session.config()
     if config.image:

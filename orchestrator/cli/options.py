@@ -130,6 +130,18 @@ EFFORT: dict[str, Any] = {"effort": Effort}
 BREAK_FREEZE: dict[str, Any] = {"break_freeze": BreakFreeze}
 
 
+LAND: dict[str, Any] = {
+    "pull_request": Annotated[
+        bool,
+        typer.Option(
+            "--pull-request",
+            envvar="RELEASE_PULL_REQUEST",
+            help="Land by a pull request: propose the commits on a branch of their own, go on when they are merged.",
+        ),
+    ]
+}
+
+
 def defaults(group: Mapping[str, Any]) -> dict[str, Any]:
     """What stands for an option of a group that was not given; None where "given" matters."""
     unset = {**COMMON, **BREAK_FREEZE}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.options import EFFORT, Version, Yes, allowed_effort
+from orchestrator.cli.options import EFFORT, LAND, Version, Yes, allowed_effort
 from orchestrator.core.errors import Exit, RefusedError, UsageError, worst
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.release.steps.verify import VerifyResult
 
 
-@command("plan", EFFORT)
+@command("plan", EFFORT, LAND)
 def plan(
     session: Session,
     console: Console,
@@ -52,8 +52,8 @@ def plan(
     ] = False,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
+    from orchestrator.picks.undeclared import next_declared
     from orchestrator.plan import document as plans
-    from orchestrator.release.declared import next_declared
     from orchestrator.release.prepare import prepare
     from orchestrator.report.plan import plan_lines, proof_lines
 

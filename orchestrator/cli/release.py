@@ -11,6 +11,7 @@ from orchestrator.cli.app import command
 from orchestrator.cli.options import (
     BREAK_FREEZE,
     EFFORT,
+    LAND,
     REGISTRY,
     Reason,
     Version,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.release.cut import Cut
 
 
-@command("cut", REGISTRY, EFFORT, BREAK_FREEZE)
+@command("cut", REGISTRY, EFFORT, BREAK_FREEZE, LAND)
 def cut(
     session: Session,
     console: Console,
@@ -74,7 +75,7 @@ def cut(
     return None
 
 
-@command("continue", REGISTRY, EFFORT, BREAK_FREEZE)
+@command("continue", REGISTRY, EFFORT, BREAK_FREEZE, LAND)
 def go_on(
     session: Session,
     console: Console,
@@ -88,7 +89,7 @@ def go_on(
     show_end(console, done)
 
 
-@command("skip", REGISTRY, EFFORT, BREAK_FREEZE)
+@command("skip", REGISTRY, EFFORT, BREAK_FREEZE, LAND)
 def skip(
     session: Session,
     console: Console,
@@ -129,13 +130,28 @@ def publish(
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="RELEASE_SUMMARY", help="Write a summary in Markdown there.")
     ] = None,
+    landed: Annotated[
+        bool,
+        typer.Option(
+            "--landed",
+            envvar="RELEASE_LANDED",
+            help="What landed by a pull request and has no record yet: the CI job on a push to a release branch.",
+        ),
+    ] = False,
 ) -> None:
-    """Build, prove and push the image of a tag that is public: the CI job on a tag push."""
+    """Build, prove and push the image of a tag that is public, or of what landed: the CI job on a push."""
     from orchestrator.release.publish import publish as bring_out
+    from orchestrator.release.publish import publish_landed
 
     outputs = _in_a_directory(session, "--outputs", outputs)
     summary = _in_a_directory(session, "--summary", summary)
-    done = bring_out(session, version)
+    if landed and version:
+        raise UsageError("--landed goes without a version", remedy=f"release publish {version}", code="options-exclude")
+    done = publish_landed(session) if landed else bring_out(session, version)
+    if done is None:
+        console.lines(["nothing that was proposed has landed and lacks its record: nothing to publish"])
+        console.document({"schema_version": 1, "released": False, "version": ""})
+        return
     show_end(console, done, outputs=outputs, summary=summary)
 
 

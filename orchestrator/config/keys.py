@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.image_keys import COMMAND_TEXT, FILE, IMAGE, LINE, TIMEOUT
+from orchestrator.config.land_keys import LAND
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
 from orchestrator.core.declaration import (
@@ -311,6 +312,7 @@ def _config(got: Got) -> Config:
         changelog=changelog,
         version_files=files,
         policy=got(POLICY_KEY, None),
+        land=got(LAND, None),
         repository_url=got(REPOSITORY_URL, ""),
     )
 
@@ -328,6 +330,7 @@ ROOT = Table(
         CHANGELOG,
         VERSION_FILES,
         POLICY_KEY,
+        LAND,
         REPOSITORY_URL,
     ),
     build=_config,

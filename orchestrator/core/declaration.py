@@ -18,6 +18,11 @@ IMAGE_CHECKS: Final = (
 )  # fmt: skip
 
 
+DEFAULT_BRANCH: Final = "release-candidate/{version}"
+BY_PUSH, BY_REQUEST = "push", "pull-request"
+WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fix:
     """One entry under `fixes:`.  Exactly one of `commit` and `range` is non-empty."""
@@ -170,6 +175,22 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LandSpec:
+    """The `land:` section: how a release comes onto its branch."""
+
+    place: Place = field(compare=False)
+    by: str = BY_PUSH
+    branch: str = DEFAULT_BRANCH  # that it is proposed on; `{version}` stands for the version
+    provider: str = ""  # github or gitlab, "" as the remote's URL tells
+    api: str = ""  # the root of the forge's API, "" for the provider's own
+    repository: str = ""  # on the forge, "" as the remote's URL tells
+
+    def branch_of(self, version: str) -> str:
+        """The branch that a version is proposed on."""
+        return self.branch.replace("{version}", version)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """release.yaml, checked.  `text` is the file's exact bytes: the release commit carries them."""
 
@@ -184,6 +205,7 @@ class Config:
     changelog: str = "CHANGELOG.md"  # "": none is written
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
+    land: LandSpec | None = None  # None: by a push
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
 
     def release(self, version: str) -> ReleaseEntry | None:

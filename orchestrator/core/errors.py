@@ -28,6 +28,7 @@ class Exit(IntEnum):
     REMOTE = 7
     LOCKED = 8
     MISMATCH = 9
+    WAITING = 10
     INTERRUPTED = 130
 
 
@@ -42,6 +43,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.REMOTE: "git remote, Docker Engine or registry failed after retries",
     Exit.LOCKED: "another release holds the lock",
     Exit.MISMATCH: "what is public does not match what was declared or recorded; `duplicates`: there are some",
+    Exit.WAITING: "proposed; its pull request is not merged yet: run the same command again then",
     Exit.INTERRUPTED: "interrupted by ctrl-C or SIGTERM; run the same command again",
 }
 
@@ -175,6 +177,13 @@ class MismatchError(ReleaseError):
 
     exit_code = Exit.MISMATCH
     default_code = "mismatch"
+
+
+class WaitingError(ReleaseError):
+    """A release is proposed, and nobody has merged its request yet."""
+
+    exit_code = Exit.WAITING
+    default_code = "waiting"
 
 
 class InterruptedRunError(ReleaseError):

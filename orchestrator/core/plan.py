@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 TAG: Final = "tag"
 UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
+PROPOSE: Final = "propose"
 RECORD: Final = "record"
 
 
@@ -70,6 +72,37 @@ class PromotedFrom:
     tip: str = ""
 
 
+CANDIDATES: Final = "refs/release-candidates/"  # on the remote: the tag object of a release that is proposed
+
+
+class Form(StrEnum):
+    """What a forge made of proposed commits."""
+
+    FAST_FORWARD = "fast-forward"
+    MERGE = "merge"  # the very commits, below a merge commit that adds nothing
+    REBASE = "rebase"  # commits of the same content, under other ids
+    SQUASH = "squash"  # one commit of the same content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """How a proposed release came onto its branch.
+
+    `planned` is the release commit that was proposed, `commit` the one of the same tree that the version names.  `tip`
+    is the branch when it was found there, "" where a tag tells of it.
+    """
+
+    form: Form
+    planned: str
+    commit: str
+    tip: str = ""
+
+
+def candidate_ref(version: str) -> str:
+    """The ref of a proposed version on the remote: its tag object, which has no public name yet."""
+    return f"{CANDIDATES}{version}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything a cut will do, as a value.  `plan_id` is a hash of all but what is only said of it: planner.seal."""
@@ -93,6 +126,8 @@ class Plan:
     when: str = ""  # committer date of the release commit, `seconds zone`
     tag_object: str = ""  # for `publish`: the tag that exists already
     promoted_from: PromotedFrom | None = None  # its commit and images are taken: no pick, no build
+    request: str = ""  # the branch that it is proposed on, to be landed by a pull request; "" to push it
+    landed: Landing | None = None  # what a proposed one became on its branch
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""
@@ -104,7 +139,9 @@ class Plan:
 
     @property
     def branch_move(self) -> tuple[str, str]:
-        """From which commit to which the push moves the branch; a promotion holds it where it is."""
+        """From which commit to which the push moves the branch; a promotion, and what landed, hold it where it is."""
+        if self.landed:
+            return (self.landed.tip, self.landed.tip)
         return (self.promoted_from.tip, self.promoted_from.tip) if self.promoted_from else (self.base, self.head)
 
 

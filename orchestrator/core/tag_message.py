@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import PickState
+from orchestrator.core.plan import Form, Landing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.plan import Plan
@@ -18,13 +19,14 @@ TaggedPick = tuple[str, str, str]  # state, source, the commit that carries it
 
 SKIPPED = "skipped"  # the state of what a person left out
 _BROKEN = "Freeze broken: "
-_OURS = ("Pick: ", "Left-Out: ", "Promoted-From: ", _BROKEN)  # lines that are read back
+_OURS = ("Pick: ", "Left-Out: ", "Promoted-From: ", "Landed: ", _BROKEN)  # lines that are read back
 _ROW = re.compile(
     r"^(?P<kind>Pick|Left-Out): (?P<state>[a-z]+) (?P<source>[0-9a-f]{40})"
     r"(?: (?P<commit>[0-9a-f]{40}))?(?: -- (?P<reason>.*))?$",
     re.MULTILINE,
 )
 _STATES = {"Pick": ("clean", "adapted", "duplicate"), "Left-Out": ("duplicate", "empty", SKIPPED)}
+_LANDED = re.compile(r"^Landed: (?P<form>rebase|squash) (?P<planned>[0-9a-f]{40})$", re.MULTILINE)
 _PROMOTED = re.compile(r"^Promoted-From: (?P<version>\S+) (?P<tag>[0-9a-f]{40})$", re.MULTILINE)
 
 
@@ -73,6 +75,8 @@ def tag_message(plan: Plan) -> str:
     if origin := plan.promoted_from:
         lines += [f"The commit and the images of {origin.version}, which were tested under that name."]
         lines += [f"Promoted-From: {origin.version} {origin.tag_object}", ""]
+    if plan.landed and plan.landed.commit != plan.landed.planned:
+        lines += [f"Landed: {plan.landed.form} {plan.landed.planned}", ""]
     lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
     lines += [f"Picked onto {plan.branch}{since}:", ""]
     for pick in shipped(plan.picks):
@@ -106,6 +110,22 @@ def promotion(message: str) -> tuple[str, str] | None:
     """(version, tag object) of the candidate that a tag message names, None for any other tag."""
     found = _PROMOTED.search(message)
     return (found["version"], found["tag"]) if found else None
+
+
+def landed_as(message: str, commit: str = "") -> Landing | None:
+    """How a release got another commit than was proposed, by the message of its tag (on `commit`); None where not."""
+    found = _LANDED.search(message)
+    return Landing(form=Form(found["form"]), planned=found["planned"], commit=commit) if found else None
+
+
+def renamed(message: str, ids: Mapping[str, str]) -> str:
+    """A tag's message with other commits in its rows; `ids` are the old and the new ones."""
+
+    def row(found: re.Match[str]) -> str:
+        commit = found["commit"] or ""
+        return found[0].replace(f" {commit}", f" {ids[commit]}") if commit in ids else found[0]
+
+    return _ROW.sub(row, message)
 
 
 def tagged_account(message: str) -> list[TagRow]:

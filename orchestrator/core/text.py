@@ -45,3 +45,17 @@ def one_line(text: str, limit: int = _MAX_LINE) -> str:
 
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+_LONGEST: Final = 400  # characters of one foreign text in Markdown
+
+
+def code(text: str) -> str:
+    """Foreign text as a code span of one line that nothing in it can end."""
+    line = "".join(char if char.isprintable() else " " for char in text[: 4 * _LONGEST])
+    line = " ".join(line.split())
+    line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    if not line:
+        return "`(empty)`"
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    pad = " " if "`" in (line[0], line[-1]) else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

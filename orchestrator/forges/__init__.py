@@ -1,4 +1,4 @@
-"""What the tool asks of a forge: read the settings that guard a repository, and write those that differ.
+"""What the tool asks of a forge: the settings that guard a repository, and the requests to merge into its branches.
 
 A setting's value is in the forge's own words, as its API takes it.  Which settings there should be is
 decided by `protection`; which library speaks to which forge is each module's own business.  A forge is one module with
@@ -46,6 +46,17 @@ class Address:
     is_job_token: bool = False  # GitLab's CI_JOB_TOKEN, sent in a header of its own
 
 
+@dataclass(frozen=True, kw_only=True)
+class MergeRequest:
+    """A pull or merge request; `state` is open, closed or merged, `head` the commit that it has now."""
+
+    number: int
+    url: str
+    state: str
+    target: str
+    head: str
+
+
 class Forge(Protocol):
     """A repository on a forge.  Everything raises RemoteError or RefusedError with one line and a remedy."""
 
@@ -54,3 +65,18 @@ class Forge(Protocol):
 
     def write(self, setting: Setting, before: Setting | None) -> None:
         """Make one setting so; `before` is what `read` found of it."""
+
+    def requests(self, source: str) -> list[MergeRequest]:
+        """Every request to merge the branch `source` of this repository, the newest first."""
+
+    def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
+        """Open one."""
+
+    def describe_request(self, number: int, *, title: str, body: str) -> None:
+        """Give an open one another title and text."""
+
+    def close_request(self, number: int) -> None:
+        """Close one without a merge."""
+
+    def push_refusal(self, branch: str) -> str:
+        """Why this forge takes no push of ours to a branch, as the end of a sentence; "" where it says nothing."""

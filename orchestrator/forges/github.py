@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, Setting
+from orchestrator.forges import Current, MergeRequest, Setting
 from orchestrator.forges.failures import bad_answer, missing_library, refusal, unreachable
 from orchestrator.forges.protection import Actor
 
@@ -35,7 +35,8 @@ class GitHub:
         self._address = address
         self._requester = _requester(address, backoff)
         owner, _, name = address.repository.partition("/")
-        self._rulesets = f"/repos/{quote(owner)}/{quote(name)}/rulesets"
+        self._owner, self._repository = owner, f"/repos/{quote(owner)}/{quote(name)}"
+        self._rulesets = f"{self._repository}/rulesets"
         self._ids: dict[str, int] = {}
 
     def read(self, wanted: Sequence[Setting]) -> Current:
@@ -57,6 +58,44 @@ class GitHub:
             self._ask("POST", self._rulesets, what, body=setting.value)
         else:
             self._ask("PUT", f"{self._rulesets}/{self._ids[setting.name]}", what, body=setting.value)
+
+    # -------------------------------------------------------------- pull requests
+
+    def requests(self, source: str) -> list[MergeRequest]:
+        query = {"head": f"{self._owner}:{source}", "state": "all", "sort": "created", "direction": "desc"}
+        found = self._ask("GET", f"{self._repository}/pulls", "list pull requests", query=query)
+        if not isinstance(found, list):
+            raise bad_answer(self._address, "list pull requests", found)
+        return [_request(each) for each in found]
+
+    def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
+        values = {"head": source, "base": target, "title": title, "body": body}
+        return _request(self._ask("POST", f"{self._repository}/pulls", "open a pull request", body=values))
+
+    def describe_request(self, number: int, *, title: str, body: str) -> None:
+        values = {"title": title, "body": body}
+        self._ask("PATCH", f"{self._repository}/pulls/{number}", f"describe pull request {number}", body=values)
+
+    def close_request(self, number: int) -> None:
+        path = f"{self._repository}/pulls/{number}"
+        self._ask("PATCH", path, f"close pull request {number}", body={"state": "closed"})
+
+    def push_refusal(self, branch: str) -> str:
+        """By the rules of its rulesets; classic branch protection is shown to administrators only."""
+        what, path = "read the branch's rules", f"{self._repository}/rules/branches/{quote(branch, safe='')}"
+        rules = self._ask("GET", path, what)
+        if not isinstance(rules, list):
+            raise bad_answer(self._address, what, rules)
+        for rule in rules:
+            kind, number = rule.get("type"), rule.get("ruleset_id")
+            if kind not in _NO_PUSH or rule.get("ruleset_source_type") != "Repository":
+                continue
+            full = self._ask("GET", f"{self._rulesets}/{number}", f"read ruleset {number}")
+            if full.get("current_user_can_bypass") != "always":
+                return f"takes no push of this token: rule {kind} of ruleset {full.get('name')!r}"
+        return ""
+
+    # -------------------------------------------------------------- settings
 
     def _setting(self, full: Mapping[str, Any]) -> Setting:
         if "bypass_actors" not in full:
@@ -122,6 +161,18 @@ def _requester(address: Address, backoff: float) -> Requester:
         user_agent="release-orchestrator", seconds_between_requests=None, seconds_between_writes=None,
     )  # fmt: skip
     return client.requester
+
+
+# Rules that stop a push; what a pull request or a merge queue brings passes them.
+_NO_PUSH: Final = ("pull_request", "update", "merge_queue", "required_status_checks")
+
+
+def _request(data: Mapping[str, Any]) -> MergeRequest:
+    state = "merged" if data.get("merged_at") else str(data["state"])
+    return MergeRequest(
+        number=int(data["number"]), url=str(data["html_url"]), state=state, target=str(data["base"]["ref"]),
+        head=str(data["head"]["sha"]),
+    )  # fmt: skip
 
 
 TOKENS: Final = ("GITHUB_TOKEN", "GH_TOKEN")

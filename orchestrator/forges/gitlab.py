@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, Setting
+from orchestrator.forges import Current, MergeRequest, Setting
 from orchestrator.forges.failures import ForgeDeniedError, bad_answer, missing_library, refusal, unreachable
 from orchestrator.forges.protection import Actor
 
@@ -92,6 +92,34 @@ class GitLab:
         else:
             self._project.approvalrules.update(before.value["id"], dict(setting.value), **_WRITING)
 
+    # -------------------------------------------------------------- merge requests
+
+    def requests(self, source: str) -> list[MergeRequest]:
+        with self._said("list merge requests"):
+            wanted = {"source_branch": source, "state": "all", "order_by": "created_at", "sort": "desc"}
+            found = self._project.mergerequests.list(iterator=True, **wanted, **_READING)
+            return [_request(each.asdict()) for each in found]
+
+    def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
+        with self._said("open a merge request"):
+            values = {"source_branch": source, "target_branch": target, "title": title, "description": body}
+            return _request(self._project.mergerequests.create(values, **_WRITING).asdict())
+
+    def describe_request(self, number: int, *, title: str, body: str) -> None:
+        with self._said(f"describe merge request {number}"):
+            self._project.mergerequests.update(number, {"title": title, "description": body}, **_WRITING)
+
+    def close_request(self, number: int) -> None:
+        with self._said(f"close merge request {number}"):
+            self._project.mergerequests.update(number, {"state_event": "close"}, **_WRITING)
+
+    def push_refusal(self, branch: str) -> str:
+        with self._said(f"read branch {branch}"):
+            found = self._project.branches.get(branch, **_READING).asdict()
+        return "" if found.get("can_push", True) else "is protected, and this token may not push to it"
+
+    # -------------------------------------------------------------- settings
+
     @property
     def _project(self) -> Project:
         if self._opened is None:
@@ -141,6 +169,14 @@ class GitLab:
             raise unreachable(self._address, what, error) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # an HTML page, where JSON was asked for
             raise bad_answer(self._address, what, f"{type(error).__name__}") from None
+
+
+def _request(data: Mapping[str, Any]) -> MergeRequest:
+    states = {"merged": "merged", "closed": "closed"}
+    return MergeRequest(
+        number=int(data["iid"]), url=str(data["web_url"]), state=states.get(str(data["state"]), "open"),
+        target=str(data["target_branch"]), head=str(data["sha"] or ""),
+    )  # fmt: skip
 
 
 def _as_it_was(before: Setting) -> dict[str, Any]:

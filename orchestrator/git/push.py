@@ -277,3 +277,34 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
         state = f"branch and tag are public; {' and '.join(lacking)} is not"
         raise _rejected(remote, output, state, f"{refs[lacking[0]]}:{lacking[0]}")
     reach_all(repository, remote=remote, leases=leases, moves=refs)
+
+
+def move_refs(
+    repository: Repository, *, remote: str, moves: Mapping[str, tuple[str, str]], state: str, hooks: bool = True
+) -> None:
+    """Set refs of the remote that no release needs to stay, each from where it was: ref -> (new, old).
+
+    "" is none, as new one: it is deleted.  What is so already is left.  Raises RefusedError where somebody else moved
+    one, RemoteError where the push is rejected.
+    """
+    there = repository.ls_remote(remote, *moves).refs
+    todo = {ref: pair for ref, pair in moves.items() if there.get(ref, "") != pair[0]}
+    if not todo:
+        return
+    for ref, (_, old) in todo.items():
+        if there.get(ref, "") != old:
+            raise RefusedError(
+                f"{ref} on {remote} is {there.get(ref, 'not there')[:12]}, and was {old[:12] or 'not there'}",
+                where=ref,
+                remedy=f"somebody else moved it; see what it is: git fetch {remote} {ref} && git log FETCH_HEAD",
+                code="ref-moved",
+                state=state,
+            )
+    leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in todo.items()]
+    output = repository.git.talk(
+        remote, *push_to(remote), *([] if hooks else ["--no-verify"]), *leases, "--", remote,
+        *(f"{new}:{ref}" for ref, (new, _) in todo.items()),
+    )  # fmt: skip
+    now = repository.ls_remote(remote, *todo).refs
+    if left := [ref for ref, (new, _) in todo.items() if now.get(ref, "") != new]:
+        raise _rejected(remote, output, state, f"{todo[left[0]][0]}:{left[0]}")

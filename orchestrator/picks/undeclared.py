@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
+from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
 from orchestrator.picks.equivalents import Undone, twins
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.branch_state import Facts
+    from orchestrator.session.session import Session
 
 _NAMED = 20  # so many are named, and how many more there are
 _RELEASE = "chore(release): "  # our own commit
@@ -66,3 +68,19 @@ def undeclared_since(
     found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
     declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
     return undeclared(scratch, config.branch, facts.base, older(facts), declared)
+
+
+def undeclared_here(session: Session) -> list[str]:
+    """What came to the branch since its last version and is not declared for the next; nothing where none can tell."""
+    try:
+        version = next_declared(session)
+        return undeclared_since(session.config(), version, session.repository, session.scratch, session.options.offline)
+    except ReleaseError:
+        return []
+
+
+def next_declared(session: Session) -> str:
+    """The lowest version of release.yaml that has no tag in this clone, "" where every one has."""
+    tags = session.repository.local_tags()
+    versions = [parse_tag(entry.version) for entry in session.config().releases if entry.version not in tags]
+    return str(min((each for each in versions if each), key=lambda each: each.order, default=""))

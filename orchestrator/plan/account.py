@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, origins
 from orchestrator.core.pick import Pick, PickState, Skipped
-from orchestrator.core.plan import Decisions
-from orchestrator.core.tag_message import SKIPPED, promotion, tagged_account
+from orchestrator.core.plan import Decisions, Form
+from orchestrator.core.tag_message import SKIPPED, landed_as, promotion, tagged_account
 from orchestrator.core.versions import final_of, parse_tag
+from orchestrator.landing.forms import below
 from orchestrator.picks.classify import pick_of
 from orchestrator.picks.sources import expand
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config, Fix, ReleaseEntry
+    from orchestrator.core.plan import Landing
     from orchestrator.core.results import Problem
     from orchestrator.core.tag_message import TagRow
     from orchestrator.git.scratch import Scratch
@@ -48,12 +50,23 @@ class Account:
     sources: tuple[Source, ...]
     lacking: tuple[Problem, ...]
     untold: tuple[Source, ...]
+    landing: Landing | None = None  # where the forge gave it other commits than were proposed
+    proposed: tuple[str, ...] = ()  # those that were, oldest first; none where they are not here
+
+    @property
+    def made(self) -> tuple[Pick, ...]:
+        """The picks with the commits that the plan made for them, which may have got other names when they landed."""
+        if not self.landing:
+            return self.picks
+        number = sum(1 for pick in self.picks if pick.result)
+        commits = iter(self.proposed or [self.landing.planned] * number)
+        return tuple(_made(pick, next(commits)) if pick.result else pick for pick in self.picks)
 
     @property
     def decisions(self) -> Decisions:
         """What the planner needs to make the very release again."""
         return Decisions(
-            resolved={each.source: each.result for each in self.picks if each.state is PickState.ADAPTED},
+            resolved={each.source: each.result for each in self.made if each.state is PickState.ADAPTED},
             skipped={each.source: each.reason for each in self.skipped}
             | {each.commit.sha: "not in the tag" for each in self.untold},
             present={each.source: each for each in self.picks if not each.result},
@@ -61,8 +74,12 @@ class Account:
         )
 
     def shipped_as(self, commit: str) -> tuple[Pick, ...]:
-        """The picks that a commit carries in this release; several where picks were squashed."""
-        return tuple(each for each in self.picks if each.carrier == commit)
+        """The picks that a commit carries in this release; several where picks were squashed.
+
+        Of what a forge squashed, the proposed commits are asked for: they are what can be proved.
+        """
+        squashed = self.landing and self.landing.form is Form.SQUASH and self.proposed
+        return tuple(each for each in (self.made if squashed else self.picks) if each.carrier == commit)
 
 
 def account_of(
@@ -91,8 +108,11 @@ def account_of(
     ]
     skipped = {row.source: row.reason for row in rows.values() if row.state == SKIPPED}
     skipped |= {source: reason for source, reason in (left_out or {}).items() if source not in rows}
+    landing = landed_as(message)
     return Account(
         version=version,
+        landing=landing,
+        proposed=tuple(below(scratch, landing.planned, sum(1 for pick in picks if pick.result) + 1) if landing else ()),
         config=config,
         entry=entry,
         picks=tuple(picks),
@@ -101,6 +121,10 @@ def account_of(
         lacking=tuple(lacking),
         untold=tuple(each for sha, each in known.items() if sha not in rows and sha not in skipped),
     )
+
+
+def _made(pick: Pick, commit: str) -> Pick:
+    return replace(pick, result=commit, applied=commit if pick.applied == pick.result else pick.applied)
 
 
 def _promoted(version: str, message: str, config: Config) -> ReleaseEntry | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.declaration import SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
-from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
+from orchestrator.core.plan import Form, Landing, Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
 
@@ -69,6 +69,8 @@ def decode(data: Mapping[str, Any]) -> Plan:
         found[key] = tuple(data.get(key, ()))
     origin = data.get("promoted_from")
     found["promoted_from"] = PromotedFrom(**origin) if origin else None
+    landed = data.get("landed")
+    found["landed"] = Landing(**{**landed, "form": Form(landed["form"])}) if landed else None
     return Plan(**found)
 
 

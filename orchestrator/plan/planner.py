@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _SAID_OF_IT = ("problems", "notes", "plan_id", "freeze_broken")  # fields of a plan that are no part of the release
+_NEWER = ("request", "landed")  # fields that count where they say something: ids of older plans stay as they were
 _ADVICE = (
     "prerequisites",
     "search",
@@ -159,6 +160,7 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     """
     plan = replace(judged(draft, *judgements), tasks=tasks, plan_id="")
     content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
+    content = {key: value for key, value in content.items() if value or key not in _NEWER}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)

@@ -13,12 +13,13 @@ from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
 from orchestrator.git.push import holds
 from orchestrator.plan import document
-from orchestrator.release import steps
+from orchestrator.release import landing, steps
 from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.land import Landed
 from orchestrator.release.steps.promote import Floated, Promoted
+from orchestrator.release.steps.propose import ProposedRequest
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import Journal
@@ -68,20 +69,22 @@ def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None
     _heal(session, version)
     if done := _adopted(session, version):
         return done
+    if landed_before := landing.begun(session, version):
+        return carry_on(session, landed_before)
+    proposed = landing.waiting(session, version)
+    if proposed and (landed := landing.landed_plan(session, proposed[1])):
+        return go_on_landed(session, proposed[0], landed)
+    on = proposed[1].request if proposed else ""
     stored = _public_already(session, version)
     if stored:
         if wanted:
             _must_equal(wanted, stored_plan(session, stored))
         return carry_on(session, stored)
-    plan = prepare(session, version)
+    plan = prepare(session, version, proposed_on=on)
     if wanted:
         _must_equal(wanted, plan)
-    state = ReleaseState(session.repository, plan.version)
-    if paused := state.paused():
-        if state.worktree.exists:
-            raise waiting(state, paused)
-        state.unpause()  # somebody removed the worktree: the conflict is opened again below
-    answers = ask(session, state, plan, each=each, redraft=partial(prepare, session, plan.version))
+    state = _not_paused(session, plan)
+    answers = ask(session, state, plan, each=each, redraft=partial(prepare, session, plan.version, proposed_on=on))
     plan = answers.plan
     if wanted:
         _must_equal(wanted, plan)
@@ -98,6 +101,16 @@ def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None
     else:
         answers.keep(state)
     return _execute(session, state, plan, journal)
+
+
+def _not_paused(session: Session, plan: Plan) -> ReleaseState:
+    """The state of a plan's release.  Raises PausedError while a person resolves a conflict of it."""
+    state = ReleaseState(session.repository, plan.version)
+    if paused := state.paused():
+        if state.worktree.exists:
+            raise waiting(state, paused)
+        state.unpause()  # somebody removed the worktree: the conflict is opened again
+    return state
 
 
 def set_aside(session: Session, state: ReleaseState, journal: Journal) -> None:
@@ -275,6 +288,8 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     if already:
         tasks = tuple(task for task in tasks if not task.once)
     execute(tasks, context, journal)
+    if proposed := context.find(ProposedRequest):
+        return _after_proposal(session, state, plan, proposed.url)
     if not already:
         journal.append("closed")
     digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
@@ -284,4 +299,16 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
 
 
-# ------------------------------------------------------------------ conflicts
+def _after_proposal(session: Session, state: ReleaseState, plan: Plan, url: str) -> Cut:
+    """The second part where it can begin.  Raises WaitingError else."""
+    landed = landing.landed_plan(session, plan)
+    if landed is None:
+        raise landing.refuse_to_wait(session, plan, url)
+    return go_on_landed(session, state, landed)
+
+
+def go_on_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:
+    """The second part of a release that was proposed: from the tag to the record."""
+    journal = session.journal(state)
+    landing.take_up(session, state, journal, plan)
+    return _execute(session, state, plan, journal)

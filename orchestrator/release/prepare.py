@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.declaration import BY_REQUEST, LandSpec
 from orchestrator.core.errors import ProblemsError
 from orchestrator.core.plan import NO_DECISIONS, Judgement
+from orchestrator.core.results import Place
 from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
@@ -21,6 +23,7 @@ from orchestrator.session.state import ReleaseState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.session.session import Session
 
@@ -42,12 +45,17 @@ def check_declared(session: Session) -> None:
 
 
 def prepare(
-    session: Session, version: str, left_out: Mapping[str, str] | None = None, *, looking: bool = False
+    session: Session,
+    version: str,
+    left_out: Mapping[str, str] | None = None,
+    *,
+    looking: bool = False,
+    proposed_on: str = "",
 ) -> Plan:
     """The sealed plan of a version ("" for the next patch), with every problem in it.
 
     `left_out` (source -> reason) adds to the decisions that this release remembers; it goes with a version.  `looking`
-    is for who will not cut: a freeze is a note then.
+    is for who will not cut: a freeze is a note then.  `proposed_on` is the branch that it is proposed on already.
     """
     config = session.config()
     refuse_incomplete(session.repository, config.remote)
@@ -69,6 +77,7 @@ def prepare(
         decisions = ReleaseState(session.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
+    plan = replace(plan, request=proposed_on or request_branch(session, config, plan.version))
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
     by_freeze = judge_freeze(
@@ -82,3 +91,9 @@ def prepare(
         notes=image_notes(plan, session.scratch),
     )
     return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
+
+
+def request_branch(session: Session, config: Config, version: str) -> str:
+    """The branch that a version is proposed on where it lands by a pull request, "" where it is pushed."""
+    spec = config.land or LandSpec(place=Place(file=session.config_name))
+    return spec.branch_of(version) if session.options.pull_request or spec.by == BY_REQUEST else ""

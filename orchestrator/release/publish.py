@@ -5,33 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import NO_DECISIONS, Judgement
-from orchestrator.core.record import facts_of_plan, must_agree
+from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
+from orchestrator.core.record import PREFIX as RECORDS
+from orchestrator.core.record import facts_of_plan, must_agree, record_ref
 from orchestrator.core.tag_message import promotion, tagged_reason
+from orchestrator.core.versions import parse_tag
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.picks.sources import unknown
+from orchestrator.landing import candidate
 from orchestrator.plan import document
-from orchestrator.plan.account import account_of
-from orchestrator.plan.planner import draft, judged, seal
-from orchestrator.plan.release_commit import PlanRequest
-from orchestrator.release import steps
+from orchestrator.plan.planner import judged, seal
+from orchestrator.plan.replan import planned_again
+from orchestrator.release import landing, steps
 from orchestrator.release.cut import Cut, begin, carry_on
+from orchestrator.release.prepare import request_branch
 from orchestrator.release.promotion import plan_promotion
-from orchestrator.session import kept_sources
-from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
+from orchestrator.session.branch_state import refuse_incomplete
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from orchestrator.core.declaration import Config
-    from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
@@ -61,6 +61,8 @@ def publish(session: Session, version: str) -> Cut:
         )
     with session.lock():
         state = ReleaseState(session.repository, version)
+        if landed := _proposed(session, version):
+            return _tag_landed(session, state, landed)
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
@@ -82,6 +84,63 @@ def publish(session: Session, version: str) -> Cut:
             raise ProblemsError(plan.problems)
         begin(session, plan, journal, yes=True)
         return carry_on(session, state)
+
+
+def publish_landed(session: Session) -> Cut | None:
+    """Tag and publish what landed by a pull request and has no record yet; None where there is no such release.
+
+    The CI job of a push to a release branch.
+    """
+    remote = remote_name(session)
+    refs = session.repository.ls_remote(remote, f"{CANDIDATES}*", "refs/tags/*", f"{RECORDS}*").refs
+    names = [ref.removeprefix(CANDIDATES) for ref in refs if ref.startswith(CANDIDATES)]
+    for version in (name for name in names if parse_tag(name) and record_ref(name) not in refs):
+        if f"refs/tags/{version}" in refs:
+            session.repository.fetch_ref(remote, f"refs/tags/{version}")
+            return publish(session, version)
+        plan = plan_from_candidate(session, version, refs[candidate_ref(version)], remote)
+        if landing.find_landed(session, plan):
+            return publish(session, version)
+    return None
+
+
+def _proposed(session: Session, version: str) -> Plan | None:
+    """The plan of a version that has no tag yet and landed by a pull request; None where it was not proposed.
+
+    Raises WaitingError while the request is not merged.
+    """
+    remote, ref, tag = remote_name(session), candidate_ref(version), f"refs/tags/{version}"
+    if session.repository.resolve(tag):
+        return None
+    refs = session.repository.ls_remote(remote, ref, tag).refs
+    if tag in refs or ref not in refs:
+        return None
+    plan = plan_from_candidate(session, version, refs[ref], remote)
+    if plan.problems:
+        raise ProblemsError(plan.problems)
+    landed = landing.landed_plan(session, plan)
+    if landed is None:
+        raise landing.refuse_to_wait(session, plan, "")
+    return landed
+
+
+def _tag_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:
+    """Go on with a release that was proposed, perhaps from another clone: it is judged again, by policy and freeze."""
+    config = config_at(session, plan.version, plan.head, plan.config_path)
+    by_policy, policy = PolicyResolver(session.repository, session.scratch, config.remote, {}).judge(plan, config)
+    reason = session.options.break_freeze or plan.freeze_broken
+    by_freeze = judge_freeze(policy, session.now(), reason, document.command(plan))
+    plan = seal(plan, steps.keys(plan), by_policy, by_freeze)
+    if plan.problems:
+        raise ProblemsError(plan.problems)
+    journal = session.journal(state)
+    stored = journal.plan()
+    if stored and stored.get("landed") and stored.get("head") == plan.head:
+        return carry_on(session, state)
+    if stored:
+        journal.restart()
+    begin(session, plan, journal, yes=True)
+    return carry_on(session, state)
 
 
 def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
@@ -150,36 +209,29 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         return _promoted(session, PublishedReleases(session, remote), version, tag_object, origin)
     config = config_at(session, version, head, session.config_path())
     must_be_on_branch(session, config, version, tag_object, head)
-    _bring_sources(session, config, version)
-    message = repository.git.text("cat-file", "tag", tag_object)
-    account = account_of(session.scratch, repository, version, message, config)
-    base = _base(session, head, account.picks if account else (), version)
-    commit = session.scratch.commit(head)
-    request = PlanRequest(
-        version=version, config=config, config_path=session.config_path(), identity=commit.committer,
-        tag_object=tag_object, offline=True,
-    )  # fmt: skip
-    tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
-    facts = Facts(
-        base=base,
-        tags=tags,
-        reachable=reachable_tags(session.scratch, base, tags),
-        source_tips={},
-        problems=(),
-        notes=(),
-    )
-    decisions = account.decisions if account else NO_DECISIONS
-    plan = draft(request, decisions, repository, session.scratch, facts)
-    if plan.head != head and not plan.problems:
-        raise _differs(session, plan, head, version)
+    plan = planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
+    plan = replace(plan, tag_object=tag_object)
     return seal(plan, steps.keys(plan))
 
 
-def _bring_sources(session: Session, config: Config, version: str) -> None:
-    """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
-    entry = config.release(version)
-    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
-        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
+def plan_from_candidate(session: Session, version: str, tag_object: str, remote: str) -> Plan:
+    """Plan a release again that was proposed, perhaps from another clone; the result must be what was proposed."""
+    candidate.bring(session.repository, session.scratch, remote, [version])
+    kind, data = session.scratch.read(tag_object)
+    fields, _, message = data.decode("utf-8", "replace").partition("\n\n")
+    head = session.scratch.resolve(tag_object)
+    if kind != "tag" or not head or f"\ntag {version}\n" not in fields:
+        raise MismatchError(
+            f"what is proposed as {version} on {remote} is no tag of it",
+            where=tag_object,
+            remedy=f"somebody else wrote that ref; propose it again: release cut {version} --pull-request",
+            code="bad-candidate",
+        )
+    config = config_at(session, version, head, session.config_path())
+    plan = planned_again(session, config, version, head, message)
+    branch = request_branch(session, config, version) or LandSpec(place=config.place).branch_of(version)
+    plan = replace(plan, request=branch)
+    return seal(plan, steps.keys(plan), Judgement(freeze_broken=tagged_reason(message)))
 
 
 def _promoted(
@@ -195,44 +247,3 @@ def _promoted(
             code="tag-differs",
         )
     return plan_promotion(session, public, candidate, version, allow_older=True)
-
-
-def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:
-    """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
-    parents = session.scratch.commit(head).parents
-    tip = parents[0] if parents else ""
-    for pick in reversed([each for each in picks if each.result]):
-        if tip != pick.result:
-            raise _not_its_history(version, pick.result, tip)
-        above = session.scratch.commit(tip).parents
-        tip = above[0] if above else ""
-    if not tip:
-        raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
-    for carrier in {pick.duplicate_of for pick in picks} - {""}:
-        if not session.scratch.is_commit(carrier) or session.scratch.rev_list(
-            "--max-count=1", carrier, f"^{head}", "--"
-        ):
-            raise _not_its_history(version, carrier, "")
-    return tip
-
-
-def _not_its_history(version: str, listed: str, there: str) -> MismatchError:
-    return MismatchError(
-        f"tag {version} lists pick {listed[:12]}, its history has {there[:12] or 'nothing'} there",
-        code="tag-differs-from-history",
-        remedy="the tag's message does not belong to its commit",
-    )
-
-
-def _differs(session: Session, plan: Plan, head: str, version: str) -> MismatchError:
-    made, tagged = session.scratch.tree_of(plan.head), session.scratch.tree_of(head)
-    paths = session.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
-    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
-    if paths == [config_at(session, version, head, plan.config_path).changelog]:
-        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
-    files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
-    return MismatchError(
-        f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
-        remedy=remedy,
-        code="tag-differs-from-plan",
-    )

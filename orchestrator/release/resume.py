@@ -6,11 +6,12 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import DecisionError, RefusedError, UsageError
-from orchestrator.core.plan import LAND, UPLOAD
+from orchestrator.core.plan import LAND, PROPOSE, UPLOAD
 from orchestrator.core.text import word, words
 from orchestrator.picks.resolution import strays
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
+from orchestrator.release import landing
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
 from orchestrator.session.heal import heal
@@ -63,7 +64,8 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if journal.touched(LAND) or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)
-    return [
+    left = landing.withdraw(session, plan) if plan.landed or journal.touched(PROPOSE) else []
+    return left + [
         f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
         for image in plan.images
         if journal.touched(image.task(UPLOAD))

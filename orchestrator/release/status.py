@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError, as_problem
-from orchestrator.core.plan import LAND
+from orchestrator.core.plan import LAND, PROPOSE
 from orchestrator.core.record import PREFIX, ReleaseFacts, must_agree, record_ref
 from orchestrator.core.text import word, words
 from orchestrator.core.versions import TagVersion, parse_tag
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseStatus:
-    """`state` is paused, interrupted, running, failed, released, lost (it was released, and the remote has its tag no
-    more, or another), decided (a decision is stored, nothing runs) or yanking (a yank was begun here and not ended)."""
+    """`state` is one of: paused; proposed (its pull request is not merged); interrupted; running; failed; released;
+    lost (it was released, and the remote has its tag no more, or another); decided (a decision is stored,
+    nothing runs); yanking (a yank was begun here and not ended).
+    """
 
     version: str
     state: str
@@ -211,6 +213,20 @@ def _without_plan(state: ReleaseState) -> ReleaseStatus:
     )  # fmt: skip
 
 
+def _proposed(plan: Plan, journal: Journal, done: Sequence[str], titles: Mapping[str, str]) -> ReleaseStatus:
+    """A release whose request people have not merged, as far as this clone knows."""
+    url = (journal.outcome(PROPOSE) or {}).get("url", "")
+    return ReleaseStatus(
+        version=plan.version,
+        state="proposed",
+        done=tuple(titles.get(key, key) for key in done),
+        missing=(f"merge {plan.request} into {plan.branch}",),
+        public=False,
+        said=f"waits for its request to be merged into {plan.branch}: {url}",
+        next=(f"release cut {plan.version}   (once it is merged)", f"release abort {plan.version}"),
+    )
+
+
 def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatus:
     plan = document.recall(data, str(state.journal_path))
     titles = {task.key: task.title for task in steps.tasks(plan)}
@@ -221,6 +237,8 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     following: tuple[str, ...]
     again = document.command(plan)
     failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
+    if plan.request and not plan.landed and PROPOSE in done:
+        return _proposed(plan, journal, done, titles)
     if journal.closed:
         how, said, following = "released", "released and complete", (f"release show {plan.version}",)
     elif failed and failed is journal.records[-1]:

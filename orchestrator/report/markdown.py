@@ -6,10 +6,10 @@ mentions (`@team`), references (`#1`) nor commands; and in lists, because a tabl
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import PickState
+from orchestrator.core.text import code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Problem
 
 MARK = "<!-- release plan -->"  # by which a bot finds the comment that it made
-_LONGEST = 400  # characters of one foreign text
 _STATES = {
     PickState.CLEAN: "applies",
     PickState.ADAPTED: "adapted",
@@ -28,18 +27,6 @@ _STATES = {
     PickState.EMPTY: "changes nothing",
     PickState.CONFLICT: "**conflicts**",
 }
-
-
-def code(text: str) -> str:
-    """Foreign text as a code span of one line that nothing in it can end."""
-    line = "".join(char if char.isprintable() else " " for char in text[: 4 * _LONGEST])
-    line = " ".join(line.split())
-    line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
-    if not line:
-        return "`(empty)`"
-    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    pad = " " if "`" in (line[0], line[-1]) else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
 
 
 def plan_markdown(plan: Plan, problems: Sequence[Problem]) -> str:

@@ -83,8 +83,8 @@ class Journal:
         return old
 
     def plan(self) -> Mapping[str, Any] | None:
-        """The stored plan, None before `opened`."""
-        return next((record.body["plan"] for record in self.records if record.kind == "opened"), None)
+        """The stored plan, None before `opened`; of a proposed release that landed, the plan of what landed."""
+        return next((record.body["plan"] for record in reversed(self.records) if record.kind == "opened"), None)
 
     def outcome(self, task: str) -> Mapping[str, Any] | None:
         """What the task's last `finished` record holds."""

@@ -22,4 +22,5 @@ class Options:
     registry_username: str = ""
     password_stdin: bool = False
     effort: float = 10.0  # seconds to look for what a conflicting pick needs
+    pull_request: bool = False  # land by a pull request, whatever release.yaml says
     break_freeze: str = ""  # the reason for releasing in a freeze

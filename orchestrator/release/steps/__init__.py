@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.release.steps import annotate, build, land, pick, promote, record, smoke, tag, take, upload, verify
+from orchestrator.release.steps import (
+    annotate,
+    build,
+    land,
+    pick,
+    promote,
+    propose,
+    record,
+    smoke,
+    tag,
+    take,
+    upload,
+    verify,
+)
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -17,6 +30,10 @@ CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote,
 
 # The CI entry on a tag push: branch and tag are public already, the image is not.
 PUBLISH: tuple[Step, ...] = (build, smoke, upload, promote, record, annotate)
+
+# Landed by a pull request: people merge what was proposed, and what landed goes on from there.
+PROPOSED: tuple[Step, ...] = (pick, verify, tag, propose)
+LANDED: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote, record, annotate)
 
 # A tested candidate gets its final name: nothing is built, and no byte of an image moves.
 PROMOTE: tuple[Step, ...] = (pick, tag, take, land, promote, record, annotate)
@@ -29,6 +46,8 @@ def order(plan: Plan) -> tuple[Step, ...]:
     """The steps of a plan."""
     if plan.promoted_from:
         return PROMOTE_TAG if plan.tag_object else PROMOTE
+    if plan.request and not plan.tag_object:
+        return LANDED if plan.landed else PROPOSED
     return PUBLISH if plan.tag_object else CUT
 
 

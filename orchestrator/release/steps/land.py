@@ -29,7 +29,7 @@ class Landed(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
-    title = "push the tag" if plan.promoted_from else "push branch and tag"
+    title = "push the tag" if plan.promoted_from or plan.landed else "push branch and tag"
     return (Task(key=LAND, title=title, run=_run, probe=_probe),)
 
 

@@ -1,4 +1,4 @@
-"""Bring the planned commits into the repository under a private ref; for a promotion the branch with the candidate."""
+"""Bring the planned commits into the repository under a private ref; what is on the branch already, with the branch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Picked(Outcome):
 def tasks(plan: Plan) -> tuple[Task, ...]:
     origin = plan.promoted_from
     title = f"bring the commit of {origin.version}" if origin else "pick the fixes"
+    title = "bring what landed" if plan.landed else title
     return (Task(key="pick", title=title, run=_run, probe=_probe),)
 
 
@@ -32,6 +33,8 @@ def _run(context: TaskContext) -> Picked:
     """
     _, tip = context.plan.branch_move
     scratch = context.session.scratch
+    if context.plan.landed and not scratch.has(tip):
+        context.repository.bring(scratch, context.plan.remote, [f"refs/heads/{context.plan.branch}"])
     if kept := keep(scratch, context.plan.version, context.plan.sources, context.plan.head):
         context.state.adopt(scratch, kept, "sources")
     context.state.adopt(scratch, tip, "candidate")

@@ -1,0 +1,60 @@
+"""The `land:` section of release.yaml: how a release comes onto its branch."""
+
+from __future__ import annotations
+
+from orchestrator.config import validators as rules
+from orchestrator.config.schema import Either, Key, Mapped, Table, Text
+from orchestrator.core.declaration import BY_PUSH, DEFAULT_BRANCH, WAYS, LandSpec
+
+LAND_BY = Key(
+    name="by",
+    shape=Text(convert=rules.one_of(*WAYS), json={"enum": list(WAYS)}),
+    help="`push`: branch and tag together; `pull-request`: proposed on a branch of its own, for people to merge.",
+    required=True,
+)
+LAND_BRANCH = Key(
+    name="branch",
+    shape=Text(convert=rules.candidate_branch, what="a branch", json={"pattern": r"\{version\}"}),
+    help="The branch that a release is proposed on; `{version}` stands for the version.",
+    default=DEFAULT_BRANCH,
+)
+LAND_PROVIDER = Key(
+    name="provider",
+    shape=Text(convert=rules.one_of("github", "gitlab"), json={"enum": ["github", "gitlab"]}),
+    help="The forge that the remote is on, where its URL does not tell.",
+    default="by the remote's URL",
+)
+LAND_API = Key(
+    name="api",
+    shape=Text(convert=rules.web_page, what="a URL", json={"pattern": "^https?://[^@\\s]+$"}),
+    help="The root of the forge's API, such as `https://git.example.com/api/v3` for GitHub Enterprise.",
+    default="the forge's own",
+)
+LAND_REPOSITORY = Key(
+    name="repository",
+    shape=Text(convert=rules.matching(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", "owner/name"), what="owner/name"),
+    help="The repository on the forge, `owner/name`, where the remote's URL does not tell.",
+    default="by the remote's URL",
+)
+LAND_TABLE = Table(
+    title="how a release lands",
+    keys=(LAND_BY, LAND_BRANCH, LAND_PROVIDER, LAND_API, LAND_REPOSITORY),
+    build=lambda got: LandSpec(
+        place=got.place,
+        by=got(LAND_BY, BY_PUSH),
+        branch=got(LAND_BRANCH, DEFAULT_BRANCH),
+        provider=got(LAND_PROVIDER, ""),
+        api=got(LAND_API, ""),
+        repository=got(LAND_REPOSITORY, ""),
+    ),
+)
+LAND = Key(
+    name="land",
+    shape=Either(
+        what="`push`, `pull-request`, or a mapping",
+        text=Mapped(shape=LAND_BY.shape, into=lambda by, place: LandSpec(place=place, by=by)),
+        pairs=LAND_TABLE,
+    ),
+    help="How a release comes onto its branch: `push`, or `pull-request` (docs/landing.md).",
+    default=BY_PUSH,
+)

@@ -1,0 +1,74 @@
+"""The names under which a release is proposed on the remote: a branch for the forge, and the tag object for us.
+
+The tag object says what was decided, and keeps the proposed commits there when the forge has removed the branch: of a
+squash they are what the release is proved by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.core.plan import CANDIDATES, candidate_ref
+from orchestrator.git import push
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.plan import Plan
+    from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
+
+PRIVATE = "no version is tagged, and no image is public"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposedRefs:
+    """What the remote has of a proposed version: the tag object ("" for none), and the commit of the branch."""
+
+    version: str
+    tag_object: str
+    branch: str
+    branch_head: str
+
+
+def candidate(repository: Repository, remote: str, version: str, branch: str) -> ProposedRefs:
+    """What is proposed there."""
+    ref, head = candidate_ref(version), f"refs/heads/{branch}"
+    refs = repository.ls_remote(remote, ref, head).refs
+    return ProposedRefs(version=version, tag_object=refs.get(ref, ""), branch=branch, branch_head=refs.get(head, ""))
+
+
+def propose(repository: Repository, plan: Plan, tag_object: str, before: ProposedRefs) -> None:
+    """Push both; `before` is what was there, which is pushed over.
+
+    Raises RefusedError where somebody moved one meanwhile, RemoteError where the server takes it not.
+    """
+    push.move_refs(
+        repository,
+        remote=plan.remote,
+        moves={
+            f"refs/heads/{plan.request}": (plan.head, before.branch_head),
+            candidate_ref(plan.version): (tag_object, before.tag_object),
+        },
+        state=PRIVATE,
+    )
+
+
+def withdraw(repository: Repository, remote: str, found: ProposedRefs, *, branch: bool) -> None:
+    """Remove what was proposed; the branch too where it is still what was proposed."""
+    moves = {candidate_ref(found.version): ("", found.tag_object)}
+    if branch and found.branch_head:
+        moves[f"refs/heads/{found.branch}"] = ("", found.branch_head)
+    push.move_refs(repository, remote=remote, moves=moves, state=PRIVATE, hooks=False)
+
+
+def bring(repository: Repository, scratch: Scratch, remote: str, versions: Sequence[str]) -> None:
+    """Have what was proposed as these versions in a scratch store, where the remote keeps it.
+
+    Raises RemoteError when the remote cannot be read.
+    """
+    there = repository.ls_remote(remote, *map(candidate_ref, versions)).refs
+    lacking = [ref for ref, sha in there.items() if ref.startswith(CANDIDATES) and not scratch.has(sha)]
+    if lacking:
+        repository.bring(scratch, remote, lacking)

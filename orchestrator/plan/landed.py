@@ -1,0 +1,62 @@
+"""A plan after its pull request was merged: the same trees, under the commits that the forge made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.core.plan import Form
+from orchestrator.landing import forms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.plan import Landing, Plan, PlannedImage
+    from orchestrator.git.scratch import Scratch
+
+
+def as_landed(scratch: Scratch, plan: Plan, landing: Landing) -> Plan:
+    """The plan with the commits that landed in place of those that were proposed; draft, to be sealed anew.
+
+    Raises MismatchError where they are not what the plan proposes: whoever calls this for a tag believes only this.
+    """
+    planned = forms.proposed(plan).commits
+    ids = landed_ids(scratch, planned, landing)
+    picks = tuple(replace(pick, result=ids[pick.result]) if pick.result else pick for pick in plan.picks)
+    return replace(
+        plan,
+        head=landing.commit,
+        when=str(scratch.commit(landing.commit).when),
+        picks=picks,
+        images=tuple(_image(image, plan.head, landing.commit) for image in plan.images),
+        landed=landing,
+    )
+
+
+def landed_ids(scratch: Scratch, planned: Sequence[str], landing: Landing) -> dict[str, str]:
+    """Proposed commit -> the one that landed for it.  Raises MismatchError where they are not the same."""
+    if landing.commit == planned[-1]:
+        return {sha: sha for sha in planned}
+    if landing.form is Form.SQUASH:
+        fault = forms.squash_fault(scratch, landing.commit, planned)
+        ids = dict.fromkeys(planned, landing.commit)
+        fault = fault and f"{landing.commit[:12]} {fault}"
+    else:
+        landed = forms.below(scratch, landing.commit, len(planned))
+        fault = forms.rebase_fault(scratch, landed, planned) if landed else "its history is another one"
+        ids = dict(zip(planned, landed, strict=False))
+    if fault:
+        raise MismatchError(
+            f"{landing.commit[:12]} is not the {landing.form} of what release.yaml makes: {fault}",
+            remedy="the branch holds something undeclared; compare its git log with the tag's message",
+            code="tag-differs-from-plan",
+        )
+    return ids
+
+
+def _image(image: PlannedImage, before: str, after: str) -> PlannedImage:
+    """The private name of an image follows the commit that it is built from."""
+    candidate = image.candidate
+    tag = candidate.tag.replace(f"candidate-{before[:12]}", f"candidate-{after[:12]}", 1)
+    return replace(image, candidate=candidate.repository.tag(tag))

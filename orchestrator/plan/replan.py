@@ -1,0 +1,119 @@
+"""A release planned again from its tag, or from what was proposed: the result must be the very commits it names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.core.plan import NO_DECISIONS, candidate_ref
+from orchestrator.landing import candidate
+from orchestrator.picks.sources import unknown
+from orchestrator.plan.account import account_of
+from orchestrator.plan.landed import as_landed
+from orchestrator.plan.planner import draft
+from orchestrator.plan.release_commit import PlanRequest
+from orchestrator.session import kept_sources
+from orchestrator.session.branch_state import Facts, reachable_tags
+from orchestrator.session.published import config_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
+    from orchestrator.plan.account import Account
+    from orchestrator.session.session import Session
+
+
+def planned_again(session: Session, config: Config, version: str, head: str, message: str) -> Plan:
+    """The draft, from the commit and the message of a tag.  Raises MismatchError where it gives another commit."""
+    repository = session.repository
+    _bring_sources(session, config, version)
+    account = account_of(session.scratch, repository, version, message, config)
+    if account and account.landing and not account.proposed:
+        account = _with_proposed(session, config, version, message, account.landing.planned)
+    landing = account.landing if account else None
+    made = landing.planned if landing else head
+    base = _base(session, made, account.made if account else (), version)
+    request = PlanRequest(
+        version=version, config=config, config_path=session.config_path(),
+        identity=session.scratch.commit(made).committer, offline=True,
+    )  # fmt: skip
+    tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
+    facts = Facts(
+        base=base,
+        tags=tags,
+        reachable=reachable_tags(session.scratch, base, tags),
+        source_tips={},
+        problems=(),
+        notes=(),
+    )
+    decisions = account.decisions if account else NO_DECISIONS
+    plan = draft(request, decisions, repository, session.scratch, facts)
+    if plan.head != made and not plan.problems:
+        raise _differs(session, plan, made, version)
+    return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing and not plan.problems else plan
+
+
+def _with_proposed(session: Session, config: Config, version: str, message: str, planned: str) -> Account | None:
+    """The account with the commits that were proposed, which the remote keeps."""
+    candidate.bring(session.repository, session.scratch, config.remote, [version])
+    account = account_of(session.scratch, session.repository, version, message, config)
+    if account is None or not account.proposed:
+        raise MismatchError(
+            f"tag {version} says that {planned[:12]} was proposed, which is neither here nor on {config.remote}",
+            where=candidate_ref(version),
+            remedy="without it nobody can prove the release: push it there again from the clone that proposed it",
+            code="no-candidate",
+        )
+    return account
+
+
+def _bring_sources(session: Session, config: Config, version: str) -> None:
+    """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
+    entry = config.release(version)
+    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
+        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
+
+
+def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:
+    """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
+    parents = session.scratch.commit(head).parents
+    tip = parents[0] if parents else ""
+    for pick in reversed([each for each in picks if each.result]):
+        if tip != pick.result:
+            raise _not_its_history(version, pick.result, tip)
+        above = session.scratch.commit(tip).parents
+        tip = above[0] if above else ""
+    if not tip:
+        raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
+    for carrier in {pick.duplicate_of for pick in picks} - {""}:
+        if not session.scratch.is_commit(carrier) or session.scratch.rev_list(
+            "--max-count=1", carrier, f"^{head}", "--"
+        ):
+            raise _not_its_history(version, carrier, "")
+    return tip
+
+
+def _not_its_history(version: str, listed: str, there: str) -> MismatchError:
+    return MismatchError(
+        f"tag {version} lists pick {listed[:12]}, its history has {there[:12] or 'nothing'} there",
+        code="tag-differs-from-history",
+        remedy="the tag's message does not belong to its commit",
+    )
+
+
+def _differs(session: Session, plan: Plan, head: str, version: str) -> MismatchError:
+    made, tagged = session.scratch.tree_of(plan.head), session.scratch.tree_of(head)
+    paths = session.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
+    if paths == [config_at(session, version, head, plan.config_path).changelog]:
+        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
+    files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
+    return MismatchError(
+        f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
+        remedy=remedy,
+        code="tag-differs-from-plan",
+    )

@@ -1,0 +1,123 @@
+"""What was proposed is merged, or not yet: which release goes on, as which plan.
+
+A proposed release is a plan of two parts.  The first ends with the request; the second begins when what was proposed is
+found on the branch, proved there, and is a plan of its own, with the commits that landed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import ReleaseError, WaitingError
+from orchestrator.core.plan import PROPOSE, Judgement
+from orchestrator.landing import candidate, forms, request
+from orchestrator.plan import document
+from orchestrator.plan.landed import as_landed
+from orchestrator.plan.planner import seal
+from orchestrator.release import steps
+from orchestrator.session.journal import Journal
+from orchestrator.session.state import ReleaseState, in_progress
+
+if TYPE_CHECKING:
+    from orchestrator.core.plan import Landing, Plan
+    from orchestrator.session.session import Session
+
+
+def waiting(session: Session, version: str) -> tuple[ReleaseState, Plan] | None:
+    """The release that this clone proposed and that has not landed as far as it knows; "" means the only one."""
+    found = []
+    for name in [version] if version else in_progress(session.repository):
+        state = ReleaseState(session.repository, name)
+        journal = Journal(state.journal_path, session.now)
+        data = journal.plan()
+        if data and data.get("request") and not data.get("landed") and journal.touched(PROPOSE):
+            found.append((state, document.recall(data, str(journal.path))))
+    return found[0] if len(found) == 1 else None
+
+
+def begun(session: Session, version: str) -> ReleaseState | None:
+    """The release whose second part was begun here and not ended; "" means the only one."""
+    found = []
+    for name in [version] if version else in_progress(session.repository):
+        state = ReleaseState(session.repository, name)
+        journal = Journal(state.journal_path, session.now)
+        if (journal.plan() or {}).get("landed") and not journal.closed:
+            found.append(state)
+    return found[0] if len(found) == 1 else None
+
+
+def find_landed(session: Session, plan: Plan) -> Landing | None:
+    """How what a plan proposes came onto its branch, None where it has not.
+
+    Raises LandedOtherwiseError where something of it did, and it is not what was planned.
+    """
+    ref = f"refs/heads/{plan.branch}"
+    tip = session.repository.ls_remote(plan.remote, ref).branch(plan.branch)
+    if tip in ("", plan.base):
+        return None
+    if not session.scratch.has(tip):
+        session.repository.bring(session.scratch, plan.remote, [ref])
+    return forms.find(session.scratch, forms.proposed(plan), tip)
+
+
+def landed_plan(session: Session, plan: Plan) -> Plan | None:
+    """The plan of the second part, None while nothing landed."""
+    landing = find_landed(session, plan)
+    if landing is None:
+        return None
+    said = Judgement(signed_tag=plan.signed_tag, freeze_broken=plan.freeze_broken)
+    made = as_landed(session.scratch, plan, landing)
+    return seal(made, steps.keys(made), said)
+
+
+def take_up(session: Session, state: ReleaseState, journal: Journal, plan: Plan) -> None:
+    """Begin the second part, in the same journal: what was verified stays so."""
+    if plan.landed and plan.landed.commit != plan.landed.planned:
+        state.forget_candidate()
+    journal.append("opened", plan=document.encode(plan))
+    session.terminal.note(f"{plan.version} has landed on {plan.branch} by {_how(plan)}: every tree is as planned")
+
+
+def _how(plan: Plan) -> str:
+    return f"{plan.landed.form} as {plan.head[:12]}" if plan.landed else plan.head[:12]
+
+
+def refuse_to_wait(session: Session, plan: Plan, url: str) -> WaitingError:
+    """The error of a release that waits for its request; raises where the request cannot bring it any more."""
+    forge, _ = request.connect(session, plan.remote)
+    if forge:
+        try:
+            found = forge.requests(plan.request)
+        except ReleaseError as error:
+            session.terminal.note(f"note: what became of the request is not known: {error.message}")
+        else:
+            request.refuse_gone(found, plan)
+    return WaitingError(
+        f"{plan.version} waits for its request to be merged into {plan.branch}",
+        where=url if "://" in url else plan.request,
+        remedy=f"merge it in any way, then: release cut {plan.version}   | release abort {plan.version}",
+        state=candidate.PRIVATE,
+    )
+
+
+def withdraw(session: Session, plan: Plan) -> list[str]:
+    """Take back what was proposed; returns what is left elsewhere.  What landed stays on its branch, untagged."""
+    left = [*_landed_and_stays(session, plan), *request.close(session, plan)]
+    found = candidate.candidate(session.repository, plan.remote, plan.version, plan.request)
+    mine = found.branch_head in ("", plan.landed.planned if plan.landed else plan.head)
+    candidate.withdraw(session.repository, plan.remote, found, branch=mine)
+    if not mine:
+        left.append(
+            f"branch {plan.request} holds {found.branch_head[:12]}, which somebody pushed; to remove it:"
+            f" git push {plan.remote} :refs/heads/{plan.request}"
+        )
+    return left
+
+
+def _landed_and_stays(session: Session, plan: Plan) -> list[str]:
+    try:
+        landed = plan.landed or find_landed(session, plan)
+    except forms.LandedOtherwiseError as error:
+        return [f"what landed stays on {plan.branch}: {error.message}"]
+    again = f"release declare --from-branch {plan.version} --write"
+    return [f"what landed stays on {plan.branch}, as {landed.commit[:12]}; to release it: {again}"] if landed else []

@@ -1,0 +1,1 @@
+"""The room that lands by pull requests."""
