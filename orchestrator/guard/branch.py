@@ -62,6 +62,7 @@ class BranchProof:
     protected: Protected
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
+    landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
 
     def prove(self, old: str, new: str) -> list[Problem]:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
@@ -70,7 +71,8 @@ class BranchProof:
             while rest:
                 segment = _first_release(rest)
                 self._segment(old, segment)
-                old, rest = segment[-1].sha, rest[len(segment) :]
+                end = segment[-1].sha
+                old, rest = self.landed.get(end, end), rest[len(segment) :]
         except ProblemsError as error:
             return list(error.problems)
         except ReleaseError as error:
@@ -98,12 +100,17 @@ class BranchProof:
             )
         parents = {sha: above for sha, *above in (row.split() for row in rows)}
         chain: list[str] = []
-        sha = new
+        sha, proposed = new, self.protected.proposed
         while sha != old and sha in parents:
+            if len(parents[sha]) == 2 and proposed.merged(self.scratch.commit(sha)):
+                sha = parents[sha][1]
+                continue
             if len(parents[sha]) != 1:
                 what = "is a merge" if parents[sha] else "has no parent"
                 raise self._refused(sha, what, "not-linear", "a release branch takes picks, one by one: release cut")
-            chain.append(sha)
+            if planned := proposed.squashed(self._well_formed(sha)):
+                self.landed[planned[-1]] = sha
+            chain += planned[::-1] or [sha]
             sha = parents[sha][0]
         if sha != old:
             raise RefusedCommitError(
@@ -161,8 +168,13 @@ class BranchProof:
         if version:
             self._release_commit(base, tip, commits[-1], entry, picks)
             skipped = tuple(source.commit.sha for source in sources if is_left_out(decided.get(source.commit.sha)))
-            made = ProvedRelease(version=version, commit=commits[-1].sha, picks=tuple(picks), skipped=skipped)
-            self.releases.append(made)
+            self.releases.append(self._proved(version, commits[-1].sha, picks, skipped))
+
+    def _proved(self, version: str, head: str, picks: Sequence[Pick], skipped: tuple[str, ...]) -> ProvedRelease:
+        """The release under the commit that the branch has of it: of a squash that is one for all."""
+        if one := self.landed.get(head):
+            picks = [replace(pick, result=one) if pick.result else pick for pick in picks]
+        return ProvedRelease(version=version, commit=self.landed.get(head, head), picks=tuple(picks), skipped=skipped)
 
     def _entry(self, version: str, commits: Sequence[Commit]) -> ReleaseEntry:
         """What is declared for a version; where no release commit says which, what is open and holds the first pick."""
@@ -324,7 +336,7 @@ class BranchProof:
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)
-        if made.head != commit.sha:
+        if made.head != commit.sha and not self.protected.proposed.rebased(version, made.head, commit):
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
             raise self._refused(commit.sha, says, "not-the-release-commit", f"let `release cut {version}` make it")
 

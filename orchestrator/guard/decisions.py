@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.tag_message import TagRow
     from orchestrator.git.repository import Repository
+    from orchestrator.guard.proposed import ProposedVersions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Protected:
     tags: Mapping[str, str]  # name -> commit
     names: Repository
     now: int  # seconds
+    proposed: ProposedVersions
 
 
 @dataclass(frozen=True, kw_only=True)

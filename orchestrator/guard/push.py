@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_problem
+from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 NOTES = "refs/notes/release"
 SOURCES = kept_sources.PREFIX
 _ONCE = (RECORDS, SOURCES, yanks.PREFIX)  # made once, never changed
-_GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, "refs/replace/")
+_GUARDED = (HEADS, TAGS, "refs/notes/", *_ONCE, CANDIDATES, "refs/replace/")
 _TAG = re.compile(r"object ([0-9a-f]{40})\ntype (\w+)\ntag ([^\n]*)\n")
 
 
@@ -97,6 +98,8 @@ class PushGuard:
             return self._tag(update, after) if VERSION.match(update.short) else self._other_tag(update)
         if ref.startswith(NOTES) and ref[len(NOTES) :][:1] in ("", "/"):
             return self._notes(update)
+        if ref.startswith(CANDIDATES):
+            return self._proposal(update)
         if ref.startswith(_ONCE):
             return self._once(update, after)
         if ref.startswith("refs/replace/"):
@@ -214,13 +217,19 @@ class PushGuard:
         if release.version != name:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
                         f"tag the commit that `release cut {name}` makes")]  # fmt: skip
+        return self._lists(name, message, release) or self._policy(update, line.config, message)
+
+    def _lists(self, name: str, message: str, release: ProvedRelease) -> list[Problem]:
+        """What is wrong with what a tag says of its release."""
+        if fault := self.standing.proposed.fault(name, message, release.commit):
+            return [_no(name, fault, "tag-differs", f"release cut {name} makes it")]
         listed = [(pick.state.value, pick.source, pick.carrier) for pick in shipped(release.picks)]
         left = sorted((row.state, row.source, row.commit) for row in tagged_account(message) if not row.shipped)
         if tagged_picks(message) != listed or left != _left_out(release):
             return [
                 _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
             ]
-        return self._policy(update, line.config, message)
+        return []
 
     def _policy(self, update: Update, config: Config, message: str) -> list[Problem]:
         """What the policy of the protected branch says of a tag: signed by somebody this server knows, in no freeze."""
@@ -235,12 +244,14 @@ class PushGuard:
         return found
 
     def _told(self, version: str, commit: str) -> str:
-        """The message of the version's tag, where the push puts it on this commit, or it is there; else ""."""
+        """The message of the version's tag, where the push puts it on this commit, or it is there; else that of its
+        proposal, "" where it was not proposed.
+        """
         sha = self._after.get(TAGS + version, "")
-        if not sha or self.scratch.header(sha)[0] != "tag":
-            return ""
-        on, message = self._tag_object(Update(ref=TAGS + version, old=ZERO, new=sha))
-        return message if on == commit else ""
+        on, message = "", ""
+        if sha and self.scratch.header(sha)[0] == "tag":
+            on, message = self._tag_object(Update(ref=TAGS + version, old=ZERO, new=sha))
+        return message if on == commit else self.standing.proposed.message(version, commit)
 
     def _tag_object(self, update: Update) -> tuple[str, str]:
         """(commit, message) of an annotated tag.  Raises for anything else."""
@@ -306,6 +317,13 @@ class PushGuard:
         return continuation.releases[-1]
 
     # -------------------------------------------------------------- records
+
+    def _proposal(self, update: Update) -> list[Problem]:
+        """What was proposed may change until its version is tagged: from then on it is what a squash is proved by."""
+        version = update.ref.removeprefix(CANDIDATES)
+        if update.creates or TAGS + version not in self.receiving.refs:
+            return []
+        return [_no(update.ref, f"is what {version} was proposed as", "record-changed", "leave it as it is")]
 
     def _once(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         ref = update.ref

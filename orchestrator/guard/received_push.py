@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.plan import CANDIDATES
 from orchestrator.git.cache import Cache
 from orchestrator.git.isolation import isolated
 from orchestrator.git.process import Git
@@ -23,7 +24,7 @@ from orchestrator.git.scratch import Scratch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MADE_ONCE = ("refs/tags/", "refs/release-records/", "refs/release-sources/", "refs/release-yanks/")
+_MADE_ONCE = ("refs/tags/", "refs/release-records/", "refs/release-sources/", "refs/release-yanks/", CANDIDATES)
 
 
 @dataclass(frozen=True, kw_only=True)

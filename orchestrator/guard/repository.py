@@ -17,6 +17,7 @@ from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import final_of, line_of_branch, parse_tag
 from orchestrator.guard.consistency import ReleasedVersion, up_to
 from orchestrator.guard.decisions import Protected
+from orchestrator.guard.proposed import ProposedVersions
 from orchestrator.guard.received_push import trusted_names
 from orchestrator.picks.sources import expand, named
 from orchestrator.plan.images import planned_images
@@ -122,7 +123,12 @@ class GuardedRepository:
             tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
             names=trusted_names(self.scratch, trusted),
             now=self.now,
+            proposed=self.proposed,
         )
+
+    @cached_property
+    def proposed(self) -> ProposedVersions:
+        return ProposedVersions(scratch=self.scratch, refs=self.receiving.refs)
 
     def line_of(self, tag: str) -> GuardedBranch | None:
         version = parse_tag(tag)
