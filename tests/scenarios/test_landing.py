@@ -1,0 +1,211 @@
+"""A release that lands by a pull request, merged in every way that forges have: right for every judge, and wrong for all
+of them once a byte was slipped in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.cli import Ran, release
+from tests.support.forge_repo import BRANCH, WAYS, ForgeRepo, protect
+from tests.support.guarded import install
+from tests.support.story import LOADER, Repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.story import Story
+
+pytestmark = pytest.mark.history
+CANDIDATE = "release-candidate/v2.7.1"
+TAG = "refs/tags/v2.7.1"
+FOUR = WAYS[:4]  # the others are two of these together
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A release of a clean pick, a resolved one and a backport, proposed; `forge` can merge it."""
+
+    tale: Story
+    forge: ForgeRepo
+    base: str
+    head: str  # the release commit that was proposed
+    place: Path
+
+    def run(self, *args: str) -> Ran:
+        return release(*args, cwd=self.tale.clone.path)
+
+    def fresh(self, name: str = "fresh") -> Repo:
+        """A new clone, as a pipeline has."""
+        self.tale.clone.git("clone", "--quiet", str(self.tale.remote.path), str(self.place / name))
+        return Repo(self.place / name)
+
+
+def declare(tale: Story) -> None:
+    """A clean fix, one that conflicts, one that has a backport; release.yaml is on main, and says how releases land."""
+    clone = tale.clone
+    clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", tale.fix)
+    clone.commit("feat: other words", {"words.txt": "one\ntwo\nthree\n"})
+    conflicting = clone.commit("fix(words): the second", {"words.txt": "one\n2\nthree\n"})
+    large = clone.commit("fix(speed): less waiting", {"speed.py": "FAST = True\n", "new.py": "NEW = 1\n"})
+    clone.git("checkout", "--quiet", "-b", "backports", "release/v2.7")
+    backport = clone.commit("fix(speed): less waiting, for 2.7", {"speed.py": "FAST = 1\n"})
+    clone.git("checkout", "--quiet", "main")
+    tale.release_yaml(
+        f"      - commit: {tale.fix}\n        reason: leak\n      - commit: {conflicting}\n"
+        f"      - commit: {large}\n        backport: {backport}",
+        extra="land: pull-request\n",
+    )
+    clone.commit("chore: declare v2.7.1", {"release.yaml": (clone.path / "release.yaml").read_bytes()})
+    clone.git("push", "--quiet", "origin", "main", "backports")
+
+
+@pytest.fixture
+def proposed(tale: Story, tmp_path: Path) -> Proposed:
+    """Proposed after a conflict was resolved; nobody may push to the release branch."""
+    declare(tale)
+    protect(tale.remote)
+    paused = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert paused.code == 3, paused.err
+    tree = Repo(tale.clone.path / ".git/release/v2.7.1/worktree")
+    tree.write("words.txt", "two\n")
+    tree.git("add", "words.txt")
+    ran = release("continue", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert ran.code == 10, ran.err
+    head = tale.remote.rev(f"refs/heads/{CANDIDATE}")
+    return Proposed(
+        tale=tale, forge=ForgeRepo.of(tale, tmp_path / "forge"), base=tale.base, head=head, place=tmp_path
+    )
+
+
+def unprotect(remote: Repo) -> None:
+    (remote.path / "hooks/pre-receive").unlink()
+
+
+def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
+    again = proposed.run("cut", "v2.7.1", "--yes")
+    assert again.code == 10
+    assert "waits for its request to be merged into release/v2.7" in again.err
+    status = proposed.run("status", "v2.7.1", "--json").json
+    assert status["releases"][0]["state"] == "proposed"
+    assert not proposed.tale.remote.git("for-each-ref", TAG)
+    assert proposed.tale.remote.rev(BRANCH) == proposed.base
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_every_judge_calls_it_right(proposed: Proposed, how: str) -> None:
+    remote = proposed.tale.remote
+    tip = proposed.forge.merge(CANDIDATE, how)
+    ran = proposed.run("cut", "v2.7.1", "--yes")
+    assert ran.code == 0, ran.err
+    tagged = remote.rev(f"{TAG}^{{commit}}")
+    assert remote.rev(f"{tagged}^{{tree}}") == remote.rev(f"{proposed.head}^{{tree}}")
+    assert (tagged == proposed.head) is (how in ("fast-forward", "merge"))
+    assert remote.rev(BRANCH) == tip
+    assert remote.attempt("merge-base", "--is-ancestor", tagged, tip).returncode == 0
+    for branch in (CANDIDATE, "fix/dataloader-leak", "backports"):  # as forges do with what was merged
+        remote.git("update-ref", "-d", f"refs/heads/{branch}")
+    for clone in (proposed.tale.clone, proposed.fresh()):
+        for command in (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1"), ("notes", "v2.7.1")):
+            judged = release(*command, cwd=clone.path)
+            assert judged.code == 0, (clone.path.name, command, judged.out, judged.err)
+    again = proposed.run("cut", "v2.7.1", "--yes", "--json")
+    assert (again.code, again.json["released"]) == (0, False)
+
+
+def test_the_notes_are_those_of_the_plan(proposed: Proposed) -> None:
+    before = proposed.run("notes", "v2.7.1")
+    proposed.forge.merge(CANDIDATE, "squash")
+    assert proposed.run("cut", "v2.7.1", "--yes").code == 0
+    after = proposed.run("notes", "v2.7.1")
+    told = [[line for line in ran.out.splitlines() if line.startswith("- ")] for ran in (before, after)]
+    assert len(told[0]) == 3
+    assert told[0] == told[1]
+
+
+def guard(proposed: Proposed) -> None:
+    unprotect(proposed.tale.remote)
+    ran = install(proposed.tale.remote)
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_the_server_s_hook_lets_it_through(proposed: Proposed, how: str) -> None:
+    """The merge, which comes without a tag, and then the tag, the record and what is kept."""
+    guard(proposed)
+    proposed.forge.merge(CANDIDATE, how)
+    ran = proposed.run("cut", "v2.7.1", "--yes")
+    assert ran.code == 0, ran.err
+    assert proposed.tale.remote.git("for-each-ref", "refs/release-records/v2.7.1")
+    moved = proposed.tale.clone.attempt("push", "origin", ":refs/release-candidates/v2.7.1")
+    assert moved.returncode
+    assert "was proposed as" in moved.stderr
+
+
+@pytest.mark.parametrize("how", FOUR)
+def test_the_server_s_hook_finds_a_byte(proposed: Proposed, how: str) -> None:
+    guard(proposed)
+    with pytest.raises(AssertionError, match="pre-receive hook declined"):
+        merge_with_a_byte(proposed, how)
+
+
+def merge_with_a_byte(proposed: Proposed, how: str) -> None:
+    """The forge merges, and somebody changes the last commit before it is on the branch."""
+    worker, push = proposed.forge.worker, ForgeRepo.push
+
+    class Slipping(ForgeRepo):
+        def push(self, branch: str = BRANCH) -> str:
+            worker.write("loader.py", LOADER.replace("return 3\n", "return 4\n"))
+            worker.git("add", "loader.py")
+            worker.git("commit", "--quiet", "--amend", "--no-edit")
+            return push(self, branch)
+
+    Slipping(worker).merge(CANDIDATE, how)
+
+
+@pytest.mark.parametrize("how", FOUR)
+def test_a_byte_that_was_slipped_in_is_named_before_anything_is_tagged(proposed: Proposed, how: str) -> None:
+    merge_with_a_byte(proposed, how)
+    ran = proposed.run("cut", "v2.7.1", "--yes")
+    assert ran.code == 9, ran.err
+    assert "loader.py" in ran.err
+    assert "landed on release/v2.7 in another way than it was planned" in ran.err
+    assert not proposed.tale.remote.git("for-each-ref", TAG)
+
+
+@pytest.mark.parametrize("how", FOUR)
+def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(proposed: Proposed, how: str) -> None:
+    """As a forger would do it who has the whole server: the right tag's text on another commit."""
+    proposed.forge.merge(CANDIDATE, how)
+    assert proposed.run("cut", "v2.7.1", "--yes").code == 0
+    remote = proposed.tale.remote
+    unprotect(remote)
+    old = remote.rev(f"{TAG}^{{commit}}")
+    new = forged(remote, old)
+    remote.git("update-ref", f"refs/heads/{BRANCH}", new)
+    text = remote.git("cat-file", "tag", TAG).replace(old, new)
+    tag = remote.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=text + "\n")
+    remote.git("update-ref", TAG, tag)
+    remote.git("update-ref", "-d", "refs/release-records/v2.7.1")
+    clone = proposed.fresh()
+    for command in (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1")):
+        judged = release(*command, cwd=clone.path)
+        assert judged.code == 9, (command, judged.out, judged.err)
+    remote.git("update-ref", "-d", TAG)
+    assert install(remote).code == 0
+    pushed = clone.attempt("push", "origin", TAG)
+    assert pushed.returncode, "the hook let it through"
+
+
+def forged(remote: Repo, commit: str) -> str:
+    """The commit with one byte of a file changed."""
+    text = LOADER.replace("return 5\n", "return 5  # closed\n").replace("return 3\n", "return 4\n")
+    blob = remote.git("hash-object", "-w", "--stdin", stdin=text)
+    rows = [row for row in remote.git("ls-tree", commit).split("\n") if not row.endswith("\tloader.py")]
+    tree = remote.git("mktree", stdin="\n".join([*rows, f"100644 blob {blob}\tloader.py"]) + "\n")
+    body = remote.attempt("cat-file", "commit", commit).stdout
+    return remote.git("hash-object", "-t", "commit", "-w", "--stdin",
+                      stdin=body.replace(remote.rev(f"{commit}^{{tree}}"), tree, 1))  # fmt: skip
