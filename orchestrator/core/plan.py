@@ -46,6 +46,7 @@ class PlannedImage:
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
+    engine: str = "classic"  # who builds it; this and what follows counts for the plan's id only where it is used
 
     @property
     def names(self) -> tuple[Reference, ...]:

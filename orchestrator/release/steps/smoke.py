@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
@@ -15,16 +15,21 @@ from orchestrator.session.committed import CommittedFiles
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
+    from orchestrator.engines import ImageInfo
     from orchestrator.image.smoke import InsideChecks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smoked(Outcome):
+    """Of what was built: the engine's `image_id`, or `digest` where the registry alone had it."""
+
     image_id: str
+    digest: str = ""
+    size: int = 0  # bytes, unpacked, of what came by its digest: only then they are known
     results: tuple[CheckResult, ...]
 
     def part(self) -> dict[str, Any]:
-        return {"checks": self.results}
+        return {"checks": self.results} | ({"size": self.size} if self.digest else {})
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -42,7 +47,26 @@ def _task(image: PlannedImage) -> Task:
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     built = context.outcome(Built, image)
-    return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
+    if not built.digest:
+        return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
+    found = by_digest(context, image, built.digest)
+    return Smoked(
+        image=image.reference,
+        image_id="",
+        digest=built.digest,
+        size=found.size,
+        results=prove(context, image, found.id),
+    )
+
+
+def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ImageInfo:
+    """What the registry has under a digest, in the engine: pulled where it is not there."""
+    return context.connections.runtime().resolve(
+        f"{image.repository}@{digest}",
+        platform=image.platform,
+        credentials=pull_login(context, image, image.candidate.repository.host),
+        report=context.report,
+    )
 
 
 def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
@@ -71,7 +95,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
-            state=f"nothing was pushed; the image is {image_id[:19]} in the engine",
+            state=f"nothing has a public name; the image is {image_id[:19]} in the engine",
         )
     return results
 
@@ -90,6 +114,6 @@ def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was proved of these very bytes stays proved."""
-    if isinstance(before, Smoked) and before.image_id == context.outcome(Built, image).image_id:
-        return before
-    return None
+    built = context.outcome(Built, image)
+    same = isinstance(before, Smoked) and (before.image_id, before.digest) == (built.image_id, built.digest)
+    return before if same else None
