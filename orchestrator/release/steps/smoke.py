@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError
+from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.release.steps.build import Built, expected_labels
 from orchestrator.release.steps.outcomes import Outcome
@@ -13,6 +14,8 @@ from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
     from orchestrator.image.smoke import InsideChecks
@@ -33,25 +36,31 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=image.task("smoke"),
+        key=image.task(SMOKE),
         title=f"smoke-test {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
+        group="prove",
     )
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
-    built = context.outcome(Built, image)
-    return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
+    built, key = context.outcome(Built, image), image.task(SMOKE)
+    results = prove(context, image, built.image_id, light_passed=lambda: context.allow(key))
+    return Smoked(image=image.reference, image_id=built.image_id, results=results)
 
 
-def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
-    """All checks of an image in the engine.  Raises UnprovedError when one fails."""
+def prove(
+    context: TaskContext, image: PlannedImage, image_id: str, light_passed: Callable[[], None] = lambda: None
+) -> tuple[CheckResult, ...]:
+    """All checks of an image in the engine.  Raises UnprovedError when one fails.
+
+    `light_passed` is called when those have passed that run nothing in it: labels, budgets.
+    """
     from orchestrator.image.budgets import budget_checks
     from orchestrator.image.smoke import smoke
 
-    engine = context.connections.runtime()
-    engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
+    engine = context.connections.swept_runtime()
     results = smoke(
         engine,
         image_id,
@@ -62,6 +71,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
         report=context.report,
         inside=_inside(context, image),
         more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
+        light_passed=light_passed,
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -71,7 +81,8 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
-            state=f"nothing was pushed; the image is {image_id[:19]} in the engine",
+            state=f"nothing is public: {image.candidate}, if its upload has got so far, is a private name; "
+            f"the image is {image_id[:19]} in the engine",
         )
     return results
 
