@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
 TAG: Final = "tag"
+SMOKE: Final = "smoke"  # for each image, as the next
 UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
 RECORD: Final = "record"

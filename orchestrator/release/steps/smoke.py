@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError
+from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
@@ -13,6 +14,8 @@ from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
     from orchestrator.engines import ImageInfo
@@ -38,24 +41,24 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=image.task("smoke"),
+        key=image.task(SMOKE),
         title=f"smoke-test {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
+        group="prove",
     )
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
-    built = context.outcome(Built, image)
-    if not built.digest:
-        return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
-    found = by_digest(context, image, built.digest)
+    built, key = context.outcome(Built, image), image.task(SMOKE)
+    found = by_digest(context, image, built.digest) if built.digest else None
+    results = prove(context, image, found.id if found else built.image_id, light_passed=lambda: context.allow(key))
     return Smoked(
         image=image.reference,
-        image_id="",
+        image_id=built.image_id,
         digest=built.digest,
-        size=found.size,
-        results=prove(context, image, found.id),
+        size=found.size if found else 0,
+        results=results,
     )
 
 
@@ -69,13 +72,17 @@ def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ImageIn
     )
 
 
-def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
-    """All checks of an image in the engine.  Raises UnprovedError when one fails."""
+def prove(
+    context: TaskContext, image: PlannedImage, image_id: str, light_passed: Callable[[], None] = lambda: None
+) -> tuple[CheckResult, ...]:
+    """All checks of an image in the engine.  Raises UnprovedError when one fails.
+
+    `light_passed` is called when those have passed that run nothing in it: labels, budgets.
+    """
     from orchestrator.image.budgets import budget_checks
     from orchestrator.image.smoke import smoke
 
-    engine = context.connections.runtime()
-    engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
+    engine = context.connections.swept_runtime()
     results = smoke(
         engine,
         image_id,
@@ -86,6 +93,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
         report=context.report,
         inside=_inside(context, image),
         more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
+        light_passed=light_passed,
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -95,7 +103,8 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
-            state=f"nothing has a public name; the image is {image_id[:19]} in the engine",
+            state=f"nothing is public: {image.candidate}, if its upload has got so far, is a private name; "
+            f"the image is {image_id[:19]} in the engine",
         )
     return results
 

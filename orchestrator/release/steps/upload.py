@@ -1,4 +1,7 @@
-"""Push the heavy bytes under the candidate's name, and believe only the digest that the registry gives back."""
+"""Push the heavy bytes under the candidate's name, and believe only the digest that the registry gives back.
+
+It goes on beside the smoke test: the name is private, and an image that does not pass never gets another.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
-from orchestrator.core.plan import UPLOAD
+from orchestrator.core.plan import SMOKE, UPLOAD
 from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult, Progress
@@ -66,6 +69,9 @@ def _task(image: PlannedImage) -> Task:
         title=f"upload {image.candidate}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
+        group="prove",
+        background=True,
+        after=image.task(SMOKE),
     )
 
 
