@@ -27,7 +27,7 @@ from orchestrator.git.objects import parse_tree
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.recompute import CommitReader, PossibleOrigin
+    from orchestrator.git.changes import ChangedFile, CommitChange
     from orchestrator.git.merge_result import Merge
     from orchestrator.git.objects import TreeItem
     from orchestrator.git.scratch import Scratch
@@ -36,6 +36,19 @@ ANOTHER: Final = "another tree than the target's"
 
 _Content = tuple[str, str]  # mode and blob
 _NOTHING: Final[_Content] = ("", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickedFiles:
+    """A pick by its files: the change of `source` (taken back where `backward`), applied on the tree `ours`, and the
+    change that `target` made there, whose tree is `made`.
+    """
+
+    source: CommitChange
+    target: CommitChange
+    ours: str
+    made: str
+    backward: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +74,6 @@ class _File:
 class _Question:
     """What is known of a pick; `whole`: it changes nothing but these files; `touched`: what the target changes."""
 
-    claim: PossibleOrigin
     files: Mapping[bytes, _File]
     whole: bool
     touched: frozenset[bytes]
@@ -78,52 +90,48 @@ class _Question:
         )
 
 
-def decide(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[PossibleOrigin, str]:
-    """The target's tree, ANOTHER, or "" for a conflict, of each pick that is decided here."""
-    items = _Items(known.scratch)
-    questions = [_question(known, items, claim) for claim in claims]
-    found = {each.claim: _outcome(known, each, each.as_made) for each in questions if each.whole and not each.open}
-    asked = [each for each in questions if each.open]
+def decide(scratch: Scratch, picks: Sequence[PickedFiles]) -> list[str | None]:
+    """The target's tree, ANOTHER, or "" for a conflict, of each pick; None for one that is not decided here."""
+    items = _Items(scratch)
+    questions = [_question(items, each) for each in picks]
     pack = Pack()
-    merges = batch.picks(known.scratch, [_reduced(pack, each) for each in asked], pack)
-    for each, merge in zip(asked, merges, strict=True):
-        if merge and merge.conflicts:
-            found[each.claim] = ""
-        elif merge and each.whole:
-            found[each.claim] = _outcome(known, each, each.as_made and _is_made(each, merge))
-    return found
+    asked = [each for each in questions if each.open]
+    outcomes = batch.picks(scratch, [_reduced(pack, each) for each in asked], pack)
+    merges = {id(each): merge for each, merge in zip(asked, outcomes, strict=True)}
+    return [_outcome(each, merges.get(id(each)), pick.made) for each, pick in zip(questions, picks, strict=True)]
 
 
-def _question(known: CommitReader, items: _Items, claim: PossibleOrigin) -> _Question:
-    source = known.files[claim.source, claim.parent]
-    target = known.files[claim.target, known.parent(claim.target)]
-    tree = known.tree(known.parent(claim.target))
-    changed = {file.path: file for file in target.files}
+def _outcome(question: _Question, merge: Merge | None, made: str) -> str | None:
+    if merge and merge.conflicts:
+        return ""
+    if not question.whole or (question.open and not merge):
+        return None
+    return made if question.as_made and (merge is None or _is_made(question, merge)) else ANOTHER
+
+
+def _question(items: _Items, pick: PickedFiles) -> _Question:
+    changed = {file.path: file for file in pick.target.files}
     files = {}
-    for file in source.files:
-        sides = _sides(file.modes, file.before, file.after)
-        base, theirs = reversed(sides) if claim.backward else sides
+    for file in pick.source.files:
+        sides = _sides(file)
+        base, theirs = reversed(sides) if pick.backward else sides
         if file.path in changed:
-            ours, made = _sides(changed[file.path].modes, changed[file.path].before, changed[file.path].after)
+            ours, made = _sides(changed[file.path])
         else:
-            ours = made = items.at(tree, file.path) if _regular(base, theirs) else _NOTHING
+            ours = made = items.at(pick.ours, file.path) if _regular(base, theirs) else _NOTHING
         if _regular(base, theirs, ours):
             files[file.path] = _File(base=base, theirs=theirs, ours=ours, made=made)
-    whole = bool(files) and len(files) == len(source.files)
-    return _Question(claim=claim, files=files, whole=whole, touched=target.paths)
+    whole = bool(files) and len(files) == len(pick.source.files)
+    return _Question(files=files, whole=whole, touched=pick.target.paths)
 
 
-def _sides(modes: bytes, before: bytes, after: bytes) -> tuple[_Content, _Content]:
-    old, _, new = modes.decode().partition(" ")
-    return (old, before.decode()), (new, after.decode())
+def _sides(file: ChangedFile) -> tuple[_Content, _Content]:
+    old, _, new = file.modes.decode().partition(" ")
+    return (old, file.before.decode()), (new, file.after.decode())
 
 
 def _regular(*contents: _Content) -> bool:
     return all(mode.startswith("100") for mode, _ in contents)
-
-
-def _outcome(known: CommitReader, question: _Question, as_made: bool) -> str:
-    return known.tree(question.claim.target) if as_made else ANOTHER
 
 
 def _reduced(pack: Pack, question: _Question) -> Trees:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.audit.in_place import ANOTHER, decide
+from orchestrator.audit.in_place import ANOTHER, PickedFiles, decide
 from orchestrator.audit.recompute import TRAILER, CommitReader, PossibleOrigin, attempt
 from orchestrator.audit.verdicts import Kind
 from orchestrator.git import batch
@@ -94,6 +94,14 @@ def possible(files: Files) -> Files:
     return {path: each for path, each in files.items() if not any(path.startswith(other + b"/") for other in files)}
 
 
+def files_of(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
+    before = known.parent(claim.target)
+    return PickedFiles(
+        source=known.files[claim.source, claim.parent], target=known.files[claim.target, before],
+        ours=known.tree(before), made=known.tree(claim.target),
+    )  # fmt: skip
+
+
 def test_it_decides_as_the_whole_merge_does(scratch: Scratch) -> None:
     trial = Trial(scratch, 1)
     attributes = trial.tree({b".gitattributes": ("100644", scratch.write_blob(b"union/* merge=union\nb -merge\n"))})
@@ -119,7 +127,8 @@ def test_it_decides_as_the_whole_merge_does(scratch: Scratch) -> None:
     known.need(known.parent(each.target) for each in claims)
     known.compare((each.source, each.parent) for each in claims)
     known.compare((each.target, known.parent(each.target)) for each in claims)
-    decided = decide(known, list(claims))
+    outcomes = decide(scratch, [files_of(known, each) for each in claims])
+    decided = {claim: told for claim, told in zip(claims, outcomes, strict=True) if told is not None}
     assert {claim: claims[claim][0] for claim in decided} == decided
     kinds = [("conflict" if not told else "another" if told == ANOTHER else "made") for told in decided.values()]
     assert min(kinds.count(each) for each in ("conflict", "another", "made")) >= 10, kinds
@@ -148,7 +157,7 @@ def test_the_same_patch_in_another_place_proves_nothing(scratch: Scratch) -> Non
         known.need([target, source, parent, below])
         claim = PossibleOrigin(target=target, source=source, parent=parent, signal=TRAILER)
         known.compare([(target, below), (source, parent)])
-        assert decide(known, [claim]) == {claim: good if tree == good else ANOTHER}
+        assert decide(scratch, [files_of(known, claim)]) == [good if tree == good else ANOTHER]
         proofs[tree] = attempt(known, {target: [claim]})[target].kind
     assert proofs == {good: Kind.PROVED, bad: Kind.ADAPTED}
 
