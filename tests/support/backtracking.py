@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import unicodedata
-from re import _constants as sre
-from re import _parser as parser
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+sre: Any = importlib.import_module("re._constants")  # what re itself parses with, since Python 3.11
+parser: Any = importlib.import_module("re._parser")
 
 _SPACE = " \t\n\r\f\v"
 _UNBOUNDED = 1000
@@ -137,7 +139,7 @@ def one(op: Any, value: Any, char: str, flags: int) -> bool:
         return char != "\n" or bool(flags & re.DOTALL)
     if name in ("LITERAL", "NOT_LITERAL"):
         same = chr(value) == char or (bool(flags & re.IGNORECASE) and chr(value).lower() == char.lower())
-        return same == (name == "LITERAL")
+        return bool(same == (name == "LITERAL"))
     negated = bool(value) and value[0][0].name == "NEGATE"
     found = any(_in(each, char, flags) for each in value)
     return found != negated
@@ -152,7 +154,7 @@ def _in(each: Any, char: str, flags: int) -> bool:
         return any(value[0] <= ord(other) <= value[1] for other in chars if len(other) == 1)
     if op == "CATEGORY":
         kind = value.name.removeprefix("CATEGORY_").removeprefix("UNI_")
-        return _is(kind.removeprefix("NOT_"), char) != kind.startswith("NOT_")
+        return bool(_is(kind.removeprefix("NOT_"), char) != kind.startswith("NOT_"))
     return False
 
 
