@@ -17,7 +17,7 @@ from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import SKIPPED, promotion, shipped, tagged_account, tagged_picks, tagged_reason
-from orchestrator.core.versions import check_version, final_of, parse_tag
+from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
@@ -26,6 +26,7 @@ from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_pro
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.received_push import Update
 from orchestrator.guard.repository import HEADS, TAGS, VERSION, GuardedRepository
+from orchestrator.plan.version_rule import check_version
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import reachable_tags
 from orchestrator.session.published import record_at
