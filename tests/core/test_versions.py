@@ -173,10 +173,10 @@ def test_versions_of_every_scheme_are_sorted() -> None:
     use(Scheme(kind="pep440"))
     right = ["2.7.0", "2.7.1.dev2", "2.7.1a1", "2.7.1b1", "2.7.1rc9", "2.7.1rc10", "2.7.1", "2.7.1.post1.dev1",
              "2.7.1.post1", "2.7.1.post2", "2.7.1.1", "2.7.2"]  # fmt: skip
-    assert sorted(right[::-1], key=lambda tag: TagVersion.from_text(tag).order) == right
+    assert sorted(set(right), key=lambda tag: TagVersion.from_text(tag).order) == right
     use(Scheme(kind="calver"))
     right = ["24.04", "24.04.1", "24.10", "25.01", "2024.04.1"]
-    assert sorted(right[::-1], key=lambda tag: TagVersion.from_text(tag).order) == right
+    assert sorted(set(right), key=lambda tag: TagVersion.from_text(tag).order) == right
 
 
 @pytest.mark.parametrize(
