@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Built(Outcome):
-    image_id: str
-    size: int  # bytes, unpacked
+    """Its bytes are in the engine's store (`image_id`), or in the registry by `digest`, which nothing names yet."""
+
+    engine: str = "classic"
+    image_id: str  # "" where no engine has it
+    digest: str = ""
+    size: int  # bytes, unpacked; 0 where no engine has it
     layers: tuple[str, ...]  # diff_ids
     base: str
     base_id: str
@@ -50,6 +54,7 @@ class Built(Outcome):
 
     def part(self) -> dict[str, Any]:
         return {
+            "engine": self.engine,
             "image_id": self.image_id,
             "size": self.size,
             "layers": self.layers,
@@ -204,11 +209,13 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
+    """Done while the engine has that very image under the candidate's name, or the registry has what was built."""
     if not isinstance(before, Built):
         return None
     if context.finished(image.task(UPLOAD)):
         return before
+    if before.digest:
+        return before if context.connections.registry(image.repository).head(before.digest) else None
     found = context.connections.builder().inspect(str(image.candidate))
     return before if found and found.id == before.image_id else None
 
