@@ -23,7 +23,7 @@ from orchestrator.core.declaration import (
     VersionFile,
 )
 from orchestrator.core.results import Place
-from orchestrator.core.versions import KINDS, TagVersion
+from orchestrator.core.versions import KINDS, Kind, TagVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -289,7 +289,7 @@ TAG_PREFIX = Key(
     help="What stands before the version in each tag of this project, such as `image-` or `tinyserve/`, where several"
     " products share a repository. Here and on the command line versions may do without it; image tags have none.",
 )
-SCHEME = Key(
+SCHEME: Key[Kind] = Key(
     name="scheme",
     shape=Text(convert=rules.version_kind, what="a scheme", json={"enum": list(KINDS)}),
     help="How versions are written: `semver`; `calver` for calendar versions, zeros and all (`2026.04.1`, `26.04`);"

@@ -308,10 +308,13 @@ _LONG = 200  # characters: no tag that somebody means as a version
 
 
 def not_understood(tags: Iterable[str]) -> list[str]:
-    """What is to be said of tags that another scheme reads as versions: how many, and what to set."""
+    """What is to be said of tags that another scheme reads as versions: how many, and what to set.
+
+    Where a product is declared, the tags of others are known to be theirs.
+    """
     found: dict[Scheme, list[str]] = {}
     for tag in sorted(tags):
-        if parse_tag(tag) is None and (scheme := _scheme_of(tag)):
+        if tag.startswith(_scheme.product) and parse_tag(tag) is None and (scheme := _scheme_of(tag)):
             found.setdefault(scheme, []).append(tag)
     return [_unread(scheme, group) for scheme, group in found.items()]
 
