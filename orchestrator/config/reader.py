@@ -14,7 +14,7 @@ from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible, quoted
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place, Problem
-from orchestrator.core.versions import KINDS, Scheme, use
+from orchestrator.core.versions import KINDS, Scheme, reading, use
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -35,7 +35,10 @@ _CORE_TAGS = ("!", *(f"{_CORE}{name}" for name in ("str", "int", "float", "bool"
 
 
 def load(path: Path, *, shown_as: str, forgive: Collection[str] = ()) -> Config:
-    """Read and check the file at `path`; messages call it `shown_as`.  Raises ConfigError, as `parse` does."""
+    """Read and check the file at `path`, which is this run's; messages call it `shown_as`.
+
+    From now on versions are read as it says.  Raises ConfigError, as `parse` does.
+    """
     if not path.is_file():
         exists = path.exists()
         problem = Problem(
@@ -51,7 +54,9 @@ def load(path: Path, *, shown_as: str, forgive: Collection[str] = ()) -> Config:
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise ConfigError([Problem(code="config-unreadable", message=message, where=shown_as)]) from error
-    return parse(text, shown_as, forgive=forgive)
+    config = parse(text, shown_as, forgive=forgive)
+    use(config.versions)
+    return config
 
 
 def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
@@ -63,8 +68,8 @@ def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
     root = _Composer(_decoded(text, file), file).document()
     faults = root.faults
     _check_format(root.node, file)
-    use(_versions(root.node))
-    config = ROOT.read(root.node, file, faults)
+    with reading(_versions(root.node)):
+        config = ROOT.read(root.node, file, faults)
     problems = [problem for problem in faults.problems if problem.code not in forgive]
     if problems or config is None:
         raise ConfigError(_shown(problems or faults.problems, file))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -18,7 +19,7 @@ from orchestrator.core.documents import shown
 from orchestrator.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
 Line = tuple[int, int]
 Kind = Literal["semver", "calver", "pep440"]
@@ -90,6 +91,17 @@ def use(scheme: Scheme) -> None:
 def in_use() -> Scheme:
     """How versions are written in this run."""
     return _scheme
+
+
+@contextmanager
+def reading(scheme: Scheme) -> Iterator[None]:
+    """Versions are written so in a block: another file than the run's own is read."""
+    before = in_use()
+    use(scheme)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 # ------------------------------------------------------------------ one version

@@ -317,6 +317,7 @@ class PushGuard:
         is_record = ref.startswith(RECORDS)
         what = "record" if is_record else "yank"
         version = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX)
+        self.standing.read_as(version)
         record = record_at(self.scratch, update.new, ref) if is_record else None
         here = self.standing.version(version, after)
         if here is None:

@@ -136,7 +136,7 @@ class GuardedRepository:
 
         From now on versions are read as that line writes them: several products may share a repository.
         """
-        schemes = list(dict.fromkeys(line.config.versions for line in self.lines)) or [Scheme()]
+        schemes = list(dict.fromkeys(line.config.versions for line in self.known_lines)) or [Scheme()]
         for is_one in (parse_tag, _like_a_version):
             for scheme in schemes:
                 use(scheme)
