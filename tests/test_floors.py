@@ -25,7 +25,7 @@ ROOMS = (
     "config git registry engines",
     "session dockerfile",
     "image forges",
-    "landing",
+    "landing thin",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
     "guard",

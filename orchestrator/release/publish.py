@@ -12,7 +12,7 @@ from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import facts_of_plan, must_agree, record_ref
 from orchestrator.core.tag_message import promotion, tagged_reason
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import in_use, parse_tag
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
@@ -56,7 +56,7 @@ def publish(session: Session, version: str) -> Cut:
     if not version:
         raise UsageError(
             "no version given and no tag in the CI's environment",
-            remedy="release publish v2.7.1",
+            remedy=f"release publish {in_use().example}",
             code="no-version",
         )
     with session.lock():

@@ -76,9 +76,7 @@ def proposed(tale: Story, tmp_path: Path) -> Proposed:
     ran = release("continue", "v2.7.1", "--yes", cwd=tale.clone.path)
     assert ran.code == 10, ran.err
     head = tale.remote.rev(f"refs/heads/{CANDIDATE}")
-    return Proposed(
-        tale=tale, forge=ForgeRepo.of(tale, tmp_path / "forge"), base=tale.base, head=head, place=tmp_path
-    )
+    return Proposed(tale=tale, forge=ForgeRepo.of(tale, tmp_path / "forge"), base=tale.base, head=head, place=tmp_path)
 
 
 def unprotect(remote: Repo) -> None:
