@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.audit.links import facts_of, failures, heavy_links, image_links, record_links
-from orchestrator.audit.parts import Part
 from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
-from orchestrator.audit.verdicts import Kind
+from orchestrator.audit.verdicts import Kind, Part
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref

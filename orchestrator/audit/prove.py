@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.find_sources import SourceFinder, outside
 from orchestrator.audit.history import retell, undoes
-from orchestrator.audit.parts import unfold
 from orchestrator.audit.recompute import BACKPORT, ITSELF, CommitReader
-from orchestrator.audit.release_commit import TaggedRelease, remade
-from orchestrator.audit.verdicts import CommitVerdict, Kind
+from orchestrator.audit.release_commit import TaggedRelease, given_up, remade
+from orchestrator.audit.verdicts import CommitVerdict, Kind, unfold
 from orchestrator.core.pick import PickState
 from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.sources import expand
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from orchestrator.audit.parts import Part
-    from orchestrator.audit.verdicts import CommitProof
+    from orchestrator.audit.verdicts import CommitProof, Part
     from orchestrator.core.declaration import Fix
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
@@ -91,6 +89,11 @@ def prove(
             )  # fmt: skip
             made = remade(known, release, wanted.sources, {sha: proofs[sha] for sha in part.commits if sha in proofs})
             proofs |= {part.head: made} if made else traces.prove([part.head])
+    for part in parts:
+        beside = {sha: proofs[sha] for sha in part.commits}
+        for sha in (each for each in part.commits if each not in heads and proofs[each].kind is Kind.FOREIGN):
+            if made := given_up(known, sha, part.config_path, names or scratch, beside):
+                proofs[sha] = made
     away = outside(scratch, tips, {sha for proof in proofs.values() for sha in proof.sources})
     verdicts = [
         _judged(known, sha, proofs[sha], part, wanted, away)

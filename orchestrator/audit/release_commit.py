@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.recompute import BACKPORT
 from orchestrator.audit.verdicts import CommitProof, Kind
+from orchestrator.core.errors import ReleaseError
 from orchestrator.core.pick import PickState
 from orchestrator.core.tag_message import commit_message
 from orchestrator.core.text import words
 from orchestrator.git.objects import encode_commit, object_id
 from orchestrator.picks.classify import pick_of
+from orchestrator.picks.sources import expand
 from orchestrator.plan.release_commit import release_files
+from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.git.objects import Commit
-    from orchestrator.picks.sources import Source
+    from orchestrator.picks.sources import Names, Source
     from orchestrator.plan.account import Account
+
+
+_SUBJECT = "chore(release): "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,32 @@ def remade(
     paths = known.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, head.tree).fields()
     named = words(paths[:5], ", ") + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
     return CommitProof(kind=Kind.FOREIGN, notes=(f"a release commit that is not what would be made, in {named}",))
+
+
+def given_up(
+    known: CommitReader, sha: str, path: str, names: Names, proofs: Mapping[str, CommitProof]
+) -> CommitProof | None:
+    """The proof of a release commit that landed and was never tagged; None for a commit that is none.
+
+    What it declared stands in its own tree, and `proofs` are those of the commits beside it.
+    """
+    commit = known.commits[sha]
+    version = commit.subject.removeprefix(_SUBJECT)
+    if not commit.subject.startswith(_SUBJECT) or len(commit.parents) != 1:
+        return None
+    try:
+        config = CommittedFiles(known.scratch, commit.tree).config(path, version)
+    except ReleaseError:
+        return None
+    entry = config.release(version) if config else None
+    if config is None or entry is None:
+        return None
+    sources, _ = expand(entry.fixes, config.remote, names, known.scratch)
+    release = TaggedRelease(version=version, head=sha, config=config, path=path)
+    proof = remade(known, release, sources, proofs)
+    if proof is None or proof.kind is not Kind.RELEASE:
+        return None
+    return CommitProof(kind=Kind.RELEASE, notes=(f"{version} was not tagged here",))
 
 
 def _lacking(account: Account, known: CommitReader) -> tuple[str, ...]:

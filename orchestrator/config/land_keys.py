@@ -6,6 +6,16 @@ from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Key, Mapped, Table, Text
 from orchestrator.core.declaration import BY_PUSH, DEFAULT_BRANCH, WAYS, LandSpec
 
+
+def _candidate_branch(text: str) -> str:
+    """A branch with the version in its name, so that two releases never share one."""
+    if "{version}" not in text:
+        remedy = "write `{version}` where the version goes, such as release-candidate/{version}"
+        raise rules.BadTextError("config-bad-branch", "names no version", remedy)
+    rules.branch(text.replace("{version}", "v1.0.0"))
+    return text
+
+
 LAND_BY = Key(
     name="by",
     shape=Text(convert=rules.one_of(*WAYS), json={"enum": list(WAYS)}),
@@ -14,7 +24,7 @@ LAND_BY = Key(
 )
 LAND_BRANCH = Key(
     name="branch",
-    shape=Text(convert=rules.candidate_branch, what="a branch", json={"pattern": r"\{version\}"}),
+    shape=Text(convert=_candidate_branch, what="a branch", json={"pattern": r"\{version\}"}),
     help="The branch that a release is proposed on; `{version}` stands for the version.",
     default=DEFAULT_BRANCH,
 )

@@ -131,15 +131,6 @@ def branch(text: str) -> str:
     return text
 
 
-def candidate_branch(text: str) -> str:
-    """A branch with the version in its name, so that two releases never share one."""
-    if "{version}" not in text:
-        remedy = "write `{version}` where the version goes, such as release-candidate/{version}"
-        raise BadTextError("config-bad-branch", "names no version", remedy)
-    branch(text.replace("{version}", "v1.0.0"))
-    return text
-
-
 def ref(text: str) -> str:
     """A branch, tag or other ref."""
     _not_an_option(text)

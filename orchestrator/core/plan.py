@@ -102,7 +102,7 @@ class PromotedFrom:
 CANDIDATES: Final = "refs/release-candidates/"  # on the remote: the tag object of a release that is proposed
 
 
-class Form(StrEnum):
+class LandingForm(StrEnum):
     """What a forge made of proposed commits."""
 
     FAST_FORWARD = "fast-forward"
@@ -119,7 +119,7 @@ class Landing:
     is the branch when it was found there, "" where a tag tells of it.
     """
 
-    form: Form
+    form: LandingForm
     planned: str
     commit: str
     tip: str = ""

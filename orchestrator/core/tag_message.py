@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import PickState
-from orchestrator.core.plan import Form, Landing
+from orchestrator.core.plan import Landing, LandingForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +115,7 @@ def promotion(message: str) -> tuple[str, str] | None:
 def landed_as(message: str, commit: str = "") -> Landing | None:
     """How a release got another commit than was proposed, by the message of its tag (on `commit`); None where not."""
     found = _LANDED.search(message)
-    return Landing(form=Form(found["form"]), planned=found["planned"], commit=commit) if found else None
+    return Landing(form=LandingForm(found["form"]), planned=found["planned"], commit=commit) if found else None
 
 
 def renamed(message: str, ids: Mapping[str, str]) -> str:

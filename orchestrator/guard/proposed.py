@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import ReleaseError
-from orchestrator.core.plan import CANDIDATES, Form
+from orchestrator.core.plan import CANDIDATES, LandingForm
 from orchestrator.core.tag_message import landed_as, renamed, tagged_account
 from orchestrator.core.versions import parse_tag
 from orchestrator.landing import forms
@@ -93,7 +93,7 @@ class ProposedVersions:
             return f"says that {landing.planned[:12]} was proposed, and nobody proposed that here"
         planned, landed = self._chains(told, head, commit)
         try:
-            if landing.form is Form.SQUASH:
+            if landing.form is LandingForm.SQUASH:
                 wrong = forms.squash_fault(self.scratch, commit, planned)
             else:
                 wrong = forms.rebase_fault(self.scratch, landed, planned) if landed else "has another history"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins
 from orchestrator.core.errors import MismatchError
-from orchestrator.core.plan import Form, Landing
+from orchestrator.core.plan import Landing, LandingForm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,10 +113,10 @@ def find(scratch: Scratch, wanted: Proposed, tip: str) -> Landing | None:
         if fault := _stranger(scratch, wanted, commits):
             raise _otherwise(wanted, fault)
         return None
-    number = 1 if form is Form.SQUASH else len(wanted.commits)
+    number = 1 if form is LandingForm.SQUASH else len(wanted.commits)
     if inner and len(inner) > number:
         raise _otherwise(wanted, f"{_named(scratch, inner[number])} came with it, and is not in the plan")
-    if form is Form.REBASE and (fault := rebase_fault(scratch, commits[:number], wanted.commits)):
+    if form is LandingForm.REBASE and (fault := rebase_fault(scratch, commits[:number], wanted.commits)):
         raise _otherwise(wanted, fault)
     rest = onto[1:] if inner else onto[number:]
     if twice := next((sha for sha in rest if _brings(scratch, wanted, sha)), ""):
@@ -124,14 +124,14 @@ def find(scratch: Scratch, wanted: Proposed, tip: str) -> Landing | None:
     return Landing(form=form, planned=wanted.head, commit=commits[number - 1], tip=tip)
 
 
-def _form(scratch: Scratch, wanted: Proposed, commits: Sequence[str], *, merged: bool) -> Form | None:
+def _form(scratch: Scratch, wanted: Proposed, commits: Sequence[str], *, merged: bool) -> LandingForm | None:
     number = len(wanted.commits)
     if tuple(commits[:number]) == wanted.commits:
-        return Form.MERGE if merged else Form.FAST_FORWARD
+        return LandingForm.MERGE if merged else LandingForm.FAST_FORWARD
     trees = [scratch.tree_of(sha) for sha in wanted.commits]
     if [scratch.tree_of(sha) for sha in commits[:number]] == trees:
-        return Form.REBASE
-    return Form.SQUASH if scratch.tree_of(commits[0]) == trees[-1] else None
+        return LandingForm.REBASE
+    return LandingForm.SQUASH if scratch.tree_of(commits[0]) == trees[-1] else None
 
 
 def _merged(scratch: Scratch, wanted: Proposed, first: str) -> list[str]:
@@ -204,8 +204,8 @@ def _otherwise(wanted: Proposed, fault: str) -> LandedOtherwiseError:
     return LandedOtherwiseError(
         f"{version} landed on {wanted.branch} in another way than it was planned: {fault}",
         where=wanted.branch,
-        remedy=f"release abort {version}, then release what is there: release declare --from-branch {version} --write"
-        f" && release cut {version}",
+        remedy=f"release abort {version}, then release what is there: release check names the entries to add, and"
+        f" release cut {version} takes them as they are",
         state="nothing is tagged, and no image is public",
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, origins
 from orchestrator.core.pick import Pick, PickState, Skipped
-from orchestrator.core.plan import Decisions, Form
+from orchestrator.core.plan import Decisions, LandingForm
 from orchestrator.core.tag_message import SKIPPED, landed_as, promotion, tagged_account
 from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.landing.forms import below
@@ -78,7 +78,7 @@ class Account:
 
         Of what a forge squashed, the proposed commits are asked for: they are what can be proved.
         """
-        squashed = self.landing and self.landing.form is Form.SQUASH and self.proposed
+        squashed = self.landing and self.landing.form is LandingForm.SQUASH and self.proposed
         return tuple(each for each in (self.made if squashed else self.picks) if each.carrier == commit)
 
 

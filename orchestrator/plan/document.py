@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.declaration import SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
-from orchestrator.core.plan import Form, Landing, Plan, PlannedImage, PromotedFrom
+from orchestrator.core.plan import Landing, LandingForm, Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
 
@@ -70,7 +70,7 @@ def decode(data: Mapping[str, Any]) -> Plan:
     origin = data.get("promoted_from")
     found["promoted_from"] = PromotedFrom(**origin) if origin else None
     landed = data.get("landed")
-    found["landed"] = Landing(**{**landed, "form": Form(landed["form"])}) if landed else None
+    found["landed"] = Landing(**{**landed, "form": LandingForm(landed["form"])}) if landed else None
     return Plan(**found)
 
 

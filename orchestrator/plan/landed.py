@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError
-from orchestrator.core.plan import Form
+from orchestrator.core.plan import LandingForm
 from orchestrator.landing import forms
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def landed_ids(scratch: Scratch, planned: Sequence[str], landing: Landing) -> di
     """Proposed commit -> the one that landed for it.  Raises MismatchError where they are not the same."""
     if landing.commit == planned[-1]:
         return {sha: sha for sha in planned}
-    if landing.form is Form.SQUASH:
+    if landing.form is LandingForm.SQUASH:
         fault = forms.squash_fault(scratch, landing.commit, planned)
         ids = dict.fromkeys(planned, landing.commit)
         fault = fault and f"{landing.commit[:12]} {fault}"

@@ -119,5 +119,7 @@ def _landed_and_stays(session: Session, plan: Plan) -> list[str]:
         landed = plan.landed or find_landed(session, plan)
     except forms.LandedOtherwiseError as error:
         return [f"what landed stays on {plan.branch}: {error.message}"]
-    again = f"release declare --from-branch {plan.version} --write"
-    return [f"what landed stays on {plan.branch}, as {landed.commit[:12]}; to release it: {again}"] if landed else []
+    if landed is None:
+        return []
+    again = f"`release check` names the entries to add, and release cut {plan.version} takes them as they are"
+    return [f"what landed stays on {plan.branch}, as {landed.commit[:12]}; to release it: {again}"]

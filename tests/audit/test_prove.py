@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.audit.parts import Part
 from orchestrator.audit.prove import Proving, new_commits, prove
+from orchestrator.audit.verdicts import Part
 from orchestrator.config.reader import parse
 from orchestrator.git.cache import Cache
 from orchestrator.git.scratch import Scratch

@@ -1,5 +1,6 @@
-"""A release that lands by a pull request, merged in every way that forges have: right for every judge, and wrong for all
-of them once a byte was slipped in.
+"""A release that lands by a pull request, merged in every way that forges have.
+
+It is right for every judge, and wrong for all of them once a byte was slipped in.
 """
 
 from __future__ import annotations
@@ -207,3 +208,91 @@ def forged(remote: Repo, commit: str) -> str:
     body = remote.attempt("cat-file", "commit", commit).stdout
     return remote.git("hash-object", "-t", "commit", "-w", "--stdin",
                       stdin=body.replace(remote.rev(f"{commit}^{{tree}}"), tree, 1))  # fmt: skip
+
+
+# ------------------------------------------------------------------ what cannot be gone on with, and the way out
+
+
+def test_another_request_landed_first(proposed: Proposed) -> None:
+    """It is named; and the way out that is printed leads to a release that every judge calls right."""
+    extra = proposed.forge.commit("fix: something of its own", {"own.txt": "x\n"})
+    proposed.forge.merge(CANDIDATE, "rebase")
+    ran = proposed.run("cut", "v2.7.1", "--yes")
+    assert ran.code == 9
+    assert f"{extra[:12]} 'fix: something of its own' landed before it" in ran.err
+    aborted = proposed.run("abort", "v2.7.1")
+    assert aborted.code == 0, aborted.err
+    assert not proposed.tale.remote.git("for-each-ref", "refs/release-candidates", f"refs/heads/{CANDIDATE}")
+    assert f"- {{commit: {extra}, allow: [duplicate]}}" in proposed.run("check").err
+    text = (proposed.tale.clone.path / "release.yaml").read_text()
+    lines = [f"{line}\n        allow: [duplicate]" if "- commit" in line else line for line in text.splitlines()]
+    at = next(number for number, line in enumerate(lines) if line.startswith("land:"))
+    lines.insert(at, f"      - {{commit: {extra}, allow: [duplicate]}}")
+    proposed.tale.declare("\n".join(lines) + "\n")
+    assert proposed.run("cut", "v2.7.1", "--yes").code == 10
+    proposed.forge.merge(CANDIDATE, "merge")
+    done = proposed.run("cut", "v2.7.1", "--yes")
+    assert done.code == 0, done.err
+    for command in (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1")):
+        judged = proposed.run(*command)
+        assert judged.code == 0, (command, judged.out, judged.err)
+
+
+def test_the_branch_moved_on_before_the_merge(proposed: Proposed) -> None:
+    """The same command plans on the new tip, and the proposal follows."""
+    proposed.forge.commit("docs: something else", {"other.txt": "x\n"})
+    again = proposed.run("cut", "v2.7.1", "--yes")
+    assert again.code == 10, again.err
+    assert proposed.tale.remote.rev(f"refs/heads/{CANDIDATE}") != proposed.head
+    proposed.forge.merge(CANDIDATE, "fast-forward")
+    assert proposed.run("cut", "v2.7.1", "--yes").code == 0
+
+
+def test_somebody_pushed_to_what_was_proposed(proposed: Proposed) -> None:
+    added = proposed.forge.commit("fix: while we are at it", {"own.txt": "x\n"}, CANDIDATE)
+    ran = proposed.run("cut", "v2.7.1", "--yes")
+    assert ran.code == 9
+    assert f"holds {added[:12]} now" in ran.err
+    proposed.forge.merge(CANDIDATE, "merge")
+    merged = proposed.run("cut", "v2.7.1", "--yes")
+    assert merged.code == 9
+    assert f"{added[:12]} 'fix: while we are at it' came with it, and is not in the plan" in merged.err
+    left = proposed.run("abort", "v2.7.1")
+    assert left.code == 0
+    assert f"git push origin :refs/heads/{CANDIDATE}" in left.out
+
+
+def test_it_was_merged_twice(proposed: Proposed) -> None:
+    proposed.forge.merge(CANDIDATE, "squash")
+    proposed.forge.merge(CANDIDATE, "merge")
+    ran = proposed.run("cut", "v2.7.1", "--yes")
+    assert ran.code == 9
+    assert "it was merged twice" in ran.err
+
+
+def test_a_branch_of_that_name_that_nobody_proposed(tale: Story) -> None:
+    declare(tale)
+    tale.release_yaml(f"      - commit: {tale.fix}", extra="land: pull-request\n")
+    tale.clone.git("push", "--quiet", "origin", f"main:refs/heads/{CANDIDATE}")
+    ran = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert ran.code == 4
+    assert f"git push origin :refs/heads/{CANDIDATE}" in ran.err
+
+
+def test_the_pipeline_of_the_branch_goes_on(proposed: Proposed) -> None:
+    """`publish --landed` in a new clone: nothing before the merge, the whole release after it, nothing again."""
+    clone = proposed.fresh("pipeline")
+    clone.git("config", "user.name", "The Pipeline")
+    clone.git("config", "user.email", "ci@forge.example")
+    before = release("publish", "--landed", "--json", cwd=clone.path)
+    assert (before.code, before.json["released"]) == (0, False)
+    waiting = release("publish", "v2.7.1", cwd=clone.path)
+    assert waiting.code == 10
+    proposed.forge.merge(CANDIDATE, "squash")
+    done = release("publish", "--landed", "--json", cwd=clone.path)
+    assert (done.code, done.json["released"]) == (0, True), done.err
+    again = release("publish", "--landed", "--json", cwd=clone.path)
+    assert (again.code, again.json["released"]) == (0, False)
+    assert release("audit", cwd=clone.path).code == 0
+    closed = proposed.run("cut", "v2.7.1", "--yes")
+    assert closed.code == 0, closed.err

@@ -1,1 +1,0 @@
-"""The room that lands by pull requests."""
