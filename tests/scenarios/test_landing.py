@@ -225,7 +225,7 @@ def test_another_request_landed_first(proposed: Proposed) -> None:
     assert not proposed.tale.remote.git("for-each-ref", "refs/release-candidates", f"refs/heads/{CANDIDATE}")
     assert f"- {{commit: {extra}, allow: [duplicate]}}" in proposed.run("check").err
     text = (proposed.tale.clone.path / "release.yaml").read_text()
-    lines = [f"{line}\n        allow: [duplicate]" if "- commit" in line else line for line in text.splitlines()]
+    lines = [f"{line}\n        allow: [duplicate, empty]" if "- commit" in line else line for line in text.splitlines()]
     at = next(number for number, line in enumerate(lines) if line.startswith("land:"))
     lines.insert(at, f"      - {{commit: {extra}, allow: [duplicate]}}")
     proposed.tale.declare("\n".join(lines) + "\n")
