@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.build_keys import BUILD_KEYS, TARGET, build_options, places
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
 from orchestrator.core.declaration import IMAGE_CHECKS, ImageSpec, SmokeCommand, Variant
 
@@ -242,10 +243,13 @@ def _variant(got: Got) -> Variant:
         suffix=got(SUFFIX, f"-{name}"),
         smoke=_smoke_commands(got),
         lock=got(LOCK, ""),
+        target=got(TARGET, ""),
     )
 
 
-VARIANT = Table(title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK), build=_variant)
+VARIANT = Table(
+    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK, TARGET), build=_variant
+)
 VARIANTS = Key(
     name="variants",
     shape=ListOf(
@@ -307,6 +311,8 @@ def _image(got: Got) -> ImageSpec:
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
         checks=got(CHECKS, None),
+        options=build_options(got),
+        places=places(got),
     )
 
 
@@ -315,6 +321,7 @@ IMAGE = Table(
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
         VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
+        *BUILD_KEYS,
     ),
     build=_image,
 )  # fmt: skip

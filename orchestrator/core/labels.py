@@ -16,6 +16,7 @@ TITLE: Final = "org.opencontainers.image.title"
 BASE_NAME: Final = "org.opencontainers.image.base.name"
 BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
+OWN: Final = "org.release-orchestrator."  # how all of our own begin
 VARIANT: Final = "org.release-orchestrator.variant"
 PATCHES: Final = "org.release-orchestrator.patches"  # name and digest of each patch of what is installed
 OWNER: Final = "org.release-orchestrator.owner"  # of a container: the clone whose releases started it
