@@ -102,6 +102,7 @@ class BuildRequest:
     ssh: tuple[str, ...] = ()  # `default`, `ID=SOCKET` or `ID=KEY`, for RUN --mount=type=ssh
     shm_size: int = 0  # bytes of /dev/shm in RUN steps; 0 is the builder's default
     gpus: str = ""  # CDI names, comma between, that RUN --device may use
+    contexts: Mapping[str, str] = field(default_factory=dict)  # name -> folder or `docker-image://REF`, in its place
     pull: bool = False  # ask the registries for the bases, also where the builder has them
     log: Path  # the full build log is written here, created or replaced
 
@@ -144,6 +145,7 @@ class Dialect:
     instead: Mapping[str, str]
     heredocs: bool
     git_sources: bool  # ADD of a git repository
+    dropped: tuple[str, ...] = ()  # flags that change no file: the tool leaves them out of what it sends
     obeys_directives: bool  # `# syntax=` and `# check=`; else they are comments
     fills_in_platform: bool  # TARGETARCH and its kin; else whoever builds must
 
@@ -218,6 +220,14 @@ class DirectBuilder(Protocol):
     """Builds images straight into a registry; no store of an engine has them afterwards."""
 
     @property
+    def title(self) -> str:
+        """Its name and kind, for people.  Raises RemoteError where there is no such builder."""
+
+    @property
+    def has_store(self) -> bool:
+        """Whether it is the engine itself, whose images are its bases."""
+
+    @property
     def incapable(self) -> str:
         """Why it cannot build here, "" where it can: tried, and asked once."""
 
@@ -287,6 +297,11 @@ class DirectModule(Protocol):
 def direct_module(name: str = DIRECT[0]) -> DirectModule:
     """The module of a builder in DIRECT."""
     return cast("DirectModule", import_module(f"{__name__}.{name}"))
+
+
+def dialect_of(engine: str) -> Dialect:
+    """What a Dockerfile may use with an engine of the plan; "auto" may still be BuildKit."""
+    return engine_module().DIALECT if engine == "classic" else direct_module().DIALECT
 
 
 def engine_module(name: str = ENGINES[0]) -> EngineModule:

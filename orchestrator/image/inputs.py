@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.declaration import Variant
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
-from orchestrator.engines import engine_module
+from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
@@ -70,8 +70,9 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
 def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
     from orchestrator.dockerfile.facts import examine
 
-    dialect = engine_module().DIALECT
-    return examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
+    dialect = dialect_of(image.engine)
+    arguments, target = dict(image.build_args), image.options.target
+    return examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
 
 
 def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ def examine(session: Session) -> list[Finding]:
     if config and config.image:
         repository = str(parse_repository(config.image.repository))
         findings += [*preflight.engine_checks(session.connections)]
+        image = planned_images(config, "v0.0.0", "0" * 40)[0]
+        findings.append(run_check("builder", lambda: described(image, session.connections)))
         findings += [*preflight.registry_checks(repository, session.connections)]
     return findings
 

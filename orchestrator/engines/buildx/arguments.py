@@ -24,6 +24,7 @@ def _plain(request: BuildRequest) -> Iterator[str]:
     yield from ("--progress=rawjson", "--provenance=false", "--sbom=false", f"--file={request.dockerfile}")
     yield from (f"--build-arg={key}={value}" for key, value in request.build_args.items())
     yield from (f"--label={key}={value}" for key, value in request.labels.items())
+    yield from (f"--build-context={name}={value}" for name, value in request.contexts.items())
     if request.platform:
         yield f"--platform={request.platform}"
     if request.no_cache:

@@ -66,6 +66,14 @@ class BuildxBuilder:
             raise failures.builder_gone(error.strip() or f"exit code {status}", self._name)
         return _info(out)
 
+    @property
+    def title(self) -> str:
+        return f"{self.info.name} ({self.info.driver})"
+
+    @property
+    def has_store(self) -> bool:
+        return self.info.driver == "docker"
+
     @cached_property
     def incapable(self) -> str:
         """Why it cannot make images as they are needed here, "" where it can: a tiny image is built, and kept nowhere.
@@ -104,8 +112,8 @@ class BuildxBuilder:
     ) -> Pushed:
         target = request.tag
         repository = str(target.repository)
-        by_digest = self.info.driver != "docker"  # which knows no other way than a name
-        name = f"{repository},push-by-digest=true" if by_digest else str(target)
+        # Docker itself pushes only under a name.
+        name = str(target) if self.has_store else f"{repository},push-by-digest=true"
         own = {target.repository.host: credentials} if credentials else {}
         output = f"type=image,name={name},push=true,store=false"
         metadata = self._build(request, report, output, {**request.logins, **own}, stall)
@@ -117,7 +125,7 @@ class BuildxBuilder:
                 remedy="update docker buildx, or set `builder: classic` under `image:`",
                 code="builder-unusable",
             )
-        return Pushed(digest=digest, builder=self.info.name)
+        return Pushed(digest=digest, builder=self.title)
 
     def build_archive(
         self, request: BuildRequest, report: Callable[[Progress], None], into: Path, *, stall: float

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
-from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
 from orchestrator.core.plan import UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.remote_url import source_url
 from orchestrator.core.results import Progress
+from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
+from orchestrator.release.steps.build_direct import base_of, build_pushed, layers_of
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
@@ -40,6 +42,7 @@ class Built(Outcome):
     """Its bytes are in the engine's store (`image_id`), or in the registry by `digest`, which nothing names yet."""
 
     engine: str = "classic"
+    builder: str = ""  # of BuildKit's, which one
     image_id: str  # "" where no engine has it
     digest: str = ""
     size: int  # bytes, unpacked; 0 where no engine has it
@@ -55,6 +58,7 @@ class Built(Outcome):
     def part(self) -> dict[str, Any]:
         return {
             "engine": self.engine,
+            "builder": self.builder,
             "image_id": self.image_id,
             "size": self.size,
             "layers": self.layers,
@@ -103,8 +107,10 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
         facts, given = _examined(context, image, text)
-        base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
-        info = _base(context, image, base, logins) if base else None
+        if facts.problems:  # it may be planned where another builder was
+            raise ProblemsError(facts.problems)
+        logins = _logins(context, image, (*facts.bases, *facts.copied_from))
+        base = _base(context, image, facts.final_base, logins)
         files = CommittedFiles(scratch, context.plan.tree)
         sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
         _refuse_missing(sent, image, facts)
@@ -114,16 +120,17 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
             dockerfile=sent.dockerfile_in_context,
             tag=image.candidate,
             build_args={**given, **dict(image.build_args), **given_args(context.plan)},
-            labels=expected_labels(context, image) | base_labels(base, info),
+            labels=expected_labels(context, image) | dict(base.labels),
             platform=image.platform,
             network=image.network,
             logins=logins,
             log=log,
+            **_options(context, image, base),
         )
         yield Prepared(
             request=request,
-            base=base,
-            base_id=info.id if info else "",
+            base=base.name,
+            base_id=base.id,
             base_args=facts.base_args,
             context_sha256=sent.sha256,
             lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
@@ -131,26 +138,45 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
         )
 
 
+def _options(context: TaskContext, image: PlannedImage, base: _Base) -> dict[str, Any]:
+    """The fields of a request that release.yaml gives, and those that only BuildKit takes."""
+    options, session = image.options, context.session
+    found: dict[str, Any] = {"target": options.target, "shm_size": options.shm_size, "pull": options.pull}
+    if image.engine != BUILDX:
+        return found
+    top = context.repository.top
+    return found | {
+        "epoch": int(context.plan.when.split()[0]),
+        "secrets": secret_values(image, session.env, top),
+        "ssh": ssh_agents(image, session.env),
+        "gpus": options.gpus,
+        "contexts": base.contexts,
+    }
+
+
 def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
     """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
     from orchestrator.dockerfile.facts import examine, platform_values
-    from orchestrator.engines import engine_module
+    from orchestrator.engines import dialect_of
 
-    dialect, arguments = engine_module().DIALECT, dict(image.build_args)
-    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform)
+    dialect, arguments, target = dialect_of(image.engine), dict(image.build_args), image.options.target
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
     if not facts.platform_args or dialect.fills_in_platform:
         return facts, {}
     health = context.connections.builder().health()
     native = f"{health.os}/{health.architecture}"
-    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native)
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native, target=target)
     values = platform_values(image.platform or native, native)
     return facts, {name: values[name] for name in facts.platform_args}
 
 
 def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
     """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
-    builder = context.connections.builder()
-    missing = [name for name in names if builder.inspect(name) is None]
+    if image.engine == BUILDX:  # whose store may be elsewhere
+        missing = list(names)
+    else:
+        builder = context.connections.builder()
+        missing = [name for name in names if builder.inspect(name) is None]
     logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(_host, missing))}
     return {host: login for host, login in logins.items() if login}
 
@@ -168,11 +194,28 @@ def _host(name: str) -> str:
     return parse_reference(name).repository.host
 
 
-def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> ImageInfo:
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """What is built on, "" for nothing; `contexts` make the builder take that very image, whatever its name means."""
+
+    name: str = ""
+    id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+
+
+def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> _Base:
+    if not name:
+        return _Base()
+    if image.engine == BUILDX:
+        digest, instead = base_of(context, image, name)
+        labels = {names.BASE_NAME: name} | ({names.BASE_DIGEST: digest} if digest else {})
+        return _Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
     login = logins.get(_host(name))
-    return context.connections.builder().resolve(
+    info = context.connections.builder().resolve(
         name, platform=image.platform, credentials=login, report=context.report
     )
+    return _Base(name=name, id=info.id, labels=base_labels(name, info))
 
 
 def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
@@ -192,12 +235,9 @@ def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFa
 def _run(context: TaskContext, image: PlannedImage) -> Built:
     log = context.state.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
     with prepared(context, image, log) as ready:
-        built = context.connections.builder().build(ready.request, context.report)
+        made = _made(context, image, ready.request)
     return Built(
         image=image.reference,
-        image_id=built.id,
-        size=built.size,
-        layers=built.layers,
         base=ready.base,
         base_id=ready.base_id,
         context_sha256=ready.context_sha256,
@@ -205,7 +245,19 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         log=str(log),
         lock=ready.lock,
         patches=ready.patches,
+        **made,
     )
+
+
+def _made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> dict[str, Any]:
+    """Build it; where its bytes are now, and how many."""
+    if image.engine == BUILDX:
+        pushed = build_pushed(context, image, request)
+        layers = layers_of(context, image, pushed.digest)
+        made: dict[str, Any] = {"engine": image.engine, "builder": pushed.builder, "digest": pushed.digest}
+        return {**made, "image_id": "", "size": 0, "layers": layers}
+    built = context.connections.builder().build(request, context.report)
+    return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
@@ -239,6 +291,7 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     source = image.repository_url or source_url(context.repository.remote_url(plan.remote))
     if source:  # a path on this machine says nothing elsewhere
         labels[names.SOURCE] = source
+    labels = dict(image.options.labels) | labels
     labels[names.TITLE] = image.repository.rpartition("/")[2]
     if image.variant:
         labels[names.VARIANT] = image.variant
@@ -276,12 +329,20 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
 def _build_context(
     scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
 ) -> BuildContext:
+    from orchestrator.dockerfile.stages import without
+    from orchestrator.engines import dialect_of
     from orchestrator.git.content import filled
     from orchestrator.image.context import ContextEntry, ignore_rules, write_context
 
+    dropped = dialect_of(image.engine).dropped
+
+    def read(entry: ContextEntry) -> bytes:
+        blob = scratch.blob(entry.sha)
+        return without(blob, dropped) if dropped and entry.path == image.dockerfile else blob
+
     return write_context(
         [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in filled(scratch, tree)],
-        lambda entry: scratch.blob(entry.sha),
+        read,
         out,
         root=image.context,
         dockerfile=image.dockerfile,
