@@ -134,19 +134,20 @@ def _agent(text: str, env: Mapping[str, str]) -> str:
     return text
 
 
-def described(image: PlannedImage, connections: Connections) -> str:
-    """Who would build it, asked now.  Raises UsageError where it cannot."""
+def described(asked: str, connections: Connections) -> str:
+    """Who builds where release.yaml asks for that builder, found out now.  Raises UsageError where none can."""
+    if asked == CLASSIC:
+        return "the classic builder, as release.yaml says"
     try:
         builder = connections.direct()
         why = builder.incapable
     except UsageError as error:
-        why = error.message
-        if image.engine == AUTO:
-            return f"the classic builder: {why}"
+        if asked == AUTO:
+            return f"the classic builder: {error.message}"
         raise
     if not why:
         return f"docker buildx, builder {builder.title}"
-    if image.engine == AUTO:
+    if asked == AUTO:
         return f"the classic builder: {why}"
     raise UsageError(
         why,

@@ -61,7 +61,7 @@ def builder_checks(plan: Plan, repository: Repository, connections: Connections)
     direct = next((image for image in plan.images if image.engine == BUILDX), None)
     if direct is None:
         return
-    yield run_check("builder", partial(described, direct, connections))
+    yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:
         yield run_check("build-secrets", partial(build_secrets, plan.images, repository, connections))
 

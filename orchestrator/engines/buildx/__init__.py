@@ -25,7 +25,9 @@ def connect(
 
     Nothing is asked of it yet: `BuildxBuilder.incapable` does.  Raises UsageError where there is no such program.
     """
-    from orchestrator.engines.buildx.builder import BuildxBuilder
-    from orchestrator.engines.buildx.program import program
+    from orchestrator.engines.buildx.place import program
 
-    return BuildxBuilder(program(env), env, name=builder, tell=tell)
+    found = program(env)
+    from orchestrator.engines.buildx.builder import BuildxBuilder
+
+    return BuildxBuilder(found, env, name=builder, tell=tell)

@@ -13,7 +13,7 @@ from orchestrator.engines.refusals import pull_limited, push_failed
 if TYPE_CHECKING:
     from orchestrator.core.errors import ReleaseError
     from orchestrator.core.reference import Reference
-    from orchestrator.engines.buildx.progress import Follower, Step
+    from orchestrator.engines.buildx.progress import Follower, Vertex
 
 _EXIT: Final = re.compile(r"exit code: (\d+)")
 _PUSH: Final = re.compile(r"(?:failed to solve: )?failed to push \S+: (?P<why>.*)", re.DOTALL)
@@ -104,7 +104,7 @@ def _refused(follower: Follower, text: str) -> ReleaseError:
     )
 
 
-def _title(step: Step) -> str:
+def _title(step: Vertex) -> str:
     return one_line(step.title, 90)
 
 

@@ -1,4 +1,4 @@
-"""The program: where it is, what it is told of logins, and how it is run and ended.
+"""The program: what it is told of logins, and how it is run and ended.
 
 Each run gets a folder of its own as DOCKER_CONFIG, with the logins it needs and no others, gone at its end.  Builders
 and contexts are those of the user: they are only linked there.
@@ -11,17 +11,16 @@ import base64
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from orchestrator.core.errors import UsageError
 from orchestrator.engines.buildx.failures import unusable_program
+from orchestrator.engines.buildx.place import read_settings, user_folder
 from orchestrator.engines.logins import server_of
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
     from orchestrator.core.credentials import Credentials
 
-_NAME: Final = "docker-buildx"
-# Where docker's own client looks for its plugins, after the user's folder.
-_FOLDERS: Final = ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
 _KEPT: Final = ("currentContext", "proxies", "HttpHeaders")  # of the user's config.json
 _OURS: Final = "RELEASE_"  # variables of this program, logins among them: nothing for another one
 _GRACE: Final = 0.8  # seconds to end by itself
@@ -39,38 +35,6 @@ _LOOK: Final = 0.2
 
 _living: set[subprocess.Popen[bytes]] = set()
 _lock = Lock()
-
-
-def program(env: Mapping[str, str]) -> Path:
-    """docker's plugin, or the same program on PATH.  Raises UsageError where there is none."""
-    folder = user_folder(env)
-    extra = _read(folder / "config.json").get("cliPluginsExtraDirs")
-    places = [folder / "cli-plugins", *(Path(str(each)) for each in (extra if isinstance(extra, list) else ()))]
-    places += [Path(each, "docker/cli-plugins") for each in _FOLDERS]
-    found = next((place / _NAME for place in places if os.access(place / _NAME, os.X_OK)), None)
-    on_path = shutil.which(_NAME, path=env.get("PATH"))
-    if found is None and on_path is None:
-        raise UsageError(
-            "there is no docker buildx on this machine",
-            remedy="install it (docker-buildx, docker-buildx-plugin), or set `builder: classic` under `image:`",
-            code="no-buildx",
-        )
-    return found or Path(str(on_path))
-
-
-def user_folder(env: Mapping[str, str]) -> Path:
-    """docker's folder of settings."""
-    if env.get("DOCKER_CONFIG"):
-        return Path(env["DOCKER_CONFIG"])
-    return (Path(env["HOME"]) if env.get("HOME") else Path.home()) / ".docker"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 @contextlib.contextmanager
@@ -82,7 +46,7 @@ def private_folder(env: Mapping[str, str], logins: Mapping[str, Credentials]) ->
     user = user_folder(env)
     with tempfile.TemporaryDirectory(prefix="release-buildx-") as name:  # mode 0700
         folder = Path(name)
-        values = {key: value for key, value in _read(user / "config.json").items() if key in _KEPT}
+        values = {key: value for key, value in read_settings(user / "config.json").items() if key in _KEPT}
         values["auths"] = {server_of(host): _entry(login) for host, login in logins.items()}
         descriptor = os.open(folder / "config.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

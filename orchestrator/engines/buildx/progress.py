@@ -26,7 +26,7 @@ _CANCELLED: Final = "context canceled"
 
 
 @dataclass
-class Step:
+class Vertex:
     """One vertex of BuildKit's graph, in the order in which they were named."""
 
     number: int
@@ -63,7 +63,7 @@ class Follower:
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     plain: list[str] = field(default_factory=list)  # what came that is no JSON: errors, warnings
     moved_at: float = field(init=False)
-    _steps: dict[str, Step] = field(default_factory=dict)
+    _steps: dict[str, Vertex] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.moved_at = self.clock()
@@ -85,11 +85,11 @@ class Follower:
             self._log(log)
 
     @property
-    def running(self) -> list[Step]:
+    def running(self) -> list[Vertex]:
         return [step for step in self._steps.values() if step.running]
 
     @property
-    def failed(self) -> Step | None:
+    def failed(self) -> Vertex | None:
         """The step that the build ended at; those that were only cancelled then do not count."""
         found = [step for step in self._steps.values() if step.error and _CANCELLED not in step.error]
         return found[-1] if found else None
@@ -111,7 +111,7 @@ class Follower:
     def _vertex(self, vertex: dict[str, Any]) -> None:
         key, name = str(vertex.get("digest") or ""), str(vertex.get("name") or "")
         if key not in self._steps:
-            self._steps[key] = Step(number=len(self._steps) + 1, name=name)
+            self._steps[key] = Vertex(number=len(self._steps) + 1, name=name)
         step = self._steps[key]
         starts = bool(vertex.get("started")) and not vertex.get("completed")
         if starts and not step.running:
@@ -126,7 +126,7 @@ class Follower:
         current, total = (int(match["number"]), int(match["total"])) if match else (None, None)
         self.report(Progress(text=ANSI.sub("", name), item="build", current=current, total=total, is_log=match is None))
 
-    def _completed(self, step: Step, vertex: dict[str, Any]) -> None:
+    def _completed(self, step: Vertex, vertex: dict[str, Any]) -> None:
         if step.partial:
             self._line(step, step.partial)
             step.partial = ""
@@ -141,7 +141,7 @@ class Follower:
             self.report(Progress(text=text, item=str(status.get("id") or ""), current=current, total=total))
 
     def _log(self, log: dict[str, Any]) -> None:
-        step = self._steps.setdefault(str(log.get("vertex") or ""), Step(number=len(self._steps) + 1, name=""))
+        step = self._steps.setdefault(str(log.get("vertex") or ""), Vertex(number=len(self._steps) + 1, name=""))
         try:
             text = base64.b64decode(str(log.get("data") or "")).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
@@ -150,7 +150,7 @@ class Follower:
         for line in lines:
             self._line(step, line)
 
-    def _line(self, step: Step, line: str) -> None:
+    def _line(self, step: Vertex, line: str) -> None:
         clean = ANSI.sub("", line).rstrip("\r").rpartition("\r")[2]
         if clean:
             step.printed.append(clean)
