@@ -125,6 +125,16 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeavySpec:
+    """The stage of the Dockerfile that is built once, and kept in the registry as a base for releases."""
+
+    place: Place = field(compare=False)
+    stage: str
+    repository: str = ""  # "": the image's own
+    epoch: int = 1_745_366_400  # seconds; 2025-04-23, any fixed moment would do
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """The `image:` section.  `repository` is kept as written; reference.py parses it."""
 
@@ -147,6 +157,7 @@ class ImageSpec:
     max_layers: int = 0  # 0 for no limit
     options: BuildOptions = PLAIN_BUILD
     places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key of `options` -> where it stands
+    heavy: HeavySpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

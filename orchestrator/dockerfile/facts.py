@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.results import Problem
 from orchestrator.dockerfile.parser import Directive, Instruction, parse
-from orchestrator.dockerfile.stages import Stages
+from orchestrator.dockerfile.stages import StageGraph
 from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Examination:
         self.escape = dockerfile.escape
         for directive in dockerfile.directives:
             self._directive(directive)
-        stages = Stages(dockerfile.instructions)
+        stages = StageGraph(dockerfile.instructions)
         if self.target and not stages.has(self.target):
             self._no_stage(stages)
         needed = stages.needed(self.target, whole=not self.dialect.fills_in_platform)
@@ -137,7 +137,7 @@ class _Examination:
         where = f"{self.file}:{line}" if line else self.file
         self.found.append((line, Problem(code=code, message=message, where=where, remedy=remedy)))
 
-    def _no_stage(self, stages: Stages) -> None:
+    def _no_stage(self, stages: StageGraph) -> None:
         near = difflib.get_close_matches(self.target, stages.names, n=1)
         known = f"there are: {', '.join(stages.names)}" if stages.names else "name one: FROM IMAGE AS NAME"
         remedy = f"did you mean {near[0]!r}?" if near else known

@@ -16,7 +16,7 @@ _FROM_OF_MOUNT = re.compile(r"(?:^|,)from=([^,\s]+)")
 BEFORE = -1  # where ARG lines stand above the first FROM
 
 
-class Stages:
+class StageGraph:
     """Numbered from 0 in the order of the file; a name is known in any case, and the last of that name counts."""
 
     def __init__(self, instructions: Sequence[Instruction]) -> None:

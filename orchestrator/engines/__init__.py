@@ -300,8 +300,9 @@ def direct_module(name: str = DIRECT[0]) -> DirectModule:
 
 
 def dialect_of(engine: str) -> Dialect:
-    """What a Dockerfile may use with an engine of the plan; "auto" may still be BuildKit."""
-    return engine_module().DIALECT if engine == "classic" else direct_module().DIALECT
+    """What a Dockerfile may use with an engine of the plan; "auto" may still be BuildKit.  What is written without an
+    engine ("none") has a base that the classic builder makes."""
+    return engine_module().DIALECT if engine in ("classic", "none") else direct_module().DIALECT
 
 
 def engine_module(name: str = ENGINES[0]) -> EngineModule:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
+from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
@@ -72,7 +75,17 @@ def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
 
     dialect = dialect_of(image.engine)
     arguments, target = dict(image.build_args), image.options.target
-    return examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
+    if image.engine != NO_ENGINE or image.heavy is None:
+        return facts
+    end = image.heavy.ends  # what is behind it no builder reads
+    return replace(facts, problems=tuple(each for each in facts.problems if not _behind(each, end)))
+
+
+def _behind(problem: Problem, line: int) -> bool:
+    """Whether it is about what a builder cannot read, at that line or below it."""
+    number = problem.where.rpartition(":")[2]
+    return problem.code == NEEDS_BUILDKIT and number.isdigit() and int(number) >= line > 0
 
 
 def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.dockerfile.facts import DockerfileFacts, examine
 from orchestrator.dockerfile.parser import parse
-from orchestrator.dockerfile.stages import BEFORE, Stages, without
+from orchestrator.dockerfile.stages import BEFORE, StageGraph, without
 from orchestrator.engines import dialect_of
 
 FILE = b"""\
@@ -35,7 +35,7 @@ COPY --from=2 /b /b
     ],
 )
 def test_needed(target: str, whole: bool, needed: set[int]) -> None:
-    assert Stages(parse(FILE).instructions).needed(target, whole=whole) == {BEFORE, *needed}
+    assert StageGraph(parse(FILE).instructions).needed(target, whole=whole) == {BEFORE, *needed}
 
 
 def facts(engine: str, target: str, text: bytes = FILE) -> DockerfileFacts:

@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
-from orchestrator.core.plan import UPLOAD
-from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
-from orchestrator.core.reference import parse_reference
+from orchestrator.core.plan import NO_ENGINE, UPLOAD
+from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
+from orchestrator.core.reference import parse_repository
 from orchestrator.core.remote_url import source_url
-from orchestrator.core.results import Progress
-from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
+from orchestrator.image.builders import BUILDX
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
-from orchestrator.release.steps.build_direct import base_of, build_pushed, layers_of
+from orchestrator.release.steps.builds.base import base, logins_for
+from orchestrator.release.steps.builds.direct import build_pushed, layers_of, options_of
+from orchestrator.release.steps.heavy import heavy_base, heavy_labels, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
+from orchestrator.thin.made import cut_off
+from orchestrator.thin.planned import PLATFORM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import IO
 
-    from orchestrator.core.credentials import Credentials
-    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
+    from orchestrator.core.reference import Reference
     from orchestrator.dockerfile.facts import DockerfileFacts
-    from orchestrator.engines import BuildRequest, ImageInfo
-    from orchestrator.git.content import Pointed
+    from orchestrator.engines import BuildRequest
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
+    from orchestrator.release.steps.heavy import HeavyBase
+    from orchestrator.thin.write import ThinImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class Built(Outcome):
     log: str
     lock: RecordedLock | None
     patches: tuple[RecordedPatch, ...]
+    heavy: RecordedHeavy | None = None
 
     def part(self) -> dict[str, Any]:
         return {
@@ -63,6 +67,7 @@ class Built(Outcome):
             "size": self.size,
             "layers": self.layers,
             "base": RecordedBase(name=self.base, id=self.base_id),
+            "heavy": self.heavy,
             "lock": self.lock,
             "patches": self.patches,
             "context_sha256": self.context_sha256,
@@ -98,60 +103,55 @@ class Prepared:
 
 
 @contextmanager
-def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
-    """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
-    from orchestrator.engines import BuildRequest
-    from orchestrator.git.content import Pointed
+def prepared(
+    context: TaskContext, image: PlannedImage, log: Path, heavy: PlannedHeavy | None = None
+) -> Iterator[Prepared]:
+    """The build context is open until the end of the block.  The base is pulled where the engine lacks it.
 
-    seconds, pointed = int(context.plan.when.split()[0]), Pointed(context.repository)
+    With `heavy` it is the build of that stage, at its own time, and of no version.
+    """
+    from orchestrator.dockerfile.stages import without
+    from orchestrator.engines import BuildRequest, dialect_of
+    from orchestrator.git.content import Pointed
+    from orchestrator.image.context import tree_context
+
+    seconds = heavy.epoch if heavy else int(context.plan.when.split()[0])
+    pointed = Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
+        text = cut_off(text, heavy.stage) if heavy else text
         facts, given = _examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
-        logins = _logins(context, image, (*facts.bases, *facts.copied_from))
-        base = _base(context, image, facts.final_base, logins)
+        logins = logins_for(context, image, (*facts.bases, *facts.copied_from))
+        found = base(context, image, facts.final_base, logins)
         files = CommittedFiles(scratch, context.plan.tree)
-        sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
+        text = without(text, dialect_of(image.engine).dropped)
+        sent = tree_context(scratch, context.plan.tree, image, seconds, tar, text, pointed.lfs)
         _refuse_missing(sent, image, facts)
         tar.seek(0)
         request = BuildRequest(
             context=tar,
             dockerfile=sent.dockerfile_in_context,
-            tag=image.candidate,
-            build_args={**given, **dict(image.build_args), **given_args(context.plan)},
-            labels=expected_labels(context, image) | dict(base.labels),
-            platform=image.platform,
+            tag=_candidate(heavy) if heavy else image.candidate,
+            build_args={**given, **dict(image.build_args), **given_args(context.plan, heavy)},
+            labels=(heavy_labels(heavy, _title(image)) if heavy else expected_labels(context, image))
+            | dict(found.labels),
+            platform=image.platform or (PLATFORM if heavy else ""),
             network=image.network,
             logins=logins,
             log=log,
-            **_options(context, image, base),
+            **options_of(context, image, found),
         )
         yield Prepared(
             request=request,
-            base=base.name,
-            base_id=base.id,
+            base=found.name,
+            base_id=found.id,
             base_args=facts.base_args,
             context_sha256=sent.sha256,
             lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
             patches=tuple(recorded(entry) for entry in patches_of(files, image)),
         )
-
-
-def _options(context: TaskContext, image: PlannedImage, base: _Base) -> dict[str, Any]:
-    """The fields of a request that release.yaml gives, and those that only BuildKit takes."""
-    options, session = image.options, context.session
-    found: dict[str, Any] = {"target": options.target, "shm_size": options.shm_size, "pull": options.pull}
-    if image.engine != BUILDX:
-        return found
-    top = context.repository.top
-    return found | {
-        "epoch": int(context.plan.when.split()[0]),
-        "secrets": secret_values(image, session.env, top),
-        "ssh": ssh_agents(image, session.env),
-        "gpus": options.gpus,
-        "contexts": base.contexts,
-    }
 
 
 def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
@@ -170,54 +170,6 @@ def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[D
     return facts, {name: values[name] for name in facts.platform_args}
 
 
-def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
-    """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
-    if image.engine == BUILDX:  # whose store may be elsewhere
-        missing = list(names)
-    else:
-        builder = context.connections.builder()
-        missing = [name for name in names if builder.inspect(name) is None]
-    logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(_host, missing))}
-    return {host: login for host, login in logins.items() if login}
-
-
-def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
-    """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
-    try:
-        return context.connections.credentials(host, released_to=host == image.reference.repository.host)
-    except RemoteError as error:
-        context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
-        return None
-
-
-def _host(name: str) -> str:
-    return parse_reference(name).repository.host
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Base:
-    """What is built on, "" for nothing; `contexts` make the builder take that very image, whatever its name means."""
-
-    name: str = ""
-    id: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
-
-
-def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> _Base:
-    if not name:
-        return _Base()
-    if image.engine == BUILDX:
-        digest, instead = base_of(context, image, name)
-        labels = {names.BASE_NAME: name} | ({names.BASE_DIGEST: digest} if digest else {})
-        return _Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
-    login = logins.get(_host(name))
-    info = context.connections.builder().resolve(
-        name, platform=image.platform, credentials=login, report=context.report
-    )
-    return _Base(name=name, id=info.id, labels=base_labels(name, info))
-
-
 def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
     """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
     from orchestrator.dockerfile.facts import takes
@@ -232,8 +184,14 @@ def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFa
             raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
+def _log(context: TaskContext, image: PlannedImage, name: str) -> Path:
+    return context.state.logs / (f"{name}-{image.variant}.log" if image.variant else f"{name}.log")
+
+
 def _run(context: TaskContext, image: PlannedImage) -> Built:
-    log = context.state.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    if image.heavy and image.engine == NO_ENGINE:
+        return _written(context, image, image.heavy)
+    log = _log(context, image, "build")
     with prepared(context, image, log) as ready:
         made = _made(context, image, ready.request)
     return Built(
@@ -260,6 +218,87 @@ def _made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> d
     return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
+def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
+    """A thin image, written without a builder; only a heavy base that is not there yet needs one."""
+    from orchestrator.image.budgets import measure
+    from orchestrator.thin.made import content_sha256
+    from orchestrator.thin.write import push_image
+
+    base = heavy_base(context, image, lambda: _make_heavy(context, image, heavy))
+    thin = thin_of(context, image, base)
+    registry, files = (
+        context.connections.registry(image.repository),
+        CommittedFiles(context.session.scratch, context.plan.tree),
+    )
+    measure(registry, replace(image, platform=image.platform or PLATFORM), thin.manifest, thin.made)
+    push_image(registry, base.base, thin)
+    return Built(
+        image=image.reference,
+        engine=NO_ENGINE,
+        image_id="",
+        digest=thin.manifest.digest,
+        size=0,
+        layers=thin.diff_ids,
+        base=str(base.reference),
+        base_id=base.digest,
+        context_sha256=content_sha256(thin),
+        labels=tuple(sorted(thin_labels(context, image, base).items())),
+        log="",
+        lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
+        patches=tuple(recorded(entry) for entry in patches_of(files, image)),
+        heavy=base.recorded,
+    )
+
+
+def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:
+    """The thin image of a plan, in memory; `afresh`: no layer of the version before is taken over."""
+    from orchestrator.git.content import Pointed
+    from orchestrator.thin.made import Release, thin_image
+    from orchestrator.thin.write import kept_layers
+
+    registry, pointed = context.connections.registry(image.repository), Pointed(context.repository)
+    labels = thin_labels(context, image, base)
+    release = Release(
+        image=image,
+        heavy=base.planned,
+        tree=context.plan.tree,
+        given=given_args(context.plan),
+        labels=labels,
+        created=labels[names.CREATED],
+        mtime=int(context.plan.when.split()[0]),
+        kept=kept_layers(registry, registry.manifest(image.previous.tag)) if image.previous and not afresh else {},
+    )
+    with context.repository.scratch(*pointed.stores) as scratch:
+        return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
+
+
+def thin_labels(context: TaskContext, image: PlannedImage, base: HeavyBase) -> dict[str, str]:
+    """As `expected_labels`, with the heavy base as the base."""
+    own = {names.BASE_NAME: str(base.reference), names.BASE_DIGEST: base.digest}
+    return expected_labels(context, image) | own
+
+
+def _make_heavy(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> str:
+    """Build the stage and push it under a private name; its digest there."""
+    registry, candidate = context.connections.registry(heavy.repository), _candidate(heavy)
+    with prepared(context, image, _log(context, image, "build-heavy"), heavy) as ready:
+        built = context.connections.builder().build(ready.request, context.report)
+    before = registry.head(candidate.tag)
+    push(context, candidate, registry)
+    manifest = registry.manifest(candidate.tag)
+    if manifest is None or (before and manifest.digest == before.digest):
+        manifest = registry.await_manifest(candidate.tag, before=before.digest if before else "")
+    own = registry.find_image(manifest) if manifest else None
+    if manifest is None or own is None or built.id not in (manifest.digest, own.digest, registry.details(own).config):
+        raise RemoteError(
+            f"{candidate} was pushed, and the registry has {manifest.digest if manifest else 'nothing'} there",
+            where=str(candidate),
+            remedy="run the same command again",
+            code="push-vanished",
+        )
+    return manifest.digest
+
+
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done while the engine has that very image under the candidate's name, or the registry has what was built."""
     if not isinstance(before, Built):
@@ -272,8 +311,10 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
     return before if found and found.id == before.image_id else None
 
 
-def given_args(plan: Plan) -> dict[str, str]:
+def given_args(plan: Plan, heavy: PlannedHeavy | None = None) -> dict[str, str]:
     """Build arguments that every build gets; a Dockerfile that declares one with ARG can use it."""
+    if heavy:
+        return {"SOURCE_DATE_EPOCH": str(heavy.epoch)}
     return {
         "RELEASE_VERSION": plan.version,
         "RELEASE_REVISION": plan.head,
@@ -292,7 +333,7 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     if source:  # a path on this machine says nothing elsewhere
         labels[names.SOURCE] = source
     labels = dict(image.options.labels) | labels
-    labels[names.TITLE] = image.repository.rpartition("/")[2]
+    labels[names.TITLE] = _title(image)
     if image.variant:
         labels[names.VARIANT] = image.variant
     if image.patches:
@@ -301,16 +342,13 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     return labels
 
 
-def base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
-    """Name of the base, and its digest in that very repository, where the engine knows one."""
-    if info is None:
-        return {}
-    labels, reference = {names.BASE_NAME: base}, parse_reference(base)
-    known = [parse_reference(each) for each in info.repo_digests]
-    digests = [each.digest for each in known if each.repository == reference.repository]
-    if digest := reference.digest or min(digests, default=""):
-        labels[names.BASE_DIGEST] = digest
-    return labels
+def _title(image: PlannedImage) -> str:
+    return image.repository.rpartition("/")[2]
+
+
+def _candidate(heavy: PlannedHeavy) -> Reference:
+    """The private name of a heavy base until it is in the registry."""
+    return parse_repository(heavy.repository).tag(f"candidate-{heavy.name}")
 
 
 def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
@@ -324,29 +362,3 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
             code="no-dockerfile",
         )
     return text
-
-
-def _build_context(
-    scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
-) -> BuildContext:
-    from orchestrator.dockerfile.stages import without
-    from orchestrator.engines import dialect_of
-    from orchestrator.git.content import filled
-    from orchestrator.image.context import ContextEntry, ignore_rules, write_context
-
-    dropped = dialect_of(image.engine).dropped
-
-    def read(entry: ContextEntry) -> bytes:
-        blob = scratch.blob(entry.sha)
-        return without(blob, dropped) if dropped and entry.path == image.dockerfile else blob
-
-    return write_context(
-        [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in filled(scratch, tree)],
-        read,
-        out,
-        root=image.context,
-        dockerfile=image.dockerfile,
-        mtime=seconds,
-        rules=ignore_rules(lambda path: scratch.file(tree, path), image.context, image.dockerfile),
-        lfs=pointed.lfs,
-    )

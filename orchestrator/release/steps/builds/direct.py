@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from orchestrator.core.errors import RemoteError
-from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
 
 if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import BuildRequest, ImageInfo, Pushed
+    from orchestrator.engines import BuildRequest, Pushed
     from orchestrator.registry.reader import RegistryReader
+    from orchestrator.release.steps.builds.base import Base
     from orchestrator.release.steps.runner import TaskContext
 
 
@@ -55,35 +56,6 @@ def _taken(registry: RegistryReader, request: BuildRequest, error: PushRefusedEr
     return not error.about_login and registry.head(request.tag.tag) is not None
 
 
-def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, str]:
-    """The digest that an image's base has now, and what to build on in place of its name, so that it is that very one.
-
-    Both are "" where nobody can tell: then the builder takes what the name stands for.
-    """
-    reference = parse_reference(name)
-    if reference.digest:
-        return reference.digest, ""
-    builder = context.connections.direct()
-    if builder.has_store and (found := _in_store(context, name)):
-        known = (parse_reference(each) for each in found.repo_digests)
-        return next((each.digest for each in known if each.repository == reference.repository), ""), ""
-    released_to = reference.repository.host == image.reference.repository.host
-    try:
-        registry = context.connections.base_registry(str(reference.repository), released_to=released_to)
-        there = registry.head(reference.identifier)
-    except RemoteError as error:
-        context.report(Progress(text=f"the digest of the base {name} is not known: {error.message}"))
-        return "", ""
-    return (there.digest, f"docker-image://{reference.repository}@{there.digest}") if there else ("", "")
-
-
-def _in_store(context: TaskContext, name: str) -> ImageInfo | None:
-    try:
-        return context.connections.runtime().inspect(name)
-    except RemoteError:  # it is the builder's engine, which says so itself
-        return None
-
-
 def layers_of(context: TaskContext, image: PlannedImage, digest: str) -> tuple[str, ...]:
     """The diff_ids of what was pushed, as the registry has it."""
     registry = context.connections.registry(image.repository)
@@ -95,3 +67,19 @@ def layers_of(context: TaskContext, image: PlannedImage, digest: str) -> tuple[s
             code="push-vanished",
         )
     return registry.config(registry.image(manifest, image.platform)).diff_ids
+
+
+def options_of(context: TaskContext, image: PlannedImage, base: Base) -> dict[str, Any]:
+    """The fields of a request that release.yaml gives, and those that only BuildKit takes."""
+    options, session = image.options, context.session
+    found: dict[str, Any] = {"target": options.target, "shm_size": options.shm_size, "pull": options.pull}
+    if image.engine != BUILDX:
+        return found
+    top = context.repository.top
+    return found | {
+        "epoch": int(context.plan.when.split()[0]),
+        "secrets": secret_values(image, session.env, top),
+        "ssh": ssh_agents(image, session.env),
+        "gpus": options.gpus,
+        "contexts": base.contexts,
+    }
