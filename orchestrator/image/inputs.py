@@ -182,7 +182,8 @@ def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[P
         message = f"{spec.dockerfile} is no file"
         remedy = "correct `image.dockerfile`, or write it"
         return (Problem(code="no-dockerfile", message=message, where=config, remedy=remedy),)
-    text, problems = place.read_bytes(), []
+    text = place.read_bytes()
+    problems: list[Problem] = []
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
         problems += _read(text, spec.dockerfile, arguments, variant.platform or spec.platform).problems
