@@ -49,8 +49,8 @@ def choose(plan: Plan, connections: Connections) -> tuple[Plan, tuple[str, ...]]
 
 
 def likely(asked: str, connections: Connections) -> str:
-    """Who builds where release.yaml asks for that builder, as far as can be told without asking any: with `auto` BuildKit
-    where its program is."""
+    """Who builds where release.yaml asks for that builder, as far as can be told without asking any: with `auto`
+    BuildKit where its program is."""
     if asked != AUTO:
         return asked
     try:
