@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.plan.account import Account
 
+_YAML = re.compile(r"\.ya?ml\Z")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BranchAudit:
@@ -66,7 +70,7 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
     brought = _brought(graph, tags)
     parts = [part_of(world, tag, brought[tag.name]) for tag in tags]
     rest = set(graph).difference(*brought.values())
-    parts.append(_tail(world, parts, wanted.base, tuple(sha for sha in graph if sha in rest)))
+    parts.append(_tail(world, wanted, parts, tuple(sha for sha in graph if sha in rest)))
     proving = prove(scratch, parts, base=wanted.base, tips=list(world.tips.values()), names=world.session.repository)
     problems = [*proving.problems, *order_problems(wanted.branch, tags, brought)]
     unchecked: list[str] = []
@@ -105,12 +109,12 @@ def _brought(graph: Mapping[str, Sequence[str]], tags: Sequence[Tag]) -> dict[st
 
 def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     """What a version brought, with what its tag and record say of it."""
-    config = _config_at(world, tag)
     record = world.records.get(tag.name)
+    path, config = _config_of(world, tag, record)
     account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
     tool = record.tool.version if record else __version__
     return Part(
-        version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), account=account,
+        version=tag.name, commits=commits, config=config, config_path=path, account=account,
         head=tag.commit, other_tool=tool != __version__,
     )  # fmt: skip
 
@@ -132,22 +136,51 @@ def _left_out(record: Record | None) -> dict[str, str]:
     return skipped | {pick.source: str(pick.state) for pick in record.picks if not pick.result}
 
 
-def _config_at(world: Snapshot, tag: Tag) -> Config | None:
-    """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
-    scratch = world.session.scratch
+def _config_of(world: Snapshot, tag: Tag, record: Record | None) -> tuple[str, Config | None]:
+    """The path of release.yaml in the tag's tree, and what it says; None: nobody knows what was declared.
+
+    Each line may have a file of its own.  It is the one that declares the version: the one that was asked for, the one
+    that the record names, or another that the release commit itself brings.
+    """
+    scratch, own = world.session.scratch, world.session.config_path()
     files = CommittedFiles(scratch, scratch.tree_of(tag.commit))
+    name = (promotion(tag.message) or (tag.name, ""))[0]
+    found, problem = None, None
     try:
-        return files.config(world.session.config_path(), tag.name)
+        found = files.config(own, tag.name)
     except ReleaseError as error:
-        world.problems.append(mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy))
-        return None
+        problem = mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy)
+    if found is None or found.release(name) is None:
+        brought = scratch.git.run("diff-tree", "-r", "--root", "--name-only", "-z", tag.commit).fields()[1:]
+        others = [record.config.path if record else "", *(each for each in brought if _YAML.search(each))]
+        for path in dict.fromkeys(each for each in others if each not in ("", own)):
+            with contextlib.suppress(ReleaseError):
+                config = files.config(path, tag.name)
+                if config and config.release(name):
+                    return path, config
+    if problem:
+        world.problems.append(problem)
+    return own, found
 
 
-def _tail(world: Snapshot, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
+def _tail(world: Snapshot, wanted: Range, parts: Sequence[Part], commits: tuple[str, ...]) -> Part:
     """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
     path, scratch = world.session.config_path(), world.session.scratch
-    kept = any(part.config for part in parts) or bool(base and scratch.file(scratch.tree_of(base), path))
-    return Part(version="", commits=commits, config=world.config if kept else None)
+    kept = any(part.config for part in parts) or bool(wanted.base and scratch.file(scratch.tree_of(wanted.base), path))
+    return Part(version="", commits=commits, config=_open_config(world, wanted.branch, parts) if kept else None)
+
+
+def _open_config(world: Snapshot, branch: str, parts: Sequence[Part]) -> Config | None:
+    """What is declared for a branch and not released yet: by release.yaml here, or by the branch's own on a source."""
+    path = next((part.config_path for part in reversed(parts) if part.config), "")
+    if path in ("", world.session.config_path()):
+        return world.config
+    for tip in world.tips.values():
+        with contextlib.suppress(ReleaseError):
+            found = CommittedFiles(world.session.scratch, world.session.scratch.tree_of(tip)).config(path, branch)
+            if found and found.branch == branch:
+                return found
+    return None
 
 
 def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
