@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
+from orchestrator.audit.beside import beside, candidates
 from orchestrator.audit.links import facts_of, failures, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
@@ -18,9 +19,9 @@ from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks
-from orchestrator.core.versions import final_of, line_of_branch, parse_tag
+from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
-from orchestrator.guard.consistency import ReleasedVersion, promotion_fault
+from orchestrator.guard.consistency import promotion_fault
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.plan.account import Account
 
+_CODES = {"record": "record-differs", "sources": "sources-differ", "yank": "yank-differs"}  # of a failed check
 _YAML = re.compile(r"\.ya?ml\Z")
 
 
@@ -186,16 +188,15 @@ def _open_config(world: Snapshot, branch: str, parts: Sequence[Part]) -> Config 
 def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The links from a version to its record and its images."""
     scratch, record = world.session.scratch, world.records.get(tag.name)
-    text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
-    checks = record_links(record, facts_of(scratch, tag, text, part.config)) if record else []
+    checks = record_links(record, facts_of(scratch, tag, part, world.record_blobs)) if record else []
     connections = None if world.session.options.offline else world.session.connections.registry
-    return checks + image_links(tag, record, part.config, connections)
+    return checks + image_links(tag, record, part.config, connections) + beside(world, tag, part)
 
 
 def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
     """Record and images of a version, and the picks that its tag lists; what could not be looked at."""
     record, checks = world.records.get(tag.name), checks_of(world, tag, part)
-    problems = [mismatch("record-differs" if check.name.startswith("record") else "image-differs",
+    problems = [mismatch(_CODES.get(check.name.partition(":")[0], "image-differs"),
                          f"{tag.name}: {check.name}: {check.message}", check.remedy)
                 for check in failures(checks)]  # fmt: skip
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
@@ -216,21 +217,13 @@ def tag_faults(world: Snapshot, tag: Tag, proving: Proving) -> list[str]:
     A promoted one lists what its candidates list, so it is held against them.
     """
     if promotion(tag.message):
-        candidates = {name: _released(world, each) for name, each in world.tags.items() if final_of(name) == tag.name}
-        fault = promotion_fault(tag.name, tag.commit, tag.message, candidates)
+        fault = promotion_fault(tag.name, tag.commit, tag.message, candidates(world, tag.name))
         return [fault] if fault else []
     made = {(source, each.sha) for each in proving.verdicts for source in (*each.sources, *each.missing, each.sha)}
     listed = {(source, commit) for _, source, commit in tagged_picks(tag.message)}
     return [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
-
-
-def _released(world: Snapshot, tag: Tag) -> ReleasedVersion:
-    return ReleasedVersion(
-        version=tag.name, tag=tag.object, commit=tag.commit, tree=world.session.scratch.tree_of(tag.commit),
-        message=tag.message, config_sha256=None, images=None,
-    )  # fmt: skip
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:

@@ -5,18 +5,20 @@ skipped with the reason.  What could not be looked at never passes.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import REVISION, VERSION
-from orchestrator.core.record import comparisons, facts_of_tag
+from orchestrator.core.record import comparisons
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.core.versions import TagVersion
+from orchestrator.core.tag_message import promotion
 from orchestrator.plan.images import planned_images
+from orchestrator.session.published import tag_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from orchestrator.audit.prove import Part
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record, ReleaseFacts
@@ -59,18 +61,22 @@ def record_links(record: Record, facts: ReleaseFacts) -> list[CheckResult]:
     ]
 
 
-def facts_of(scratch: Scratch, tag: Tag, text: bytes | None, config: Config | None) -> ReleaseFacts:
-    """What a version tag says, with release.yaml at its commit (`text`, and as parsed)."""
-    planned = planned_images(config, tag.name, tag.commit) if config else None
-    return facts_of_tag(
-        TagVersion.from_text(tag.name),
-        tag=tag.object,
-        commit=tag.commit,
-        message=tag.message,
-        tree=scratch.commit(tag.commit).tree,
-        config_sha256=hashlib.sha256(text).hexdigest() if text is not None else None,
-        images=None if planned is None else {image.reference: "" for image in planned},
-    )
+def facts_of(scratch: Scratch, tag: Tag, part: Part, records: Mapping[str, str]) -> ReleaseFacts:
+    """What a version's tag, commits, release.yaml and sources say; `records` are the blobs of records by version."""
+    origin, config, account = promotion(tag.message), part.config, part.account
+    text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
+    more: dict[str, Any] = {"candidate_record": records.get(origin[0]) if origin else None}
+    if text is not None:
+        more["config_sha256"] = hashlib.sha256(text).hexdigest()
+    if config:
+        more |= {
+            "branch": config.branch,
+            "config_path": part.config_path,
+            "images": {image.reference: "" for image in planned_images(config, tag.name, tag.commit)},
+        }
+    if account and not origin:
+        more["told"] = account.told
+    return tag_facts(scratch, tag.name, tag.object or tag.commit, tag.commit, **more)
 
 
 # ------------------------------------------------------------------ the registry's side

@@ -64,9 +64,11 @@ def publish(session: Session, version: str) -> Cut:
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
-        record, digests = PublishedReleases(session, plan.remote).record(version), _published(session, plan)
+        public = PublishedReleases(session, plan.remote)
+        record, digests = public.record(version), _published(session, plan)
         if record:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
+            must_agree(record, public.facts(version))
         journal = session.journal(state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
