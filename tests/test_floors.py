@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1] / "orchestrator"
 ROOMS = (
     "core",
     "config git registry engines",
-    "session",
+    "session dockerfile",
     "image forges",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
 TAG: Final = "tag"
+SMOKE: Final = "smoke"  # for each image, as the next
 UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
 RECORD: Final = "record"
@@ -46,6 +47,7 @@ class PlannedImage:
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
+    engine: str = "classic"  # who builds it; this and what follows counts for the plan's id only where it is used
 
     @property
     def names(self) -> tuple[Reference, ...]:

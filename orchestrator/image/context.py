@@ -17,8 +17,8 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.dockerfile.ignore import ignore_filter
 from orchestrator.git.content import is_pointer
-from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

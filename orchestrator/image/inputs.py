@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import ImageSpec
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
-    from orchestrator.image.dockerfile import DockerfileFacts
     from orchestrator.image.patchfile import PatchEntry
     from orchestrator.image.pytorch_builds import Pin
 
@@ -68,7 +68,7 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
 
 
 def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
-    from orchestrator.image.dockerfile import examine
+    from orchestrator.dockerfile.facts import examine
 
     dialect = engine_module().DIALECT
     return examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
@@ -99,8 +99,8 @@ def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tu
 
 def _takes(scratch: Scratch, tree: str, image: PlannedImage) -> Callable[[str], bool]:
     """Whether a path of the tree goes into the build of an image."""
+    from orchestrator.dockerfile.facts import takes
     from orchestrator.image.context import sent
-    from orchestrator.image.dockerfile import takes
 
     root = posixpath.normpath(image.context or ".")
     is_sent = sent(lambda path: scratch.file(tree, path), root, image.dockerfile)

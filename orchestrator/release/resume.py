@@ -20,6 +20,7 @@ from orchestrator.session.pushes import Pushes
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
+    from orchestrator.core.plan import PlannedImage
     from orchestrator.session.session import Session
 
 
@@ -63,11 +64,12 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if journal.touched(LAND) or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)
-    return [
-        f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
-        for image in plan.images
-        if journal.touched(image.task(UPLOAD))
-    ]
+    return [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
+
+
+def _left(image: PlannedImage, journal: Journal) -> str:
+    how = "stays" if journal.outcome(image.task(UPLOAD)) else "may be"
+    return f"the candidate image {image.candidate} {how} in the registry (a private name; no version tag points at it)"
 
 
 def _refuse_public(session: Session, state: ReleaseState, remote: str, tag_objects: set[str]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.results import Problem
+    from orchestrator.session.journal import JournalRecord
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
@@ -220,10 +221,10 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     unsure = not public and bool(unseen(journal))
     following: tuple[str, ...]
     again = document.command(plan)
-    failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
+    failed = _failure(journal)
     if journal.closed:
         how, said, following = "released", "released and complete", (f"release show {plan.version}",)
-    elif failed and failed is journal.records[-1]:
+    elif failed:
         how, said = "failed", f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}"
         following = (again,) if public else (again, f"release abort {plan.version}")
     else:
@@ -241,3 +242,13 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
         said=said,
         next=following,
     )
+
+
+def _failure(journal: Journal) -> JournalRecord | None:
+    """What ended the last run; None where it was broken off.  Tasks beside the one that failed may end after it."""
+    for record in reversed(journal.records):
+        if record.kind == "failed" and record.body.get("code") != "stopped":
+            return record
+        if record.kind not in ("failed", "finished"):
+            return None
+    return None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.dockerfile.ignore import ignore_filter
 from orchestrator.image.context import BuildContext, ContextEntry, IgnoreRules, write_context
-from orchestrator.image.dockerignore import ignore_filter
 
 if TYPE_CHECKING:
     from orchestrator.engines import Engine, ImageInfo

@@ -8,8 +8,8 @@ from importlib import import_module
 
 import pytest
 
+from orchestrator.dockerfile.facts import examine
 from orchestrator.engines import ENGINES, Builder, Dialect, Runtime, engine_module
-from orchestrator.image.dockerfile import examine
 from tests.support.cli import clean_env
 
 VERBS = sorted(name for kind in (Builder, Runtime) for each in kind.__mro__ for name in vars(each) if name[0] != "_")

@@ -126,6 +126,7 @@ class RecordedImage:
     aliases: tuple[Reference, ...] = ()
     digest: Digest
     image_id: str
+    engine: str = "classic"  # who built it
     size: int
     compressed_size: int
     delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")

@@ -28,17 +28,21 @@ if TYPE_CHECKING:
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.engines import BuildRequest, ImageInfo
     from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
-    from orchestrator.image.dockerfile import DockerfileFacts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built(Outcome):
-    image_id: str
-    size: int  # bytes, unpacked
+    """Its bytes are in the engine's store (`image_id`), or in the registry by `digest`, which nothing names yet."""
+
+    engine: str = "classic"
+    image_id: str  # "" where no engine has it
+    digest: str = ""
+    size: int  # bytes, unpacked; 0 where no engine has it
     layers: tuple[str, ...]  # diff_ids
     base: str
     base_id: str
@@ -50,6 +54,7 @@ class Built(Outcome):
 
     def part(self) -> dict[str, Any]:
         return {
+            "engine": self.engine,
             "image_id": self.image_id,
             "size": self.size,
             "layers": self.layers,
@@ -128,8 +133,8 @@ def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[P
 
 def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
     """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
+    from orchestrator.dockerfile.facts import examine, platform_values
     from orchestrator.engines import engine_module
-    from orchestrator.image.dockerfile import examine, platform_values
 
     dialect, arguments = engine_module().DIALECT, dict(image.build_args)
     facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform)
@@ -172,7 +177,7 @@ def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[
 
 def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
     """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
-    from orchestrator.image.dockerfile import takes
+    from orchestrator.dockerfile.facts import takes
 
     for path, is_submodule in (
         *((path, True) for path in sent.submodules),
@@ -204,11 +209,13 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
+    """Done while the engine has that very image under the candidate's name, or the registry has what was built."""
     if not isinstance(before, Built):
         return None
     if context.finished(image.task(UPLOAD)):
         return before
+    if before.digest:
+        return before if context.connections.registry(image.repository).head(before.digest) else None
     found = context.connections.builder().inspect(str(image.candidate))
     return before if found and found.id == before.image_id else None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.dockerfile.facts import examine, platform_values, takes
+from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
 from orchestrator.engines.classic_dialect import CLASSIC
-from orchestrator.image.dockerfile import examine, platform_values, takes
-from orchestrator.image.dockerfile_words import BadSubstitutionError, expand, split
 
 BUILDKIT = "dockerfile-needs-buildkit"
 INVALID = "dockerfile-invalid"

@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from orchestrator.core.results import Problem
-from orchestrator.image.dockerfile_parser import Directive, Instruction, parse
-from orchestrator.image.dockerfile_words import BadSubstitutionError, expand, split
+from orchestrator.dockerfile.parser import Directive, Instruction, parse
+from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

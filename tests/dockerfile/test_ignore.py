@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.image.dockerignore import ignore_filter
+from orchestrator.dockerfile.ignore import ignore_filter
 
 
 @pytest.mark.parametrize(
