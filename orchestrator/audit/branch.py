@@ -14,11 +14,12 @@ from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
+from orchestrator.core.commit_message import with_origin
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
-from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks
+from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, told_twice
 from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import promotion_fault
@@ -201,7 +202,7 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
                 for check in failures(checks)]  # fmt: skip
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
     problems += [mismatch("tag-differs", f"tag {tag.name} {each}", "the tag's message does not belong to its commit")
-                 for each in tag_faults(world, tag, proving)]  # fmt: skip
+                 for each in tag_faults(world, tag, part, proving)]  # fmt: skip
     if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
@@ -211,7 +212,7 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
     return problems, unchecked
 
 
-def tag_faults(world: Snapshot, tag: Tag, proving: Proving) -> list[str]:
+def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[str]:
     """In what a tag's message differs from the history below it, as ends of sentences.
 
     A promoted one lists what its candidates list, so it is held against them.
@@ -219,11 +220,28 @@ def tag_faults(world: Snapshot, tag: Tag, proving: Proving) -> list[str]:
     if promotion(tag.message):
         fault = promotion_fault(tag.name, tag.commit, tag.message, candidates(world, tag.name))
         return [fault] if fault else []
+    if twice := told_twice(tag.message):
+        return [f"says two things of {twice[:12]}"]
     made = {(source, each.sha) for each in proving.verdicts for source in (*each.sources, *each.missing, each.sha)}
     listed = {(source, commit) for _, source, commit in tagged_picks(tag.message)}
-    return [
+    lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
+    return lost or _other_words(world.session.scratch, part)
+
+
+def _other_words(scratch: Scratch, part: Part) -> list[str]:
+    """Picks that the release made, and that have another author or message than it gives them."""
+    account, found = part.account, []
+    like = {each.commit.sha: each.backport or each.commit for each in account.sources} if account else {}
+    for pick in account.picks if account else ():
+        if pick.result in part.commits and pick.source in like:
+            commit, model = scratch.commit(pick.result), like[pick.source]
+            if commit.author != model.author:
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
+            elif commit.message != with_origin(model.message, pick.source):
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")
+    return found
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:

@@ -148,6 +148,12 @@ def tagged_account(message: str) -> list[TagRow]:
     ]
 
 
+def told_twice(message: str) -> str:
+    """A source of which a tag says two things, "" where there is none; candidates may, and so a promoted version."""
+    sources = [row.source for row in tagged_account(message)]
+    return "" if promotion(message) else next((each for each in sources if sources.count(each) > 1), "")
+
+
 def tagged_picks(message: str) -> list[TaggedPick]:
     """(state, source, commit) of each pick that the version of a tag brings."""
     return [(each.state, each.source, each.commit) for each in tagged_account(message) if each.shipped]

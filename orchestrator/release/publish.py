@@ -9,7 +9,7 @@ from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
-from orchestrator.core.tag_message import promotion, tagged_reason
+from orchestrator.core.tag_message import promotion, tagged_reason, told_twice
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
@@ -154,6 +154,13 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     must_be_on_branch(session, config, version, tag_object, head)
     _bring_sources(session, config, version)
     message = repository.git.text("cat-file", "tag", tag_object)
+    if twice := told_twice(message):
+        raise MismatchError(
+            f"tag {version} says two things of {twice[:12]}",
+            where=f"refs/tags/{version}",
+            remedy=f"release cut {version} writes one line for each fix; release the next version",
+            code="tag-differs",
+        )
     account = account_of(session.scratch, repository, version, message, config)
     base = _base(session, head, account.picks if account else (), version)
     commit = session.scratch.commit(head)
