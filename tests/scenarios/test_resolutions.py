@@ -152,6 +152,9 @@ def test_everybody_sees_it(resolved: tuple[Resolved, Released], name: str) -> No
         ran = world.run(made.line, "publish", made.version, cwd=where)
         assert ran.code not in (0, 1), ran
         assert attack.publish in ran.err
+        ran = world.run(made.line, "promote", made.version, "v2.7.1", "--yes", cwd=where)
+        assert ran.code not in (0, 1), ran
+        assert "refs/tags/v2.7.1" not in world.refs()
     finally:
         for ref in refs:
             world.remote.git("update-ref", ref, kept[ref])
