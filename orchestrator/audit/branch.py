@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.beside import beside, candidates
-from orchestrator.audit.links import facts_of, failures, heavy_links, image_links, record_links
+from orchestrator.audit.links import beside, candidates, facts_of, failures, heavy_links, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
