@@ -29,16 +29,16 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
     """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
 
     `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
-    What was taken back again needs no entry.
+    What was taken back again needs no entry; what takes back a fix of an older version does.
     """
     if base in older:
         return []
     own = changes.messages(scratch, base, "--not", *older)
-    gone = Undone(own, [])
+    gone, mine = Undone(own, []), [change.sha for change in own]
     lines = []
     for change in reversed(own):
         subject, names = change.message.partition("\n")[0], origins(change.message)
-        takes_back = any(name in gone.commits for name in reverted(change.message))
+        takes_back = any(sha.startswith(name) for name in reverted(change.message) for sha in mine)
         if subject.startswith(_RELEASE) or change.sha in gone.commits or takes_back:
             continue
         if not {change.sha, *names} & set(declared):
@@ -71,12 +71,12 @@ def undeclared_since(
 
 
 def undeclared_here(session: Session) -> list[str]:
-    """What came to the branch since its last version and is not declared for the next; nothing where none can tell."""
+    """What came to the branch since its last version and is not declared for the next; where none can tell, that."""
     try:
         version = next_declared(session)
         return undeclared_since(session.config(), version, session.repository, session.scratch, session.options.offline)
-    except ReleaseError:
-        return []
+    except ReleaseError as error:
+        return [f"{error.message}: what came to the branch undeclared is not known"]
 
 
 def next_declared(session: Session) -> str:

@@ -17,10 +17,11 @@ from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
+from orchestrator.image.builders import choose
 from orchestrator.landing import candidate
 from orchestrator.plan import document
 from orchestrator.plan.planner import judged, seal
-from orchestrator.plan.replan import planned_again
+from orchestrator.plan.remake import account_at, made_again
 from orchestrator.release import landing, steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.prepare import request_branch
@@ -32,6 +33,7 @@ from orchestrator.session.state import ReleaseState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
@@ -66,9 +68,11 @@ def publish(session: Session, version: str) -> Cut:
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
-        record, digests = PublishedReleases(session, plan.remote).record(version), _published(session, plan)
+        public = PublishedReleases(session, plan.remote)
+        record, digests = public.record(version), _published(session, plan)
         if record:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
+            must_agree(record, public.facts(version))
         journal = session.journal(state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
@@ -82,8 +86,16 @@ def publish(session: Session, version: str) -> Cut:
         plan = judged(plan, *_under_policy(session, plan))
         if plan.problems:
             raise ProblemsError(plan.problems)
-        begin(session, plan, journal, yes=True)
+        begin(session, _with_builder(session, plan), journal, yes=True)
         return carry_on(session, state)
+
+
+def _with_builder(session: Session, plan: Plan) -> Plan:
+    """The plan with the builder that is here."""
+    plan, notes = choose(plan, session.connections)
+    for note in notes:
+        session.terminal.note(f"note: {note}")
+    return plan
 
 
 def publish_landed(session: Session) -> Cut | None:
@@ -139,7 +151,7 @@ def _tag_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:
         return carry_on(session, state)
     if stored:
         journal.restart()
-    begin(session, plan, journal, yes=True)
+    begin(session, _with_builder(session, plan), journal, yes=True)
     return carry_on(session, state)
 
 
@@ -209,9 +221,18 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         return _promoted(session, PublishedReleases(session, remote), version, tag_object, origin)
     config = config_at(session, version, head, session.config_path())
     must_be_on_branch(session, config, version, tag_object, head)
-    plan = planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
+    plan = _planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
     plan = replace(plan, tag_object=tag_object)
     return seal(plan, steps.keys(plan))
+
+
+def _planned_again(session: Session, config: Config, version: str, head: str, message: str) -> Plan:
+    account = account_at(session, version, message, config)
+    tags = {tag: sha for tag, sha in session.repository.local_tags().items() if tag != version}
+    return made_again(
+        session, account, version=version, config=config, config_path=session.config_path(), tag_object="",
+        head=head, tags=tags,
+    )  # fmt: skip
 
 
 def plan_from_candidate(session: Session, version: str, tag_object: str, remote: str) -> Plan:
@@ -228,7 +249,7 @@ def plan_from_candidate(session: Session, version: str, tag_object: str, remote:
             code="bad-candidate",
         )
     config = config_at(session, version, head, session.config_path())
-    plan = planned_again(session, config, version, head, message)
+    plan = _planned_again(session, config, version, head, message)
     branch = request_branch(session, config, version) or LandSpec(place=config.place).branch_of(version)
     plan = replace(plan, request=branch)
     return seal(plan, steps.keys(plan), Judgement(freeze_broken=tagged_reason(message)))

@@ -1,4 +1,7 @@
-"""A release planned again from its tag, or from what was proposed: the result must be the very commits it names."""
+"""A release made again from what its tag says: the result must be the very commit that the tag names.
+
+`publish` asks it of the tag that it is to publish, `promote` of the candidate that it is to give its final name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import NO_DECISIONS, candidate_ref
+from orchestrator.core.tag_message import told_twice
 from orchestrator.landing import candidate
 from orchestrator.picks.sources import unknown
 from orchestrator.plan.account import account_of
@@ -18,7 +22,7 @@ from orchestrator.session.branch_state import Facts, reachable_tags
 from orchestrator.session.published import config_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
@@ -27,34 +31,25 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 
-def planned_again(session: Session, config: Config, version: str, head: str, message: str) -> Plan:
-    """The draft, from the commit and the message of a tag.  Raises MismatchError where it gives another commit."""
-    repository = session.repository
-    _bring_sources(session, config, version)
-    account = account_of(session.scratch, repository, version, message, config)
+def account_at(session: Session, version: str, message: str, config: Config) -> Account | None:
+    """What the tag of a version says, with its sources at hand.  Raises MismatchError where it says two things of one.
+
+    A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it.
+    """
+    if twice := told_twice(message):
+        raise MismatchError(
+            f"tag {version} says two things of {twice[:12]}",
+            where=f"refs/tags/{version}",
+            remedy="`release cut` writes one line for each fix: release the next version",
+            code="tag-differs",
+        )
+    entry = config.release(version)
+    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
+        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
+    account = account_of(session.scratch, session.repository, version, message, config)
     if account and account.landing and not account.proposed:
-        account = _with_proposed(session, config, version, message, account.landing.planned)
-    landing = account.landing if account else None
-    made = landing.planned if landing else head
-    base = _base(session, made, account.made if account else (), version)
-    request = PlanRequest(
-        version=version, config=config, config_path=session.config_path(),
-        identity=session.scratch.commit(made).committer, offline=True,
-    )  # fmt: skip
-    tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
-    facts = Facts(
-        base=base,
-        tags=tags,
-        reachable=reachable_tags(session.scratch, base, tags),
-        source_tips={},
-        problems=(),
-        notes=(),
-    )
-    decisions = account.decisions if account else NO_DECISIONS
-    plan = draft(request, decisions, repository, session.scratch, facts)
-    if plan.head != made and not plan.problems:
-        raise _differs(session, plan, made, version)
-    return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing and not plan.problems else plan
+        return _with_proposed(session, config, version, message, account.landing.planned)
+    return account
 
 
 def _with_proposed(session: Session, config: Config, version: str, message: str, planned: str) -> Account | None:
@@ -71,11 +66,44 @@ def _with_proposed(session: Session, config: Config, version: str, message: str,
     return account
 
 
-def _bring_sources(session: Session, config: Config, version: str) -> None:
-    """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
-    entry = config.release(version)
-    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
-        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
+def made_again(
+    session: Session,
+    account: Account | None,
+    *,
+    version: str,
+    config: Config,
+    config_path: str,
+    tag_object: str,
+    head: str,
+    tags: Mapping[str, str],
+) -> Plan:
+    """The release planned again, not sealed; `tags` are the other version tags.
+
+    Where a forge made other commits of what was proposed, that is made again, and the others are held to it.
+
+    Raises MismatchError where that is not the commit `head`, and no problem of the plan says why.
+    """
+    landing = account.landing if account else None
+    made = landing.planned if landing else head
+    base = _base(session, made, account.made if account else (), version)
+    commit = session.scratch.commit(made)
+    request = PlanRequest(
+        version=version, config=config, config_path=config_path, identity=commit.committer,
+        tag_object=tag_object, offline=True,
+    )  # fmt: skip
+    facts = Facts(
+        base=base,
+        tags=tags,
+        reachable=reachable_tags(session.scratch, base, tags),
+        source_tips={},
+        problems=(),
+        notes=(),
+    )
+    decisions = account.decisions if account else NO_DECISIONS
+    plan = draft(request, decisions, session.repository, session.scratch, facts)
+    if plan.head != made and not plan.problems:
+        raise _differs(session, plan, made, version)
+    return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing and not plan.problems else plan
 
 
 def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:
