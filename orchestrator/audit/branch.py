@@ -235,8 +235,8 @@ def _other_words(scratch: Scratch, part: Part) -> list[str]:
     """Picks that the release made, and that have another author or message than it gives them."""
     account, found = part.account, []
     like = {each.commit.sha: each.backport or each.commit for each in account.sources} if account else {}
-    for pick in account.picks if account else ():
-        if pick.result in part.commits and pick.source in like:
+    for pick in account.made if account else ():
+        if pick.result in (*part.commits, *(account.proposed if account else ())) and pick.source in like:
             commit, model = scratch.commit(pick.result), like[pick.source]
             if commit.author != model.author:
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")

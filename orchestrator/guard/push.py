@@ -246,11 +246,8 @@ class PushGuard:
         return found
 
     def _told(self, version: str, commit: str) -> str:
-        """The message of the version's tag, where the push puts it on this commit, or it is there; else that of its
-        proposal, "" where it was not proposed.
-        """
-        sha = self._after.get(TAGS + version, "")
-        on, message = "", ""
+        """The message of the version's tag, where it is put on this commit, or is there; else of its proposal."""
+        sha, on, message = self._after.get(TAGS + version, ""), "", ""
         if sha and self.scratch.header(sha)[0] == "tag":
             on, message = self._tag_object(Update(ref=TAGS + version, old=ZERO, new=sha))
         return message if on == commit else self.standing.proposed.message(version, commit)
@@ -321,7 +318,7 @@ class PushGuard:
     # -------------------------------------------------------------- records
 
     def _proposal(self, update: Update) -> list[Problem]:
-        """What was proposed may change until its version is tagged: from then on it is what a squash is proved by."""
+        """What was proposed may change until its version is tagged: then it is what a squash is proved by."""
         version = update.ref.removeprefix(CANDIDATES)
         if update.creates or TAGS + version not in self.receiving.refs:
             return []

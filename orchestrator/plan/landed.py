@@ -22,12 +22,13 @@ def as_landed(scratch: Scratch, plan: Plan, landing: Landing) -> Plan:
     Raises MismatchError where they are not what the plan proposes: whoever calls this for a tag believes only this.
     """
     planned = forms.proposed(plan).commits
-    ids = landed_ids(scratch, planned, landing)
+    ids, commit = landed_ids(scratch, planned, landing), scratch.commit(landing.commit)
     picks = tuple(replace(pick, result=ids[pick.result]) if pick.result else pick for pick in plan.picks)
     return replace(
         plan,
         head=landing.commit,
-        when=str(scratch.commit(landing.commit).when),
+        committer=str(commit.committer),
+        when=str(commit.when),
         picks=picks,
         images=tuple(_image(image, plan.head, landing.commit) for image in plan.images),
         landed=landing,

@@ -213,8 +213,14 @@ def forged(remote: Repo, commit: str) -> str:
 # ------------------------------------------------------------------ what cannot be gone on with, and the way out
 
 
-def test_another_request_landed_first(proposed: Proposed) -> None:
+def test_another_request_landed_first(tale: Story, tmp_path: Path) -> None:
     """It is named; and the way out that is printed leads to a release that every judge calls right."""
+    tale.release_yaml(f"      - commit: {tale.fix}", extra="land: pull-request\n")
+    protect(tale.remote)
+    assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 10
+    head = tale.remote.rev(f"refs/heads/{CANDIDATE}")
+    forge = ForgeRepo.of(tale, tmp_path / "forge")
+    proposed = Proposed(tale=tale, forge=forge, base=tale.base, head=head, place=tmp_path)
     extra = proposed.forge.commit("fix: something of its own", {"own.txt": "x\n"})
     proposed.forge.merge(CANDIDATE, "rebase")
     ran = proposed.run("cut", "v2.7.1", "--yes")
