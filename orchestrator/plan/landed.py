@@ -27,6 +27,7 @@ def as_landed(scratch: Scratch, plan: Plan, landing: Landing) -> Plan:
     return replace(
         plan,
         head=landing.commit,
+        picked_tree=scratch.tree_of(commit.parents[0]),  # below a squash that is the branch as it was
         committer=str(commit.committer),
         when=str(commit.when),
         picks=picks,
