@@ -25,6 +25,7 @@ from orchestrator.core.plan import Decisions
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import push
 from orchestrator.git.worktree import ConflictWorktree
+from orchestrator.session.journal import DamagedStateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,7 +138,7 @@ class ReleaseState:
             data = json.loads(path.read_text())
             return Paused(**{**data, "files": tuple(data["files"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(
+            raise DamagedStateError(
                 "the note on the paused conflict is damaged",
                 where=str(path),
                 remedy=f"release abort {self.version}",
