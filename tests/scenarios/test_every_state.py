@@ -46,6 +46,12 @@ def leads(command: str, end: str) -> bool:
     return command.startswith("release abort") if end == NOTHING else not away
 
 
+def remedies_in(said: str, end: str) -> list[str]:
+    """The commands that an error of the command line names."""
+    lines = [line.removeprefix("  do: ") for line in said.splitlines() if line.startswith("  do: ")]
+    return [each for line in lines for each in commands(line) if leads(each, end)]
+
+
 def walk(clone: Path, end: str) -> list[str]:
     """The states on the way to an end, by nothing but what is printed; a question is answered with yes."""
     states: list[str] = []
@@ -58,15 +64,7 @@ def walk(clone: Path, end: str) -> list[str]:
         assert ways, f"no way to {end!r} from {now}"
         way = ways[min(states.count(now["state"]), len(ways)) - 1]  # the next one, where the first was not enough
         done = typed(f"{way} --yes" if way.startswith(_ASKS) else way, clone)
-        if done.returncode and (
-            more := [
-                each
-                for line in done.stderr.splitlines()
-                if line.startswith("  do: ")
-                for each in commands(line.removeprefix("  do: "))
-                if leads(each, end)
-            ]
-        ):
+        if done.returncode and (more := remedies_in(done.stderr, end)):
             typed(more[0], clone)
     raise AssertionError(f"{end!r} was not reached: {states}, {now}, {done.stderr}")
 
