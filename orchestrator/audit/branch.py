@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import facts_of, failures, image_links, record_links
+from orchestrator.audit.links import facts_of, failures, heavy_links, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
@@ -16,7 +16,7 @@ from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks
-from orchestrator.core.versions import final_of, line_of_branch, parse_tag
+from orchestrator.core.versions import final_of, in_use, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import ReleasedVersion, promotion_fault
 from orchestrator.picks import containing_branches
@@ -156,7 +156,8 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
     checks = record_links(record, facts_of(scratch, tag, text, part.config)) if record else []
     connections = None if world.session.options.offline else world.session.connections.registry
-    return checks + image_links(tag, record, part.config, connections)
+    checks += image_links(tag, record, part.config, connections)
+    return checks + heavy_links(tag, record, part.config, scratch, connections)
 
 
 def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
@@ -220,7 +221,7 @@ def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem
                          "versions rise along a branch: find out who made it")
             )  # fmt: skip
     return found + [
-        mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no semantic version", "name versions v2.7.1")
+        mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no version", f"name versions {in_use().example}")
         for name, tag in sorted(world.tags.items())
         if parse_tag(name) is None and tag.commit in inside
     ]

@@ -8,18 +8,19 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
-from orchestrator.core.labels import REVISION, VERSION
+from orchestrator.core.labels import HEAVY_KEY, REVISION, VERSION
 from orchestrator.core.record import comparisons, facts_of_tag
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.core.versions import TagVersion
 from orchestrator.plan.images import planned_images
+from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
-    from orchestrator.core.record import Record, ReleaseFacts
+    from orchestrator.core.record import Record, RecordedHeavy, RecordedImage, ReleaseFacts
     from orchestrator.core.reference import Reference
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
@@ -125,6 +126,68 @@ def _image(tag: Tag, version: str, reference: Reference, digest: str, registry: 
     checks.append(compared(f"{name}: revision", "label revision is", labels.get(REVISION, ""), tag.commit, "the tag"))
     checks.append(compared(f"{name}: version", "label version is", labels.get(VERSION, ""), version, "the tag"))
     return checks
+
+
+# ------------------------------------------------------------------ the heavy base under a thin image
+
+
+def heavy_links(
+    tag: Tag, record: Record | None, config: Config | None, scratch: Scratch, registry: Callable[[str], Registry] | None
+) -> list[CheckResult]:
+    """Each heavy base that the record of a version names.  No registry: offline."""
+    checks: list[CheckResult] = []
+    for image in record.images if record else ():
+        if image.heavy is None:
+            continue
+        name = f"image {image.reference}: heavy base"
+        key = _key(tag, image, config, scratch)
+        if not record or record.promoted_from is None:  # the candidate's tree is another one
+            checks.append(compared(f"{name} key", "made from", image.heavy.key, key, "the tag's tree"))
+        if registry is None:
+            checks.append(skipped(name, "offline: the registry was not asked"))
+            continue
+        try:
+            checks += _in_registry(name, image, image.heavy, registry)
+        except RemoteError as error:
+            checks.append(skipped(name, error.message))
+    return checks
+
+
+def _key(tag: Tag, image: RecordedImage, config: Config | None, scratch: Scratch) -> str:
+    """What the tag's own tree makes the key to be, "" where it declares no such base."""
+    if config is None:
+        return ""
+    tree = scratch.tree_of(tag.commit)
+    for each in with_heavy(planned_images(config, tag.name, tag.commit), config.image, scratch, tree):
+        if each.reference == image.reference and each.heavy:
+            return each.heavy.key
+    return ""
+
+
+def _in_registry(
+    name: str, image: RecordedImage, heavy: RecordedHeavy, registry: Callable[[str], Registry]
+) -> list[CheckResult]:
+    beside, own = registry(str(heavy.reference.repository)), registry(str(image.reference.repository))
+    found, released = beside.manifest(heavy.reference.tag), own.manifest(image.reference.tag)
+    checks = [compared(name, f"{heavy.reference} is", found.digest if found else "", heavy.digest, "the record")]
+    base = beside.find_image(found) if found else None
+    if base is None:
+        return checks
+    said = beside.config(base).labels.get(HEAVY_KEY, "")
+    checks.append(compared(f"{name} label", "it says that it is made from", said, heavy.key, "the record"))
+    thin = own.find_image(released) if released else None
+    if thin is not None:
+        below = [layer.digest for layer in beside.layers(base)]
+        first = [layer.digest for layer in own.layers(thin)][: len(below)]
+        checks.append(
+            passed(f"{name} layers", f"the first {len(below)} layers of the image are its")
+            if first == below
+            else failed(f"{name} layers", "the image is not made on it", "find out who pushed the image")
+        )
+    return checks
+
+
+# ------------------------------------------------------------------ what callers ask
 
 
 def origin(record: Record | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
-from orchestrator.core.declaration import IMAGE_CHECKS, ImageSpec, SmokeCommand, Variant
+from orchestrator.core.declaration import IMAGE_CHECKS, HeavySpec, ImageSpec, SmokeCommand, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,6 +204,51 @@ MAX_LAYERS = Key(
     default="no limit but docker's, 127",
 )
 
+# ------------------------------------------------------------------ heavy base
+
+STAGE_NAME = Text(convert=rules.matching(rules.STAGE_GRAMMAR, "heavy"), json={"pattern": f"^{rules.STAGE_GRAMMAR}$"})
+STAGE = Key(name="stage", shape=STAGE_NAME, help="The stage's name in the Dockerfile.", required=True)
+HEAVY_REPOSITORY = Key(
+    name="repository",
+    shape=REPOSITORY.shape,
+    help="Where the heavy base goes: another repository of the same registry.",
+    default="the image's own",
+)
+EPOCH = Key(
+    name="epoch",
+    shape=Mapped(
+        shape=Text(
+            convert=rules.matching("[0-9]{1,10}", "1745366400"),
+            what="seconds since 1970",
+            json={"type": ["integer", "string"], "pattern": "^[0-9]{1,10}$"},
+        ),
+        into=lambda text, _: int(text),
+    ),
+    help="The time that its files and its configuration have, in seconds since 1970. Another one makes it anew.",
+    default=str(HeavySpec.epoch),
+)
+
+
+def _heavy(got: Got) -> HeavySpec:
+    return HeavySpec(
+        place=got.place,
+        stage=got(STAGE, ""),
+        repository=got(HEAVY_REPOSITORY, ""),
+        epoch=got(EPOCH, HeavySpec.epoch),
+    )
+
+
+HEAVY = Key(
+    name="heavy",
+    shape=Either(
+        what="a stage's name, or a mapping",
+        text=Mapped(shape=STAGE_NAME, into=lambda name, place: HeavySpec(place=place, stage=name)),
+        pairs=Table(title="'heavy'", keys=(STAGE, HEAVY_REPOSITORY, EPOCH), build=_heavy),
+    ),
+    help="The stage of the Dockerfile with all that is heavy. It is built once and kept beside the image as "
+    "`heavy-<hash of its inputs>`; a release then adds thin layers to it ([thin.md](thin.md)).",
+)
+
 CHECKS = Key(
     name="checks",
     shape=ListOf(
@@ -306,6 +351,7 @@ def _image(got: Got) -> ImageSpec:
         delta_budget=got(DELTA_BUDGET, 0),
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
+        heavy=got(HEAVY, None),
         checks=got(CHECKS, None),
     )
 
@@ -314,7 +360,7 @@ IMAGE = Table(
     title="'image'",
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
-        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS, HEAVY,
     ),
     build=_image,
 )  # fmt: skip

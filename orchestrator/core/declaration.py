@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.versions import Kind, Scheme
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -94,6 +96,16 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeavySpec:
+    """The stage of the Dockerfile that is built once, and kept in the registry as a base for releases."""
+
+    place: Place = field(compare=False)
+    stage: str
+    repository: str = ""  # "": the image's own
+    epoch: int = 1_745_366_400  # seconds; 2025-04-23, any fixed moment would do
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """The `image:` section.  `repository` is kept as written; reference.py parses it."""
 
@@ -114,6 +126,7 @@ class ImageSpec:
     patches: str = ""  # repository path of the folder with patches to installed packages
     size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
     max_layers: int = 0  # 0 for no limit
+    heavy: HeavySpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +198,13 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
+    tag_prefix: str = ""  # as written
+    scheme: Kind = "semver"
+
+    @property
+    def versions(self) -> Scheme:
+        """How the project writes its versions."""
+        return Scheme.of(self.tag_prefix, self.scheme)
 
     def release(self, version: str) -> ReleaseEntry | None:
         return next((entry for entry in self.releases if entry.version == version), None)

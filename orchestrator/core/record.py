@@ -101,6 +101,15 @@ class RecordedBase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedHeavy:
+    """The heavy base under a thin image: its name, a hash of what it is made from, and its digest."""
+
+    reference: Reference
+    key: Sha256
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordedLock:
     path: str
     sha256: Sha256
@@ -132,11 +141,13 @@ class RecordedImage:
     aliases: tuple[Reference, ...] = ()
     digest: Digest
     image_id: str
+    engine: str = "classic"  # who built it
     size: int
     compressed_size: int
     delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")
     layers: tuple[str, ...] = ()
     base: RecordedBase
+    heavy: RecordedHeavy | None = None
     lock: RecordedLock | None = None
     patches: tuple[RecordedPatch, ...] = ()
     context_sha256: str

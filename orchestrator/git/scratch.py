@@ -395,7 +395,6 @@ class MissingObjectError(UsageError):
     default_code = "missing-object"
 
     def __init__(self, sha: str) -> None:
-        super().__init__(
-            f"commit {sha} is not in this clone", remedy="have all objects sent again: git fetch --refetch --all --tags"
-        )
+        remedy = "have all objects sent again: git fetch --refetch --all --tags"
+        super().__init__(f"commit {sha} is not in this clone", remedy=remedy)
         self.sha = sha

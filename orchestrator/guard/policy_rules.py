@@ -87,7 +87,7 @@ def _broken(policy: Policy, key: str, change: PolicyChange, code: str, says: str
 def is_patch(version: str) -> bool:
     """Whether a version continues one that its users have: 2.7.1 and 2.7.1-rc.1, not 2.7.0."""
     parsed = parse_tag(version)
-    return parsed is not None and parsed.version.patch > 0
+    return parsed is not None and parsed.is_patch
 
 
 def _fixes_only(change: PolicyChange, version: str) -> Iterator[Problem]:

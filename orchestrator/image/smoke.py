@@ -67,30 +67,38 @@ def smoke(
     report: Callable[[Progress], None],
     inside: InsideChecks | None = None,
     more: Sequence[Check] = (),
+    light_passed: Callable[[], None] = lambda: None,
 ) -> tuple[CheckResult, ...]:
     """The results in order: labels, version inside, `more`, what `inside` asks for, then the commands.
 
+    `light_passed` is called before the last two, where none of the others has failed.
     `expected_labels` are added to the version (`tag`) and revision labels, which are always expected.  Raises
     UsageError when two checks have one name, RemoteError when the engine is gone.
     """
     inside = inside or InsideChecks()
     _refuse_same_names(commands, (*inside.checks, *(name for name, _ in more)))
     expected = {VERSION: tag, REVISION: revision, **expected_labels}
-    checks: list[Check] = [
+    light: list[Check] = [
         (_LABELS, lambda: _labels(engine, image, expected)),
         (_VERSION, lambda: _version_inside(engine, image, tag)),
+        *more,
     ]
-    checks += more
-    checks += inside_checks(engine, image, inside)
-    checks += [(command.name, _bound(engine, image, command)) for command in commands]
-    return run_checks(checks, report)
+    heavy = inside_checks(engine, image, inside)
+    heavy += [(command.name, _bound(engine, image, command)) for command in commands]
+    total = len(light) + len(heavy)
+    results = run_checks(light, report, total=total)
+    if not any(result.state is CheckState.FAILED for result in results):
+        light_passed()
+    return (*results, *run_checks(heavy, report, done=len(light), total=total))
 
 
-def run_checks(checks: Sequence[Check], report: Callable[[Progress], None]) -> tuple[CheckResult, ...]:
-    """Every check runs, also after one has failed."""
+def run_checks(
+    checks: Sequence[Check], report: Callable[[Progress], None], *, done: int = 0, total: int = 0
+) -> tuple[CheckResult, ...]:
+    """Every check runs, also after one has failed.  `done` of `total` have run before, where they are parts of more."""
     results: list[CheckResult] = []
-    for number, (name, check) in enumerate(checks, 1):
-        report(Progress(text=f"smoke: {name}", item="smoke", current=number, total=len(checks)))
+    for number, (name, check) in enumerate(checks, done + 1):
+        report(Progress(text=f"smoke: {name}", item="smoke", current=number, total=total or len(checks)))
         results.append(_timed(name, check))
     return tuple(results)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import Exit
-from orchestrator.core.plan import Decisions, Judgement, Plan
+from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
-from orchestrator.core.versions import check_version, default_version, parse_tag
+from orchestrator.core.versions import parse_tag
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
 from orchestrator.picks.undeclared import older, undeclared
@@ -24,11 +24,13 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
+from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.kept_sources import bring_for, sources_ref
+from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.core.pick import Pick, Skipped
@@ -100,7 +102,9 @@ def draft(
         tree=made.tree,
         picks=after.picks,
         skipped=tuple(skipped),
-        images=planned_images(config, version, made.head, verdict.previous),
+        images=with_heavy(
+            planned_images(config, version, made.head, verdict.previous), config.image, scratch, made.tree
+        ),
         tasks=(),
         verify=config.verify,
         summary=summary,
@@ -186,8 +190,18 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
+    content["images"] = [_asked_for(image) for image in content["images"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
+    """What an id holds of an image: not who builds it, and nothing of a field that came later and is not used."""
+    names = [field.name for field in fields(PlannedImage)]
+    later = {field.name: field.default for field in fields(PlannedImage)[names.index("engine") :]}
+    return {
+        key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
+    }
 
 
 def _local_tags(facts: Facts) -> list[str]:

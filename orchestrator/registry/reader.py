@@ -5,6 +5,7 @@ Only a 404 means "not there"; what is there is believed by its own bytes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
@@ -198,6 +199,16 @@ class RegistryReader:
             limit=layer.size,
         )
         out.seek(0)
+
+    def download_blob(self, digest: str, out: IO[bytes], limit: int = 1 << 30) -> None:
+        """As `download`, of a blob whose size nobody says; of at most `limit` bytes.  Its digest is compared."""
+        self.download(Layer(digest=digest, size=limit, media_type=""), out)
+        seen = hashlib.sha256()
+        while chunk := out.read(1 << 20):
+            seen.update(chunk)
+        out.seek(0)
+        if (found := f"sha256:{seen.hexdigest()}") != digest:
+            raise failure("registry-bad-answer", self._wire.host, f"blob {digest} of {self._name} is {found}")
 
     def tags(self) -> tuple[str, ...]:
         """Every tag, in the registry's order; none where the repository does not exist yet."""

@@ -20,6 +20,7 @@ from orchestrator.session.pushes import Pushes, finish_by_tag
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
+    from orchestrator.core.plan import PlannedImage
     from orchestrator.session.session import Session
 
 
@@ -67,11 +68,12 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()}, again)
         pushes.refuse_arriving(plan.remote, again)
     once = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
-    return once + [
-        f"the candidate image {image.candidate} stays in the registry (a private name; no tag points at it)"
-        for image in plan.images
-        if journal.touched(image.task(UPLOAD))
-    ]
+    return once + [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
+
+
+def _left(image: PlannedImage, journal: Journal) -> str:
+    how = "stays" if journal.outcome(image.task(UPLOAD)) else "may be"
+    return f"the candidate image {image.candidate} {how} in the registry (a private name; no version tag points at it)"
 
 
 def _refuse_public(session: Session, state: ReleaseState, remote: str, tag_objects: set[str], again: str) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.results import Problem
+    from orchestrator.session.journal import JournalRecord
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
@@ -153,8 +154,10 @@ def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:
 
 
 def _known_here(session: Session) -> list[str]:
-    pending = (ref.split("/") for ref in session.repository.refs(f"refs/release/*/{PENDING}"))
-    return sorted({*in_progress(session.repository), *(parts[2] for parts in pending if parse_tag(parts[2]))})
+    head, end = "refs/release/", f"/{PENDING}"
+    refs = (ref for ref in session.repository.refs(head.rstrip("/")) if ref.endswith(end))
+    pending = (ref.removeprefix(head).removesuffix(end) for ref in refs)
+    return sorted({*in_progress(session.repository), *(name for name in pending if parse_tag(name))})
 
 
 def _with_yank(standing: ReleaseStatus, yank: Yank | None) -> ReleaseStatus:
@@ -268,10 +271,10 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     unsure = not public and bool(unseen(journal))
     following: tuple[str, ...]
     again = document.command(plan)
-    failed = next((record for record in reversed(journal.records) if record.kind == "failed"), None)
+    failed = _failure(journal)
     if journal.closed:
         how, said, following = Standing.RELEASED, "released and complete", (f"release show {plan.version}",)
-    elif failed and failed is journal.records[-1]:
+    elif failed:
         how, said = (
             Standing.FAILED,
             f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}",
@@ -292,3 +295,13 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
         said=said,
         next=following,
     )
+
+
+def _failure(journal: Journal) -> JournalRecord | None:
+    """What ended the last run; None where it was broken off.  Tasks beside the one that failed may end after it."""
+    for record in reversed(journal.records):
+        if record.kind == "failed" and record.body.get("code") != "stopped":
+            return record
+        if record.kind not in ("failed", "finished"):
+            return None
+    return None

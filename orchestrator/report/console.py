@@ -12,6 +12,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ConfigError, ProblemsError
@@ -48,6 +49,8 @@ class Console:
         self._answered = False
         self._live: Live | None = None
         self._titles: dict[str, str] = {}
+        self._at_work: list[str] = []  # titles of tasks
+        self._lock = RLock()  # tasks of one group speak from threads of their own
 
     # -------------------------------------------------------------- results
 
@@ -75,7 +78,8 @@ class Console:
 
     def note(self, text: str) -> None:
         if not self.quiet:
-            self._talk(text)
+            with self._lock:
+                self._talk(text)
 
     def show_plan(self, plan: Plan) -> None:
         from orchestrator.report.plan import plan_lines
@@ -128,32 +132,46 @@ class Console:
         if self.quiet:
             return
         title = self._titles.setdefault(record.task, str(record.body.get("title", record.task)))
-        if record.kind == "started":
-            self._begin(title)
-        elif record.kind == "finished":
-            self._end(title, f"{record.body.get('seconds', 0.0):.1f} s")
-        elif record.kind == "failed":
-            self._end(title, "failed")
+        with self._lock:
+            if record.kind == "started":
+                self._begin(title)
+            elif record.kind == "finished":
+                self._end(title, f"{record.body.get('seconds', 0.0):.1f} s")
+            elif record.kind == "failed":
+                self._end(title, "stopped" if record.body.get("code") == "stopped" else "failed")
 
     def _begin(self, title: str) -> None:
-        if self.on_github:
+        self._at_work.append(title)
+        if not self.on_github:
+            self._show_live()
+        elif len(self._at_work) == 1:  # a runner's groups do not nest
             self._command(f"::group::{_data(title)}")
-        elif self.color:
-            from orchestrator.report.live import Live
-
-            self._stop_live()
-            self._live = Live(printable(title))
 
     def _end(self, title: str, how: str) -> None:
         self._stop_live()
         self._talk(f"{title}: {how}")
-        if self.on_github:
+        if title in self._at_work:
+            self._at_work.remove(title)
+        if self.on_github and not self._at_work:
             self._command("::endgroup::")
+        elif not self.on_github and self._at_work:
+            self._show_live()
+
+    def _show_live(self) -> None:
+        """All that is at work, in one display."""
+        if self.color:
+            from orchestrator.report.live import Live
+
+            self._stop_live()
+            self._live = Live(printable(", ".join(self._at_work)))
 
     def progress(self, progress: Progress) -> None:
-        """Progress of the task at work: live on a terminal, log lines with --verbose, else only plain sentences."""
-        if self.quiet:
-            return
+        """Progress of what is at work: live on a terminal, log lines with --verbose, else only plain sentences."""
+        if not self.quiet:
+            with self._lock:
+                self._progress(progress)
+
+    def _progress(self, progress: Progress) -> None:
         if self._live is not None:
             text, item = printable(progress.text), printable(progress.item)
             self._live.show(replace(progress, text=text, item=item))  # a build log must not drive the terminal

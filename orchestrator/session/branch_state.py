@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
-from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.core.versions import line_of_branch, not_understood, parse_tag
 from orchestrator.session import yanks
 from orchestrator.session.last_fetch import last_fetch, last_fetched
 
@@ -58,6 +58,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
         _bring_missing(repository, scratch, config, remote, (config.branch, *config.source))
     elif not any(each.code == "no-remote" for each in problems):
         notes.append(_age(repository, config.remote, now))
+    notes += not_understood(tags)
     marks = remote.refs if remote else repository.refs(yanks.PREFIX.rstrip("/"))
     return Facts(
         base=base,

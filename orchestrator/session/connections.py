@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 from orchestrator.core.reference import parse_repository
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Connections:
-    """The engine and the registries of one run; each is opened at most once.
+    """The engine and the registries of one run; the engine is opened at most once.
 
     `owner` names this clone's containers, `tell` hears of a registry that has to be asked again, and of an engine that
     takes long.
@@ -35,7 +36,8 @@ class Connections:
         self._tell = tell
         self._plain_http = plain_http
         self._engine = cache(self._open_engine)
-        self.registry = cache(self._registry)
+        self._registry = cache(self._open_registry)
+        self._sweeping, self._swept = Lock(), False
 
     def builder(self) -> Builder:
         """What builds images and publishes them."""
@@ -44,6 +46,21 @@ class Connections:
     def runtime(self) -> Runtime:
         """What runs containers of images."""
         return self._engine()
+
+    def swept_runtime(self) -> Runtime:
+        """The same, without the containers that a killed run of this clone has left.
+
+        Only under the lock of the clone.  It is looked for them once: what is there later is at work.
+        """
+        with self._sweeping:
+            if not self._swept:
+                self._engine().sweep(self._owner())
+            self._swept = True
+        return self._engine()
+
+    def registry(self, repository: str) -> Registry:
+        """The registry of a repository, for the thread that asks: each has a conversation of its own."""
+        return self._registry(repository, get_ident())
 
     def credentials(self, host: str, *, released_to: bool = True) -> Credentials | None:
         """The login for a registry, looked up anew each time: some live for minutes.
@@ -59,7 +76,7 @@ class Connections:
 
         return engine_module().connect(self._env, owner=self._owner(), tell=self._tell)
 
-    def _registry(self, repository: str) -> Registry:
+    def _open_registry(self, repository: str, _thread: int) -> Registry:
         from orchestrator.registry.client import Registry
         from orchestrator.registry.retry import RetryPolicy
 

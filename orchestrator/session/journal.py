@@ -13,6 +13,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.core.errors import LockedError, UsageError
@@ -50,9 +51,14 @@ class Journal:
         self.now = now
         self.observers: list[Callable[[JournalRecord], None]] = []
         self.records: list[JournalRecord] = _read(path)
+        self._lock = RLock()
 
     def append(self, kind: str, task: str = "", **body: Any) -> JournalRecord:
-        """Write a record and wait until it is on the disk."""
+        """Write a record and wait until it is on the disk.  Several threads may do so."""
+        with self._lock:
+            return self._append(kind, task, body)
+
+    def _append(self, kind: str, task: str, body: Mapping[str, Any]) -> JournalRecord:
         record = JournalRecord(kind=kind, task=task, at=self.now(), body=body)
         line = json.dumps(
             {"format": FORMAT, "kind": kind, "task": task, "at": record.at, **body}, sort_keys=True, ensure_ascii=False

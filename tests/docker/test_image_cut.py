@@ -102,12 +102,15 @@ def test_a_failing_build_changes_nothing(shipped: Imaged) -> None:
     assert shipped.release("abort").code == 0
 
 
-def test_a_failing_smoke_is_exit_6_and_nothing_is_pushed(shipped: Imaged) -> None:
+def test_a_failing_smoke_is_exit_6_and_nothing_gets_a_public_name(shipped: Imaged) -> None:
     shipped.declare(smoke="    - {name: never, run: 'echo seen; exit 3'}\n")
     failed = shipped.release("cut", VERSION, "--yes")
     assert failed.code == 6
     assert "never" in failed.err
-    assert shipped.registry.tags() == ()
+    assert "state: nothing is public" in failed.err
+    assert "stopped at `smoke-test" in shipped.release("status", VERSION).out
+    assert all(tag.startswith("candidate-") for tag in shipped.registry.tags())
+    assert VERSION not in shipped.story.remote.git("tag").split()
     shipped.declare()  # the remedy, then the same command
     assert shipped.release("cut", VERSION, "--yes").code == 0
 
@@ -277,6 +280,45 @@ def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
     shipped.declare()
     assert shipped.release("cut", VERSION, "--yes").code == 0
     assert left not in docker(*mine)
+
+
+def test_the_upload_goes_on_beside_the_smoke_test_and_an_interruption_ends_both(shipped: Imaged) -> None:
+    """The smoke command never ends by itself: that the candidate is there all the same is the upload beside it."""
+    import signal
+    import subprocess
+    import sys
+
+    from tests.support.cli import clean_env
+
+    shipped.declare(smoke="    - {name: slow, run: 'test -e /nothing || sleep 600; true', timeout: 700}\n")
+    cut = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"],
+        cwd=shipped.story.clone.path,
+        env=clean_env() | shipped.lab.env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: cut.poll() is not None or shipped.registry.tags() != (), pause=0.1)
+    built = docker("images", "--quiet", shipped.repository)
+    until(lambda: docker("ps", "--quiet", "--filter", f"ancestor={built}") != "", pause=0.1)
+    cut.send_signal(signal.SIGINT)
+    _, err = cut.communicate(timeout=300)
+    assert (cut.returncode, "Traceback" in err) == (130, False), err
+    assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={built}") == ""
+    assert [tag.partition("-")[0] for tag in shipped.registry.tags()] == ["candidate"]
+    assert VERSION not in shipped.story.remote.git("tag").split()
+    left = shipped.release("abort", VERSION)
+    assert (left.code, f"{shipped.repository}:candidate-" in left.out + left.err) == (0, True), left.out + left.err
+    shipped.declare()
+    assert shipped.release("cut", VERSION, "--yes").code == 0
+
+
+def test_what_weighs_too_much_is_not_uploaded_at_all(shipped: Imaged) -> None:
+    shipped.declare(image="  max-layers: 1\n")
+    failed = shipped.release("cut", VERSION, "--yes")
+    assert failed.code == 6, failed.err
+    assert "budget" in failed.err
+    assert shipped.registry.tags() == ()
 
 
 def test_password_from_stdin(shipped: Imaged) -> None:

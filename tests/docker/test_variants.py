@@ -98,7 +98,7 @@ def test_one_variant_that_fails_keeps_all_of_them_private(several: Imaged) -> No
     done = several.release("cut", VERSION, "--yes")
     assert done.code == 6, done.err
     assert "young" in done.err
-    assert several.registry.tags() == ()
+    assert all(tag.startswith("candidate-") for tag in several.registry.tags())
     assert VERSION not in several.story.remote.git("tag").split()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import ReleaseError
 from orchestrator.release.steps import outcomes
+from orchestrator.release.steps.beside import beside
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.session.journal import of_another_tool
 
@@ -39,6 +40,7 @@ class TaskContext:
     state: ReleaseState
     report: Callable[[Progress], None]
     finished: Callable[[str], bool]  # whether the journal has an outcome for a task key
+    allow: Callable[[str], None] = lambda _: None  # says of a task that is at work: what is `after` it may begin
     durations: dict[str, float] = field(default_factory=dict)
     _outcomes: list[Outcome] = field(default_factory=list)
 
@@ -94,6 +96,8 @@ class Task:
     probe: Callable[[TaskContext, Outcome | None], Outcome | None]
     once: bool = False  # a finished release, asked again, leaves it alone
     group: str = ""  # neighbours of one group do not need each other's outcomes, and touch no shared state
+    background: bool = False  # beside those of its group that are not
+    after: str = ""  # in the background: the key of the task that lets it begin
 
 
 class Step(Protocol):
@@ -106,12 +110,15 @@ class Step(Protocol):
 def execute(tasks: Sequence[Task], context: TaskContext, journal: Journal) -> None:
     """Run what is not done yet.  Raises what a task raises, after journaling it.
 
-    Neighbours of one `group` run together, as many at a time as the plan allows.
+    Neighbours of one `group` run together: some in the background of the others, or as many at a time as the plan
+    allows.
     """
     for _, group in groupby(tasks, key=lambda task: task.group or task.key):
         batch = list(group)
         todo = [task for task in batch if not _done_already(task, context, journal)]
-        if len(todo) > 1 and (limit := max(image.parallel for image in context.plan.images)) > 1:
+        if {task.background for task in todo} == {True, False}:
+            _beside(todo, context, journal)
+        elif len(todo) > 1 and (limit := max(image.parallel for image in context.plan.images)) > 1:
             _together(todo, context, journal, limit)
         else:
             for task in todo:
@@ -160,6 +167,18 @@ def _journal_success(task: Task, outcome: Outcome, seconds: float, context: Task
     seconds = round(seconds, 3)
     journal.append("finished", task.key, outcome=outcomes.encode(outcome), seconds=seconds)
     context.durations[task.key] = seconds
+
+
+def _beside(tasks: Sequence[Task], context: TaskContext, journal: Journal) -> None:
+    """Some tasks in the background of the others."""
+
+    def runner(report: Callable[[Progress], None], allow: Callable[[str], None]) -> Callable[[Task], Outcome]:
+        theirs = replace(context, report=report, allow=allow)
+        return lambda task: _run(task, theirs, journal)
+
+    made = beside(tasks, context.report, runner)
+    for task in tasks:
+        context.keep(made[task.key])
 
 
 def _together(tasks: Sequence[Task], context: TaskContext, journal: Journal, limit: int) -> None:

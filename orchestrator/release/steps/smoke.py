@@ -6,25 +6,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UnprovedError
+from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
+    from orchestrator.engines import ImageInfo
     from orchestrator.image.smoke import InsideChecks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smoked(Outcome):
+    """Of what was built: the engine's `image_id`, or `digest` where the registry alone had it."""
+
     image_id: str
+    digest: str = ""
+    size: int = 0  # bytes, unpacked, of what came by its digest: only then they are known
     results: tuple[CheckResult, ...]
 
     def part(self) -> dict[str, Any]:
-        return {"checks": self.results}
+        return {"checks": self.results} | ({"size": self.size} if self.digest else {})
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -33,25 +41,48 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 
 def _task(image: PlannedImage) -> Task:
     return Task(
-        key=image.task("smoke"),
+        key=image.task(SMOKE),
         title=f"smoke-test {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
+        group="prove",
     )
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
-    built = context.outcome(Built, image)
-    return Smoked(image=image.reference, image_id=built.image_id, results=prove(context, image, built.image_id))
+    built, key = context.outcome(Built, image), image.task(SMOKE)
+    found = by_digest(context, image, built.digest) if built.digest else None
+    results = prove(context, image, found.id if found else built.image_id, light_passed=lambda: context.allow(key))
+    return Smoked(
+        image=image.reference,
+        image_id=built.image_id,
+        digest=built.digest,
+        size=found.size if found else 0,
+        results=results,
+    )
 
 
-def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[CheckResult, ...]:
-    """All checks of an image in the engine.  Raises UnprovedError when one fails."""
+def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ImageInfo:
+    """What the registry has under a digest, in the engine: pulled where it is not there."""
+    return context.connections.runtime().resolve(
+        f"{image.repository}@{digest}",
+        platform=image.platform,
+        credentials=pull_login(context, image, image.candidate.repository.host),
+        report=context.report,
+    )
+
+
+def prove(
+    context: TaskContext, image: PlannedImage, image_id: str, light_passed: Callable[[], None] = lambda: None
+) -> tuple[CheckResult, ...]:
+    """All checks of an image in the engine.  Raises UnprovedError when one fails.
+
+    `light_passed` is called when those have passed that run nothing in it: labels, budgets.
+    """
     from orchestrator.image.budgets import budget_checks
     from orchestrator.image.smoke import smoke
 
-    engine = context.connections.runtime()
-    engine.sweep(context.session.owner)  # a run that was killed here could not remove its container
+    engine = context.connections.swept_runtime()
     results = smoke(
         engine,
         image_id,
@@ -62,6 +93,7 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
         report=context.report,
         inside=_inside(context, image),
         more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
+        light_passed=light_passed,
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
     if failed:
@@ -71,7 +103,8 @@ def prove(context: TaskContext, image: PlannedImage, image_id: str) -> tuple[Che
             remedy=failed[0].remedy or "correct the image or the check, then run the same command again",
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
-            state=f"nothing was pushed; the image is {image_id[:19]} in the engine",
+            state=f"nothing is public: {image.candidate}, if its upload has got so far, is a private name; "
+            f"the image is {image_id[:19]} in the engine",
         )
     return results
 
@@ -90,6 +123,6 @@ def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was proved of these very bytes stays proved."""
-    if isinstance(before, Smoked) and before.image_id == context.outcome(Built, image).image_id:
-        return before
-    return None
+    built = context.outcome(Built, image)
+    same = isinstance(before, Smoked) and (before.image_id, before.digest) == (built.image_id, built.digest)
+    return before if same else None

@@ -1,4 +1,7 @@
-"""Push the heavy bytes under the candidate's name, and believe only the digest that the registry gives back."""
+"""Push the heavy bytes under the candidate's name, and believe only the digest that the registry gives back.
+
+It goes on beside the smoke test: the name is private, and an image that does not pass never gets another.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
-from orchestrator.core.plan import UPLOAD
+from orchestrator.core.plan import SMOKE, UPLOAD
 from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult, Progress
-from orchestrator.engines import PushBrokenError, PushRefusedError
-from orchestrator.release.steps.build import Built, expected_labels, pull_login
+from orchestrator.engines import PushRefusedError
+from orchestrator.registry.responses import RegistryRefusedError
+from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.heavy import push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
-from orchestrator.release.steps.smoke import prove
+from orchestrator.release.steps.smoke import by_digest, prove
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
@@ -65,6 +70,9 @@ def _task(image: PlannedImage) -> Task:
         title=f"upload {image.candidate}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
+        group="prove",
+        background=True,
+        after=image.task(SMOKE),
     )
 
 
@@ -73,34 +81,14 @@ def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
     registry.renew_login()
     before = registry.head(image.candidate.tag)
     try:
-        _push(context, image, registry)
-    except PushRefusedError as refusal:
+        if built.digest:
+            registry.move(built.digest, image.candidate.tag)  # its layers are there: no byte of them moves
+        else:
+            push(context, image.candidate, registry)
+    except (PushRefusedError, RegistryRefusedError) as refusal:
         return _taken_over(context, image, refusal)
     manifest = _read_back(registry, image, built, before.digest if before else "")
     return _uploaded(registry, image, manifest)
-
-
-def _push(context: TaskContext, image: PlannedImage, registry: Registry) -> None:
-    """Give it to the engine, again where that broke off.  What the registry has refused is not tried again, but for a
-    login that has ended meanwhile.
-    """
-    reference, retry, connections = image.candidate, registry.retry, context.connections
-    stall = context.session.options.push_stall
-    for attempt in range(1, retry.tries + 1):
-        login = connections.credentials(reference.repository.host)
-        try:
-            connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
-        except PushRefusedError as error:
-            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
-                raise
-        except PushBrokenError as error:
-            if attempt == retry.tries:
-                raise
-            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
-            retry.sleep(retry.delay(attempt, None))
-            registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
-        else:
-            return
 
 
 def _read_back(registry: Registry, image: PlannedImage, built: Built, before: str) -> Manifest:
@@ -111,13 +99,14 @@ def _read_back(registry: Registry, image: PlannedImage, built: Built, before: st
     if manifest is None or (manifest.digest == before and not _is_built(registry, manifest, built)):
         there = f"still has {before}" if manifest else "does not have it"
         raise RemoteError(
-            f"the engine says that {image.candidate} was pushed, the registry {there}",
+            f"{image.candidate} was pushed, says who pushed it; the registry {there}",
             remedy="run the same command again; if it stays so, look at the registry's log",
             code="push-vanished",
         )
     if not _is_built(registry, manifest, built):
         raise MismatchError(
-            f"{image.candidate} in the registry is {manifest.digest}, the image built is {built.image_id}",
+            f"{image.candidate} in the registry is {manifest.digest}, "
+            f"the image built is {built.digest or built.image_id}",
             remedy="somebody else pushed this private name at the same moment: run the same command again",
             code="candidate-differs",
         )
@@ -137,6 +126,8 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
 
 def _is_built(registry: Registry, manifest: Manifest, built: Built) -> bool:
     """An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store)."""
+    if built.digest:
+        return manifest.digest == built.digest
     own = registry.find_image(manifest)
     return own is not None and built.image_id in (manifest.digest, own.digest, registry.details(own).config)
 
@@ -159,7 +150,7 @@ def _uploaded(registry: Registry, image: PlannedImage, manifest: Manifest, taken
 # ------------------------------------------------------------------ a candidate that cannot be replaced
 
 
-def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedError) -> Uploaded:
+def _taken_over(context: TaskContext, image: PlannedImage, refusal: RemoteError) -> Uploaded:
     """Where tags are immutable, the candidate of an earlier run stands in the way: it is taken, and proved anew.
 
     It must say of itself all that this one would.  Raises RefusedError where it does not, else the `refusal`.
@@ -182,12 +173,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedE
         )
     text = f"{image.candidate} stands in the registry, says the same commit and may not be replaced: it is taken"
     context.report(Progress(text=text))
-    info = context.connections.runtime().resolve(
-        f"{image.repository}@{manifest.digest}",
-        platform=image.platform,
-        credentials=pull_login(context, image, image.candidate.repository.host),
-        report=context.report,
-    )
+    info = by_digest(context, image, manifest.digest)
     taken = Taken(
         image_id=info.id, size=info.size, layers=info.layers, base=built.base, results=prove(context, image, info.id)
     )
