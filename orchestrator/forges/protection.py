@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.forges import Current, Setting
 
-_LINE = re.compile(r"v?\d+\.\d+.*", re.DOTALL)
+_LINE = re.compile(r"(?:v|(?<!\d))\d+\.\d+.*", re.DOTALL)
 MAX_APPROVALS = 10  # GitHub's limit
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 
 _PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
-_PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<mail>[^<>]*)>")
 _MAIL = re.compile(r"(?:[0-9]+\+)?(?P<account>[^@+\s]+)(?:\+[^@]*)?@[^@\s]+")  # GitHub: 123+mia@users.noreply...
 FROZEN = "frozen"  # the code of the problem that a freeze is
 _SHOWN = 3  # paths in a message
@@ -222,8 +221,9 @@ def _account(words: set[str]) -> set[str]:
 def _words(person: str) -> set[str]:
     """What a person may be called: `Mia M <mia@example.com>` by all of it, by name and by mail; `@mia` as `mia`."""
     whole = " ".join(unicodedata.normalize("NFKC", person).split()).casefold().removeprefix("@")
-    found = _PERSON.fullmatch(whole)
-    return {whole, *(found.groups() if found else ())} - {""}
+    name, opened, mail = whole.removesuffix(">").rpartition("<")
+    told = opened and whole.endswith(">") and ">" not in mail
+    return {whole, *((name.rstrip(), mail) if told else ())} - {""}
 
 
 @cache

@@ -101,8 +101,19 @@ class ReleaseState:
             if kind == "resolved":
                 resolved[source] = sha
             elif kind == "skipped":
-                skipped[source] = self.repository.git.text("cat-file", "blob", sha)
+                skipped[source] = self._reason(ref, sha)
         return Decisions(resolved=resolved, skipped=skipped)
+
+    def _reason(self, ref: str, sha: str) -> str:
+        output = self.repository.git.attempt("cat-file", "blob", sha)
+        if output.status:
+            raise DamagedStateError(
+                f"what was decided for {self.version} is damaged",
+                where=ref,
+                remedy=f"repair it: release cut {self.version}   (asks again for what is lost)",
+                code="decision-damaged",
+            )
+        return output.text.strip()
 
     def skip(self, source: str, reason: str) -> None:
         """Remember that `source` is left out of this release, and why."""
