@@ -222,7 +222,7 @@ def test_a_printed_command_leads_out(tale: Story, name: str, end: str) -> None:
     must_be_typed(TYPES.get(name, ()) if end == ends[0] else ())
     assert states[0] == standing
     if end == NOTHING:
-        assert not tale.clone.git("for-each-ref", "refs/release")
+        assert not tale.clone.git("for-each-ref", f"refs/release/{VERSION}")
     elif standing is not Standing.YANKING:
         done = release("verify", VERSION, cwd=tale.clone.path)
         assert done.code == 0, done.out + done.err

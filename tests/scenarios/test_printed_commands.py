@@ -174,7 +174,7 @@ def test_a_tag_that_leaves_no_room(odd: Story) -> None:
     assert cut(odd.clone.path).code == 0
 
 
-@types("core/versions.py: git show {}")
+@types("plan/version_rule.py: git show {}")
 def test_a_version_that_somebody_put_elsewhere(odd: Story) -> None:
     declared(odd)
     odd.clone.git("tag", VERSION, odd.fix)
@@ -182,7 +182,7 @@ def test_a_version_that_somebody_put_elsewhere(odd: Story) -> None:
     assert "close the workers" in works(said(plan(odd.clone.path), "git show"), odd.clone.path).stdout
 
 
-@types("core/versions.py: release cut v2.7.0")
+@types("plan/version_rule.py: release cut {}")
 def test_a_branch_of_no_line(tale: Story) -> None:
     root = tale.clone.git("commit-tree", f"{tale.base}^{{tree}}", "-m", "feat: alone")
     tale.clone.git("push", "--quiet", "origin", f"{root}:refs/heads/stable", ":refs/tags/v2.7.0")

@@ -73,7 +73,7 @@ def test_a_tag_that_is_another_here(out: Story, kind: str) -> None:
     assert run(out.clone.path, "publish", VERSION).code == 0
 
 
-@types("release/publish.py: release publish v2.7.1", "session/published.py: git ls-remote --tags {}")
+@types("release/publish.py: release publish {}", "session/published.py: git ls-remote --tags {}")
 def test_no_version_is_named(out: Story) -> None:
     works(said(run(out.clone.path, "publish"), "release publish"), out.clone.path)
     unknown = run(out.clone.path, "yank", "v2.7.9", "--reason", "x", "--yes")
