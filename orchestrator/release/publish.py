@@ -12,6 +12,7 @@ from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import facts_of_plan, must_agree, record_ref
 from orchestrator.core.tag_message import promotion, tagged_reason
+from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, parse_tag
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
@@ -27,6 +28,8 @@ from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.prepare import request_branch
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.session.branch_state import refuse_incomplete
+from orchestrator.session.heal import heal
+from orchestrator.session.journal import DamagedStateError, put_aside
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
+    from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
 # In this order: what each CI calls the tag that started the job.
@@ -63,6 +67,7 @@ def publish(session: Session, version: str) -> Cut:
         )
     with session.lock():
         state = ReleaseState(session.repository, version)
+        heal(state, session.terminal.note)
         if landed := _proposed(session, version):
             return _tag_landed(session, state, landed)
         plan = plan_from_tag(session, version)
@@ -73,7 +78,7 @@ def publish(session: Session, version: str) -> Cut:
         if record:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
             must_agree(record, public.facts(version))
-        journal = session.journal(state)
+        journal = _readable_journal(session, state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
             return carry_on(session, state)
@@ -145,7 +150,7 @@ def _tag_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:
     plan = seal(plan, steps.keys(plan), by_policy, by_freeze)
     if plan.problems:
         raise ProblemsError(plan.problems)
-    journal = session.journal(state)
+    journal = _readable_journal(session, state)
     stored = journal.plan()
     if stored and stored.get("landed") and stored.get("head") == plan.head:
         return carry_on(session, state)
@@ -153,6 +158,19 @@ def _tag_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:
         journal.restart()
     begin(session, _with_builder(session, plan), journal, yes=True)
     return carry_on(session, state)
+
+
+def _readable_journal(session: Session, state: ReleaseState) -> Journal:
+    """The journal; one that is damaged is put aside: what is public tells all that is needed to finish."""
+    try:
+        journal = session.journal(state)
+        if stored := journal.plan():
+            document.recall(stored, str(journal.path))
+    except DamagedStateError as error:
+        session.terminal.note(f"{error.message}, in {error.where}: put aside, the release is finished by its tag")
+        put_aside(state.journal_path)
+        return session.journal(state)
+    return journal
 
 
 def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
@@ -209,12 +227,13 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
         raise UsageError(
-            f"tag {version} is not in this clone", remedy=f"git fetch {remote} tag {version}", code="no-tag"
+            f"tag {version} is not in this clone", remedy=f"git fetch {word(remote)} tag {version}", code="no-tag"
         )
     if not tag_object:
         raise MismatchError(
             f"tag {version} is lightweight here: it says nothing of its picks",
-            remedy=f"git fetch --force {remote} refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
+            remedy=f"git fetch --force {word(remote)} refs/tags/{version}:refs/tags/{version}"
+            "   (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
@@ -264,7 +283,7 @@ def _promoted(
         raise MismatchError(
             f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
             where=f"refs/tags/{candidate}",
-            remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
+            remedy=f"git fetch --force {word(public.remote)} tag {version} tag {candidate}; and find out who moved it",
             code="tag-differs",
         )
     return plan_promotion(session, public, candidate, version, allow_older=True)
