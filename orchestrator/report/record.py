@@ -88,6 +88,8 @@ def _image_lines(image: RecordedImage) -> list[str]:
         f"    delta   {_delta(image.delta)}",
         f"    base    {image.base.name or 'none'}",
     ]
+    if image.builder:
+        lines.append(f"    built   by {image.engine}, builder {image.builder}")
     if image.lock:
         lines.append(f"    lock    {image.lock.path}  sha256:{image.lock.sha256[:16]}")
     lines += [f"    patch   {each.name}  sha256:{each.sha256[:16]}" for each in image.patches]
