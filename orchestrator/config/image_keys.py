@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
-from orchestrator.core.declaration import IMAGE_CHECKS, ImageSpec, SmokeCommand, Variant
+from orchestrator.core.declaration import (
+    IMAGE_ALLOWED,
+    IMAGE_CHECKS,
+    PLATFORM_IN_LOCK,
+    ImageSpec,
+    SmokeCommand,
+    Variant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,15 +148,28 @@ SMOKE = Key(
     ),
     help="Commands that must succeed in the built image before anything is public.",
 )
+PLATFORM_NAME = Text(
+    convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
+    what="a platform",
+    json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
+)
 PLATFORM = Key(
     name="platform",
-    shape=Text(
-        convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
-        what="a platform",
-        json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
-    ),
+    shape=PLATFORM_NAME,
     help="The platform to build for.",
     default="the engine's own",
+)
+PLATFORMS = Key(
+    name="platforms",
+    shape=ListOf(
+        item=PLATFORM_NAME,
+        what="a list of platforms",
+        empty_code="config-no-platforms",
+        empty_remedy="name at least one, such as linux/amd64, or remove the key",
+        unique=True,
+    ),
+    help="The platforms to build for, in place of `platform`. Several become one image with one tag, of which each "
+    "machine pulls its own ([platforms.md](platforms.md)).",
 )
 BUILD_NETWORK = Key(
     name="network",
@@ -163,11 +183,25 @@ BUILD_NETWORK = Key(
 )
 
 
-LOCK = Key(
+def _whole_lock(path: str, _: Place) -> tuple[tuple[str, str], ...]:
+    return (("", path),)
+
+
+LOCK: Key[tuple[tuple[str, str], ...]] = Key(
     name="lock",
-    shape=FILE,
+    shape=Either(
+        what="a path, or a mapping of platforms to paths",
+        text=Mapped(shape=FILE, into=_whole_lock),
+        pairs=MapOf(
+            key=PLATFORM_NAME,
+            value=FILE,
+            join=lambda entries, _: tuple((platform, path) for _, platform, path in entries),
+            what="a mapping of platforms to paths",
+        ),
+    ),
     help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
-    "folder whose `*.txt` files are the lock together.",
+    "folder whose `*.txt` files are the lock together. `{platform}` in it becomes `linux-arm64`; a mapping names a "
+    "lock for each platform.",
 )
 PATCHES = Key(
     name="patches",
@@ -204,6 +238,17 @@ MAX_LAYERS = Key(
     default="no limit but docker's, 127",
 )
 
+ALLOW = Key(
+    name="allow",
+    shape=ListOf(
+        item=Text(convert=rules.one_of(*IMAGE_ALLOWED), json={"enum": list(IMAGE_ALLOWED)}),
+        what="a list of differences",
+        unique=True,
+    ),
+    help="How the image may differ from that of the version before, which is else taken for a mistake: "
+    + "; ".join(f"`{word}`, {meaning}" for word, meaning in IMAGE_ALLOWED.items())
+    + ".",
+)
 CHECKS = Key(
     name="checks",
     shape=ListOf(
@@ -234,18 +279,23 @@ SUFFIX = Key(
 
 def _variant(got: Got) -> Variant:
     name = got(VARIANT_NAME, "")
+    lock = got(LOCK, ())
     return Variant(
         place=got.place,
         name=name,
         build_args=got(BUILD_ARGS, ()),
         platform=got(PLATFORM, ""),
+        platforms=got(PLATFORMS, ()),
         suffix=got(SUFFIX, f"-{name}"),
         smoke=_smoke_commands(got),
-        lock=got(LOCK, ""),
+        lock=dict(lock).get("", ""),
+        locks=tuple(entry for entry in lock if entry[0]),
     )
 
 
-VARIANT = Table(title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK), build=_variant)
+VARIANT = Table(
+    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, PLATFORMS, SUFFIX, SMOKE, LOCK), build=_variant
+)
 VARIANTS = Key(
     name="variants",
     shape=ListOf(
@@ -287,9 +337,9 @@ def _check_variants(variants: Sequence[Variant], smoke: Sequence[SmokeCommand], 
 
 
 def _image(got: Got) -> ImageSpec:
-    smoke, variants = _smoke_commands(got), got(VARIANTS, ())
+    smoke, variants, lock = _smoke_commands(got), got(VARIANTS, ()), got(LOCK, ())
     _check_variants(variants, smoke, got.faults)
-    return ImageSpec(
+    spec = ImageSpec(
         place=got.place,
         repository=got(REPOSITORY, ""),
         dockerfile=got(DOCKERFILE, ImageSpec.dockerfile),
@@ -298,23 +348,48 @@ def _image(got: Got) -> ImageSpec:
         floating=got(FLOATING, ()),
         smoke=smoke,
         platform=got(PLATFORM, ""),
+        platforms=got(PLATFORMS, ()),
         network=got(BUILD_NETWORK, ""),
-        lock=got(LOCK, ""),
+        lock=dict(lock).get("", ""),
+        locks=tuple(entry for entry in lock if entry[0]),
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
         patches=got(PATCHES, ""),
         delta_budget=got(DELTA_BUDGET, 0),
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
+        allow=got(ALLOW, ()),
         checks=got(CHECKS, None),
     )
+    _check_platforms(spec, got.faults)
+    return spec
+
+
+def _check_platforms(spec: ImageSpec, faults: Faults) -> None:
+    """One way to say the platform, and a lock for each where some have one."""
+    sections: tuple[ImageSpec | Variant, ...] = (spec, *spec.variants)
+    for each in sections:
+        if each.platform and each.platforms:
+            message = "both 'platform' and 'platforms' are given"
+            faults.add_at("config-two-platforms", message, each.place, "keep 'platforms'")
+    for variant in spec.variants or (Variant(place=spec.place, name=""),):
+        given: Variant | ImageSpec = variant if variant.lock or variant.locks else spec
+        for platform in spec.platforms_of(variant):
+            if given.locks and not spec.lock_of(variant, platform):
+                what = platform or "the engine's own platform"
+                message = f"'lock' names none for {what}"
+                faults.add_at("config-no-lock", message, given.place, f"add it to 'lock': {what}: PATH")
+            if not platform and PLATFORM_IN_LOCK in given.lock:
+                message = f"'lock' has {PLATFORM_IN_LOCK}, and no platform is named"
+                faults.add_at("config-no-platforms", message, given.place, "name it by 'platform' or 'platforms'")
 
 
 IMAGE = Table(
     title="'image'",
     keys=(
-        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
-        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS,
+        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, PLATFORMS,
+        BUILD_NETWORK, LOCK, PATCHES,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, CHECKS,
     ),
     build=_image,
 )  # fmt: skip

@@ -5,7 +5,7 @@ It is read strictly before anything in it is believed, and compared in one place
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core import documents
@@ -124,8 +124,32 @@ class RecordedFloating:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedPlatform:
+    """The image of one platform, of those that an index lists; as `RecordedImage`, which has its names."""
+
+    platform: str
+    digest: Digest
+    image_id: str
+    engine: str = "classic"
+    size: int
+    compressed_size: int
+    delta: Delta
+    layers: tuple[str, ...] = ()
+    base: RecordedBase
+    lock: RecordedLock | None = None
+    patches: tuple[RecordedPatch, ...] = ()
+    context_sha256: str
+    labels: dict[str, str]
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordedImage:
-    """An image as it was published; sizes in bytes, `layers` are diff_ids."""
+    """An image as it was published; sizes in bytes, `layers` are diff_ids.
+
+    Of an index `platforms` has what is true of each image, and the fields here what is true of all together: sizes are
+    sums, `delta` is the largest, the checks are those of all, each named after its platform.
+    """
 
     reference: Reference
     variant: str = ""
@@ -142,12 +166,40 @@ class RecordedImage:
     context_sha256: str
     labels: dict[str, str]
     checks: tuple[CheckResult, ...]
+    platforms: tuple[RecordedPlatform, ...] = ()  # of an index
     floating: RecordedFloating | None
 
     @property
     def names(self) -> tuple[Reference, ...]:
         """Everything that version tags call it."""
         return (self.reference, *self.aliases)
+
+    def of_platform(self, platform: str) -> RecordedImage | RecordedPlatform | None:
+        """What it says of the image of one platform: of an index of that one, else of the image itself."""
+        if not self.platforms:
+            return self
+        return next((each for each in self.platforms if each.platform == platform), None)
+
+
+def index_of(parts: Sequence[RecordedPlatform]) -> dict[str, Any]:
+    """The fields of `RecordedImage` that are true of all images of an index together."""
+    bases, contexts = {each.base for each in parts}, {each.context_sha256 for each in parts}
+    unknown = next((each.delta for each in parts if each.delta.unknown), None)
+    return {
+        "image_id": "",
+        "engine": " ".join(dict.fromkeys(each.engine for each in parts)),
+        "size": sum(each.size for each in parts),
+        "compressed_size": sum(each.compressed_size for each in parts),
+        "delta": unknown or max((each.delta for each in parts), key=lambda delta: delta.size),
+        "layers": (),
+        "base": bases.pop() if len(bases) == 1 else RecordedBase(name="", id=""),
+        "lock": None,
+        "patches": tuple(dict.fromkeys(patch for each in parts for patch in each.patches)),
+        "context_sha256": contexts.pop() if len(contexts) == 1 else "",
+        "labels": dict(set.intersection(*(set(each.labels.items()) for each in parts))),
+        "checks": tuple(replace(check, name=f"{each.platform} {check.name}") for each in parts for check in each.checks),
+        "platforms": tuple(parts),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

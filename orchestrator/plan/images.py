@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.declaration import IMAGE_CHECKS, Variant
+from orchestrator.core.declaration import IMAGE_CHECKS, Variant, platform_word
 from orchestrator.core.plan import PlannedImage
 from orchestrator.core.reference import parse_repository
 
@@ -35,20 +36,21 @@ def _planned(
     # Twice the same where there are no variants; the first is the reference.
     endings = list(dict.fromkeys(("", variant.suffix) if plain else (variant.suffix,)))
     names = [repository.tag(f"{version}{ending}") for ending in endings]
-    return PlannedImage(
+    platforms = spec.platforms_of(variant)
+    image = PlannedImage(
         repository=str(repository),
         reference=names[0],
         candidate=repository.tag(f"candidate-{head[:12]}{endings[0]}"),
         dockerfile=spec.dockerfile,
         context=spec.context,
         build_args=tuple({**dict(spec.build_args), **dict(variant.build_args)}.items()),
-        platform=variant.platform or spec.platform,
+        platform=platforms[0] if len(platforms) == 1 else "",
         network=spec.network,
         floating=tuple(f"{tag}{ending}" for tag in spec.floating for ending in endings),
         smoke=(*spec.smoke, *variant.smoke),
         variant=variant.name,
         aliases=tuple(names[1:]),
-        lock=variant.lock or spec.lock,
+        lock=spec.lock_of(variant, platforms[0]) if len(platforms) == 1 else "",
         parallel=spec.parallel,
         checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
         patches=spec.patches,
@@ -57,11 +59,30 @@ def _planned(
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
         max_layers=spec.max_layers,
+        allow=spec.allow,
+    )
+    if len(platforms) == 1:
+        return image
+    return replace(image, parts=tuple(_part(image, spec, variant, platform) for platform in platforms))
+
+
+def _part(image: PlannedImage, spec: ImageSpec, variant: Variant, platform: str) -> PlannedImage:
+    """The image of one platform.  Nobody pulls it by its names, which are private: the version names the index."""
+    repository, word = image.reference.repository, platform_word(platform)
+    return replace(
+        image,
+        reference=repository.tag(f"part-{image.reference.tag}-{word}"),
+        candidate=repository.tag(f"{image.candidate.tag}-{word}"),
+        aliases=(),
+        floating=(),
+        platform=platform,
+        lock=spec.lock_of(variant, platform),
+        part_of=image.reference.tag,
     )
 
 
 def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:
     """What is checked inside where release.yaml does not say: what there is something to check against."""
-    if variant.lock or spec.lock:
+    if any(spec.lock_of(variant, platform) for platform in spec.platforms_of(variant)):
         return IMAGE_CHECKS
     return ("patches",) if spec.patches else ()

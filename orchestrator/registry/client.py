@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.registry.manifest import DIGEST, Promotion
 from orchestrator.registry.reader import RegistryReader
-from orchestrator.registry.responses import bad_answer, failure
+from orchestrator.registry.responses import RegistryRefusedError, bad_answer, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,13 +58,13 @@ class Registry(RegistryReader):
     # -------------------------------------------------------------- naming
 
     def put_manifest(self, tag: str, manifest: Manifest, *, before_retry: Callable[[], object] | None = None) -> str:
-        """Store a manifest under `tag`, over whatever was there, and return its digest.
+        """Store a manifest under `tag` (or its own digest), over whatever was there, and return its digest.
 
         Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.
         """
         request, answer = self._wire.ask(
             "PUT",
-            self._manifest_path(self.repository.tag(tag).tag),
+            self._manifest_path(tag),
             what=f"put manifest {tag} of {self._name}",
             expect=_STORED,
             label="push",
@@ -75,6 +75,25 @@ class Registry(RegistryReader):
         said = answer.header("Docker-Content-Digest")
         self._compare(request, manifest.digest, asked=said if DIGEST.fullmatch(said) else "")
         return manifest.digest
+
+    def store(self, tag: str, manifest: Manifest) -> None:
+        """Have a manifest in the registry, under the private name `tag` where that may be moved, and see it there.
+
+        Where tags are immutable and another one stands there, it is stored by its digest alone.
+        """
+        current = self.head(tag)
+        if current and current.digest == manifest.digest:
+            return
+        try:
+            self._put(self.repository.tag(tag), manifest)
+        except RegistryRefusedError:
+            if current is None:
+                raise
+            self.put_manifest(manifest.digest, manifest)
+            tag = manifest.digest
+        found = self.await_manifest(tag, before=current.digest if current else "")
+        if found is None or found.digest != manifest.digest:
+            raise self._taken(self.repository.tag(tag), manifest.digest, found.digest if found else "not there")
 
     def promote(self, digest: str, tag: str) -> Promotion:
         """Give what is there as `digest` the name `tag`, once and for all.  No layer moves.

@@ -21,6 +21,8 @@ from orchestrator.registry.manifest import (
     ImageManifest,
     Layer,
     Manifest,
+    annotations,
+    choose,
     digest_of,
     parse_config,
     parse_image,
@@ -150,7 +152,7 @@ class RegistryReader:
             if not manifest.is_index:
                 return manifest
             entries = self._read(manifest, parse_index)
-            entry = next((each for each in entries if not platform or each.fits(platform)), None)
+            entry = choose(entries, platform)
             if entry is None:
                 return None
             found = self.manifest(entry.digest)
@@ -172,9 +174,25 @@ class RegistryReader:
         content = self.blob(self.details(manifest).config)
         return self._read(manifest, lambda _: parse_config(content))
 
+    def annotations(self, manifest: Manifest) -> Mapping[str, str]:
+        """What a manifest or index says of itself.  Nothing is asked of the registry."""
+        return self._read(manifest, annotations)
+
     def labels(self, manifest: Manifest) -> Mapping[str, str]:
         """The labels of an image, those of an index's first one."""
         return self.config(self.image(manifest)).labels
+
+    def lacking(self, manifest: Manifest) -> tuple[str, ...]:
+        """The blobs that an image names and the registry has not; empty for one that is complete."""
+        details = self.details(manifest)
+        named = dict.fromkeys((details.config, *(layer.digest for layer in details.layers)))
+        return tuple(digest for digest in named if not self._has_blob(digest))
+
+    def _has_blob(self, digest: str) -> bool:
+        _, answer = self._wire.ask(
+            "HEAD", self._blob_path(digest), what=f"look for blob {digest} of {self._name}", expect=(200, 404)
+        )
+        return answer.status == 200
 
     def blob(self, digest: str) -> bytes:
         """A small blob (a config; at most 4 MiB).  Raises MismatchError when its digest is another one."""

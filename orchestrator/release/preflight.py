@@ -42,8 +42,8 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     if not plan.images:
         return
-    if building:
-        yield from engine_checks(connections, plan.images[0])
+    if building and plan.builds:
+        yield from engine_checks(connections, plan.builds[0])
     # The variants of a release share engine and repository.
     yield from registry_checks(plan.images[0].repository, connections, plan.images if building else ())
 

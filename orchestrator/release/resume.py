@@ -64,7 +64,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if journal.touched(LAND) or pushes.earlier():
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
         pushes.refuse_arriving(plan.remote)
-    return [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
+    return [_left(image, journal) for image in plan.builds if journal.touched(image.task(UPLOAD))]
 
 
 def _left(image: PlannedImage, journal: Journal) -> str:
