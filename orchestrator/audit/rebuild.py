@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
-    from orchestrator.core.record import Record, RecordedImage
+    from orchestrator.core.record import Record, RecordedImage, RecordedPlatform
+    from orchestrator.core.reference import Reference
     from orchestrator.engines import Builder, BuildRequest, ImageInfo
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
@@ -50,7 +51,7 @@ class RebuildRequest:
 @dataclass(frozen=True, kw_only=True)
 class _Published:
     """An image as the registry has it: `digest` is what its name stands for, `manifest` the image's own, `config`
-    what that names, and `record` its part of the record.
+    what that names, `whole` its entry in the record and `record` that of its platform.
     """
 
     image: PlannedImage
@@ -58,7 +59,8 @@ class _Published:
     digest: str
     manifest: Manifest
     config: ImageConfig
-    record: RecordedImage | None
+    whole: RecordedImage | None
+    record: RecordedImage | RecordedPlatform | None
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
             remedy=f"did you mean {near[0]!r}?" if near else f"there are: {known}" if known else "leave --variant out",
             code="no-variant",
         )
-    return tuple(image for image in plan.images if variant in ("", image.variant))
+    return tuple(each for image in plan.images if variant in ("", image.variant) for each in image.builds)
 
 
 def _record(session: Session, plan: Plan) -> Record | None:
@@ -120,40 +122,48 @@ def _record(session: Session, plan: Plan) -> Record | None:
 
 def _published(session: Session, image: PlannedImage, record: Record | None) -> _Published:
     registry = session.connections.registry(image.repository)
-    named = registry.manifest(image.reference.tag)
+    name = _name(image)
+    named = registry.manifest(name.tag)
     if named is None:
         raise MismatchError(
-            f"{image.reference} is not in the registry",
-            where=str(image.reference),
+            f"{name} is not in the registry",
+            where=str(name),
             remedy="release status tells how far the release came",
             code="image-missing",
         )
     manifest = registry.image(named, image.platform)
     recorded = {each.reference: each for each in record.images} if record else {}
+    whole = recorded.get(name)
     found = _Published(
         image=image,
         registry=registry,
         digest=named.digest,
         manifest=manifest,
         config=registry.config(manifest),
-        record=recorded.get(image.reference),
+        whole=whole,
+        record=whole.of_platform(image.platform) if whole else None,
     )
     if len(found.diff_ids) != len(registry.layers(manifest)):
         raise MismatchError(
             f"its config names {len(found.diff_ids)} layers, its manifest {len(registry.layers(manifest))}",
-            where=str(image.reference),
+            where=str(name),
             remedy="no engine can use this image: find out who pushed it",
             code="image-broken",
         )
     return found
 
 
+def _name(image: PlannedImage) -> Reference:
+    """What people pull it by."""
+    return image.reference.repository.tag(image.part_of) if image.part_of else image.reference
+
+
 def _compared(
     session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
 ) -> ImageComparison:
     image, engine = public.image, context.connections.builder()
-    session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
-    log = logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
+    log = logs / image.log
     with prepared(context, image, log) as ready:
         pinned, note = _base(engine, context, public, ready)
         request = _request(ready, public, pinned, wishes)
@@ -162,7 +172,7 @@ def _compared(
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
             return ImageComparison(
-                reference=str(image.reference),
+                reference=str(_name(image)) + (f" ({image.platform})" if image.part_of else ""),
                 variant=image.variant,
                 digest=public.digest,
                 base=ready.base,
@@ -217,9 +227,11 @@ def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str
 
 def _mismatches(public: _Published) -> tuple[str, ...]:
     found = []
-    recorded, layers = (public.record.digest, public.record.layers) if public.record else ("", ())
+    recorded, layers = (public.whole.digest if public.whole else "", public.record.layers if public.record else ())
     if recorded and recorded != public.digest:
         found.append(f"the registry has {public.digest} under this name, the record says {recorded}")
+    if public.image.part_of and public.record and public.record.digest != public.manifest.digest:
+        found.append(f"the index lists {public.manifest.digest}, the record says {public.record.digest}")
     if layers and layers != public.diff_ids:
         wrong = [
             str(n) for n, (ours, theirs) in enumerate(zip(layers, public.diff_ids, strict=False), 1) if ours != theirs

@@ -18,4 +18,5 @@ BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
 VARIANT: Final = "org.release-orchestrator.variant"
 PATCHES: Final = "org.release-orchestrator.patches"  # name and digest of each patch of what is installed
+ACCOUNT: Final = "org.release-orchestrator.account"  # annotation: what a job says of the image that it has uploaded
 OWNER: Final = "org.release-orchestrator.owner"  # of a container: the clone whose releases started it

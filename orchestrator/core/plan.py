@@ -49,6 +49,7 @@ class PlannedImage:
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
+    engine: str = "classic"  # who builds it; this and what follows counts for the plan's id only where it is used
     allow: tuple[str, ...] = ()  # differences to `previous` that are meant
     parts: tuple[PlannedImage, ...] = ()  # of an index: an image for each platform, under private names
     part_of: str = ""  # of a part: the tag of its index
@@ -66,6 +67,12 @@ class PlannedImage:
     def task(self, step: str) -> str:
         """The key of what a step does for this image: `build/v2.7.1`, `build/v2.7.1@linux-arm64`."""
         return f"{step}/{self.short}"
+
+    @property
+    def log(self) -> str:
+        """The file with the log of its build."""
+        words = ("build", self.variant, platform_word(self.platform) if self.part_of else "")
+        return f"{'-'.join(filter(None, words))}.log"
 
     @property
     def short(self) -> str:

@@ -5,7 +5,7 @@ It is read strictly before anything in it is believed, and compared in one place
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core import documents
@@ -156,6 +156,7 @@ class RecordedImage:
     aliases: tuple[Reference, ...] = ()
     digest: Digest
     image_id: str
+    engine: str = "classic"  # who built it
     size: int
     compressed_size: int
     delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")
@@ -179,27 +180,6 @@ class RecordedImage:
         if not self.platforms:
             return self
         return next((each for each in self.platforms if each.platform == platform), None)
-
-
-def index_of(parts: Sequence[RecordedPlatform]) -> dict[str, Any]:
-    """The fields of `RecordedImage` that are true of all images of an index together."""
-    bases, contexts = {each.base for each in parts}, {each.context_sha256 for each in parts}
-    unknown = next((each.delta for each in parts if each.delta.unknown), None)
-    return {
-        "image_id": "",
-        "engine": " ".join(dict.fromkeys(each.engine for each in parts)),
-        "size": sum(each.size for each in parts),
-        "compressed_size": sum(each.compressed_size for each in parts),
-        "delta": unknown or max((each.delta for each in parts), key=lambda delta: delta.size),
-        "layers": (),
-        "base": bases.pop() if len(bases) == 1 else RecordedBase(name="", id=""),
-        "lock": None,
-        "patches": tuple(dict.fromkeys(patch for each in parts for patch in each.patches)),
-        "context_sha256": contexts.pop() if len(contexts) == 1 else "",
-        "labels": dict(set.intersection(*(set(each.labels.items()) for each in parts))),
-        "checks": tuple(replace(check, name=f"{each.platform} {check.name}") for each in parts for check in each.checks),
-        "platforms": tuple(parts),
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

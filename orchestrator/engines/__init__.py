@@ -198,6 +198,28 @@ class Builder(ImageStore, Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """What a builder left in a registry: an image by its digest, which no name stands for yet."""
+
+    digest: str
+    builder: str = ""  # who made it, as a person knows it; "" for the default one
+
+
+class DirectBuilder(Protocol):
+    """Builds images straight into a registry; no store of an engine has them afterwards."""
+
+    def build_pushed(
+        self, request: BuildRequest, report: Callable[[Progress], None], *, credentials: Credentials | None
+    ) -> Pushed:
+        """Build and push by digest into the repository of the request's tag, of which nothing else is used.
+        `credentials` are those to push with.
+
+        Raises UnprovedError with the tail of the log when a step fails, and RemoteError where the builder or the
+        registry does.
+        """
+
+
 class Runtime(ImageStore, Protocol):
     """Runs containers of images, and reads files from them."""
 

@@ -41,7 +41,7 @@ def values(plan: Plan) -> dict[str, Any]:
 
 
 def _named(fields: Mapping[str, Any], image: PlannedImage) -> dict[str, Any]:
-    parts = [_named(part, each) for part, each in zip(fields["parts"], image.parts, strict=True)]
+    parts = tuple(_named(part, each) for part, each in zip(fields["parts"], image.parts, strict=True))
     return {
         **fields,
         "parts": parts,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import Exit
-from orchestrator.core.plan import Decisions, Judgement, Plan
+from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import check_version, default_version, parse_tag
 from orchestrator.picks.source_status import aftermath
@@ -27,7 +27,7 @@ from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.kept_sources import bring_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.core.pick import Pick, Skipped
@@ -35,7 +35,13 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 
-_SAID_OF_IT = ("problems", "notes", "plan_id", "freeze_broken")  # fields of a plan that are no part of the release
+_SAID_OF_IT = (
+    "problems",
+    "notes",
+    "plan_id",
+    "freeze_broken",
+    "elsewhere",
+)  # fields of a plan that are no part of the release
 _ADVICE = (
     "prerequisites",
     "search",
@@ -161,8 +167,19 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
     content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
+    content["images"] = [_asked_for(image) for image in content["images"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
+    """What an id holds of an image: not who builds it, and nothing of a field that came later and is not used."""
+    names = [field.name for field in fields(PlannedImage)]
+    later = {field.name: field.default for field in fields(PlannedImage)[names.index("engine") :]}
+    used = {
+        key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
+    }
+    return used | ({"parts": [_asked_for(part) for part in used["parts"]]} if "parts" in used else {})
 
 
 def _local_tags(facts: Facts) -> list[str]:

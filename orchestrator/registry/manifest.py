@@ -83,10 +83,11 @@ class IndexEntry:
     digest: str
     platform: str
 
-    def fits(self, platform: str) -> bool:
-        """Whether it is the one for `platform`; a variant counts where both sides name one."""
-        ours, wanted = self.platform.split("/"), platform.split("/")
-        return all(mine == other for mine, other in zip(ours, wanted, strict=False)) and len(ours) > 1
+
+def fits(said: str, wanted: str) -> bool:
+    """Whether an image that says `said` of itself is one for a platform; a variant counts where both name one."""
+    ours, theirs = said.split("/"), wanted.split("/")
+    return all(mine == other for mine, other in zip(ours, theirs, strict=False)) and len(ours) > 1
 
 
 def choose(entries: Sequence[IndexEntry], platform: str) -> IndexEntry | None:
@@ -96,7 +97,7 @@ def choose(entries: Sequence[IndexEntry], platform: str) -> IndexEntry | None:
     """
     if not platform:
         return next(iter(entries), None)
-    fitting = [each for each in entries if each.fits(platform)]
+    fitting = [each for each in entries if fits(each.platform, platform)]
     if not fitting and len(entries) == 1 and not entries[0].platform:
         return entries[0]
     return next((each for each in fitting if each.platform == platform), next(iter(fitting), None))
@@ -195,7 +196,7 @@ def render_index(images: Sequence[tuple[Manifest, str]], notes: Mapping[str, str
     return Manifest(content=json.dumps(document, sort_keys=True).encode(), media_type=document["mediaType"])
 
 
-def annotations(manifest: Manifest) -> Mapping[str, str]:
+def parse_annotations(manifest: Manifest) -> Mapping[str, str]:
     """The annotations of a manifest or index.  Raises ValueError for what is none."""
     document = _object(parse_json(manifest.content), "is not JSON")
     found = _object(document.get("annotations") or {}, "has annotations that are no object")

@@ -21,9 +21,9 @@ from orchestrator.registry.manifest import (
     ImageManifest,
     Layer,
     Manifest,
-    annotations,
     choose,
     digest_of,
+    parse_annotations,
     parse_config,
     parse_image,
     parse_index,
@@ -136,6 +136,14 @@ class RegistryReader:
         read_object(self._wire.host, request, answer)
         return manifest
 
+    def platforms(self, manifest: Manifest) -> tuple[str, ...]:
+        """The platforms that a name stands for: those of an index, or that of the image."""
+        own = [each.platform for each in self._read(manifest, parse_index)] if manifest.is_index else [""]
+        if own in ([], [""]):
+            found = self.find_image(manifest)
+            own = [self.config(found).platform] if found else []
+        return tuple(own)
+
     def image(self, manifest: Manifest, platform: str = "") -> Manifest:
         """As `find_image`.  Raises RemoteError also where an index has no such image."""
         found = self.find_image(manifest, platform)
@@ -176,7 +184,7 @@ class RegistryReader:
 
     def annotations(self, manifest: Manifest) -> Mapping[str, str]:
         """What a manifest or index says of itself.  Nothing is asked of the registry."""
-        return self._read(manifest, annotations)
+        return self._read(manifest, parse_annotations)
 
     def labels(self, manifest: Manifest) -> Mapping[str, str]:
         """The labels of an image, those of an index's first one."""

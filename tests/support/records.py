@@ -25,8 +25,9 @@ def pick(source: str = A, result: str = B, **changes: Any) -> dict[str, Any]:
 def image(**changes: Any) -> dict[str, Any]:
     return {
         "reference": "registry.example.com/team/cuda:v2.7.1", "variant": "",
-        "aliases": ["registry.example.com/team/cuda:v2.7.1-cu126"], "digest": DIGEST, "image_id": DIGEST, "size": 3,
-        "compressed_size": 2, "delta": {"previous": "", "size": 0, "layers": 0, "unknown": "the first release"},
+        "aliases": ["registry.example.com/team/cuda:v2.7.1-cu126"], "digest": DIGEST, "image_id": DIGEST,
+        "engine": "classic", "size": 3, "compressed_size": 2,
+        "delta": {"previous": "", "size": 0, "layers": 0, "unknown": "the first release"},
         "layers": [DIGEST], "base": {"name": "debian:12", "id": DIGEST}, "lock": {"path": "l.txt", "sha256": "e" * 64},
         "patches": [{"name": "p-1.0/0001-x.patch", "sha256": "f" * 64, "subject": "x", "origin": "o", "commit": ""}],
         "context_sha256": "1" * 64, "labels": {"org.opencontainers.image.version": "v2.7.1"},

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.dockerfile.facts import DockerfileFacts
-    from orchestrator.engines import BuildRequest, ImageInfo
+    from orchestrator.engines import Builder, BuildRequest, ImageInfo
     from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Built(Outcome):
-    image_id: str
-    size: int  # bytes, unpacked
+    """Its bytes are in the engine's store (`image_id`), or in the registry by `digest`, which nothing names yet."""
+
+    engine: str = "classic"
+    image_id: str  # "" where no engine has it
+    digest: str = ""
+    size: int  # bytes, unpacked; 0 where no engine has it
     layers: tuple[str, ...]  # diff_ids
     base: str
     base_id: str
@@ -50,6 +54,7 @@ class Built(Outcome):
 
     def part(self) -> dict[str, Any]:
         return {
+            "engine": self.engine,
             "image_id": self.image_id,
             "size": self.size,
             "layers": self.layers,
@@ -145,9 +150,17 @@ def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[D
 def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
     """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
     builder = context.connections.builder()
-    missing = [name for name in names if builder.inspect(name) is None]
+    missing = [name for name in names if not _has(builder, name, image.platform)]
     logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(_host, missing))}
     return {host: login for host, login in logins.items() if login}
+
+
+def _has(builder: Builder, name: str, platform: str) -> bool:
+    """Whether an engine has the image; of a name it keeps that of one platform."""
+    from orchestrator.registry.manifest import fits
+
+    found = builder.inspect(name)
+    return found is not None and (not platform or fits(f"linux/{found.architecture}", platform))
 
 
 def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
@@ -185,7 +198,7 @@ def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFa
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Built:
-    log = context.state.logs / (f"build-{image.variant}.log" if image.variant else "build.log")
+    log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
         built = context.connections.builder().build(ready.request, context.report)
     return Built(
@@ -204,11 +217,13 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
-    """Done while the engine has that very image under the candidate's name, or once the registry has it."""
+    """Done while the engine has that very image under the candidate's name, or the registry has what was built."""
     if not isinstance(before, Built):
         return None
     if context.finished(image.task(UPLOAD)):
         return before
+    if before.digest:
+        return before if context.connections.registry(image.repository).head(before.digest) else None
     found = context.connections.builder().inspect(str(image.candidate))
     return before if found and found.id == before.image_id else None
 

@@ -1,17 +1,18 @@
 """Join the images of several platforms to one index, under the candidate's name.
 
-Each is proved to be there, whole, for its platform and of this commit.  The index has nothing of who joined it and when:
-two jobs that do it at once make the same bytes.
+Each is proved to be there, whole, for its platform and of this commit.  The index has nothing of who joined it and
+when: two jobs that do it at once make the same bytes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError
-from orchestrator.core.record import RecordedPlatform, index_of
-from orchestrator.registry.manifest import render_index
+from orchestrator.core.record import RecordedBase, RecordedPlatform
+from orchestrator.image.previous import refuse_dropped
+from orchestrator.registry.manifest import fits, render_index
 from orchestrator.release.steps.build import expected_labels
 from orchestrator.release.steps.offer import account, offered
 from orchestrator.release.steps.outcomes import Outcome
@@ -19,6 +20,8 @@ from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.upload import Uploaded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
@@ -53,6 +56,7 @@ def _run(context: TaskContext, image: PlannedImage) -> Joined:
     platforms = tuple(_account(context, part) for part in image.parts)
     index = render_index([(_proved(context, registry, part, each), part.platform)
                           for part, each in zip(image.parts, platforms, strict=True)])  # fmt: skip
+    refuse_dropped(registry, image, [part.platform for part in image.parts])
     registry.store(image.candidate.tag, index)
     told = index_of(platforms)
     return Joined(
@@ -97,16 +101,10 @@ def _fault(context: TaskContext, registry: Registry, part: PlannedImage, manifes
     if lacking := registry.lacking(manifest):
         return f"names {lacking[0]}, which the registry does not have"
     config, expected = registry.config(manifest), expected_labels(context, part)
-    if not _same_platform(config.platform, part.platform):
+    if not fits(config.platform, part.platform):
         return f"says that it is for {config.platform or 'no platform'}"
     other = next((name for name, value in expected.items() if config.labels.get(name) != value), "")
     return f"has {config.labels.get(other)!r} as label {other}, not {expected[other]!r}" if other else ""
-
-
-def _same_platform(said: str, wanted: str) -> bool:
-    """A variant counts where both name one."""
-    ours, theirs = said.split("/"), wanted.split("/")
-    return len(ours) > 1 and all(one == other for one, other in zip(ours, theirs, strict=False))
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
@@ -114,3 +112,26 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
     if not isinstance(before, Joined):
         return None
     return before if context.connections.registry(image.repository).head(before.digest) else None
+
+
+def index_of(parts: Sequence[RecordedPlatform]) -> dict[str, Any]:
+    """The fields of `RecordedImage` that are true of all images of an index together."""
+    bases, contexts = {each.base for each in parts}, {each.context_sha256 for each in parts}
+    unknown = next((each.delta for each in parts if each.delta.unknown), None)
+    return {
+        "image_id": "",
+        "engine": " ".join(dict.fromkeys(each.engine for each in parts)),
+        "size": sum(each.size for each in parts),
+        "compressed_size": sum(each.compressed_size for each in parts),
+        "delta": unknown or max((each.delta for each in parts), key=lambda delta: delta.size),
+        "layers": (),
+        "base": bases.pop() if len(bases) == 1 else RecordedBase(name="", id=""),
+        "lock": None,
+        "patches": tuple(dict.fromkeys(patch for each in parts for patch in each.patches)),
+        "context_sha256": contexts.pop() if len(contexts) == 1 else "",
+        "labels": dict(set.intersection(*(set(each.labels.items()) for each in parts))),
+        "checks": tuple(
+            replace(check, name=f"{each.platform} {check.name}") for each in parts for check in each.checks
+        ),
+        "platforms": tuple(parts),
+    }

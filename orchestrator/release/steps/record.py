@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
+from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import RECORD
 from orchestrator.core.record import (
     Origin,
@@ -45,6 +46,16 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 
 def _run(context: TaskContext) -> Recorded:
+    """Another job of this release may write it at the same moment: then that one is compared, and kept."""
+    try:
+        return _written(context)
+    except MismatchError as error:
+        if error.code != "record-differs":
+            raise
+    return _written(context)
+
+
+def _written(context: TaskContext) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
     plan = context.plan
     ref, kept_ref = record_ref(plan.version), sources_ref(plan.version)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.build import Built, expected_labels, pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
+    from orchestrator.engines import EngineHealth, ImageInfo
     from orchestrator.image.smoke import InsideChecks
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smoked(Outcome):
+    """Of what was built: the engine's `image_id`, or `digest` where the registry alone had it."""
+
     image_id: str
+    digest: str = ""
+    size: int = 0  # bytes, unpacked, of what came by its digest: only then they are known
     results: tuple[CheckResult, ...]
 
     def part(self) -> dict[str, Any]:
-        return {"checks": self.results}
+        return {"checks": self.results} | ({"size": self.size} if self.digest else {})
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -46,8 +51,25 @@ def _task(image: PlannedImage) -> Task:
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     built, key = context.outcome(Built, image), image.task(SMOKE)
-    results = prove(context, image, built.image_id, light_passed=lambda: context.allow(key))
-    return Smoked(image=image.reference, image_id=built.image_id, results=results)
+    found = by_digest(context, image, built.digest) if built.digest else None
+    results = prove(context, image, found.id if found else built.image_id, light_passed=lambda: context.allow(key))
+    return Smoked(
+        image=image.reference,
+        image_id=built.image_id,
+        digest=built.digest,
+        size=found.size if found else 0,
+        results=results,
+    )
+
+
+def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ImageInfo:
+    """What the registry has under a digest, in the engine: pulled where it is not there."""
+    return context.connections.runtime().resolve(
+        f"{image.repository}@{digest}",
+        platform=image.platform,
+        credentials=pull_login(context, image, image.candidate.repository.host),
+        report=context.report,
+    )
 
 
 def prove(
@@ -58,9 +80,11 @@ def prove(
     `light_passed` is called when those have passed that run nothing in it: labels, budgets.
     """
     from orchestrator.image.budgets import budget_checks
+    from orchestrator.image.previous import refuse_unlike
     from orchestrator.image.smoke import smoke
 
     engine = context.connections.swept_runtime()
+    refuse_unlike(engine, image, image_id, context.connections.registry(image.repository))
     results = smoke(
         engine,
         image_id,
@@ -70,6 +94,7 @@ def prove(
         expected_labels=expected_labels(context, image),
         report=context.report,
         inside=_inside(context, image),
+        foreign=_foreign(engine.health(), image) if image.platform else "",
         more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
         light_passed=light_passed,
     )
@@ -87,6 +112,18 @@ def prove(
     return results
 
 
+def _foreign(health: EngineHealth, image: PlannedImage) -> str:
+    """Why nothing of the image may run in this engine; "" where it is the engine's own platform."""
+    from orchestrator.registry.manifest import fits
+
+    native = f"{health.os}/{health.architecture}"
+    if fits(native, image.platform):
+        return ""
+    return (
+        f"{image.platform} does not run on this engine, {native}; a job on such a machine proves it (docs: platforms)"
+    )
+
+
 def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
     from orchestrator.image.smoke import InsideChecks
 
@@ -101,6 +138,6 @@ def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """What was proved of these very bytes stays proved."""
-    if isinstance(before, Smoked) and before.image_id == context.outcome(Built, image).image_id:
-        return before
-    return None
+    built = context.outcome(Built, image)
+    same = isinstance(before, Smoked) and (before.image_id, before.digest) == (built.image_id, built.digest)
+    return before if same else None

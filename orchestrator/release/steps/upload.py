@@ -14,10 +14,11 @@ from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult, Progress
 from orchestrator.engines import PushBrokenError, PushRefusedError
-from orchestrator.release.steps.build import Built, expected_labels, pull_login
+from orchestrator.registry.responses import RegistryRefusedError
+from orchestrator.release.steps.build import Built, expected_labels
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
-from orchestrator.release.steps.smoke import prove
+from orchestrator.release.steps.smoke import by_digest, prove
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
@@ -79,8 +80,11 @@ def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
     registry.renew_login()
     before = registry.head(image.candidate.tag)
     try:
-        _push(context, image, registry)
-    except PushRefusedError as refusal:
+        if built.digest:
+            registry.move(built.digest, image.candidate.tag)  # its layers are there: no byte of them moves
+        else:
+            _push(context, image, registry)
+    except (PushRefusedError, RegistryRefusedError) as refusal:
         return _taken_over(context, image, refusal)
     manifest = _read_back(registry, image, built, before.digest if before else "")
     return _uploaded(registry, image, manifest)
@@ -117,13 +121,14 @@ def _read_back(registry: Registry, image: PlannedImage, built: Built, before: st
     if manifest is None or (manifest.digest == before and not _is_built(registry, manifest, built)):
         there = f"still has {before}" if manifest else "does not have it"
         raise RemoteError(
-            f"the engine says that {image.candidate} was pushed, the registry {there}",
+            f"{image.candidate} was pushed, says who pushed it; the registry {there}",
             remedy="run the same command again; if it stays so, look at the registry's log",
             code="push-vanished",
         )
     if not _is_built(registry, manifest, built):
         raise MismatchError(
-            f"{image.candidate} in the registry is {manifest.digest}, the image built is {built.image_id}",
+            f"{image.candidate} in the registry is {manifest.digest}, "
+            f"the image built is {built.digest or built.image_id}",
             remedy="somebody else pushed this private name at the same moment: run the same command again",
             code="candidate-differs",
         )
@@ -143,6 +148,8 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
 
 def _is_built(registry: Registry, manifest: Manifest, built: Built) -> bool:
     """An engine's image id is the digest of its config (overlay2) or of its manifest (containerd's store)."""
+    if built.digest:
+        return manifest.digest == built.digest
     own = registry.find_image(manifest)
     return own is not None and built.image_id in (manifest.digest, own.digest, registry.details(own).config)
 
@@ -165,7 +172,7 @@ def _uploaded(registry: Registry, image: PlannedImage, manifest: Manifest, taken
 # ------------------------------------------------------------------ a candidate that cannot be replaced
 
 
-def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedError) -> Uploaded:
+def _taken_over(context: TaskContext, image: PlannedImage, refusal: RemoteError) -> Uploaded:
     """Where tags are immutable, the candidate of an earlier run stands in the way: it is taken, and proved anew.
 
     It must say of itself all that this one would.  Raises RefusedError where it does not, else the `refusal`.
@@ -188,12 +195,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: PushRefusedE
         )
     text = f"{image.candidate} stands in the registry, says the same commit and may not be replaced: it is taken"
     context.report(Progress(text=text))
-    info = context.connections.runtime().resolve(
-        f"{image.repository}@{manifest.digest}",
-        platform=image.platform,
-        credentials=pull_login(context, image, image.candidate.repository.host),
-        report=context.report,
-    )
+    info = by_digest(context, image, manifest.digest)
     taken = Taken(
         image_id=info.id, size=info.size, layers=info.layers, base=built.base, results=prove(context, image, info.id)
     )
