@@ -1,7 +1,7 @@
 """Two BuildKit builds of the image from one commit: are their digests the same?  `make reproduce`, inside the lab.
 
-Docker 28 comes from a newer Debian, unpacked into a folder and started with everything of its own; it ends with this
-program.  The two images are written to files and compared here, layer by layer.
+Docker 28 comes from a newer Debian, unpacked into a folder and started with everything of its own; it ends with the
+lab.  The two images are written to files and compared here, layer by layer.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -24,157 +22,43 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from orchestrator.audit.layer_compare import facing
 from orchestrator.audit.layers import differences, read_layer
-from tools.lab import engine, hostsetup, processes, slots, talk
+from tools.lab import buildkit, talk
 
 PROJECT = Path(__file__).resolve().parents[1]
-SUITES = ("sid", "forky", "trixie")  # the first one that has them, and can give Docker 27 or newer
-PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd")
-BRIDGE = "rlabbuildkit"
 DOCKERFILE = "images/pytorch-cuda/Dockerfile"
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("variant", nargs="?", default="notebook", help="a folder of images/pytorch-cuda/locks")
-    options.add_argument("--suite", default="", help=f"Debian suite to take Docker from; default: {', '.join(SUITES)}")
-    variant, suite = options.parse_args().variant, options.parse_args().suite
+    variant = options.parse_args().variant
     if not (PROJECT / "images/pytorch-cuda/locks" / variant).is_dir():
         options.error(f"images/pytorch-cuda/locks has no folder {variant}")
-    if os.geteuid() != 0 or "RELEASE_LAB_BASE" not in os.environ:
-        raise talk.LabError("run it by `make reproduce`, as root on Debian: it starts an engine of its own")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    work = slots.cache() / "buildkit"  # always the same, so that the next run finds what a killed one left
-    with slots.locked(slots.cache() / "buildkit.lock"):
-        root = unpacked([suite] if suite else [*SUITES])
-        take_down(work)
-        try:
-            docker = BuildKit(root, work)
-            return compare(*(docker.build(variant, work / f"{number}.tar") for number in (1, 2)))
-        finally:
-            take_down(work)
+    if reason := buildkit.unavailable(os.environ):
+        raise talk.LabError(f"{reason}; run it by `make reproduce`")
+    engine = buildkit.main_engine(os.environ)  # ends with the lab
+    engine.load(os.environ["RELEASE_LAB_BASE"])
+    with tempfile.TemporaryDirectory(prefix="release-reproduce-") as folder:
+        builder = Builder(engine, Path(folder))
+        return compare(*(builder.build(variant, Path(folder) / f"{number}.tar") for number in (1, 2)))
 
 
-def take_down(work: Path) -> None:
-    """End and remove everything that a run started or wrote."""
-    processes.kill_containers(f"/{BRIDGE}")
-    processes.stop(work / "dockerd.pid")
-    processes.stop_leftovers(str(work))
-    for mount in slots.mounts_under(work):
-        talk.output(["umount", "--lazy", mount])
-    if Path("/sys/class/net", BRIDGE).exists():
-        talk.output(["ip", "link", "delete", BRIDGE])
-    shutil.rmtree(work, ignore_errors=True)
+class Builder:
+    """Builds HEAD with an engine that has the containerd store, which alone can rewrite times while it exports."""
 
-
-# ------------------------------------------------------------------ Docker of a newer Debian
-
-
-def unpacked(suites: list[str]) -> Path:
-    """The folder of Docker's programs, made once."""
-    for suite in suites:
-        root = slots.cache() / f"docker-{suite}"
-        if root.exists():
-            return root
-        try:
-            with tempfile.TemporaryDirectory(dir=slots.cache(), prefix="docker-make-") as folder:
-                fetch(suite, Path(folder))
-                (Path(folder) / "root").rename(root)
-            return root
-        except talk.LabError as error:
-            problem = error
-    raise talk.LabError(f"no Docker with BuildKit from {' or '.join(suites)}: {problem}")
-
-
-def fetch(suite: str, folder: Path) -> None:
-    """Download and unpack, with lists of its own: this machine's packages stay as they are."""
-    for name in ("lists/partial", "cache/archives/partial", "root"):
-        (folder / name).mkdir(parents=True)
-    (folder / "status").touch()
-    (folder / "sources.list").write_text(f"deb {mirror()} {suite} main\n", encoding="ascii")
-    settings = {
-        "Dir::Etc::SourceList": folder / "sources.list",
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::State::Lists": folder / "lists",
-        "Dir::Cache": folder / "cache",
-        "Dir::State::status": folder / "status",
-        "APT::Sandbox::User": "root",
-    }
-    apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in settings.items())]
-    talk.say(f"fetching {', '.join(PACKAGES)} of Debian {suite}")
-    talk.output([*apt, "update"], timeout=300)
-    talk.output(
-        ["sh", "-c", 'cd "$1" && shift && exec "$@"', "-", str(folder), *apt, "download", *PACKAGES], timeout=600
-    )
-    for archive in sorted(folder.glob("*.deb")):
-        talk.output(["dpkg-deb", "--extract", str(archive), str(folder / "root")])
-
-
-def mirror() -> str:
-    """Where this machine gets Debian from; the public mirror when it does not say."""
-    for source in hostsetup.apt_sources():
-        text = Path(source).read_text(encoding="utf-8") if source.startswith("/") else source
-        for word in text.split():
-            if word.startswith(("http://", "https://")) and word.rstrip("/").endswith("/debian"):
-                return word
-    return "http://deb.debian.org/debian"
-
-
-class BuildKit:
-    """An engine with the containerd store, which alone can rewrite times while it exports."""
-
-    def __init__(self, root: Path, work: Path) -> None:
+    def __init__(self, engine: buildkit.BuildKit, work: Path) -> None:
+        self._engine = engine
         self._work = work
-        self._root = root
-        self._host = f"unix://{work}/engine.sock"
-        # The daemon looks there for containerd and its shim.
-        os.environ["PATH"] = f"{root}/usr/sbin:{root}/usr/bin:{os.environ['PATH']}"
-        work.mkdir(mode=0o700)
-        engine.add_bridge(BRIDGE)
-        argv = [str(root / "usr/sbin/dockerd"), *self._options()]
-        log = work / "dockerd.log"
-        daemon = processes.start(argv, pid_file=work / "dockerd.pid", log=log)
-        deadline = time.monotonic() + engine.START
-        while not engine.answers(self._host):
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise talk.LabError(f"dockerd did not start; end of its log:\n{talk.tail(log)}")
-            time.sleep(0.2)
-        self._load(os.environ["RELEASE_LAB_BASE"])
-
-    def _options(self) -> list[str]:
-        settings = self._work / "daemon.json"
-        settings.write_text(json.dumps({"features": {"containerd-snapshotter": True}}), encoding="ascii")
-        options = {
-            "config-file": settings,
-            "data-root": self._work / "data",
-            "exec-root": self._work / "exec",
-            "pidfile": self._work / "dockerd-own-pid",
-            "host": self._host,
-            "bridge": BRIDGE,
-            "iptables": "false",
-            "ip6tables": "false",
-            "ip-masq": "false",
-            "ip-forward": "false",
-            "cgroup-parent": f"/{BRIDGE}",
-            "exec-opt": "native.cgroupdriver=cgroupfs",
-        }
-        return [f"--{name}={value}" for name, value in options.items()]
-
-    def _load(self, image: str) -> None:
-        """The lab's base, from the lab's engine."""
-        archive = self._work / "base.tar"
-        talk.output(["docker", "save", "--output", str(archive), image], timeout=300)
-        talk.output(["docker", "--host", self._host, "load", "--input", str(archive)], timeout=300)
-        archive.unlink()
 
     def build(self, variant: str, into: Path) -> Path:
         """Build HEAD from nothing into an OCI archive."""
         seconds = talk.output(["git", "-C", str(PROJECT), "log", "-1", "--format=%ct"])
         arguments = {"BASE_IMAGE": os.environ["RELEASE_LAB_BASE"], "VARIANT": variant, "RELEASE_VERSION": "v2.7.1"}
-        argv = [str(self._root / "usr/libexec/docker/cli-plugins/docker-buildx"), "build", "--no-cache"]
+        argv = [str(self._engine.plugin), "build", "--no-cache"]
         argv += ["--progress=plain", "--provenance=false", "--sbom=false", "--network=host", "--allow=network.host"]
         argv += [f"--output=type=oci,dest={into},rewrite-timestamp=true", f"--file={DOCKERFILE}"]
         argv += [f"--build-arg={key}={value}" for key, value in arguments.items()]
-        own = {"DOCKER_HOST": self._host, "DOCKER_CONFIG": str(self._work / "config"), "SOURCE_DATE_EPOCH": seconds}
+        own = self._engine.environment | {"SOURCE_DATE_EPOCH": seconds}
         begun = time.monotonic()
         with tempfile.TemporaryFile() as context, (self._work / "build.log").open("wb") as log:
             subprocess.run(["git", "-C", str(PROJECT), "archive", "HEAD", "images"], stdout=context, check=True)

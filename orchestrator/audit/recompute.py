@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestrator.audit.in_place import PickedFiles, decide
 from orchestrator.audit.similarity import inverse, likeness, tokens
 from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.core.commit_message import copied_from, reverted, with_origin, without_trailers
@@ -181,7 +182,7 @@ def attempt(known: CommitReader, claims: Mapping[str, Sequence[PossibleOrigin]])
 
 
 def _outcomes(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[PossibleOrigin, str]:
-    """PossibleOrigin -> the tree that it gives, "" where it conflicts or cannot be made.
+    """PossibleOrigin -> the tree that it gives (or ANOTHER), "" where it conflicts or cannot be made.
 
     A pick against another parent of a merge than the first is looked at only where it touches the very same files: it
     would be all that happened on the other side.
@@ -189,11 +190,22 @@ def _outcomes(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[Pos
     known.compare((claim.source, claim.parent) for claim in claims)
     claims = [claim for claim in claims if claim.mainline < 2 or _same_paths(known, claim)]
     found = {claim: known.tree(claim.target) for claim in claims if _same_files(known, claim)}
+    open_ = [claim for claim in claims if claim not in found]
+    decided = decide(known.scratch, [_files(known, claim) for claim in open_])
+    found |= {claim: tree for claim, tree in zip(open_, decided, strict=True) if tree is not None}
     rest = [claim for claim in claims if claim not in found]
     merges = batch.picks(
         known.scratch, [_trees(known, claim, known.tree(known.parent(claim.target))) for claim in rest]
     )
     return found | {claim: _clean(merge) for claim, merge in zip(rest, merges, strict=True)}
+
+
+def _files(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
+    before = known.parent(claim.target)
+    return PickedFiles(
+        source=known.files[claim.source, claim.parent], target=known.files[claim.target, before],
+        ours=known.tree(before), made=known.tree(claim.target), backward=claim.backward,
+    )  # fmt: skip
 
 
 def _same_paths(known: CommitReader, claim: PossibleOrigin) -> bool:

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import Conflict
 from orchestrator.git.merge_result import Merge
-from orchestrator.git.objects import EMPTY_TREE, encode_commit, object_id, parse_commit
+from orchestrator.git.objects import EMPTY_TREE, TreeItem, encode_commit, encode_tree, object_id, parse_commit
 from orchestrator.git.process import GitCommandError, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
 _NOBODY = b"release <release@localhost> 0 +0000"
-_COMMIT_TYPE = 1  # of a pack entry
+_TYPES = {"commit": 1, "tree": 2}  # of a pack entry
 _AT_ONCE = 400  # merges in one process: so much is lost, and done one by one, where git gives up on one of them
 
 
@@ -59,9 +59,12 @@ def commits(scratch: Scratch, ids: Iterable[str]) -> dict[str, Commit]:
     return found
 
 
-def picks(scratch: Scratch, wanted: Sequence[Trees]) -> list[Merge | None]:
-    """The outcome of each pick, in order; None where git cannot tell (an object is missing)."""
-    pack = _Pack()
+def picks(scratch: Scratch, wanted: Sequence[Trees], pack: Pack | None = None) -> list[Merge | None]:
+    """The outcome of each pick, in order; None where git cannot tell (an object is missing).
+
+    `pack` may hold trees that these picks are made of, and that are not written yet.
+    """
+    pack = pack or Pack()
     pairs = []
     for each in wanted:
         base = pack.commit(each.base or EMPTY_TREE, ())
@@ -109,32 +112,48 @@ def _parse(fields: Sequence[str]) -> Iterable[Merge]:
         at = end + 1
 
 
-class _Pack:
-    """Commits without a history, written all at once."""
+class Pack:
+    """Commits without a history, and trees for them, written all at once."""
 
     def __init__(self) -> None:
-        self._objects: dict[str, bytes] = {}
+        self._objects: dict[str, tuple[int, bytes]] = {}
 
     def commit(self, tree: str, parents: tuple[str, ...]) -> str:
         data = encode_commit(tree=tree, parents=parents, author=_NOBODY, committer=_NOBODY, message=b"x\n")
-        sha = object_id("commit", data)
-        self._objects[sha] = data
+        return self._add("commit", data)
+
+    def tree(self, files: Mapping[bytes, tuple[str, str]]) -> str:
+        """The tree that holds just these: path -> mode and blob."""
+        folders: dict[bytes, dict[bytes, tuple[str, str]]] = {}
+        items = []
+        for path, (mode, sha) in files.items():
+            name, slash, rest = path.partition(b"/")
+            if slash:
+                folders.setdefault(name, {})[rest] = mode, sha
+            else:
+                items.append(TreeItem(mode=mode, name=name, sha=sha))
+        items += [TreeItem(mode="40000", name=name, sha=self.tree(below)) for name, below in folders.items()]
+        return self._add("tree", encode_tree(items))
+
+    def _add(self, kind: str, data: bytes) -> str:
+        sha = object_id(kind, data)
+        self._objects[sha] = _TYPES[kind], data
         return sha
 
     def write(self, scratch: Scratch) -> None:
         if not self._objects:
             return
         parts = [b"PACK", struct.pack(">II", 2, len(self._objects))]
-        for data in self._objects.values():
-            parts += [_entry_head(len(data)), zlib.compress(data, 1)]
+        for number, data in self._objects.values():
+            parts += [_entry_head(number, len(data)), zlib.compress(data, 1)]
         body = b"".join(parts)
         digest = hashlib.sha1(body, usedforsecurity=False).digest()
         scratch.git.run("index-pack", "--stdin", stdin=body + digest)
 
 
-def _entry_head(size: int) -> bytes:
+def _entry_head(number: int, size: int) -> bytes:
     """Type and size of a pack entry: four bits of the size in the first byte, seven in each that follows."""
-    head = bytearray([_COMMIT_TYPE << 4 | size & 15])
+    head = bytearray([number << 4 | size & 15])
     size >>= 4
     while size:
         head[-1] |= 0x80

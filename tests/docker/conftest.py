@@ -16,7 +16,10 @@ import pytest
 from orchestrator.core.labels import OWNER
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines import ENGINES, BuildRequest, engine_module
+from tests.support.buildkits import login
 from tests.support.lab import Lab, lab_from, missing_from
+from tools.lab.buildkit import counted as counted_engine
+from tools.lab.buildkit import main_engine, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
     from orchestrator.engines import Engine, ImageInfo
+    from tools.lab.buildkit import BuildKit as LabBuildKit
 
 
 PROJECT = Path(__file__).parents[2]
@@ -39,6 +43,41 @@ def lab() -> Lab:
             pytest.fail(reason)
         pytest.skip(reason)
     return lab_from(os.environ)
+
+
+@pytest.fixture(scope="session")
+def buildkit(lab: Lab) -> Iterator[LabBuildKit]:
+    """Docker 28 with the containerd store and buildx, logged in to the lab's registry and with the lab's busybox.
+
+    `.environment` is what its user has.  Only who asks for it starts it; its store is kept from run to run.
+    """
+    engine = main_engine(_with_buildkit())
+    try:
+        login(engine, lab)
+        engine.load(lab.base)
+        yield engine
+    finally:
+        engine.stop()
+
+
+@pytest.fixture(scope="session")
+def counted(lab: Lab) -> Iterator[LabBuildKit]:
+    """Another one, with nothing in its store, whose bytes are counted; it reaches nothing but the lab's registry."""
+    engine = counted_engine(_with_buildkit())
+    try:
+        login(engine, lab)
+        yield engine
+    finally:
+        engine.stop()
+
+
+def _with_buildkit() -> Mapping[str, str]:
+    """The environment, where Docker 28 can be had; else the test fails in CI, and elsewhere it is said why not."""
+    if reason := unavailable(os.environ):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no BuildKit: {reason}")
+        pytest.skip(f"no BuildKit: {reason}")
+    return os.environ
 
 
 @pytest.fixture(scope="session")

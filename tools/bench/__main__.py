@@ -5,7 +5,8 @@
                            is no work but Python's start, by `release schema`, which reads no repository
     duplicates             `release duplicates` of a long branch against `git cherry`, cold and warm, as a process and
                            without Python's start
-    audit                  `release audit` of that branch: commits a second, cold and warm
+    audit                  `release audit` of that branch: commits a second, cold and warm, and against the
+                           patch-ids of the same commits by `git log -p | git patch-id`
     a guarded server       what a push of 50 picks waits for its hook
     prerequisites          of the conflicting fixes of a real history
     many picks             a plan of 1,000 picks against one of 100
@@ -242,11 +243,22 @@ def auditing(repo: Path, runs: int) -> list[str]:
     start = seconds(lambda: release(repo, "schema"), runs)
     cold = seconds(ask, runs, before=lambda: forget(repo)) - start
     warm = seconds(ask, runs) - start
+    plain = seconds(lambda: patch_ids(repo, "release/v0.9", "main"), runs)
     print(
         f"audit: {ask()} of {number} commits proved, without Python's start: cold {cold:.2f}s "
-        f"({number / cold:.0f} a second, limit 150), warm {warm:.2f}s"
+        f"({number / cold:.0f} a second, limit 150), warm {warm:.2f}s; "
+        f"git log -p | git patch-id {plain:.2f}s, cold {cold / plain:.2f}, warm {warm / plain:.2f}"
     )
     return ["audit"] if number / cold < 150 else []
+
+
+def patch_ids(repo: Path, branch: str, source: str) -> None:
+    """Plain git's way to compare them: the patch-ids of what each side has and the other has not."""
+    for rows in (f"{source}..{branch}", f"{branch}..{source}"):
+        patches = subprocess.run(
+            ["git", "log", "-p", "--no-merges", rows], cwd=repo, capture_output=True, check=True
+        ).stdout
+        git(repo, "patch-id", "--stable", stdin=patches)
 
 
 def pushing(repo: Path, available: list[str]) -> list[str]:

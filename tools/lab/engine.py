@@ -7,7 +7,7 @@ import json
 import os
 import random
 import subprocess
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.lab import packages, processes, talk
@@ -55,11 +55,7 @@ def private(slot: Slot) -> str:
     host = f"unix://{slot.state}/engine.sock"
     log = slot.state / "dockerd.log"
     process = processes.start(daemon(slot, host), pid_file=slot.state / "dockerd.pid", log=log)
-    deadline = time.monotonic() + START
-    while not answers(host):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise talk.LabError(f"dockerd did not start; end of {log}:\n{talk.tail(log)}")
-        time.sleep(0.1)
+    processes.wait_for(lambda: answers(host), process, log, patience=START)
     forget_old_images(host)
     talk.say(f"started a private Docker Engine at {host}")
     return host
@@ -99,6 +95,10 @@ def add_bridge(name: str) -> None:
     talk.output(["ip", "link", "add", name, "type", "bridge"])
     talk.output(["ip", "address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", name])
     talk.output(["ip", "link", "set", name, "up"])
+
+
+def exists(interface: str) -> bool:
+    return Path("/sys/class/net", interface).exists()
 
 
 def free_subnet() -> ipaddress.IPv4Network:

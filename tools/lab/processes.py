@@ -8,9 +8,12 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tools.lab import talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +41,15 @@ def dying_with_us(argv: Sequence[str]) -> list[str]:
     return ["setpriv", "--pdeathsig", "TERM", "--", *argv] if shutil.which("setpriv") else [*argv]
 
 
+def wait_for(come: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, patience: float) -> None:
+    """Until the daemon is there.  Raises LabError with its log when it ended or took too long."""
+    deadline = time.monotonic() + patience
+    while not come():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise talk.LabError(f"a daemon did not start; end of {log}:\n{talk.tail(log)}")
+        time.sleep(0.1)
+
+
 def identity(pid: int) -> str:
     """Start time and boot id of a living process, "" when there is none (a zombie counts as none)."""
     try:
@@ -59,6 +71,18 @@ def recorded(pid_file: Path) -> int | None:
     except OSError:
         return None
     return int(pid) if known and pid.isdecimal() and identity(int(pid)) == known else None
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One that its starter ends itself, before the lab's end."""
+
+    process: subprocess.Popen[bytes]
+    pid_file: Path
+
+    def stop(self) -> None:
+        stop(self.pid_file)
+        self.process.wait(PATIENCE)
 
 
 def stop(pid_file: Path) -> None:

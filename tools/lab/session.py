@@ -60,6 +60,7 @@ def bring_up(slot: Slot) -> dict[str, str]:
         "RELEASE_LAB_BASE": images.base(docker),
         "RELEASE_LAB_BUSYBOX": images.busybox(docker),
         "RELEASE_LAB_REQUIRED": "1",
+        "RELEASE_LAB_SLOT": str(slot.path),
     }
     talk.say(f"ready in {time.monotonic() - started:.1f} s, registry at {place.address}")
     return environment
@@ -134,6 +135,6 @@ def clean() -> int:
                 talk.say(f"removed {slot.path}")
     for archive in slots.cache().glob("*.tar"):
         archive.unlink()
-    for folder in slots.cache().glob("docker-*"):  # Docker of a newer Debian: tools/reproduce.py
+    for folder in slots.cache().glob("docker-*"):  # Docker of a newer Debian: newer_docker.py
         shutil.rmtree(folder)
     return 0

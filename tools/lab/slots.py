@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SLOTS = 8
+KEPT = "b0"  # the engine with BuildKit whose store stays
 
 
 def cache() -> Path:
@@ -39,6 +40,11 @@ class Slot:
     @property
     def id(self) -> str:
         return hashlib.sha256(str(self.path).encode()).hexdigest()[:8]
+
+    @property
+    def cache(self) -> Path:
+        """What all slots share: archives, and Docker of a newer Debian."""
+        return self.path.parent
 
     @property
     def bridge(self) -> str:
@@ -62,6 +68,11 @@ class Slot:
     def data(self) -> Path:
         """The private engine's images; kept between runs."""
         return self.path / "engine"
+
+    @property
+    def buildkit(self) -> Path:
+        """The stores of the engines with BuildKit; the first one's is kept between runs."""
+        return self.path / "buildkit"
 
     @property
     def blobs(self) -> Path:
@@ -89,6 +100,11 @@ def claim() -> Iterator[Slot]:
     raise talk.LabError(f"{SLOTS} labs are running; see `python3 tools/lab status`")
 
 
+def slot_at(path: str) -> Slot:
+    """The slot of the run around us, by the path in its environment."""
+    return Slot(Path(path))
+
+
 def every() -> Iterator[Slot]:
     return (Slot(cache() / f"slot-{number}") for number in range(SLOTS))
 
@@ -113,10 +129,14 @@ def take_down(slot: Slot) -> None:
             processes.stop(pid_file)
         processes.stop_leftovers(slot.mark)
         remove_container(slot)
-    for mount in mounts_under(slot.state, slot.data):
-        talk.output(["umount", "--lazy", mount])
-    if Path("/sys/class/net", slot.bridge).exists():
-        talk.output(["ip", "link", "delete", slot.bridge])
+    unmount(slot.state, slot.data, slot.buildkit)
+    for namespace in sorted(Path("/run/netns").glob(f"{slot.mark}-*")):
+        talk.output(["ip", "netns", "delete", namespace.name])
+    for interface in sorted(Path("/sys/class/net").glob(f"{slot.bridge}*")):
+        talk.succeeds(["ip", "link", "delete", interface.name])  # one of a pair may go with a namespace
+    for store in slot.buildkit.glob("*"):
+        if store.name != KEPT:
+            shutil.rmtree(store, ignore_errors=True)
     shutil.rmtree(slot.state, ignore_errors=True)
     shutil.rmtree(slot.blobs, ignore_errors=True)
 
@@ -126,6 +146,11 @@ def remove_container(slot: Slot) -> None:
     if slot.container.exists():
         host = slot.container.read_text(encoding="utf-8")
         talk.succeeds(["docker", "--host", host, "rm", "--force", "--volumes", slot.mark])
+
+
+def unmount(*roots: Path) -> None:
+    for mount in mounts_under(*roots):
+        talk.output(["umount", "--lazy", mount])
 
 
 def mounts_under(*roots: Path) -> list[str]:
