@@ -40,7 +40,7 @@ _TAIL_LINES = 5
 _TAIL_CHARS = 500
 
 _PROBE_TIMEOUT = 900.0  # seconds
-_FOREIGN = "exec format error"  # the kernel's ENOEXEC, in the words of every engine
+_FOREIGN = "exec format error"  # the C library's words for ENOEXEC
 _NO_PYTHON = 97
 _FIND_PYTHON = f'command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -c "$0" "$@"'
 
@@ -98,7 +98,7 @@ def smoke(
 
 def _unless_foreign(result: CheckResult, foreign: str) -> CheckResult:
     """An engine that can emulate the platform runs the check all the same."""
-    if not foreign or result.state is not CheckState.FAILED or _FOREIGN not in result.message:
+    if not foreign or result.state is not CheckState.FAILED or _FOREIGN not in result.message.lower():
         return result
     return replace(result, state=CheckState.SKIPPED, message=foreign, remedy="")
 
