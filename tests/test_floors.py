@@ -25,6 +25,7 @@ ROOMS = (
     "config git registry engines",
     "session dockerfile",
     "image forges",
+    "thin",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
     "guard",

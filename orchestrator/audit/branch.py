@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import facts_of, failures, image_links, record_links
+from orchestrator.audit.links import facts_of, failures, heavy_links, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
@@ -156,7 +156,8 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
     checks = record_links(record, facts_of(scratch, tag, text, part.config)) if record else []
     connections = None if world.session.options.offline else world.session.connections.registry
-    return checks + image_links(tag, record, part.config, connections)
+    checks += image_links(tag, record, part.config, connections)
+    return checks + heavy_links(tag, record, part.config, scratch, connections)
 
 
 def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:

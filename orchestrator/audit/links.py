@@ -8,18 +8,19 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
-from orchestrator.core.labels import REVISION, VERSION
+from orchestrator.core.labels import HEAVY_KEY, REVISION, VERSION
 from orchestrator.core.record import comparisons, facts_of_tag
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.core.versions import TagVersion
 from orchestrator.plan.images import planned_images
+from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
-    from orchestrator.core.record import Record, ReleaseFacts
+    from orchestrator.core.record import Record, RecordedHeavy, RecordedImage, ReleaseFacts
     from orchestrator.core.reference import Reference
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
@@ -119,6 +120,76 @@ def _image(tag: Tag, version: str, reference: Reference, digest: str, registry: 
     checks.append(compared(f"{name}: revision", "label revision is", labels.get(REVISION, ""), tag.commit, "the tag"))
     checks.append(compared(f"{name}: version", "label version is", labels.get(VERSION, ""), version, "the tag"))
     return checks
+
+
+# ------------------------------------------------------------------ the heavy base under a thin image
+
+
+def heavy_links(
+    tag: Tag, record: Record | None, config: Config | None, scratch: Scratch, registry: Callable[[str], Registry] | None
+) -> list[CheckResult]:
+    """Each heavy base that the record of a version names.  No registry: offline."""
+    checks: list[CheckResult] = []
+    bases = [
+        (image, platform, heavy) for image in (record.images if record else ()) for platform, heavy in _bases(image)
+    ]
+    for image, platform, heavy in bases:
+        name = f"image {image.reference}: heavy base" + (f" for {platform}" if platform else "")
+        key = _key(tag, image, platform, config, scratch)
+        if not record or record.promoted_from is None:  # the candidate's tree is another one
+            checks.append(compared(f"{name} key", "made from", heavy.key, key, "the tag's tree"))
+        if registry is None:
+            checks.append(skipped(name, "offline: the registry was not asked"))
+            continue
+        try:
+            checks += _in_registry(name, image, platform, heavy, registry)
+        except RemoteError as error:
+            checks.append(skipped(name, error.message))
+    return checks
+
+
+def _bases(image: RecordedImage) -> list[tuple[str, RecordedHeavy]]:
+    """Platform and heavy base of each image that has one; "" for what is no index."""
+    builds = [(each.platform, each.heavy) for each in image.platforms] or [("", image.heavy)]
+    return [(platform, heavy) for platform, heavy in builds if heavy]
+
+
+def _key(tag: Tag, image: RecordedImage, platform: str, config: Config | None, scratch: Scratch) -> str:
+    """What the tag's own tree makes the key to be, "" where it declares no such base."""
+    if config is None:
+        return ""
+    tree = scratch.tree_of(tag.commit)
+    for each in with_heavy(planned_images(config, tag.name, tag.commit), config.image, scratch, tree):
+        for build in each.builds if each.reference == image.reference else ():
+            if build.heavy and platform in ("", build.platform):
+                return build.heavy.key
+    return ""
+
+
+def _in_registry(
+    name: str, image: RecordedImage, platform: str, heavy: RecordedHeavy, registry: Callable[[str], Registry]
+) -> list[CheckResult]:
+    beside, own = registry(str(heavy.reference.repository)), registry(str(image.reference.repository))
+    found, released = beside.manifest(heavy.reference.tag), own.manifest(image.reference.tag)
+    checks = [compared(name, f"{heavy.reference} is", found.digest if found else "", heavy.digest, "the record")]
+    base = beside.find_image(found, platform) if found else None
+    if base is None:
+        return checks
+    said = beside.config(base).labels.get(HEAVY_KEY, "")
+    checks.append(compared(f"{name} label", "it says that it is made from", said, heavy.key, "the record"))
+    thin = own.find_image(released, platform) if released else None
+    if thin is not None:
+        below = [layer.digest for layer in beside.layers(base)]
+        first = [layer.digest for layer in own.layers(thin)][: len(below)]
+        checks.append(
+            passed(f"{name} layers", f"the first {len(below)} layers of the image are its")
+            if first == below
+            else failed(f"{name} layers", "the image is not made on it", "find out who pushed the image")
+        )
+    return checks
+
+
+# ------------------------------------------------------------------ what callers ask
 
 
 def origin(record: Record | None) -> str:

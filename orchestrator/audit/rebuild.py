@@ -7,6 +7,7 @@ nameless temporary file.
 from __future__ import annotations
 
 import difflib
+import io
 import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -17,16 +18,21 @@ from orchestrator.audit.layer_compare import Agreement, ImageComparison, LayerPa
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.labels import BASE_DIGEST
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_reference
+from orchestrator.registry.manifest import parse_config
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.steps.build import prepared, pull_login
+from orchestrator.release.steps.build import prepared, pull_login, thin_of
+from orchestrator.release.steps.heavy import HeavyBase
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
 from orchestrator.session.published import NoRecordError, read_record
 from orchestrator.session.state import ReleaseState, releases_directory
+from orchestrator.thin.base import find_facts
+from orchestrator.thin.write import read_base_image
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
@@ -91,7 +97,8 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Ima
     )
     logs = releases_directory(session.repository) / "logs" / "rebuild"
     with Lock(logs / "lock", session.holder(), "rebuild"):
-        if left := context.connections.builder().clear_trials(logs):
+        building = any(_engine(each) != NO_ENGINE for each in published)
+        if building and (left := context.connections.builder().clear_trials(logs)):
             session.terminal.note(f"removed {left} images that a killed rebuild had left")
         return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
@@ -161,14 +168,16 @@ def _name(image: PlannedImage) -> Reference:
 def _compared(
     session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
 ) -> ImageComparison:
-    image, engine = public.image, context.connections.builder()
+    image, log = public.image, logs / public.image.log
+    if _engine(public) == NO_ENGINE:
+        return _written(session, context, public)
+    engine = context.connections.builder()
     session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
-    log = logs / image.log
     with prepared(context, image, log) as ready:
         pinned, note = _base(engine, context, public, ready)
         request = _request(ready, public, pinned, wishes)
         with engine.trial(request, context.report) as built:
-            pairs = _layers(engine, built, public, deep=wishes.deep)
+            pairs = _layers(lambda wanted: _ours(engine, built, wanted), built.layers, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
             return ImageComparison(
@@ -182,6 +191,52 @@ def _compared(
                 mismatches=_mismatches(public),
                 log=str(log),
             )
+
+
+def _engine(public: _Published) -> str:
+    """Who made it, as the record says, or the plan where there is none."""
+    return public.record.engine if public.record else public.image.engine
+
+
+def _written(session: Session, context: TaskContext, public: _Published) -> ImageComparison:
+    """A thin image is written again, here and in memory, on the heavy base that the record names."""
+    image = public.image
+    session.terminal.note(f"writing {image.reference} again, on its heavy base")
+    base = _heavy_base(context, public)
+    thin = thin_of(context, image, base, afresh=True)
+    config = parse_config(thin.config)
+    made = {each.diff_id: each for each in (read_layer(io.BytesIO(content)) for content in thin.contents)}
+    return ImageComparison(
+        reference=str(image.reference),
+        variant=image.variant,
+        digest=public.digest,
+        base=str(base.reference),
+        base_note="",
+        layers=_layers(lambda _: made, thin.diff_ids, public, deep=False),
+        settings=settings(public.config.settings, config.settings, (public.config.history, config.history)),
+        mismatches=_mismatches(public),
+        log="",
+    )
+
+
+def _heavy_base(context: TaskContext, public: _Published) -> HeavyBase:
+    """The heavy base of then.  Raises MismatchError where the registry does not have it any more."""
+    planned, recorded = public.image.heavy, public.record.heavy if public.record else None
+    reference = recorded.reference if recorded else planned.reference if planned else None
+    if planned is None or reference is None:
+        raise UsageError(f"{public.image.reference} has no heavy base that can be read", code="no-heavy-stage")
+    registry = context.connections.registry(str(reference.repository))
+    named = registry.manifest(recorded.digest if recorded else reference.tag)
+    if named is None:
+        raise MismatchError(
+            f"{reference} is not in the registry",
+            where=str(reference),
+            remedy="its layers are those of the image: look there; the base cannot be read without its manifest",
+            code="image-missing",
+        )
+    manifest = registry.image(named, public.image.platform)
+    facts = find_facts(registry, reference.tag, manifest.digest)
+    return HeavyBase(planned=planned, reference=reference, base=read_base_image(registry, manifest, facts))
 
 
 def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRequest) -> BuildRequest:
@@ -244,16 +299,21 @@ def _mismatches(public: _Published) -> tuple[str, ...]:
 # ------------------------------------------------------------------ layers
 
 
-def _layers(engine: Builder, built: ImageInfo, public: _Published, *, deep: bool) -> tuple[LayerPair, ...]:
+def _layers(
+    read: Callable[[Collection[str]], Mapping[str, Contents]],
+    built: Sequence[str],
+    public: _Published,
+    *,
+    deep: bool,
+) -> tuple[LayerPair, ...]:
+    """`read` gives the wanted layers of what was built, of which `built` are the diff_ids."""
     theirs = public.diff_ids
-    pairs = facing(theirs, built.layers)
-    wanted = {
-        built.layers[j] for i, j in pairs if j is not None and (i is None or theirs[i] != built.layers[j] or deep)
-    }
-    ours = _ours(engine, built, wanted)
+    pairs = facing(theirs, built)
+    wanted = {built[j] for i, j in pairs if j is not None and (i is None or theirs[i] != built[j] or deep)}
+    ours = read(wanted)
     instructions = public.config.made_layers
     return tuple(
-        _pair(public, i, ours.get(built.layers[j]) if j is not None else None, built.layers[j] if j is not None else "",
+        _pair(public, i, ours.get(built[j]) if j is not None else None, built[j] if j is not None else "",
               instructions, deep=deep)
         for i, j in pairs
     )  # fmt: skip

@@ -1,17 +1,18 @@
-"""The `image:` section of release.yaml: its keys, and the smoke commands in it."""
+"""The `image:` section of release.yaml."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
+from orchestrator.config.smoke_keys import FILE, RUN, SMOKE_COMMAND, bare_command, named
 from orchestrator.core.declaration import (
     IMAGE_ALLOWED,
     IMAGE_CHECKS,
     PLATFORM_IN_LOCK,
+    HeavySpec,
     ImageSpec,
     SmokeCommand,
     Variant,
@@ -21,84 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.results import Place
-
-_SHELL = ("/bin/sh", "-c")
-_MAX_NAME = 60  # characters of a command that serve as its name
-
-LINE = Text(convert=rules.plain, what="a line of text")
-COMMAND_TEXT = Text(convert=rules.plain, what="a command", one_line=False)
-FILE = Text(convert=rules.file_path, what="a path", json={"pattern": r"^[^/~-]"})
-
-# ------------------------------------------------------------------ smoke commands
-
-NAME = Key(name="name", shape=LINE, help="What reports call it. Unique.", default="the command's first line")
-RUN: Key[tuple[str, ...]] = Key(
-    name="run",
-    shape=Either(
-        what="a command (text or list)",
-        text=Mapped(shape=COMMAND_TEXT, into=lambda text, _: (*_SHELL, text)),
-        items=ListOf(
-            item=Text(convert=rules.plain, one_line=False, exact=True),
-            empty_code="config-no-command",
-            empty_remedy='write it as ["python", "-c", "import torch"]',
-        ),
-    ),
-    help="The command: a text is run by `/bin/sh -c`, a list is run as it is.",
-    required=True,
-)
-TIMEOUT = Key(
-    name="timeout",
-    shape=Text(
-        convert=rules.timeout,
-        what="a time",
-        json={"type": ["string", "number"], "pattern": f"^{rules.TIMEOUT_GRAMMAR}$", "exclusiveMinimum": 0},
-    ),
-    help="Seconds, or with a unit: `90s`, `5m`, `1h`.",
-    default="300",
-)
-SMOKE_NETWORK = Key(
-    name="network",
-    shape=Text(convert=rules.one_of("none", "bridge", "host"), json={"enum": ["none", "bridge", "host"]}),
-    help="The container's network: `none`, `bridge` or `host`.",
-    default="none",
-)
-
-
-def _smoke_command(got: Got) -> SmokeCommand:
-    return SmokeCommand(
-        name=got(NAME, ""),
-        command=got(RUN, ()),
-        timeout=got(TIMEOUT, SmokeCommand.timeout),
-        network=got(SMOKE_NETWORK, SmokeCommand.network),
-    )
-
-
-def _bare_command(command: tuple[str, ...], _: Place) -> SmokeCommand:
-    return SmokeCommand(name="", command=command)
-
-
-SMOKE_COMMAND = Table(title="a smoke command", keys=(NAME, RUN, TIMEOUT, SMOKE_NETWORK), build=_smoke_command)
-
-
-def _named(commands: Sequence[SmokeCommand]) -> tuple[SmokeCommand, ...]:
-    """Name the nameless after their command, with a number where that is taken."""
-    taken = Counter(command.name for command in commands)
-    named: list[SmokeCommand] = []
-    for command in commands:
-        name = command.name or _short(command.command)
-        while not command.name and taken[name]:
-            taken[name] += 1
-            name = f"{name} ({taken[name]})"
-        taken[name] += 1
-        named.append(replace(command, name=name))
-    return tuple(named)
-
-
-def _short(command: tuple[str, ...]) -> str:
-    words = command[len(_SHELL) :] if command[: len(_SHELL)] == _SHELL else command
-    first = " ".join(words).strip().partition("\n")[0] or "command"
-    return first if len(first) <= _MAX_NAME else f"{first[: _MAX_NAME - 1]}…"
-
 
 # ------------------------------------------------------------------ image
 
@@ -140,8 +63,8 @@ SMOKE = Key(
     shape=ListOf(
         item=Either(
             what="a command (text, list or mapping)",
-            text=Mapped(shape=RUN.shape, into=_bare_command),
-            items=Mapped(shape=RUN.shape, into=_bare_command),
+            text=Mapped(shape=RUN.shape, into=bare_command),
+            items=Mapped(shape=RUN.shape, into=bare_command),
             pairs=SMOKE_COMMAND,
         ),
         what="a list of commands",
@@ -249,6 +172,51 @@ ALLOW = Key(
     + "; ".join(f"`{word}`, {meaning}" for word, meaning in IMAGE_ALLOWED.items())
     + ".",
 )
+# ------------------------------------------------------------------ heavy base
+
+STAGE_NAME = Text(convert=rules.matching(rules.STAGE_GRAMMAR, "heavy"), json={"pattern": f"^{rules.STAGE_GRAMMAR}$"})
+STAGE = Key(name="stage", shape=STAGE_NAME, help="The stage's name in the Dockerfile.", required=True)
+HEAVY_REPOSITORY = Key(
+    name="repository",
+    shape=REPOSITORY.shape,
+    help="Where the heavy base goes: another repository of the same registry.",
+    default="the image's own",
+)
+EPOCH = Key(
+    name="epoch",
+    shape=Mapped(
+        shape=Text(
+            convert=rules.matching("[0-9]{1,10}", "1745366400"),
+            what="seconds since 1970",
+            json={"type": ["integer", "string"], "pattern": "^[0-9]{1,10}$"},
+        ),
+        into=lambda text, _: int(text),
+    ),
+    help="The time that its files and its configuration have, in seconds since 1970. Another one makes it anew.",
+    default=str(HeavySpec.epoch),
+)
+
+
+def _heavy(got: Got) -> HeavySpec:
+    return HeavySpec(
+        place=got.place,
+        stage=got(STAGE, ""),
+        repository=got(HEAVY_REPOSITORY, ""),
+        epoch=got(EPOCH, HeavySpec.epoch),
+    )
+
+
+HEAVY = Key(
+    name="heavy",
+    shape=Either(
+        what="a stage's name, or a mapping",
+        text=Mapped(shape=STAGE_NAME, into=lambda name, place: HeavySpec(place=place, stage=name)),
+        pairs=Table(title="'heavy'", keys=(STAGE, HEAVY_REPOSITORY, EPOCH), build=_heavy),
+    ),
+    help="The stage of the Dockerfile with all that is heavy. It is built once and kept beside the image as "
+    "`heavy-<hash of its inputs>`; a release then adds thin layers to it ([thin.md](thin.md)).",
+)
+
 CHECKS = Key(
     name="checks",
     shape=ListOf(
@@ -318,7 +286,7 @@ def _smoke_commands(got: Got) -> tuple[SmokeCommand, ...]:
     for name in sorted(name for name, count in given.items() if count > 1):
         message = f"two smoke commands are called {rules.quoted(name)}"
         got.faults.add("config-same-name", message, got.nodes[SMOKE.name], "give each a name of its own")
-    return _named(smoke)
+    return named(smoke)
 
 
 def _check_variants(variants: Sequence[Variant], smoke: Sequence[SmokeCommand], faults: Faults) -> None:
@@ -359,6 +327,7 @@ def _image(got: Got) -> ImageSpec:
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
         allow=got(ALLOW, ()),
+        heavy=got(HEAVY, None),
         checks=got(CHECKS, None),
     )
     _check_platforms(spec, got.faults)
@@ -389,7 +358,7 @@ IMAGE = Table(
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, PLATFORMS,
         BUILD_NETWORK, LOCK, PATCHES,
-        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, CHECKS,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, CHECKS, HEAVY,
     ),
     build=_image,
 )  # fmt: skip

@@ -105,6 +105,16 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeavySpec:
+    """The stage of the Dockerfile that is built once, and kept in the registry as a base for releases."""
+
+    place: Place = field(compare=False)
+    stage: str
+    repository: str = ""  # "": the image's own
+    epoch: int = 1_745_366_400  # seconds; 2025-04-23, any fixed moment would do
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """The `image:` section.  `repository` is kept as written; reference.py parses it."""
 
@@ -127,6 +137,7 @@ class ImageSpec:
     patches: str = ""  # repository path of the folder with patches to installed packages
     size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
     max_layers: int = 0  # 0 for no limit
+    heavy: HeavySpec | None = None
     allow: tuple[str, ...] = ()  # differences to the version before that are meant; values in IMAGE_ALLOWED
 
     def platforms_of(self, variant: Variant) -> tuple[str, ...]:

@@ -23,6 +23,30 @@ UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
 RECORD: Final = "record"
 
+NO_ENGINE: Final = "none"  # as the engine of an image: the registry client writes it
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedHeavy:
+    """The heavy base of an image.  `key` is a hash of what it is made from; "" where its stage cannot be read.
+
+    `is_thin`: a builder needs none of its bytes for a release; `is_direct`: no builder is needed at all.
+    """
+
+    stage: str
+    epoch: int  # seconds: the time of everything in it
+    repository: str
+    key: str = ""
+    reference: Reference | None = None
+    is_thin: bool = False
+    is_direct: bool = False
+    ends: int = 0  # the first line of the Dockerfile behind its stage
+
+    @property
+    def name(self) -> str:
+        """Its tag."""
+        return self.reference.tag if self.reference else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedImage:
@@ -50,6 +74,7 @@ class PlannedImage:
     size_budget: int = 0
     max_layers: int = 0
     engine: str = "classic"  # who builds it; this and what follows counts for the plan's id only where it is used
+    heavy: PlannedHeavy | None = None
     allow: tuple[str, ...] = ()  # differences to `previous` that are meant
     parts: tuple[PlannedImage, ...] = ()  # of an index: an image for each platform, under private names
     part_of: str = ""  # of a part: the tag of its index

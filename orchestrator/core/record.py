@@ -101,6 +101,15 @@ class RecordedBase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedHeavy:
+    """The heavy base under a thin image: its name, a hash of what it is made from, and its digest."""
+
+    reference: Reference
+    key: Sha256
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordedLock:
     path: str
     sha256: Sha256
@@ -124,36 +133,9 @@ class RecordedFloating:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordedPlatform:
-    """The image of one platform, of those that an index lists; as `RecordedImage`, which has its names."""
+class _RecordedBuild:
+    """What was made and uploaded; sizes in bytes, `layers` are diff_ids."""
 
-    platform: str
-    digest: Digest
-    image_id: str
-    engine: str = "classic"
-    size: int
-    compressed_size: int
-    delta: Delta
-    layers: tuple[str, ...] = ()
-    base: RecordedBase
-    lock: RecordedLock | None = None
-    patches: tuple[RecordedPatch, ...] = ()
-    context_sha256: str
-    labels: dict[str, str]
-    checks: tuple[CheckResult, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedImage:
-    """An image as it was published; sizes in bytes, `layers` are diff_ids.
-
-    Of an index `platforms` has what is true of each image, and the fields here what is true of all together: sizes are
-    sums, `delta` is the largest, the checks are those of all, each named after its platform.
-    """
-
-    reference: Reference
-    variant: str = ""
-    aliases: tuple[Reference, ...] = ()
     digest: Digest
     image_id: str
     engine: str = "classic"  # who built it
@@ -162,11 +144,32 @@ class RecordedImage:
     delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")
     layers: tuple[str, ...] = ()
     base: RecordedBase
+    heavy: RecordedHeavy | None = None
     lock: RecordedLock | None = None
     patches: tuple[RecordedPatch, ...] = ()
     context_sha256: str
     labels: dict[str, str]
     checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedPlatform(_RecordedBuild):
+    """The image of one platform, of those that an index lists."""
+
+    platform: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedImage(_RecordedBuild):
+    """An image as it was published.
+
+    Of an index `platforms` has what is true of each image, and the fields here what is true of all together: sizes are
+    sums, `delta` is the largest, the checks are those of all, each named after its platform.
+    """
+
+    reference: Reference
+    variant: str = ""
+    aliases: tuple[Reference, ...] = ()
     platforms: tuple[RecordedPlatform, ...] = ()  # of an index
     floating: RecordedFloating | None
 

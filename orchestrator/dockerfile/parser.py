@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*")
 _DIRECTIVES = ("escape", "syntax", "check")
@@ -28,10 +28,15 @@ class Directive:
 
 @dataclass(frozen=True, kw_only=True)
 class Heredoc:
-    """`<<delimiter`, at a line."""
+    """`<<delimiter`, at a line.  `body` is its text, "" where the delimiter never comes; `expands`: variables in it are
+    filled in, since its delimiter has no quotes.
+    """
 
     delimiter: str
     line: int
+    body: str = ""
+    expands: bool = True
+    strips_tabs: bool = False  # `<<-`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +87,8 @@ def parse(data: bytes) -> Dockerfile:
         logical, index = _join(lines, index, continued)
         if logical.text.strip():
             instruction = _instruction(logical)
-            instructions.append(instruction)
-            index = _skip_bodies(lines, index, (instruction.trigger or instruction).heredocs)
+            bodies, index = _bodies(lines, index, (instruction.trigger or instruction).heredocs)
+            instructions.append(instruction if instruction.trigger else replace(instruction, heredocs=bodies))
     return Dockerfile(directives=directives, instructions=tuple(instructions), escape=escape)
 
 
@@ -157,7 +162,14 @@ def _heredocs(logical: _Logical, offset: int) -> tuple[Heredoc, ...]:
         match = _HEREDOC.match(logical.text, position)
         if match and _is_delimiter(logical.text, position, match):
             delimiter = match["d"] or match["s"] or match["bare"]
-            found.append(Heredoc(delimiter=delimiter, line=logical.line_at(position)))
+            found.append(
+                Heredoc(
+                    delimiter=delimiter,
+                    line=logical.line_at(position),
+                    expands=match["bare"] is not None and "\\" not in match[0],
+                    strips_tabs=match[0].startswith("<<-"),
+                )
+            )
     return tuple(found)
 
 
@@ -183,13 +195,15 @@ def _unquoted(text: str, offset: int) -> list[int]:
     return positions
 
 
-def _skip_bodies(lines: list[str], index: int, heredocs: tuple[Heredoc, ...]) -> int:
-    """The index after the bodies of `heredocs`; `index` itself where a delimiter never comes."""
-    after = index
+def _bodies(lines: list[str], index: int, heredocs: tuple[Heredoc, ...]) -> tuple[tuple[Heredoc, ...], int]:
+    """`heredocs` with their texts, and the index behind them; unchanged where a delimiter never comes."""
+    after, found = index, list[Heredoc]()
     for heredoc in heredocs:
         ends = (i for i in range(after, len(lines)) if lines[i].strip("\t ") == heredoc.delimiter)
         end = next(ends, None)
         if end is None:
-            return index
+            return heredocs, index
+        body = [line.lstrip("\t") if heredoc.strips_tabs else line for line in lines[after:end]]
+        found.append(replace(heredoc, body="".join(f"{line}\n" for line in body)))
         after = end + 1
-    return after
+    return tuple(found), after

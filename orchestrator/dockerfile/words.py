@@ -48,6 +48,14 @@ def expand(word: str, values: Mapping[str, str], escape: str = "\\") -> str:
     return reader.text(until="")
 
 
+def expand_text(text: str, values: Mapping[str, str]) -> str:
+    """As `expand`, of a here-document: quotes are text there, and the escape character is a backslash.
+
+    Raises BadSubstitutionError.
+    """
+    return _Reader(text, values, "\\", has_quotes=False).text(until="")
+
+
 @dataclass
 class _Reader:
     """Reads a word once from its beginning to its end."""
@@ -55,6 +63,7 @@ class _Reader:
     word: str
     values: Mapping[str, str]
     escape: str
+    has_quotes: bool = True
     position: int = 0
     depth: int = 0
 
@@ -71,10 +80,8 @@ class _Reader:
         return "".join(parts)
 
     def _part(self, char: str) -> str:
-        if char == "'":
-            return self._single_quoted()
-        if char == '"':
-            return self._double_quoted()
+        if char in "'\"" and self.has_quotes:
+            return self._single_quoted() if char == "'" else self._double_quoted()
         if char == "$":
             return self._variable()
         return self._next() if char == self.escape else char

@@ -85,10 +85,13 @@ def _blame(steps: Iterable[HistoryStep]) -> str:
     return "".join(f"; {step.size} bytes by `{step.instruction}`" for step in costly if step.size)
 
 
-def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delta:
+def measure(
+    registry: Registry, image: PlannedImage, manifest: Manifest, made: Mapping[str, str] | None = None
+) -> Delta:
     """The layers that the previous version has not, once each, and config and manifest, which are always new.
 
     `manifest` is an image's own; where the previous version is an index, its image for the same platform counts.
+    `made` tells which instruction made a layer, of an image that is not in the registry yet.
 
     Raises UnprovedError `delta-budget` where that is more than release.yaml allows.
     """
@@ -112,7 +115,7 @@ def measure(registry: Registry, image: PlannedImage, manifest: Manifest) -> Delt
         layers=len(fresh),
     )
     if image.delta_budget and delta.size > image.delta_budget:
-        raise _too_much(image, delta, list(fresh.values()), _made_by(registry, manifest))
+        raise _too_much(image, delta, list(fresh.values()), made or _made_by(registry, manifest))
     return delta
 
 

@@ -18,11 +18,14 @@ from typing import IO, TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
 from orchestrator.dockerfile.ignore import ignore_filter
-from orchestrator.git.content import is_pointer
+from orchestrator.git.content import filled, is_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from orchestrator.core.plan import PlannedImage
+    from orchestrator.git.scratch import Scratch
 
 # The name under which a Dockerfile from outside the context directory travels.
 OUTSIDE_DOCKERFILE = ".release.Dockerfile"
@@ -116,6 +119,29 @@ def write_context(
         if path in (name, IGNORE_FILE) or rules.ignored is None or not rules.ignored(path):
             writer.add(path, items[path])
     return writer.finish(name)
+
+
+def tree_context(
+    scratch: Scratch,
+    tree: str,
+    image: PlannedImage,
+    mtime: int,
+    out: IO[bytes],
+    text: bytes,
+    lfs: Callable[[bytes], Path | None],
+) -> BuildContext:
+    """`write_context` of an image of a plan, from a git tree; `text` is what the builder gets for a Dockerfile."""
+    dockerfile = posixpath.normpath(image.dockerfile)
+    return write_context(
+        [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in filled(scratch, tree)],
+        lambda entry: text if entry.path == dockerfile else scratch.blob(entry.sha),
+        out,
+        root=image.context,
+        dockerfile=image.dockerfile,
+        mtime=mtime,
+        rules=ignore_rules(lambda path: scratch.file(tree, path), image.context, image.dockerfile),
+        lfs=lfs,
+    )
 
 
 def _hiding(*names: str) -> _Item:

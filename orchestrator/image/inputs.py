@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
+from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
 from orchestrator.engines import engine_module
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
@@ -71,7 +74,17 @@ def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
     from orchestrator.dockerfile.facts import examine
 
     dialect = engine_module().DIALECT
-    return examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
+    facts = examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
+    if image.engine != NO_ENGINE or image.heavy is None:
+        return facts
+    end = image.heavy.ends  # what is behind it no builder reads
+    return replace(facts, problems=tuple(each for each in facts.problems if not _behind(each, end)))
+
+
+def _behind(problem: Problem, line: int) -> bool:
+    """Whether it is about what a builder cannot read, at that line or below it."""
+    number = problem.where.rpartition(":")[2]
+    return problem.code == NEEDS_BUILDKIT and number.isdigit() and int(number) >= line > 0
 
 
 def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:

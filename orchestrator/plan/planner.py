@@ -25,6 +25,7 @@ from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.kept_sources import bring_for
+from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +103,9 @@ def draft(
         tree=made.tree,
         picks=after.picks,
         skipped=tuple(skipped),
-        images=planned_images(config, version, made.head, verdict.previous),
+        images=with_heavy(
+            planned_images(config, version, made.head, verdict.previous), config.image, scratch, made.tree
+        ),
         tasks=(),
         verify=config.verify,
         summary=summary,

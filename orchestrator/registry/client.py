@@ -1,6 +1,6 @@
-"""Giving names in a repository of a registry.
+"""Giving names in a repository of a registry, and storing what is small.
 
-The OCI distribution API, without moving layers: the engine uploads bytes, this client proves and names them.
+The OCI distribution API: heavy layers are uploaded by engines, this client proves and names them.
 A version's tag is never moved once it is there.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
-from orchestrator.registry.manifest import DIGEST, Promotion
+from orchestrator.registry.manifest import DIGEST, Promotion, digest_of
 from orchestrator.registry.reader import RegistryReader
 from orchestrator.registry.responses import RegistryRefusedError, bad_answer, failure
 
@@ -57,15 +58,55 @@ class Registry(RegistryReader):
 
     # -------------------------------------------------------------- naming
 
+    def put_blob(self, content: bytes) -> str:
+        """Store a small blob, unless it is there, and return its digest."""
+        digest = digest_of(content)
+        if not self.has_blob(digest):
+            path = self._open_upload("")
+            sign = "&" if "?" in path else "?"
+            self._wire.ask(
+                "PUT",
+                f"{path}{sign}digest={digest}",
+                what=f"put blob {digest} of {self._name}",
+                expect=_STORED,
+                label="push",
+                headers={"Content-Type": "application/octet-stream"},
+                body=content,
+            )
+        return digest
+
+    def mount_blob(self, digest: str, source: str) -> bool:
+        """Let a blob of another repository of this registry be in this one too; no byte moves.
+
+        False where the registry does not do that, or `source` does not have it.
+        """
+        return self.has_blob(digest) or not self._open_upload(f"?mount={digest}&from={quote(source, safe='/')}")
+
+    def _open_upload(self, query: str) -> str:
+        """The path where a blob is put, "" where there is no need to: it was mounted."""
+        request, answer = self._wire.ask(
+            "POST",
+            f"{self._base}/blobs/uploads/{query}",
+            what=f"upload to {self._name}",
+            expect=(201, 202),
+            label="push",
+        )
+        if answer.status == 201 and query:
+            return ""
+        path = self._wire.own_path(request, answer.header("Location"))
+        if not path:
+            raise bad_answer(self._wire.host, request, "names no place of its own for the upload")
+        return path
+
     def put_manifest(self, tag: str, manifest: Manifest, *, before_retry: Callable[[], object] | None = None) -> str:
-        """Store a manifest under `tag` (or its own digest), over whatever was there, and return its digest.
+        """Store a manifest under `tag`, over whatever was there, and return its digest; "" is under its digest alone.
 
         Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.
         """
         request, answer = self._wire.ask(
             "PUT",
-            self._manifest_path(tag),
-            what=f"put manifest {tag} of {self._name}",
+            self._manifest_path(self.repository.tag(tag).tag if tag else manifest.digest),
+            what=f"put manifest {tag or manifest.digest} of {self._name}",
             expect=_STORED,
             label="push",
             headers={"Content-Type": manifest.media_type},
@@ -89,7 +130,7 @@ class Registry(RegistryReader):
         except RegistryRefusedError:
             if current is None:
                 raise
-            self.put_manifest(manifest.digest, manifest)
+            self.put_manifest("", manifest)
             tag = manifest.digest
         found = self.await_manifest(tag, before=current.digest if current else "")
         if found is None or found.digest != manifest.digest:

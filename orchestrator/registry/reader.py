@@ -5,6 +5,7 @@ Only a 404 means "not there"; what is there is believed by its own bytes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import IO, TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
@@ -194,9 +195,10 @@ class RegistryReader:
         """The blobs that an image names and the registry has not; empty for one that is complete."""
         details = self.details(manifest)
         named = dict.fromkeys((details.config, *(layer.digest for layer in details.layers)))
-        return tuple(digest for digest in named if not self._has_blob(digest))
+        return tuple(digest for digest in named if not self.has_blob(digest))
 
-    def _has_blob(self, digest: str) -> bool:
+    def has_blob(self, digest: str) -> bool:
+        """Whether a layer or a config is in the repository."""
         _, answer = self._wire.ask(
             "HEAD", self._blob_path(digest), what=f"look for blob {digest} of {self._name}", expect=(200, 404)
         )
@@ -224,6 +226,16 @@ class RegistryReader:
             limit=layer.size,
         )
         out.seek(0)
+
+    def download_blob(self, digest: str, out: IO[bytes], limit: int = 1 << 30) -> None:
+        """As `download`, of a blob whose size nobody says; of at most `limit` bytes.  Its digest is compared."""
+        self.download(Layer(digest=digest, size=limit, media_type=""), out)
+        seen = hashlib.sha256()
+        while chunk := out.read(1 << 20):
+            seen.update(chunk)
+        out.seek(0)
+        if (found := f"sha256:{seen.hexdigest()}") != digest:
+            raise failure("registry-bad-answer", self._wire.host, f"blob {digest} of {self._name} is {found}")
 
     def tags(self) -> tuple[str, ...]:
         """Every tag, in the registry's order; none where the repository does not exist yet."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import ProblemsError
-from orchestrator.core.plan import NO_DECISIONS, Judgement
+from orchestrator.core.errors import ProblemsError, ReleaseError
+from orchestrator.core.plan import NO_DECISIONS, Judgement, PlannedImage
 from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
 from orchestrator.plan import document
+from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
 from orchestrator.session.branch_state import gather, refuse_incomplete
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
+from orchestrator.thin.planned import heavy_notes, heavy_problems, with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +82,23 @@ def prepare(
         problems=(
             *image_problems(plan, session.scratch, session.config_name),
             *pointer_problems(plan, session.repository, session.scratch),
+            *heavy_problems(plan, session.scratch, session.config_name),
         ),
-        notes=image_notes(plan, session.scratch),
+        notes=(*image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
     )
     return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
+
+
+def _heavy_notes(plan: Plan, session: Session) -> tuple[str, ...]:
+    """What is said of the heavy bases, compared with those of the version before as its own release.yaml has them."""
+    if not any(image.heavy for image in plan.builds):
+        return ()
+    scratch, before, tree = session.scratch, dict[tuple[str, str], PlannedImage](), ""
+    if plan.previous and (commit := scratch.resolve(f"refs/tags/{plan.previous}")):
+        tree = scratch.tree_of(commit)
+        with suppress(ReleaseError):  # an old release.yaml that this version cannot read
+            config = CommittedFiles(scratch, tree).config(plan.config_path, plan.previous)
+            images = planned_images(config, plan.previous, commit) if config else ()
+            read = with_heavy(images, config.image if config else None, scratch, tree)
+            before = {(each.variant, each.platform): each for image in read for each in image.builds}
+    return tuple(dict.fromkeys(heavy_notes(plan, scratch, before, tree)))

@@ -48,6 +48,9 @@ def plan_lines(plan: Plan) -> list[str]:
             names += f", one for {' and '.join(part.platform for part in image.parts)}"
         first = "the digest of" if plan.promoted_from else "first as"
         lines.append(f"  image           {names}  ({first} :{image.candidate.tag}{floating})")
+        if image.heavy and image.heavy.reference and not plan.promoted_from:
+            how = "no engine" if image.heavy.is_direct else "a builder"
+            lines.append(f"  heavy base      {image.heavy.reference}, and thin layers by {how}")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
     lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
     lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []

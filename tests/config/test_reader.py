@@ -64,6 +64,7 @@ image:
   size-budget: 6GiB
   max-layers: 20
   patches: images/pytorch-cuda/patches
+  heavy: {stage: heavy, repository: registry.example.com:5000/team/base, epoch: 1700000000}
 verify:
   - make test
   - |
@@ -135,13 +136,13 @@ def test_every_key_is_read() -> None:
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.verify == (
-        VerifyCommand(run="make test", line=33),
-        VerifyCommand(run="set -e\nmake lint", line=34),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=37),
-        VerifyCommand(run="make all", line=38),
+        VerifyCommand(run="make test", line=34),
+        VerifyCommand(run="set -e\nmake lint", line=35),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=38),
+        VerifyCommand(run="make all", line=39),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=41, column=5)
+    place = Place(file="release.yaml", line=42, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     assert got.text == FULL.encode()
@@ -173,8 +174,8 @@ def test_the_policy_is_read() -> None:
             ),
         ),
     )
-    assert str(got.policy.place_of("types")) == "release.yaml:50:10"
-    assert str(got.policy.place_of("freeze-")) == "release.yaml:45:3"
+    assert str(got.policy.place_of("types")) == "release.yaml:51:10"
+    assert str(got.policy.place_of("freeze-")) == "release.yaml:46:3"
     assert got.repository_url == "https://github.com/org/project"
 
 

@@ -235,6 +235,9 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("too many layers", image("max-layers: 128"), "6:15", "config-bad-number"),
     ("size of nothing", image("delta-budget: 0KiB"), "6:17", "config-bad-size"),
     ("too parallel", image("parallel: 17"), "6:13", "config-bad-number"),
+    ("stage", image("heavy: 1st"), "6:10", "config-bad-text"),
+    ("heavy without stage", image("heavy: {epoch: 1}"), "6:10", "config-missing-key"),
+    ("no moment", image("heavy: {stage: heavy, epoch: 2025-04-23}"), "6:32", "config-bad-text"),
     ("platform", image("platform: amd64"), "6:13", "config-bad-text"),
     # files
     ("two groups", top("version-files: [{path: a, pattern: (a)(b)}]"), "4:36", "config-bad-pattern"),

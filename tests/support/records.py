@@ -26,7 +26,9 @@ def image(**changes: Any) -> dict[str, Any]:
     return {
         "reference": "registry.example.com/team/cuda:v2.7.1", "variant": "",
         "aliases": ["registry.example.com/team/cuda:v2.7.1-cu126"], "digest": DIGEST, "image_id": DIGEST,
-        "engine": "classic", "size": 3, "compressed_size": 2,
+        "engine": "classic",
+        "heavy": {"reference": "registry.example.com/team/cuda:heavy-1", "key": "a" * 64, "digest": DIGEST},
+        "size": 3, "compressed_size": 2,
         "delta": {"previous": "", "size": 0, "layers": 0, "unknown": "the first release"},
         "layers": [DIGEST], "base": {"name": "debian:12", "id": DIGEST}, "lock": {"path": "l.txt", "sha256": "e" * 64},
         "patches": [{"name": "p-1.0/0001-x.patch", "sha256": "f" * 64, "subject": "x", "origin": "o", "commit": ""}],

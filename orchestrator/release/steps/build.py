@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.core.plan import UPLOAD
-from orchestrator.core.record import RecordedBase, RecordedLock, RecordedPatch
-from orchestrator.core.reference import parse_reference
+from orchestrator.core.plan import NO_ENGINE, UPLOAD
+from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
+from orchestrator.core.reference import parse_reference, parse_repository
 from orchestrator.core.remote_url import source_url
 from orchestrator.core.results import Progress
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
+from orchestrator.release.steps.heavy import heavy_base, heavy_labels, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
+from orchestrator.thin.made import cut_off
+from orchestrator.thin.planned import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
-    from typing import IO
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
+    from orchestrator.core.reference import Reference
     from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.engines import Builder, BuildRequest, ImageInfo
-    from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
+    from orchestrator.release.steps.heavy import HeavyBase
+    from orchestrator.thin.write import ThinImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,7 @@ class Built(Outcome):
     log: str
     lock: RecordedLock | None
     patches: tuple[RecordedPatch, ...]
+    heavy: RecordedHeavy | None = None
 
     def part(self) -> dict[str, Any]:
         return {
@@ -59,6 +64,7 @@ class Built(Outcome):
             "size": self.size,
             "layers": self.layers,
             "base": RecordedBase(name=self.base, id=self.base_id),
+            "heavy": self.heavy,
             "lock": self.lock,
             "patches": self.patches,
             "context_sha256": self.context_sha256,
@@ -94,28 +100,37 @@ class Prepared:
 
 
 @contextmanager
-def prepared(context: TaskContext, image: PlannedImage, log: Path) -> Iterator[Prepared]:
-    """The build context is open until the end of the block.  The base is pulled where the engine lacks it."""
+def prepared(
+    context: TaskContext, image: PlannedImage, log: Path, heavy: PlannedHeavy | None = None
+) -> Iterator[Prepared]:
+    """The build context is open until the end of the block.  The base is pulled where the engine lacks it.
+
+    With `heavy` it is the build of that stage, at its own time, and of no version.
+    """
     from orchestrator.engines import BuildRequest
     from orchestrator.git.content import Pointed
+    from orchestrator.image.context import tree_context
 
-    seconds, pointed = int(context.plan.when.split()[0]), Pointed(context.repository)
+    seconds = heavy.epoch if heavy else int(context.plan.when.split()[0])
+    pointed = Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
+        text = cut_off(text, heavy.stage) if heavy else text
         facts, given = _examined(context, image, text)
         base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
         info = _base(context, image, base, logins) if base else None
         files = CommittedFiles(scratch, context.plan.tree)
-        sent = _build_context(scratch, pointed, context.plan.tree, image, seconds, tar)
+        sent = tree_context(scratch, context.plan.tree, image, seconds, tar, text, pointed.lfs)
         _refuse_missing(sent, image, facts)
         tar.seek(0)
         request = BuildRequest(
             context=tar,
             dockerfile=sent.dockerfile_in_context,
-            tag=image.candidate,
-            build_args={**given, **dict(image.build_args), **given_args(context.plan)},
-            labels=expected_labels(context, image) | base_labels(base, info),
-            platform=image.platform,
+            tag=_candidate(heavy) if heavy else image.candidate,
+            build_args={**given, **dict(image.build_args), **given_args(context.plan, heavy)},
+            labels=(heavy_labels(heavy, _title(image)) if heavy else expected_labels(context, image))
+            | base_labels(base, info),
+            platform=image.platform or (PLATFORM if heavy else ""),
             network=image.network,
             logins=logins,
             log=log,
@@ -197,7 +212,13 @@ def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFa
             raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
+def _log(context: TaskContext, image: PlannedImage, name: str) -> Path:
+    return context.state.logs / (f"{name}-{image.variant}.log" if image.variant else f"{name}.log")
+
+
 def _run(context: TaskContext, image: PlannedImage) -> Built:
+    if image.heavy and image.engine == NO_ENGINE:
+        return _written(context, image, image.heavy)
     log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
         built = context.connections.builder().build(ready.request, context.report)
@@ -216,6 +237,87 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
     )
 
 
+def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
+    """A thin image, written without a builder; only a heavy base that is not there yet needs one."""
+    from orchestrator.image.budgets import measure
+    from orchestrator.thin.made import content_sha256
+    from orchestrator.thin.write import push_image
+
+    base = heavy_base(context, image, lambda: _make_heavy(context, image, heavy))
+    thin = thin_of(context, image, base)
+    registry, files = (
+        context.connections.registry(image.repository),
+        CommittedFiles(context.session.scratch, context.plan.tree),
+    )
+    measure(registry, replace(image, platform=image.platform or PLATFORM), thin.manifest, thin.made)
+    push_image(registry, base.base, thin)
+    return Built(
+        image=image.reference,
+        engine=NO_ENGINE,
+        image_id="",
+        digest=thin.manifest.digest,
+        size=0,
+        layers=thin.diff_ids,
+        base=str(base.reference),
+        base_id=base.digest,
+        context_sha256=content_sha256(thin),
+        labels=tuple(sorted(thin_labels(context, image, base).items())),
+        log="",
+        lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
+        patches=tuple(recorded(entry) for entry in patches_of(files, image)),
+        heavy=base.recorded,
+    )
+
+
+def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:
+    """The thin image of a plan, in memory; `afresh`: no layer of the version before is taken over."""
+    from orchestrator.git.content import Pointed
+    from orchestrator.thin.made import Release, thin_image
+    from orchestrator.thin.write import kept_layers
+
+    registry, pointed = context.connections.registry(image.repository), Pointed(context.repository)
+    labels = thin_labels(context, image, base)
+    release = Release(
+        image=image,
+        heavy=base.planned,
+        tree=context.plan.tree,
+        given=given_args(context.plan),
+        labels=labels,
+        created=labels[names.CREATED],
+        mtime=int(context.plan.when.split()[0]),
+        kept=kept_layers(registry, registry.manifest(image.previous.tag)) if image.previous and not afresh else {},
+    )
+    with context.repository.scratch(*pointed.stores) as scratch:
+        return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
+
+
+def thin_labels(context: TaskContext, image: PlannedImage, base: HeavyBase) -> dict[str, str]:
+    """As `expected_labels`, with the heavy base as the base."""
+    own = {names.BASE_NAME: str(base.reference), names.BASE_DIGEST: base.digest}
+    return expected_labels(context, image) | own
+
+
+def _make_heavy(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> str:
+    """Build the stage and push it under a private name; its digest there."""
+    registry, candidate = context.connections.registry(heavy.repository), _candidate(heavy)
+    with prepared(context, image, _log(context, image, "build-heavy"), heavy) as ready:
+        built = context.connections.builder().build(ready.request, context.report)
+    before = registry.head(candidate.tag)
+    push(context, candidate, registry)
+    manifest = registry.manifest(candidate.tag)
+    if manifest is None or (before and manifest.digest == before.digest):
+        manifest = registry.await_manifest(candidate.tag, before=before.digest if before else "")
+    own = registry.find_image(manifest) if manifest else None
+    if manifest is None or own is None or built.id not in (manifest.digest, own.digest, registry.details(own).config):
+        raise RemoteError(
+            f"{candidate} was pushed, and the registry has {manifest.digest if manifest else 'nothing'} there",
+            where=str(candidate),
+            remedy="run the same command again",
+            code="push-vanished",
+        )
+    return manifest.digest
+
+
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
     """Done while the engine has that very image under the candidate's name, or the registry has what was built."""
     if not isinstance(before, Built):
@@ -228,8 +330,10 @@ def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) ->
     return before if found and found.id == before.image_id else None
 
 
-def given_args(plan: Plan) -> dict[str, str]:
+def given_args(plan: Plan, heavy: PlannedHeavy | None = None) -> dict[str, str]:
     """Build arguments that every build gets; a Dockerfile that declares one with ARG can use it."""
+    if heavy:
+        return {"SOURCE_DATE_EPOCH": str(heavy.epoch)}
     return {
         "RELEASE_VERSION": plan.version,
         "RELEASE_REVISION": plan.head,
@@ -247,13 +351,22 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     source = image.repository_url or source_url(context.repository.remote_url(plan.remote))
     if source:  # a path on this machine says nothing elsewhere
         labels[names.SOURCE] = source
-    labels[names.TITLE] = image.repository.rpartition("/")[2]
+    labels[names.TITLE] = _title(image)
     if image.variant:
         labels[names.VARIANT] = image.variant
     if image.patches:
         with context.repository.scratch() as scratch:
             labels[names.PATCHES] = label(patches_of(CommittedFiles(scratch, plan.tree), image))
     return labels
+
+
+def _title(image: PlannedImage) -> str:
+    return image.repository.rpartition("/")[2]
+
+
+def _candidate(heavy: PlannedHeavy) -> Reference:
+    """The private name of a heavy base until it is in the registry."""
+    return parse_repository(heavy.repository).tag(f"candidate-{heavy.name}")
 
 
 def base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
@@ -279,21 +392,3 @@ def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
             code="no-dockerfile",
         )
     return text
-
-
-def _build_context(
-    scratch: Scratch, pointed: Pointed, tree: str, image: PlannedImage, seconds: int, out: IO[bytes]
-) -> BuildContext:
-    from orchestrator.git.content import filled
-    from orchestrator.image.context import ContextEntry, ignore_rules, write_context
-
-    return write_context(
-        [ContextEntry(path=entry.path, mode=entry.mode, sha=entry.sha) for entry in filled(scratch, tree)],
-        lambda entry: scratch.blob(entry.sha),
-        out,
-        root=image.context,
-        dockerfile=image.dockerfile,
-        mtime=seconds,
-        rules=ignore_rules(lambda path: scratch.file(tree, path), image.context, image.dockerfile),
-        lfs=pointed.lfs,
-    )

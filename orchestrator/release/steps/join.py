@@ -126,6 +126,7 @@ def index_of(parts: Sequence[RecordedPlatform]) -> dict[str, Any]:
         "delta": unknown or max((each.delta for each in parts), key=lambda delta: delta.size),
         "layers": (),
         "base": bases.pop() if len(bases) == 1 else RecordedBase(name="", id=""),
+        "heavy": None,
         "lock": None,
         "patches": tuple(dict.fromkeys(patch for each in parts for patch in each.patches)),
         "context_sha256": contexts.pop() if len(contexts) == 1 else "",

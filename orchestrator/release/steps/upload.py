@@ -13,9 +13,10 @@ from orchestrator.core.plan import SMOKE, UPLOAD
 from orchestrator.core.record import Delta, RecordedBase
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult, Progress
-from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.engines import PushRefusedError
 from orchestrator.registry.responses import RegistryRefusedError
 from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.heavy import push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.smoke import by_digest, prove
@@ -83,34 +84,11 @@ def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
         if built.digest:
             registry.move(built.digest, image.candidate.tag)  # its layers are there: no byte of them moves
         else:
-            _push(context, image, registry)
+            push(context, image.candidate, registry)
     except (PushRefusedError, RegistryRefusedError) as refusal:
         return _taken_over(context, image, refusal)
     manifest = _read_back(registry, image, built, before.digest if before else "")
     return _uploaded(registry, image, manifest)
-
-
-def _push(context: TaskContext, image: PlannedImage, registry: Registry) -> None:
-    """Give it to the engine, again where that broke off.  What the registry has refused is not tried again, but for a
-    login that has ended meanwhile.
-    """
-    reference, retry, connections = image.candidate, registry.retry, context.connections
-    stall = context.session.options.push_stall
-    for attempt in range(1, retry.tries + 1):
-        login = connections.credentials(reference.repository.host)
-        try:
-            connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
-        except PushRefusedError as error:
-            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
-                raise
-        except PushBrokenError as error:
-            if attempt == retry.tries:
-                raise
-            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
-            retry.sleep(retry.delay(attempt, None))
-            registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
-        else:
-            return
 
 
 def _read_back(registry: Registry, image: PlannedImage, built: Built, before: str) -> Manifest:

@@ -1,0 +1,160 @@
+"""The heavy base of an image: taken over where the registry has it, made and kept there where it has not.
+
+And how what an engine has built is pushed, which the base and the image have in common.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.core import labels as names
+from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
+from orchestrator.core.record import RecordedHeavy
+from orchestrator.core.results import Progress
+from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.session.published import NoRecordError, read_record
+from orchestrator.thin.base import find_facts, publish_facts, read_base
+from orchestrator.thin.planned import PLATFORM
+from orchestrator.thin.write import read_base_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.core.plan import PlannedHeavy, PlannedImage
+    from orchestrator.core.reference import Reference
+    from orchestrator.registry.client import Registry
+    from orchestrator.registry.manifest import Manifest
+    from orchestrator.release.steps.runner import TaskContext
+    from orchestrator.thin.write import Base
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeavyBase:
+    """The heavy base as the registry has it."""
+
+    planned: PlannedHeavy
+    reference: Reference
+    base: Base
+
+    @property
+    def digest(self) -> str:
+        return self.base.manifest.digest
+
+    @property
+    def recorded(self) -> RecordedHeavy:
+        return RecordedHeavy(reference=self.reference, key=self.planned.key, digest=self.digest)
+
+
+def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str]) -> HeavyBase:
+    """The heavy base of an image; `make` builds it, leaves it in its repository and gives the digest.
+
+    Raises MismatchError where another one stands under its name.
+    """
+    planned = image.heavy
+    if planned is None or planned.reference is None:
+        raise ReleaseError(f"the heavy base of {image.reference} cannot be read", code="no-heavy-stage")
+    reference, registry = planned.reference, context.connections.registry(planned.repository)
+    found = registry.manifest(reference.tag)
+    if found is None:
+        context.report(Progress(text=f"{reference} is not there: it is built once, and every release takes it then"))
+        found = _named(registry, reference, make())
+    manifest = registry.image(found, image.platform or PLATFORM)
+    _must_be(context, image, planned, reference, manifest)
+    facts = find_facts(registry, reference.tag, manifest.digest)
+    if facts is None:
+        size = sum(layer.size for layer in registry.layers(manifest))
+        context.report(Progress(text=f"reading {reference} once, {size >> 10} KiB, to note what is in it"))
+        facts, sources = read_base(registry, manifest)
+        publish_facts(registry, reference.tag, facts, sources)
+    return HeavyBase(planned=planned, reference=reference, base=read_base_image(registry, manifest, facts))
+
+
+def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
+    """Give what was built its name, unless somebody else was faster: then theirs is taken."""
+    there = registry.manifest(reference.tag)
+    if there is None:
+        registry.promote(digest, reference.tag)
+        there = registry.await_manifest(digest)
+    if there is None:
+        raise RemoteError(
+            f"{reference} was pushed as {digest}, and the registry does not have it",
+            where=str(reference),
+            remedy="run the same command again",
+            code="push-vanished",
+        )
+    return there
+
+
+def _must_be(
+    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, manifest: Manifest
+) -> None:
+    """What stands under the name must say the same key, and be what an earlier version was made on."""
+    registry = context.connections.registry(planned.repository)
+    config, wanted = registry.config(manifest), image.platform or PLATFORM
+    key = config.labels.get(names.HEAVY_KEY, "")
+    if key != planned.key:
+        raise MismatchError(
+            f"{reference} is {manifest.digest}, and says that it is made from {key or 'nothing'}, not {planned.key}",
+            where=str(reference),
+            remedy="somebody else pushed it: find out who; with that tag removed, the same command builds it",
+            code="heavy-differs",
+        )
+    if config.platform and not config.platform.startswith(wanted):
+        raise MismatchError(
+            f"{reference} is for {config.platform}, not {wanted}",
+            where=str(reference),
+            remedy="with that tag removed, the same command builds it",
+            code="heavy-differs",
+        )
+    before = _before(context, image)
+    if before and before.key == planned.key and before.digest != manifest.digest:
+        raise MismatchError(
+            f"{reference} is {manifest.digest}, {context.plan.previous} was made on {before.digest}, from the same "
+            "inputs",
+            where=str(reference),
+            remedy=f"somebody replaced it; give the name back to {before.digest}, or change `image.heavy.epoch` "
+            "to have another one",
+            code="heavy-differs",
+        )
+
+
+def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
+    """The heavy base of the version before."""
+    if not context.plan.previous:
+        return None
+    try:
+        record = read_record(context.session, context.plan.previous, context.plan.remote)
+    except NoRecordError:
+        return None
+    return next((each.heavy for each in record.images if each.variant == image.variant), None)
+
+
+def heavy_labels(planned: PlannedHeavy, title: str) -> dict[str, str]:
+    """What a heavy base says of itself."""
+    created = datetime.fromtimestamp(planned.epoch, UTC).isoformat().replace("+00:00", "Z")
+    return {names.HEAVY_KEY: planned.key, names.CREATED: created, names.TITLE: title}
+
+
+def push(context: TaskContext, reference: Reference, registry: Registry) -> None:
+    """Give a local name of the engine to its registry, again where that broke off.  What the registry has refused is
+    not tried again, but for a login that has ended meanwhile.
+    """
+    retry, connections = registry.retry, context.connections
+    stall = context.session.options.push_stall
+    for attempt in range(1, retry.tries + 1):
+        login = connections.credentials(reference.repository.host)
+        try:
+            connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
+        except PushRefusedError as error:
+            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
+                raise
+        except PushBrokenError as error:
+            if attempt == retry.tries:
+                raise
+            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
+            retry.sleep(retry.delay(attempt, None))
+            registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
+        else:
+            return

@@ -1,0 +1,228 @@
+"""What is remembered of a heavy base beside it, so that a release needs none of its bytes.
+
+A small artifact in the registry: folders that are not root's with 0755, links to folders, what is installed where, and
+as a blob of its own the Python sources, which patches are applied to.
+"""
+
+from __future__ import annotations
+
+import gzip
+import posixpath
+import re
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Final
+
+from orchestrator.core import documents
+from orchestrator.core.errors import RemoteError
+from orchestrator.registry.manifest import Manifest, digest_of
+from orchestrator.thin.layer import GZIP_LAYER, WHITEOUT, Node, Tree, make_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.registry.client import Registry
+
+SUFFIX: Final = "-facts"
+_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+_FACTS: Final = "application/vnd.release-orchestrator.base.v1+json"
+_SITE: Final = re.compile(r"(.*/python3\.[0-9]+/site-packages)/([^/]+)\.dist-info/METADATA")
+_OPAQUE: Final = f"{WHITEOUT}{WHITEOUT}.opq"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OddFolder:
+    """A folder that is not root's, or not 0755."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A Python package: its name as it is written, its version, and the folder of packages that it is in."""
+
+    name: str
+    version: str
+    site: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseFacts:
+    """`digest` is the base that they are of, `sources` the blob of its Python sources; paths begin without a slash."""
+
+    digest: str
+    folders: dict[str, OddFolder] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)  # symbolic links to folders -> their targets
+    installed: tuple[Installed, ...] = ()
+    sources: str = ""
+
+
+def odd_parents(tree: Mapping[str, Node], facts: BaseFacts) -> list[str]:
+    """The folders of a thin layer that would change the base: a line for each.
+
+    `COPY --link` does not look at what lies below: a link to a folder is replaced, and owner and mode are reset.
+    """
+    found = []
+    for path in sorted(tree):
+        if path in facts.links:
+            what = f"/{path} is a link to {facts.links[path]} in the heavy base, and would be replaced by a folder"
+            found.append(f"{what}; copy to the link's target")
+        odd, node = facts.folders.get(path), tree[path]
+        if odd and node.kind == "folder" and (node.mode, node.uid, node.gid) != (odd.mode, odd.uid, odd.gid):
+            was = f"{odd.uid}:{odd.gid} with mode {odd.mode:04o}"
+            found.append(
+                f"/{path} is {was} in the heavy base, and would become {node.uid}:{node.gid} with {node.mode:04o}; "
+                "copy elsewhere, or let the heavy stage make the folder so"
+            )
+    return found
+
+
+# ------------------------------------------------------------------ reading a base
+
+
+class _Scan:
+    """What the layers of an image come to, base first; sources are kept as they are read."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, OddFolder | None] = {}  # None: an ordinary one
+        self.links: dict[str, str] = {}
+        self.sources: dict[str, bytes] = {}
+        self.metadata: set[str] = set()
+
+    def read(self, stream: IO[bytes]) -> None:
+        with tarfile.open(fileobj=stream, mode="r|*", bufsize=1 << 20) as archive:
+            for member in archive:
+                self._member(archive, member)
+                archive.members = []  # type: ignore[attr-defined]  # else every header of a big layer is kept
+
+    def _member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        path = posixpath.normpath(f"/{member.name}").lstrip("/")
+        folder, _, name = path.rpartition("/")
+        if name.startswith(WHITEOUT):
+            self._forget(folder if name == _OPAQUE else posixpath.join(folder, name.removeprefix(WHITEOUT)))
+            return
+        if member.isdir():
+            mode = member.mode & 0o7777  # some engines write the type of a file there too
+            ordinary = (mode, member.uid, member.gid) == (0o755, 0, 0)
+            odd = OddFolder(mode=mode, uid=member.uid, gid=member.gid)
+            self.folders[path] = None if ordinary else odd
+            self.links.pop(path, None)
+            return
+        if path in self.folders:
+            self._forget(path)
+        self.links.pop(path, None)
+        if member.issym():
+            self.links[path] = member.linkname
+        elif member.isfile() and "/site-packages/" in path:
+            if path.endswith(".py"):
+                data = archive.extractfile(member)
+                self.sources[path] = data.read() if data else b""
+            elif path.endswith(".dist-info/METADATA"):
+                self.metadata.add(path)
+
+    def _forget(self, path: str) -> None:
+        head = f"{path}/"
+        for known in (self.folders, self.links, self.sources):
+            for each in [one for one in known if one == path or one.startswith(head)]:
+                del known[each]
+        self.metadata -= {one for one in self.metadata if one.startswith(head) or one == path}
+
+    def links_to_folders(self) -> dict[str, str]:
+        found = {}
+        for path, target in self.links.items():
+            place = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), target)).lstrip("/")
+            if place in self.folders:
+                found[path] = target
+        return found
+
+    def installed(self) -> Iterable[Installed]:
+        for path in sorted(self.metadata):
+            if found := _SITE.fullmatch(path):
+                name, _, version = found[2].rpartition("-")
+                yield Installed(name=name, version=version, site=found[1])
+
+
+def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes]:
+    """The facts of a base that is in the registry, and the tar of its sources, compressed.  Every layer is read."""
+    scan = _Scan()
+    for layer in registry.layers(manifest):
+        with tempfile.TemporaryFile() as file:
+            registry.download(layer, file)
+            try:
+                scan.read(file)
+            except tarfile.TarError as error:
+                file.seek(0)
+                how = "it is compressed with zstd" if file.read(4) == _ZSTD else str(error)
+                raise RemoteError(
+                    f"the layer {layer.digest} cannot be read: {how}",
+                    where=str(registry.repository),
+                    remedy="build the heavy base with gzip",
+                    code="layer-unreadable",
+                ) from error
+    tree: Tree = {path: Node(data=data) for path, data in scan.sources.items()}
+    blob = make_layer(tree).content if tree else b""
+    facts = BaseFacts(
+        digest=manifest.digest,
+        folders={path: odd for path, odd in scan.folders.items() if odd},
+        links=scan.links_to_folders(),
+        installed=tuple(scan.installed()),
+        sources=digest_of(blob) if blob else "",
+    )
+    return facts, blob
+
+
+# ------------------------------------------------------------------ kept beside the base
+
+
+def publish_facts(registry: Registry, tag: str, facts: BaseFacts, sources: bytes) -> None:
+    """Keep them in the registry under `tag` and the ending of facts."""
+    text = gzip.compress(documents.render(documents.encode(facts)), mtime=0)
+    config = b"{}"
+    layers = [(text, _FACTS), *([(sources, GZIP_LAYER)] if sources else [])]
+    for content in (config, *(content for content, _ in layers)):
+        registry.put_blob(content)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "artifactType": _FACTS,
+        "config": _described(config, "application/vnd.oci.empty.v1+json"),
+        "layers": [_described(content, kind) for content, kind in layers],
+    }
+    manifest = Manifest(content=documents.render(document), media_type=_MANIFEST)
+    registry.put_manifest(f"{tag}{SUFFIX}", manifest)
+
+
+def _described(content: bytes, kind: str) -> dict[str, object]:
+    return {"mediaType": kind, "digest": digest_of(content), "size": len(content)}
+
+
+def find_facts(registry: Registry, tag: str, digest: str) -> BaseFacts | None:
+    """Those of the base `digest`; None where there are none, or they are of another one."""
+    manifest = registry.manifest(f"{tag}{SUFFIX}")
+    layers = registry.layers(manifest) if manifest else ()
+    if not layers:
+        return None
+    try:
+        text = gzip.decompress(registry.blob(layers[0].digest))
+        facts = documents.decode(BaseFacts, documents.parse(text), exact=True)
+    except (documents.DocumentError, OSError, EOFError):
+        return None
+    return facts if facts.digest == digest else None
+
+
+def read_sources(registry: Registry, facts: BaseFacts, paths: Iterable[str]) -> dict[str, bytes]:
+    """The sources at those paths, of those that are kept."""
+    wanted, found = set(paths), dict[str, bytes]()
+    if not facts.sources or not wanted:
+        return found
+    with tempfile.TemporaryFile() as file:
+        registry.download_blob(facts.sources, file)
+        with tarfile.open(fileobj=file, mode="r|gz") as archive:
+            for member in archive:
+                if member.name in wanted and (data := archive.extractfile(member)):
+                    found[member.name] = data.read()
+    return found

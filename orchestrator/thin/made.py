@@ -1,0 +1,180 @@
+"""A thin image of a released tree: what its last stage takes is read from git, and the image is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import UsageError
+from orchestrator.git.content import SUBMODULE, filled, is_pointer
+from orchestrator.image.context import ignore_rules
+from orchestrator.image.inputs import not_at_hand
+from orchestrator.session.committed import CommittedFiles
+from orchestrator.thin.base import read_sources
+from orchestrator.thin.final import Copy, final_stage
+from orchestrator.thin.layer import Node, Tree, add_parents
+from orchestrator.thin.planned import PLATFORM
+from orchestrator.thin.prepared import Patching, stamp
+from orchestrator.thin.stages import read_stages
+from orchestrator.thin.write import Origin, make_image
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from orchestrator.core.plan import PlannedHeavy, PlannedImage
+    from orchestrator.git.content import Pointed
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.registry.client import Registry
+    from orchestrator.thin.final import FinalStage
+    from orchestrator.thin.stages import Stages
+    from orchestrator.thin.write import Base, Kept, ThinImage
+
+_LINK = "120000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What a version's thin image is made of.  `mtime` in seconds; `given` are the build arguments of every build."""
+
+    image: PlannedImage
+    heavy: PlannedHeavy
+    tree: str
+    given: Mapping[str, str]
+    labels: Mapping[str, str]
+    created: str
+    mtime: int
+    kept: Mapping[str, Kept] = field(default_factory=dict)
+
+
+def thin_image(release: Release, base: Base, scratch: Scratch, pointed: Pointed, registry: Registry) -> ThinImage:
+    """The image, in memory.  `registry` is where the base's sources are, which only new patches ask for.
+
+    Raises UsageError for a Dockerfile that needs a builder, or a file that it wants and is not there.
+    """
+    image = release.image
+    arguments = {**dict(image.build_args), **release.given}
+    stages, final = _read(release, arguments, scratch, base)
+    copies = [step for step in final.steps if isinstance(step, Copy)]
+    own = [source for step in copies if not step.origin for source in step.sources]
+
+    @cache
+    def context() -> Tree:
+        return _context_tree(release, scratch, pointed, own)
+
+    patching = _patching(release, base, scratch)
+    origins = {
+        "": Origin(tree=context),
+        "stamp": Origin(tree=lambda: _stamp(release)),
+        "patched": Origin(
+            tree=lambda: patching.result(_originals(registry, base, patching)),
+            inputs=patching.inputs(base.manifest.digest),
+        ),
+    }
+    return make_image(
+        base,
+        final,
+        origins,
+        labels=release.labels,
+        created=release.created,
+        mtime=release.mtime,
+        file=image.dockerfile,
+        escape=stages.escape,
+        kept=release.kept,
+    )
+
+
+def _read(release: Release, arguments: Mapping[str, str], scratch: Scratch, base: Base) -> tuple[Stages, FinalStage]:
+    file, heavy = release.image.dockerfile, release.heavy
+    stages = read_stages(scratch.file(release.tree, file) or b"", arguments, release.image.platform or PLATFORM)
+    stage = stages.find(heavy.stage)
+    if stage is None:
+        raise UsageError(f"{file} has no stage {heavy.stage!r}", where=file, code="no-heavy-stage")
+    final = final_stage(stages, stages.stages[-1], stage, arguments, base.env)
+    for each in final.obstacles:
+        raise UsageError(each.message, where=f"{file}:{each.line}", remedy=each.move, code="not-thin")
+    return stages, final
+
+
+def _stamp(release: Release) -> Tree:
+    given = release.given
+    return stamp(given["RELEASE_VERSION"], given["RELEASE_REVISION"], release.image.variant, release.mtime)
+
+
+def _patching(release: Release, base: Base, scratch: Scratch) -> Patching:
+    folder = release.image.patches
+    return Patching(
+        folder=folder,
+        files=CommittedFiles(scratch, release.tree).patches(folder),
+        installed=base.facts.installed if base.facts else (),
+        mtime=release.heavy.epoch,
+    )
+
+
+def _originals(registry: Registry, base: Base, patching: Patching) -> dict[str, bytes]:
+    return read_sources(registry, base.facts, patching.touched()) if base.facts else {}
+
+
+def _context_tree(release: Release, scratch: Scratch, pointed: Pointed, sources: Collection[str]) -> Tree:
+    """What the sources name of the build context, with its folders."""
+    image = release.image
+    rules = ignore_rules(lambda path: scratch.file(release.tree, path), image.context, image.dockerfile)
+    root = posixpath.normpath(image.context or ".")
+    head = "" if root == "." else f"{root}/"
+    wanted = [posixpath.normpath(f"/{source}").lstrip("/") for source in sources]
+    found: Tree = {}
+    for entry in filled(scratch, release.tree):
+        path = entry.path.removeprefix(head)
+        inside = entry.path.startswith(head) and any(_is_below(path, each) for each in wanted)
+        if not inside or (rules.ignored and rules.ignored(path)):
+            continue
+        if entry.mode == SUBMODULE:
+            raise _missing(entry.path, submodule=True)
+        found[path] = _node(entry.path, entry.mode, scratch.blob(entry.sha), pointed, release.mtime)
+    return add_parents(found, release.mtime)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
+def _node(path: str, mode: str, data: bytes, pointed: Pointed, mtime: int) -> Node:
+    if mode == _LINK:
+        return Node(kind="link", mode=0o777, data=data, mtime=mtime)
+    if is_pointer(data):
+        content = pointed.lfs(data)
+        if content is None:
+            raise _missing(path, submodule=False)
+        data = content.read_bytes()
+    return Node(mode=0o755 if mode == "100755" else 0o644, data=data, mtime=mtime)
+
+
+def _missing(path: str, *, submodule: bool) -> UsageError:
+    problem = not_at_hand(path, submodule=submodule)
+    return UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
+
+
+def content_sha256(image: ThinImage) -> str:
+    """SHA-256 over the files of the layers that were made here: what a context's hash is to a builder."""
+    hashed = hashlib.sha256()
+    for line in _lines(image):
+        hashed.update(line)
+    return hashed.hexdigest()
+
+
+def _lines(image: ThinImage) -> Iterator[bytes]:
+    for tree in image.trees:
+        for path in sorted(tree):
+            node = tree[path]
+            head = f"{path}\0{node.kind}\0{node.mode}\0{node.uid}\0{node.gid}\0{len(node.data)}\0"
+            yield head.encode("utf-8", "surrogateescape") + node.data
+
+
+def cut_off(text: bytes, stage: str) -> bytes:
+    """A Dockerfile up to the end of a stage: what comes after it is not for the builder that makes that stage."""
+    stages = read_stages(text, {}, "")
+    found = stages.find(stage)
+    end = stages.end(found) if found else 0
+    return b"\n".join(text.split(b"\n")[: end - 1]) + b"\n" if end else text

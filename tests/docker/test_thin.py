@@ -1,0 +1,229 @@
+"""Thin releases: a heavy base that is built once, and versions that the registry client writes on top of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.audit.layer_compare import settings
+from orchestrator.audit.layers import differences, read_layer
+from orchestrator.core.labels import BASE_DIGEST, HEAVY_KEY
+from orchestrator.registry.manifest import Manifest
+from tests.support.buildkits import built, pushed
+from tests.support.counting import counted
+from tests.support.imaged import VERSION, Imaged, imaged
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.registry.client import Registry
+    from tests.support.lab import Lab
+    from tools.lab.buildkit import BuildKit
+
+pytestmark = pytest.mark.docker
+
+NEXT = "v2.7.2"
+MOST = 32_000  # bytes each way, of a release of one small file
+HEAVY = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS heavy
+RUN mkdir -p /opt /etc/release && head -c 300000 /dev/urandom > /opt/heavy \\
+ && mkdir -p /home/train && chown 1000:1000 /home/train
+ENV APP=/opt
+"""
+DOCKERFILE = f"""\
+{HEAVY}
+FROM heavy
+COPY --link loader.py $APP/loader.py
+ARG RELEASE_VERSION
+COPY --link <<END /etc/release/version
+$RELEASE_VERSION
+END
+"""
+IMAGE = "  heavy: heavy\n  delta-budget: 16KiB\n"
+
+
+def story(place: Path, lab: Lab, dockerfile: str = DOCKERFILE, image: str = IMAGE) -> Imaged:
+    made = imaged(place / "story", lab, dockerfile=dockerfile)
+    made.declare(image=image)
+    return made
+
+
+def recorded(made: Imaged, version: str = VERSION) -> dict[str, Any]:
+    image: dict[str, Any] = made.release("show", version, "--json").json["images"][0]
+    return image
+
+
+def cut(made: Imaged, version: str = VERSION) -> dict[str, Any]:
+    done = made.release("cut", version, "--yes")
+    assert done.code == 0, done.err
+    return recorded(made, version)
+
+
+def manifest(registry: Registry, name: str) -> Manifest:
+    found = registry.manifest(name)
+    assert found is not None, name
+    return found
+
+
+def tag_of(image: dict[str, Any]) -> str:
+    return str(image["heavy"]["reference"]).rpartition(":")[2]
+
+
+def test_a_release_is_written_on_a_heavy_base_that_is_built_once(tmp_path: Path, lab: Lab) -> None:
+    thin = story(tmp_path, lab)
+    planned = thin.release("plan", VERSION)
+    assert planned.code == 0, planned.err
+    assert "heavy-" in planned.out
+    assert "thin layers by no engine" in planned.out
+    image = cut(thin)
+    assert (image["engine"], image["image_id"]) == ("none", "")
+    registry = thin.registry
+    heavy, released = manifest(registry, tag_of(image)), manifest(registry, VERSION)
+    assert heavy.digest == image["heavy"]["digest"]
+    below, layers = registry.layers(heavy), registry.layers(released)
+    assert layers[: len(below)] == below
+    assert len(layers) == len(below) + 2
+    assert registry.labels(heavy)[HEAVY_KEY] == image["heavy"]["key"]
+    assert registry.labels(released)[BASE_DIGEST] == heavy.digest
+
+    # The next version: the same base, and nothing of it moves again.
+    thin.declare(fix=thin.story.after, version=NEXT, image=IMAGE)
+    after = cut(thin, NEXT)
+    assert after["heavy"] == image["heavy"]
+    assert registry.layers(manifest(registry, NEXT))[: len(below)] == below
+    assert after["delta"]["size"] < 16 * 1024
+
+    # What was released is proved later, and written again it is the same.
+    for command in (("audit",), ("verify", NEXT), ("rebuild", NEXT, "--strict")):
+        again = thin.release(*command)
+        assert again.code == 0, (command, again.out, again.err)
+    verified = thin.release("verify", NEXT, "--json").json["checks"]
+    names = {check["name"].rpartition(": ")[2] for check in verified if "heavy" in check["name"]}
+    assert names == {"heavy base", "heavy base key", "heavy base label", "heavy base layers"}
+
+    # Somebody replaces the base: found, and nothing is released on it.
+    document = json.loads(heavy.content) | {"annotations": {"by": "somebody else"}}
+    other = Manifest(content=json.dumps(document).encode(), media_type=heavy.media_type)
+    registry.put_manifest(tag_of(image), other)
+    assert thin.release("verify", NEXT).code == 9
+    thin.declare(fix=thin.story.after, version="v2.7.3", image=IMAGE)
+    refused = thin.release("cut", "v2.7.3", "--yes")
+    assert refused.code != 0
+
+
+def test_a_patch_release_moves_a_few_kilobytes(tmp_path: Path, lab: Lab) -> None:
+    with counted(lab.registry) as moved:
+        thin = story(tmp_path, lab)
+        place = f"{moved.host}/{thin.repository.partition('/')[2]}"
+        thin = Imaged(story=thin.story, lab=lab, repository=place)
+        thin.declare(image=IMAGE)
+        cut(thin)
+        moved.clear()
+        thin.declare(fix=thin.story.after, version=NEXT, image=IMAGE)
+        cut(thin, NEXT)
+        assert 0 < moved.sent <= MOST
+        assert 0 < moved.received <= MOST
+
+
+def test_what_is_written_is_what_buildkit_makes(tmp_path: Path, lab: Lab, buildkit: BuildKit) -> None:
+    thin = story(tmp_path, lab, DOCKERFILE + "COPY --link --chown=1000:1000 loader.py /srv/train/\nUSER 1000\n")
+    image = cut(thin)
+    registry, clone = thin.registry, thin.story.clone
+    folder = tmp_path / "context"
+    folder.mkdir()
+    tar = clone.path / "tree.tar"
+    clone.git("archive", "--output", str(tar), VERSION)
+    with tarfile.open(tar) as archive:
+        archive.extractall(folder, filter="tar")
+    seconds = clone.git("log", "-1", "--format=%ct", VERSION)
+    heavy = f"{thin.repository}@{image['heavy']['digest']}"
+    digest = built(
+        buildkit,
+        folder,
+        f"--build-context=heavy=docker-image://{heavy}",
+        f"--build-arg=RELEASE_VERSION={VERSION}",
+        f"--build-arg=SOURCE_DATE_EPOCH={seconds}",
+        f"--build-arg=BASE_IMAGE={lab.base}",
+        output=f"{pushed(f'{thin.repository}:by-buildkit')},rewrite-timestamp=true",
+    )
+    theirs, ours = manifest(registry, digest), manifest(registry, VERSION)
+    below = len(registry.layers(manifest(registry, tag_of(image))))  # the lab's are younger than the release: clamped
+    pairs = list(zip(registry.layers(theirs), registry.layers(ours), strict=True))[below:]
+    assert len(pairs) == 3
+    for left, right in pairs:
+        found = differences(_files(registry, left.digest), _files(registry, right.digest))
+        assert found == (), found
+    said = [{**registry.config(each).settings, "Labels": {}} for each in (theirs, ours)]
+    assert settings(said[0], said[1], ((), ())) == ()
+
+
+def _files(registry: Registry, digest: str) -> Any:
+    out = io.BytesIO()
+    registry.download_blob(digest, out)
+    return read_layer(out).files
+
+
+def test_folders_of_the_base_are_kept_as_they_are(tmp_path: Path, lab: Lab) -> None:
+    thin = story(tmp_path, lab, f"{HEAVY}\nFROM heavy\nCOPY --link loader.py /home/train/x/loader.py\n")
+    done = thin.release("cut", VERSION, "--yes")
+    assert done.code == 6, done.err
+    assert "thin-parents" in done.err
+    assert "/home/train is 1000:1000" in done.err
+    assert VERSION not in thin.registry.tags()
+
+
+def test_more_than_the_budget_is_said_before_anything_moves(tmp_path: Path, lab: Lab) -> None:
+    thin = story(tmp_path, lab)
+    cut(thin)
+    thin.declare(fix=thin.story.after, version=NEXT, image="  heavy: heavy\n  delta-budget: 100B\n")
+    before = set(thin.registry.tags())
+    done = thin.release("cut", NEXT, "--yes")
+    assert done.code == 6, done.err
+    assert "delta-budget allows 100" in done.err
+    assert "COPY loader.py" in done.err
+    assert set(thin.registry.tags()) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "code"), [("RUN true", "not-thin"), ("WORKDIR /x", "not-thin"), ("COPY loader.py /x", "not-thin")]
+)
+def test_what_is_not_thin_is_said_at_plan(tmp_path: Path, lab: Lab, line: str, code: str) -> None:
+    done = story(tmp_path, lab, f"{DOCKERFILE}{line}\n").release("plan", VERSION)
+    assert done.code == 2
+    assert f"[{code}]" in done.err
+    assert f"Dockerfile:{DOCKERFILE.count(chr(10)) + 1}" in done.err
+
+
+def test_a_stage_that_is_not_there_is_said(tmp_path: Path, lab: Lab) -> None:
+    done = story(tmp_path, lab, image="  heavy: weighty\n").release("plan", VERSION)
+    assert done.code == 2
+    assert "no stage 'weighty'" in done.err
+
+
+def test_a_heavy_base_that_says_another_key_is_not_taken(tmp_path: Path, lab: Lab) -> None:
+    thin = story(tmp_path, lab)
+    image = cut(thin)
+    other = story(tmp_path / "other", lab)
+    theirs = manifest(thin.registry, VERSION)  # it says no key
+    thin.registry.put_manifest(tag_of(image), theirs)
+    thin.declare(fix=other.story.after, version=NEXT, image=IMAGE)
+    done = thin.release("cut", NEXT, "--yes")
+    assert done.code == 9, done.err
+    assert "heavy-differs" in done.err
+    assert theirs.digest in done.err
+
+
+@pytest.mark.parametrize("number", range(4, 14))
+def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
+    thin = story(tmp_path, lab)
+    assert thin.killed_cut("before", number) == -signal.SIGKILL
+    again = cut(thin)
+    assert again["engine"] == "none"
+    assert manifest(thin.registry, tag_of(again)).digest == again["heavy"]["digest"]
+    assert [tag for tag in thin.registry.tags() if tag.startswith("v")] == [VERSION]
