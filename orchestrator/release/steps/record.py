@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import RECORD
 from orchestrator.core.record import (
     Origin,
@@ -49,10 +48,8 @@ def _run(context: TaskContext) -> Recorded:
     """Another job of this release may write it at the same moment: then that one is compared, and kept."""
     try:
         return _written(context)
-    except MismatchError as error:
-        if error.code != "record-differs":
-            raise
-    return _written(context)
+    except push.RefTakenError:
+        return _written(context)
 
 
 def _written(context: TaskContext) -> Recorded:
