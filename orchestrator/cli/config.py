@@ -28,23 +28,26 @@ def init(session: Session, console: Console) -> None:
     console.lines([str(target)])
     if make := branch_to_make(facts):
         console.note(f"the release branch that it names is not there yet: {make}")
+    for unread in facts.unread:
+        console.note(f"note: {unread}")
     console.note("next: declare the fixes in it, then release check, and release plan")
     console.document({"schema_version": 1, "file": str(target)})
 
 
 @command("check")
 def check(session: Session, console: Console) -> None:
-    """Check release.yaml, the locks and patches that it names, the builds it speaks of: every fault, with its place."""
-    from orchestrator.image.inputs import lock_problems_here, patch_problems_here
+    """Check release.yaml, the Dockerfile, locks and patches that it names: every fault, with its place."""
+    from orchestrator.core.versions import not_understood
+    from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
     from orchestrator.release.declared import undeclared_here
 
     config = session.config()
     if config.image:
         place = (config.image, session.repository.top, session.config_name)
-        problems = (*lock_problems_here(*place), *patch_problems_here(*place))
+        problems = (*dockerfile_problems_here(*place), *lock_problems_here(*place), *patch_problems_here(*place))
         if problems:
             raise ProblemsError(problems)
-    notes = undeclared_here(session)
+    notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
     for note in notes:
         console.note(f"note: {note}")
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])

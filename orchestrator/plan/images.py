@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.declaration import IMAGE_CHECKS, Variant, platform_word
 from orchestrator.core.plan import PlannedImage
 from orchestrator.core.reference import parse_repository
+from orchestrator.core.versions import parse_tag
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config, ImageSpec
@@ -35,7 +36,7 @@ def _planned(
     repository = parse_repository(spec.repository)
     # Twice the same where there are no variants; the first is the reference.
     endings = list(dict.fromkeys(("", variant.suffix) if plain else (variant.suffix,)))
-    names = [repository.tag(f"{version}{ending}") for ending in endings]
+    names = [repository.tag(f"{_name(version)}{ending}") for ending in endings]
     platforms = spec.platforms_of(variant)
     image = PlannedImage(
         repository=str(repository),
@@ -54,7 +55,7 @@ def _planned(
         parallel=spec.parallel,
         checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
         patches=spec.patches,
-        previous=repository.tag(f"{previous}{endings[0]}") if previous else None,
+        previous=repository.tag(f"{_name(previous)}{endings[0]}") if previous else None,
         repository_url=page,
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
@@ -79,6 +80,12 @@ def _part(image: PlannedImage, spec: ImageSpec, variant: Variant, platform: str)
         lock=spec.lock_of(variant, platform),
         part_of=image.reference.tag,
     )
+
+
+def _name(version: str) -> str:
+    """What an image tag of the version is called: the product is in the repository's name."""
+    parsed = parse_tag(version)
+    return parsed.name if parsed else version
 
 
 def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:
