@@ -191,7 +191,8 @@ def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[P
     problems: list[Problem] = []
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
-        problems += _read(text, spec.dockerfile, arguments, variant.platform or spec.platform).problems
+        for platform in spec.platforms_of(variant):
+            problems += _read(text, spec.dockerfile, arguments, platform).problems
     return tuple(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT))
 
 

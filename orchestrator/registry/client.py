@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.core.reference import Reference
     from orchestrator.registry.manifest import Manifest
 
+MAX_MANIFEST: Final = 4 * 1024 * 1024  # bytes that a registry must take, by the OCI distribution specification
 _STORED: Final = range(200, 300)  # what a registry may answer when it has done what it was asked
 
 
@@ -101,8 +102,15 @@ class Registry(RegistryReader):
     def put_manifest(self, tag: str, manifest: Manifest, *, before_retry: Callable[[], object] | None = None) -> str:
         """Store a manifest under `tag`, over whatever was there, and return its digest; "" is under its digest alone.
 
-        Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.
+        Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.  Raises
+        RemoteError `registry-too-large` before anything is asked for one that registries do not take.
         """
+        if len(manifest.content) > MAX_MANIFEST:
+            text = f"{tag or manifest.digest} of {self._name}: a manifest of {len(manifest.content)} bytes"
+            remedy = (
+                f"registries take {MAX_MANIFEST} bytes (OCI distribution): fewer layers, or fewer images of an index"
+            )
+            raise failure("registry-too-large", self._wire.host, text, remedy=remedy)
         request, answer = self._wire.ask(
             "PUT",
             self._manifest_path(self.repository.tag(tag).tag if tag else manifest.digest),
