@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.build_keys import BUILD_KEYS, TARGET, build_options, places
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
 from orchestrator.config.smoke_keys import FILE, RUN, SMOKE_COMMAND, bare_command, named
 from orchestrator.core.declaration import (
@@ -258,11 +259,12 @@ def _variant(got: Got) -> Variant:
         smoke=_smoke_commands(got),
         lock=dict(lock).get("", ""),
         locks=tuple(entry for entry in lock if entry[0]),
+        target=got(TARGET, ""),
     )
 
 
 VARIANT = Table(
-    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, PLATFORMS, SUFFIX, SMOKE, LOCK), build=_variant
+    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, PLATFORMS, SUFFIX, SMOKE, LOCK, TARGET), build=_variant
 )
 VARIANTS = Key(
     name="variants",
@@ -329,6 +331,8 @@ def _image(got: Got) -> ImageSpec:
         allow=got(ALLOW, ()),
         heavy=got(HEAVY, None),
         checks=got(CHECKS, None),
+        options=build_options(got),
+        places=places(got),
     )
     _check_platforms(spec, got.faults)
     return spec
@@ -359,6 +363,7 @@ IMAGE = Table(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, PLATFORMS,
         BUILD_NETWORK, LOCK, PATCHES,
         VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, CHECKS, HEAVY,
+        *BUILD_KEYS,
     ),
     build=_image,
 )  # fmt: skip

@@ -16,6 +16,7 @@ TITLE: Final = "org.opencontainers.image.title"
 BASE_NAME: Final = "org.opencontainers.image.base.name"
 BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
+OWN: Final = "org.release-orchestrator."  # how all of our own begin
 VARIANT: Final = "org.release-orchestrator.variant"
 PATCHES: Final = "org.release-orchestrator.patches"  # name and digest of each patch of what is installed
 ACCOUNT: Final = "org.release-orchestrator.account"  # annotation: what a job says of the image that it has uploaded

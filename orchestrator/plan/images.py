@@ -60,6 +60,8 @@ def _planned(
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
         max_layers=spec.max_layers,
+        engine=spec.options.builder,
+        options=replace(spec.options, target=variant.target or spec.options.target),
         allow=spec.allow,
     )
     if len(platforms) == 1:

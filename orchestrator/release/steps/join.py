@@ -121,6 +121,7 @@ def index_of(parts: Sequence[RecordedPlatform]) -> dict[str, Any]:
     return {
         "image_id": "",
         "engine": " ".join(dict.fromkeys(each.engine for each in parts)),
+        "builder": " ".join(dict.fromkeys(each.builder for each in parts if each.builder)),
         "size": sum(each.size for each in parts),
         "compressed_size": sum(each.compressed_size for each in parts),
         "delta": unknown or max((each.delta for each in parts), key=lambda delta: delta.size),
