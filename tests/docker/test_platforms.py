@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
+CI = {f"GIT_{who}_{what}": "ci@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 BOTH = "  platforms: [linux/amd64, linux/arm64]\n"
 
 
@@ -164,8 +165,7 @@ def published(made: Imaged, where: Path, platform: str) -> subprocess.Popen[str]
     return subprocess.Popen(
         [sys.executable, "-m", "orchestrator", "publish", VERSION, "--json", "--platform", platform],
         cwd=where,
-        env=clean_env() | made.lab.env | {"GIT_AUTHOR_NAME": "ci", "GIT_AUTHOR_EMAIL": "ci@x",
-                                          "GIT_COMMITTER_NAME": "ci", "GIT_COMMITTER_EMAIL": "ci@x"},
+        env=clean_env() | made.lab.env | CI,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -205,7 +205,15 @@ def test_a_job_for_each_platform_and_the_last_one_joins_them(tagged: Imaged, tmp
 
 
 def test_two_jobs_at_once_come_to_one_index_and_one_record(tagged: Imaged, tmp_path: Path) -> None:
-    jobs = [published(tagged, tmp_path / machine, f"linux/{machine}") for machine in ("amd64", "arm64")]
+    """Both images are offered and nobody has joined them: the jobs share an engine here, so both were built before."""
+    assert ended(published(tagged, tmp_path / "arm64", "linux/arm64"))[0] == 0
+    clone = tmp_path / "dead"
+    subprocess.run(["git", "clone", "--quiet", str(tagged.story.remote.path), str(clone)], check=True, timeout=60)
+    join = "orchestrator.release.steps.join:_proved"
+    killed_at(clone, "before", 1, join, "publish", VERSION, "--platform", "linux/amd64", env=tagged.lab.env | CI)
+    assert tagged.registry.head(f"part-{VERSION}-linux-amd64")
+    assert tagged.registry.head(VERSION) is None
+    jobs = [published(tagged, tmp_path / f"{machine}-2", f"linux/{machine}") for machine in ("amd64", "arm64")]
     ends = [ended(job) for job in jobs]
     assert [end[0] for end in ends] == [0, 0], [end[2] for end in ends]
     assert any(end[1]["released"] for end in ends)
