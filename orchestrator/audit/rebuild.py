@@ -136,7 +136,7 @@ def _published(session: Session, image: PlannedImage, record: Record | None) -> 
         raise MismatchError(
             f"{name} is not in the registry",
             where=str(name),
-            remedy="release status tells how far the release came",
+            remedy="see how far the release came: release status",
             code="image-missing",
         )
     manifest = registry.image(named, image.platform)

@@ -10,6 +10,7 @@ from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
 from orchestrator.core.tag_message import promotion, tagged_reason
+from orchestrator.core.text import word
 from orchestrator.core.versions import in_use
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
@@ -24,6 +25,8 @@ from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.release.steps.offer import PartMissingError, offered
 from orchestrator.session.branch_state import refuse_incomplete
+from orchestrator.session.heal import heal
+from orchestrator.session.journal import DamagedStateError, put_aside
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
+    from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
 # In this order: what each CI calls the tag that started the job.
@@ -61,6 +65,7 @@ def publish(session: Session, version: str, platform: str = "") -> Cut:
         )
     with session.lock():
         state = ReleaseState(session.repository, version)
+        heal(state, session.terminal.note)
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
@@ -70,7 +75,7 @@ def publish(session: Session, version: str, platform: str = "") -> Cut:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
             must_agree(record, public.facts(version))
         plan = _shared(session, plan, platform, published=bool(digests))
-        journal = session.journal(state)
+        journal = _readable_journal(session, state)
         stored = journal.plan()
         if stored and _is_same(stored, plan):
             return _unless_others_lack(session, state, plan)
@@ -145,11 +150,24 @@ def _must_be_shared(plan: Plan, platform: str, platforms: Sequence[str]) -> None
             if what
             else f"{plan.version} has no image for {platform}: release.yaml there declares {known}",
             where=plan.config_path,
-            remedy=f"release publish {plan.version}   (one job for all)"
+            remedy=f"publish it by one job: release publish {plan.version}"
             if what or not platforms
             else f"release publish {plan.version} --platform {platforms[0]}",
             code="no-platform",
         )
+
+
+def _readable_journal(session: Session, state: ReleaseState) -> Journal:
+    """The journal; one that is damaged is put aside: what is public tells all that is needed to finish."""
+    try:
+        journal = session.journal(state)
+        if stored := journal.plan():
+            document.recall(stored, str(journal.path))
+    except DamagedStateError as error:
+        session.terminal.note(f"{error.message}, in {error.where}: put aside, the release is finished by its tag")
+        put_aside(state.journal_path)
+        return session.journal(state)
+    return journal
 
 
 def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
@@ -208,12 +226,13 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
         raise UsageError(
-            f"tag {version} is not in this clone", remedy=f"git fetch {remote} tag {version}", code="no-tag"
+            f"tag {version} is not in this clone", remedy=f"git fetch {word(remote)} tag {version}", code="no-tag"
         )
     if not tag_object:
         raise MismatchError(
             f"tag {version} is lightweight here: it says nothing of its picks",
-            remedy=f"git fetch --force {remote} refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
+            remedy=f"git fetch --force {word(remote)} refs/tags/{version}:refs/tags/{version}"
+            "   (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
@@ -239,7 +258,7 @@ def _promoted(
         raise MismatchError(
             f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
             where=f"refs/tags/{candidate}",
-            remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
+            remedy=f"git fetch --force {word(public.remote)} tag {version} tag {candidate}; and find out who moved it",
             code="tag-differs",
         )
     return plan_promotion(session, public, candidate, version, allow_older=True)
