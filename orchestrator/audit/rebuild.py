@@ -6,7 +6,6 @@ nameless temporary file.
 
 from __future__ import annotations
 
-import difflib
 import io
 import tempfile
 from contextlib import closing, contextmanager
@@ -21,6 +20,7 @@ from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_reference
 from orchestrator.image.builders import AUTO, BUILDX, CLASSIC, described
+from orchestrator.plan.images import chosen
 from orchestrator.registry.manifest import parse_config
 from orchestrator.release.publish import plan_from_tag
 from orchestrator.release.steps.build import prepared, thin_of
@@ -91,7 +91,7 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Ima
         )
     if plan.problems:
         raise ProblemsError(plan.problems)
-    images = _chosen(plan, wishes.variant)
+    images = chosen(plan, wishes.variant)
     record = _record(session, plan)
     # Everything that is missing is found before an hour of building.
     published = [_published(session, image, record) for image in images]
@@ -105,21 +105,6 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Ima
         if building and (left := context.connections.builder().clear_trials(logs)):
             session.terminal.note(f"removed {left} images that a killed rebuild had left")
         return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
-
-
-def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
-    if not plan.images:
-        raise UsageError(f"release.yaml at {plan.version} declares no image", code="no-image")
-    names = [image.variant for image in plan.images]
-    if variant and variant not in names:
-        near = difflib.get_close_matches(variant, names, n=1)
-        known = ", ".join(filter(None, names))
-        raise UsageError(
-            f"{plan.version} has no variant {variant!r}",
-            remedy=f"did you mean {near[0]!r}?" if near else f"there are: {known}" if known else "leave --variant out",
-            code="no-variant",
-        )
-    return tuple(each for image in plan.images if variant in ("", image.variant) for each in image.builds)
 
 
 def _record(session: Session, plan: Plan) -> Record | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import IMAGE_CHECKS, Variant, platform_word
+from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import PlannedImage
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.versions import parse_tag
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config, ImageSpec
+    from orchestrator.core.plan import Plan
 
 
 def planned_images(config: Config, version: str, head: str, previous: str = "") -> tuple[PlannedImage, ...]:
@@ -95,3 +98,19 @@ def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:
     if any(spec.lock_of(variant, platform) for platform in spec.platforms_of(variant)):
         return IMAGE_CHECKS
     return ("patches",) if spec.patches else ()
+
+
+def chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
+    """What is built for a variant, "" for all.  Raises UsageError for one that is not there."""
+    if not plan.images:
+        raise UsageError(f"release.yaml at {plan.version} declares no image", code="no-image")
+    names = [image.variant for image in plan.images]
+    if variant and variant not in names:
+        near = difflib.get_close_matches(variant, names, n=1)
+        known = ", ".join(filter(None, names))
+        raise UsageError(
+            f"{plan.version} has no variant {variant!r}",
+            remedy=f"did you mean {near[0]!r}?" if near else f"there are: {known}" if known else "leave --variant out",
+            code="no-variant",
+        )
+    return tuple(each for image in plan.images if variant in ("", image.variant) for each in image.builds)

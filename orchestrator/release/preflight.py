@@ -46,7 +46,7 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     if building and plan.builds:
         yield from engine_checks(connections, plan.builds[0])
         yield from builder_checks(plan, repository, connections)
-    # The variants of a release share engine and repository.  Where jobs share a release, another may just have named it.
+    # The variants of a release share engine and repository.  Where jobs share it, another may just have named it.
     unnamed = building and not plan.elsewhere
     yield from registry_checks(plan.images[0].repository, connections, plan.images if unnamed else ())
 
