@@ -10,13 +10,14 @@ from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.builders import BUILDX
+from orchestrator.registry.manifest import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import ImageInfo
+    from orchestrator.engines import Builder, ImageInfo
     from orchestrator.release.steps.runner import TaskContext
 
 
@@ -26,9 +27,15 @@ def logins_for(context: TaskContext, image: PlannedImage, names: Iterable[str]) 
         missing = list(names)
     else:
         builder = context.connections.builder()
-        missing = [name for name in names if builder.inspect(name) is None]
+        missing = [name for name in names if not _has(builder, name, image.platform)]
     logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(host_of, missing))}
     return {host: login for host, login in logins.items() if login}
+
+
+def _has(builder: Builder, name: str, platform: str) -> bool:
+    """Whether an engine has the image; of a name it keeps that of one platform."""
+    found = builder.inspect(name)
+    return found is not None and (not platform or fits(f"linux/{found.architecture}", platform))
 
 
 def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
