@@ -121,6 +121,14 @@ def publish(
     session: Session,
     console: Console,
     version: Version = "",
+    platform: Annotated[
+        str,
+        typer.Option(
+            metavar="PLATFORM",
+            envvar="RELEASE_PLATFORM",
+            help="Build that one of `image.platforms` alone, such as linux/arm64; the last job joins them.",
+        ),
+    ] = "",
     outputs: Annotated[
         Path | None,
         typer.Option(
@@ -145,9 +153,12 @@ def publish(
 
     outputs = _in_a_directory(session, "--outputs", outputs)
     summary = _in_a_directory(session, "--summary", summary)
-    if landed and version:
-        raise UsageError("--landed goes without a version", remedy=f"release publish {version}", code="options-exclude")
-    done = publish_landed(session) if landed else bring_out(session, version)
+    if landed and (version or platform):
+        raise UsageError(
+            "--landed goes without a version and without --platform", remedy="release publish --landed",
+            code="options-exclude",
+        )  # fmt: skip
+    done = publish_landed(session) if landed else bring_out(session, version, platform)
     if done is None:
         console.lines(["nothing that was proposed has landed and lacks its record: nothing to publish"])
         console.document({"schema_version": 1, "released": False, "version": ""})
@@ -176,6 +187,8 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
     reference, digest = next(iter(done.digests.items()), ("", ""))
     nothing = "; nothing was uploaded" if done.digests else ""
     word = f"is released already{nothing}" if done.already else "is released"
+    if done.waits_for:
+        word = f"is not whole yet: {done.waits_for}"
     console.lines(
         [
             f"{plan.version} {word}",
@@ -185,7 +198,7 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
         ]
     )
     values = {
-        "released": "false" if done.already else "true",
+        "released": "false" if done.already or done.waits_for else "true",
         "version": plan.version,
         "tag": plan.version,
         "commit_sha": plan.head,
@@ -197,13 +210,16 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
         {
             "schema_version": 1,
             **values,
-            "released": not done.already,
+            "released": not (done.already or done.waits_for),
+            "waits_for": done.waits_for,
             "tag_object": done.tag_object,
             "branch": plan.branch,
             "images": {str(name): digest for name, digest in done.digests.items()},
             "notes": list(done.notes),
         }
     )
+    if done.waits_for:  # the outputs are those of the job that names the image
+        values = {}
     console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)
 
 

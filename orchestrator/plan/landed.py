@@ -61,4 +61,5 @@ def _image(image: PlannedImage, before: str, after: str) -> PlannedImage:
     """The private name of an image follows the commit that it is built from."""
     candidate = image.candidate
     tag = candidate.tag.replace(f"candidate-{before[:12]}", f"candidate-{after[:12]}", 1)
-    return replace(image, candidate=candidate.repository.tag(tag))
+    parts = tuple(_image(part, before, after) for part in image.parts)
+    return replace(image, candidate=candidate.repository.tag(tag), parts=parts)

@@ -17,9 +17,8 @@ from orchestrator.release import landing, steps
 from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.prepare import prepare
-from orchestrator.release.steps.land import Landed
+from orchestrator.release.steps.land import Landed, ProposedRequest
 from orchestrator.release.steps.promote import Floated, Promoted
-from orchestrator.release.steps.propose import ProposedRequest
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import Journal
@@ -45,6 +44,7 @@ class Cut:
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
+    waits_for: str = ""  # the platform that another job has yet to upload: nothing has the version's name so far
 
 
 def cut(session: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:

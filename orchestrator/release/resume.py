@@ -70,7 +70,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
         pushes.refuse_arriving(plan.remote, again)
     left = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
     left += landing.withdraw(session, plan) if plan.landed or journal.touched(PROPOSE) else []
-    return left + [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
+    return left + [_left(image, journal) for image in plan.builds if journal.touched(image.task(UPLOAD))]
 
 
 def _left(image: PlannedImage, journal: Journal) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from orchestrator.release.steps import (
     annotate,
     build,
+    join,
     land,
+    offer,
     pick,
     promote,
-    propose,
     record,
     smoke,
     tag,
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.release.steps.runner import Step, Task
 
-CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote, record, annotate)
+CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, land, promote, record, annotate)
 
 # The CI entry on a tag push: branch and tag are public already, the image is not.
-PUBLISH: tuple[Step, ...] = (build, smoke, upload, promote, record, annotate)
+PUBLISH: tuple[Step, ...] = (build, smoke, upload, offer, join, promote, record, annotate)
 
 # Landed by a pull request: people merge what was proposed, and what landed goes on from there.
-PROPOSED: tuple[Step, ...] = (pick, verify, tag, propose)
-LANDED: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote, record, annotate)
+PROPOSED: tuple[Step, ...] = (pick, verify, tag, land)
+LANDED: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, land, promote, record, annotate)
 
 # A tested candidate gets its final name: nothing is built, and no byte of an image moves.
 PROMOTE: tuple[Step, ...] = (pick, tag, take, land, promote, record, annotate)

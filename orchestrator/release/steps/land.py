@@ -1,13 +1,18 @@
-"""The line crossed once: branch and tag, in one atomic push, with leases on both."""
+"""The line crossed once: branch and tag, in one atomic push, with leases on both; or a pull request that proposes it.
+
+Proposed are its commits on a branch of their own, and its tag object beside it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.errors import InterruptedRunError, MismatchError
-from orchestrator.core.plan import LAND
+from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError
+from orchestrator.core.plan import LAND, PROPOSE, candidate_ref
+from orchestrator.core.results import Progress
 from orchestrator.git import push
+from orchestrator.landing import candidate, request
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.tag import Tagged
@@ -15,6 +20,7 @@ from orchestrator.session.pushes import Pushes, put_back
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
+    from orchestrator.landing.candidate import ProposedRefs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,9 @@ class Landed(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
+    if plan.request and not plan.landed:
+        title = f"propose it as {plan.request}"
+        return (Task(key=PROPOSE, title=title, run=_propose, probe=_is_proposed),)
     title = "push the tag" if plan.promoted_from or plan.landed else "push branch and tag"
     return (Task(key=LAND, title=title, run=_run, probe=_probe),)
 
@@ -112,3 +121,62 @@ def _reach_all(context: TaskContext, tag_object: str) -> None:
         leases=(f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:"),
         moves={branch_ref: new, tag_ref: tag_object},
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------ by a pull request
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposedRequest(Outcome):
+    """`url` is the page of the request, or what a person opens it with; `number` 0 where it is not known."""
+
+    branch: str
+    head: str
+    tag_object: str
+    url: str
+    number: int = 0
+
+
+def _propose(context: TaskContext) -> ProposedRequest:
+    plan, tag_object = context.plan, context.outcome(Tagged).tag_object
+    before = candidate.candidate(context.repository, plan.remote, plan.version, plan.request)
+    _refuse_foreign(context, before)
+    candidate.propose(context.repository, plan, tag_object, before)
+    forge, why = request.connect(context.session, plan.remote)
+    if forge is None:
+        url = request.by_hand(context.repository.remote_url(plan.remote), plan)
+        context.report(Progress(text=f"the request is yours to open ({why}): {url}"))
+        return ProposedRequest(branch=plan.request, head=plan.head, tag_object=tag_object, url=url)
+    found = request.ensure(forge, plan)
+    return ProposedRequest(
+        branch=plan.request, head=plan.head, tag_object=tag_object, url=found.url, number=found.number
+    )
+
+
+def _refuse_foreign(context: TaskContext, there: ProposedRefs) -> None:
+    """A branch of that name that holds something else than what was proposed here is somebody's own."""
+    plan, ref = context.plan, candidate_ref(context.plan.version)
+    if there.branch_head in ("", plan.head):
+        return
+    if there.tag_object and not context.session.scratch.has(there.tag_object):
+        context.repository.bring(context.session.scratch, plan.remote, [ref])
+    ours = context.session.scratch.resolve(there.tag_object) if there.tag_object else ""
+    if ours != there.branch_head:
+        raise RefusedError(
+            f"branch {plan.request} is on {plan.remote} already, at {there.branch_head[:12]}: no plan made that",
+            where=plan.request,
+            remedy=f"look at it, then remove it: git push {plan.remote} :refs/heads/{plan.request}",
+            code="candidate-branch-taken",
+            state=candidate.PRIVATE,
+        )
+
+
+def _is_proposed(context: TaskContext, before: Outcome | None) -> Outcome | None:
+    """The remote decides; a branch that the forge removed after the merge, or a person, is not made again here."""
+    plan = context.plan
+    if not isinstance(before, ProposedRequest):
+        return None
+    there = candidate.candidate(context.repository, plan.remote, plan.version, plan.request)
+    if there.branch_head not in ("", plan.head):
+        raise request.changed(plan, there.branch_head, f"branch {plan.request}")
+    return before if there.tag_object == before.tag_object else None
