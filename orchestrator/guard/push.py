@@ -320,10 +320,8 @@ class PushGuard:
 
     def _proposal(self, update: Update) -> list[Problem]:
         """What was proposed may change until its version is tagged: then it is what a squash is proved by."""
-        version = update.ref.removeprefix(CANDIDATES)
-        if update.creates or TAGS + version not in self.receiving.refs:
-            return []
-        return [_no(update.ref, f"is what {version} was proposed as", "record-changed", "leave it as it is")]
+        free = update.creates or update.ref.replace(CANDIDATES, TAGS) not in self.receiving.refs
+        return [] if free else [_no(update.ref, "is what was proposed as it", "record-changed", "leave it as it is")]
 
     def _once(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         ref = update.ref

@@ -141,7 +141,7 @@ def test_the_server_s_hook_lets_it_through(proposed: Proposed, how: str) -> None
     assert proposed.tale.remote.git("for-each-ref", "refs/release-records/v2.7.1")
     moved = proposed.tale.clone.attempt("push", "origin", ":refs/release-candidates/v2.7.1")
     assert moved.returncode
-    assert "was proposed as" in moved.stderr
+    assert "is what was proposed as it" in moved.stderr
 
 
 @pytest.mark.parametrize("how", FOUR)
