@@ -142,6 +142,7 @@ class RecordedImage:
     digest: Digest
     image_id: str
     engine: str = "classic"  # who built it
+    builder: str = ""  # of BuildKit's builders, which one
     size: int
     compressed_size: int
     delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")

@@ -12,7 +12,7 @@ from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
-from orchestrator.engines import engine_module
+from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
@@ -73,8 +73,9 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
 def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
     from orchestrator.dockerfile.facts import examine
 
-    dialect = engine_module().DIALECT
-    facts = examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
+    dialect = dialect_of(image.engine)
+    arguments, target = dict(image.build_args), image.options.target
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
     if image.engine != NO_ENGINE or image.heavy is None:
         return facts
     end = image.heavy.ends  # what is behind it no builder reads

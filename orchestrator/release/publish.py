@@ -15,6 +15,7 @@ from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
+from orchestrator.image.builders import choose
 from orchestrator.picks.sources import unknown
 from orchestrator.plan import document
 from orchestrator.plan.account import account_of
@@ -81,6 +82,9 @@ def publish(session: Session, version: str) -> Cut:
         plan = judged(plan, *_under_policy(session, plan))
         if plan.problems:
             raise ProblemsError(plan.problems)
+        plan, notes = choose(plan, session.connections)
+        for note in notes:
+            session.terminal.note(f"note: {note}")
         begin(session, plan, journal, yes=True)
         return carry_on(session, state)
 
