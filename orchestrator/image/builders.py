@@ -50,6 +50,18 @@ def choose(plan: Plan, connections: Connections) -> tuple[Plan, tuple[str, ...]]
     return replace(plan, images=images), notes
 
 
+def likely(asked: str, connections: Connections) -> str:
+    """Who builds where release.yaml asks for that builder, as far as can be told without asking any: with `auto`
+    BuildKit where its program is."""
+    if asked != AUTO:
+        return asked
+    try:
+        connections.direct()
+    except UsageError:
+        return CLASSIC
+    return AUTO
+
+
 def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
     """What release.yaml asks of a build and its builder cannot give, each once."""
     found = [problem for image in plan.images for problem in _problems(image, spec)] if spec else []

@@ -79,18 +79,27 @@ def _emulates(platform: str, theirs: tuple[str, ...]) -> bool:
     return bool(platform and theirs) and theirs[0] != platform
 
 
-def builders_of(image: PlannedImage, images: Sequence[PlannedImage], connections: Connections) -> tuple[str, ...]:
-    """The builders for an image of a release, in the order in which they are tried; ("",) where none is named.
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The builders for an image, in the order in which they are tried; what is said of those that are down."""
 
-    Raises UsageError where none of them can.
-    """
+    names: tuple[str, ...] = ("",)  # buildx's current one, where release.yaml names none
+    down: tuple[str, ...] = ()
+
+
+def choice(image: PlannedImage, images: Sequence[PlannedImage], connections: Connections) -> Choice:
+    """For an image among those of a release.  Raises UsageError where none of the named builders can."""
     if not image.options.builders:
-        return ("",)
+        return Choice()
     farm = ask(image.options.builders, connections)
     found = next(names for each, names in _assigned(images, farm) if each.reference == image.reference)
     if not found:
         raise _nobody(image, farm)
-    return found
+    return Choice(names=found, down=_down(farm))
+
+
+def _down(farm: Farm) -> tuple[str, ...]:
+    return tuple(f"builder {name} is down, its work goes to the others: {why}" for name, why in farm.down.items())
 
 
 def _assigned(images: Sequence[PlannedImage], farm: Farm) -> list[tuple[PlannedImage, tuple[str, ...]]]:
@@ -117,8 +126,7 @@ def described(images: Sequence[PlannedImage], connections: Connections) -> str:
         if not names:
             raise _nobody(image, farm)
     work = [f"{farm.titles[names[0]]} builds {_name(image)}" for image, names in assigned]
-    down = [f"builder {name} is down, its work goes to the others: {why}" for name, why in farm.down.items()]
-    return "; ".join([*work, *down])
+    return "; ".join([*work, *_down(farm)])
 
 
 def _name(image: PlannedImage) -> str:

@@ -11,7 +11,7 @@ from orchestrator.core.errors import RemoteError
 from orchestrator.core.results import Progress
 from orchestrator.engines import BuilderLostError, PushBrokenError, PushRefusedError
 from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
-from orchestrator.image.farm import builders_of
+from orchestrator.image.farm import choice
 
 if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 def build_pushed(context: TaskContext, image: PlannedImage, request: BuildRequest) -> Pushed:
     """Build and push, by the builder whose work it is; where that one goes away, by the next one that can."""
-    names = builders_of(image, context.plan.images, context.connections)
-    for name, instead in pairwise(names):
+    chosen = choice(image, context.plan.images, context.connections)
+    for line in chosen.down:
+        context.report(Progress(text=line))
+    for name, instead in pairwise(chosen.names):
         try:
             return _told(context, image, _by(context, context.connections.direct(name), image, request))
         except BuilderLostError as error:
             context.report(Progress(text=f"{error.message}; {instead} builds {image.reference} in its place"))
             request.context.seek(0)
-    last = names[-1]
+    last = chosen.names[-1]
     pushed = _by(context, context.connections.direct(last), image, request)
     return _told(context, image, pushed) if last else pushed
 
