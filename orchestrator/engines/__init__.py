@@ -184,6 +184,16 @@ class ImageStore(Protocol):
         """Forget a local name; silent when it is not there.  The registry is not touched."""
 
 
+class Trials(Protocol):
+    """Builds that are looked at and kept nowhere; see `Builder`."""
+
+    def trial(self, request: BuildRequest, report: Callable[[Progress], None]) -> AbstractContextManager[ImageInfo]: ...
+
+    def history(self, image: str) -> tuple[HistoryStep, ...]: ...
+
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]: ...
+
+
 class Builder(ImageStore, Protocol):
     """Builds images, and publishes what it has built."""
 

@@ -59,5 +59,8 @@ def test_a_cut_by_buildkit_is_released_recorded_and_made_again(shipped: Imaged, 
     assert {check["state"] for check in image["checks"]} == {"passed"}
     again = shipped.release("cut", VERSION, "--yes", "--json", env=env)
     assert (again.code, again.json["released"]) == (0, False)
+    rebuilt = shipped.release("rebuild", VERSION, "--json", env=env)
+    assert (rebuilt.code, rebuilt.json["images"][0]["settings"]) == (0, []), rebuilt.out + rebuilt.err
+    assert {layer["verdict"] for layer in rebuilt.json["images"][0]["layers"]} == {"identical"}
     audited = shipped.release("verify", VERSION, env=env)
     assert audited.code == 0, audited.err
