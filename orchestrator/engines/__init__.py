@@ -166,9 +166,16 @@ class ImageStore(Protocol):
         """The image of that name or id in the engine's store, or None when there is none."""
 
     def resolve(
-        self, name: str, *, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+        self,
+        name: str,
+        *,
+        platform: str,
+        credentials: Credentials | None,
+        report: Callable[[Progress], None],
+        afresh: bool = False,
     ) -> ImageInfo:
-        """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""
+        """`inspect`, pulling first when it is not there, or always (`afresh`).  Raises RemoteError when it cannot be
+        pulled."""
 
     def history(self, image: str) -> tuple[HistoryStep, ...]:
         """The steps that made an image in the store, base first."""

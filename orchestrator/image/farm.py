@@ -92,7 +92,8 @@ def choice(image: PlannedImage, images: Sequence[PlannedImage], connections: Con
     if not image.options.builders:
         return Choice()
     farm = ask(image.options.builders, connections)
-    found = next(names for each, names in _assigned(images, farm) if each.reference == image.reference)
+    key = (image.reference, image.platform)
+    found = next(names for each, names in _assigned(images, farm) if (each.reference, each.platform) == key)
     if not found:
         raise _nobody(image, farm)
     return Choice(names=found, down=_down(farm))
@@ -130,4 +131,5 @@ def described(images: Sequence[PlannedImage], connections: Connections) -> str:
 
 
 def _name(image: PlannedImage) -> str:
+    """Platforms of one image have one name."""
     return f"{image.reference.tag}{f' for {image.platform}' if image.platform else ''}"

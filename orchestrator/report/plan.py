@@ -44,6 +44,8 @@ def plan_lines(plan: Plan) -> list[str]:
         if image.delta_budget:
             before = image.previous.tag if image.previous else "nothing"
             names += f", at most {size(image.delta_budget)} to pull after {before}"
+        if image.parts:
+            names += f", one for {' and '.join(part.platform for part in image.parts)}"
         first = "the digest of" if plan.promoted_from else "first as"
         lines.append(f"  image           {names}  ({first} :{image.candidate.tag}{floating})")
         if image.heavy and image.heavy.reference and not plan.promoted_from:

@@ -14,7 +14,7 @@ from orchestrator.core.plan import NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.remote_url import source_url
-from orchestrator.image.builders import BUILDX
+from orchestrator.image.builders import BUILDX, CLASSIC
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
@@ -76,7 +76,7 @@ class Built(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
-    return tuple(_task(image) for image in plan.images)
+    return tuple(_task(image) for image in plan.builds)
 
 
 def _task(image: PlannedImage) -> Task:
@@ -85,7 +85,8 @@ def _task(image: PlannedImage) -> Task:
         title=f"build {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
-        group="build",
+        # The classic builder's engine has one image of a name: the base of one platform would be taken for another.
+        group="" if image.part_of and image.engine == CLASSIC else "build",
     )
 
 
@@ -191,7 +192,7 @@ def _log(context: TaskContext, image: PlannedImage, name: str) -> Path:
 def _run(context: TaskContext, image: PlannedImage) -> Built:
     if image.heavy and image.engine == NO_ENGINE:
         return _written(context, image, image.heavy)
-    log = _log(context, image, "build")
+    log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
         made = _made(context, image, ready.request)
     return Built(

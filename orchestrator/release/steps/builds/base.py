@@ -11,25 +11,32 @@ from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.builders import BUILDX
 from orchestrator.image.farm import choice
+from orchestrator.registry.manifest import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import ImageInfo
+    from orchestrator.engines import Builder, ImageInfo
     from orchestrator.release.steps.runner import TaskContext
 
 
 def logins_for(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
     """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
-    if image.engine == BUILDX:  # whose store may be elsewhere
+    if image.engine == BUILDX or image.options.pull:  # the one's store may be elsewhere, the other asks for all
         missing = list(names)
     else:
         builder = context.connections.builder()
-        missing = [name for name in names if builder.inspect(name) is None]
+        missing = [name for name in names if not _has(builder, name, image.platform)]
     logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(host_of, missing))}
     return {host: login for host, login in logins.items() if login}
+
+
+def _has(builder: Builder, name: str, platform: str) -> bool:
+    """Whether an engine has the image; of a name it keeps that of one platform."""
+    found = builder.inspect(name)
+    return found is not None and (not platform or fits(f"linux/{found.architecture}", platform))
 
 
 def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
@@ -64,7 +71,7 @@ def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[s
         return Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
     login = logins.get(host_of(name))
     info = context.connections.builder().resolve(
-        name, platform=image.platform, credentials=login, report=context.report
+        name, platform=image.platform, credentials=login, report=context.report, afresh=image.options.pull
     )
     return Base(name=name, id=info.id, labels=base_labels(name, info))
 
@@ -78,7 +85,7 @@ def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, 
     if reference.digest:
         return reference.digest, ""
     builder = context.connections.direct(choice(image, context.plan.images, context.connections).names[0])
-    if builder.has_store and (found := _in_store(context, name)):
+    if builder.has_store and not image.options.pull and (found := _in_store(context, name)):
         known = (parse_reference(each) for each in found.repo_digests)
         return next((each.digest for each in known if each.repository == reference.repository), ""), ""
     released_to = reference.repository.host == image.reference.repository.host

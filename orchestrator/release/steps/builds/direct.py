@@ -40,7 +40,8 @@ def build_pushed(context: TaskContext, image: PlannedImage, request: BuildReques
 
 
 def _told(context: TaskContext, image: PlannedImage, pushed: Pushed) -> Pushed:
-    context.report(Progress(text=f"{pushed.builder} built {image.reference}"))
+    for_what = f" for {image.platform}" if image.platform else ""
+    context.report(Progress(text=f"{pushed.builder} built {image.reference}{for_what}"))
     return pushed
 
 
