@@ -51,12 +51,21 @@ def plan_lines(plan: Plan) -> list[str]:
         if image.heavy and image.heavy.reference and not plan.promoted_from:
             how = "no engine" if image.heavy.is_direct else "a builder"
             lines.append(f"  heavy base      {image.heavy.reference}, and thin layers by {how}")
+    if builders := _builders(plan):
+        lines.append(f"  built by        {builders}")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
     lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
     lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
+
+
+def _builders(plan: Plan) -> str:
+    """Who builds, where that is not the classic builder, or not known yet."""
+    words = {"buildx": "docker buildx", "auto": "docker buildx where it can, else the classic builder"}
+    engines = dict.fromkeys(image.engine for image in plan.images if not plan.promoted_from)
+    return " and ".join(words[engine] for engine in engines if engine in words)
 
 
 def proof_lines(proof: VerifyResult) -> list[str]:

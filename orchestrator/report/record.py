@@ -90,6 +90,8 @@ def _image_lines(image: RecordedImage) -> list[str]:
         f"    delta   {_delta(image.delta)}",
         f"    base    {image.base.name or 'none'}",
     ]
+    if image.builder:
+        lines.append(f"    built   by {image.engine}, builder {image.builder}")
     for each in image.platforms:
         lines += [
             f"    for     {each.platform}  {each.digest}",

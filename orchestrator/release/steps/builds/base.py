@@ -53,7 +53,7 @@ def host_of(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class BuiltOn:
     """What is built on, "" for nothing; `contexts` make the builder take that very image, whatever its name means."""
 
     name: str = ""
@@ -62,18 +62,18 @@ class Base:
     contexts: Mapping[str, str] = field(default_factory=dict)
 
 
-def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> Base:
+def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> BuiltOn:
     if not name:
-        return Base()
+        return BuiltOn()
     if image.engine == BUILDX:
         digest, instead = base_of(context, image, name)
         labels = {names.BASE_NAME: name} | ({names.BASE_DIGEST: digest} if digest else {})
-        return Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
+        return BuiltOn(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
     login = logins.get(host_of(name))
     info = context.connections.builder().resolve(
         name, platform=image.platform, credentials=login, report=context.report, afresh=image.options.pull
     )
-    return Base(name=name, id=info.id, labels=base_labels(name, info))
+    return BuiltOn(name=name, id=info.id, labels=base_labels(name, info))
 
 
 def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, str]:
