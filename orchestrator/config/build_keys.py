@@ -46,6 +46,13 @@ BUILDER = Key(
     "where there is one that can, else classic ([buildkit.md](buildkit.md)).",
     default="auto",
 )
+NAMED_BUILDERS = Key(
+    name="builders",
+    shape=ListOf(item=_matching(_ID, "farm-1"), what="a list of builders", unique=True),
+    help="Builders of `docker buildx ls` that share the variants and platforms of a release; one that is down gives "
+    "its work to the others ([scale.md](scale.md)). Needs buildx.",
+    default="the one that `docker buildx use` chose",
+)
 TARGET = Key(
     name="target",
     shape=_matching(_STAGE, "runtime"),
@@ -146,13 +153,14 @@ COMPRESSION = Key(
     default="gzip",
 )
 
-BUILD_KEYS = (BUILDER, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS, COMPRESSION)
+BUILD_KEYS = (BUILDER, NAMED_BUILDERS, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS, COMPRESSION)
 
 
 def build_options(got: Got) -> BuildOptions:
     """What the `image:` section says of the build itself."""
     return BuildOptions(
         builder=got(BUILDER, BuildOptions.builder),
+        builders=got(NAMED_BUILDERS, ()),
         target=got(TARGET, ""),
         secrets=got(SECRETS, ()),
         ssh=got(SSH, ()),

@@ -109,6 +109,7 @@ class BuildOptions:
     """How an image is built."""
 
     builder: str = "auto"  # of BUILDERS
+    builders: tuple[str, ...] = ()  # of buildx's, by name
     target: str = ""  # the stage, "" for the last one
     secrets: tuple[BuildSecret, ...] = ()
     ssh: tuple[str, ...] = ()

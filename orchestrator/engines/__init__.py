@@ -45,6 +45,12 @@ class PushBrokenError(RemoteError):
     default_code = "push-failed"
 
 
+class BuilderLostError(RemoteError):
+    """A builder does not answer, went away, or stands still: another one may do its work."""
+
+    default_code = "builder-unusable"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineHealth:
     """What a running engine says of itself.  `root` is its data directory on its host, or "" (unknown)."""
@@ -240,6 +246,10 @@ class DirectBuilder(Protocol):
     @property
     def title(self) -> str:
         """Its name and kind, for people.  Raises RemoteError where there is no such builder."""
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """What it builds for, its own platform first; () where it does not say."""
 
     @property
     def has_store(self) -> bool:

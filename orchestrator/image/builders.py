@@ -27,6 +27,7 @@ LARGEST_SECRET: Final = 500 * 1024  # bytes, BuildKit's own limit
 
 # Options that the classic builder has not -> what to do without.
 _BUILDX_ONLY: Final = {
+    "builders": "leave it out",
     "secrets": "fetch what needs the secret outside the build",
     "ssh": "fetch what needs the key outside the build",
     "gpus": "do what needs the GPU outside the build",
@@ -40,8 +41,9 @@ def choose(plan: Plan, connections: Connections) -> tuple[Plan, tuple[str, ...]]
     if not any(image.engine == AUTO for image in plan.builds):
         return plan, ()
     engine, notes = BUILDX, tuple[str, ...]()
+    named = any(image.options.builders for image in plan.images)  # asked for by name: they are asked before the build
     try:
-        if why := connections.direct().incapable:
+        if not named and (why := connections.direct().incapable):
             engine, notes = CLASSIC, (f"built by the classic builder: {one_line(why)}",)
     except UsageError:  # there is no such program, which most machines have not
         engine = CLASSIC

@@ -70,6 +70,14 @@ class BuildxBuilder:
     def title(self) -> str:
         return f"{self.info.name} ({self.info.driver})"
 
+    @cached_property
+    def platforms(self) -> tuple[str, ...]:
+        """Of all its nodes.  One that has not been started says none, so it is asked after `incapable`."""
+        status, out, error = self._ask("inspect", *([self._name] if self._name else []))
+        if status:
+            raise failures.builder_gone(error.strip() or f"exit code {status}", self._name)
+        return _platforms(out)
+
     @property
     def has_store(self) -> bool:
         return self.info.driver == "docker"
@@ -185,6 +193,13 @@ def _info(text: str) -> BuilderInfo:
     names = [value for key, value in pairs if key == "Name"]
     driver = next((value for key, value in pairs if key == "Driver"), "")
     return BuilderInfo(name=names[0] if names else "", driver=driver, nodes=tuple(names[1:]))
+
+
+def _platforms(text: str) -> tuple[str, ...]:
+    """Of the same table; those that a node was declared for have a star and count before what it could emulate."""
+    lines = [line.partition(":")[2] for line in text.splitlines() if line.strip().startswith("Platforms:")]
+    words = [word.strip() for line in lines for word in line.split(",") if word.strip()]
+    return tuple(dict.fromkeys(word.rstrip("*") for word in sorted(words, key=lambda word: not word.endswith("*"))))
 
 
 @contextmanager
