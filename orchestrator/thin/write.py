@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import RemoteError, UnprovedError
+from orchestrator.core.labels import INPUTS
 from orchestrator.registry.manifest import Manifest, digest_of
 from orchestrator.registry.responses import parse_json
 from orchestrator.thin.base import odd_parents
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from orchestrator.thin.base import BaseFacts
     from orchestrator.thin.layer import Node, Tree
 
-INPUTS: Final = "org.release-orchestrator.inputs"  # annotation of a layer: a hash of what it was made from
 _DOCKER: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
