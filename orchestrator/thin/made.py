@@ -99,8 +99,8 @@ def _read(release: Release, arguments: Mapping[str, str], scratch: Scratch, base
 
 
 def _stamp(release: Release) -> Tree:
-    given = release.given
-    return stamp(given["RELEASE_VERSION"], given["RELEASE_REVISION"], release.image.variant, release.mtime)
+    given, variant = release.given, dict(release.image.build_args).get("VARIANT", release.image.variant)
+    return stamp(given["RELEASE_VERSION"], given["RELEASE_REVISION"], variant, release.mtime)
 
 
 def _patching(release: Release, base: Base, scratch: Scratch) -> Patching:
