@@ -8,13 +8,18 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from orchestrator.__main__ import GIT_LOCAL
+from orchestrator.core import versions
 from tests.support.cli import end_prepared
 from tests.support.story import Story, copied, slim, story
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Where Python may not write byte code, each start of the program would compile all of it: three times as slow.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -36,6 +41,13 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are no part of a test's name: those made while collecting (a gzip header holds the time) differ between
     two workers of one run, which then refuse to start."""
     return argname if isinstance(val, bytes) else None
+
+
+@pytest.fixture(autouse=True)
+def _usual_versions() -> Iterator[None]:
+    """How versions are written is a fact of a run of the program, and each test is one."""
+    yield
+    versions.use(versions.Scheme())
 
 
 TIERS = ("docker", "hostile", "history", "fast")  # as in tools/test.py; a test belongs to the first whose mark it has

@@ -16,7 +16,7 @@ from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks
-from orchestrator.core.versions import final_of, line_of_branch, parse_tag
+from orchestrator.core.versions import final_of, in_use, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import ReleasedVersion, promotion_fault
 from orchestrator.picks import containing_branches
@@ -221,7 +221,7 @@ def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem
                          "versions rise along a branch: find out who made it")
             )  # fmt: skip
     return found + [
-        mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no semantic version", "name versions v2.7.1")
+        mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no version", f"name versions {in_use().example}")
         for name, tag in sorted(world.tags.items())
         if parse_tag(name) is None and tag.commit in inside
     ]

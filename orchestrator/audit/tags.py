@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
-from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git import notes
 
 if TYPE_CHECKING:
@@ -63,14 +63,15 @@ def _parsed(name: str, sha: str, data: bytes) -> tuple[str, Tag]:
 
 
 def looks_like_a_version(name: str) -> bool:
-    return bool(_VERSION_LIKE.fullmatch(name))
+    """As this project would name one, rightly or not."""
+    return name.startswith(in_use().product) and bool(_VERSION_LIKE.fullmatch(name.removeprefix(in_use().product)))
 
 
 def tag_problems(tag: Tag, *, require_signed: bool) -> list[Problem]:
     """What is wrong with a tag by itself."""
     found = []
     if parse_tag(tag.name) is None:
-        found.append(mismatch("tag-not-semver", f"tag {tag.name} is no semantic version", "name versions v2.7.1"))
+        found.append(mismatch("tag-not-semver", f"tag {tag.name} is no version", f"name versions {in_use().example}"))
     if not tag.object:
         found.append(
             mismatch("tag-lightweight", f"tag {tag.name} is lightweight: it holds no date and no list of picks",

@@ -15,7 +15,7 @@ from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import promotion
-from orchestrator.core.versions import TagVersion, parse_tag
+from orchestrator.core.versions import TagVersion, completed, parse_tag
 from orchestrator.git.repository import fetch_refs
 from orchestrator.session.branch_state import fetch_all
 from orchestrator.session.published import record_at, tag_facts
@@ -151,7 +151,7 @@ def verify_image(session: Session, image: str, remote: str) -> list[CheckResult]
     if parse_tag(version) is None or not revision:
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
-    name = reference.tag if parse_tag(reference.tag) else version
+    name = completed(reference.tag) if parse_tag(completed(reference.tag)) else version
     if not remote:
         return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
     return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session.silence)]

@@ -38,6 +38,8 @@ from orchestrator.session.options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from orchestrator.session.session import Session
+
 app = typer.Typer(
     name="release",
     no_args_is_help=True,
@@ -125,7 +127,7 @@ def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> 
             def begin() -> int | None:
                 with session_of(replace(options, **checked(more)), console) as session:
                     given = {"session": session, "console": console}
-                    return function(**{name: given[name] for name in wanted}, **values)
+                    return function(**{name: given[name] for name in wanted}, **_named(session, values))
 
             guarded(console, begin)
 
@@ -137,6 +139,20 @@ def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> 
         return function
 
     return register
+
+
+_VERSIONS = ("version", "candidate", "floating_to")  # parameters that are names of version tags
+
+
+def _named(session: Session, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with versions as their tags are called: people may leave the product out."""
+    typed = {name: value for name, value in values.items() if name in _VERSIONS and value}
+    if not typed:
+        return values
+    from orchestrator.core.versions import completed
+
+    session.learn_versions()
+    return values | {name: completed(value) for name, value in typed.items()}
 
 
 def _parameters(group: Mapping[str, Any]) -> list[inspect.Parameter]:

@@ -118,7 +118,7 @@ def verify(
     from orchestrator.report import audit as report
 
     if bool(version) == bool(image):
-        raise UsageError("give a version, or --image REF", remedy="release verify v2.7.1", code="what-to-verify")
+        raise UsageError("give a version, or --image REF", remedy="release verify VERSION", code="what-to-verify")
     if remote and not image:
         raise UsageError("--remote goes with --image", remedy="a version is verified in a clone", code="what-to-verify")
     checks = _verify_image(session, image, remote) if image else _verify(session, version, sources, require_signed)

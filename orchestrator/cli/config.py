@@ -28,6 +28,8 @@ def init(session: Session, console: Console) -> None:
     console.lines([str(target)])
     if make := branch_to_make(facts):
         console.note(f"the release branch that it names is not there yet: {make}")
+    for unread in facts.unread:
+        console.note(f"note: {unread}")
     console.note("next: declare the fixes in it, then release check, and release plan")
     console.document({"schema_version": 1, "file": str(target)})
 
@@ -35,6 +37,7 @@ def init(session: Session, console: Console) -> None:
 @command("check")
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the locks and patches that it names, the builds it speaks of: every fault, with its place."""
+    from orchestrator.core.versions import not_understood
     from orchestrator.image.inputs import lock_problems_here, patch_problems_here
     from orchestrator.release.declared import undeclared_here
 
@@ -44,7 +47,7 @@ def check(session: Session, console: Console) -> None:
         problems = (*lock_problems_here(*place), *patch_problems_here(*place))
         if problems:
             raise ProblemsError(problems)
-    notes = undeclared_here(session)
+    notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
     for note in notes:
         console.note(f"note: {note}")
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])

@@ -68,7 +68,7 @@ def _now() -> str:
 
 def _holder() -> str:
     """This process, the command, and the version that it was given, for who finds the lock taken."""
-    from orchestrator.core.versions import parse_tag
+    from orchestrator.core.versions import completed, parse_tag
 
-    command = " ".join([*sys.argv[1:2], *[word for word in sys.argv[2:] if parse_tag(word)][:1]])
+    command = " ".join([*sys.argv[1:2], *[name for name in map(completed, sys.argv[2:]) if parse_tag(name)][:1]])
     return f"pid {os.getpid()} on {os.uname().nodename} since {_now()}: release {command}"

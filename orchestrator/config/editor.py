@@ -28,7 +28,9 @@ UNFINISHED = ("config-no-fixes",)
 _STEP = 2  # columns, where the file shows no habit of its own
 _BARE = re.compile(r"[A-Za-z][\w ,.()/+@-]*", re.ASCII)  # what YAML takes for text without quotes
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
-_EMPTY_VALUE = re.compile(rb"^(\s*[^\s#]+\s*:)[ \t]*(?:~|null|Null|NULL|\[[ \t]*\]|\{[ \t]*\})?([ \t]*(?:#.*)?\r?\n?)$")
+_EMPTY_VALUE = re.compile(
+    rb"^(\s*[^\s#]+\s*:)[ \t]*+(?:~|null|Null|NULL|\[[ \t]*\]|\{[ \t]*\})?([ \t]*(?:#.*)?\r?\n?)$"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

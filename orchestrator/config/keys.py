@@ -23,6 +23,7 @@ from orchestrator.core.declaration import (
     VersionFile,
 )
 from orchestrator.core.results import Place
+from orchestrator.core.versions import KINDS, Kind, TagVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +152,7 @@ RELEASE = Table(title="a release", keys=(SUMMARY, FIXES), build=_release)
 def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:
     seen: dict[str, str] = {}
     for node, version, _ in entries:
-        first = seen.setdefault(version.removeprefix("v"), version)
+        first = seen.setdefault(TagVersion.from_text(version).bare, version)
         if first != version:
             remedy = "keep the spelling that the tags have"
             faults.add("config-same-version", f"{version} and {first} are the same version", node, remedy)
@@ -282,6 +283,19 @@ POLICY_KEY = Key(
     shape=POLICY,
     help="Who may release what. The one that counts is that of the first `source` branch on the remote.",
 )
+TAG_PREFIX = Key(
+    name="tag-prefix",
+    shape=Text(convert=rules.tag_prefix, what="a prefix", json={"pattern": "^[^-/\\s][^\\s]*$"}),
+    help="What stands before the version in each tag of this project, such as `image-` or `tinyserve/`, where several"
+    " products share a repository. Here and on the command line versions may do without it; image tags have none.",
+)
+SCHEME: Key[Kind] = Key(
+    name="scheme",
+    shape=Text(convert=rules.version_kind, what="a scheme", json={"enum": list(KINDS)}),
+    help="How versions are written: `semver`; `calver` for calendar versions, zeros and all (`2026.04.1`, `26.04`);"
+    " `pep440` for Python's (`2.7.1rc1`, `2.7.1.post1`).",
+    default="semver",
+)
 REPOSITORY_URL = Key(
     name="repository-url",
     shape=Text(convert=rules.web_page, what="a URL", json={"pattern": "^https?://[^@\\s]+$"}),
@@ -312,6 +326,8 @@ def _config(got: Got) -> Config:
         version_files=files,
         policy=got(POLICY_KEY, None),
         repository_url=got(REPOSITORY_URL, ""),
+        tag_prefix=got(TAG_PREFIX, ""),
+        scheme=got(SCHEME, Config.scheme),
     )
 
 
@@ -329,6 +345,8 @@ ROOT = Table(
         VERSION_FILES,
         POLICY_KEY,
         REPOSITORY_URL,
+        TAG_PREFIX,
+        SCHEME,
     ),
     build=_config,
 )

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from orchestrator.config.keys import FORMAT, ROOT
+from orchestrator.config.keys import FORMAT, ROOT, SCHEME, TAG_PREFIX
 from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible, quoted
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place, Problem
+from orchestrator.core.versions import KINDS, Scheme, reading, use
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -34,7 +35,10 @@ _CORE_TAGS = ("!", *(f"{_CORE}{name}" for name in ("str", "int", "float", "bool"
 
 
 def load(path: Path, *, shown_as: str, forgive: Collection[str] = ()) -> Config:
-    """Read and check the file at `path`; messages call it `shown_as`.  Raises ConfigError, as `parse` does."""
+    """Read and check the file at `path`, which is this run's; messages call it `shown_as`.
+
+    From now on versions are read as it says.  Raises ConfigError, as `parse` does.
+    """
     if not path.is_file():
         exists = path.exists()
         problem = Problem(
@@ -50,7 +54,9 @@ def load(path: Path, *, shown_as: str, forgive: Collection[str] = ()) -> Config:
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
         raise ConfigError([Problem(code="config-unreadable", message=message, where=shown_as)]) from error
-    return parse(text, shown_as, forgive=forgive)
+    config = parse(text, shown_as, forgive=forgive)
+    use(config.versions)
+    return config
 
 
 def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
@@ -62,11 +68,20 @@ def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
     root = _Composer(_decoded(text, file), file).document()
     faults = root.faults
     _check_format(root.node, file)
-    config = ROOT.read(root.node, file, faults)
+    with reading(_versions(root.node)):
+        config = ROOT.read(root.node, file, faults)
     problems = [problem for problem in faults.problems if problem.code not in forgive]
     if problems or config is None:
         raise ConfigError(_shown(problems or faults.problems, file))
     return replace(config, text=text)
+
+
+def _versions(root: Node) -> Scheme:
+    """How the file says that versions are written, for whatever in it is one; the usual way where that is a fault."""
+    pairs = root.pairs if isinstance(root, Pairs) else ()
+    said = {key.text: value.text for key, value in pairs if isinstance(value, Scalar)}
+    kind = next((each for each in KINDS if each == said.get(SCHEME.name)), KINDS[0])
+    return Scheme.of(said.get(TAG_PREFIX.name, ""), kind)
 
 
 def _shown(problems: Sequence[Problem], file: str) -> Sequence[Problem]:

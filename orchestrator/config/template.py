@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.config.validators import BadTextError, branch, check_text, file_path, ref, remote
-from orchestrator.core.versions import Line, TagVersion, line_of_branch, next_patch, parse_tag
+from orchestrator.core.versions import Line, Scheme, TagVersion, in_use, line_of_branch, next_patch, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,8 @@ class StarterFacts:
     dockerfiles: tuple[str, ...] = ()  # paths from the repository's top
     project: str = "pytorch-cuda"  # the repository's name, for the example image
     page: str = ""  # the repository's page on its forge
+    versions: Scheme = field(default_factory=Scheme)  # how its tags are written
+    unread: tuple[str, ...] = ()  # what is to be said of tags that are written otherwise
 
 
 def starter(facts: StarterFacts) -> str:
@@ -43,6 +45,7 @@ def starter(facts: StarterFacts) -> str:
         branch=_scalar(branch_name),
         source=_scalar(_usable(ref, facts.default_branch, "main")),
         remote=_scalar(_usable(remote, facts.remote, "origin")),
+        scheme=_scheme_lines(facts.versions),
         version=_example_version(branch_name, latest),
         line=_example_line(branch_name, latest),
         repository=f"registry.example.com/{_image_name(facts.project)}",
@@ -63,7 +66,7 @@ source: {source}
 
 # The git remote that branch and tag are pushed to.
 remote: {remote}
-
+{scheme}
 # One entry per version.  Uncomment the example, name your fix, then run `release plan {version}`.
 releases:
 #  {version}:
@@ -127,11 +130,18 @@ def _example_version(release_branch: str, latest: TagVersion | None) -> str:
     if latest and line in (None, latest.line):
         return str(next_patch(latest))
     major, minor = line or (0, 1)
-    return f"{latest.prefix if latest else 'v'}{major}.{minor}.0"
+    return f"{latest.prefix if latest else f'{in_use().product}v'}{major}.{minor}.0"
 
 
 def _example_line(release_branch: str, latest: TagVersion | None) -> str:
-    return _example_version(release_branch, latest).rpartition(".")[0]
+    return _example_version(release_branch, latest).removeprefix(in_use().product).rpartition(".")[0]
+
+
+def _scheme_lines(scheme: Scheme) -> str:
+    """The keys that say how versions are written, where that is not the usual way."""
+    said = [f"tag-prefix: {_scalar(scheme.product)}"] if scheme.product else []
+    said += [f"scheme: {scheme.kind}"] if scheme.kind != Scheme().kind else []
+    return "".join(f"{line}\n" for line in ["", "# How the version tags are written.", *said]) if said else ""
 
 
 def _dotted(version: TagVersion) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import parse_repository
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import KINDS, Kind, Scheme, completed, in_use, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ ARG_GRAMMAR = r"[A-Za-z_][A-Za-z0-9_]*"
 PLATFORM_GRAMMAR = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
 STAGE_GRAMMAR = r"[A-Za-z][A-Za-z0-9_.-]{0,62}"
 NETWORK_GRAMMAR = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-VERSION_GRAMMAR = r"v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?"
+VERSION_GRAMMAR = r"[^\s+]*[0-9]+(?:\.[0-9]+)+[^\s+]*"  # what counts depends on `scheme` and `tag-prefix`
 
 # Control characters, what a YAML reader refuses, and marks that make a line look other than it is.
 _LONGEST_PATTERN = 500
@@ -188,16 +188,37 @@ def parent_number(text: str) -> int:
 
 
 def version_tag(text: str) -> str:
-    """A semver version, with or without `v`, that is also a legal image tag."""
+    """The name of a version's tag, given with or without `tag-prefix`; what follows that is also a legal image tag."""
     if "+" in text:
         remedy = "image tags cannot hold '+': leave the build metadata out"
         raise BadTextError("config-bad-version", "has build metadata", remedy)
-    if parse_tag(text) is None or not re.fullmatch(TAG_GRAMMAR, text):
-        remedy = "write it as v2.7.1 or v2.7.1-rc.1"
+    name = completed(text)
+    parsed = parse_tag(name)
+    if parsed is None or not re.fullmatch(TAG_GRAMMAR, parsed.name):
+        remedy = f"write it as {in_use().examples}"
         if re.fullmatch(r"v?[0-9]+\.[0-9]+", text):
             remedy = f"write all three numbers: {text}.0"
         raise BadTextError("config-bad-version", "is not a version", remedy)
+    return name
+
+
+def tag_prefix(text: str) -> str:
+    """What stands before every version tag; with a version behind it a legal name of a tag."""
+    scheme = Scheme.of(text, "semver")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", text) or branch_fault(f"{text}1.0.0"):
+        remedy = "letters, digits, '.', '_', '/' and '-', such as image- or tinyserve/"
+        raise BadTextError("config-bad-prefix", "is no prefix of a tag", remedy)
+    if re.search(r"[0-9.]$", scheme.product):
+        raise BadTextError("config-bad-prefix", "ends like a number", f"end it with '-' or '/': {text}-")
     return text
+
+
+def version_kind(text: str) -> Kind:
+    """A word of KINDS."""
+    for kind in KINDS:
+        if text == kind:
+            return kind
+    raise BadTextError("config-bad-value", f"is none of {', '.join(KINDS)}", "see docs/versions.md")
 
 
 def floating_tag(text: str) -> str:
@@ -205,7 +226,7 @@ def floating_tag(text: str) -> str:
     if not re.fullmatch(TAG_GRAMMAR, text):
         remedy = "letters, digits, '_', '.' and '-', at most 128, not starting with '.' or '-'"
         raise BadTextError("config-bad-tag", "is not a legal image tag", remedy)
-    if parse_tag(text) is not None:
+    if parse_tag(completed(text)) is not None:
         remedy = "a version's tag never moves: name a line (v2.7) or a channel (latest)"
         raise BadTextError("config-bad-tag", "is a version", remedy)
     return text

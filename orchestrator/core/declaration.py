@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.versions import Kind, Scheme
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -196,6 +198,13 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
+    tag_prefix: str = ""  # as written
+    scheme: Kind = "semver"
+
+    @property
+    def versions(self) -> Scheme:
+        """How the project writes its versions."""
+        return Scheme.of(self.tag_prefix, self.scheme)
 
     def release(self, version: str) -> ReleaseEntry | None:
         return next((entry for entry in self.releases if entry.version == version), None)

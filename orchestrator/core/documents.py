@@ -108,7 +108,9 @@ def _children(value: object) -> list[object]:
 
 
 def _may_be_infinite(text: str) -> bool:
-    return "NaN" in text or "Infinity" in text or re.search(r"[0-9][eE]\+?[0-9]{3}|[0-9]{300}", text) is not None
+    return (
+        "NaN" in text or "Infinity" in text or re.search(r"[0-9][eE]\+?[0-9]{3}|(?<![0-9])[0-9]{300}", text) is not None
+    )
 
 
 def _refuse_unsafe(value: object, halves: re.Pattern[str]) -> None:

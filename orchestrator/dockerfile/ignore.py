@@ -16,9 +16,9 @@ from orchestrator.core.errors import UsageError
 from orchestrator.core.glob import ANY_BUT_SLASH, ANYTHING, FOLDERS, LONGEST, WITHIN, Glob, Part, literal, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-_TOKEN = re.compile(r"\*\*/?|\*|\?|\\.|\[\^?\]?[^\]]*\]|.", re.DOTALL)
+_TOKEN = re.compile(r"\*\*/?|\*|\?|\\.|.", re.DOTALL)
 _MOST = 1000  # rules of one file
 
 _Rule = tuple[bool, Glob]  # whether it takes back, and what it matches
@@ -109,10 +109,9 @@ def _rule(line: str, place: str) -> list[_Rule]:
 def _parts(pattern: str, place: str) -> list[Part]:
     """`*` and `?` stay within a folder, `**` is any number of folders."""
     parts: list[Part] = []
-    for match in _TOKEN.finditer(pattern):
-        part = match[0]
+    for part, end in _tokens(pattern):
         if part.startswith("**"):
-            parts.append(ANYTHING if match.end() == len(pattern) else FOLDERS)
+            parts.append(ANYTHING if end == len(pattern) else FOLDERS)
         elif part in ("*", "?"):
             parts.append(WITHIN if part == "*" else ANY_BUT_SLASH)
         elif len(part) > 1 and part[0] == "[":
@@ -120,6 +119,29 @@ def _parts(pattern: str, place: str) -> list[Part]:
         else:
             parts.append(literal(part[-1]))
     return parts
+
+
+def _tokens(pattern: str) -> Iterator[tuple[str, int]]:
+    """The pieces of a pattern, each with where it ends."""
+    at, last = 0, pattern.rfind("]")
+    while at < len(pattern):
+        if pattern[at] == "[" and (end := _end_of_set(pattern, at, last)):
+            yield pattern[at:end], end
+        else:
+            end = _TOKEN.match(pattern, at).end()  # type: ignore[union-attr]  # any character is a piece
+            yield pattern[at:end], end
+        at = end
+
+
+def _end_of_set(pattern: str, at: int, last: int) -> int:
+    """Where the set that begins here ends, 0 for a lone bracket; `last` is the last that closes one.
+
+    A bracket that comes first in a set is a character of it, where another one closes the set.
+    """
+    start = at + (2 if pattern.startswith("[^", at) else 1)
+    if last < start:
+        return 0
+    return pattern.index("]", start + 1 if last > start else start) + 1
 
 
 def _one_of(part: str, place: str) -> Part:

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*)")
 _DIRECTIVES = ("escape", "syntax", "check")
 _FLAG = re.compile(r"\s*--([A-Za-z0-9][A-Za-z0-9-]*)?(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
 # `<<-` and its delimiter, quoted or bare; the digits of a file descriptor may stand before it.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import UsageError
-from orchestrator.core.versions import version_tags
+from orchestrator.core.versions import in_use, version_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.forges import Current, Setting
 
-_LINE = re.compile(r"v?\d+\.\d+.*", re.DOTALL)
+_LINE = re.compile(r"(?:v|(?<!\d))\d+\.\d+.*", re.DOTALL)
 MAX_APPROVALS = 10  # GitHub's limit
 
 
@@ -88,9 +88,10 @@ def branch_pattern(branch: str) -> str:
 
 
 def tag_pattern(tags: Sequence[str]) -> str:
-    """`v*`, or `*.*.*` where the versions here have no prefix."""
-    versions = version_tags(tags)
-    return "*.*.*" if versions and not any(version.prefix for version in versions) else "v*"
+    """`v*`, or `*.*.*` where the versions here have no prefix; behind the product's."""
+    versions, product = version_tags(tags), in_use().product
+    marked = not versions or any(version.prefix != product for version in versions)
+    return f"{product}{'v*' if marked else '*.*.*' if in_use().kind != 'calver' else '*.*'}"
 
 
 def differences(

@@ -11,7 +11,7 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _LATEST = 1 << 62  # seconds; git cannot write a date beyond its time_t
 
-_PERSON = re.compile(rb"^(?P<name>.*?) ?<(?P<mail>[^>]*)> (?P<when>-?\d+) (?P<zone>[+-]\d+)$")
+_DATE = re.compile(rb"(-?\d+) ([+-]\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,22 @@ class Commit:
     @property
     def author_name(self) -> str:
         """`Name <mail>`."""
-        match = _PERSON.match(self.author)
-        return f"{match['name'].decode(errors='replace')} <{match['mail'].decode(errors='replace')}>" if match else ""
+        found = person(self.author)
+        return str(found[0]) if found else ""
+
+
+def person(line: bytes) -> tuple[Signature, When] | None:
+    """Who and when of an author or committer line, `Name <mail> seconds zone`; None where it is none.
+
+    The mail begins at the first `<` after which nothing but the mail's own end closes one.
+    """
+    who, closed, when = line.rpartition(b"> ")
+    date = _DATE.fullmatch(when)
+    start = who.find(b"<", who.rfind(b">") + 1)
+    if not closed or not date or start < 0 or b"\n" in who[:start]:
+        return None
+    name, mail = (part.decode(errors="replace") for part in (who[:start].removesuffix(b" "), who[start + 1 :]))
+    return Signature(name=name, email=mail), When(seconds=int(date[1][:30]), zone=date[2].decode())
 
 
 def parse_commit(sha: str, data: bytes) -> Commit:
@@ -82,18 +96,16 @@ def parse_commit(sha: str, data: bytes) -> Commit:
     if rows[0][0] != b"tree" or not {b"author", b"committer"} <= set(first):
         raise ValueError(f"{sha} is not a well-formed commit")
     encoding = first.get(b"encoding", b"utf-8").decode("ascii", "replace")
-    committer = _PERSON.match(_utf8(first[b"committer"], encoding))
-    if not committer or int(committer["when"]) >= _LATEST:
+    committer = person(_utf8(first[b"committer"], encoding))
+    if not committer or committer[1].seconds >= _LATEST:
         raise ValueError(f"{sha} is not a well-formed commit")
     return Commit(
         sha=sha,
         tree=first[b"tree"].decode(),
         parents=tuple(parents),
         author=_utf8(first[b"author"], encoding),
-        committer=Signature(
-            name=committer["name"].decode(errors="replace"), email=committer["mail"].decode(errors="replace")
-        ),
-        when=When(seconds=int(committer["when"]), zone=committer["zone"].decode()),
+        committer=committer[0],
+        when=committer[1],
         message=_utf8(message, encoding),
     )
 

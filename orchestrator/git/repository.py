@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import without_login
 from orchestrator.git.cache import Cache
-from orchestrator.git.objects import Signature
+from orchestrator.git.objects import Signature, person
 from orchestrator.git.process import FETCH, Git, is_disk_full
 from orchestrator.git.scratch import Scratch
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from orchestrator.git.conversation import Output, Silence
 
-_IDENT = re.compile(r"^(?P<name>.*) <(?P<mail>[^>]*)> \d+ [+-]\d{4}$")
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
 _NETWORK = re.compile(r"(?!file://)[a-z0-9+.-]+://|[^/:]+:(?!//)")  # a URL, or git's `host:path` and `helper::...`
@@ -135,14 +134,14 @@ class Repository:
     def identity(self) -> Signature:
         """Who commits.  Raises UsageError when git knows no name or mail."""
         output = self.git.attempt("var", "GIT_COMMITTER_IDENT")
-        match = _IDENT.match(output.text.strip())
-        if output.status or not match:
+        found = person(output.text.strip().encode())
+        if output.status or not found:
             raise UsageError(
                 "git does not know who you are",
                 remedy='git config user.name "Your Name" && git config user.email you@example.com',
                 code="no-identity",
             )
-        return Signature(name=match["name"], email=match["mail"])
+        return found[0]
 
     # -------------------------------------------------------------- names
 

@@ -13,7 +13,6 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted, with_origin
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.core.versions import check_version
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -32,6 +31,7 @@ from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
 from orchestrator.plan.picker import mark_own
 from orchestrator.plan.release_commit import release_commit
+from orchestrator.plan.version_rule import check_version
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:

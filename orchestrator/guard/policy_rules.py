@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 
 _PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
-_PERSON = re.compile(r"(?P<name>.*?)\s*<(?P<mail>[^<>]*)>")
 _MAIL = re.compile(r"(?:[0-9]+\+)?(?P<account>[^@+\s]+)(?:\+[^@]*)?@[^@\s]+")  # GitHub: 123+mia@users.noreply...
 FROZEN = "frozen"  # the code of the problem that a freeze is
 _SHOWN = 3  # paths in a message
@@ -87,7 +86,7 @@ def _broken(policy: Policy, key: str, change: PolicyChange, code: str, says: str
 def is_patch(version: str) -> bool:
     """Whether a version continues one that its users have: 2.7.1 and 2.7.1-rc.1, not 2.7.0."""
     parsed = parse_tag(version)
-    return parsed is not None and parsed.version.patch > 0
+    return parsed is not None and parsed.is_patch
 
 
 def _fixes_only(change: PolicyChange, version: str) -> Iterator[Problem]:
@@ -222,8 +221,9 @@ def _account(words: set[str]) -> set[str]:
 def _words(person: str) -> set[str]:
     """What a person may be called: `Mia M <mia@example.com>` by all of it, by name and by mail; `@mia` as `mia`."""
     whole = " ".join(unicodedata.normalize("NFKC", person).split()).casefold().removeprefix("@")
-    found = _PERSON.fullmatch(whole)
-    return {whole, *(found.groups() if found else ())} - {""}
+    name, opened, mail = whole.removesuffix(">").rpartition("<")
+    told = opened and whole.endswith(">") and ">" not in mail
+    return {whole, *((name.rstrip(), mail) if told else ())} - {""}
 
 
 @cache

@@ -17,7 +17,7 @@ from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import SKIPPED, promotion, shipped, tagged_account, tagged_picks, tagged_reason
-from orchestrator.core.versions import check_version, final_of, parse_tag
+from orchestrator.core.versions import final_of, in_use, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
@@ -25,7 +25,8 @@ from orchestrator.guard.branch import LARGEST_COMMIT, BranchProof
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.received_push import Update
-from orchestrator.guard.repository import HEADS, TAGS, VERSION, GuardedRepository
+from orchestrator.guard.repository import HEADS, TAGS, GuardedRepository
+from orchestrator.plan.version_rule import check_version
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import reachable_tags
 from orchestrator.session.published import record_at
@@ -94,7 +95,7 @@ class PushGuard:
         if ref.startswith(HEADS):
             return self._branch(update)
         if ref.startswith(TAGS):
-            return self._tag(update, after) if VERSION.match(update.short) else self._other_tag(update)
+            return self._tag(update, after) if self.standing.read_as(update.short) else self._other_tag(update)
         if ref.startswith(NOTES) and ref[len(NOTES) :][:1] in ("", "/"):
             return self._notes(update)
         if ref.startswith(_ONCE):
@@ -118,7 +119,7 @@ class PushGuard:
             return self._forward(
                 update, "a source of releases", "what was picked from must stay: revert, never rewrite"
             )
-        if parse_tag(name) and not update.deletes:
+        if self.standing.read_as(name) and parse_tag(name) and not update.deletes:
             return [_no(name, "is a branch named like a version, and git clone -b takes it before the tag",
                         "name-of-a-version", "give it another name")]  # fmt: skip
         return []
@@ -192,7 +193,7 @@ class PushGuard:
             ]
         if parse_tag(name) is None:
             return [
-                _no(name, "looks like a version and is none", "version-malformed", "write it as v2.7.1 or v2.7.1-rc.1")
+                _no(name, "looks like a version and is none", "version-malformed", f"write it as {in_use().examples}")
             ]
         commit, message = self._tag_object(update)
         line = self.standing.line_of(name)
@@ -316,6 +317,7 @@ class PushGuard:
         is_record = ref.startswith(RECORDS)
         what = "record" if is_record else "yank"
         version = ref.removeprefix(RECORDS).removeprefix(yanks.PREFIX)
+        self.standing.read_as(version)
         record = record_at(self.scratch, update.new, ref) if is_record else None
         here = self.standing.version(version, after)
         if here is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.tag_message import promotion
-from orchestrator.core.versions import final_of, line_of_branch, parse_tag
+from orchestrator.core.versions import Scheme, final_of, in_use, line_of_branch, parse_tag, use
 from orchestrator.guard.consistency import ReleasedVersion, up_to
 from orchestrator.guard.decisions import Protected
 from orchestrator.guard.received_push import trusted_names
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from orchestrator.guard.received_push import Receiving
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
-VERSION = re.compile(r"v?[0-9]", re.IGNORECASE)  # a tag that could be taken for a version
+_NUMBER = re.compile(r"v?[0-9]", re.IGNORECASE)
+
+
+def _like_a_version(tag: str) -> bool:
+    """Whether it could be taken for a version, as they are written now."""
+    product = in_use().product
+    return tag.startswith(product) and bool(_NUMBER.match(tag[len(product) :]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +116,8 @@ class GuardedRepository:
                 remedy="push them, or correct `source:`",
                 code="no-source",
             )
-        versions = {ref: sha for ref, sha in refs.items() if ref.startswith(TAGS) and VERSION.match(ref[len(TAGS) :])}
+        use(line.config.versions)
+        versions = {ref: sha for ref, sha in refs.items() if ref.startswith(TAGS) and _like_a_version(ref[len(TAGS) :])}
         trusted = {HEADS + name: sha for name, sha in heads.items()} | versions
         tags = self.receiving.peeled(self.scratch, versions)
         return Protected(
@@ -124,10 +131,24 @@ class GuardedRepository:
             now=self.now,
         )
 
+    def read_as(self, name: str) -> bool:
+        """Whether a tag of this name is a version of a line here, or could be taken for one.
+
+        From now on versions are read as that line writes them: several products may share a repository.
+        """
+        schemes = list(dict.fromkeys(line.config.versions for line in self.known_lines)) or [Scheme()]
+        for is_one in (parse_tag, _like_a_version):
+            for scheme in schemes:
+                use(scheme)
+                if is_one(name):
+                    return True
+        return False
+
     def line_of(self, tag: str) -> GuardedBranch | None:
         version = parse_tag(tag)
-        declared = [line for line in self.lines if line.config.release(tag)]
-        same = [line for line in self.lines if version and line_of_branch(line.config.branch) == version.line]
+        lines = [line for line in self.lines if line.config.versions == in_use()]
+        declared = [line for line in lines if line.config.release(tag)]
+        same = [line for line in lines if version and line_of_branch(line.config.branch) == version.line]
         return next(iter([*declared, *same]), None)
 
     def version(self, version: str, refs: Mapping[str, str]) -> ReleasedVersion | None:

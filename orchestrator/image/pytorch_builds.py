@@ -104,7 +104,7 @@ class Pin:
         return f"{self.file}:{self.line}"
 
 
-_PIN: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*==\s*([A-Za-z0-9.!+_-]+)")
+_PIN: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[[^\]]*\])?\s*==\s*([A-Za-z0-9.!+_-]+)")
 
 
 def read_lock(files: Mapping[str, bytes]) -> tuple[dict[str, Pin], tuple[Problem, ...]]:

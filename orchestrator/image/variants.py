@@ -29,7 +29,8 @@ _ARGUMENTS: Final = {
 # Bases whose tag speaks.  nvidia/cuda is not among them: the wheels bring a CUDA of their own.
 _BASE: Final = re.compile(
     r"(.*/)?pytorch/pytorch:(?P<torch>[0-9.]+)-cuda(?P<CUDA>[0-9.]+)-cudnn(?P<cuDNN>[0-9.]+)\b.*"
-    r"|(.*/)?python:(?P<Python>[0-9]+\.[0-9]+)\b.*"
+    r"|(.*/)?python:(?P<Python>[0-9]+\.[0-9]+)\b.*",
+    re.DOTALL,
 )
 
 

@@ -14,7 +14,7 @@ from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.pick import PickState
 from orchestrator.core.results import Place
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.git import changes
 from orchestrator.git.process import failure
 from orchestrator.image.context import sent
@@ -348,7 +348,7 @@ def chosen(found: Found, version: str, *, named: bool) -> list[Candidate]:
     Raises UsageError for a text that is no version, RefusedError for a version that is released.
     """
     if parse_tag(version) is None:
-        raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
+        raise not_a_version(version)
     if version in found.released:
         raise RefusedError(
             f"{version} is released already",

@@ -41,7 +41,7 @@ _FIXES = re.compile(rf"\b[Ff]ix(?:es|ed)?:?\s+(?:up\s+)?(?:commits?:?\s+)?{_IDS}
 _ONE = re.compile(_ID)
 _NAMES = re.compile(r"\b[0-9a-f]{8,40}\b")
 _REVERT_SUBJECT = re.compile(r'^Revert "(.*)"(?: \(#\d+\))?$')
-_FIXUP_SUBJECT = re.compile(r"^(?:(?:fixup|squash|amend)! )+(.*)$")
+_FIXUP_SUBJECT = re.compile(r"^(?:(?:fixup|squash|amend)! )++(.*)$")
 _NUMBER = re.compile(r" \(#\d+\)$")
 
 

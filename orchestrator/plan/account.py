@@ -110,9 +110,7 @@ def _promoted(version: str, message: str, config: Config) -> ReleaseEntry | None
     if candidate is None or last is None or final_of(name) != version:
         return None
     parsed = [(parse_tag(each.version), each) for each in config.releases if final_of(each.version) == version]
-    chain = sorted(
-        ((tag.version, each) for tag, each in parsed if tag and tag.version <= last.version), key=itemgetter(0)
-    )
+    chain = sorted(((tag.order, each) for tag, each in parsed if tag and tag.order <= last.order), key=itemgetter(0))
     return replace(candidate, version=version, fixes=tuple(fix for _, each in chain for fix in each.fixes))
 
 

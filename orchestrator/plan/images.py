@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.declaration import IMAGE_CHECKS, Variant
 from orchestrator.core.plan import PlannedImage
 from orchestrator.core.reference import parse_repository
+from orchestrator.core.versions import parse_tag
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config, ImageSpec
@@ -34,7 +35,7 @@ def _planned(
     repository = parse_repository(spec.repository)
     # Twice the same where there are no variants; the first is the reference.
     endings = list(dict.fromkeys(("", variant.suffix) if plain else (variant.suffix,)))
-    names = [repository.tag(f"{version}{ending}") for ending in endings]
+    names = [repository.tag(f"{_name(version)}{ending}") for ending in endings]
     return PlannedImage(
         repository=str(repository),
         reference=names[0],
@@ -52,12 +53,18 @@ def _planned(
         parallel=spec.parallel,
         checks=spec.checks if spec.checks is not None else _usual_checks(spec, variant),
         patches=spec.patches,
-        previous=repository.tag(f"{previous}{endings[0]}") if previous else None,
+        previous=repository.tag(f"{_name(previous)}{endings[0]}") if previous else None,
         repository_url=page,
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
         max_layers=spec.max_layers,
     )
+
+
+def _name(version: str) -> str:
+    """What an image tag of the version is called: the product is in the repository's name."""
+    parsed = parse_tag(version)
+    return parsed.name if parsed else version
 
 
 def _usual_checks(spec: ImageSpec, variant: Variant) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import Exit
 from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
-from orchestrator.core.versions import check_version, default_version, parse_tag
+from orchestrator.core.versions import parse_tag
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
 from orchestrator.picks.undeclared import older, undeclared
@@ -23,6 +23,7 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
+from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.kept_sources import bring_for
 from orchestrator.thin.planned import with_heavy

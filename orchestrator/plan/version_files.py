@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
+from orchestrator.core.versions import TagVersion
 from orchestrator.plan.line_ends import LF, group_place, line_end
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def rewrite(
     files: Sequence[VersionFile], version: str, read: Callable[[str], bytes | None]
 ) -> tuple[dict[str, bytes], list[Problem]]:
     """New contents by path, and a problem for each file that cannot be rewritten."""
-    number = version.removeprefix("v")
+    number = TagVersion.from_text(version).bare
     done: dict[str, bytes] = {}
     problems = []
     for file in files:

@@ -8,7 +8,7 @@ from orchestrator.config.template import StarterFacts, release_branch
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.remote_url import page_of
 from orchestrator.core.text import word
-from orchestrator.core.versions import version_tags
+from orchestrator.core.versions import not_understood, suggested, use, version_tags
 from orchestrator.git.repository import RemoteRefs
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def starter_facts(repository: Repository, *, offline: bool = False) -> StarterFa
     theirs = {ref.removeprefix("refs/heads/") for ref in public.refs if ref.startswith("refs/heads/")}
     ours = {ref.removeprefix("refs/heads/") for ref in repository.refs("refs/heads")}
     tags = {**repository.local_tags(), **public.tags()}
+    scheme = suggested(tags)
+    use(scheme)
     latest = max(version_tags(tags), key=lambda each: (each.order, str(each)), default=None)
     files = repository.git.run("ls-files", "-z").fields()
     return StarterFacts(
@@ -35,6 +37,8 @@ def starter_facts(repository: Repository, *, offline: bool = False) -> StarterFa
         dockerfiles=tuple(path for path in files if path.rpartition("/")[2].startswith("Dockerfile")),
         project=repository.top.name,
         page=page_of(repository.remote_url(remote)),
+        versions=scheme,
+        unread=tuple(not_understood(tags)),
     )
 
 

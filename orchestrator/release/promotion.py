@@ -15,12 +15,13 @@ from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
-from orchestrator.core.versions import check_version, final_of, parse_tag
+from orchestrator.core.versions import final_of, not_a_version, parse_tag
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import seal
+from orchestrator.plan.version_rule import check_version
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on, set_aside
 from orchestrator.release.steps.take import tested
@@ -128,8 +129,8 @@ def _must_fit(candidate: str, version: str) -> None:
     old, new = parse_tag(candidate), parse_tag(version)
     for text, parsed in ((candidate, old), (version, new)):
         if parsed is None:
-            raise UsageError(f"{text!r} is not a version", remedy="write it as v2.7.1-rc.2", code="version-malformed")
-    if old is None or new is None or not old.version.prerelease or str(new) != final_of(candidate):
+            raise not_a_version(text)
+    if old is None or new is None or not old.is_candidate or str(new) != final_of(candidate):
         wanted = final_of(candidate)
         raise UsageError(
             f"{candidate} cannot become {version}",

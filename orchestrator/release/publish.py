@@ -10,6 +10,7 @@ from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import NO_DECISIONS, Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
 from orchestrator.core.tag_message import promotion, tagged_reason
+from orchestrator.core.versions import in_use
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
@@ -56,7 +57,7 @@ def publish(session: Session, version: str) -> Cut:
     if not version:
         raise UsageError(
             "no version given and no tag in the CI's environment",
-            remedy="release publish v2.7.1",
+            remedy=f"release publish {in_use().example}",
             code="no-version",
         )
     with session.lock():

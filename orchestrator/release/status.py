@@ -120,8 +120,10 @@ def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:
 
 
 def _known_here(session: Session) -> list[str]:
-    pending = (ref.split("/") for ref in session.repository.refs(f"refs/release/*/{PENDING}"))
-    return sorted({*in_progress(session.repository), *(parts[2] for parts in pending if parse_tag(parts[2]))})
+    head, end = "refs/release/", f"/{PENDING}"
+    refs = (ref for ref in session.repository.refs(head.rstrip("/")) if ref.endswith(end))
+    pending = (ref.removeprefix(head).removesuffix(end) for ref in refs)
+    return sorted({*in_progress(session.repository), *(name for name in pending if parse_tag(name))})
 
 
 def _with_yank(standing: ReleaseStatus, yank: Yank | None) -> ReleaseStatus:

@@ -155,7 +155,7 @@ def _must_be_good(public: PublishedReleases, version: str, target: str) -> None:
         )
     taken_back = public.yanks.get(target)
     why = f"it was {taken_back.said}" if taken_back else ""
-    why = "it is a pre-release" if parsed.version.prerelease else why
+    why = "it is a pre-release" if parsed.is_candidate else why
     why = "it is the version to take back" if target == version else why
     if why:
         raise RefusedError(
@@ -246,9 +246,7 @@ def _before(public: PublishedReleases, version: str) -> list[str]:
     this = parse_tag(version)
     parsed = [each for tag in public.versions if tag not in public.yanks and (each := parse_tag(tag))]
     before = [
-        each
-        for each in parsed
-        if this and each.line == this.line and each.order < this.order and not each.version.prerelease
+        each for each in parsed if this and each.line == this.line and each.order < this.order and not each.is_candidate
     ]
     return [str(each) for each in sorted(before, key=lambda each: each.order, reverse=True)]
 

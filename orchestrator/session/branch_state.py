@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import not_understood, parse_tag
 from orchestrator.session import yanks
 from orchestrator.session.last_fetch import last_fetch, last_fetched
 
@@ -57,6 +57,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
         _bring_missing(repository, scratch, config, remote, (config.branch, *config.source))
     elif not any(each.code == "no-remote" for each in problems):
         notes.append(_age(repository, config.remote, now))
+    notes += not_understood(tags)
     marks = remote.refs if remote else repository.refs(yanks.PREFIX.rstrip("/"))
     return Facts(
         base=base,

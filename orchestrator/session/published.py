@@ -9,7 +9,7 @@ from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
-from orchestrator.core.versions import TagVersion, parse_tag
+from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
@@ -100,7 +100,7 @@ class PublishedReleases:
     def released(self, version: str) -> Record:
         """The record of a version that is released.  Raises UsageError for an unknown one, RefusedError else."""
         if parse_tag(version) is None:
-            raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
+            raise not_a_version(version)
         if not self.tag(version):
             raise UsageError(
                 f"there is no {version} on {self.remote}",

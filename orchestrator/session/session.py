@@ -88,8 +88,24 @@ class Session:
 
         found = Repository.discover(self.directory)
         found.git.silence = self.silence
+        self._learn_versions(found)
         self._stack.callback(found.close)
         return found
+
+    def learn_versions(self) -> None:
+        """Have the repository, and with it how versions are written here.  Raises UsageError where there is none."""
+        _ = self.repository
+
+    def _learn_versions(self, repository: Repository) -> None:
+        """From release.yaml, without reading all of it: that may have faults, which are another command's to tell."""
+        from orchestrator.core.versions import use
+        from orchestrator.session.work_tree import written_scheme
+
+        given = self.options.config
+        if scheme := written_scheme(
+            repository.top, self.directory / given if given else repository.top / "release.yaml"
+        ):
+            use(scheme)
 
     @property
     def silence(self) -> Silence:

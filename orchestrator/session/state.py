@@ -19,10 +19,11 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import Decisions
-from orchestrator.core.versions import parse_tag
+from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.git import push
 from orchestrator.git.worktree import ConflictWorktree
 
@@ -56,7 +57,8 @@ def in_progress(repository: Repository) -> list[str]:
     directory = releases_directory(repository)
     if not directory.is_dir():
         return []
-    return sorted(path.name for path in directory.iterdir() if path.is_dir() and parse_tag(path.name))
+    names = (unquote(path.name) for path in directory.iterdir() if path.is_dir())
+    return sorted(name for name in names if parse_tag(name))
 
 
 class ReleaseState:
@@ -64,10 +66,10 @@ class ReleaseState:
 
     def __init__(self, repository: Repository, version: str) -> None:
         if parse_tag(version) is None:  # it becomes part of paths and of ref patterns
-            raise UsageError(f"{version!r} is not a version", remedy="write it as v2.7.1", code="version-malformed")
+            raise not_a_version(version)
         self.repository = repository
         self.version = version
-        self.directory = releases_directory(repository) / version
+        self.directory = releases_directory(repository) / quote(version, safe="")
         self.prefix = f"refs/release/{version}/"
         self.worktree = ConflictWorktree(repository, self.directory / "worktree")
 

@@ -7,10 +7,12 @@ about: in the log of a public CI that would be the secret.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.versions import KINDS, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +40,27 @@ def files_below(top: Path, folder: Path) -> Iterator[Path]:
         for name in sorted([*folders, *names]):
             refuse_link(top, Path(where) / name)
         yield from (path for name in sorted(names) if (path := Path(where) / name).is_file())
+
+
+_SCHEME_LINE = re.compile(rb'(tag-prefix|scheme):[ \t]*["\']?([A-Za-z0-9._/-]{0,80})["\']?[ \t]*(?:#.*)?')
+_MOST = 1024 * 1024  # bytes of release.yaml that are looked at, as its reader does
+
+
+def written_scheme(top: Path, path: Path) -> Scheme | None:
+    """How a release.yaml says that versions are written; None where there is none that can be read.
+
+    Only two keys at the beginning of a line are looked for, so that a file with faults can still be talked about.
+    """
+    try:
+        refuse_link(top, path)
+        with path.open("rb") as file:
+            lines = file.read(_MOST).splitlines()
+    except (OSError, UsageError):
+        return None
+    found = (_SCHEME_LINE.fullmatch(line) for line in lines if line.startswith((b"tag-prefix:", b"scheme:")))
+    said = {each[1].decode(): each[2].decode() for each in found if each}
+    kind = next((each for each in KINDS if each == said.get("scheme")), KINDS[0])
+    return Scheme.of(said.get("tag-prefix", ""), kind)
 
 
 def _same(path: Path, other: Path) -> bool:

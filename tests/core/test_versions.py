@@ -1,35 +1,25 @@
-"""Which version may follow which."""
+"""What a version tag is, in every scheme."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from semver import Version
 
-from orchestrator.core.errors import UsageError
 from orchestrator.core.versions import (
-    NextVersion,
+    Scheme,
     TagVersion,
-    check_version,
-    default_version,
+    completed,
+    final_of,
     line_of_branch,
     moves_forward,
     next_patch,
+    not_understood,
     parse_tag,
+    suggested,
+    use,
 )
-
-BRANCH = "release/v2.7"
-
-
-def judge(requested: str, *reachable: str, branch: str = BRANCH, elsewhere: tuple[str, ...] = ()) -> NextVersion:
-    existing = {*reachable, *elsewhere}
-    return check_version(requested, branch=branch, reachable=reachable, existing=existing, where="release.yaml:6:3")
-
-
-def codes(verdict: NextVersion) -> list[str]:
-    return [problem.code for problem in verdict.problems]
-
 
 # ------------------------------------------------------------------ names
 
@@ -41,7 +31,7 @@ def codes(verdict: NextVersion) -> list[str]:
 def test_tags(tag: str, prefix: str, version: str) -> None:
     parsed = parse_tag(tag)
     assert parsed is not None
-    assert (parsed.prefix, str(parsed.version), str(parsed)) == (prefix, version, tag)
+    assert (parsed.prefix, parsed.bare, str(parsed)) == (prefix, version, tag)
 
 
 NO_TAGS = [
@@ -78,107 +68,6 @@ def test_branches(branch: str, line: tuple[int, int] | None) -> None:
     assert line_of_branch(branch) == line
 
 
-# ------------------------------------------------------------------ the rule
-
-
-@pytest.mark.parametrize(
-    ("requested", "reachable", "previous"),
-    [
-        ("v2.7.0", [], ""),
-        ("v2.7.0-rc.1", [], ""),
-        ("v2.7.0", ["v2.6.9"], ""),
-        ("2.7.0", [], ""),
-        ("v2.7.1", ["v2.7.0", "v2.6.9", "nightly"], "v2.7.0"),
-        ("v2.7.10", ["v2.7.9", "v2.7.8"], "v2.7.9"),
-        ("2.7.1", ["2.7.0"], "2.7.0"),
-        ("v2.7.1-rc.1", ["v2.7.0"], "v2.7.0"),
-        ("v2.7.1-alpha.0", ["v2.7.0"], "v2.7.0"),
-        ("v2.7.1-rc.2", ["v2.7.0", "v2.7.1-rc.1"], "v2.7.1-rc.1"),
-        ("v2.7.1-rc.10", ["v2.7.1-rc.9", "v2.7.1-rc.8"], "v2.7.1-rc.9"),
-        ("v2.7.1-rc2", ["v2.7.1-rc1"], "v2.7.1-rc1"),
-        ("v2.7.1-rc.1", ["v2.7.1-beta.4"], "v2.7.1-beta.4"),
-        ("v2.7.1-alpha.1", ["v2.7.1-alpha"], "v2.7.1-alpha"),
-        ("v2.7.1", ["v2.7.1-rc.3"], "v2.7.1-rc.3"),
-        ("v2.7.1", ["v2.7.1-rc9"], "v2.7.1-rc9"),
-        ("v2.7.1-rc10", ["v2.7.1-rc9", "v2.7.1-rc1"], "v2.7.1-rc9"),
-        ("v2.7.1-rc11", ["v2.7.1-rc10", "v2.7.1-rc9"], "v2.7.1-rc10"),
-    ],
-)
-def test_the_right_version(requested: str, reachable: list[str], previous: str) -> None:
-    assert judge(requested, *reachable) == NextVersion(previous=previous, tag=requested)
-
-
-@pytest.mark.parametrize(
-    ("requested", "reachable", "code", "right"),
-    [
-        ("v2.7.1", ["v2.7.0", "v2.7.1"], "version-exists", "v2.7.2"),
-        ("2.7.1", ["v2.7.0", "v2.7.1"], "version-exists", "v2.7.2"),
-        ("v2.7.3", ["v2.7.1"], "version-skips", "v2.7.2"),
-        ("v2.7.1", [], "version-skips", "v2.7.0"),
-        ("v2.7.2-rc.1", ["v2.7.0"], "version-skips", "v2.7.1"),
-        ("v2.7.1-rc.2", ["v2.7.0"], "version-skips", "v2.7.1-rc.1"),
-        ("v2.7.1-rc.3", ["v2.7.1-rc.1"], "version-skips", "v2.7.1-rc.2"),
-        ("v2.7.1-rc1", ["v2.7.1-rc.1"], "version-skips", "v2.7.1-rc.2"),
-        ("v2.7.2", ["v2.7.1-rc.1"], "version-skips", "v2.7.1"),
-        ("v2.7.1-rc.5", ["v2.7.1-beta.4"], "version-skips", "v2.7.1-beta.5"),
-        ("v2.7.0", ["v2.7.1"], "version-goes-back", "v2.7.2"),
-        ("v2.7.1-rc.1", ["v2.7.1"], "version-goes-back", "v2.7.2"),
-        ("v2.7.1-beta.1", ["v2.7.1-rc.1"], "version-goes-back", "v2.7.1-rc.2"),
-        ("v2.7.1-rc2", ["v2.7.1-rc10", "v2.7.1-rc9"], "version-goes-back", "v2.7.1-rc11"),
-        ("v2.7.1", ["v2.7.1+cu126"], "version-goes-back", "v2.7.2"),
-        ("v2.8.0", ["v2.7.1"], "version-other-line", "v2.7.2"),
-        ("v2.6.1", ["v2.6.0", "v2.7.1"], "version-other-line", "v2.7.2"),
-        ("2.7.2", ["v2.7.1"], "version-prefix", "v2.7.2"),
-        ("v2.7.2", ["2.7.1"], "version-prefix", "2.7.2"),
-        ("2.7.0", ["v2.6.0"], "version-prefix", "v2.7.0"),
-    ],
-)
-def test_a_wrong_version_is_refused_with_the_right_one(
-    requested: str, reachable: list[str], code: str, right: str
-) -> None:
-    (problem,) = judge(requested, *reachable).problems
-    assert (problem.code, problem.exit_code, problem.where) == (code, 4, "release.yaml:6:3")
-    assert right in problem.remedy.replace(",", " ").split()
-
-
-@pytest.mark.parametrize(
-    "requested",
-    [
-        "",
-        "next",
-        "v2.7",
-        "v2.7.1+cu126",
-        "v2.7.1-rc",
-        "v2.7.1-rc.1.2",
-        "v2.7.1-1",
-        "v2.7.0-" + "a" * 130 + ".1",
-    ],
-)
-def test_malformed_versions(requested: str) -> None:
-    (problem,) = judge(requested, "v2.7.0").problems
-    assert (problem.code, problem.exit_code) == ("version-malformed", 2)
-    assert "v2.7.1" in problem.remedy
-
-
-@pytest.mark.parametrize(
-    ("requested", "reachable", "right"),
-    [
-        ("v2.7.1-rc1", ["v2.7.0"], "v2.7.1-rc.1"),
-        ("2.7.1-rc0", ["2.7.1-beta.4"], "2.7.1-rc.0"),
-        ("v2.7.1-rc.1", ["v2.7.0"], ""),
-        ("v2.7.1-rc2", ["v2.7.1-rc1"], ""),
-        ("v2.7.1", ["v2.7.1-rc1"], ""),
-    ],
-)
-def test_the_first_candidate_without_a_dot_is_told_that_dots_sort_better(
-    requested: str, reachable: list[str], right: str
-) -> None:
-    verdict = judge(requested, *reachable)
-    assert not verdict.problems
-    assert len(verdict.notes) == bool(right)
-    assert all(f"{right} sorts right" in note for note in verdict.notes)
-
-
 def test_versions_are_sorted_as_people_number_them() -> None:
     right = [
         "v2.7.0",
@@ -192,42 +81,6 @@ def test_versions_are_sorted_as_people_number_them() -> None:
     ]
     parsed = [version for tag in reversed(right) if (version := parse_tag(tag))]
     assert [str(each) for each in sorted(parsed, key=lambda each: each.order)] == right
-
-
-def test_a_tag_elsewhere_is_refused_without_naming_it_as_right() -> None:
-    verdict = judge("v2.7.1", "v2.7.0", elsewhere=("v2.7.1",))
-    assert codes(verdict) == ["version-exists"]
-    assert "git show v2.7.1" in verdict.problems[0].remedy
-    assert verdict.previous == "v2.7.0"
-
-
-def test_prefix_and_order_are_reported_together() -> None:
-    assert codes(judge("2.7.5", "v2.7.0")) == ["version-prefix", "version-skips"]
-
-
-def test_a_branch_without_a_number_takes_the_line_of_its_highest_tag() -> None:
-    assert codes(judge("v2.7.2", "v2.7.1", branch="production")) == []
-    assert codes(judge("v2.8.0", "v2.7.1", branch="production")) == ["version-other-line"]
-    assert codes(judge("v3.1.0", branch="production")) == []
-
-
-@pytest.mark.parametrize(
-    ("branch", "reachable", "version"),
-    [
-        (BRANCH, ["v2.7.0", "v2.7.1", "v2.6.9"], "v2.7.2"),
-        (BRANCH, ["v2.7.1-rc.3"], "v2.7.1"),
-        (BRANCH, [], "v2.7.0"),
-        (BRANCH, ["2.6.3"], "2.7.0"),
-        ("production", ["v2.6.3", "v2.7.3"], "v2.7.4"),
-    ],
-)
-def test_the_default(branch: str, reachable: list[str], version: str) -> None:
-    assert default_version(branch, reachable) == version
-
-
-def test_no_default_without_a_line() -> None:
-    with pytest.raises(UsageError, match="no release line"):
-        default_version("production", ["nightly"])
 
 
 # ------------------------------------------------------------------ floating tags
@@ -259,45 +112,6 @@ prereleases = st.none() | st.builds(
     "{}{}{}".format, st.sampled_from(["alpha", "beta", "rc"]), st.sampled_from([".", ""]), numbers
 )
 versions = st.builds(lambda patch, pre: Version(2, 7, patch, pre), numbers, prereleases)
-lines = st.lists(versions.map(lambda version: f"v{version}"), max_size=8)
-
-
-@given(lines)
-def test_the_default_is_always_accepted(reachable: list[str]) -> None:
-    version = default_version(BRANCH, reachable)
-    assert codes(judge(version, *reachable)) == []
-
-
-@given(lines, versions)
-def test_what_is_accepted_is_above_all_and_next(reachable: list[str], wanted: Version) -> None:
-    verdict = judge(f"v{wanted}", *reachable)
-    known = [parsed for tag in reachable if (parsed := parse_tag(tag))]
-    mine = TagVersion(prefix="v", version=wanted)
-    if verdict.problems:
-        assert len(verdict.problems) == 1
-        return
-    assert all(mine.order > each.order for each in known)
-    highest = max((each.version.finalize_version() for each in known), default=Version(2, 7, 0))
-    assert wanted.patch <= highest.patch + 1
-    assert verdict.previous == (str(max(known, key=lambda each: each.order)) if known else "")
-
-
-@given(lines)
-@example(["v2.7.1-rc9"])
-def test_every_version_of_the_remedy_is_accepted(reachable: list[str]) -> None:
-    """Follow any refusal's advice, and it is no refusal any more."""
-    (problem, *_) = judge("v2.7.999", *reachable).problems
-    words = problem.remedy.removeprefix("cut ").split(" or ")
-    assert words
-    assert not [word for word in words if codes(judge(word, *reachable))]
-
-
-@given(lines, st.integers(1, 12))
-def test_a_line_can_be_released_on_and_on(reachable: list[str], count: int) -> None:
-    for _ in range(count):
-        reachable = [*reachable, default_version(BRANCH, reachable)]
-    finals = [tag for tag in reachable if "-" not in tag]
-    assert len(set(finals[-count:])) == count
 
 
 @given(versions, versions)
@@ -310,5 +124,114 @@ def test_the_next_patch_is_final_and_greater(version: Version) -> None:
     tag = parse_tag(f"v{version}")
     assert tag is not None
     following = next_patch(tag)
-    assert following.version > version
-    assert not following.version.prerelease
+    assert following.order > tag.order
+    assert not following.is_candidate
+
+
+# ------------------------------------------------------------------ schemes
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tag", "final", "line", "following"),
+    [
+        (Scheme(kind="calver"), "2024.04.1", "", (2024, 4), "2024.04.2"),
+        (Scheme(kind="calver"), "24.04", "", (24, 4), "24.04.1"),
+        (Scheme(kind="calver"), "v2024.04.09", "", (2024, 4), "v2024.04.10"),
+        (Scheme(kind="calver"), "2024.04.1.3", "", (2024, 4), "2024.04.1.4"),
+        (Scheme(kind="calver"), "2024.04.1-rc.2", "2024.04.1", (2024, 4), "2024.04.1"),
+        (Scheme(kind="pep440"), "2.7.1", "", (2, 7), "2.7.2"),
+        (Scheme(kind="pep440"), "2.7.1rc1", "2.7.1", (2, 7), "2.7.1"),
+        (Scheme(kind="pep440"), "2.7.1.post1", "", (2, 7), "2.7.2"),
+        (Scheme(kind="pep440"), "2.7.1.post1.dev3", "2.7.1.post1", (2, 7), "2.7.1.post1"),
+        (Scheme(kind="pep440"), "v2.7.1.4", "", (2, 7), "v2.7.1.5"),
+        (Scheme(product="tinyserve/"), "tinyserve/v2.7.1-rc.1", "tinyserve/v2.7.1", (2, 7), "tinyserve/v2.7.1"),
+        (Scheme(product="image-"), "image-v2.7.1", "", (2, 7), "image-v2.7.2"),
+    ],
+)
+def test_a_scheme_reads_its_tags(scheme: Scheme, tag: str, final: str, line: tuple[int, int], following: str) -> None:
+    use(scheme)
+    parsed = TagVersion.from_text(tag)
+    assert (str(parsed), final_of(tag), parsed.line) == (tag, final, line)
+    assert (str(next_patch(parsed)), str(parsed.final)) == (following, final or tag)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tags"),
+    [
+        (Scheme(), ["2024.04.1", "2.7.1rc1", "2.7.1.post1", "2.7.1.4", "image-v2.7.1"]),
+        (Scheme(kind="calver"), ["2.7.1", "10.2", "24.04rc1", "2024", "2024.04.1+x", "2024.4.1.1.1"]),
+        (Scheme(kind="pep440"), ["2.7", "2.7.1-rc.1", "2.7.01", "2.7.1rc", "2.7.1rc1.dev2", "1!2.7.1", "2.7.1+cu126"]),
+        (Scheme(product="image-"), ["v2.7.1", "imagev2.7.1", "image-x2.7.1", "chart-2.7.1"]),
+    ],
+)
+def test_a_scheme_reads_no_others(scheme: Scheme, tags: list[str]) -> None:
+    use(scheme)
+    assert [tag for tag in tags if parse_tag(tag)] == []
+
+
+def test_versions_of_every_scheme_are_sorted() -> None:
+    use(Scheme(kind="pep440"))
+    right = ["2.7.0", "2.7.1.dev2", "2.7.1a1", "2.7.1b1", "2.7.1rc9", "2.7.1rc10", "2.7.1", "2.7.1.post1.dev1",
+             "2.7.1.post1", "2.7.1.post2", "2.7.1.1", "2.7.2"]  # fmt: skip
+    assert sorted(set(right), key=lambda tag: TagVersion.from_text(tag).order) == right
+    use(Scheme(kind="calver"))
+    right = ["24.04", "24.04.1", "24.10", "25.01", "2024.04.1"]
+    assert sorted(set(right), key=lambda tag: TagVersion.from_text(tag).order) == right
+
+
+@pytest.mark.parametrize(
+    ("prefix", "product"),
+    [("v", ""), ("", ""), ("image-v", "image-"), ("tinyserve/v", "tinyserve/"), ("tinyserve/", "tinyserve/"),
+     ("release-", "release-"), ("conv", "conv"), ("rev-v", "rev-")],
+)  # fmt: skip
+def test_a_v_at_the_end_of_a_prefix_belongs_to_the_version(prefix: str, product: str) -> None:
+    assert Scheme.of(prefix, "semver").product == product
+
+
+def test_a_version_may_be_typed_without_the_product() -> None:
+    use(Scheme(product="tinyserve/"))
+    assert (completed("v2.7.1"), completed("tinyserve/v2.7.1"), completed("next")) == (
+        "tinyserve/v2.7.1", "tinyserve/v2.7.1", "next",
+    )  # fmt: skip
+    assert TagVersion.from_text("tinyserve/v2.7.1").name == "v2.7.1"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "branch", "line"),
+    [
+        (Scheme(kind="calver"), "release/2024.04", (2024, 4)),
+        (Scheme(product="tinyserve/"), "release/tinyserve-2.7", (2, 7)),
+        (Scheme(product="tinyserve-"), "tinyserve/2.7", (2, 7)),
+        (Scheme(product="tinyserve/"), "release/other-2.7", None),
+    ],
+)
+def test_the_line_of_a_branch_of_a_product(scheme: Scheme, branch: str, line: tuple[int, int] | None) -> None:
+    use(scheme)
+    assert line_of_branch(branch) == line
+
+
+def test_tags_of_other_schemes_are_named_with_what_to_set() -> None:
+    tags = ["tinyserve-v1.0.0", "tinyserve-v1.0.1", "v2.7.0", "2024.04.1", "2.7.1.post1", "nightly", "v2"]
+    end = "if they are this project's"
+    assert not_understood(tags) == [
+        f"1 tag looks like a version and is none here, such as 2.7.1.post1: set `scheme: pep440` {end}",
+        f"1 tag looks like a version and is none here, such as 2024.04.1: set `scheme: calver` {end}",
+        f"2 tags look like versions and are none here, such as tinyserve-v1.0.0: set `tag-prefix: tinyserve-` {end}",
+    ]
+    use(Scheme(product="tinyserve-"))
+    assert not_understood(["tinyserve-v1.0.0", "v2.7.0"]) == []
+    assert [line[:5] for line in not_understood(["tinyserve-2.7.1.post1", "v2.7.0"])] == ["1 tag"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"),
+    [
+        (["v2.7.0", "tinyserve-v1.0.0", "tinyserve-v1.0.1"], Scheme()),
+        (["image-v1.0.0", "image-v1.0.1", "chart-0.1.0"], Scheme(product="image-")),
+        (["2024.04.1", "2024.05.1"], Scheme(kind="calver")),
+        (["2.7.1.post1"], Scheme(kind="pep440")),
+        (["nightly"], Scheme()),
+    ],
+)
+def test_what_a_repository_seems_to_use(tags: list[str], scheme: Scheme) -> None:
+    assert suggested(tags) == scheme

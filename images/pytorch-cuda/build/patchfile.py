@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DIFF = re.compile(rb"diff --git a/(\S+) b/(\S+)")
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(?: .*)?")
-_FIELD = re.compile(r"([A-Z][A-Za-z-]*):[ \t]+(.*)")
+_FIELD = re.compile(r"([A-Z][A-Za-z-]*):[ \t]+([^ \t\n].*|)")
 _FOLDER = re.compile(r"(?P<package>[A-Za-z0-9][A-Za-z0-9._-]*?)-(?P<version>[0-9][A-Za-z0-9.!+]*)")
 _NAME = re.compile(r"(?P<number>[0-9]{4})-[a-z0-9][a-z0-9._-]*\.patch")
 _PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*(/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*)*")

@@ -114,7 +114,7 @@ def _why_not(registry: Registry, tag: str, digest: str, version: str, taken_back
     Never to a version that was yanked; and one that stands at a yanked image is ahead of nothing.
     """
     parsed = parse_tag(version)
-    if parsed and parsed.version.prerelease:
+    if parsed and parsed.is_candidate:
         return f"{version} is a pre-release"
     if version in taken_back:
         return f"{version} was {taken_back[version].said}"
