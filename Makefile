@@ -6,7 +6,7 @@ READY = .venv/ready
 
 SITE ?= site
 
-.PHONY: docs help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage
+.PHONY: docs help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -20,6 +20,7 @@ help:
 	@echo "make coverage     which lines the tests without an engine run"
 	@echo "make test-cuda    build the real CUDA image and run the built-in checks on it"
 	@echo "make bench        ratios against plain git and docker, in one run on this machine"
+	@echo "make bench-image  what a patch release with an image moves from an empty engine: thin, classic, by no engine"
 	@echo "make lint         format, lint, types; hadolint, shellcheck, Groovy"
 	@echo "make docs         the documentation as a site, in $(SITE)/; every link is checked"
 	@echo "make reproduce    two builds with BuildKit (Docker 28 is fetched): are the image digests the same?"
@@ -53,6 +54,10 @@ test-cuda: $(READY)
 
 reproduce: $(READY)
 	@$(LAB) run -- $(BIN)/python tools/reproduce.py $(VARIANT)
+
+bench-image: $(READY)
+	@$(LAB) run -- $(BIN)/python tools/bench/thin.py
+	@$(LAB) run -- $(BIN)/python tools/bench/image.py
 
 bench: $(READY)
 	@$(BIN)/python tools/bench

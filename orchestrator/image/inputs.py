@@ -22,7 +22,7 @@ from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.work_tree import files_below, refuse_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from orchestrator.core.declaration import ImageSpec
@@ -71,14 +71,18 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
 
 
 def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
-    from orchestrator.dockerfile.facts import examine
-
-    dialect = engine_module().DIALECT
-    facts = examine(text, image.dockerfile, dict(image.build_args), dialect, platform=image.platform)
+    facts = _read(text, image.dockerfile, dict(image.build_args), image.platform)
     if image.engine != NO_ENGINE or image.heavy is None:
         return facts
     end = image.heavy.ends  # what is behind it no builder reads
     return replace(facts, problems=tuple(each for each in facts.problems if not _behind(each, end)))
+
+
+def _read(text: bytes, path: str, arguments: Mapping[str, str], platform: str) -> DockerfileFacts:
+    """What a Dockerfile says and asks, for the engine that builds it."""
+    from orchestrator.dockerfile.facts import examine
+
+    return examine(text, path, dict(arguments), engine_module().DIALECT, platform=platform)
 
 
 def _behind(problem: Problem, line: int) -> bool:
@@ -165,6 +169,25 @@ def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
     paths = dict.fromkeys(path for path in (*(each.lock for each in spec.variants), spec.lock) if path)
     found = (_files_here(top, path) for path in paths)
     return [read_lock(files)[0] for files in found if files]
+
+
+def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
+    """As `image_problems`, of the Dockerfile as it is in the work tree; for `release check`.
+
+    Where a heavy base is declared, what of it a builder reads is the plan's to say: what needs BuildKit is left to it.
+    """
+    place = top / spec.dockerfile
+    refuse_link(top, place)
+    if not place.is_file():
+        message = f"{spec.dockerfile} is no file"
+        remedy = "correct `image.dockerfile`, or write it"
+        return (Problem(code="no-dockerfile", message=message, where=config, remedy=remedy),)
+    text = place.read_bytes()
+    problems: list[Problem] = []
+    for variant in spec.variants or (Variant(place=spec.place, name=""),):
+        arguments = {**dict(spec.build_args), **dict(variant.build_args)}
+        problems += _read(text, spec.dockerfile, arguments, variant.platform or spec.platform).problems
+    return tuple(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT))
 
 
 def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:

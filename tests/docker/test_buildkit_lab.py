@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import uuid
@@ -13,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.buildkits import built, counting, docker, pushed
+from tests.support.buildkits import built, counting, docker, mutual_tls, pushed
 from tests.support.waiting import until
+from tools.lab.registry import free_port
 from tools.lab.slots import Slot
 
 if TYPE_CHECKING:
@@ -102,6 +105,27 @@ def test_two_engines_are_the_nodes_of_one_builder(
         docker(buildkit, "buildx", "rm", builder)
         for end in ends.values():
             end.close()
+
+
+def test_a_remote_node_asks_for_a_certificate(buildkit: BuildKit, thin: Path, repository: str, tmp_path: Path) -> None:
+    """buildx's own options for mTLS; who shows no certificate is not let in."""
+    papers, port, builder = mutual_tls(tmp_path / "tls"), free_port(), f"b{uuid.uuid4().hex[:8]}"
+    end = buildkit.end(f"tcp:127.0.0.1:{port}", tls=papers.server)
+    stranger = ssl.create_default_context(cafile=papers.authority)
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        stranger.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        pytest.raises(ssl.SSLError, match="certificate required"),
+    ):
+        tls.recv(1)
+    options = f"cacert={papers.authority},servername=127.0.0.1,{papers.client}"
+    docker(buildkit, "buildx", "create", "--name", builder, "--driver=remote", f"--driver-opt={options}", end.address)
+    try:
+        built(buildkit, thin, f"--builder={builder}", output=pushed(f"{repository}:tls"))
+        assert "sha256:" in docker(buildkit, "buildx", "imagetools", "inspect", f"{repository}:tls")
+    finally:
+        docker(buildkit, "buildx", "rm", builder)
+        end.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)

@@ -203,3 +203,24 @@ def test_a_plan_names_the_folder_that_is_no_context(tale: Story) -> None:
 def test_the_table_in_the_docs_is_the_one_of_the_program() -> None:
     page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
     assert page.partition("<!-- builds -->\n")[2].partition("<!-- /builds -->")[0].strip() == table_markdown()
+
+
+def test_check_and_plan_refuse_the_dockerfile_at_its_line(tale: Story) -> None:
+    """One judgement: what the plan says of the tree, check says of the work tree before anything is committed."""
+    image = "image:\n  repository: localhost:1/x\n  build-args: {EXTRA: x}\n"
+    tale.release_yaml(f"      - commit: {tale.fix}", extra=image)
+    place = tale.clone.path / "Dockerfile"
+    place.unlink(missing_ok=True)
+    missing = release("check", cwd=tale.clone.path)
+    assert missing.code == 2
+    assert "Dockerfile is no file [no-dockerfile]" in missing.err
+    place.write_text("FROM scratch AS base\nARG EXTRA\nCOPY --from=nowhere:: /x /x\nRUM true\n")
+    done = release("check", cwd=tale.clone.path)
+    assert done.code == 2, done.err
+    assert "Dockerfile:4" in done.err
+    place.write_text("FROM scratch\nARG EXTRA\nCOPY data.txt /\n")
+    assert release("check", cwd=tale.clone.path).code == 0
+    place.unlink()
+    place.symlink_to("/etc/hostname")
+    linked = release("check", cwd=tale.clone.path)
+    assert "Dockerfile is a symbolic link" in linked.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,5 +52,32 @@ def pushed(name: str) -> str:
 
 
 def counting(engine: BuildKit) -> Traffic:
-    assert engine.network is not None, "this engine has no network of its own"
-    return engine.network.traffic()
+    return engine.traffic()
+
+
+@dataclass(frozen=True)
+class Papers:
+    """Files: an authority, what the server shows, and the options by which buildx shows its own."""
+
+    authority: Path
+    server: tuple[Path, Path, Path]  # certificate, key, authority
+    client: str
+
+
+def mutual_tls(folder: Path) -> Papers:
+    """An authority and two certificates of it, made by openssl; the server's is for 127.0.0.1."""
+    folder.mkdir()
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    _openssl(folder, "req", "-x509", *curve, "-subj", "/CN=test", "-keyout", "ca.key", "-out", "ca.pem")
+    for name in ("server", "client"):
+        _openssl(folder, "req", *curve, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2")
+        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+    authority = folder / "ca.pem"
+    client = f"cert={folder / 'client.pem'},key={folder / 'client.key'}"
+    return Papers(authority, (folder / "server.pem", folder / "server.key", authority), client)
+
+
+def _openssl(folder: Path, *argv: str) -> None:
+    subprocess.run(["openssl", *argv], cwd=folder, check=True, capture_output=True)

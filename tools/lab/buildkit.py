@@ -137,6 +137,12 @@ class BuildKit:
         shutil.rmtree(self.data, ignore_errors=True)
         self._start_daemon()
 
+    def traffic(self) -> netns.Traffic:
+        """The bytes at its interface.  Raises LabError where it has none of its own."""
+        if not self.network:
+            raise talk.LabError("this engine has no network of its own: buildkit.counted makes one that has")
+        return self.network.traffic()
+
     def load(self, image: str) -> None:
         """An image of the lab's own engine, taken over once."""
         here = ["docker", "--host", self.host]

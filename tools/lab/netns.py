@@ -26,6 +26,9 @@ class Traffic:
     into: int
     out: int
 
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.into + other.into, self.out + other.out)
+
     def __sub__(self, earlier: Traffic) -> Traffic:
         return Traffic(self.into - earlier.into, self.out - earlier.out)
 
