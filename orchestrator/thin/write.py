@@ -41,9 +41,14 @@ class Base:
         return dict(each.partition("=")[::2] for each in (self.config.get("config") or {}).get("Env") or [])
 
     @property
-    def folder(self) -> str:
-        """The working directory."""
-        return str((self.config.get("config") or {}).get("WorkingDir") or "/")
+    def labels(self) -> dict[str, str]:
+        return dict((self.config.get("config") or {}).get("Labels") or {})
+
+    @property
+    def platform(self) -> str:
+        """`os/architecture[/variant]`."""
+        parts = [self.config.get(name) for name in ("os", "architecture", "variant")]
+        return "/".join(str(part) for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)

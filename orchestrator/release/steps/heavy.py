@@ -5,7 +5,7 @@ And how what an engine has built is pushed, which the base and the image have in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -61,14 +61,15 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
         context.report(Progress(text=f"{reference} is not there: it is built once, and every release takes it then"))
         found = _named(registry, reference, make())
     manifest = registry.image(found, image.platform or PLATFORM)
-    _must_be(context, image, planned, reference, manifest)
+    base = read_base_image(registry, manifest, None)
+    _must_be(context, image, planned, reference, base)
     facts = find_facts(registry, reference.tag, manifest.digest)
     if facts is None:
         size = sum(layer.size for layer in registry.layers(manifest))
         context.report(Progress(text=f"reading {reference} once, {size >> 10} KiB, to note what is in it"))
         facts, sources = read_base(registry, manifest)
         publish_facts(registry, reference.tag, facts, sources)
-    return HeavyBase(planned=planned, reference=reference, base=read_base_image(registry, manifest, facts))
+    return HeavyBase(planned=planned, reference=reference, base=replace(base, facts=facts))
 
 
 def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
@@ -88,12 +89,11 @@ def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
 
 
 def _must_be(
-    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, manifest: Manifest
+    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, base: Base
 ) -> None:
     """What stands under the name must say the same key, and be what an earlier version was made on."""
-    registry = context.connections.registry(planned.repository)
-    config, wanted = registry.config(manifest), image.platform or PLATFORM
-    key = config.labels.get(names.HEAVY_KEY, "")
+    manifest, wanted = base.manifest, image.platform or PLATFORM
+    key = base.labels.get(names.HEAVY_KEY, "")
     if key != planned.key:
         raise MismatchError(
             f"{reference} is {manifest.digest}, and says that it is made from {key or 'nothing'}, not {planned.key}",
@@ -101,9 +101,9 @@ def _must_be(
             remedy="somebody else pushed it: find out who; with that tag removed, the same command builds it",
             code="heavy-differs",
         )
-    if config.platform and not config.platform.startswith(wanted):
+    if not f"{base.platform}/".startswith(f"{wanted}/"):
         raise MismatchError(
-            f"{reference} is for {config.platform}, not {wanted}",
+            f"{reference} is for {base.platform}, not {wanted}",
             where=str(reference),
             remedy="with that tag removed, the same command builds it",
             code="heavy-differs",
