@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import facts_of, failures, heavy_links, image_links, record_links
+from orchestrator.audit.links import beside, candidates, facts_of, failures, heavy_links, image_links, record_links
 from orchestrator.audit.prove import Part, Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind
+from orchestrator.core.commit_message import with_origin
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
-from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks
-from orchestrator.core.versions import final_of, in_use, line_of_branch, parse_tag
+from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, told_twice
+from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
-from orchestrator.guard.consistency import ReleasedVersion, promotion_fault
+from orchestrator.guard.consistency import promotion_fault
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.plan.account import Account
+
+_CODES = {"record": "record-differs", "sources": "sources-differ", "yank": "yank-differs"}  # of a failed check
+_YAML = re.compile(r"\.ya?ml\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,7 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
     brought = _brought(graph, tags)
     parts = [part_of(world, tag, brought[tag.name]) for tag in tags]
     rest = set(graph).difference(*brought.values())
-    parts.append(_tail(world, parts, wanted.base, tuple(sha for sha in graph if sha in rest)))
+    parts.append(_tail(world, wanted, parts, tuple(sha for sha in graph if sha in rest)))
     proving = prove(scratch, parts, base=wanted.base, tips=list(world.tips.values()), names=world.session.repository)
     problems = [*proving.problems, *order_problems(wanted.branch, tags, brought)]
     unchecked: list[str] = []
@@ -105,12 +111,12 @@ def _brought(graph: Mapping[str, Sequence[str]], tags: Sequence[Tag]) -> dict[st
 
 def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     """What a version brought, with what its tag and record say of it."""
-    config = _config_at(world, tag)
     record = world.records.get(tag.name)
+    path, config = _config_of(world, tag, record)
     account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
     tool = record.tool.version if record else __version__
     return Part(
-        version=tag.name, commits=commits, config=config, config_path=world.session.config_path(), account=account,
+        version=tag.name, commits=commits, config=config, config_path=path, account=account,
         head=tag.commit, other_tool=tool != __version__,
     )  # fmt: skip
 
@@ -132,43 +138,72 @@ def _left_out(record: Record | None) -> dict[str, str]:
     return skipped | {pick.source: str(pick.state) for pick in record.picks if not pick.result}
 
 
-def _config_at(world: Snapshot, tag: Tag) -> Config | None:
-    """release.yaml as it is in the tag's tree; None where there is none: then nobody knows what was declared."""
-    scratch = world.session.scratch
+def _config_of(world: Snapshot, tag: Tag, record: Record | None) -> tuple[str, Config | None]:
+    """The path of release.yaml in the tag's tree, and what it says; None: nobody knows what was declared.
+
+    Each line may have a file of its own.  It is the one that declares the version: the one that was asked for, the one
+    that the record names, or another that the release commit itself brings.
+    """
+    scratch, own = world.session.scratch, world.session.config_path()
     files = CommittedFiles(scratch, scratch.tree_of(tag.commit))
+    name = (promotion(tag.message) or (tag.name, ""))[0]
+    found, problem = None, None
     try:
-        return files.config(world.session.config_path(), tag.name)
+        found = files.config(own, tag.name)
     except ReleaseError as error:
-        world.problems.append(mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy))
-        return None
+        problem = mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy)
+    if found is None or found.release(name) is None:
+        brought = scratch.git.run("diff-tree", "-r", "--root", "--name-only", "-z", tag.commit).fields()[1:]
+        others = [record.config.path if record else "", *(each for each in brought if _YAML.search(each))]
+        for path in dict.fromkeys(each for each in others if each not in ("", own)):
+            with contextlib.suppress(ReleaseError):
+                config = files.config(path, tag.name)
+                if config and config.release(name):
+                    return path, config
+    if problem:
+        world.problems.append(problem)
+    return own, found
 
 
-def _tail(world: Snapshot, parts: Sequence[Part], base: str, commits: tuple[str, ...]) -> Part:
+def _tail(world: Snapshot, wanted: Range, parts: Sequence[Part], commits: tuple[str, ...]) -> Part:
     """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
     path, scratch = world.session.config_path(), world.session.scratch
-    kept = any(part.config for part in parts) or bool(base and scratch.file(scratch.tree_of(base), path))
-    return Part(version="", commits=commits, config=world.config if kept else None)
+    kept = any(part.config for part in parts) or bool(wanted.base and scratch.file(scratch.tree_of(wanted.base), path))
+    return Part(version="", commits=commits, config=_open_config(world, wanted.branch, parts) if kept else None)
+
+
+def _open_config(world: Snapshot, branch: str, parts: Sequence[Part]) -> Config | None:
+    """What is declared for a branch and not released yet: by release.yaml here, or by the branch's own on a source."""
+    path = next((part.config_path for part in reversed(parts) if part.config), "")
+    if path in ("", world.session.config_path()):
+        return world.config
+    for tip in world.tips.values():
+        with contextlib.suppress(ReleaseError):
+            found = CommittedFiles(world.session.scratch, world.session.scratch.tree_of(tip)).config(path, branch)
+            if found and found.branch == branch:
+                return found
+    return None
 
 
 def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The links from a version to its record and its images."""
     scratch, record = world.session.scratch, world.records.get(tag.name)
-    text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
-    checks = record_links(record, facts_of(scratch, tag, text, part.config)) if record else []
+    checks = record_links(record, facts_of(scratch, tag, part, world.record_blobs)) if record else []
     connections = None if world.session.options.offline else world.session.connections.registry
     checks += image_links(tag, record, part.config, connections)
-    return checks + heavy_links(tag, record, part.config, scratch, connections)
+    checks += heavy_links(tag, record, part.config, scratch, connections)
+    return checks + beside(world, tag, part)
 
 
 def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:
     """Record and images of a version, and the picks that its tag lists; what could not be looked at."""
     record, checks = world.records.get(tag.name), checks_of(world, tag, part)
-    problems = [mismatch("record-differs" if check.name.startswith("record") else "image-differs",
+    problems = [mismatch(_CODES.get(check.name.partition(":")[0], "image-differs"),
                          f"{tag.name}: {check.name}: {check.message}", check.remedy)
                 for check in failures(checks)]  # fmt: skip
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
     problems += [mismatch("tag-differs", f"tag {tag.name} {each}", "the tag's message does not belong to its commit")
-                 for each in tag_faults(world, tag, proving)]  # fmt: skip
+                 for each in tag_faults(world, tag, part, proving)]  # fmt: skip
     if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
@@ -178,27 +213,36 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
     return problems, unchecked
 
 
-def tag_faults(world: Snapshot, tag: Tag, proving: Proving) -> list[str]:
+def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[str]:
     """In what a tag's message differs from the history below it, as ends of sentences.
 
     A promoted one lists what its candidates list, so it is held against them.
     """
     if promotion(tag.message):
-        candidates = {name: _released(world, each) for name, each in world.tags.items() if final_of(name) == tag.name}
-        fault = promotion_fault(tag.name, tag.commit, tag.message, candidates)
+        fault = promotion_fault(tag.name, tag.commit, tag.message, candidates(world, tag.name))
         return [fault] if fault else []
+    if twice := told_twice(tag.message):
+        return [f"says two things of {twice[:12]}"]
     made = {(source, each.sha) for each in proving.verdicts for source in (*each.sources, *each.missing, each.sha)}
     listed = {(source, commit) for _, source, commit in tagged_picks(tag.message)}
-    return [
+    lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
+    return lost or _other_words(world.session.scratch, part)
 
 
-def _released(world: Snapshot, tag: Tag) -> ReleasedVersion:
-    return ReleasedVersion(
-        version=tag.name, tag=tag.object, commit=tag.commit, tree=world.session.scratch.tree_of(tag.commit),
-        message=tag.message, config_sha256=None, images=None,
-    )  # fmt: skip
+def _other_words(scratch: Scratch, part: Part) -> list[str]:
+    """Picks that the release made, and that have another author or message than it gives them."""
+    account, found = part.account, []
+    like = {each.commit.sha: each.backport or each.commit for each in account.sources} if account else {}
+    for pick in account.picks if account else ():
+        if pick.result in part.commits and pick.source in like:
+            commit, model = scratch.commit(pick.result), like[pick.source]
+            if commit.author != model.author:
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
+            elif commit.message != with_origin(model.message, pick.source):
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")
+    return found
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:

@@ -5,19 +5,27 @@ skipped with the reason.  What could not be looked at never passes.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import HEAVY_KEY, REVISION, VERSION
-from orchestrator.core.record import comparisons, facts_of_tag
+from orchestrator.core.record import comparisons
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.core.versions import TagVersion
+from orchestrator.core.tag_message import promotion
+from orchestrator.core.versions import final_of, parse_tag
+from orchestrator.guard.consistency import ReleasedVersion, up_to, yank_fault
+from orchestrator.picks.sources import named
 from orchestrator.plan.images import planned_images
+from orchestrator.session import yanks
+from orchestrator.session.kept_sources import keep, sources_ref
+from orchestrator.session.published import tag_facts
 from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from orchestrator.audit.prove import Part
+    from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record, RecordedHeavy, RecordedImage, ReleaseFacts
@@ -60,18 +68,22 @@ def record_links(record: Record, facts: ReleaseFacts) -> list[CheckResult]:
     ]
 
 
-def facts_of(scratch: Scratch, tag: Tag, text: bytes | None, config: Config | None) -> ReleaseFacts:
-    """What a version tag says, with release.yaml at its commit (`text`, and as parsed)."""
-    planned = planned_images(config, tag.name, tag.commit) if config else None
-    return facts_of_tag(
-        TagVersion.from_text(tag.name),
-        tag=tag.object,
-        commit=tag.commit,
-        message=tag.message,
-        tree=scratch.commit(tag.commit).tree,
-        config_sha256=hashlib.sha256(text).hexdigest() if text is not None else None,
-        images=None if planned is None else {image.reference: "" for image in planned},
-    )
+def facts_of(scratch: Scratch, tag: Tag, part: Part, records: Mapping[str, str]) -> ReleaseFacts:
+    """What a version's tag, commits, release.yaml and sources say; `records` are the blobs of records by version."""
+    origin, config, account = promotion(tag.message), part.config, part.account
+    text = scratch.file(scratch.tree_of(tag.commit), part.config_path)
+    more: dict[str, Any] = {"candidate_record": records.get(origin[0]) if origin else None}
+    if text is not None:
+        more["config_sha256"] = hashlib.sha256(text).hexdigest()
+    if config:
+        more |= {
+            "branch": config.branch,
+            "config_path": part.config_path,
+            "images": {image.reference: "" for image in planned_images(config, tag.name, tag.commit)},
+        }
+    if account and not origin:
+        more["told"] = account.told
+    return tag_facts(scratch, tag.name, tag.object or tag.commit, tag.commit, **more)
 
 
 # ------------------------------------------------------------------ the registry's side
@@ -191,3 +203,66 @@ def origin(record: Record | None) -> str:
 
 def failures(checks: Sequence[CheckResult]) -> list[CheckResult]:
     return [check for check in checks if check.state is CheckState.FAILED]
+
+
+# ------------------------------------------------------------------ what stands beside
+
+_WHO = "a ref that is made once and never changed is another than the release wrote: git show it, and the server's log"
+
+
+def beside(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
+    """Sources and yank of a version, where it has them."""
+    return [*_sources(world, tag, part), *_yank(world, tag)]
+
+
+def released(world: Snapshot, tag: Tag) -> ReleasedVersion:
+    return ReleasedVersion(
+        version=tag.name, tag=tag.object, commit=tag.commit, tree=world.session.scratch.tree_of(tag.commit),
+        message=tag.message,
+    )  # fmt: skip
+
+
+def candidates(world: Snapshot, version: str) -> dict[str, ReleasedVersion]:
+    """The candidates of a final version, by name."""
+    return {name: released(world, each) for name, each in world.tags.items() if final_of(name) == version}
+
+
+def _sources(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
+    """The commit that keeps the sources of a version is the very one that its release writes."""
+    refs, name = world.remote_refs.refs if world.remote_refs else {}, sources_ref(tag.name)
+    if name not in refs:
+        return []
+    wanted = _wanted(world, tag, part)
+    made = keep(world.session.scratch, tag.name, wanted, tag.commit) if wanted else ""
+    if not made:
+        return [skipped("sources", f"not all that {tag.name} declares is in this clone")]
+    if made != refs[name]:
+        return [failed("sources", f"{name} is {refs[name][:12]}, and what keeps its sources is {made[:12]}", _WHO)]
+    return [passed("sources", f"{made[:12]} keeps the sources of {tag.name}")]
+
+
+def _wanted(world: Snapshot, tag: Tag, part: Part) -> tuple[str, ...]:
+    """The commits to keep; of a promoted version what its candidates keep."""
+    if origin := promotion(tag.message):
+        known, refs = candidates(world, tag.name), world.remote_refs.refs if world.remote_refs else {}
+        chain = up_to(known[origin[0]], known.values()) if origin[0] in known else []
+        return tuple(refs[ref] for each in chain if (ref := sources_ref(each.version)) in refs)
+    account = part.account
+    return named(account.sources) if account and not account.lacking else ()
+
+
+def _yank(world: Snapshot, tag: Tag) -> list[CheckResult]:
+    """A yank takes back the very version that it names."""
+    scratch, repository = world.session.scratch, world.session.repository
+    ref = yanks.yank_ref(tag.name)
+    refs = world.remote_refs.refs if world.remote_refs else repository.refs(ref)
+    if ref not in refs:
+        return []
+    try:
+        yank = yanks.known(repository, scratch, world.remote, {ref: refs[ref]})[tag.name]
+    except RemoteError as error:
+        return [skipped("yank", error.message)]
+    good = [name for name in world.tags if parse_tag(name) and not final_of(name)]
+    if fault := yank_fault(yank, released(world, tag), world.records.get(tag.name), good):
+        return [failed("yank", f"the yank {fault}", _WHO)]
+    return [passed("yank", yank.said)]

@@ -224,7 +224,8 @@ def _answered(
     if proved or all(each.state is PickState.CLEAN for each in listed):
         return proof, ""
     if faults := _strays(known, sha, listed, declared):
-        return replace(proof, notes=(*proof.notes, *faults)), ""
+        kind = Kind.ADAPTED if proof.kind is Kind.FORGED else proof.kind  # a person says that it is that fix
+        return replace(proof, kind=kind, notes=(*proof.notes, *faults)), ""
     return replace(proof, kind=Kind.ADAPTED, sources=sources), f"tag {part.version}"
 
 

@@ -22,7 +22,8 @@ from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_reference
 from orchestrator.registry.manifest import parse_config
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.steps.build import prepared, pull_login, thin_of
+from orchestrator.release.steps.build import prepared, thin_of
+from orchestrator.release.steps.builds.base import pull_login
 from orchestrator.release.steps.heavy import HeavyBase
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock

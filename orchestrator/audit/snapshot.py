@@ -36,6 +36,7 @@ class Snapshot:
     tips: dict[str, str]
     tags: dict[str, Tag]
     records: dict[str, Record]
+    record_blobs: dict[str, str] = field(default_factory=dict)  # version -> what its record ref names
     refused_records: dict[str, UsageError] = field(default_factory=dict)  # what stands there is no record
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -112,6 +113,7 @@ def _read(world: Snapshot) -> None:
     blobs = {ref: sha for ref, sha in found.items() if ref.startswith(RECORDS) and world.session.scratch.has(sha)}
     for ref, sha in blobs.items():
         version = ref.removeprefix(RECORDS)
+        world.record_blobs[version] = sha
         try:
             world.records[version] = record_at(world.session.scratch, sha, ref, world.remote)
         except UsageError as error:
@@ -120,12 +122,8 @@ def _read(world: Snapshot) -> None:
 
 
 def _bring_sources(world: Snapshot) -> None:
-    """What a tag lists and this clone lacks: topic branches are deleted, the sources of releases are kept."""
-    scratch = world.session.scratch
-    bring_sources(world, [
-        name for name, tag in world.tags.items()
-        if not all(scratch.is_commit(row.source) for row in tagged_account(tag.message))
-    ])  # fmt: skip
+    """What keeps the sources of versions: topic branches are deleted, and a clone lacks what they had."""
+    bring_sources(world, [name for name, tag in world.tags.items() if tagged_account(tag.message)])
 
 
 def bring_sources(world: Snapshot, versions: Sequence[str]) -> bool:

@@ -63,7 +63,7 @@ def verify(
     proving = prove(session.scratch, [part], base=base, tips=list(world.tips.values()), names=session.repository)
     checks += _commit_checks(proving, base)
     checks += [failed(f"tag {each.name}: picks", f"it {fault}")
-               for each in dict.fromkeys((made, tag)) for fault in tag_faults(world, each, proving)]  # fmt: skip
+               for each in dict.fromkeys((made, tag)) for fault in tag_faults(world, each, part, proving)]  # fmt: skip
     asked = made.name in world.records or world.remote_refs is not None
     checks += [
         failed(name, f"declared, and no commit carries it: {each.subject!r}")

@@ -38,13 +38,19 @@ def init(session: Session, console: Console) -> None:
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the Dockerfile, locks and patches that it names: every fault, with its place."""
     from orchestrator.core.versions import not_understood
+    from orchestrator.image.builders import likely
     from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
     from orchestrator.release.declared import undeclared_here
 
     config = session.config()
     if config.image:
         place = (config.image, session.repository.top, session.config_name)
-        problems = (*dockerfile_problems_here(*place), *lock_problems_here(*place), *patch_problems_here(*place))
+        engine = likely(config.image.options.builder, session.connections)
+        problems = (
+            *dockerfile_problems_here(*place, engine),
+            *lock_problems_here(*place),
+            *patch_problems_here(*place),
+        )
         if problems:
             raise ProblemsError(problems)
     notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.build_keys import BUILD_KEYS, TARGET, build_options, places
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
 from orchestrator.core.declaration import IMAGE_CHECKS, HeavySpec, ImageSpec, SmokeCommand, Variant
 
@@ -287,10 +288,13 @@ def _variant(got: Got) -> Variant:
         suffix=got(SUFFIX, f"-{name}"),
         smoke=_smoke_commands(got),
         lock=got(LOCK, ""),
+        target=got(TARGET, ""),
     )
 
 
-VARIANT = Table(title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK), build=_variant)
+VARIANT = Table(
+    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK, TARGET), build=_variant
+)
 VARIANTS = Key(
     name="variants",
     shape=ListOf(
@@ -353,6 +357,8 @@ def _image(got: Got) -> ImageSpec:
         max_layers=got(MAX_LAYERS, 0),
         heavy=got(HEAVY, None),
         checks=got(CHECKS, None),
+        options=build_options(got),
+        places=places(got),
     )
 
 
@@ -361,6 +367,7 @@ IMAGE = Table(
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
         VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS, HEAVY,
+        *BUILD_KEYS,
     ),
     build=_image,
 )  # fmt: skip

@@ -312,7 +312,7 @@ def build_arg(text: str) -> str:
         remedy = "remove it: declare `ARG` in the Dockerfile and use it"
         raise BadTextError("config-reserved-build-arg", "is set by this tool", remedy)
     if _SECRET_NAME.search(text):
-        remedy = "build arguments stay in the image's history: hand secrets over when the container starts"
+        remedy = "build arguments stay in the image's history: use `secrets`, or hand it over when the container starts"
         raise BadTextError("config-secret", "looks like a secret", remedy)
     return text
 

@@ -82,6 +82,36 @@ class VerifyCommand:
     line: int = 0  # of release.yaml
 
 
+BUILDERS: Final = ("auto", "classic", "buildx")  # of `image.builder`
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildSecret:
+    """A secret of a build by its id: the variable or the file that has its value.  One of the two is ""."""
+
+    name: str
+    env: str = ""
+    file: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How an image is built."""
+
+    builder: str = "auto"  # of BUILDERS
+    target: str = ""  # the stage, "" for the last one
+    secrets: tuple[BuildSecret, ...] = ()
+    ssh: tuple[str, ...] = ()
+    shm_size: int = 0  # bytes, 0 for the builder's default
+    gpus: str = ""
+    pull: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+PLAIN_BUILD: Final = BuildOptions()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """An image of the same release with other contents.  What it does not say, the `image:` section says."""
@@ -93,6 +123,7 @@ class Variant:
     suffix: str = ""  # of its tags; begins with "-", "." or "_"
     smoke: tuple[SmokeCommand, ...] = ()  # added to the image's own
     lock: str = ""
+    target: str = ""  # the stage that it is, "" for the image's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +157,8 @@ class ImageSpec:
     patches: str = ""  # repository path of the folder with patches to installed packages
     size_budget: int = 0  # bytes of the image, unpacked; 0 for no limit
     max_layers: int = 0  # 0 for no limit
+    options: BuildOptions = PLAIN_BUILD
+    places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key of `options` -> where it stands
     heavy: HeavySpec | None = None
 
 

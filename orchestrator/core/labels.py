@@ -16,6 +16,7 @@ TITLE: Final = "org.opencontainers.image.title"
 BASE_NAME: Final = "org.opencontainers.image.base.name"
 BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
+OWN: Final = "org.release-orchestrator."  # how all of our own begin
 VARIANT: Final = "org.release-orchestrator.variant"
 PATCHES: Final = "org.release-orchestrator.patches"  # name and digest of each patch of what is installed
 HEAVY_KEY: Final = "org.release-orchestrator.heavy.key"  # of a heavy base: a hash of what it is made from

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.declaration import PLAIN_BUILD
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from orchestrator.core.declaration import SmokeCommand, VerifyCommand
+    from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
@@ -71,7 +73,9 @@ class PlannedImage:
     delta_budget: int = 0
     size_budget: int = 0
     max_layers: int = 0
-    engine: str = "classic"  # who builds it; this and what follows counts for the plan's id only where it is used
+    engine: str = "classic"  # who builds it, "auto" until somebody may ask what there is
+    # From `engine` on, a field counts for the plan's id only where it is used: planner.seal.
+    options: BuildOptions = PLAIN_BUILD
     heavy: PlannedHeavy | None = None
 
     @property

@@ -27,6 +27,8 @@ _ROW = re.compile(
 _STATES = {"Pick": ("clean", "adapted", "duplicate"), "Left-Out": ("duplicate", "empty", SKIPPED)}
 _PROMOTED = re.compile(r"^Promoted-From: (?P<version>\S+) (?P<tag>[0-9a-f]{40})$", re.MULTILINE)
 
+_ONTO = re.compile(r"^Picked onto (?P<branch>\S+?)(?: since (?P<previous>\S+))?:$", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TagRow:
@@ -42,6 +44,12 @@ class TagRow:
     commit: str = ""
     reason: str = ""
     subject: str = ""  # as the line above tells it, with the approvals
+
+    @property
+    def said(self) -> str:
+        """In words: the row, but for what kind of row it is."""
+        more = f" as {self.commit[:12]}" if self.commit else f" ({self.reason})" if self.reason else ""
+        return f"{self.source[:12]} {self.subject!r} {self.state}{more}"
 
     @property
     def made(self) -> bool:
@@ -74,11 +82,21 @@ def tag_message(plan: Plan) -> str:
         lines += [f"The commit and the images of {origin.version}, which were tested under that name."]
         lines += [f"Promoted-From: {origin.version} {origin.tag_object}", ""]
     lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
-    lines += [f"Picked onto {plan.branch}{since}:", ""]
-    for pick in shipped(plan.picks):
-        lines += [_subject(pick.subject, pick.approved_by), f"Pick: {pick.state} {pick.source} {pick.carrier}", ""]
-    left = list(_left_out(plan.picks, plan.skipped))
-    return "\n".join([*lines, *(["Left out:", "", *left] if left else [])]).rstrip("\n") + "\n"
+    lines += [f"Picked onto {plan.branch}{since}:", "", *_account(plan.picks, plan.skipped)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _account(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> Iterator[str]:
+    """The lines that `tagged_account` reads."""
+    for pick in shipped(picks):
+        yield from (_subject(pick.subject, pick.approved_by), f"Pick: {pick.state} {pick.source} {pick.carrier}", "")
+    left = list(_left_out(picks, skipped))
+    yield from ["Left out:", "", *left] if left else []
+
+
+def written_account(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> list[TagRow]:
+    """The rows of the tag that tells of these."""
+    return tagged_account("\n".join(["x", "", *_account(picks, skipped)]))
 
 
 def _left_out(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> Iterator[str]:
@@ -102,6 +120,12 @@ def tagged_reason(message: str) -> str:
     return next((line.removeprefix(_BROKEN) for line in message.splitlines() if line.startswith(_BROKEN)), "")
 
 
+def onto(message: str) -> tuple[str, str] | None:
+    """(branch, the version before or "") by a tag message; None where it does not tell."""
+    found = _ONTO.search(message)
+    return (found["branch"], found["previous"] or "") if found else None
+
+
 def promotion(message: str) -> tuple[str, str] | None:
     """(version, tag object) of the candidate that a tag message names, None for any other tag."""
     found = _PROMOTED.search(message)
@@ -122,6 +146,12 @@ def tagged_account(message: str) -> list[TagRow]:
         for row in _ROW.finditer(message)
         if row["state"] in _STATES[row["kind"]] and (row["commit"] or row["kind"] == "Left-Out")
     ]
+
+
+def told_twice(message: str) -> str:
+    """A source of which a tag says two things, "" where there is none; candidates may, and so a promoted version."""
+    sources = [row.source for row in tagged_account(message)]
+    return "" if promotion(message) else next((each for each in sources if sources.count(each) > 1), "")
 
 
 def tagged_picks(message: str) -> list[TaggedPick]:

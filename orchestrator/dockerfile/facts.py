@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.results import Problem
 from orchestrator.dockerfile.parser import Directive, Instruction, parse
+from orchestrator.dockerfile.stages import StageGraph
 from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
 
 if TYPE_CHECKING:
@@ -55,14 +56,23 @@ class DockerfileFacts:
 
 
 def examine(
-    text: bytes, file: str, build_args: Mapping[str, str], dialect: Dialect, *, platform: str = "", native: str = ""
+    text: bytes,
+    file: str,
+    build_args: Mapping[str, str],
+    dialect: Dialect,
+    *,
+    platform: str = "",
+    native: str = "",
+    target: str = "",
 ) -> DockerfileFacts:
     """Facts and problems of a Dockerfile for a builder; `file` is used in places only.
 
-    `platform` is what it is built for, `native` what the builder runs on, both `os/architecture[/variant]`.
+    `platform` is what it is built for, `native` what the builder runs on, both `os/architecture[/variant]`.  `target`
+    is the stage that is the image, "" for the last one; what only other stages ask for is left out where the builder
+    leaves them out.
     """
     values = platform_values(platform or native or _ASSUMED, native or platform or _ASSUMED)
-    return _Examination(file, dict(build_args), dialect, values).run(text)
+    return _Examination(file, dict(build_args), dialect, values, target).run(text)
 
 
 def platform_values(target: str, build: str) -> dict[str, str]:
@@ -83,6 +93,7 @@ class _Examination:
     build_args: dict[str, str]
     dialect: Dialect
     platform_values: dict[str, str]
+    target: str
     escape: str = "\\"
     notes: list[str] = field(default_factory=list)
     copied_from: dict[str, None] = field(default_factory=dict)
@@ -101,8 +112,15 @@ class _Examination:
         self.escape = dockerfile.escape
         for directive in dockerfile.directives:
             self._directive(directive)
+        stages = StageGraph(dockerfile.instructions)
+        if self.target and not stages.has(self.target):
+            self._no_stage(stages)
+        needed = stages.needed(self.target, whole=not self.dialect.fills_in_platform)
         for instruction in dockerfile.instructions:
-            self._instruction(instruction)
+            if instruction.name == "ARG":
+                self.declared |= {word.partition("=")[0] for word in split(instruction.args, self.escape)}
+            if stages.of(instruction) in needed:
+                self._instruction(instruction)
         self._whole(bool(dockerfile.instructions))
         return DockerfileFacts(
             problems=tuple(problem for _, problem in sorted(self.found, key=lambda pair: pair[0])),
@@ -118,6 +136,12 @@ class _Examination:
     def _problem(self, line: int, code: str, message: str, remedy: str) -> None:
         where = f"{self.file}:{line}" if line else self.file
         self.found.append((line, Problem(code=code, message=message, where=where, remedy=remedy)))
+
+    def _no_stage(self, stages: StageGraph) -> None:
+        near = difflib.get_close_matches(self.target, stages.names, n=1)
+        known = f"there are: {', '.join(stages.names)}" if stages.names else "name one: FROM IMAGE AS NAME"
+        remedy = f"did you mean {near[0]!r}?" if near else known
+        self._problem(0, "no-stage", f"image.target: the Dockerfile has no stage {self.target!r}", remedy)
 
     def _directive(self, directive: Directive) -> None:
         text = f"# {directive.name}={directive.value}"
@@ -167,6 +191,10 @@ class _Examination:
     def _check_flags(self, instruction: Instruction) -> None:
         for name, value in instruction.flags:
             if name in self.dialect.flags[instruction.name]:
+                continue
+            if name in self.dialect.dropped:
+                note = f"{instruction.name} --{name} is sent without the flag to {self.dialect.builder}: the same files"
+                self.notes.append(f"{self.file}:{instruction.line}: {note}")
                 continue
             remedy = self.dialect.instead.get(_flag_key(name, value))
             code = NEEDS_BUILDKIT if remedy else INVALID

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Progress
 
 ENGINES: Final = ("docker",)  # modules of this package, the default one first; each is an EngineModule
+DIRECT: Final = ("buildx",)  # modules whose builder leaves what it makes in a registry; each is a DirectModule
 
 
 class NoGpuError(UnprovedError):
@@ -95,6 +96,14 @@ class BuildRequest:
     no_cache: bool = False
     network: str = ""  # docker's network mode of RUN steps; "" is the engine's default
     logins: Mapping[str, Credentials] = field(default_factory=dict)  # registry host -> login, for images that it pulls
+    epoch: int = 0  # seconds; a builder that can gives every file at most this time.  0: times stay as they are
+    target: str = ""  # the stage to build, "" for the last one
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # id -> value, for RUN --mount=type=secret
+    ssh: tuple[str, ...] = ()  # `default`, `ID=SOCKET` or `ID=KEY`, for RUN --mount=type=ssh
+    shm_size: int = 0  # bytes of /dev/shm in RUN steps; 0 is the builder's default
+    gpus: str = ""  # CDI names, comma between, that RUN --device may use
+    contexts: Mapping[str, str] = field(default_factory=dict)  # name -> folder or `docker-image://REF`, in its place
+    pull: bool = False  # ask the registries for the bases, also where the builder has them
     log: Path  # the full build log is written here, created or replaced
 
 
@@ -136,6 +145,7 @@ class Dialect:
     instead: Mapping[str, str]
     heredocs: bool
     git_sources: bool  # ADD of a git repository
+    dropped: tuple[str, ...] = ()  # flags that change no file: the tool leaves them out of what it sends
     obeys_directives: bool  # `# syntax=` and `# check=`; else they are comments
     fills_in_platform: bool  # TARGETARCH and its kin; else whoever builds must
 
@@ -209,15 +219,37 @@ class Pushed:
 class DirectBuilder(Protocol):
     """Builds images straight into a registry; no store of an engine has them afterwards."""
 
-    def build_pushed(
-        self, request: BuildRequest, report: Callable[[Progress], None], *, credentials: Credentials | None
-    ) -> Pushed:
-        """Build and push by digest into the repository of the request's tag, of which nothing else is used.
-        `credentials` are those to push with.
+    @property
+    def title(self) -> str:
+        """Its name and kind, for people.  Raises RemoteError where there is no such builder."""
 
-        Raises UnprovedError with the tail of the log when a step fails, and RemoteError where the builder or the
-        registry does.
+    @property
+    def has_store(self) -> bool:
+        """Whether it is the engine itself, whose images are its bases."""
+
+    @property
+    def incapable(self) -> str:
+        """Why it cannot build here, "" where it can: tried, and asked once."""
+
+    def build_pushed(
+        self,
+        request: BuildRequest,
+        report: Callable[[Progress], None],
+        *,
+        credentials: Credentials | None,
+        stall: float,
+    ) -> Pushed:
+        """Build and push into the repository of the request's tag: by digest alone, or under that very tag where the
+        builder knows no other way.  `credentials` are those to push with.
+
+        Raises UnprovedError with the tail of the log when a step fails, PushRefusedError and PushBrokenError as
+        `Builder.publish`, and RemoteError where the builder fails, also when nothing moved for `stall` seconds.
         """
+
+    def build_archive(
+        self, request: BuildRequest, report: Callable[[Progress], None], into: Path, *, stall: float
+    ) -> None:
+        """The same build into an OCI archive on this machine; nothing is pushed."""
 
 
 class Runtime(ImageStore, Protocol):
@@ -248,6 +280,29 @@ class EngineModule(Protocol):
     ) -> Engine:
         """The engine that this environment means.  `owner` marks the containers that are made through it; `tell`
         hears of a call that takes long.  Raises RemoteError when it does not answer, UsageError for wrong settings."""
+
+
+class DirectModule(Protocol):
+    """What a module named in DIRECT has."""
+
+    DIALECT: Dialect
+
+    def connect(
+        self, env: Mapping[str, str], *, builder: str = "", tell: Callable[[str], object] = lambda _: None
+    ) -> DirectBuilder:
+        """The builder of that name, "" for the one that this environment means.  Raises UsageError where its program
+        is not there."""
+
+
+def direct_module(name: str = DIRECT[0]) -> DirectModule:
+    """The module of a builder in DIRECT."""
+    return cast("DirectModule", import_module(f"{__name__}.{name}"))
+
+
+def dialect_of(engine: str) -> Dialect:
+    """What a Dockerfile may use with an engine of the plan; "auto" may still be BuildKit.  What is written without an
+    engine ("none") has a base that the classic builder makes."""
+    return engine_module().DIALECT if engine in ("classic", "none") else direct_module().DIALECT
 
 
 def engine_module(name: str = ENGINES[0]) -> EngineModule:

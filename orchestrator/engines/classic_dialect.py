@@ -31,7 +31,6 @@ CLASSIC: Final = Dialect(
         "security": "drop it: the classic builder's RUN has no privileges to give",
         "device": "drop it: the classic builder gives no devices to RUN",
         "chmod": "set the mode in git (`git update-index --chmod=+x FILE`) or in a RUN chmod after it",
-        "link": "drop --link; the layer is the same, only caching differs",
         "parents": "write one COPY for each directory",
         "exclude": "list the paths in .dockerignore",
         "checksum": "RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c -",
@@ -41,6 +40,7 @@ CLASSIC: Final = Dialect(
     },
     heredocs=False,
     git_sources=False,
+    dropped=("link",),  # the same files; only what a later build takes from its cache differs
     obeys_directives=False,
     fills_in_platform=False,
 )

@@ -195,6 +195,9 @@ class DockerEngine:
                     platform=request.platform or None,
                     nocache=request.no_cache,
                     network_mode=request.network or None,
+                    target=request.target or "",
+                    shmsize=request.shm_size or None,
+                    pull=request.pull,
                 )
                 for event in events:
                     log.take(event)

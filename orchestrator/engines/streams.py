@@ -83,12 +83,7 @@ class BuildLog:
         self._step_count = ""
 
     def __enter__(self) -> Self:
-        with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.unlink(missing_ok=True)  # so that the mode below holds, and no link is written through
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            # By lines: what a killed run has made stands there (trials.py).
-            self._file = os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="replace")
+        self._file = new_log(self.path)
         return self
 
     def __exit__(
@@ -182,6 +177,16 @@ class BuildLog:
         if made := re.fullmatch(MADE, line):
             self.made.append(made[1])
         self._report(Progress(text=line, item="build", is_log=True))
+
+
+def new_log(path: Path) -> IO[str]:
+    """A log file of this user's own, in place of what was there, written by lines: what a killed run has made stands
+    there (trials.py)."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # so that the mode below holds, and no link is written through
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="replace")
 
 
 @contextmanager

@@ -8,16 +8,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.record import ReleaseFacts, facts_of_tag
-from orchestrator.core.tag_message import promotion, tagged_picks
-from orchestrator.core.versions import TagVersion, final_of, parse_tag
+from orchestrator.core.tag_message import SKIPPED, promotion, tagged_account
+from orchestrator.core.versions import final_of, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record
-    from orchestrator.core.reference import Reference
+    from orchestrator.core.tag_message import TagRow
     from orchestrator.session.yanks import Yank
 
 _PLACES = {"place", "places", "line", "text"}  # where something stands is no part of what it says
@@ -25,30 +24,13 @@ _PLACES = {"place", "places", "line", "text"}  # where something stands is no pa
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasedVersion:
-    """A version that is here: its tag object, commit and tree, what its tag says, the images that it declares.
-
-    `images` and `config_sha256` are None where no release.yaml there tells them.
-    """
+    """A version that is here: its tag object, commit and tree, and what its tag says."""
 
     version: str
     tag: str
     commit: str
     tree: str
     message: str
-    config_sha256: str | None
-    images: tuple[Reference, ...] | None
-
-    @property
-    def facts(self) -> ReleaseFacts:
-        return facts_of_tag(
-            TagVersion.from_text(self.version),
-            tag=self.tag,
-            commit=self.commit,
-            message=self.message,
-            tree=self.tree,
-            config_sha256=self.config_sha256,
-            images=None if self.images is None else dict.fromkeys(self.images, ""),
-        )
 
 
 def yank_fault(yank: Yank, here: ReleasedVersion, record: Record | None, good: Collection[str]) -> str:
@@ -71,10 +53,19 @@ def promotion_fault(version: str, commit: str, message: str, candidates: Mapping
         return f"is promoted from {name}, which is not here as {tag[:12]}"
     if final_of(name) != version or candidate.commit != commit:
         return f"is promoted from {name}, which is another version, or on another commit"
-    listed = [pick for each in up_to(candidate, candidates.values()) for pick in tagged_picks(each.message)]
-    if tagged_picks(message) != listed:
+    rows = [row for each in up_to(candidate, candidates.values()) for row in tagged_account(each.message)]
+    mine = tagged_account(message)
+    if [row for row in mine if row.shipped] != [row for row in rows if row.shipped]:
         return f"does not list the picks of {name} and the candidates before it"
+    if [row for row in mine if not row.shipped] != _left_out(rows):
+        return f"does not list what {name} and the candidates before it left out"
     return ""
+
+
+def _left_out(rows: Sequence[TagRow]) -> list[TagRow]:
+    """As one tag lists them: what was there already first, then what a person skipped."""
+    left = [row for row in rows if not row.shipped]
+    return sorted(left, key=lambda row: row.state == SKIPPED)
 
 
 def up_to(candidate: ReleasedVersion, others: Collection[ReleasedVersion] | Any) -> list[ReleasedVersion]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, ReleaseError
-from orchestrator.core.tag_message import SKIPPED, tagged_account
+from orchestrator.core.tag_message import SKIPPED, tagged_account, told_twice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def decisions(version: str, message: str) -> dict[str, TagRow]:
     """Source -> what the tag of a release says of it.  Raises where it says two things of one."""
     rows = tagged_account(message)
     decided = {row.source: row for row in rows}
-    if twice := next((row.source for row in rows if decided[row.source] is not row), ""):
+    if twice := told_twice(message):
         raise RefusedCommitError(
             f"tag {version} says two things of {twice[:12]}",
             where=version,

@@ -74,6 +74,7 @@ class PushGuard:
             except ReleaseError as error:
                 error.where = error.where or update.ref
                 found.append(as_problem(error))
+        self.standing.close()
         return found
 
     def _moved(self, update: Update) -> list[Update]:
@@ -326,7 +327,10 @@ class PushGuard:
         if record is None:
             return self._yank(update, here, after)
         remedy = f"release cut {version} writes it"
-        return [_no(ref, each.fault, "record-differs", remedy) for each in differences(record, here.facts)][:1]
+        return [
+            _no(ref, each.fault, "record-differs", remedy)
+            for each in differences(record, self.standing.facts(here, after))
+        ][:1]
 
     def _sources(self, update: Update, after: Mapping[str, str]) -> list[Problem]:
         """The very commit that keeps what release.yaml of the version names: no file, no word, no other history."""

@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.record import record_ref
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import Scheme, final_of, in_use, line_of_branch, parse_tag, use
 from orchestrator.guard.consistency import ReleasedVersion, up_to
 from orchestrator.guard.decisions import Protected
 from orchestrator.guard.received_push import trusted_names
 from orchestrator.picks.sources import expand, named
+from orchestrator.plan.account import account_of
 from orchestrator.plan.images import planned_images
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.kept_sources import sources_ref
+from orchestrator.session.published import tag_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.declaration import Config
+    from orchestrator.core.record import ReleaseFacts
+    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
     from orchestrator.guard.received_push import Receiving
 
@@ -59,6 +64,7 @@ class GuardedRepository:
     receiving: Receiving
     scratch: Scratch
     now: int  # seconds
+    _opened: list[Repository] = field(default_factory=list)
 
     @cached_property
     def branch(self) -> str:
@@ -127,9 +133,19 @@ class GuardedRepository:
             tips=heads,
             heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
             tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
-            names=trusted_names(self.scratch, trusted),
+            names=self._names(trusted),
             now=self.now,
         )
+
+    def _names(self, trusted: Mapping[str, str]) -> Repository:
+        made = trusted_names(self.scratch, trusted)
+        self._opened.append(made)
+        return made
+
+    def close(self) -> None:
+        """End what reads names."""
+        while self._opened:
+            self._opened.pop().close()
 
     def read_as(self, name: str) -> bool:
         """Whether a tag of this name is a version of a line here, or could be taken for one.
@@ -158,15 +174,26 @@ class GuardedRepository:
         if not commit:
             return None
         kind, data = self.scratch.read(tag)
-        tree, line = self.scratch.tree_of(commit), self.line_of(version)
-        config = self._config_at(tree, line.path) if line else None
-        images = planned_images(config, version, commit) if config else ()
-        return ReleasedVersion(
-            version=version, tag=tag, commit=commit, tree=tree,
-            message=data.decode("utf-8", "replace") if kind == "tag" else "",
-            config_sha256=hashlib.sha256(config.text).hexdigest() if config else None,
-            images=tuple(each.reference for each in images) if config else None,
-        )  # fmt: skip
+        message = data.decode("utf-8", "replace").partition("\n\n")[2] if kind == "tag" else ""
+        tree = self.scratch.tree_of(commit)
+        return ReleasedVersion(version=version, tag=tag, commit=commit, tree=tree, message=message)
+
+    def facts(self, here: ReleasedVersion, refs: Mapping[str, str]) -> ReleaseFacts:
+        """All that tag, commits, release.yaml and sources of a version say."""
+        origin, line = promotion(here.message), self.line_of(here.version)
+        config = self._config_at(here.tree, line.path) if line else None
+        more: dict[str, Any] = {"candidate_record": refs.get(record_ref(origin[0])) if origin else None}
+        if line and config:
+            names = self.protected(line).names
+            account = account_of(self.scratch, names, here.version, here.message, config)
+            more |= {
+                "branch": config.branch,
+                "config_path": line.path,
+                "config_sha256": hashlib.sha256(config.text).hexdigest(),
+                "images": {each.reference: "" for each in planned_images(config, here.version, here.commit)},
+                "told": account.told if account else None,
+            }
+        return tag_facts(self.scratch, here.version, here.tag, here.commit, **more)
 
     def sources(self, here: ReleasedVersion, refs: Mapping[str, str]) -> tuple[str, ...]:
         """What must be kept for a version: all that its own release.yaml names; of a promotion what candidates keep.

@@ -12,7 +12,7 @@ from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
-from orchestrator.engines import engine_module
+from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
@@ -71,18 +71,21 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
 
 
 def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
-    facts = _read(text, image.dockerfile, dict(image.build_args), image.platform)
+    target = image.options.target
+    facts = _read(text, image.dockerfile, dict(image.build_args), image.platform, image.engine, target)
     if image.engine != NO_ENGINE or image.heavy is None:
         return facts
     end = image.heavy.ends  # what is behind it no builder reads
     return replace(facts, problems=tuple(each for each in facts.problems if not _behind(each, end)))
 
 
-def _read(text: bytes, path: str, arguments: Mapping[str, str], platform: str) -> DockerfileFacts:
+def _read(
+    text: bytes, path: str, arguments: Mapping[str, str], platform: str, engine: str, target: str
+) -> DockerfileFacts:
     """What a Dockerfile says and asks, for the engine that builds it."""
     from orchestrator.dockerfile.facts import examine
 
-    return examine(text, path, dict(arguments), engine_module().DIALECT, platform=platform)
+    return examine(text, path, dict(arguments), dialect_of(engine), platform=platform, target=target)
 
 
 def _behind(problem: Problem, line: int) -> bool:
@@ -171,8 +174,8 @@ def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
     return [read_lock(files)[0] for files in found if files]
 
 
-def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
-    """As `image_problems`, of the Dockerfile as it is in the work tree; for `release check`.
+def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str, engine: str) -> tuple[Problem, ...]:
+    """As `image_problems`, of the Dockerfile as it is in the work tree; for `release check`.  `engine` is to build it.
 
     Where a heavy base is declared, what of it a builder reads is the plan's to say: what needs BuildKit is left to it.
     """
@@ -186,7 +189,8 @@ def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[P
     problems: list[Problem] = []
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
-        problems += _read(text, spec.dockerfile, arguments, variant.platform or spec.platform).problems
+        platform, target = variant.platform or spec.platform, variant.target or spec.options.target
+        problems += _read(text, spec.dockerfile, arguments, platform, engine, target).problems
     return tuple(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT))
 
 

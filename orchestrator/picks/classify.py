@@ -14,6 +14,7 @@ from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import TRAILER, Equivalent, twins
 from orchestrator.picks.presence import Carrier, Presence
+from orchestrator.picks.resolution import resolution_fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -153,7 +154,11 @@ class Judge:
         if tree == ours:
             return self._present(source, PickState.EMPTY, None)
         like = backport if what == "backport" else source.commit
-        return Classification(pick=pick_of(source, PickState.ADAPTED, applied=backport.sha), tree=tree, like=like)
+        fault = resolution_fault(self.scratch, source, ours, tree) if what == "resolution" else ""
+        return Classification(
+            pick=pick_of(source, PickState.ADAPTED, applied=backport.sha), tree=tree, like=like,
+            problems=(_strays(source, fault),) if fault else (),
+        )  # fmt: skip
 
     def _conflicting(
         self, source: Source, conflicts: tuple[Conflict, ...], what: str, applied: str, why: str = ""
@@ -175,6 +180,17 @@ class Judge:
         if state.value in source.fix.allow:
             return Classification(pick=pick, tree="", like=source.commit)
         return Classification(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _strays(source: Source, fault: str) -> Problem:
+    """What is kept as the resolution of a conflict is none: `continue` takes no such thing."""
+    return Problem(
+        code="resolution-strays",
+        message=f"the resolution of {source.commit.sha[:12]} {source.commit.subject!r} {fault}",
+        where=str(source.fix.place),
+        remedy="release abort, cut again, and resolve it in the files of the fix alone; or declare a `backport:` of it",
+        exit_code=Exit.DECISION,
+    )
 
 
 def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: Mapping[str, str]) -> set[str]:

@@ -27,16 +27,16 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
     """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
 
     `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
-    What was taken back again needs no entry.
+    What was taken back again needs no entry; what takes back a fix of an older version does.
     """
     if base in older:
         return []
     own = changes.messages(scratch, base, "--not", *older)
-    gone = Undone(own, [])
+    gone, mine = Undone(own, []), [change.sha for change in own]
     lines = []
     for change in reversed(own):
         subject, names = change.message.partition("\n")[0], origins(change.message)
-        takes_back = any(name in gone.commits for name in reverted(change.message))
+        takes_back = any(sha.startswith(name) for name in reverted(change.message) for sha in mine)
         if subject.startswith(_RELEASE) or change.sha in gone.commits or takes_back:
             continue
         if not {change.sha, *names} & set(declared):

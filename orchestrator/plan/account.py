@@ -50,6 +50,13 @@ class Account:
     untold: tuple[Source, ...]
 
     @property
+    def told(self) -> tuple[Pick, ...] | None:
+        """The picks of which release.yaml and the source itself tell; None for a promoted one, which others told."""
+        known = {source.commit.sha for source in self.sources}
+        mine = self.config.release(self.version) is not None
+        return tuple(pick for pick in self.picks if pick.source in known) if mine else None
+
+    @property
     def decisions(self) -> Decisions:
         """What the planner needs to make the very release again."""
         return Decisions(

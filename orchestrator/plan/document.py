@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.declaration import SmokeCommand, VerifyCommand
+from orchestrator.core import documents
+from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
 from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
@@ -134,6 +135,7 @@ def _image(data: Mapping[str, Any]) -> PlannedImage:
             "aliases": tuple(_reference(each) for each in data.get("aliases", ())),
             "previous": _reference(data["previous"]) if data.get("previous") else None,
             "smoke": tuple(_smoke(each) for each in data["smoke"]),
+            "options": documents.decode(BuildOptions, data.get("options", {}), "options", exact=True),
         }
     )
 

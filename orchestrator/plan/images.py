@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import IMAGE_CHECKS, Variant
@@ -58,6 +59,8 @@ def _planned(
         delta_budget=spec.delta_budget,
         size_budget=spec.size_budget,
         max_layers=spec.max_layers,
+        engine=spec.options.builder,
+        options=replace(spec.options, target=variant.target or spec.options.target),
     )
 
 

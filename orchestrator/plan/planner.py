@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -173,10 +173,14 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
 def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
     """What an id holds of an image: not who builds it, and nothing of a field that came later and is not used."""
     names = [field.name for field in fields(PlannedImage)]
-    later = {field.name: field.default for field in fields(PlannedImage)[names.index("engine") :]}
+    later = {field.name: _plain(field.default) for field in fields(PlannedImage)[names.index("engine") :]}
     return {
         key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
     }
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _local_tags(facts: Facts) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.reference import parse_repository
+from orchestrator.image.builders import described
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
@@ -33,6 +35,7 @@ def examine(session: Session) -> list[Finding]:
     if config and config.image:
         repository = str(parse_repository(config.image.repository))
         findings += [*preflight.engine_checks(session.connections)]
+        findings.append(run_check("builder", partial(described, config.image.options.builder, session.connections)))
         findings += [*preflight.registry_checks(repository, session.connections)]
     return findings
 

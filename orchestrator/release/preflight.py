@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
+from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
         return
     if building:
         yield from engine_checks(connections, plan.images[0])
+        yield from builder_checks(plan, repository, connections)
     # The variants of a release share engine and repository.
     yield from registry_checks(plan.images[0].repository, connections, plan.images if building else ())
 
@@ -52,6 +54,24 @@ def engine_checks(connections: Connections, image: PlannedImage | None = None) -
     """Whether the engine can build, and has room for this image."""
     yield run_check("engine", partial(engine, connections))
     yield run_check("engine-disk", partial(engine_disk, image, connections))
+
+
+def builder_checks(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
+    """Whether BuildKit builds what it is to build, and the secrets of the builds are there."""
+    direct = next((image for image in plan.images if image.engine == BUILDX), None)
+    if direct is None:
+        return
+    yield run_check("builder", partial(described, direct.engine, connections))
+    if direct.options.secrets or direct.options.ssh:
+        yield run_check("build-secrets", partial(build_secrets, plan.images, repository, connections))
+
+
+def build_secrets(images: Sequence[PlannedImage], repository: Repository, connections: Connections) -> str:
+    """The secrets and keys that builds need are there: a cached step would hide that one is missing."""
+    for image in images:
+        values = secret_values(image, connections.env, repository.top)
+        agents = ssh_agents(image, connections.env)
+    return f"{len(values)} secrets, {len(agents)} agents and keys"
 
 
 def registry_checks(

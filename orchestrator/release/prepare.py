@@ -11,6 +11,7 @@ from orchestrator.core.plan import NO_DECISIONS, Judgement, PlannedImage
 from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
+from orchestrator.image.builders import choose, option_problems
 from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
@@ -78,13 +79,15 @@ def prepare(
     by_freeze = judge_freeze(
         policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
     )
+    plan, engine_notes = (plan, ()) if session.options.offline else choose(plan, session.connections)
     of_images = Judgement(
         problems=(
+            *option_problems(plan, config.image),
             *image_problems(plan, session.scratch, session.config_name),
             *pointer_problems(plan, session.repository, session.scratch),
             *heavy_problems(plan, session.scratch, session.config_name),
         ),
-        notes=(*image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
+        notes=(*engine_notes, *image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
     )
     return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
 

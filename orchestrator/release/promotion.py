@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import __version__
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
 from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
@@ -21,6 +22,7 @@ from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import seal
+from orchestrator.plan.remake import account_at, made_again
 from orchestrator.plan.version_rule import check_version
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on, set_aside
@@ -168,6 +170,7 @@ def draft_promotion(
     images, problems = _images(session, config, record, version, previous)
     landed = public.tag(version)
     if not landed:
+        problems += _not_proved(session, public, config, record)
         problems += _against(session, public, config, candidate, version, tip=tip, allow_older=allow_older)
     return Plan(
         plan_id="",
@@ -200,6 +203,26 @@ def draft_promotion(
         problems=tuple(problems),
         notes=tuple(_notes(session, candidate, head, tip)),
     )
+
+
+def _not_proved(session: Session, public: PublishedReleases, config: Config, record: Record) -> Sequence[Problem]:
+    """What is wrong with a candidate that is made again, as `publish` makes it.
+
+    Not asked of what another version of this tool made, or whose sources are nowhere: it may make them otherwise.
+    """
+    if record.tool.version != __version__:
+        return ()
+    candidate = str(record.version)
+    tag_object = public.tag(candidate)
+    message = session.scratch.read(tag_object)[1].decode("utf-8", "replace").partition("\n\n")[2]
+    account = account_at(session, candidate, message, config)
+    if account is None or account.lacking:
+        return ()
+    tags = {tag: sha for tag, sha in public.refs.tags().items() if tag != candidate}
+    return made_again(
+        session, account, version=candidate, config=config, config_path=record.config.path, tag_object=tag_object,
+        head=record.commit, tags=tags,
+    ).problems  # fmt: skip
 
 
 def _must_be_on(public: PublishedReleases, commit: str, candidate: str, version: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import NO_DECISIONS, Judgement
+from orchestrator.core.plan import Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
 from orchestrator.core.tag_message import promotion, tagged_reason
 from orchestrator.core.versions import in_use
@@ -15,24 +15,20 @@ from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.picks.sources import unknown
+from orchestrator.image.builders import choose
 from orchestrator.plan import document
-from orchestrator.plan.account import account_of
-from orchestrator.plan.planner import draft, judged, seal
-from orchestrator.plan.release_commit import PlanRequest
+from orchestrator.plan.planner import judged, seal
+from orchestrator.plan.remake import account_at, made_again
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
-from orchestrator.session import kept_sources
-from orchestrator.session.branch_state import Facts, reachable_tags, refuse_incomplete
+from orchestrator.session.branch_state import refuse_incomplete
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from orchestrator.core.declaration import Config
-    from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
     from orchestrator.session.session import Session
@@ -65,9 +61,11 @@ def publish(session: Session, version: str) -> Cut:
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
-        record, digests = PublishedReleases(session, plan.remote).record(version), _published(session, plan)
+        public = PublishedReleases(session, plan.remote)
+        record, digests = public.record(version), _published(session, plan)
         if record:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
+            must_agree(record, public.facts(version))
         journal = session.journal(state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
@@ -81,6 +79,9 @@ def publish(session: Session, version: str) -> Cut:
         plan = judged(plan, *_under_policy(session, plan))
         if plan.problems:
             raise ProblemsError(plan.problems)
+        plan, notes = choose(plan, session.connections)
+        for note in notes:
+            session.terminal.note(f"note: {note}")
         begin(session, plan, journal, yes=True)
         return carry_on(session, state)
 
@@ -151,36 +152,14 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         return _promoted(session, PublishedReleases(session, remote), version, tag_object, origin)
     config = config_at(session, version, head, session.config_path())
     must_be_on_branch(session, config, version, tag_object, head)
-    _bring_sources(session, config, version)
     message = repository.git.text("cat-file", "tag", tag_object)
-    account = account_of(session.scratch, repository, version, message, config)
-    base = _base(session, head, account.picks if account else (), version)
-    commit = session.scratch.commit(head)
-    request = PlanRequest(
-        version=version, config=config, config_path=session.config_path(), identity=commit.committer,
-        tag_object=tag_object, offline=True,
-    )  # fmt: skip
+    account = account_at(session, version, message, config)
     tags = {tag: sha for tag, sha in repository.local_tags().items() if tag != version}
-    facts = Facts(
-        base=base,
-        tags=tags,
-        reachable=reachable_tags(session.scratch, base, tags),
-        source_tips={},
-        problems=(),
-        notes=(),
-    )
-    decisions = account.decisions if account else NO_DECISIONS
-    plan = draft(request, decisions, repository, session.scratch, facts)
-    if plan.head != head and not plan.problems:
-        raise _differs(session, plan, head, version)
+    plan = made_again(
+        session, account, version=version, config=config, config_path=session.config_path(), tag_object=tag_object,
+        head=head, tags=tags,
+    )  # fmt: skip
     return seal(plan, steps.keys(plan))
-
-
-def _bring_sources(session: Session, config: Config, version: str) -> None:
-    """A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it."""
-    entry = config.release(version)
-    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
-        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
 
 
 def _promoted(
@@ -196,44 +175,3 @@ def _promoted(
             code="tag-differs",
         )
     return plan_promotion(session, public, candidate, version, allow_older=True)
-
-
-def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:
-    """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
-    parents = session.scratch.commit(head).parents
-    tip = parents[0] if parents else ""
-    for pick in reversed([each for each in picks if each.result]):
-        if tip != pick.result:
-            raise _not_its_history(version, pick.result, tip)
-        above = session.scratch.commit(tip).parents
-        tip = above[0] if above else ""
-    if not tip:
-        raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
-    for carrier in {pick.duplicate_of for pick in picks} - {""}:
-        if not session.scratch.is_commit(carrier) or session.scratch.rev_list(
-            "--max-count=1", carrier, f"^{head}", "--"
-        ):
-            raise _not_its_history(version, carrier, "")
-    return tip
-
-
-def _not_its_history(version: str, listed: str, there: str) -> MismatchError:
-    return MismatchError(
-        f"tag {version} lists pick {listed[:12]}, its history has {there[:12] or 'nothing'} there",
-        code="tag-differs-from-history",
-        remedy="the tag's message does not belong to its commit",
-    )
-
-
-def _differs(session: Session, plan: Plan, head: str, version: str) -> MismatchError:
-    made, tagged = session.scratch.tree_of(plan.head), session.scratch.tree_of(head)
-    paths = session.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
-    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
-    if paths == [config_at(session, version, head, plan.config_path).changelog]:
-        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
-    files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
-    return MismatchError(
-        f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
-        remedy=remedy,
-        code="tag-differs-from-plan",
-    )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.engines import Builder, Engine, Runtime
+    from orchestrator.engines import Builder, DirectBuilder, Engine, Runtime
     from orchestrator.registry.client import Registry
 
 
@@ -31,12 +31,13 @@ class Connections:
         tell: Callable[[str], object],
         plain_http: bool,
     ) -> None:
-        self._env = env
+        self.env = env
         self._owner = owner
         self._tell = tell
         self._plain_http = plain_http
         self._engine = cache(self._open_engine)
         self._registry = cache(self._open_registry)
+        self._direct = cache(self._open_direct)
         self._sweeping, self._swept = Lock(), False
 
     def builder(self) -> Builder:
@@ -62,6 +63,17 @@ class Connections:
         """The registry of a repository, for the thread that asks: each has a conversation of its own."""
         return self._registry(repository, get_ident())
 
+    def base_registry(self, repository: str, *, released_to: bool) -> Registry:
+        """The registry of an image that is only built on; `released_to` as for `credentials`."""
+        return self.registry(repository) if released_to else self._opened(repository, released_to=False)
+
+    def direct(self, builder: str = "") -> DirectBuilder:
+        """What builds straight into a registry: the builder of that name, "" for the current one.
+
+        Raises UsageError where there is no such program.
+        """
+        return self._direct(builder)
+
     def credentials(self, host: str, *, released_to: bool = True) -> Credentials | None:
         """The login for a registry, looked up anew each time: some live for minutes.
 
@@ -69,21 +81,29 @@ class Connections:
         """
         from orchestrator.registry.credentials import find
 
-        return find(host, self._env, released_to=released_to)
+        return find(host, self.env, released_to=released_to)
 
     def _open_engine(self) -> Engine:
         from orchestrator.engines import engine_module
 
-        return engine_module().connect(self._env, owner=self._owner(), tell=self._tell)
+        return engine_module().connect(self.env, owner=self._owner(), tell=self._tell)
+
+    def _open_direct(self, builder: str) -> DirectBuilder:
+        from orchestrator.engines import direct_module
+
+        return direct_module().connect(self.env, builder=builder, tell=self._tell)
 
     def _open_registry(self, repository: str, _thread: int) -> Registry:
+        return self._opened(repository, released_to=True)
+
+    def _opened(self, repository: str, *, released_to: bool) -> Registry:
         from orchestrator.registry.client import Registry
         from orchestrator.registry.retry import RetryPolicy
 
         parsed = parse_repository(repository)
         return Registry(
             parsed,
-            credentials=lambda: self.credentials(parsed.host),
-            plain_http=self._plain_http,
+            credentials=lambda: self.credentials(parsed.host, released_to=released_to),
+            plain_http=self._plain_http and released_to,
             patience=RetryPolicy(tell=self._tell),
         )

@@ -9,6 +9,7 @@ from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
+from orchestrator.core.tag_message import promotion, tagged_account
 from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.committed import CommittedFiles
@@ -40,12 +41,26 @@ def record_at(scratch: Scratch, sha: str, ref: str, remote: str = "") -> Record:
     return parse_record(data, ref, remote)
 
 
-def tag_facts(scratch: Scratch, version: str, tag: str, commit: str) -> ReleaseFacts:
-    """What a version's tag says; `tag` is what its ref names, a commit where it is lightweight."""
+def tag_facts(scratch: Scratch, version: str, tag: str, commit: str, **more: Any) -> ReleaseFacts:
+    """What a version's tag and commits say; `tag` is what its ref names, a commit where it is lightweight."""
     kind, data = scratch.read(tag)
-    message = data.decode("utf-8", "replace") if kind == "tag" else ""
-    name, tree = TagVersion.from_text(version), scratch.tree_of(commit)
-    return facts_of_tag(name, tag=tag, commit=commit, message=message, tree=tree)
+    message = data.decode("utf-8", "replace").partition("\n\n")[2] if kind == "tag" else ""
+    name = TagVersion.from_text(version)
+    return facts_of_tag(name, tag=tag, commit=commit, message=message, **_by_git(scratch, commit, message), **more)
+
+
+def _by_git(scratch: Scratch, commit: str, message: str) -> dict[str, str]:
+    """What the commits below a tag say, where each that its release made is one on another."""
+    head = scratch.commit(commit)
+    chain, made = [head], sum(row.made for row in tagged_account(message))
+    while len(chain) < made + 2 and len(chain[-1].parents) == 1:
+        chain.append(scratch.commit(chain[-1].parents[0]))
+    facts = {"tree": head.tree}
+    if len(chain) > 1:
+        facts["picked_tree"] = chain[1].tree
+    if len(chain) == made + 2 and not promotion(message):  # of a promoted one, others made the commits
+        facts |= {"base": chain[-1].sha, "committer": str(head.committer)}
+    return facts
 
 
 class PublishedReleases:

@@ -130,7 +130,7 @@ def test_an_amended_pick(cut: Story) -> None:
     push(cut, "work:release/v2.7", "v2.7.1")
     ran = audit(cut, "--json")
     assert ran.code == 9
-    assert set(codes(ran)) == {"adapted", "record-differs", "tag-differs"}
+    assert set(codes(ran)) == {"adapted", "record-differs", "sources-differ", "tag-differs"}
     adapted = next(each for each in ran.json["lines"][0]["commits"] if each["kind"] == "adapted")
     assert any("opened a door" in line for line in adapted["range_diff"])
     verify = release("verify", "v2.7.1", cwd=cut.clone.path)
@@ -209,7 +209,7 @@ def _no_record_at_all(tale: Story) -> None:
         (_elsewhere, {"tag-not-on-branch"}),
         (_no_semver, {"tag-not-semver"}),
         (_record_edited, {"record-differs"}),
-        (_record_replaced, {"ref-moved"}),
+        (_record_replaced, {"ref-moved", "record-differs"}),
         (_record_gone, {"record-missing"}),
         (_no_record_at_all, {"bad-record"}),
     ],

@@ -26,9 +26,8 @@ REF = "refs/release-records/v2.7.1"
 WAYS = list(places(record()))
 OPTIONAL = {  # what records of before did not have yet, or what may be none
     "freeze_broken", "promoted_from", "verify.image", "images[0].variant", "images[0].aliases", "images[0].delta",
-    "images[0].engine", "images[0].heavy", "images[0].lock", "images[0].patches", "images[0].layers",
-    "picks[0].followups[0].of",
-    "picks[0].followups[0].stands",
+    "images[0].engine", "images[0].builder", "images[0].heavy", "images[0].lock", "images[0].patches",
+    "images[0].layers", "picks[0].followups[0].of", "picks[0].followups[0].stands",
     *(f"images[0].delta.{name}" for name in ("previous", "size", "layers", "unknown")),
     *(f"images[0].checks[0].{name}" for name in ("message", "remedy", "seconds")),
     *(f"picks[0].{name}" for name in pick() if name not in ("source", "subject", "state")),
@@ -159,7 +158,7 @@ Promoted-From: v2.7.1-rc.1 {A}
 
 Picked onto release/v2.7 since v2.7.0:
 
-fix(loader): close the workers
+fix(loader): close the workers (approved by mia)
 Pick: clean {A} {B}
 """
 
@@ -188,6 +187,11 @@ def test_a_record_that_agrees_has_no_differences() -> None:
         ({"picks": []}, "picks", "has 0 picks, and the tag lists 1"),
         ({"picks": [pick(result="")]}, "picks", "and the tag lists aaaaaaaaaaaa clean as bbbbbbbbbbbb"),
         ({"picks": [pick(state="adapted")]}, "picks", "has the pick aaaaaaaaaaaa adapted"),
+        ({"picks": [pick(subject="another")]}, "left out", "tells of aaaaaaaaaaaa 'another (approved by mia)' clean"),
+        ({"summary": "peak"}, "summary", "has the summary 'peak', the tag 'v2.7.1: leak'"),
+        ({"branch": "release/v2.8"}, "branch in the tag", "it is release/v2.7"),
+        ({"previous": "v2.6.9"}, "version before", "says version before v2.6.9, and it is v2.7.0"),
+        ({"freeze_broken": "haste"}, "reason to break a freeze", "says reason to break a freeze haste"),
         ({"images": []}, "images", "has no registry.example.com/team/cuda:v2.7.1"),
         ({"images": [image(digest=f"sha256:{'0' * 64}")]}, "images", "cuda:v2.7.1 is sha256:000"),
         (
@@ -201,6 +205,16 @@ def test_each_difference_is_named(change: dict[str, Any], name: str, says: str) 
     (found,) = differences(parsed(record(**change)), facts())
     assert found.name == name
     assert says in found.fault
+
+
+def test_what_was_left_out_is_compared_where_the_tag_tells_it() -> None:
+    left = record(skipped=[{"source": C, "subject": "fix: x", "reason": "y"}])
+    assert differences(parsed(left), facts()) == []  # tags of before have no such lines
+    told = replace(facts(), message=f"{TAG}Left out:\n\nfix: x\nLeft-Out: skipped {C} -- z\n")
+    (found,) = differences(parsed(left), told)
+    assert found.fault == "tells of cccccccccccc 'fix: x' skipped (y), and the tag of cccccccccccc 'fix: x' skipped (z)"
+    (found,) = differences(parsed(record(skipped=[])), told)
+    assert found.fault == "tells of 1 fixes, and the tag of 2"
 
 
 def test_what_nobody_told_is_not_compared() -> None:

@@ -64,3 +64,22 @@ def test_ids_and_versions_do_not_move(tale: Story) -> None:
     tale.release_yaml(f"      - range: v2.7.0..{tale.before[:9]}\n      - range: {tale.fix}^..{tale.fix[:10]}")
     planned = release("plan", VERSION, "--json", cwd=tale.clone.path)
     assert "moving-name" not in {each["code"] for each in planned.json["problems"]}
+
+
+def test_what_takes_back_a_fix_of_an_older_version_is_named(tale: Story) -> None:
+    """The audit wants it declared, so the plan must say so."""
+    clone = tale.clone
+    tale.release_yaml(f"      - commit: {tale.fix}")
+    assert release("cut", VERSION, "--yes", cwd=clone.path).code == 0
+    clone.git("checkout", "--quiet", "--force", "-B", "hand", "origin/release/v2.7")
+    clone.git("revert", "--no-edit", "HEAD~1")
+    revert = clone.rev("HEAD")
+    clone.git("push", "--quiet", "origin", "HEAD:release/v2.7")
+    clone.git("checkout", "--quiet", "--force", "main")
+    tale.release_yaml(f"      - commit: {tale.after}", version="v2.7.2")
+    (note,) = (note for note in release("plan", "v2.7.2", "--json", cwd=clone.path).json["notes"] if "add: " in note)
+    assert note.startswith(revert[:12])
+    entry = note.partition("add: ")[2]
+    tale.release_yaml(f"      - commit: {tale.after}\n      {entry}", version="v2.7.2")
+    assert release("cut", "v2.7.2", "--yes", cwd=clone.path).code == 0
+    assert release("audit", cwd=clone.path).code == 0

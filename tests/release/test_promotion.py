@@ -127,12 +127,13 @@ def test_a_promoted_candidate_is_taken_back_by_its_final_name(tested: Story) -> 
 
 
 def test_a_record_that_comes_after_itself_ends(tested: Story) -> None:
+    """Its tag says otherwise."""
     ref = f"refs/release-records/{RC1}"
     changed = json.dumps(record(tested, RC1) | {"previous": RC2})
     blob = tested.remote.git("hash-object", "-w", "--stdin", stdin=changed)
     tested.remote.git("update-ref", ref, blob)
     done = promote(tested)
-    assert (done.code, code(done), done.json["error"]["where"]) == (2, "bad-record", ref)
+    assert (done.code, code(done), done.json["error"]["where"]) == (9, "tag-differs", ref)
 
 
 def test_a_moved_tag_and_a_missing_record_are_no_release(tested: Story) -> None:

@@ -26,7 +26,7 @@ def image(**changes: Any) -> dict[str, Any]:
     return {
         "reference": "registry.example.com/team/cuda:v2.7.1", "variant": "",
         "aliases": ["registry.example.com/team/cuda:v2.7.1-cu126"], "digest": DIGEST, "image_id": DIGEST,
-        "engine": "classic",
+        "engine": "classic", "builder": "",
         "heavy": {"reference": "registry.example.com/team/cuda:heavy-1", "key": "a" * 64, "digest": DIGEST},
         "size": 3, "compressed_size": 2,
         "delta": {"previous": "", "size": 0, "layers": 0, "unknown": "the first release"},

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
-from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
 from orchestrator.core.plan import NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
-from orchestrator.core.reference import parse_reference, parse_repository
+from orchestrator.core.reference import parse_repository
 from orchestrator.core.remote_url import source_url
-from orchestrator.core.results import Progress
+from orchestrator.image.builders import BUILDX
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
+from orchestrator.release.steps.builds.base import base, logins_for
+from orchestrator.release.steps.builds.direct import build_pushed, layers_of, options_of
 from orchestrator.release.steps.heavy import heavy_base, heavy_labels, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -25,14 +27,13 @@ from orchestrator.thin.made import cut_off
 from orchestrator.thin.planned import PLATFORM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
     from orchestrator.core.reference import Reference
     from orchestrator.dockerfile.facts import DockerfileFacts
-    from orchestrator.engines import BuildRequest, ImageInfo
+    from orchestrator.engines import BuildRequest
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
     from orchestrator.release.steps.heavy import HeavyBase
@@ -44,6 +45,7 @@ class Built(Outcome):
     """Its bytes are in the engine's store (`image_id`), or in the registry by `digest`, which nothing names yet."""
 
     engine: str = "classic"
+    builder: str = ""  # of BuildKit's, which one
     image_id: str  # "" where no engine has it
     digest: str = ""
     size: int  # bytes, unpacked; 0 where no engine has it
@@ -60,6 +62,7 @@ class Built(Outcome):
     def part(self) -> dict[str, Any]:
         return {
             "engine": self.engine,
+            "builder": self.builder,
             "image_id": self.image_id,
             "size": self.size,
             "layers": self.layers,
@@ -107,7 +110,8 @@ def prepared(
 
     With `heavy` it is the build of that stage, at its own time, and of no version.
     """
-    from orchestrator.engines import BuildRequest
+    from orchestrator.dockerfile.stages import without
+    from orchestrator.engines import BuildRequest, dialect_of
     from orchestrator.git.content import Pointed
     from orchestrator.image.context import tree_context
 
@@ -117,9 +121,12 @@ def prepared(
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
         text = cut_off(text, heavy.stage) if heavy else text
         facts, given = _examined(context, image, text)
-        base, logins = facts.final_base, _logins(context, image, (*facts.bases, *facts.copied_from))
-        info = _base(context, image, base, logins) if base else None
+        if facts.problems:  # it may be planned where another builder was
+            raise ProblemsError(facts.problems)
+        logins = logins_for(context, image, (*facts.bases, *facts.copied_from))
+        found = base(context, image, facts.final_base, logins)
         files = CommittedFiles(scratch, context.plan.tree)
+        text = without(text, dialect_of(image.engine).dropped)
         sent = tree_context(scratch, context.plan.tree, image, seconds, tar, text, pointed.lfs)
         _refuse_missing(sent, image, facts)
         tar.seek(0)
@@ -129,16 +136,17 @@ def prepared(
             tag=_candidate(heavy) if heavy else image.candidate,
             build_args={**given, **dict(image.build_args), **given_args(context.plan, heavy)},
             labels=(heavy_labels(heavy, _title(image)) if heavy else expected_labels(context, image))
-            | base_labels(base, info),
+            | dict(found.labels),
             platform=image.platform or (PLATFORM if heavy else ""),
             network=image.network,
             logins=logins,
             log=log,
+            **options_of(context, image, found),
         )
         yield Prepared(
             request=request,
-            base=base,
-            base_id=info.id if info else "",
+            base=found.name,
+            base_id=found.id,
             base_args=facts.base_args,
             context_sha256=sent.sha256,
             lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
@@ -149,45 +157,17 @@ def prepared(
 def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
     """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
     from orchestrator.dockerfile.facts import examine, platform_values
-    from orchestrator.engines import engine_module
+    from orchestrator.engines import dialect_of
 
-    dialect, arguments = engine_module().DIALECT, dict(image.build_args)
-    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform)
+    dialect, arguments, target = dialect_of(image.engine), dict(image.build_args), image.options.target
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
     if not facts.platform_args or dialect.fills_in_platform:
         return facts, {}
     health = context.connections.builder().health()
     native = f"{health.os}/{health.architecture}"
-    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native)
+    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native, target=target)
     values = platform_values(image.platform or native, native)
     return facts, {name: values[name] for name in facts.platform_args}
-
-
-def _logins(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
-    """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
-    builder = context.connections.builder()
-    missing = [name for name in names if builder.inspect(name) is None]
-    logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(_host, missing))}
-    return {host: login for host, login in logins.items() if login}
-
-
-def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
-    """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
-    try:
-        return context.connections.credentials(host, released_to=host == image.reference.repository.host)
-    except RemoteError as error:
-        context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
-        return None
-
-
-def _host(name: str) -> str:
-    return parse_reference(name).repository.host
-
-
-def _base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> ImageInfo:
-    login = logins.get(_host(name))
-    return context.connections.builder().resolve(
-        name, platform=image.platform, credentials=login, report=context.report
-    )
 
 
 def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
@@ -213,12 +193,9 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         return _written(context, image, image.heavy)
     log = _log(context, image, "build")
     with prepared(context, image, log) as ready:
-        built = context.connections.builder().build(ready.request, context.report)
+        made = _made(context, image, ready.request)
     return Built(
         image=image.reference,
-        image_id=built.id,
-        size=built.size,
-        layers=built.layers,
         base=ready.base,
         base_id=ready.base_id,
         context_sha256=ready.context_sha256,
@@ -226,7 +203,19 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         log=str(log),
         lock=ready.lock,
         patches=ready.patches,
+        **made,
     )
+
+
+def _made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> dict[str, Any]:
+    """Build it; where its bytes are now, and how many."""
+    if image.engine == BUILDX:
+        pushed = build_pushed(context, image, request)
+        layers = layers_of(context, image, pushed.digest)
+        made: dict[str, Any] = {"engine": image.engine, "builder": pushed.builder, "digest": pushed.digest}
+        return {**made, "image_id": "", "size": 0, "layers": layers}
+    built = context.connections.builder().build(request, context.report)
+    return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
 def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
@@ -343,6 +332,7 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
     source = image.repository_url or source_url(context.repository.remote_url(plan.remote))
     if source:  # a path on this machine says nothing elsewhere
         labels[names.SOURCE] = source
+    labels = dict(image.options.labels) | labels
     labels[names.TITLE] = _title(image)
     if image.variant:
         labels[names.VARIANT] = image.variant
@@ -359,18 +349,6 @@ def _title(image: PlannedImage) -> str:
 def _candidate(heavy: PlannedHeavy) -> Reference:
     """The private name of a heavy base until it is in the registry."""
     return parse_repository(heavy.repository).tag(f"candidate-{heavy.name}")
-
-
-def base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
-    """Name of the base, and its digest in that very repository, where the engine knows one."""
-    if info is None:
-        return {}
-    labels, reference = {names.BASE_NAME: base}, parse_reference(base)
-    known = [parse_reference(each) for each in info.repo_digests]
-    digests = [each.digest for each in known if each.repository == reference.repository]
-    if digest := reference.digest or min(digests, default=""):
-        labels[names.BASE_DIGEST] = digest
-    return labels
 
 
 def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:

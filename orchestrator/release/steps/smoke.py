@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.release.steps.build import Built, expected_labels, pull_login
+from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.builds.base import pull_login
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles

@@ -1,12 +1,12 @@
 """The record of a release: one JSON document that says what was declared, made, checked and published.
 
-It is read strictly before anything in it is believed, and compared in one place with what tag and plan say.
+It is read strictly before anything in it is believed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from orchestrator.core import documents
 from orchestrator.core.documents import Digest, DocumentError, ObjectId, Sha256
@@ -14,13 +14,7 @@ from orchestrator.core.errors import MismatchError, UsageError
 from orchestrator.core.pick import Pick, Skipped
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult
-from orchestrator.core.tag_message import TaggedPick, promotion, shipped, tagged_picks
 from orchestrator.core.versions import TagVersion
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from orchestrator.core.plan import Plan
 
 SCHEMA_VERSION: Final = 1
 PREFIX: Final = "refs/release-records/"
@@ -142,6 +136,7 @@ class RecordedImage:
     digest: Digest
     image_id: str
     engine: str = "classic"  # who built it
+    builder: str = ""  # of BuildKit's builders, which one
     size: int
     compressed_size: int
     delta: Delta = Delta(unknown="not measured by the version of this tool that uploaded it")
@@ -237,139 +232,3 @@ def bad_record(error: DocumentError, where: str, remote: str = "") -> UsageError
         remedy=f"somebody else wrote that ref; see: {look}",
         code="bad-record",
     )
-
-
-# ------------------------------------------------------------------ compared with what tag and plan say
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReleaseFacts:
-    """What a tag or a plan says of a release.  None stands for what nobody told: it is not compared.
-
-    `images` are the digests by reference, "" where only the name is known.
-    """
-
-    version: TagVersion
-    commit: str
-    tag: str | None = None
-    tree: str | None = None
-    picks: tuple[TaggedPick, ...] | None = None
-    promoted_from: tuple[str, str] | None = None  # version and tag object of the candidate; ("", "") for none
-    config_sha256: str | None = None
-    images: Mapping[Reference, str] | None = None
-
-
-def facts_of_tag(version: TagVersion, tag: str, commit: str, message: str, **more: Any) -> ReleaseFacts:
-    """What an annotated tag says; `more` are fields that its commit tells: tree, config_sha256, images."""
-    return ReleaseFacts(
-        version=version,
-        tag=tag,
-        commit=commit,
-        picks=tuple(tagged_picks(message)),
-        promoted_from=promotion(message) or ("", ""),
-        **more,
-    )
-
-
-def facts_of_plan(plan: Plan, tag: str, digests: Mapping[Reference, str]) -> ReleaseFacts:
-    """What a plan says, with the tag object and the digests that carrying it out gave."""
-    origin = plan.promoted_from
-    return ReleaseFacts(
-        version=TagVersion.from_text(plan.version),
-        tag=tag,
-        commit=plan.head,
-        tree=plan.tree,
-        picks=_brought(plan.picks),
-        promoted_from=(origin.version, origin.tag_object) if origin else ("", ""),
-        config_sha256=plan.config_sha256,
-        images={image.reference: digests.get(image.reference, "") for image in plan.images},
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One thing that the record and a tag or plan tell: `actual` is theirs, for people.
-
-    `fault` says how the record differs, as the end of a sentence that begins with "the record"; "" where it agrees.
-    """
-
-    name: str
-    actual: str
-    fault: str = ""
-
-
-def differences(record: Record, facts: ReleaseFacts) -> list[Comparison]:
-    """In what a record is not what tag and plan say; empty for one that agrees."""
-    return [each for each in comparisons(record, facts) if each.fault]
-
-
-def comparisons(record: Record, facts: ReleaseFacts) -> Iterator[Comparison]:
-    """Everything that both tell, whether it agrees or not."""
-    for name, recorded, actual in (
-        ("version", str(record.version), str(facts.version)),
-        ("tag name", str(record.tag.name), str(facts.version)),
-        ("tag", record.tag.object, facts.tag),
-        ("commit", record.commit, facts.commit),
-        ("tree", record.tree, facts.tree),
-        ("release.yaml", record.config.sha256, facts.config_sha256),
-    ):
-        if actual is not None:
-            fault = "" if recorded == actual else f"says {name} {recorded}, and it is {actual or 'not there'}"
-            yield Comparison(name=name, actual=actual, fault=fault)
-    if facts.promoted_from is not None:
-        yield _origins(record, facts.promoted_from)
-    if facts.picks is not None:
-        yield _picks(record, facts.picks)
-    if facts.images is not None:
-        yield _images(record, facts.images)
-
-
-def _origins(record: Record, actual: tuple[str, str]) -> Comparison:
-    origin = record.promoted_from
-    recorded = (str(origin.version), origin.tag) if origin else ("", "")
-    said, told = (" ".join(each).strip() or "no candidate" for each in (recorded, actual))
-    fault = "" if recorded == actual else f"says that it was promoted from {said}, and the tag from {told}"
-    return Comparison(name="promoted from", actual=told, fault=fault)
-
-
-def _brought(picks: Sequence[Pick]) -> tuple[TaggedPick, ...]:
-    """The picks that a version brings, as a tag lists them."""
-    return tuple((str(pick.state), pick.source, pick.carrier) for pick in shipped(picks))
-
-
-def _picks(record: Record, actual: tuple[TaggedPick, ...]) -> Comparison:
-    """Those that the version brings, in their order."""
-    recorded = _brought(record.picks)
-    fault = ""
-    if len(recorded) != len(actual):
-        fault = f"has {len(recorded)} picks, and the tag lists {len(actual)}"
-    elif wrong := next((pair for pair in zip(recorded, actual, strict=True) if pair[0] != pair[1]), None):
-        said, told = (f"{source[:12]} {state} as {result[:12]}" for state, source, result in wrong)
-        fault = f"has the pick {said}, and the tag lists {told}"
-    return Comparison(name="picks", actual=f"{len(actual)} picks", fault=fault)
-
-
-def _images(record: Record, actual: Mapping[Reference, str]) -> Comparison:
-    recorded = {image.reference: image.digest for image in record.images}
-    fault = ""
-    for name in (*recorded, *actual):
-        if name not in actual:
-            fault = f"has {name}, which release.yaml there does not declare"
-        elif name not in recorded:
-            fault = f"has no {name}, which release.yaml there declares"
-        elif actual[name] not in ("", recorded[name]):
-            fault = f"says that {name} is {recorded[name]}, and it is {actual[name]}"
-        if fault:
-            break
-    return Comparison(name="images", actual=f"{len(actual)} images", fault=fault)
-
-
-def must_agree(record: Record, facts: ReleaseFacts) -> None:
-    """Raises MismatchError naming the first difference."""
-    for each in differences(record, facts):
-        raise MismatchError(
-            f"the record of {record.version} {each.fault}",
-            where=record_ref(facts.version),
-            remedy=f"find out who made it: release show {facts.version}; release verify {facts.version}",
-            code="record-differs",
-        )

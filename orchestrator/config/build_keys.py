@@ -1,0 +1,147 @@
+"""The keys under `image:` that say how it is built: by whom, which stage, and what its steps may use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.config import validators as rules
+from orchestrator.config.schema import Got, Key, ListOf, MapOf, Table, Text
+from orchestrator.core import labels as names
+from orchestrator.core.declaration import BUILDERS, BuildOptions, BuildSecret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.core.results import Place
+
+_STAGE: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_SSH: Final = rf"default|{_ID}=\S.*"
+_DEVICE: Final = r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+=[A-Za-z0-9._:-]+"
+_DEVICES: Final = f"{_DEVICE}(?:,{_DEVICE})*"
+_LABEL: Final = r"[a-zA-Z0-9][a-zA-Z0-9._/-]{0,254}"
+# Set by the tool, which its own checks compare: another value would make them fail.
+_OURS: Final = (
+    names.VERSION, names.REVISION, names.CREATED, names.REF_NAME, names.SOURCE, names.TITLE, names.BASE_NAME,
+    names.BASE_DIGEST, names.VARIANT, names.PATCHES,
+)  # fmt: skip
+
+
+def _label(text: str) -> str:
+    if text in _OURS or text.startswith(names.OWN):
+        raise rules.BadTextError("config-reserved-label", "is set by this tool", "remove it")
+    return rules.matching(_LABEL, "com.example.team")(text)
+
+
+def _matching(grammar: str, example: str) -> Text[str]:
+    check: Callable[[str], str] = rules.matching(grammar, example)
+    return Text(convert=check, json={"pattern": f"^(?:{grammar})$"})
+
+
+BUILDER = Key(
+    name="builder",
+    shape=Text(convert=rules.one_of(*BUILDERS), json={"enum": list(BUILDERS)}),
+    help="Who builds: `buildx` (BuildKit, by `docker buildx`), `classic` (the engine's own builder), or `auto`: buildx "
+    "where there is one that can, else classic ([buildkit.md](buildkit.md)).",
+    default="auto",
+)
+TARGET = Key(
+    name="target",
+    shape=_matching(_STAGE, "runtime"),
+    help="The stage of the Dockerfile that is the image.",
+    default="the last one",
+)
+SECRET_ENV = Key(
+    name="env",
+    shape=_matching(rules.ARG_GRAMMAR, "PIP_TOKEN"),
+    help="The environment variable with the value.",
+)
+SECRET_FILE = Key(
+    name="file",
+    shape=Text(convert=rules.plain, what="a path"),
+    help="The file with the value, on the machine that builds; `~` is the home folder, anything else that is not "
+    "absolute begins at the repository's top.",
+)
+REQUIRED = Key(
+    name="required",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether nothing is built without it.",
+    default="true",
+)
+
+
+def _secret(got: Got) -> BuildSecret:
+    return BuildSecret(name="", env=got(SECRET_ENV, ""), file=got(SECRET_FILE, ""), required=got(REQUIRED, True))
+
+
+SECRET = Table(
+    title="a build secret", keys=(SECRET_ENV, SECRET_FILE, REQUIRED), build=_secret, exactly_one=("env", "file")
+)
+SECRETS = Key(
+    name="secrets",
+    shape=MapOf(
+        key=_matching(_ID, "pip-token"),
+        value=SECRET,
+        join=lambda entries, _: tuple(
+            BuildSecret(name=name, env=value.env, file=value.file, required=value.required)
+            for _, name, value in entries
+        ),
+        what="a mapping of ids to where the secrets are",
+    ),
+    help="Secrets for `RUN --mount=type=secret,id=ID`. They reach no layer, no log, no record and no command line; "
+    "needs buildx.",
+)
+SSH = Key(
+    name="ssh",
+    shape=ListOf(item=_matching(_SSH, "default, or ID=/path/to/key"), what="a list of agents and keys", unique=True),
+    help="For `RUN --mount=type=ssh`: `default` is the agent of SSH_AUTH_SOCK, `ID=PATH` a key or another agent's "
+    "socket; needs buildx.",
+)
+SHM_SIZE = Key(
+    name="shm-size",
+    shape=Text(convert=rules.byte_size, what="a size", json={"pattern": f"^{rules.SIZE_GRAMMAR}$"}),
+    help="The size of /dev/shm in `RUN` steps, such as `2GiB`.",
+    default="64MiB",
+)
+GPUS = Key(
+    name="gpus",
+    shape=_matching(_DEVICES, "nvidia.com/gpu=all"),
+    help="CDI devices that `RUN --device` may use, such as `nvidia.com/gpu=all`; needs buildx, and a builder with CDI.",
+)
+PULL = Key(
+    name="pull",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether the registries are asked for newer bases, also where the builder has them.",
+    default="false",
+)
+LABELS = Key(
+    name="labels",
+    shape=MapOf(
+        key=Text(convert=_label, json={"pattern": f"^{_LABEL}$"}),
+        value=Text(convert=rules.plain, one_line=False, exact=True),
+        join=lambda entries, _: tuple((name, value) for _, name, value in entries),
+        what="a mapping of names to texts",
+    ),
+    help="Further labels of the image; those of OCI that the tool knows the value of are set by it.",
+)
+
+BUILD_KEYS = (BUILDER, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS)
+
+
+def build_options(got: Got) -> BuildOptions:
+    """What the `image:` section says of the build itself."""
+    return BuildOptions(
+        builder=got(BUILDER, BuildOptions.builder),
+        target=got(TARGET, ""),
+        secrets=got(SECRETS, ()),
+        ssh=got(SSH, ()),
+        shm_size=got(SHM_SIZE, 0),
+        gpus=got(GPUS, ""),
+        pull=got(PULL, BuildOptions.pull),
+        labels=got(LABELS, ()),
+    )
+
+
+def places(got: Got) -> tuple[tuple[str, Place], ...]:
+    """Where these keys stand."""
+    return tuple((key.name, got.faults.place(got.nodes[key.name])) for key in BUILD_KEYS if key.name in got.nodes)

@@ -1,0 +1,194 @@
+"""`DirectBuilder` for BuildKit: one `docker buildx build` for each image, pushed as it is built."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.text import one_line
+from orchestrator.engines import Pushed
+from orchestrator.engines.buildx import failures
+from orchestrator.engines.buildx.arguments import arguments
+from orchestrator.engines.buildx.program import asked, followed, private_folder
+from orchestrator.engines.buildx.progress import Follower
+from orchestrator.engines.streams import new_log, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from orchestrator.core.credentials import Credentials
+    from orchestrator.core.results import Progress
+    from orchestrator.engines import BuildRequest
+
+_BOOT: Final = 180.0  # seconds for a builder to answer, or to be started: one of its kinds pulls an image first
+# BuildKit says nothing of bytes while it pushes.
+_PUSHING: Final = 12.0
+_TRIAL: Final = b"FROM scratch\nLABEL release=trial\n"
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderInfo:
+    """What `docker buildx inspect` tells."""
+
+    name: str
+    driver: str
+    nodes: tuple[str, ...]
+
+
+class BuildxBuilder:
+    """A builder of `docker buildx`, by its name; "" is the one that is current."""
+
+    def __init__(
+        self, program: Path, env: Mapping[str, str], *, name: str = "", tell: Callable[[str], object] = lambda _: None
+    ) -> None:
+        self._program = str(program)
+        self._env = env
+        self._name = name
+        self._tell = tell
+
+    # -------------------------------------------------------------- what it is
+
+    @cached_property
+    def info(self) -> BuilderInfo:
+        """Raises RemoteError where there is none of that name, or none answers."""
+        status, out, error = self._ask("inspect", *([self._name] if self._name else []))
+        if status:
+            raise failures.builder_gone(error.strip() or f"exit code {status}", self._name)
+        return _info(out)
+
+    @property
+    def title(self) -> str:
+        return f"{self.info.name} ({self.info.driver})"
+
+    @property
+    def has_store(self) -> bool:
+        return self.info.driver == "docker"
+
+    @cached_property
+    def incapable(self) -> str:
+        """Why it cannot make images as they are needed here, "" where it can: a tiny image is built, and kept nowhere.
+
+        What it needs is tried at once: the program's progress as JSON, a builder that answers, the times of files
+        rewritten, an image that does not go through the engine's old store.
+        """
+        try:
+            name = self.info.name
+        except RemoteError as error:
+            return error.message
+        flags = ["--progress=rawjson", "--provenance=false", "--output=type=oci,dest=-,rewrite-timestamp=true"]
+        status, _, error_text = self._ask("build", *self._builder, *flags, "-", stdin=_TRIAL)
+        if not status:
+            return ""
+        said = [line for line in error_text.splitlines() if line.startswith("ERROR: ")]
+        return f"builder {name} fails at a tiny image: {one_line(said[-1][7:] if said else error_text)}"
+
+    @property
+    def _builder(self) -> list[str]:
+        return [f"--builder={self._name}"] if self._name else []
+
+    def _ask(self, *words: str, stdin: bytes = b"") -> tuple[int, str, str]:
+        with private_folder(self._env, {}) as (_, env):
+            return asked([self._program, *words], env, stdin=stdin, timeout=_BOOT)
+
+    # -------------------------------------------------------------- building
+
+    def build_pushed(
+        self,
+        request: BuildRequest,
+        report: Callable[[Progress], None],
+        *,
+        credentials: Credentials | None,
+        stall: float,
+    ) -> Pushed:
+        target = request.tag
+        repository = str(target.repository)
+        # Docker itself pushes only under a name.
+        name = str(target) if self.has_store else f"{repository},push-by-digest=true"
+        own = {target.repository.host: credentials} if credentials else {}
+        output = f"type=image,name={name},push=true,store=false"
+        metadata = self._build(request, report, output, {**request.logins, **own}, stall)
+        digest = metadata.get("containerimage.digest")
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise RemoteError(
+                f"docker buildx says that {target} was pushed, and not which digest it has",
+                where=str(request.log),
+                remedy="update docker buildx, or set `builder: classic` under `image:`",
+                code="builder-unusable",
+            )
+        return Pushed(digest=digest, builder=self.title)
+
+    def build_archive(
+        self, request: BuildRequest, report: Callable[[Progress], None], into: Path, *, stall: float
+    ) -> None:
+        """Build into an OCI archive; nothing is pushed."""
+        self._build(request, report, f"type=oci,dest={into}", request.logins, stall)
+
+    def _build(
+        self,
+        request: BuildRequest,
+        report: Callable[[Progress], None],
+        output: str,
+        logins: Mapping[str, Credentials],
+        stall: float,
+    ) -> Mapping[str, Any]:
+        output += ",rewrite-timestamp=true" if request.epoch else ""
+        with (
+            private_folder(self._env, logins) as (folder, env),
+            _real_file(request.context) as context,
+            new_log(request.log) as file,
+        ):
+            follower = Follower(file=file, path=request.log, report=report, clock=time.monotonic)
+            words, more = arguments(request, folder)
+            metadata = folder / "metadata.json"
+            argv = [self._program, "build", *self._builder, f"--output={output}", f"--metadata-file={metadata}", *words]
+            status = followed([*argv, "-"], env | more, context, follower.take, self._watch(follower, request, stall))
+            if status:
+                raise failures.failure(follower, request.tag, self._name)
+            with writing(metadata):
+                return dict(json.loads(metadata.read_text(encoding="utf-8")))
+
+    def _watch(self, follower: Follower, request: BuildRequest, stall: float) -> Callable[[], None]:
+        """What is called while nothing comes: a step of the user's may be silent, a registry may not."""
+
+        def look() -> None:
+            running = follower.running
+            if not stall or any(step.is_run for step in running):
+                return
+            limit = stall * (_PUSHING if any(step.name.startswith("exporting") for step in running) else 1)
+            if time.monotonic() - follower.moved_at > limit:
+                raise failures.stalled(request.tag, limit)
+
+        return look
+
+
+def _info(text: str) -> BuilderInfo:
+    """Of the table that it prints: `Name:` and `Driver:` of the builder, then each node's."""
+    pairs = [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in text.splitlines())]
+    names = [value for key, value in pairs if key == "Name"]
+    driver = next((value for key, value in pairs if key == "Driver"), "")
+    return BuilderInfo(name=names[0] if names else "", driver=driver, nodes=tuple(names[1:]))
+
+
+@contextmanager
+def _real_file(context: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The same bytes as a file that another program can read, at its beginning."""
+    context.seek(0)
+    try:
+        context.fileno()
+    except OSError:
+        with tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(context, file)
+            file.seek(0)
+            yield file
+    else:
+        yield context

@@ -1,0 +1,127 @@
+"""What the end of a build means to a person: one line, where, a remedy.  Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from orchestrator.core.errors import RemoteError, UnprovedError, UsageError
+from orchestrator.core.text import one_line
+from orchestrator.engines.failures import disk_full, shared_memory_full
+from orchestrator.engines.refusals import pull_limited, push_failed
+
+if TYPE_CHECKING:
+    from orchestrator.core.errors import ReleaseError
+    from orchestrator.core.reference import Reference
+    from orchestrator.engines.buildx.progress import Follower, Vertex
+
+_EXIT: Final = re.compile(r"exit code: (\d+)")
+_PUSH: Final = re.compile(r"(?:failed to solve: )?failed to push \S+: (?P<why>.*)", re.DOTALL)
+_HTTPS: Final = "server gave HTTP response to HTTPS client"
+_CREATE: Final = "see `docker buildx ls`; make one: docker buildx create --name NAME"
+# What is said where no builder answers, or one goes away -> what to do.
+_BUILDER: Final = (
+    (re.compile(r"no builder \"?[^\"]*\"? found"), _CREATE),
+    (re.compile(r"[Cc]annot connect to the Docker daemon|error during connect|connection refused"),
+     "start the builder's engine, or choose another builder; see `docker buildx ls`"),
+    (re.compile(r"failed to list workers|code = Unavailable|transport is closing|error reading from server"
+                r"|closing transport|connection reset by peer|\bEOF\b|context deadline exceeded|no valid drivers found"
+                r"|failed to find driver|no such container|failed to initialize builder"),
+     "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"),
+)  # fmt: skip
+_SOLVE: Final = "failed to solve: "
+
+
+def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError:
+    """The error for a build that came to a bad end; the log is the follower's."""
+    text = follower.error or (follower.tail[-1] if follower.tail else "it ended without a word")
+    found = _registry(text, target) or _step(follower) or _by_builder(text, builder) or _refused(follower, text)
+    found.detail = found.detail or "\n".join(follower.tail)
+    return found
+
+
+def _registry(text: str, target: Reference) -> ReleaseError | None:
+    if _HTTPS in text:
+        return RemoteError(
+            f"the builder speaks https to a registry that speaks http: {one_line(text)}",
+            where=str(target),
+            remedy="tell the builder: `insecure-registries` in the engine's daemon.json, or `http = true` for this "
+            "registry in buildkitd.toml",
+            code="registry-plain-http",
+        )
+    push = _PUSH.match(text)
+    return push_failed(push["why"], target) if push else None
+
+
+def _step(follower: Follower) -> ReleaseError | None:
+    """Of a step that ran and failed; what it printed counts, its command line does not."""
+    step = follower.failed
+    status = _EXIT.search(step.error) if step else None
+    if step is None or not status or not step.is_run:
+        return None
+    printed, place = "\n".join(step.printed), str(follower.path)
+    shared = shared_memory_full(printed, step.name)
+    full = None if shared else disk_full(printed, place)
+    return full or UnprovedError(
+        f"{_at(follower)}{one_line(step.title, 90)} exited {status[1]}",
+        where=place,
+        remedy=shared or "read the log above; the full one is in the file named",
+        code="build-failed",
+    )
+
+
+def _at(follower: Follower) -> str:
+    return f"{follower.place}: " if follower.place else ""
+
+
+def _by_builder(text: str, builder: str) -> ReleaseError | None:
+    if text.startswith(_SOLVE) and "failed to resolve" in text:
+        return None  # a base's registry, not the builder
+    remedy = next((remedy for pattern, remedy in _BUILDER if pattern.search(text)), "")
+    return builder_gone(text, builder, remedy) if remedy else None
+
+
+def builder_gone(text: str, builder: str, remedy: str = "") -> RemoteError:
+    """Nothing can be built by that builder now."""
+    name = f"builder {builder}" if builder else "docker buildx's builder"
+    remedy = remedy or next((each for pattern, each in _BUILDER if pattern.search(text)), _CREATE)
+    return RemoteError(
+        f"{name} cannot build: {one_line(text.removeprefix('ERROR: '))}", remedy=remedy, code="builder-unusable"
+    )
+
+
+def _refused(follower: Follower, text: str) -> ReleaseError:
+    why = text.removeprefix(_SOLVE)
+    where = str(follower.path)
+    limited = disk_full(why, where) or pull_limited(why, where)
+    step = follower.failed
+    what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
+    return limited or UnprovedError(
+        f"{_at(follower)}{what}{one_line(why)}",
+        where=where,
+        remedy="read the log above; the full one is in the file named",
+        code="build-failed",
+    )
+
+
+def _title(step: Vertex) -> str:
+    return one_line(step.title, 90)
+
+
+def stalled(target: Reference, seconds: float) -> RemoteError:
+    """Nothing moved for too long, and no step was running."""
+    return RemoteError(
+        f"the build of {target} stands still: nothing moved for {seconds:g} s",
+        remedy="check the builder, the registries and the network, then run the same command again",
+        code="build-stalled",
+    )
+
+
+def unusable_program(error: OSError, path: str) -> UsageError:
+    """It is there, and cannot be started."""
+    return UsageError(
+        f"docker buildx cannot be started: {error.strerror}",
+        where=path,
+        remedy="install it anew, or set `builder: classic` under `image:`",
+        code="no-buildx",
+    )

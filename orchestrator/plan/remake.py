@@ -1,0 +1,123 @@
+"""A release made again from what its tag says: the result must be the very commit that the tag names.
+
+`publish` asks it of the tag that it is to publish, `promote` of the candidate that it is to give its final name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import MismatchError
+from orchestrator.core.plan import NO_DECISIONS
+from orchestrator.core.tag_message import told_twice
+from orchestrator.picks.sources import unknown
+from orchestrator.plan.account import account_of
+from orchestrator.plan.planner import draft
+from orchestrator.plan.release_commit import PlanRequest
+from orchestrator.session import kept_sources
+from orchestrator.session.branch_state import Facts, reachable_tags
+from orchestrator.session.published import config_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick
+    from orchestrator.core.plan import Plan
+    from orchestrator.plan.account import Account
+    from orchestrator.session.session import Session
+
+
+def account_at(session: Session, version: str, message: str, config: Config) -> Account | None:
+    """What the tag of a version says, with its sources at hand.  Raises MismatchError where it says two things of one.
+
+    A fix may be on no branch any more: it is kept beside the record, and until that is written the remote has it.
+    """
+    if twice := told_twice(message):
+        raise MismatchError(
+            f"tag {version} says two things of {twice[:12]}",
+            where=f"refs/tags/{version}",
+            remedy="`release cut` writes one line for each fix: release the next version",
+            code="tag-differs",
+        )
+    entry = config.release(version)
+    if lacking := unknown(entry.fixes if entry else (), config.remote, session.repository, session.scratch):
+        kept_sources.bring_for(session.repository, session.scratch, config.remote, version, lacking)
+    return account_of(session.scratch, session.repository, version, message, config)
+
+
+def made_again(
+    session: Session,
+    account: Account | None,
+    *,
+    version: str,
+    config: Config,
+    config_path: str,
+    tag_object: str,
+    head: str,
+    tags: Mapping[str, str],
+) -> Plan:
+    """The release planned again, not sealed; `tags` are the other version tags.
+
+    Raises MismatchError where that is not the commit `head`, and no problem of the plan says why.
+    """
+    base = _base(session, head, account.picks if account else (), version)
+    commit = session.scratch.commit(head)
+    request = PlanRequest(
+        version=version, config=config, config_path=config_path, identity=commit.committer,
+        tag_object=tag_object, offline=True,
+    )  # fmt: skip
+    facts = Facts(
+        base=base,
+        tags=tags,
+        reachable=reachable_tags(session.scratch, base, tags),
+        source_tips={},
+        problems=(),
+        notes=(),
+    )
+    decisions = account.decisions if account else NO_DECISIONS
+    plan = draft(request, decisions, session.repository, session.scratch, facts)
+    if plan.head != head and not plan.problems:
+        raise _differs(session, plan, head, version)
+    return plan
+
+
+def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:
+    """The commit below the picks that the tag lists.  Raises MismatchError when history says otherwise."""
+    parents = session.scratch.commit(head).parents
+    tip = parents[0] if parents else ""
+    for pick in reversed([each for each in picks if each.result]):
+        if tip != pick.result:
+            raise _not_its_history(version, pick.result, tip)
+        above = session.scratch.commit(tip).parents
+        tip = above[0] if above else ""
+    if not tip:
+        raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
+    for carrier in {pick.duplicate_of for pick in picks} - {""}:
+        if not session.scratch.is_commit(carrier) or session.scratch.rev_list(
+            "--max-count=1", carrier, f"^{head}", "--"
+        ):
+            raise _not_its_history(version, carrier, "")
+    return tip
+
+
+def _not_its_history(version: str, listed: str, there: str) -> MismatchError:
+    return MismatchError(
+        f"tag {version} lists pick {listed[:12]}, its history has {there[:12] or 'nothing'} there",
+        code="tag-differs-from-history",
+        remedy="the tag's message does not belong to its commit",
+    )
+
+
+def _differs(session: Session, plan: Plan, head: str, version: str) -> MismatchError:
+    made, tagged = session.scratch.tree_of(plan.head), session.scratch.tree_of(head)
+    paths = session.scratch.git.run("diff-tree", "-r", "--name-only", "-z", made, tagged).fields()
+    remedy = "the branch holds something undeclared; compare its git log with the tag's message"
+    if paths == [config_at(session, version, head, plan.config_path).changelog]:
+        remedy = f"somebody edited it, or another version of this tool made the tag: publish with that one ({remedy})"
+    files = ", ".join(paths[:5]) or "only commit data (author, dates, message)"
+    return MismatchError(
+        f"tag {version} is {head[:12]}, release.yaml at the tag makes {plan.head[:12]}; they differ in {files}",
+        remedy=remedy,
+        code="tag-differs-from-plan",
+    )

@@ -1,0 +1,109 @@
+"""What an image is built on: the logins for it, the image itself, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.core import labels as names
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.reference import parse_reference
+from orchestrator.core.results import Progress
+from orchestrator.image.builders import BUILDX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator.core.credentials import Credentials
+    from orchestrator.core.plan import PlannedImage
+    from orchestrator.engines import ImageInfo
+    from orchestrator.release.steps.runner import TaskContext
+
+
+def logins_for(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
+    """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
+    if image.engine == BUILDX:  # whose store may be elsewhere
+        missing = list(names)
+    else:
+        builder = context.connections.builder()
+        missing = [name for name in names if builder.inspect(name) is None]
+    logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(host_of, missing))}
+    return {host: login for host, login in logins.items() if login}
+
+
+def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
+    """The login to pull from a registry with; where it cannot be had, a public image can be pulled all the same."""
+    try:
+        return context.connections.credentials(host, released_to=host == image.reference.repository.host)
+    except RemoteError as error:
+        context.report(Progress(text=f"going on without a login for {host}: {error.message}"))
+        return None
+
+
+def host_of(name: str) -> str:
+    return parse_reference(name).repository.host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What is built on, "" for nothing; `contexts` make the builder take that very image, whatever its name means."""
+
+    name: str = ""
+    id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+
+
+def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> Base:
+    if not name:
+        return Base()
+    if image.engine == BUILDX:
+        digest, instead = base_of(context, image, name)
+        labels = {names.BASE_NAME: name} | ({names.BASE_DIGEST: digest} if digest else {})
+        return Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
+    login = logins.get(host_of(name))
+    info = context.connections.builder().resolve(
+        name, platform=image.platform, credentials=login, report=context.report
+    )
+    return Base(name=name, id=info.id, labels=base_labels(name, info))
+
+
+def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, str]:
+    """The digest that an image's base has now, and what to build on in place of its name, so that it is that very one.
+
+    Both are "" where nobody can tell: then the builder takes what the name stands for.
+    """
+    reference = parse_reference(name)
+    if reference.digest:
+        return reference.digest, ""
+    builder = context.connections.direct()
+    if builder.has_store and (found := _in_store(context, name)):
+        known = (parse_reference(each) for each in found.repo_digests)
+        return next((each.digest for each in known if each.repository == reference.repository), ""), ""
+    released_to = reference.repository.host == image.reference.repository.host
+    try:
+        registry = context.connections.base_registry(str(reference.repository), released_to=released_to)
+        there = registry.head(reference.identifier)
+    except RemoteError as error:
+        context.report(Progress(text=f"the digest of the base {name} is not known: {error.message}"))
+        return "", ""
+    return (there.digest, f"docker-image://{reference.repository}@{there.digest}") if there else ("", "")
+
+
+def _in_store(context: TaskContext, name: str) -> ImageInfo | None:
+    try:
+        return context.connections.runtime().inspect(name)
+    except RemoteError:  # it is the builder's engine, which says so itself
+        return None
+
+
+def base_labels(base: str, info: ImageInfo | None) -> dict[str, str]:
+    """Name of the base, and its digest in that very repository, where the engine knows one."""
+    if info is None:
+        return {}
+    labels, reference = {names.BASE_NAME: base}, parse_reference(base)
+    known = [parse_reference(each) for each in info.repo_digests]
+    digests = [each.digest for each in known if each.repository == reference.repository]
+    if digest := reference.digest or min(digests, default=""):
+        labels[names.BASE_DIGEST] = digest
+    return labels

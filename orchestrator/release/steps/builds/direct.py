@@ -1,0 +1,85 @@
+"""Build by a builder that has no store: the image is in the registry, by its digest, when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.results import Progress
+from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
+
+if TYPE_CHECKING:
+    from orchestrator.core.credentials import Credentials
+    from orchestrator.core.plan import PlannedImage
+    from orchestrator.engines import BuildRequest, Pushed
+    from orchestrator.registry.reader import RegistryReader
+    from orchestrator.release.steps.builds.base import Base
+    from orchestrator.release.steps.runner import TaskContext
+
+
+def build_pushed(context: TaskContext, image: PlannedImage, request: BuildRequest) -> Pushed:
+    """Build and push, again where that broke off: what is built and there is not built and sent twice.
+
+    Where the candidate's name is taken and may not be replaced, another name is used; the upload decides then.
+    """
+    builder, connections = context.connections.direct(), context.connections
+    registry = connections.registry(image.repository)
+    retry, host = registry.retry, request.tag.repository.host
+
+    def attempt(request: BuildRequest, login: Credentials | None) -> Pushed:
+        stall = context.session.options.push_stall
+        return builder.build_pushed(request, context.report, credentials=login, stall=stall)
+
+    for number in range(1, retry.tries + 1):
+        login = connections.credentials(host)
+        try:
+            return attempt(request, login)
+        except PushRefusedError as error:
+            changed = error.about_login and number == 1 and connections.credentials(host) != login
+            if not changed and not _taken(registry, request, error):
+                raise
+            if not changed:
+                request = replace(request, tag=request.tag.repository.tag(f"candidate-{uuid4().hex[:12]}"))
+        except PushBrokenError as error:
+            if number == retry.tries:
+                raise
+            context.report(Progress(text=f"{error.message}; try {number + 1} of {retry.tries} follows"))
+            retry.sleep(retry.delay(number, None))
+            registry.can_push()
+    return attempt(request, connections.credentials(host))
+
+
+def _taken(registry: RegistryReader, request: BuildRequest, error: PushRefusedError) -> bool:
+    return not error.about_login and registry.head(request.tag.tag) is not None
+
+
+def layers_of(context: TaskContext, image: PlannedImage, digest: str) -> tuple[str, ...]:
+    """The diff_ids of what was pushed, as the registry has it."""
+    registry = context.connections.registry(image.repository)
+    manifest = registry.await_manifest(digest)
+    if manifest is None:
+        raise RemoteError(
+            f"{image.repository}@{digest} was pushed, says the builder, and the registry does not have it",
+            remedy="run the same command again; if it stays so, look at the registry's log",
+            code="push-vanished",
+        )
+    return registry.config(registry.image(manifest, image.platform)).diff_ids
+
+
+def options_of(context: TaskContext, image: PlannedImage, base: Base) -> dict[str, Any]:
+    """The fields of a request that release.yaml gives, and those that only BuildKit takes."""
+    options, session = image.options, context.session
+    found: dict[str, Any] = {"target": options.target, "shm_size": options.shm_size, "pull": options.pull}
+    if image.engine != BUILDX:
+        return found
+    top = context.repository.top
+    return found | {
+        "epoch": int(context.plan.when.split()[0]),
+        "secrets": secret_values(image, session.env, top),
+        "ssh": ssh_agents(image, session.env),
+        "gpus": options.gpus,
+        "contexts": base.contexts,
+    }

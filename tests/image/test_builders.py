@@ -1,0 +1,134 @@
+"""Who builds, and the secrets and keys that a build gets."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.core.declaration import BuildOptions, BuildSecret, ImageSpec
+from orchestrator.core.errors import UsageError
+from orchestrator.core.plan import Plan, PlannedImage
+from orchestrator.core.reference import Reference
+from orchestrator.core.results import Place
+from orchestrator.image.builders import (
+    LARGEST_SECRET,
+    choose,
+    described,
+    option_problems,
+    secret_values,
+    ssh_agents,
+)
+from orchestrator.session.connections import Connections
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "registry.example.com/team/cuda"
+HERE = Place(file="release.yaml", line=3, column=3)
+IMAGE = PlannedImage(
+    repository=NAME,
+    reference=Reference.from_text(f"{NAME}:v2.7.1"),
+    candidate=Reference.from_text(f"{NAME}:candidate-1"),
+    dockerfile="Dockerfile",
+    context=".",
+)
+
+
+def image(engine: str = "buildx", network: str = "", **options: object) -> PlannedImage:
+    return replace(IMAGE, engine=engine, network=network, options=BuildOptions(**options))  # type: ignore[arg-type]
+
+
+def plan(*images: PlannedImage) -> Plan:
+    return Plan(
+        plan_id="", version="v2.7.1", previous="", remote="origin", branch="release/v2.7", base="", head="",
+        picked_tree="", tree="", picks=(), skipped=(), images=images, tasks=(),
+    )  # fmt: skip
+
+
+def connections(folder: Path) -> Connections:
+    """Of a machine without docker buildx."""
+    env = {"PATH": str(folder), "HOME": str(folder), "DOCKER_CONFIG": str(folder)}
+    return Connections(env, owner=lambda: "", tell=lambda _: None, plain_http=False)
+
+
+def test_without_the_program_auto_is_the_classic_builder(tmp_path: Path) -> None:
+    chosen, notes = choose(plan(image("auto"), image("buildx")), connections(tmp_path))
+    assert [each.engine for each in chosen.images] == ["classic", "buildx"]
+    assert notes == ()
+    assert "no docker buildx" in described("auto", connections(tmp_path))
+    with pytest.raises(UsageError, match="no docker buildx") as caught:
+        described("buildx", connections(tmp_path))
+    assert caught.value.code == "no-buildx"
+
+
+def test_a_builder_that_fails_a_tiny_build_is_not_taken(tmp_path: Path) -> None:
+    """The program stands for one that no longer answers: nothing but its words can be had here."""
+    program = tmp_path / "docker-buildx"
+    program.write_text("#!/bin/sh\necho 'ERROR: no builder \"x\" found' >&2\nexit 1\n")
+    program.chmod(0o755)
+    chosen, (note,) = choose(plan(image("auto")), connections(tmp_path))
+    assert chosen.images[0].engine == "classic"
+    assert 'no builder "x" found' in note
+    with pytest.raises(UsageError, match="no builder") as caught:
+        described("buildx", connections(tmp_path))
+    assert "docker buildx use" in caught.value.remedy
+
+
+def test_what_a_builder_has_not_is_refused_with_its_line() -> None:
+    spec = ImageSpec(place=HERE, repository=NAME, places=(("secrets", replace(HERE, line=9)),))
+    asked = image("classic", secrets=(BuildSecret(name="a", env="A"),), ssh=("default",), gpus="nvidia.com/gpu=all")
+    problems = option_problems(plan(asked, asked), spec)
+    assert [each.where for each in problems] == ["release.yaml:9:3", "release.yaml:3:3", "release.yaml:3:3"]
+    assert {each.code for each in problems} == {"builder-cannot"}
+    assert all("builder: buildx" in each.remedy for each in problems)
+    assert option_problems(plan(replace(asked, engine="buildx")), spec) == ()
+    (network,) = option_problems(plan(image(network="mine")), spec)
+    assert "'mine'" in network.message
+
+
+def secret(**where: object) -> PlannedImage:
+    return image(secrets=(BuildSecret(name="token", **where),))  # type: ignore[arg-type]
+
+
+def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(b"file\n")
+    assert secret_values(secret(env="T"), {"T": "v"}, tmp_path) == {"token": b"v"}
+    assert secret_values(secret(file="t"), {}, tmp_path) == {"token": b"file\n"}
+    assert secret_values(secret(file="~/t"), {"HOME": str(tmp_path)}, tmp_path / "x") == {"token": b"file\n"}
+    assert secret_values(secret(file="none", required=False), {}, tmp_path) == {}
+    assert secret_values(secret(env="T", required=False), {}, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ({"env": "T"}, "the variable T is not there"),
+        ({"env": "E"}, "the variable E is empty"),
+        ({"file": "none"}, "none is not there"),
+        ({"file": "empty"}, "empty is empty"),
+        ({"file": "huge"}, f"huge has {LARGEST_SECRET + 1} bytes"),
+        ({"file": "."}, "Is a directory"),
+    ],
+)
+def test_a_secret_that_is_none(tmp_path: Path, where: dict[str, str], says: str) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "huge").write_bytes(b"x" * (LARGEST_SECRET + 9))
+    with pytest.raises(UsageError, match="build secret token: ") as caught:
+        secret_values(secret(**where), {"E": ""}, tmp_path)
+    assert says in caught.value.message
+    assert (caught.value.code, "\n" in caught.value.message, bool(caught.value.remedy)) == ("build-secret", False, True)
+
+
+def test_agents_and_keys(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(tmp_path / "agent"))
+        env = {"SSH_AUTH_SOCK": str(tmp_path / "agent"), "HOME": str(tmp_path)}
+        assert ssh_agents(image(ssh=("default", "k=~/key")), env) == ("default", f"k={tmp_path}/key")
+    with pytest.raises(UsageError, match="SSH_AUTH_SOCK is not set"):
+        ssh_agents(image(ssh=("default",)), {})
+    with pytest.raises(UsageError, match="there is no /nowhere"):
+        ssh_agents(image(ssh=("k=/nowhere",)), {})
