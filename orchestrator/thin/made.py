@@ -86,13 +86,27 @@ def thin_image(release: Release, base: Base, scratch: Scratch, pointed: Pointed,
     )
 
 
+def prepared_trees(release: Release, base: Base, scratch: Scratch, registry: Registry) -> dict[str, Tree]:
+    """What is given to a builder in place of the stages that are made here, of those that the Dockerfile has."""
+    image = release.image
+    text = scratch.file(release.tree, image.dockerfile) or b""
+    stages = read_stages(text, dict(image.build_args), image.platform or PLATFORM)
+    found: dict[str, Tree] = {}
+    if stages.find("stamp"):
+        found["stamp"] = _stamp(release)
+    if stages.find("patched"):
+        patching = _patching(release, base, scratch)
+        found["patched"] = patching.result(_originals(registry, base, patching))
+    return found
+
+
 def _read(release: Release, arguments: Mapping[str, str], scratch: Scratch, base: Base) -> tuple[Stages, FinalStage]:
     file, heavy = release.image.dockerfile, release.heavy
     stages = read_stages(scratch.file(release.tree, file) or b"", arguments, release.image.platform or PLATFORM)
     stage = stages.find(heavy.stage)
     if stage is None:
         raise UsageError(f"{file} has no stage {heavy.stage!r}", where=file, code="no-heavy-stage")
-    final = final_stage(stages, stages.stages[-1], stage, arguments, base.env)
+    final = final_stage(stages, stages.last(release.image.options.target), stage, arguments, base.env)
     for each in final.obstacles:
         raise UsageError(each.message, where=f"{file}:{each.line}", remedy=each.move, code="not-thin")
     return stages, final

@@ -10,6 +10,7 @@ from orchestrator.core.plan import NO_ENGINE, PlannedHeavy, PlannedImage
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Problem
 from orchestrator.git.content import filled
+from orchestrator.image.builders import AUTO
 from orchestrator.image.context import ignore_rules
 from orchestrator.thin.final import FinalStage, described, final_stage
 from orchestrator.thin.heavy import ContextFile, HeavyInputs, changes, heavy_inputs
@@ -60,7 +61,9 @@ def _with_heavy(image: PlannedImage, spec: HeavySpec, scratch: Scratch, tree: st
             is_direct=final.is_direct,
             ends=read.stages.end(read.heavy),
         )
-    return replace(image, heavy=planned, engine=NO_ENGINE if planned.is_direct else image.engine)
+    return replace(
+        image, heavy=planned, engine=NO_ENGINE if planned.is_direct and image.engine == AUTO else image.engine
+    )
 
 
 def read_image(image: PlannedImage, stage: str, epoch: int, scratch: Scratch, tree: str) -> ReadImage | None:
@@ -76,7 +79,7 @@ def read_image(image: PlannedImage, stage: str, epoch: int, scratch: Scratch, tr
     return ReadImage(
         stages=stages,
         heavy=heavy,
-        final=final_stage(stages, stages.stages[-1], heavy, arguments),
+        final=final_stage(stages, stages.last(image.options.target), heavy, arguments),
         inputs=heavy_inputs(
             stages,
             heavy,

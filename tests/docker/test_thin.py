@@ -229,3 +229,28 @@ def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
     assert again["engine"] == "none"
     assert manifest(thin.registry, tag_of(again)).digest == again["heavy"]["digest"]
     assert [tag for tag in thin.registry.tags() if tag.startswith("v")] == [VERSION]
+
+
+def test_buildkit_makes_what_needs_a_builder_and_takes_the_base_by_digest(
+    tmp_path: Path, lab: Lab, buildkit: BuildKit
+) -> None:
+    thin = story(
+        tmp_path, lab, DOCKERFILE.replace("COPY --link loader.py $APP/loader.py", "COPY --link load*.py $APP/")
+    )
+    image = f"{IMAGE}  builder: buildx\n"
+    thin.declare(image=image)
+    planned = thin.release("plan", VERSION, env=buildkit.environment)
+    assert "thin layers on heavy-" in planned.out
+    assert "by a builder" in planned.out
+    done = thin.release("cut", VERSION, "--yes", env=buildkit.environment)
+    assert done.code == 0, done.err
+    thin.declare(fix=thin.story.after, version=NEXT, image=image)
+    done = thin.release("cut", NEXT, "--yes", env=buildkit.environment)
+    assert done.code == 0, done.err
+    made = recorded(thin, NEXT)
+    assert made["engine"] == "buildx"
+    assert made["heavy"] == recorded(thin)["heavy"]
+    below = thin.registry.layers(manifest(thin.registry, tag_of(made)))
+    assert thin.registry.layers(manifest(thin.registry, NEXT))[: len(below)] == below
+    assert made["delta"]["size"] < 16 * 1024
+    assert thin.release("verify", NEXT).code == 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core import labels as names
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.record import RecordedHeavy
+from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Progress
 from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.session.published import NoRecordError, read_record
@@ -129,6 +130,11 @@ def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
     except NoRecordError:
         return None
     return next((each.heavy for each in record.images if each.variant == image.variant), None)
+
+
+def candidate_of(planned: PlannedHeavy) -> Reference:
+    """The private name of a heavy base until it is in the registry."""
+    return parse_repository(planned.repository).tag(f"candidate-{planned.name}")
 
 
 def heavy_labels(planned: PlannedHeavy, title: str) -> dict[str, str]:
