@@ -61,7 +61,11 @@ def compared(name: str, what: str, ours: object, theirs: object, said_by: str) -
 def record_links(record: Record, facts: ReleaseFacts) -> list[CheckResult]:
     """The record against what the tag, its commit and release.yaml there say."""
     return [
-        failed(f"record: {each.name}", f"the record {each.fault}", "compare: release show, git cat-file tag")
+        failed(
+            f"record: {each.name}",
+            f"the record {each.fault}",
+            f"compare: release show {facts.version}; git cat-file tag {facts.version}",
+        )
         if each.fault
         else passed(f"record: {each.name}", f"{each.actual[:19]}, as the record says")
         for each in comparisons(record, facts)
@@ -121,7 +125,9 @@ def _images(tag: Tag, record: Record | None, config: Config | None) -> dict[Refe
 def _image(tag: Tag, version: str, reference: Reference, digest: str, registry: Registry) -> list[CheckResult]:
     manifest = registry.manifest(reference.tag)
     if manifest is None:
-        return [failed(f"image {reference}", "the registry does not have it", "release publish makes it again")]
+        return [
+            failed(f"image {reference}", "the registry does not have it", f"make it again: release publish {version}")
+        ]
     name = f"image {reference}"
     checks = [
         compared(f"{name}: digest", "the registry has", manifest.digest, digest, "the record")

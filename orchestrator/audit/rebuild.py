@@ -133,7 +133,7 @@ def _published(session: Session, image: PlannedImage, record: Record | None) -> 
         raise MismatchError(
             f"{image.reference} is not in the registry",
             where=str(image.reference),
-            remedy="release status tells how far the release came",
+            remedy="see how far the release came: release status",
             code="image-missing",
         )
     manifest = registry.image(named, image.platform)

@@ -64,7 +64,7 @@ class CommitReader:
         if odd := next((sha for sha in ids if sha not in self.commits), ""):
             raise MismatchError(
                 f"commit {odd} is missing or malformed: it and those above it cannot be checked",
-                remedy=f"see it with: git cat-file -p {odd}; git fsck tells more",
+                remedy=f"see it with: git cat-file -p {odd}; see more: git fsck",
                 code="malformed-commit",
             )
 

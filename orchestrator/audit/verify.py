@@ -109,7 +109,9 @@ def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
     if world.remote_refs is None:
         return [skipped("record", f"it is not here, and {world.remote} was not asked")]
     return [
-        failed("record", f"there is no {record_ref(tag.name)} on {world.remote}", "finish it: release cut or publish")
+        failed(
+            "record", f"there is no {record_ref(tag.name)} on {world.remote}", f"finish it: release publish {tag.name}"
+        )
     ]
 
 

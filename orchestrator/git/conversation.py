@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import RemoteError
+from orchestrator.core.text import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +132,7 @@ class Conversation:
         is_push = self._command == "push"
         return RemoteError(
             f"git {self._command}: {self._remote} has said nothing for {limit:g} s",
-            remedy=f"does it answer? git ls-remote {self._remote}   Then run the same command again; "
+            remedy=f"does it answer? git ls-remote {word(self._remote)}; then run the same command again, "
             f"--{'push' if is_push else 'remote'}-stall SECONDS waits longer",
             code="push-stalled" if is_push else "remote-stalled",
             state="the push was begun: it may be public, or may still arrive" if is_push else "",

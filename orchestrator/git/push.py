@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
+from orchestrator.core.text import word
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.git.conversation import Output
     from orchestrator.git.repository import RemoteRefs, Repository
@@ -70,7 +71,9 @@ def write_blob(repository: Repository, data: bytes) -> str:
     return repository.git.run("hash-object", "-w", "--stdin", stdin=data).text.strip()
 
 
-def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, branch: str, old: str, new: str) -> str:
+def publish_tag_locally(
+    repository: Repository, *, remote: str, tag: str, tag_object: str, branch: str, old: str, new: str
+) -> str:
     """After landing: the local tag, and the local branch where it is where it was and checked out nowhere.
 
     Returns a line for the user about a branch that had to be left, or "".
@@ -85,20 +88,32 @@ def publish_tag_locally(repository: Repository, *, tag: str, tag_object: str, br
     if local.get(branch_ref) == old and not here:
         changes[branch_ref] = (new, old)
     elif here and local.get(branch_ref) == old != new:
-        note = f"{branch} is checked out in {here} and was left alone: git -C {here} pull --ff-only"
+        note = f"{branch} is checked out in {here} and was left alone: "
+        note += f"git -C {word(here)} pull --ff-only {word(remote)} {word(branch)}"
     try:
         update_refs(repository, changes)
     except ReleaseError as error:  # the release is public: a clone's own refs must not hold it up
-        note = f"the local {tag} could not be made ({error.message}); repair the clone, then: git fetch --tags"
+        note = f"the local {tag} could not be made ({error.message}); repair the clone, then: "
+        note += f"git fetch {word(remote)} tag {tag}"
     return note
 
 
 def land(
-    repository: Repository, *, remote: str, branch: str, old: str, new: str, tag: str, tag_object: str, lent: int
+    repository: Repository,
+    *,
+    remote: str,
+    branch: str,
+    old: str,
+    new: str,
+    tag: str,
+    tag_object: str,
+    lent: int,
+    tell: Callable[[str], object],
 ) -> RemoteRefs:
     """Move the branch and make the tag on the remote: both or neither, and only from the expected state.
 
-    `lent` is a descriptor that the push holds as long as it lives.  Returns what the remote shows afterwards.  Raises
+    `lent` is a descriptor that the push holds as long as it lives; `tell` hears what hooks and server say of a push
+    that went well.  Returns what the remote shows afterwards.  Raises
     RefusedError when the remote moved, MismatchError when the tag exists with another object, RemoteError when the push
     was rejected or the remote does not answer, InterruptedRunError while nobody knows whether it will arrive.
     """
@@ -121,12 +136,14 @@ def land(
         error.state = error.state or "the push was sent and nobody answers now: it may be public"
         raise
     if refs.refs.get(tag_ref) == tag_object:  # also when an earlier, killed push got through meanwhile
+        if words := heard(output):
+            tell(f"{without_login(remote)} says: {words}")
         reach_all(repository, remote=remote, leases=leases, moves=moves)
         return refs
     if refs.refs.get(tag_ref):
         raise MismatchError(
             f"tag {tag} on {remote} is {refs.refs[tag_ref]}, not {tag_object}",
-            remedy=f"somebody else released {tag}; see: git ls-remote {remote} {tag_ref}",
+            remedy=f"somebody else released {tag}; see: git ls-remote {word(remote)} {tag_ref}",
             code="tag-differs",
         )
     if refs.branch(branch) != old:
@@ -143,6 +160,7 @@ def land(
                 tag=tag,
                 tag_object=tag_object,
                 lent=lent,
+                tell=tell,
             )
         raise RefusedError(
             f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",
@@ -153,7 +171,8 @@ def land(
     if output.status == 0:
         raise RemoteError(
             f"the push to {remote} succeeded, but {remote} does not show {tag}",
-            remedy=f"does {remote} push elsewhere than it fetches from?  git remote get-url --push --all {remote}",
+            remedy=f"does {remote} push elsewhere than it fetches from? see: "
+            f"git remote get-url --push --all {word(remote)}",
             code="push-not-visible",
             state=f"branch and tag are public where {remote} pushes to",
         )
@@ -198,10 +217,17 @@ def reach_all(repository: Repository, *, remote: str, leases: Sequence[str], mov
             raise RemoteError(
                 f"{shown}, where {remote} is pushed to as well, did not take it: {said_by(output)}",
                 remedy="let it take the push, then run the same command again; "
-                f"or give it up: git remote set-url --push --delete {remote} {shown}",
+                f"or give it up: {_given_up(repository, remote, url)}",
                 code="push-incomplete",
                 state=f"{' and '.join(moves)} are public at {remote}",
             )
+
+
+def _given_up(repository: Repository, remote: str, url: str) -> str:
+    """The command after which a remote is not pushed to `url` any more; it takes a pattern, and no login is shown."""
+    own = repository.config_items(rf"^remote\.{re.escape(remote)}\.pushurl$")
+    pattern = re.escape(without_login(url).rpartition("@")[2].rpartition("://")[2])
+    return f"git remote set-url {'--push ' if own else ''}--delete {word(remote)} {word(f'{pattern}$')}"
 
 
 # What git says when the connection broke: the server may go on with what it has.
@@ -216,13 +242,13 @@ def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteEr
         message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
     elif "support --atomic" in text:
         message, code = f"nothing could be pushed to {shown}: it takes no atomic push", "push-failed"
-        remedy = f"git push {shown} {refspec}, then run the same command again: it adds the tag"
+        remedy = f"git push {word(shown)} {word(refspec)}, then run the same command again: it adds the tag"
     elif _BROKEN.search(output.stderr):
         message, code = f"the connection to {shown} broke while the push was under way: {text}", "push-broken-off"
         state, remedy = "it may still arrive", "run the same command again: it sees whether it did"
     else:
         message, code = f"nothing could be pushed to {shown}: {text}", "push-failed"
-        remedy = f"see what stands in the way: git push --dry-run {shown} {refspec}"
+        remedy = f"see what stands in the way: git push --dry-run {word(shown)} {word(refspec)}"
     if is_disk_full(output.stderr) and code == "push-failed":
         code, remedy = "disk-full", "free some disk, then run the same command again"
     return RemoteError(message, remedy=remedy, code=code, state=state)
@@ -237,6 +263,13 @@ def said_by(output: Output) -> str:
     own = [line for line in lines if not (hook and line.startswith("error: failed to push some refs"))]
     text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else [*hook, *own]) if part)
     return without_login(text)[:500] or "no message"
+
+
+def heard(output: Output) -> str:
+    """What hooks said of a push, here and on the server: one line, without a login; "" where they were silent."""
+    lines = [line.strip().removeprefix("remote:").strip() for line in output.stderr.splitlines()]
+    lines += [line.strip() for line in output.lines() if not _PORCELAIN.match(line)]
+    return without_login("; ".join(line for line in dict.fromkeys(lines) if line))[:500]
 
 
 def _why_rejected(text: str) -> str:
@@ -269,7 +302,7 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
         if there.get(ref, sha) != sha:
             raise MismatchError(
                 f"{ref} on {remote} is {there[ref]}, not {sha}",
-                remedy=f"read both and find out who made the other: git fetch {remote} {ref} && "
+                remedy=f"read both and find out who made the other: git fetch {word(remote)} {ref} && "
                 "git cat-file -p FETCH_HEAD",
                 code="record-differs",
             )

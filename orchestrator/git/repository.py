@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import without_login
+from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
 from orchestrator.git.objects import Signature, person
 from orchestrator.git.process import FETCH, Git, is_disk_full
@@ -298,7 +299,7 @@ def unreachable(remote: str, output: Output) -> RemoteError:
         )
     return RemoteError(
         f"git remote {shown!r} cannot be read: {said or 'no message'}",
-        remedy=f"check it with: git ls-remote {shown}",
+        remedy=f"check it with: git ls-remote {word(shown)}",
         code="remote-unreachable",
     )
 
@@ -324,9 +325,10 @@ def _text(value: Any) -> str:
 
 def _not_a_repository(start: Path, output: Output) -> UsageError:
     if "dubious ownership" in output.stderr:
+        named = re.search(r"safe\.directory (.+)", output.stderr)  # the top of the clone, quoted by git
         return UsageError(
             f"{start} belongs to another user, so git refuses it",
-            remedy=f"git config --global --add safe.directory {start}",
+            remedy=f"git config --global --add safe.directory {named[1] if named else word(str(start))}",
             code="unsafe-repository",
         )
     inside = Git(start).attempt("rev-parse", "--is-inside-git-dir", "--is-bare-repository").lines()

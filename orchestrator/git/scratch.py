@@ -175,7 +175,7 @@ class Scratch:
             except ValueError as error:
                 raise UsageError(
                     f"commit {sha} is malformed: no author, no committer, or a date that is none",
-                    remedy="git fsck tells more; declare a hand-made commit of the same change instead",
+                    remedy="see more: git fsck; declare a hand-made commit of the same change instead",
                     code="malformed-commit",
                 ) from error
         return self._commits[sha]
@@ -395,5 +395,6 @@ class MissingObjectError(UsageError):
     default_code = "missing-object"
 
     def __init__(self, sha: str) -> None:
-        super().__init__(f"commit {sha} is not in this clone", remedy="git fetch --all --tags, then run again")
+        remedy = "have all objects sent again: git fetch --refetch --all --tags"
+        super().__init__(f"commit {sha} is not in this clone", remedy=remedy)
         self.sha = sha

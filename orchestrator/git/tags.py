@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.text import word
 from orchestrator.git.process import Git, failure
 from orchestrator.git.push import said_by
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -37,12 +41,23 @@ def make_tag(
     if output.status or (signs(git) and not is_signed(git, f"refs/tags/{name}")):
         raise UsageError(
             f"the tag could not be signed: {said_by(output)}",
-            remedy="check user.signingKey and gpg.format, or: git config tag.gpgSign false",
+            remedy=_unlocked(dict(signing), rule),
             code="cannot-sign",
             detail=output.stderr,
             state="nothing was pushed",
         )
     return git.text("rev-parse", f"refs/tags/{name}")
+
+
+def _unlocked(settings: Mapping[str, str], rule: str) -> str:
+    """What to type where a key does not sign: most often it is locked, and nobody could be asked for its passphrase."""
+    key = settings.get("user.signingkey", "")
+    if settings.get("gpg.format") == "ssh" and not key.startswith(("key::", "ssh-")):
+        unlock = f"ssh-add {word(str(Path(key).expanduser()).removesuffix('.pub'))}"
+    else:
+        unlock = "git tag --sign --message=try signing-try && git tag --delete signing-try"
+    off = "" if rule else "   | git config tag.gpgSign false   (signs no tags)"
+    return f"check user.signingKey and gpg.format; unlock the key: {unlock}   (in a terminal){off}"
 
 
 def must_sign(repository: Repository, rule: str) -> None:
@@ -51,7 +66,7 @@ def must_sign(repository: Repository, rule: str) -> None:
         raise RefusedError(
             "the tag must be signed (policy.signed-tags), and git is not set to sign tags",
             where=rule,
-            remedy="git config tag.gpgSign true, with user.signingKey (and gpg.format ssh for an ssh key)",
+            remedy="git config tag.gpgSign true; and set user.signingKey (and gpg.format ssh for an ssh key)",
             code="tag-not-signed",
             state="nothing was pushed",
         )

@@ -176,7 +176,8 @@ class ConflictWorktree:
                 "the resolution changes nothing",
                 code="empty-resolution",
                 where=str(self.path),
-                remedy='release skip --reason "..."  (leaves the fix out), or resolve it otherwise',
+                remedy=f'{again.replace("continue", "skip", 1)} --reason "..."   (leaves the fix out)'
+                f"   | resolve it otherwise, then: {again}",
             )
         return tree
 

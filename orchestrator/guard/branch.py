@@ -109,7 +109,7 @@ class BranchProof:
             raise RefusedCommitError(
                 f"{new[:12]} does not contain {old[:12]}, the tip of {self.protected.config.branch}",
                 where=self.protected.config.branch,
-                remedy="a release branch is never rewritten: git fetch, and build on its tip",
+                remedy="a release branch is never rewritten: build on its tip",
                 code="rewritten",
             )
         return [self._well_formed(sha) for sha in reversed(chain)]

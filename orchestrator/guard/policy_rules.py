@@ -66,7 +66,7 @@ def _judge(policy: Policy, change: PolicyChange, version: str) -> Iterator[Probl
         branches = " or ".join(policy.protected_sources)
         yield _broken(
             policy, "protected-sources", change, "not-on-protected-source",
-            f"{change.said} is not on {branches}", "merge it there first, then: git fetch, and plan again",
+            f"{change.said} is not on {branches}", "merge it there first, then plan again",
         )  # fmt: skip
 
 

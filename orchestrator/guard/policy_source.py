@@ -262,7 +262,7 @@ def _undeclared(guard: EffectivePolicy, what: str, where: Place) -> Problem:
         message=f"{guard.source or 'the protected source'} does not declare {what}"
         f" (policy.declared-on-source, {place})",
         where=str(where),
-        remedy="bring it to that branch first, by review, then: git fetch, and plan again",
+        remedy="bring it to that branch first, by review, then plan again",
         exit_code=Exit.REFUSED,
     )
 

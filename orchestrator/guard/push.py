@@ -17,6 +17,7 @@ from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import SKIPPED, promotion, shipped, tagged_account, tagged_picks, tagged_reason
+from orchestrator.core.text import word
 from orchestrator.core.versions import final_of, in_use, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
@@ -154,7 +155,7 @@ class PushGuard:
         rows = self.scratch.git.attempt("merge-base", update.new, *protected.tips.values())
         if rows.status:
             raise _error(update.short, f"shares no history with {', '.join(protected.tips)}", "branch-from-nowhere",
-                         f"begin it on {self.standing.branch}: git push origin COMMIT:{update.ref}")  # fmt: skip
+                         f"begin it on {self.standing.branch}: git push REMOTE COMMIT:{word(update.ref)}")  # fmt: skip
         return rows.text.strip()
 
     def _forward(self, update: Update, what: str, remedy: str) -> list[Problem]:
@@ -374,7 +375,7 @@ def _left_out(release: ProvedRelease) -> list[tuple[str, str, str]]:
 
 def _meanwhile(update: Update) -> Problem:
     """git would refuse this ref only after the others of the push have moved."""
-    return _no(update.ref, "is not where the push says that it was", "moved-meanwhile", "git fetch, and push again")
+    return _no(update.ref, "is not where the push says that it was", "moved-meanwhile", "look at it, then push again")
 
 
 def _no(where: str, says: str, code: str, remedy: str) -> Problem:

@@ -251,7 +251,7 @@ def _refuse_way_out(path: str) -> None:
         raise UsageError(
             f"the tree has an entry {path!r}, which is no name for a file",
             where=path,
-            remedy="git fsck names the tree; find out who pushed it, and release from a commit without it",
+            remedy="name the tree: git fsck; find out who pushed it, and release from a commit without it",
             code="bad-tree-entry",
         )
 

@@ -112,7 +112,7 @@ def find(session: Session, filters: Filters) -> Found:
     declared = _declared(session, config)
     limit = len(rows) if filters.shas else filters.limit
     picks, already, seen = _judged(scratch, config, facts.base, rows, limit, keep=bool(filters.shas))
-    needs = _needs(session, facts.base, picks, filters.effort)
+    needs = _needs(session, facts.base, picks, filters.effort, config.changelog)
     candidates = _told(session, config, facts, picks, declared, needs)
     return Found(
         branch=config.branch,
@@ -284,14 +284,16 @@ def _judged(
     return found, already, seen
 
 
-def _needs(session: Session, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float) -> dict[str, Needs]:
+def _needs(
+    session: Session, base: str, picks: Sequence[tuple[_Row, Source, Pick]], effort: float, changelog: str
+) -> dict[str, Needs]:
     """What the conflicting ones need first.  Each gets its share of the time that those before it have left."""
     found: dict[str, Needs] = {}
     conflicting = [(source, pick) for _, source, pick in picks if pick.conflicts]
     end = session.monotonic() + effort
     for number, (source, pick) in enumerate(conflicting if effort else ()):
         share = max(end - session.monotonic(), 0.0) / (len(conflicting) - number)
-        finder = Finder(session.scratch, base, effort=share, for_patch=True)
+        finder = Finder(session.scratch, base, effort=share, for_patch=True, changelog=changelog)
         found[pick.source] = finder.find(source, base, [each.path for each in pick.conflicts])
     return found
 

@@ -65,7 +65,8 @@ class Needs:
 class Finder:
     """Looks for prerequisites of picks onto one branch; `base` is its tip without the picks of this plan.
 
-    `for_patch`: only what a patch release may take is an answer: no features, breaking changes, or reformats.
+    `changelog` is the file that the release commit writes, by whatever name ("": none); `for_patch`: only
+    what a patch release may take is an answer: no features, breaking changes, or reformats.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class Finder:
         effort: float = EFFORT,
         clock: Callable[[], float] = time.monotonic,
         for_patch: bool = False,
+        changelog: str = "",
     ) -> None:
+        self.changelog = changelog
         self.for_patch = for_patch
         self.scratch = scratch
         self.base = base
@@ -90,7 +93,7 @@ class Finder:
         """
         if not source.parent or self.effort <= 0:
             return Needs(complete=self.effort > 0)
-        if paths and all(is_changelog(path) for path in paths):
+        if paths and all(path == self.changelog or is_changelog(path) for path in paths):
             return Needs(complete=False)  # each change adds a line there: nothing is missing
         tree = self.scratch.tree_of(tip)
         rules = [_RULES, self.for_patch, signal_rules(), self.scratch.git_version]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
-from orchestrator.core.errors import RemoteError
+from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes, notes
 from orchestrator.git.repository import RemoteRefs
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Session
 
-NOTE, ITSELF = "note", "itself"
+NOTE, ITSELF, LISTED = "note", "itself", "tag"
+_ABBREVIATED = re.compile(r"[0-9a-f]{7,40}")
 _LINE = re.compile(r"^in (?P<version>\S+) as (?P<sha>[0-9a-f]{40}) on (?P<branch>\S+)$", re.MULTILINE)
 _SPEAKING = ("--extended-regexp", "--grep=cherry picked from commit|This reverts commit")
 _MANY_PATHS = 200  # more of them are not compared by patch-id: a vendor drop, not a fix
@@ -66,18 +68,22 @@ def whereabouts(session: Session, revision: str) -> Whereabouts:
     tags = _tags(session, public)
     if not known(revision, remote, session.repository, scratch):
         said += _bring_sources(session, remote, public)
-    asked = commit_named(session.repository, remote, revision, scratch)
+    carried = _listed(session, public)
+    asked = _named(session, remote, revision, carried)
     if not all(scratch.is_commit(each) for each in origins(scratch.commit(asked).text)):
         said += _bring_sources(session, remote, public)
     source = _source(scratch, asked)
-    family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())))
+    listed = {each: LISTED for name, commits in carried.items() if name in (source, asked) for each in commits}
+    listed |= {each: LISTED for commits in carried.values() if asked in commits for each in commits}
+    family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())), listed)
     written = _written(session, public, family.members)
     found = _joined([*_by_note(written), *family.releases(tags)])
     marks = public.refs if public.refs else session.repository.refs(yanks.PREFIX.rstrip("/"))
+    told = next((name for name, commits in carried.items() if source in commits and name.startswith(revision)), source)
     taken_back = yanks.known(session.repository, scratch, remote, marks)
     return Whereabouts(
         asked=asked,
-        source=source,
+        source=told,
         subject=scratch.commit(source).subject,
         releases=tuple(
             replace(each, yanked=taken_back[each.version].said) if each.version in taken_back else each
@@ -85,6 +91,34 @@ def whereabouts(session: Session, revision: str) -> Whereabouts:
         ),
         notes=tuple(said),
     )
+
+
+def _listed(session: Session, public: RemoteRefs) -> dict[str, list[str]]:
+    """Source -> the commits that carry it, by the lists in the tags of releases: no note and no record is needed."""
+    scratch = session.scratch
+    refs = {**session.repository.refs("refs/tags"), **public.refs}
+    found: dict[str, list[str]] = defaultdict(list)
+    for sha in {
+        sha for ref, sha in refs.items() if ref.startswith("refs/tags/") and _is_release(ref[len("refs/tags/") :])
+    }:
+        if not scratch.has(sha):
+            continue
+        kind, data = scratch.read(sha)
+        for row in tagged_account(data.decode("utf-8", "replace")) if kind == "tag" else ():
+            if row.shipped and scratch.is_commit(row.commit):
+                found[row.source].append(row.commit)
+    return found
+
+
+def _named(session: Session, remote: str, revision: str, carried: Mapping[str, Sequence[str]]) -> str:
+    """The commit that is asked for; where it is not here, one that a tag says to carry it."""
+    try:
+        return commit_named(session.repository, remote, revision, session.scratch)
+    except UsageError:
+        names = [name for name in carried if name.startswith(revision)] if _ABBREVIATED.fullmatch(revision) else []
+        if len(names) != 1:
+            raise
+        return carried[names[0]][0]
 
 
 def _source(scratch: Scratch, sha: str) -> str:
@@ -139,7 +173,9 @@ def _tags(session: Session, public: RemoteRefs) -> dict[str, str]:
 class _Family:
     """The commits that carry one change, and which tags reach them."""
 
-    def __init__(self, scratch: Scratch, source: str, asked: str, tips: tuple[str, ...]) -> None:
+    def __init__(
+        self, scratch: Scratch, source: str, asked: str, tips: tuple[str, ...], listed: Mapping[str, str]
+    ) -> None:
         self.scratch = scratch
         # What came before the change cannot hold it.  One walk tells who reaches whom among the rest.
         bounds = [f"^{parent}" for parent in scratch.commit(source).parents]
@@ -150,6 +186,7 @@ class _Family:
         self.merges: list[str] = []  # that brought it, and were picked
         self.undoing: dict[str, set[str]] = defaultdict(set)  # commit -> those that say they revert it
         self._by_trailer(asked)
+        self.members = {**{sha: signal for sha, signal in listed.items() if sha in self._parents}, **self.members}
         self._by_patch(source)
 
     def _by_trailer(self, asked: str) -> None:

@@ -60,9 +60,16 @@ def undeclared_since(
     """What came to the branch since its last version, and this one does not declare; without a plan."""
     facts = gather(repository, scratch, config, offline=offline)
     entry = config.release(version)
+    unheard = [] if facts.heads is not None or offline else [_unheard(facts, config)]
     if entry is None or facts.base in older(facts):
-        return []
+        return unheard
     sources, _ = expand(entry.fixes, config.remote, repository, scratch)
     found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
     declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
-    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
+    return [*unheard, *undeclared(scratch, config.branch, facts.base, older(facts), declared)]
+
+
+def _unheard(facts: Facts, config: Config) -> str:
+    """What to say where the remote could not be asked, and the branch is looked at as it was last fetched."""
+    why = next((each.message for each in facts.problems), f"{config.remote} could not be asked")
+    return f"{why}: what came to {config.branch} is told by this clone alone"

@@ -14,6 +14,7 @@ from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
 from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
+from orchestrator.session.journal import of_another_tool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,16 +92,11 @@ def picks_of(data: Mapping[str, Any]) -> tuple[Pick, ...]:
 
 
 def recall(data: Mapping[str, Any], where: str) -> Plan:
-    """The plan that a journal holds.  Raises UsageError for one of another version of this tool."""
+    """The plan that a journal holds.  Raises DamagedStateError for one of another version of the tool."""
     try:
         return decode(data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(
-            f"the journal holds a plan that this version does not know ({error})",
-            where=where,
-            remedy="finish this release with the version of the tool that began it",
-            code="journal-format",
-        ) from error
+        raise of_another_tool(f"the journal holds a plan that this version does not know ({error})", where) from error
 
 
 def _pick(data: Mapping[str, Any]) -> Pick:

@@ -26,13 +26,19 @@ class Picker:
     """Applies sources one by one to a tip.  A pick that does not apply is left out and the rest goes on."""
 
     def __init__(
-        self, scratch: Scratch, identity: Signature, decisions: Decisions, base: str, effort: float = EFFORT
+        self,
+        scratch: Scratch,
+        identity: Signature,
+        decisions: Decisions,
+        base: str,
+        effort: float = EFFORT,
+        changelog: str = "",
     ) -> None:
         self.scratch = scratch
         self.identity = identity
         self.decisions = decisions
         self.base = base
-        self.finder = Finder(scratch, base, effort=effort, for_patch=True)
+        self.finder = Finder(scratch, base, effort=effort, for_patch=True, changelog=changelog)
 
     def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
         """(tip, picks, skipped, problems)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import Exit
 from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
+from orchestrator.core.text import word
 from orchestrator.core.versions import parse_tag
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
@@ -25,7 +26,7 @@ from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
-from orchestrator.session.kept_sources import bring_for
+from orchestrator.session.kept_sources import bring_for, sources_ref
 from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.sources import Source
 
 
 _SAID_OF_IT = ("problems", "notes", "plan_id", "freeze_broken")  # fields of a plan that are no part of the release
@@ -74,7 +76,9 @@ def draft(
     is_made = bool(decisions.made or decisions.present)
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
-    tip, picks, skipped, faults = Picker(scratch, request.identity, decisions, facts.base, request.effort).run(sources)
+    tip, picks, skipped, faults = Picker(
+        scratch, request.identity, decisions, facts.base, request.effort, config.changelog
+    ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
     after = aftermath(repository, scratch, sources, picks,
@@ -119,6 +123,7 @@ def draft(
             *_taken_back(facts, verdict.previous),
             *after.notes,
             *(_strangers(facts, config, scratch, picks, skipped) if entry and not is_made else ()),
+            *(_private_sources(facts, config, repository, scratch, version, sources) if not is_made else ()),
         ),
     )
 
@@ -137,6 +142,26 @@ def _strangers(
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
     return undeclared(scratch, config.branch, facts.base, older(facts), declared)
+
+
+def _private_sources(
+    facts: Facts, config: Config, repository: Repository, scratch: Scratch, version: str, sources: Sequence[Source]
+) -> list[str]:
+    """A note for each commit that nobody but this clone has: the release publishes it, with all that it is built on."""
+    if facts.heads is None or not sources:
+        return []
+    public = {*repository.refs(f"refs/remotes/{config.remote}").values(), *facts.heads.values()}
+    public |= {facts.tags[tag] for tag in facts.public_tags}
+    known = [sha for sha in public if sha and scratch.is_commit(sha)]
+    names = named(sources)
+    listing = "\n".join([*names, *(f"^{sha}" for sha in known)]).encode() + b"\n"
+    alone = set(scratch.git.run("rev-list", "--stdin", stdin=listing).lines())
+    return [
+        f"{sha[:12]} is on no branch of {config.remote} that this clone knows: the release pushes it there,"
+        f" with what it is built on ({sources_ref(version)})"
+        for sha in names
+        if sha in alone
+    ]
 
 
 def _without_its_own(faults: Sequence[Problem], of_version: Sequence[Problem]) -> list[Problem]:
@@ -205,7 +230,7 @@ def _by_place(facts: Facts, version: str, config: Config, problems: Sequence[Pro
 def _only_here(facts: Facts, version: str, config: Config) -> list[str]:
     """A note for each other tag on the branch that nobody else sees, though the version rule counts it."""
     return [
-        f"tag {tag} is in this clone only: git push {config.remote} refs/tags/{tag}, or: git tag -d {tag}"
+        f"tag {tag} is in this clone only: git push {word(config.remote)} refs/tags/{tag}, or: git tag -d {tag}"
         for tag in _local_tags(facts)
         if tag in facts.reachable and tag != version
     ]
@@ -218,7 +243,7 @@ def _tag_in_the_way(facts: Facts, version: str, config: Config) -> list[Problem]
             code="tag-in-the-way",
             message=f"tag {tag} on {config.remote} leaves no room for tag {version}",
             where=_where(config, version),
-            remedy=f"remove it there: git push {config.remote} :refs/tags/{tag}",
+            remedy=f"remove it there: git push {word(config.remote)} {word(f':refs/tags/{tag}')}",
             exit_code=Exit.REFUSED,
         )
         for tag in facts.public_tags

@@ -49,8 +49,9 @@ def close(session: Session, plan: Plan, journal: Journal, found: Finished) -> st
         session.repository.fetch_ref(plan.remote, ref)
     old, new = plan.branch_move
     note = publish_tag_locally(
-        session.repository, tag=plan.version, tag_object=found.tag_object, branch=plan.branch, old=old, new=new
-    )
+        session.repository,
+        remote=plan.remote, tag=plan.version, tag_object=found.tag_object, branch=plan.branch, old=old, new=new,
+    )  # fmt: skip
     if not journal.closed:
         journal.append("closed")
     return note

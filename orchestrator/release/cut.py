@@ -22,7 +22,7 @@ from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import Journal
-from orchestrator.session.pushes import Pushes, tag_of
+from orchestrator.session.pushes import Pushes, put_back, tag_of
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
             return state
         if there in earlier:
             session.terminal.note(f"the push of an earlier plan of {name} has arrived: going on with that plan")
-            pushes.go_back(there)
+            pushes.go_back(there, remote)
             return state
         landed = bool(journal.outcome(LAND))
         if not (there or landed) and holds(session.repository, remote, branch, refs.branch(branch), str(data["head"])):
@@ -144,7 +144,8 @@ def _public_already(session: Session, version: str) -> ReleaseState | None:
             raise MismatchError(
                 f"tag {name}: this clone landed {tag_object}, {data['remote']} has {there or 'none'}",
                 where=str(state.journal_path),
-                remedy="somebody moved or removed the tag; put it back, or release the next version",
+                remedy=f"somebody moved or removed the tag; put it back: {put_back(remote, name, tag_object, there)}"
+                f", then run the same command again   | release abort {name}",
                 code="tag-differs",
             )
     return None

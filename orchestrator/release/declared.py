@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def undeclared_here(session: Session) -> list[str]:
-    """What came to the branch since its last version and is not declared for the next; nothing where none can tell."""
+    """What came to the branch since its last version and is not declared for the next; where none can tell, that."""
     try:
         version = next_declared(session)
         return undeclared_since(session.config(), version, session.repository, session.scratch, session.options.offline)
-    except ReleaseError:
-        return []
+    except ReleaseError as error:
+        return [f"{error.message}: what came to the branch undeclared is not known"]
 
 
 def next_declared(session: Session) -> str:

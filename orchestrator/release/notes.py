@@ -94,7 +94,7 @@ def _from_tag(session: Session, remote: str, version: str, tag: str) -> Notes:
         raise UsageError(
             f"{version} was not released by this tool: there is no record, and its tag lists no picks",
             where=f"refs/tags/{version}",
-            remedy=f"git show {version} tells what it is",
+            remedy=f"see what it is: git show {version}",
             code="not-ours",
         )
     since = _SINCE.search(text)

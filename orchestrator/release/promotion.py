@@ -16,6 +16,7 @@ from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
+from orchestrator.core.text import word
 from orchestrator.core.versions import final_of, not_a_version, parse_tag
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
@@ -28,6 +29,7 @@ from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on, set_aside
 from orchestrator.release.steps.take import tested
 from orchestrator.session.branch_state import reachable_tags, refuse_incomplete
+from orchestrator.session.heal import heal
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
 
@@ -48,6 +50,7 @@ def promote(session: Session, candidate: str, version: str, *, yes: bool, allow_
     """
     with session.lock():
         state = ReleaseState(session.repository, version)
+        heal(state, session.terminal.note)
         if state.paused():
             raise RefusedError(
                 f"a cut of {version} waits for you here, on a conflict",
@@ -231,7 +234,7 @@ def _must_be_on(public: PublishedReleases, commit: str, candidate: str, version:
         raise MismatchError(
             f"tag {version} says that it was promoted from {candidate}, and is on another commit",
             where=f"refs/tags/{version}",
-            remedy=f"git fetch {public.remote} refs/tags/{version} && git show FETCH_HEAD: find out who made it",
+            remedy=f"git fetch {word(public.remote)} refs/tags/{version} && git show FETCH_HEAD: find out who made it",
             code="tag-differs",
         )
 

@@ -10,6 +10,7 @@ from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import Judgement
 from orchestrator.core.record import facts_of_plan, must_agree
 from orchestrator.core.tag_message import promotion, tagged_reason
+from orchestrator.core.text import word
 from orchestrator.core.versions import in_use
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard.freeze import judge_freeze
@@ -23,6 +24,8 @@ from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.session.branch_state import refuse_incomplete
+from orchestrator.session.heal import heal
+from orchestrator.session.journal import DamagedStateError, put_aside
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
+    from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
 # In this order: what each CI calls the tag that started the job.
@@ -58,6 +62,7 @@ def publish(session: Session, version: str) -> Cut:
         )
     with session.lock():
         state = ReleaseState(session.repository, version)
+        heal(state, session.terminal.note)
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
@@ -66,7 +71,7 @@ def publish(session: Session, version: str) -> Cut:
         if record:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
             must_agree(record, public.facts(version))
-        journal = session.journal(state)
+        journal = _readable_journal(session, state)
         stored = journal.plan()
         if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
             return carry_on(session, state)
@@ -84,6 +89,19 @@ def publish(session: Session, version: str) -> Cut:
             session.terminal.note(f"note: {note}")
         begin(session, plan, journal, yes=True)
         return carry_on(session, state)
+
+
+def _readable_journal(session: Session, state: ReleaseState) -> Journal:
+    """The journal; one that is damaged is put aside: what is public tells all that is needed to finish."""
+    try:
+        journal = session.journal(state)
+        if stored := journal.plan():
+            document.recall(stored, str(journal.path))
+    except DamagedStateError as error:
+        session.terminal.note(f"{error.message}, in {error.where}: put aside, the release is finished by its tag")
+        put_aside(state.journal_path)
+        return session.journal(state)
+    return journal
 
 
 def _under_policy(session: Session, plan: Plan) -> Iterator[Judgement]:
@@ -140,12 +158,13 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
         raise UsageError(
-            f"tag {version} is not in this clone", remedy=f"git fetch {remote} tag {version}", code="no-tag"
+            f"tag {version} is not in this clone", remedy=f"git fetch {word(remote)} tag {version}", code="no-tag"
         )
     if not tag_object:
         raise MismatchError(
             f"tag {version} is lightweight here: it says nothing of its picks",
-            remedy=f"git fetch --force {remote} refs/tags/{version}:refs/tags/{version} (some CI checkouts peel tags)",
+            remedy=f"git fetch --force {word(remote)} refs/tags/{version}:refs/tags/{version}"
+            "   (some CI checkouts peel tags)",
             code="lightweight-tag",
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
@@ -171,7 +190,7 @@ def _promoted(
         raise MismatchError(
             f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
             where=f"refs/tags/{candidate}",
-            remedy=f"git fetch --force {public.remote} tag {version} tag {candidate}; and find out who moved it",
+            remedy=f"git fetch --force {word(public.remote)} tag {version} tag {candidate}; and find out who moved it",
             code="tag-differs",
         )
     return plan_promotion(session, public, candidate, version, allow_older=True)

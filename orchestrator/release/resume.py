@@ -14,9 +14,9 @@ from orchestrator.plan.picker import write_pick
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
 from orchestrator.session.heal import heal
-from orchestrator.session.journal import Journal, JournalDamagedError
+from orchestrator.session.journal import DamagedStateError, Journal
 from orchestrator.session.published import remote_name
-from orchestrator.session.pushes import Pushes
+from orchestrator.session.pushes import Pushes, finish_by_tag
 from orchestrator.session.state import Paused, ReleaseState, in_progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def abort(session: Session, version: str) -> tuple[str, list[str]]:
         if not state.directory.exists() and not session.repository.refs(state.prefix.rstrip("/")):
             raise UsageError(
                 f"there is no release {state.version} in progress here",
-                remedy="release status shows what is in progress in this clone",
+                remedy="see what is in progress in this clone: release status",
                 code="no-release",
             )
         heal(state, session.terminal.note)
@@ -51,20 +51,24 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     pushes.refuse_under_way()
     try:
         journal = Journal(state.journal_path, session.now)
-    except JournalDamagedError:
+        data = journal.plan()
+        plan = document.recall(data, str(state.journal_path)) if data else None
+    except DamagedStateError:
         # nobody can tell how far it came: ask
-        _refuse_public(session, state, remote_name(session), {state.ref("tag"), *pushes.earlier()})
+        remote = remote_name(session)
+        by_tag = finish_by_tag(remote, state.version)
+        _refuse_public(session, state, remote, {state.ref("tag"), *pushes.earlier()}, again=by_tag)
         return []
-    data = journal.plan()
-    if data is None:
+    if plan is None:
         return []
-    plan = document.recall(data, str(state.journal_path))
     if finished_elsewhere(session, plan, journal):
         return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}"]
     if journal.touched(LAND) or pushes.earlier():
-        _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()})
-        pushes.refuse_arriving(plan.remote)
-    return [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
+        again = document.command(plan)
+        _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()}, again)
+        pushes.refuse_arriving(plan.remote, again)
+    once = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
+    return once + [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
 
 
 def _left(image: PlannedImage, journal: Journal) -> str:
@@ -72,13 +76,13 @@ def _left(image: PlannedImage, journal: Journal) -> str:
     return f"the candidate image {image.candidate} {how} in the registry (a private name; no version tag points at it)"
 
 
-def _refuse_public(session: Session, state: ReleaseState, remote: str, tag_objects: set[str]) -> None:
+def _refuse_public(session: Session, state: ReleaseState, remote: str, tag_objects: set[str], again: str) -> None:
     ref = f"refs/tags/{state.version}"
     if session.repository.ls_remote(remote, ref).refs.get(ref) in tag_objects - {""}:
         raise RefusedError(
             f"{state.version} is public already: its tag is on {remote}",
             where=str(state.journal_path),
-            remedy=f"finish it: release cut {state.version}",
+            remedy=f"finish it: {again}",
             code="already-public",
         )
 
@@ -106,7 +110,7 @@ def _paused(state: ReleaseState) -> Paused:
         how = "is not paused on a conflict" if paused is None else f"is paused, but {state.worktree.path} is gone"
         raise UsageError(
             f"{state.version} {how}",
-            remedy=f"release cut {state.version} goes on with it; release status shows where it stands",
+            remedy=f"go on with it: release cut {state.version}; see where it stands: release status",
             code="not-paused",
         )
     return paused
@@ -117,6 +121,7 @@ def resume(session: Session, version: str, *, yes: bool) -> Cut:
     refuse_offline(session)
     with session.lock():
         state = chosen(session, version)
+        heal(state, session.terminal.note)
         paused = _paused(state)
         tree = state.worktree.resolution(paused.tip, f"release continue {state.version}")
         source = session.scratch.commit(paused.source)
@@ -151,6 +156,7 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
     refuse_offline(session)
     with session.lock():
         state = chosen(session, version)
+        heal(state, session.terminal.note)
         paused = _paused(state)
         state.skip(paused.source, reason.strip())
         state.unpause()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError, as_problem
@@ -14,14 +15,14 @@ from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.session import yanks
-from orchestrator.session.journal import Journal
+from orchestrator.session.journal import DamagedStateError, Journal
 from orchestrator.session.published import record_at, remote_name, tag_facts
-from orchestrator.session.pushes import unseen
+from orchestrator.session.pushes import Pushes, finish_by_tag, put_back, unseen
 from orchestrator.session.state import ReleaseState, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from orchestrator.core.plan import Plan
@@ -31,13 +32,30 @@ if TYPE_CHECKING:
     from orchestrator.session.yanks import Yank
 
 
+class Standing(StrEnum):
+    """How a release stands in this clone."""
+
+    RUNNING = "running"  # a command is at work on it
+    PAUSED = "paused"  # a conflict waits for a person
+    DECIDED = "decided"  # a person's decision is stored, and nothing runs
+    FAILED = "failed"  # a step said no
+    INTERRUPTED = "interrupted"  # killed, or stopped by a person
+    DAMAGED = "damaged"  # what this clone keeps of it cannot be read
+    TAKEN = "taken"  # begun here, and somebody else has released the version
+    RELEASED = "released"
+    LOST = "lost"  # it was released, and the remote has its tag no more, or another
+    YANKING = "yanking"  # its yank was begun here and not ended
+
+
+_OPEN = (Standing.PAUSED, Standing.DECIDED, Standing.FAILED, Standing.INTERRUPTED)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReleaseStatus:
-    """`state` is paused, interrupted, running, failed, released, lost (it was released, and the remote has its tag no
-    more, or another), decided (a decision is stored, nothing runs) or yanking (a yank was begun here and not ended)."""
+    """Where one release stands, and what leads on from there."""
 
     version: str
-    state: str
+    state: Standing
     done: tuple[str, ...]
     missing: tuple[str, ...]
     public: bool
@@ -50,9 +68,9 @@ def standings(session: Session, version: str) -> list[ReleaseStatus]:
     """One for each release that has state in this clone, or for the one named."""
     names = [version] if version else _known_here(session)
     who = session.lock().at_work()
-    found = [_perhaps_at_work(_standing(session, ReleaseState(session.repository, name)), who) for name in names]
-    if not any(each.state in ("released", "yanking") for each in found):
-        return found  # what is not released is not yanked
+    found = [_perhaps_at_work(_readable(session, ReleaseState(session.repository, name)), who) for name in names]
+    if not any(each.state in (*_OPEN, Standing.RELEASED, Standing.YANKING, Standing.DAMAGED) for each in found):
+        return found
     taken_back, said = yanks.heard(
         session.repository, session.scratch, remote_name(session), offline=session.options.offline
     )
@@ -64,26 +82,42 @@ def standings(session: Session, version: str) -> list[ReleaseStatus]:
 
 
 def _with_tags(session: Session, found: list[ReleaseStatus]) -> list[ReleaseStatus]:
-    """A release is complete as long as the remote has its tag: somebody may have removed or moved it since."""
+    """By the tags that the remote has: somebody may have made, removed or moved one since this clone looked."""
     remote = remote_name(session)
-    ended = [each for each in found if each.state == "released"]
-    if not ended or not session.repository.remote_url(remote):
+    if not session.repository.remote_url(remote):
         return found
-    there = session.repository.ls_remote(remote, *(f"refs/tags/{each.version}" for each in ended)).refs
-    return [_with_tag(session, each, remote, there) if each in ended else each for each in found]
+    there = session.repository.ls_remote(remote, *(f"refs/tags/{each.version}" for each in found)).refs
+    return [_with_tag(session, each, remote, there.get(f"refs/tags/{each.version}", "")) for each in found]
 
 
-def _with_tag(session: Session, standing: ReleaseStatus, remote: str, there: Mapping[str, str]) -> ReleaseStatus:
+def _with_tag(session: Session, standing: ReleaseStatus, remote: str, now: str) -> ReleaseStatus:
+    if standing.state is Standing.RELEASED:
+        return _perhaps_lost(session, standing, remote, now)
+    state = ReleaseState(session.repository, standing.version)
+    ours = {state.ref("tag"), *Pushes(state, session.now).earlier()}
+    if standing.state is Standing.DAMAGED and now:
+        return replace(standing, public=True, next=(finish_by_tag(remote, standing.version),))
+    if standing.state not in _OPEN or standing.public or now in ("", *ours):
+        return standing
+    return replace(
+        standing, state=Standing.TAKEN,
+        said=f"it was begun here, and somebody else has released it: its tag on {remote} is {now[:12]}",
+        next=(f"release abort {standing.version}   (forgets what was begun here)",
+              f"release show {standing.version}   (their release)"),
+    )  # fmt: skip
+
+
+def _perhaps_lost(session: Session, standing: ReleaseStatus, remote: str, now: str) -> ReleaseStatus:
+    """A release is complete as long as the remote has its tag."""
     ref = f"refs/tags/{standing.version}"
     made = ReleaseState(session.repository, standing.version).ref("tag") or session.repository.refs(ref).get(ref, "")
-    now = there.get(ref, "")
     if not made or now == made:
         return standing
     how = f"is {now[:12]} on {remote} now, not {made[:12]}" if now else f"is gone from {remote}"
-    back = (f"git push {remote} {made}:{ref}   (puts it back)",) if not now else ()
+    back = f"{put_back(remote, standing.version, made, now)}   (puts it back)"
     return replace(
-        standing, state="lost", public=bool(now), said=f"it was released, and its tag {how}",
-        next=(*back, f"release verify {standing.version}"),
+        standing, state=Standing.LOST, public=bool(now), said=f"it was released, and its tag {how}",
+        next=(back, f"release verify {standing.version}", f"release abort {standing.version}   (forgets it here)"),
     )  # fmt: skip
 
 
@@ -93,7 +127,7 @@ def record_problems(session: Session, standings: Sequence[ReleaseStatus]) -> lis
     refs = session.repository.refs(PREFIX.rstrip("/"), "refs/tags")
     for each in standings:
         ref = record_ref(each.version)
-        if each.state != "released" or ref not in refs:
+        if each.state is not Standing.RELEASED or ref not in refs:
             continue
         try:
             record = record_at(session.scratch, refs[ref], ref)
@@ -113,10 +147,10 @@ def _tagged(session: Session, version: str, tag: str) -> ReleaseFacts:
 def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:
     """A journal that has not ended is that of the command which holds the lock, unless that is at another version."""
     named = [word for word in who.split() if parse_tag(word)]
-    if not who or standing.state != "interrupted" or (named and standing.version not in named):
+    if not who or standing.state is not Standing.INTERRUPTED or (named and standing.version not in named):
         return standing
     said = standing.said.replace("broken off", f"at work: {who}", 1)
-    return replace(standing, state="running", said=said, next=("wait until it has ended",))
+    return replace(standing, state=Standing.RUNNING, said=said, next=("wait until it has ended",))
 
 
 def _known_here(session: Session) -> list[str]:
@@ -129,7 +163,11 @@ def _known_here(session: Session) -> list[str]:
 def _with_yank(standing: ReleaseStatus, yank: Yank | None) -> ReleaseStatus:
     if yank is None:
         return standing
-    back = f"; floating tags went back to {yank.back_to}" if yank.back_to and standing.state != "yanking" else ""
+    back = (
+        f"; floating tags went back to {yank.back_to}"
+        if yank.back_to and standing.state is not Standing.YANKING
+        else ""
+    )
     return replace(standing, yanked=yank.said, said=f"{standing.said}; {yank.said}{back}")
 
 
@@ -139,13 +177,23 @@ def _yanking(state: ReleaseState, blob: str) -> ReleaseStatus:
     to = f" --floating-to {begun.back_to or NOWHERE}" if begun.digests else ""
     return ReleaseStatus(
         version=state.version,
-        state="yanking",
+        state=Standing.YANKING,
         done=(),
         missing=tuple(f"move {move.tag} to {begun.back_to}" for move in begun.moves),
         public=True,
         said="its yank was broken off",
         next=(f"release yank {state.version} --reason {word(begun.reason)}{to}",),
     )
+
+
+def _readable(session: Session, state: ReleaseState) -> ReleaseStatus:
+    try:
+        return _standing(session, state)
+    except DamagedStateError as error:
+        return ReleaseStatus(
+            version=state.version, state=Standing.DAMAGED, done=(), missing=(), public=False,
+            said=f"{error.message}, in {error.where}", next=(f"release abort {state.version}",),
+        )  # fmt: skip
 
 
 def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
@@ -155,14 +203,14 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
     tree = state.worktree.path
     if paused and not state.worktree.exists:
         return ReleaseStatus(
-            version=state.version, state="paused", done=(), missing=(), public=False,
+            version=state.version, state=Standing.PAUSED, done=(), missing=(), public=False,
             said=f"paused on a conflict of {paused.source[:12]}, but somebody removed {tree}",
             next=(f"release cut {state.version}   (opens it again)", f"release abort {state.version}"),
         )  # fmt: skip
     if paused:
         return ReleaseStatus(
             version=state.version,
-            state="paused",
+            state=Standing.PAUSED,
             done=(),
             missing=(),
             public=False,
@@ -194,7 +242,7 @@ def _or_finished(session: Session, found: ReleaseStatus, plan: Plan, journal: Jo
     if not elsewhere:
         return found
     return replace(
-        found, state="released", public=True, missing=(), said="released and complete, finished elsewhere",
+        found, state=Standing.RELEASED, public=True, missing=(), said="released and complete, finished elsewhere",
         next=(f"release show {plan.version}", f"release cut {plan.version}   (closes it here)"),
     )  # fmt: skip
 
@@ -204,12 +252,12 @@ def _without_plan(state: ReleaseState) -> ReleaseStatus:
     if not decisions.resolved and not decisions.skipped:
         raise UsageError(
             f"nothing is known of {state.version} in this clone",
-            remedy=f"release plan {state.version}; release show {state.version} reads a finished one",
+            remedy=f"plan it: release plan {state.version}; read a finished one: release show {state.version}",
             code="no-release",
         )
     said = f"{len(decisions.resolved)} resolved and {len(decisions.skipped)} skipped picks are remembered"
     return ReleaseStatus(
-        version=state.version, state="decided", done=(), missing=(), public=False, said=said,
+        version=state.version, state=Standing.DECIDED, done=(), missing=(), public=False, said=said,
         next=(f"release cut {state.version}", f"release abort {state.version}"),
     )  # fmt: skip
 
@@ -225,12 +273,15 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     again = document.command(plan)
     failed = _failure(journal)
     if journal.closed:
-        how, said, following = "released", "released and complete", (f"release show {plan.version}",)
+        how, said, following = Standing.RELEASED, "released and complete", (f"release show {plan.version}",)
     elif failed:
-        how, said = "failed", f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}"
+        how, said = (
+            Standing.FAILED,
+            f"stopped at `{titles.get(failed.task, failed.task)}`: {failed.body.get('message')}",
+        )
         following = (again,) if public else (again, f"release abort {plan.version}")
     else:
-        how, said = "interrupted", "broken off"
+        how, said = Standing.INTERRUPTED, "broken off"
         following = (again,) if public else (again, f"release abort {plan.version}")
     if not journal.closed:
         said += "; the push was begun and may be public" if unsure else ""

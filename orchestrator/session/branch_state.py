@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
-from orchestrator.core.versions import not_understood, parse_tag
+from orchestrator.core.text import word
+from orchestrator.core.versions import line_of_branch, not_understood, parse_tag
 from orchestrator.session import yanks
 from orchestrator.session.last_fetch import last_fetch, last_fetched
 
@@ -110,7 +111,7 @@ def commit_named(repository: Repository, remote: str, revision: str, scratch: Sc
 
 def fetch_all(remote: str) -> str:
     """The command that gets every branch and tag, also in a clone of one branch alone."""
-    return f"git fetch --tags {remote} '+refs/heads/*:refs/remotes/{remote}/*'"
+    return f"git fetch --tags {word(remote)} {word(f'+refs/heads/*:refs/remotes/{remote}/*')}"
 
 
 def refuse_incomplete(repository: Repository, remote: str) -> None:
@@ -123,7 +124,7 @@ def refuse_incomplete(repository: Repository, remote: str) -> None:
         raise UsageError(
             "this clone is shallow: its history is cut off",
             where=str(repository.top),
-            remedy=f"git fetch --unshallow --tags {remote}",
+            remedy=f"git fetch --unshallow --tags {word(remote)}",
             code="shallow-clone",
         )
     for name, kept in repository.promisors().items():
@@ -131,7 +132,8 @@ def refuse_incomplete(repository: Repository, remote: str) -> None:
             raise UsageError(
                 f"this clone is partial (--filter={kept}): a release needs all of its objects",
                 where=str(repository.top),
-                remedy=f"git fetch --refetch --no-filter {name} && git config --unset remote.{name}.partialCloneFilter",
+                remedy=f"git fetch --refetch --no-filter {word(name)} && "
+                f"git config --unset {word(f'remote.{name}.partialCloneFilter')}",
                 code="partial-clone",
             )
 
@@ -145,7 +147,7 @@ def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tu
                 code="no-remote",
                 message=f"this clone has no remote {config.remote!r}; planned on local refs",
                 where=str(config.place),
-                remedy=f"git remote add {config.remote} URL, or name another one in `remote:`",
+                remedy=f"git remote add {word(config.remote)} URL, or name another one in `remote:`",
                 exit_code=Exit.USAGE,
             )
         ]
@@ -163,19 +165,19 @@ def _base(repository: Repository, config: Config, remote: RemoteRefs | None) -> 
     if remote is None:
         base = fetched or local
         if not base:
-            raise _no_branch(config)
+            raise _no_branch(repository, config)
         return base, [], []
     if public := remote.branch(config.branch):
         if local and local != public and not _behind(repository, local, public):
             return public, [f"local {config.branch} differs from {config.remote}'s; the remote's is used"], []
         return public, [], []
     if not local:
-        raise _no_branch(config)
+        raise _no_branch(repository, config)
     problem = Problem(
         code="branch-not-on-remote",
         message=f"branch {config.branch} is not on {config.remote}",
         where=str(config.place),
-        remedy=f"git push {config.remote} refs/heads/{config.branch}",
+        remedy=f"git push {word(config.remote)} {word(f'refs/heads/{config.branch}')}",
         exit_code=Exit.USAGE,
     )
     return local, [], [problem]
@@ -186,13 +188,22 @@ def _behind(repository: Repository, local: str, public: str) -> bool:
     return repository.git.attempt("merge-base", "--is-ancestor", local, public).status != 1
 
 
-def _no_branch(config: Config) -> UsageError:
+def _no_branch(repository: Repository, config: Config) -> UsageError:
+    start = _start_of(repository, config.branch)
     return UsageError(
         f"there is no branch {config.branch!r}, here or on {config.remote}",
         where=str(config.place),
-        remedy=f"git push {config.remote} TAG^{{}}:refs/heads/{config.branch}, or correct `branch:`",
+        remedy=f"git push {word(config.remote)} {word(f'{start}:refs/heads/{config.branch}')}, or correct `branch:`",
         code="no-branch",
     )
+
+
+def _start_of(repository: Repository, branch: str) -> str:
+    """Where a release branch begins: the last version of its line that is here; else what a person must name."""
+    line = line_of_branch(branch)
+    versions = [each for tag in repository.local_tags() if (each := parse_tag(tag)) and each.line == line]
+    newest = max(versions, key=lambda each: each.order, default=None)
+    return f"{newest}^{{}}" if newest else "TAG^{}"
 
 
 def _bring_missing(
@@ -271,12 +282,12 @@ def source_tips(
 
 
 def _no_source(remote: str, name: str, where: str, *, asked: bool) -> Problem:
-    fetch = f"git fetch {remote} +refs/heads/{name}:refs/remotes/{remote}/{name}"
+    fetch = f"git fetch {word(remote)} {word(f'+refs/heads/{name}:refs/remotes/{remote}/{name}')}"
     return Problem(
         code="no-source",
         message=f"source {name!r} is no branch of {remote}" + (", and" if asked else " that was fetched, and")
         + " no branch, tag or commit here",
         where=where,
-        remedy=f"correct `source:` (git ls-remote --heads {remote} shows what there is)" if asked else fetch,
+        remedy=f"correct `source:`; see what there is: git ls-remote --heads {word(remote)}" if asked else fetch,
         exit_code=Exit.USAGE,
     )  # fmt: skip

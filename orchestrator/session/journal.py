@@ -12,6 +12,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from threading import RLock
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from orchestrator.core.errors import LockedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
 FORMAT = 1
@@ -27,8 +27,8 @@ _MOMENT = 0.02  # seconds
 KINDS = ("opened", "started", "finished", "failed", "closed")
 
 
-class JournalDamagedError(UsageError):
-    """A journal that cannot be read any more: `release abort` knows how to go on from it."""
+class DamagedStateError(UsageError):
+    """What a release keeps in this clone cannot be read: `release abort`, and `publish`, know how to go on from it."""
 
     default_code = "journal-damaged"
 
@@ -125,21 +125,41 @@ def _parse(line: bytes, where: str) -> JournalRecord:
     except ValueError:
         data = None
     if not isinstance(data, dict) or (data.get("kind"), "plan" in data) == ("opened", False):
-        raise JournalDamagedError(
+        raise DamagedStateError(
             "the journal has a line that is no record",
             where=where,
-            remedy="somebody edited or damaged it: release abort VERSION forgets a release that is not public",
+            remedy=f"somebody edited or damaged it; forget the release, if it is not public: {forgotten_by(where)}",
         )
     if data.get("format") != FORMAT or data.get("kind") not in KINDS:
-        raise UsageError(
-            f"the journal has a record of an unknown kind (format {data.get('format')!r}, {data.get('kind')!r})",
-            where=where,
-            remedy="it was written by another version of this tool: use that one to finish",
-            code="journal-format",
+        raise of_another_tool(
+            f"the journal has a record of an unknown kind (format {data.get('format')!r}, {data.get('kind')!r})", where
         )
     head = {key: str(data.pop(key, "")) for key in ("kind", "task", "at")}
     data.pop("format")
     return JournalRecord(kind=head["kind"], task=head["task"], at=head["at"], body=data)
+
+
+def forgotten_by(where: str) -> str:
+    """The command that forgets the release of which a file is kept at `where` (a path, perhaps with a line)."""
+    return f"release abort {Path(where).parent.name}"
+
+
+def of_another_tool(message: str, where: str) -> DamagedStateError:
+    """The error for a journal that this version cannot read."""
+    return DamagedStateError(
+        message,
+        where=where,
+        remedy="finish the release with the version of the tool that began it, "
+        f"or forget it, if it is not public: {forgotten_by(where)}",
+        code="journal-format",
+    )
+
+
+def put_aside(path: Path) -> None:
+    """Keep a damaged file where nobody reads it again."""
+    aside = path.parent / "damaged"
+    aside.mkdir(exist_ok=True)
+    path.replace(aside / f"{len(list(aside.iterdir()))}-{path.name}")
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -10,6 +10,7 @@ from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
 from orchestrator.core.tag_message import promotion, tagged_account
+from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.committed import CommittedFiles
@@ -120,7 +121,7 @@ class PublishedReleases:
             raise UsageError(
                 f"there is no {version} on {self.remote}",
                 where=f"refs/tags/{version}",
-                remedy=f"see what there is: git ls-remote --tags {self.remote}",
+                remedy=f"see what there is: git ls-remote --tags {word(self.remote)}",
                 code="unknown-version",
             )
         record = self.record(version)
@@ -128,7 +129,7 @@ class PublishedReleases:
             raise RefusedError(
                 f"{version} has a tag and no record: it was not released, or not to its end",
                 where=record_ref(version),
-                remedy=f"finish it in the clone that began it: release cut {version} (release status tells more)",
+                remedy=f"finish it in the clone that began it: release cut {version}; see more: release status",
                 code="not-released",
                 state="nothing was changed",
             )
@@ -173,7 +174,7 @@ def must_be_on_branch(session: Session, config: Config, version: str, tag_object
     if there != tag_object:
         raise MismatchError(
             f"tag {version} is {tag_object} here and {there or 'not there'} on {config.remote}",
-            remedy=f"git fetch --force {config.remote} refs/tags/{version}:refs/tags/{version}",
+            remedy=f"git fetch --force {word(config.remote)} refs/tags/{version}:refs/tags/{version}",
             code="tag-differs",
         )
     tip = refs.branch(config.branch)
@@ -212,7 +213,7 @@ def _find_record(session: Session, version: str, remote: str) -> str:
         raise NoRecordError(
             f"there is no record of {version}, here or on {remote}",
             where=ref,
-            remedy=f"release status {version} tells how far it is; git tag --list shows what is released",
+            remedy=f"see how far it is: release status {version}; see what is released: git tag --list",
         )
     return sha
 

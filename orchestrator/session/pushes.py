@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import LockedError, RefusedError
 from orchestrator.core.plan import LAND, TAG
+from orchestrator.core.text import word
 from orchestrator.git.push import update_refs
-from orchestrator.session.journal import Journal, JournalDamagedError
+from orchestrator.session.journal import DamagedStateError, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,8 +61,11 @@ class Pushes:
                     code="push-under-way",
                 ) from None
 
-    def refuse_arriving(self, remote: str) -> None:
-        """Raises RefusedError while a push whose end is not known may still arrive at `remote`, over a network."""
+    def refuse_arriving(self, remote: str, again: str) -> None:
+        """Raises RefusedError while a push whose end is not known may still arrive at `remote`, over a network.
+
+        `again` is the command that goes on with the release.
+        """
         begun = [moment for each in self._journals() for moment in unseen(each)]
         if not begun or self._state.repository.pushes_stay_here(remote):
             return  # on this machine every part of a push holds our lock
@@ -70,8 +74,7 @@ class Pushes:
             raise RefusedError(
                 f"a push of {self._state.version} was cut off at {max(begun)}: it may still arrive at {remote}",
                 where=str(self._state.journal_path),
-                remedy=f"finish it: release cut {self._state.version}   "
-                f"or ask again in {max(1, round((STILL_ARRIVING - age) / 60))} min",
+                remedy=f"finish it: {again}   | or ask again in {max(1, round((STILL_ARRIVING - age) / 60))} min",
                 code="may-arrive",
                 state="nothing was removed",
             )
@@ -88,7 +91,7 @@ class Pushes:
         prefix = f"{self._state.prefix}{_KEPT}"
         return set(self._state.repository.refs(prefix.rstrip("/")).values())
 
-    def go_back(self, tag_object: str) -> None:
+    def go_back(self, tag_object: str, remote: str) -> None:
         """Take up the plan again whose push arrived after all.  Broken off anywhere, it is done again by the next run.
 
         Raises UsageError where its journal is gone.
@@ -97,11 +100,10 @@ class Pushes:
         if tag_of(current) != tag_object:
             old = next((each for each in self._journals() if tag_of(each) == tag_object), None)
             if old is None:
-                raise JournalDamagedError(
+                raise DamagedStateError(
                     f"an earlier push of {self._state.version} arrived, and its journal is gone",
                     where=str(self._state.directory),
-                    remedy=f"release abort {self._state.version} is refused too: publish the tag from CI, or by hand: "
-                    f"git fetch --tags && release publish {self._state.version}",
+                    remedy=finish_by_tag(remote, self._state.version),
                 )
             os.link(current.path, current.aside)
             old.path.replace(current.path)
@@ -120,6 +122,19 @@ class Pushes:
         """The journal, and those that were set aside for a new plan."""
         paths = self._state.directory.glob("journal*.jsonl") if self._state.directory.is_dir() else ()
         return [Journal(path, self._now) for path in sorted(paths)]
+
+
+def finish_by_tag(remote: str, version: str) -> str:
+    """The command that ends a release whose tag is public, where this clone does not know any more what it did."""
+    ref = f"refs/tags/{version}"
+    return f"git fetch --force {word(remote)} {ref}:{ref} && release publish {version}"
+
+
+def put_back(remote: str, version: str, made: str, now: str) -> str:
+    """The command that gives a release its tag back on the remote, where `now` is there instead ("": nothing)."""
+    ref = f"refs/tags/{version}"
+    lease = f"--force-with-lease={ref}:{now} " if now else ""
+    return f"git push {lease}{word(remote)} {made}:{ref}"
 
 
 def tag_of(journal: Journal) -> str:

@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import Decisions
 from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.git import push
 from orchestrator.git.worktree import ConflictWorktree
+from orchestrator.session.journal import DamagedStateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +101,19 @@ class ReleaseState:
             if kind == "resolved":
                 resolved[source] = sha
             elif kind == "skipped":
-                skipped[source] = self.repository.git.text("cat-file", "blob", sha)
+                skipped[source] = self._reason(ref, sha)
         return Decisions(resolved=resolved, skipped=skipped)
+
+    def _reason(self, ref: str, sha: str) -> str:
+        output = self.repository.git.attempt("cat-file", "blob", sha)
+        if output.status:
+            raise DamagedStateError(
+                f"what was decided for {self.version} is damaged",
+                where=ref,
+                remedy=f"repair it: release cut {self.version}   (asks again for what is lost)",
+                code="decision-damaged",
+            )
+        return output.text.strip()
 
     def skip(self, source: str, reason: str) -> None:
         """Remember that `source` is left out of this release, and why."""
@@ -139,7 +150,7 @@ class ReleaseState:
             data = json.loads(path.read_text())
             return Paused(**{**data, "files": tuple(data["files"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(
+            raise DamagedStateError(
                 "the note on the paused conflict is damaged",
                 where=str(path),
                 remedy=f"release abort {self.version}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import release
+from tests.support.printed import claim, must_be_typed, types
 from tests.support.remedies import commands, typed
 from tests.support.story import VERSION, fix_line
 
@@ -108,6 +109,20 @@ def filtered(clone: Repo) -> str:
     return fix
 
 
+SETTLED: dict[Callable[[Repo], str], tuple[str, ...]] = {
+    modify_delete: ("git/worktree.py: git rm --quiet --force -- {}",),
+    delete_modify: (),
+    submodule: ("git/worktree.py: git update-index --cacheinfo {},{},{}",),
+    filtered: (),
+}
+for _commands in SETTLED.values():
+    claim(_commands, "test_a_pause_is_left_by_what_it_prints")
+
+
+@types(
+    "release/cut.py: cd {}", "release/cut.py: release continue {}", "release/cut.py: release abort {}{}",
+    "release/cut.py: release abort {}",
+)  # fmt: skip
 @pytest.mark.parametrize("make", [modify_delete, delete_modify, submodule, filtered])
 def test_a_pause_is_left_by_what_it_prints(tale: Story, make: Callable[[Repo], str]) -> None:
     fix = make(tale.clone)
@@ -121,6 +136,7 @@ def test_a_pause_is_left_by_what_it_prints(tale: Story, make: Callable[[Repo], s
         (tale.clone.path / f".git/release/{VERSION}/worktree/README.md").write_text("# fixed here\n")
     done = typed(on, tale.clone.path)
     assert done.returncode == 0, f"{on}\n{done.stdout}{done.stderr}"
+    must_be_typed(SETTLED[make])
     must_end(tale, released=True)
     assert abort == f"release abort {VERSION}"
     done = typed(abort.replace(str(tale.clone.path), str(other.clone.path)), other.clone.path)
@@ -148,6 +164,7 @@ def hook(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
+@types("git/push.py: git push {} {}")
 def test_a_remote_without_atomic_pushes(tale: Story) -> None:
     """The branch goes first by hand, then the same command adds the tag."""
     tale.release_yaml(fix_line(tale.fix))
@@ -161,6 +178,7 @@ def test_a_remote_without_atomic_pushes(tale: Story) -> None:
     must_end(tale, released=True)
 
 
+@types("git/push.py: git push --dry-run {} {}")
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_hook_of_the_clone_is_heard_on_either_stream(tale: Story, stream: int) -> None:
     tale.release_yaml(fix_line(tale.fix))
@@ -220,3 +238,81 @@ def test_a_tag_of_this_clone_alone(tale: Story) -> None:
     assert typed(forget, tale.clone.path).returncode == 0
     assert cut(tale.clone.path).code == 0
     must_end(tale, released=True)
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_what_hooks_say_of_a_push_that_goes_well_is_shown(tale: Story, stream: int) -> None:
+    """Here and on the server: a link to what the push has started, say."""
+    tale.release_yaml(fix_line(tale.fix))
+    hook(tale.clone.path / ".git/hooks/pre-push", f"cat > /dev/null; echo lint-77 is content >&{stream}")
+    hook(tale.remote.path / "hooks/post-receive", f"cat > /dev/null; echo build 78 has begun >&{stream}")
+    done = cut(tale.clone.path)
+    assert done.code == 0, done.err
+    assert "lint-77 is content" in done.err
+    assert "build 78 has begun" in done.err
+
+
+# ------------------------------------------------------------------ old news
+
+
+def test_plan_says_that_a_fix_of_this_clone_alone_becomes_public(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    assert "pushes it there" not in release("plan", VERSION, cwd=tale.clone.path).err
+    alone = tale.clone.commit("fix: mine", {"mine.py": "1\n"})
+    tale.release_yaml(fix_line(alone))
+    ran = release("plan", VERSION, "--json", cwd=tale.clone.path)
+    assert any(alone[:12] in note and f"refs/release-sources/{VERSION}" in note for note in ran.json["notes"])
+
+
+def test_check_says_where_the_remote_could_not_be_asked(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("check", "--json", cwd=tale.clone.path).json["notes"] == []
+    tale.remote.path.rename(tale.remote.path.with_name("away"))
+    ran = release("check", "--json", cwd=tale.clone.path)
+    assert ran.code == 0
+    assert [note for note in ran.json["notes"] if "cannot be read" in note and "this clone alone" in note]
+
+
+def test_log_reads_the_list_of_a_tag_where_the_fix_is_not(tale: Story) -> None:
+    """In a clone that has neither notes nor the topic branch, offline."""
+    tale.release_yaml(fix_line(tale.fix))
+    assert cut(tale.clone.path).code == 0
+    there = tale.clone.path.parent / "there"
+    tale.clone.git(
+        "clone", "--quiet", "--single-branch", "--branch=release/v2.7", f"file://{tale.remote.path}", str(there)
+    )
+    for name in (tale.fix, tale.fix[:10]):
+        ran = release("log", name, "--offline", "--json", cwd=there)
+        assert ran.code == 0, ran.err
+        assert ran.json["source"] == tale.fix
+        assert [each["version"] for each in ran.json["releases"]] == [VERSION]
+
+
+def test_a_changelog_of_another_name_asks_for_no_prerequisite(tale: Story) -> None:
+    tale.clone.commit("docs: one", {"docs/what-is-new.md": "one\n"})
+    fix = tale.clone.commit("fix: two", {"docs/what-is-new.md": "two\none\n", "two.py": "2\n"})
+    tale.clone.git("push", "--quiet", "--all")
+    found = []
+    for name in ("CHANGELOG.md", "docs/what-is-new.md"):
+        tale.release_yaml(fix_line(fix), extra=f"changelog: {name}\n")
+        plan = release("plan", VERSION, "--json", cwd=tale.clone.path).json
+        found.append([problem["code"] for problem in plan["problems"]])
+    assert found == [["missing-prerequisite"], ["conflict"]]
+
+
+@pytest.mark.parametrize("command", ["continue", "skip", "status", "plan"])
+def test_what_heals_is_done_or_named_by_every_command(tale: Story, command: str) -> None:
+    """A ref of the release that names nothing: `continue` and `skip` heal it; the others go round it."""
+    tale.release_yaml(fix_line(modify_delete(tale.clone)))
+    assert cut(tale.clone.path).code == 3
+    for name in ("resolved", "skipped"):
+        path = tale.clone.path / f".git/refs/release/{VERSION}/{name}/{'1' * 40}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1" * 40 + "\n")
+    on, *_ = next_commands(tale.clone.path) if command == "continue" else [""]
+    line = on or f"release {command} {VERSION}" + (" --reason later --yes" if command == "skip" else "")
+    done = typed(line, tale.clone.path)
+    if command == "plan":
+        assert (done.returncode, f"release cut {VERSION}" in done.stderr) == (2, True), done.stderr
+        done = typed(f"release cut {VERSION}", tale.clone.path)
+    assert done.returncode in (0, 3), done.stderr

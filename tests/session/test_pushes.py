@@ -243,9 +243,11 @@ def test_a_push_that_did_not_come_in_a_quarter_of_an_hour_is_not_waited_for(tale
     journal(state.journal_path, ("started", ""))
     tale.clone.git("remote", "add", "far", "https://git.example.com/a")
     with pytest.raises(RefusedError, match="may still arrive at far"):
-        Pushes(state, lambda: "2026-01-01T00:14:59.000Z").refuse_arriving("far")
-    Pushes(state, lambda: "2026-01-01T00:15:00.000Z").refuse_arriving("far")
-    Pushes(state, lambda: "2026-01-01T00:00:01.000Z").refuse_arriving("origin")  # a path of this machine
+        Pushes(state, lambda: "2026-01-01T00:14:59.000Z").refuse_arriving("far", "release cut v2.7.1")
+    Pushes(state, lambda: "2026-01-01T00:15:00.000Z").refuse_arriving("far", "release cut v2.7.1")
+    Pushes(state, lambda: "2026-01-01T00:00:01.000Z").refuse_arriving(
+        "origin", "release cut v2.7.1"
+    )  # a path of this machine
     state.repository.close()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.support.cli import release
@@ -58,3 +59,19 @@ def _deadly(function: Callable[..., Any], when: str, number: int) -> Callable[..
         return result
 
     return deadly
+
+
+def refuse(key: str) -> None:
+    """One task of a release, by its key, says no."""
+    from orchestrator.core.errors import RemoteError
+    from orchestrator.release import steps
+
+    tasks = steps.tasks
+
+    def one_refuses(plan: Any) -> Any:
+        def no(_: Any) -> Any:
+            raise RemoteError("it is out of order", remedy="run the same command again", code="push-failed")
+
+        return tuple(replace(each, run=no) if each.key == key else each for each in tasks(plan))
+
+    steps.tasks = one_refuses

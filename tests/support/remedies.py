@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,12 @@ from typing import TYPE_CHECKING
 from tests.support.cli import clean_env
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.cli import Ran
+
+TYPED: list[str] = []  # every line that was typed since somebody emptied it
 
 _AFTER = re.compile(r"^.*?\(resolve, then\) +")
 _BEGINS = re.compile(r"(?:^|: |`)((?:git|release|cd) [^`]*)")
@@ -32,14 +38,41 @@ def commands(remedy: str) -> list[str]:
     return found
 
 
-def typed(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def typed(command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a line as a person types it, with `release` on PATH and no terminal."""
+    TYPED.append(command)
     bin_ = cwd.parent / "bin"
     if not bin_.is_dir():
         bin_.mkdir()
         (bin_ / "release").write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
         (bin_ / "release").chmod(0o755)
-    env = clean_env() | {"PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
+    whole = clean_env() | {"PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"} | (env or {})
     return subprocess.run(
-        ["bash", "-c", command], cwd=cwd, env=env, text=True, capture_output=True, check=False, timeout=120
+        ["bash", "-c", command], cwd=cwd, env=whole, text=True, capture_output=True, check=False, timeout=120
     )
+
+
+def said(ran: Ran, start: str) -> str:
+    """The command in the output of a run that begins so, without the words behind it."""
+    text = ran.out + ran.err
+    if text.startswith("{"):
+        text = ran.err + "\n".join(_strings(json.loads(ran.out)))
+    at = text.find(start)
+    assert at >= 0, f"{start!r} is not in {text}"
+    line = text[at:].partition("\n")[0].partition("`")[0]
+    return re.split(r", then\b|, or\b|; |   \(|   \| | \(|, and |: ", line)[0].strip().rstrip(",;")
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _strings(each)
+
+
+def works(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Type it; it must succeed."""
+    done = typed(command, cwd)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done

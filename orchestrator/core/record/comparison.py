@@ -237,6 +237,6 @@ def must_agree(record: Record, facts: ReleaseFacts) -> None:
         raise MismatchError(
             f"the record of {record.version} {each.fault}",
             where=record_ref(facts.version),
-            remedy=f"find out who made it: release show {facts.version}; release verify {facts.version}",
+            remedy=f"find out who made it: release show {facts.version}; prove it: release verify {facts.version}",
             code="record-differs",
         )

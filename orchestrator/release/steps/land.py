@@ -11,7 +11,7 @@ from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.tag import Tagged
-from orchestrator.session.pushes import Pushes
+from orchestrator.session.pushes import Pushes, put_back
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
@@ -50,6 +50,7 @@ def _run(context: TaskContext) -> Landed:
                 tag=plan.version,
                 tag_object=tag_object,
                 lent=lent,
+                tell=context.session.terminal.note,
             )
         except MismatchError as error:
             raise (_earlier(context, pushes) or error) from None
@@ -72,7 +73,13 @@ def _landed(context: TaskContext) -> Landed:
     plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     old, new = plan.branch_move
     note = push.publish_tag_locally(
-        context.repository, tag=plan.version, tag_object=tag_object, branch=plan.branch, old=old, new=new
+        context.repository,
+        remote=plan.remote,
+        tag=plan.version,
+        tag_object=tag_object,
+        branch=plan.branch,
+        old=old,
+        new=new,
     )
     return Landed(branch=plan.branch, head=plan.head, tag_object=tag_object, note=note)
 
@@ -87,7 +94,9 @@ def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
     if before is not None or there:
         raise MismatchError(
             f"tag {plan.version}: the journal says {tag_object}, {plan.remote} has {there or 'none'}",
-            remedy="somebody moved or removed the tag; put it back, or release the next version",
+            remedy=f"somebody moved or removed the tag; put it back: "
+            f"{put_back(plan.remote, plan.version, tag_object, there or '')}, then run the same command again"
+            f"   | release abort {plan.version}",
             code="tag-differs",
         )
     return None

@@ -10,10 +10,11 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orchestrator.core.documents import DocumentError
-from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.errors import ReleaseError
 from orchestrator.release.steps import outcomes
 from orchestrator.release.steps.beside import beside
 from orchestrator.release.steps.outcomes import Outcome
+from orchestrator.session.journal import of_another_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -255,11 +256,8 @@ def _decoded(data: Mapping[str, Any] | None, journal: Journal) -> Outcome | None
     try:
         return outcomes.decode(data, "outcome")
     except DocumentError as error:
-        raise UsageError(
-            f"the journal holds something that this version does not know: {error}",
-            where=str(journal.path),
-            remedy="finish this release with the version of the tool that began it",
-            code="journal-format",
+        raise of_another_tool(
+            f"the journal holds something that this version does not know: {error}", str(journal.path)
         ) from error
 
 
