@@ -113,7 +113,10 @@ def scene_published(stage: Stage, box: Sandbox) -> None:
 def classic(archive: bytes) -> bytes:
     """A build context whose Dockerfile Docker's classic client can read: `COPY --link` is nothing to it."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(archive)) as old, tarfile.open(fileobj=out, mode="w") as new:
+    with (
+        tarfile.open(fileobj=io.BytesIO(archive)) as old,
+        tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as new,
+    ):
         for member in old:
             data = old.extractfile(member)
             content = data.read() if data else b""
