@@ -14,8 +14,8 @@ from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest
 from orchestrator.thin.base import BaseFacts, OddFolder, find_facts, odd_parents, publish_facts, read_base, read_sources
-from orchestrator.thin.layer import Node, Tree, add_parents, make_layer, owned
-from orchestrator.thin.write import Origin, make_image, read_base_image
+from orchestrator.thin.layer import FileNode, Tree, add_parents, make_layer, owned
+from orchestrator.thin.write import CopyOrigin, make_image, read_base_image
 from tests.support.registry_images import upload
 from tests.support.registry_process import USERS, running_registry
 from tests.thin.dockerfiles import final
@@ -26,15 +26,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 SITE = "opt/venv/lib/python3.11/site-packages"
 LOWER: Tree = {
-    **add_parents({"usr/bin/sh": Node(data=b"sh"), f"{SITE}/tiny/__init__.py": Node(data=b"x = 1\n")}, 1),
-    f"{SITE}/tiny/old.py": Node(data=b"y = 1\n"),
-    f"{SITE}/tiny-1.0.dist-info/METADATA": Node(data=b"Name: tiny\n"),
-    "lib": Node(kind="link", data=b"usr/bin"),
-    "sh": Node(kind="link", data=b"usr/bin/sh"),
-    **owned({"home/train": Node(kind="folder", mode=0o700), "tmp": Node(kind="folder", mode=0o1777)}, 1000, 1000),
-    "gone": Node(kind="folder", mode=0o700),
+    **add_parents({"usr/bin/sh": FileNode(data=b"sh"), f"{SITE}/tiny/__init__.py": FileNode(data=b"x = 1\n")}, 1),
+    f"{SITE}/tiny/old.py": FileNode(data=b"y = 1\n"),
+    f"{SITE}/tiny-1.0.dist-info/METADATA": FileNode(data=b"Name: tiny\n"),
+    "lib": FileNode(kind="link", data=b"usr/bin"),
+    "sh": FileNode(kind="link", data=b"usr/bin/sh"),
+    **owned(
+        {"home/train": FileNode(kind="folder", mode=0o700), "tmp": FileNode(kind="folder", mode=0o1777)}, 1000, 1000
+    ),
+    "gone": FileNode(kind="folder", mode=0o700),
 }
-UPPER: Tree = {f"{SITE}/tiny/.wh.old.py": Node(), ".wh.gone": Node(), "srv": Node(kind="folder", mode=0o750)}
+UPPER: Tree = {
+    f"{SITE}/tiny/.wh.old.py": FileNode(),
+    ".wh.gone": FileNode(),
+    "srv": FileNode(kind="folder", mode=0o750),
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +98,11 @@ def test_a_base_is_read_once_and_kept_beside_itself(registry: Registry, base: Ma
 
 def test_folders_that_would_change_are_found() -> None:
     facts = BaseFacts(digest="", folders={"home/train": OddFolder(mode=0o700, uid=1, gid=1)}, links={"lib": "usr/lib"})
-    assert odd_parents(add_parents({"opt/x/y": Node()}, 1), facts) == []
-    assert "/lib is a link to usr/lib" in odd_parents(add_parents({"lib/x": Node()}, 1), facts)[0]
-    found = odd_parents(add_parents({"home/train/x": Node()}, 1), facts)
+    assert odd_parents(add_parents({"opt/x/y": FileNode()}, 1), facts) == []
+    assert "/lib is a link to usr/lib" in odd_parents(add_parents({"lib/x": FileNode()}, 1), facts)[0]
+    found = odd_parents(add_parents({"home/train/x": FileNode()}, 1), facts)
     assert "/home/train is 1:1 with mode 0700" in found[0]
-    kept = {"home/train": Node(kind="folder", mode=0o700, uid=1, gid=1)}
+    kept = {"home/train": FileNode(kind="folder", mode=0o700, uid=1, gid=1)}
     assert odd_parents(kept, facts) == []
 
 
@@ -104,7 +110,7 @@ def test_an_image_is_the_base_and_what_is_copied(registry: Registry, base: Manif
     image = make_image(
         read_base_image(registry, base, None),
         final("COPY --link a x\nENV A=1\n"),
-        {"": Origin(tree=lambda: {"a": Node(data=b"a")})},
+        {"": CopyOrigin(tree=lambda: {"a": FileNode(data=b"a")})},
         labels={"version": "v1"},
         created="2026-01-01T00:00:00Z",
         mtime=5,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.thin.base import Installed
-from orchestrator.thin.layer import Node
+from orchestrator.thin.base import InstalledPackage
+from orchestrator.thin.layer import FileNode
 from orchestrator.thin.prepared import Patching, stamp
 
 BUILD = Path(__file__).parents[2] / "images/pytorch-cuda/build"
@@ -19,7 +19,7 @@ SITE = f"opt/venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-pac
 NAME = "tiny-1.0/0001-half.patch"
 TEXT = """\
 Subject: half of an odd number is no whole one
-Origin: upstream, https://example.com/tiny.git
+CopyOrigin: upstream, https://example.com/tiny.git
 ---
 diff --git a/tiny/__init__.py b/tiny/__init__.py
 --- a/tiny/__init__.py
@@ -32,7 +32,7 @@ diff --git a/tiny/__init__.py b/tiny/__init__.py
 SOURCE = b"def half(n):\n    return n // 2\n"
 GONE = """\
 Subject: nobody halves
-Origin: upstream, https://example.com/tiny.git
+CopyOrigin: upstream, https://example.com/tiny.git
 ---
 diff --git a/tiny/old.py b/tiny/old.py
 deleted file mode 100644
@@ -44,13 +44,13 @@ deleted file mode 100644
 
 
 def patching(files: dict[str, bytes] | None = None, version: str = "1.0", name: str = "tiny") -> Patching:
-    installed = (Installed(name=name, version=version, site=SITE),)
+    installed = (InstalledPackage(name=name, version=version, site=SITE),)
     return Patching(folder="patches", files=files or {NAME: TEXT.encode()}, installed=installed, mtime=7)
 
 
 def test_what_a_version_says_of_itself() -> None:
     made = stamp("v2.7.1", "a" * 40, "cu126", 7)
-    assert made["etc/release/version"] == Node(data=b"v2.7.1\n", mtime=7)
+    assert made["etc/release/version"] == FileNode(data=b"v2.7.1\n", mtime=7)
     assert made["etc/release/revision"].data == b"a" * 40 + b"\n"
     assert made["etc/release/variant"].data == b"cu126\n"
     assert made["etc"].kind == "folder"
@@ -58,7 +58,7 @@ def test_what_a_version_says_of_itself() -> None:
 
 def test_a_patch_is_applied_and_the_byte_code_of_before_is_hidden() -> None:
     made = patching().result({f"{SITE}/tiny/__init__.py": SOURCE})
-    assert made[f"{SITE}/tiny/__init__.py"] == Node(data=SOURCE.replace(b"//", b"/"), mtime=7)
+    assert made[f"{SITE}/tiny/__init__.py"] == FileNode(data=SOURCE.replace(b"//", b"/"), mtime=7)
     tag = sys.implementation.cache_tag
     assert made[f"{SITE}/tiny/__pycache__/.wh.__init__.{tag}.pyc"].data == b""
     assert all(path == "opt" or "/" in path or path == "etc" for path in made)

@@ -23,7 +23,7 @@ from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_lab
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.thin.made import Release, cut_off, prepared_trees
+from orchestrator.thin.made import ThinRelease, cut_off, prepared_trees
 from orchestrator.thin.planned import PLATFORM
 
 if TYPE_CHECKING:
@@ -294,9 +294,9 @@ def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afres
         return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
 
 
-def _release(context: TaskContext, image: PlannedImage, base: HeavyBase) -> Release:
+def _release(context: TaskContext, image: PlannedImage, base: HeavyBase) -> ThinRelease:
     labels = thin_labels(context, image, base)
-    return Release(
+    return ThinRelease(
         image=image,
         heavy=base.planned,
         tree=context.plan.tree,

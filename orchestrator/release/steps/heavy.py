@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
     from orchestrator.release.steps.runner import TaskContext
-    from orchestrator.thin.write import Base
+    from orchestrator.thin.write import BaseImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class HeavyBase:
 
     planned: PlannedHeavy
     reference: Reference
-    base: Base
+    base: BaseImage
 
     @property
     def digest(self) -> str:
@@ -90,7 +90,7 @@ def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
 
 
 def _must_be(
-    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, base: Base
+    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, base: BaseImage
 ) -> None:
     """What stands under the name must say the same key, and be what an earlier version was made on."""
     manifest, wanted = base.manifest, image.platform or PLATFORM

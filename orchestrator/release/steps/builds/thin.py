@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.release.steps.heavy import HeavyBase
-    from orchestrator.thin.layer import Node
+    from orchestrator.thin.layer import FileNode
 
 
 @contextmanager
-def thin_contexts(base: HeavyBase, trees: Mapping[str, Mapping[str, Node]]) -> Iterator[dict[str, str]]:
+def thin_contexts(base: HeavyBase, trees: Mapping[str, Mapping[str, FileNode]]) -> Iterator[dict[str, str]]:
     """Build contexts in place of the stages of their names: the heavy base, and each prepared tree as a folder."""
     with tempfile.TemporaryDirectory(prefix="release-") as place:
         heavy = f"docker-image://{base.reference.repository}@{base.digest}"
@@ -31,7 +31,7 @@ def thin_contexts(base: HeavyBase, trees: Mapping[str, Mapping[str, Node]]) -> I
         yield found
 
 
-def lay(folder: Path, tree: Mapping[str, Node]) -> None:
+def lay(folder: Path, tree: Mapping[str, FileNode]) -> None:
     """The files of a tree below a folder, with their modes and times; owners are the builder's to set."""
     folder.mkdir()
     for path in sorted(tree):
