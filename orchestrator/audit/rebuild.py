@@ -20,10 +20,12 @@ from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, 
 from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_reference
+from orchestrator.image.builders import AUTO, BUILDX, CLASSIC, described
 from orchestrator.registry.manifest import parse_config
 from orchestrator.release.publish import plan_from_tag
 from orchestrator.release.steps.build import prepared, thin_of
 from orchestrator.release.steps.builds.base import pull_login
+from orchestrator.release.steps.builds.direct import on_base_of_then, trials
 from orchestrator.release.steps.heavy import HeavyBase
 from orchestrator.release.steps.runner import TaskContext
 from orchestrator.session.journal import Lock
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.record import Record, RecordedImage
-    from orchestrator.engines import Builder, BuildRequest, ImageInfo
+    from orchestrator.engines import Builder, BuildRequest, ImageInfo, Trials
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
     from orchestrator.release.steps.build import Prepared
@@ -96,7 +98,8 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Ima
     )
     logs = releases_directory(session.repository) / "logs" / "rebuild"
     with Lock(logs / "lock", session.holder(), "rebuild"):
-        building = any(_engine(each) != NO_ENGINE for each in published)
+        published = [_by_its_engine(session, each) for each in published]
+        building = any(_engine(each) not in (NO_ENGINE, BUILDX) for each in published)
         if building and (left := context.connections.builder().clear_trials(logs)):
             session.terminal.note(f"removed {left} images that a killed rebuild had left")
         return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
@@ -162,11 +165,13 @@ def _compared(
     image, log = public.image, logs / (f"build-{public.image.variant}.log" if public.image.variant else "build.log")
     if _engine(public) == NO_ENGINE:
         return _written(session, context, public)
-    engine = context.connections.builder()
+    engine = trials(context, _engine(public))
     session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
     with prepared(context, image, log) as ready:
-        pinned, note = _base(engine, context, public, ready)
+        pinned, note = ("", "") if _engine(public) == BUILDX else _base(context, public, ready)
         request = _request(ready, public, pinned, wishes)
+        if _engine(public) == BUILDX:
+            request, note = on_base_of_then(request, ready.base, ready.base_id, _base_then(public))
         with engine.trial(request, context.report) as built:
             pairs = _layers(lambda wanted: _ours(engine, built, wanted), built.layers, public, deep=wishes.deep)
             ours = [step.created_by for step in engine.history(built.id)]
@@ -187,6 +192,19 @@ def _compared(
 def _engine(public: _Published) -> str:
     """Who made it, as the record says, or the plan where there is none."""
     return public.record.engine if public.record else public.image.engine
+
+
+def _by_its_engine(session: Session, public: _Published) -> _Published:
+    """With the image as its engine of then would build it; where no record says which, as one would be chosen now."""
+    engine = _engine(public)
+    if engine == AUTO:
+        engine = BUILDX if (why := described(AUTO, session.connections)).startswith("docker buildx") else CLASSIC
+        session.terminal.note(f"built again by {why}")
+    return replace(public, image=replace(public.image, engine=engine))
+
+
+def _base_then(public: _Published) -> str:
+    return public.record.base.id if public.record else ""
 
 
 def _written(session: Session, context: TaskContext, public: _Published) -> ImageComparison:
@@ -244,9 +262,9 @@ def _request(ready: Prepared, public: _Published, pinned: str, wishes: RebuildRe
     )
 
 
-def _base(engine: Builder, context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
+def _base(context: TaskContext, public: _Published, ready: Prepared) -> tuple[str, str]:
     """What to build on in place of the base's name, "" for what the name stands for now; and a line when it moved."""
-    recorded = public.record.base.id if public.record else ""
+    engine, recorded = context.connections.builder(), _base_then(public)
     if public.record is None or not recorded or recorded == ready.base_id:
         return "", ""
     moved = f"{ready.base} moved: it was {recorded[:19]} at the release and is {ready.base_id[:19]} now"
@@ -336,7 +354,7 @@ def _pair(
     )
 
 
-def _ours(engine: Builder, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
+def _ours(engine: Trials, built: ImageInfo, wanted: Collection[str]) -> dict[str, Contents]:
     """The wanted layers of what was built, by diff_id.  The engine is asked only when some are."""
     found: dict[str, Contents] = {}
     if wanted:

@@ -160,9 +160,16 @@ class ImageStore(Protocol):
         """The image of that name or id in the engine's store, or None when there is none."""
 
     def resolve(
-        self, name: str, *, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+        self,
+        name: str,
+        *,
+        platform: str,
+        credentials: Credentials | None,
+        report: Callable[[Progress], None],
+        afresh: bool = False,
     ) -> ImageInfo:
-        """`inspect`, pulling first when it is not there.  Raises RemoteError when it cannot be pulled."""
+        """`inspect`, pulling first when it is not there, or always (`afresh`).  Raises RemoteError when it cannot be
+        pulled."""
 
     def history(self, image: str) -> tuple[HistoryStep, ...]:
         """The steps that made an image in the store, base first."""
@@ -176,6 +183,16 @@ class ImageStore(Protocol):
 
     def remove_tag(self, reference: Reference) -> None:
         """Forget a local name; silent when it is not there.  The registry is not touched."""
+
+
+class Trials(Protocol):
+    """Builds that are looked at and kept nowhere; see `Builder`."""
+
+    def trial(self, request: BuildRequest, report: Callable[[Progress], None]) -> AbstractContextManager[ImageInfo]: ...
+
+    def history(self, image: str) -> tuple[HistoryStep, ...]: ...
+
+    def layers(self, image: str) -> Generator[IO[bytes], None, None]: ...
 
 
 class Builder(ImageStore, Protocol):

@@ -74,9 +74,15 @@ class DockerEngine:
                 return None
 
     def resolve(
-        self, name: str, *, platform: str, credentials: Credentials | None, report: Callable[[Progress], None]
+        self,
+        name: str,
+        *,
+        platform: str,
+        credentials: Credentials | None,
+        report: Callable[[Progress], None],
+        afresh: bool = False,
     ) -> ImageInfo:
-        image = self.inspect(name)
+        image = None if afresh else self.inspect(name)
         if image is None or not fits(image, platform):
             self._pull(name, platform, credentials, report)
             image = self.inspect(name)

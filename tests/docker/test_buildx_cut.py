@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,5 +60,47 @@ def test_a_cut_by_buildkit_is_released_recorded_and_made_again(shipped: Imaged, 
     assert {check["state"] for check in image["checks"]} == {"passed"}
     again = shipped.release("cut", VERSION, "--yes", "--json", env=env)
     assert (again.code, again.json["released"]) == (0, False)
+    rebuilt = shipped.release("rebuild", VERSION, "--json", env=env)
+    assert (rebuilt.code, rebuilt.json["images"][0]["settings"]) == (0, []), rebuilt.out + rebuilt.err
+    assert {layer["verdict"] for layer in rebuilt.json["images"][0]["layers"]} == {"identical"}
     audited = shipped.release("verify", VERSION, env=env)
     assert audited.code == 0, audited.err
+
+
+def test_a_secret_that_is_missing_is_found_before_the_question(shipped: Imaged, buildkit: BuildKit) -> None:
+    refused = shipped.release("cut", VERSION, "--yes", env=buildkit.environment)
+    assert refused.code == 2
+    assert "build secret token: the variable BUILD_TOKEN is not there" in refused.err
+    assert shipped.registry.tags() == ()
+
+
+def test_without_buildkit_what_needs_it_is_a_problem_of_the_plan(shipped: Imaged) -> None:
+    """The machine of the lab has no docker buildx."""
+    planned = shipped.release("plan", VERSION, "--json")
+    problems = {(each["code"], each["where"].partition(":")[0]) for each in planned.json["problems"]}
+    assert problems == {("dockerfile-needs-buildkit", "Dockerfile"), ("builder-cannot", "release.yaml")}
+    assert planned.json["images"][0]["engine"] == "classic"
+    offline = shipped.release("--offline", "plan", VERSION, "--json")
+    assert (offline.json["images"][0]["engine"], offline.json["problems"]) == ("auto", [])
+    assert offline.json["plan_id"] == planned.json["plan_id"]
+
+
+def test_the_answer_is_told_by_doctor(shipped: Imaged, buildkit: BuildKit) -> None:
+    asked = shipped.release("doctor", "--json", env=buildkit.environment).json
+    (said,) = [each for each in asked["checks"] if each["name"] == "builder"]
+    assert (said["state"], said["message"]) == ("passed", "docker buildx, builder default (docker)")
+    there = shipped.release("doctor", "--json").json
+    (said,) = [each for each in there["checks"] if each["name"] == "builder"]
+    assert said["message"].startswith("the classic builder: there is no docker buildx")
+
+
+def test_what_is_built_is_not_built_again(shipped: Imaged, buildkit: BuildKit) -> None:
+    shipped.declare(image=OPTIONS, smoke="    - {name: never, run: 'test -e /no/such'}\n")
+    first = shipped.release("cut", VERSION, "--yes", env={**buildkit.environment, "BUILD_TOKEN": SECRET})
+    again = shipped.release("cut", VERSION, "--yes", env=buildkit.environment)  # not even its secret is needed
+    assert (first.code, again.code) == (6, 6), first.err + again.err
+    journal = (shipped.story.clone.path / ".git/release" / VERSION / "journal.jsonl").read_text().splitlines()
+    started = [each["task"] for each in map(json.loads, journal) if each.get("kind") == "started"]
+    assert started.count(f"build/{VERSION}") == 1, started
+    assert SECRET not in "".join(journal)
+    assert shipped.registry.head(VERSION) is None

@@ -124,6 +124,19 @@ class TestBuild:
         with pytest.raises(UnprovedError, match=r"^step 1/1 FROM .* failed: "):
             build(f"FROM {lab.registry}/no/such:1\n")
 
+    def test_a_stage_can_be_the_image_and_shared_memory_have_another_size(self, build: Build, engine: Engine) -> None:
+        text = "FROM BASE AS one\nRUN df -k /dev/shm | tail -1 > /size\nFROM BASE\nRUN exit 9\n"
+        image = build(text, target="one", shm_size=128 << 20, no_cache=True)
+        size = engine.read_file(image.id, "/size")
+        assert size is not None
+        assert str(128 << 10) in size.decode().split()
+
+    def test_pull_asks_the_registry_for_a_base_that_is_here(self, build: Build, lab: Lab, engine: Engine) -> None:
+        with pytest.raises((UnprovedError, RemoteError)):
+            build("FROM BASE\nRUN true\n", pull=True)  # the lab's base is in no registry
+        with pytest.raises(RemoteError):
+            engine.resolve(lab.base, platform="", credentials=None, report=silent, afresh=True)
+
     def test_the_last_stage_is_the_image(self, build: Build, engine: Engine) -> None:
         image = build("FROM BASE AS one\nRUN echo 1 > /stage\nFROM BASE\nRUN echo 2 > /stage\n", no_cache=True)
         assert engine.read_file(image.id, "/stage") == b"2\n"

@@ -34,6 +34,7 @@ class Vertex:
     printed: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     partial: str = ""
     running: bool = False
+    announced: bool = False  # it may be started more than once
     error: str = ""
 
     @property
@@ -114,7 +115,8 @@ class Follower:
             self._steps[key] = Vertex(number=len(self._steps) + 1, name=name)
         step = self._steps[key]
         starts = bool(vertex.get("started")) and not vertex.get("completed")
-        if starts and not step.running:
+        if starts and not step.announced:
+            step.announced = True
             self._write(f"#{step.number} {name}")
             self._announce(name)
         was_running, step.running = step.running, starts

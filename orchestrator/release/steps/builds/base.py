@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def logins_for(context: TaskContext, image: PlannedImage, names: Iterable[str]) -> dict[str, Credentials]:
     """Registry host -> login, for the images that a build pulls; nothing is asked for those that the engine has."""
-    if image.engine == BUILDX:  # whose store may be elsewhere
+    if image.engine == BUILDX or image.options.pull:  # the one's store may be elsewhere, the other asks for all
         missing = list(names)
     else:
         builder = context.connections.builder()
@@ -63,7 +63,7 @@ def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[s
         return Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
     login = logins.get(host_of(name))
     info = context.connections.builder().resolve(
-        name, platform=image.platform, credentials=login, report=context.report
+        name, platform=image.platform, credentials=login, report=context.report, afresh=image.options.pull
     )
     return Base(name=name, id=info.id, labels=base_labels(name, info))
 
@@ -77,7 +77,7 @@ def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, 
     if reference.digest:
         return reference.digest, ""
     builder = context.connections.direct()
-    if builder.has_store and (found := _in_store(context, name)):
+    if builder.has_store and not image.options.pull and (found := _in_store(context, name)):
         known = (parse_reference(each) for each in found.repo_digests)
         return next((each.digest for each in known if each.repository == reference.repository), ""), ""
     released_to = reference.repository.host == image.reference.repository.host

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from orchestrator.core.errors import RemoteError
+from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
@@ -14,7 +15,7 @@ from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
 if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import BuildRequest, Pushed
+    from orchestrator.engines import BuildRequest, Pushed, Trials
     from orchestrator.registry.reader import RegistryReader
     from orchestrator.release.steps.builds.base import Base
     from orchestrator.release.steps.runner import TaskContext
@@ -83,3 +84,21 @@ def options_of(context: TaskContext, image: PlannedImage, base: Base) -> dict[st
         "gpus": options.gpus,
         "contexts": base.contexts,
     }
+
+
+def trials(context: TaskContext, engine: str) -> Trials:
+    """What builds an image again by that engine, and forgets it."""
+    if engine != BUILDX:
+        return context.connections.builder()
+    from orchestrator.engines.buildx.archive import ArchivedTrials
+
+    return ArchivedTrials(context.connections.direct(), context.session.options.push_stall)
+
+
+def on_base_of_then(request: BuildRequest, base: str, now: str, then: str) -> tuple[BuildRequest, str]:
+    """The build on the base that a record names by its digest, and a line where its name stands for another now."""
+    if not then or then == now:
+        return request, ""
+    pinned = f"docker-image://{parse_reference(base).repository}@{then}"
+    moved = f"{base} moved: it was {then[:19]} at the release and is {now[:19]} now; built on that of then"
+    return replace(request, contexts={**request.contexts, base: pinned}), moved

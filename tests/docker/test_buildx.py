@@ -1,0 +1,334 @@
+"""The contract of a builder that pushes straight into a registry, asked of Docker 28's BuildKit.
+
+What the classic builder answers to the same questions is `test_engine.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import signal
+import socketserver
+import stat
+import subprocess
+import sys
+import tarfile
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.core.errors import RemoteError, UnprovedError
+from orchestrator.core.reference import parse_repository
+from orchestrator.engines import BuildRequest, PushRefusedError, direct_module
+from orchestrator.registry.client import Registry
+from tests.docker.conftest import context_of
+from tests.support.waiting import until, within
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Progress
+    from orchestrator.engines import DirectBuilder, Pushed
+    from tests.support.lab import Lab
+    from tools.lab.buildkit import BuildKit
+
+pytestmark = pytest.mark.docker
+
+STALL = 60.0
+
+
+class Builds:
+    """Builds texts of Dockerfiles; `BASE` in them stands for the lab's base."""
+
+    def __init__(self, lab: Lab, env: Mapping[str, str], name: Reference, folder: Path) -> None:
+        self.lab, self.env, self.name, self.log = lab, env, name, folder / "logs" / "build.log"
+        self.said: list[Progress] = []
+        self.builder: DirectBuilder = direct_module().connect(env)
+
+    def request(self, text: str, files: Mapping[str, str] | None = None, **options: object) -> BuildRequest:
+        context = context_of({"Dockerfile": text.replace("BASE", self.lab.base), "hello": "hi\n", **(files or {})})
+        return BuildRequest(context=context, dockerfile="Dockerfile", tag=self.name, log=self.log, **options)  # type: ignore[arg-type]  # options are free
+
+    def __call__(self, text: str, files: Mapping[str, str] | None = None, **options: object) -> Pushed:
+        request = self.request(text, files, **options)
+        return self.builder.build_pushed(request, self.said.append, credentials=self.lab.credentials, stall=STALL)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.name.repository, credentials=lambda: self.lab.credentials)
+
+    def files(self, pushed: Pushed) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
+        """What stands in the layers of an image, the later one winning."""
+        found: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
+        registry = self.registry
+        manifest = registry.manifest(pushed.digest)
+        assert manifest is not None
+        for layer in registry.layers(registry.image(manifest)):
+            out = io.BytesIO()
+            registry.download(layer, out)
+            with tarfile.open(fileobj=out) as tar:
+                for member in tar:
+                    data = tar.extractfile(member)
+                    found[member.name] = (member, data.read() if data else b"")
+        return found
+
+
+@pytest.fixture
+def builds(lab: Lab, buildkit: BuildKit, tmp_path: Path) -> Builds:
+    name = parse_repository(f"{lab.registry}/test/b{os.urandom(5).hex()}").tag("candidate-1")
+    return Builds(lab, {"HOME": str(tmp_path), **buildkit.environment}, name, tmp_path)
+
+
+def test_it_is_asked_what_it_can(builds: Builds) -> None:
+    assert builds.builder.incapable == ""
+    assert builds.builder.title == "default (docker)"
+
+
+def test_a_build_is_in_the_registry_labelled_and_told(builds: Builds) -> None:
+    text = "FROM BASE\nARG A\nCOPY hello /hello\nRUN cat /hello; echo -e '\\033[2Jred'\n"
+    pushed = builds(text, build_args={"A": "1"}, labels={"a": "b c"}, epoch=1700000000, no_cache=True)
+    manifest = builds.registry.manifest(pushed.digest)
+    assert manifest is not None
+    assert builds.registry.labels(manifest)["a"] == "b c"
+    assert builds.files(pushed)["hello"][0].mtime <= 1700000000
+    assert [(p.current, p.total) for p in builds.said if p.current and p.item == "build"] == [(1, 3), (2, 3), (3, 3)]
+    printed = [p.text for p in builds.said if p.is_log]
+    assert "hi" in printed
+    assert "\x1b" not in "".join(printed) + builds.log.read_text()
+    assert "\nhi\n" in builds.log.read_text()
+    assert stat.S_IMODE(builds.log.stat().st_mode) == 0o600
+
+
+EVERYTHING = """\
+ARG TAG=unused
+FROM BASE AS binds
+RUN --mount=type=bind,source=hello,target=/in/hello \\
+    --mount=type=cache,target=/cache,id=c \\
+    --mount=type=tmpfs,target=/scratch \\
+    --mount=type=secret,id=token,required=true \\
+    --mount=type=secret,id=by-name,env=TOKEN \\
+    --mount=type=secret,id=none,required=false <<'EOT'
+set -e
+mkdir -p /out /cache /scratch
+cp /in/hello /out/bound
+wc -c < /run/secrets/token > /out/length
+printf %s "$TOKEN" | wc -c > /out/length-of-variable
+test ! -e /run/secrets/none
+touch /scratch/x
+EOT
+RUN --network=none true
+RUN --mount=type=bind,from=BASE,source=/bin,target=/other test -e /other/sh
+
+FROM --platform=$BUILDPLATFORM BASE AS arch
+ARG TARGETARCH TARGETOS BUILDARCH
+RUN echo "$TARGETOS/$TARGETARCH" > /platform
+
+FROM BASE AS last
+SHELL ["/bin/sh", "-ec"]
+COPY --link --chmod=0640 --chown=7:8 hello /linked
+COPY --exclude=*.skip tree /tree
+COPY <<one <<two /here/
+first
+one
+second
+two
+COPY --from=binds /out /out
+COPY --from=arch /platform /platform
+ADD --unpack=false archive.tar /kept.tar
+ADD --link --chmod=600 hello /added
+ENV A=1 B="two words"
+LABEL own.label="x"
+EXPOSE 80/tcp 22
+VOLUME /data
+USER 7:8
+WORKDIR /work
+STOPSIGNAL SIGINT
+HEALTHCHECK --interval=5s --start-period=1s --start-interval=1s --retries=2 CMD true
+ONBUILD RUN true
+ENTRYPOINT ["/bin/sh"]
+CMD ["-c", "true"]
+
+FROM nowhere.invalid/never/asked:1 AS unused
+RUN exit 9
+"""
+FILES = {"tree/a": "a\n", "tree/b.skip": "b\n", "archive.tar": "no archive\n"}
+
+
+def test_every_feature_of_the_dockerfile_reference_in_one_build(builds: Builds) -> None:
+    """`# syntax=` fetches a frontend from elsewhere, ADD of git and URLs does too: `test_a_git_source` has those."""
+    secrets = {"token": b"a-secret-of-23-letters!", "by-name": b"another-secret"}
+    pushed = builds(EVERYTHING, FILES, target="last", secrets=secrets, shm_size=1 << 26, platform="linux/amd64")
+    files = builds.files(pushed)
+    assert files["out/bound"][1] == b"hi\n"
+    assert (files["out/length"][1].strip(), files["out/length-of-variable"][1].strip()) == (b"23", b"14")
+    assert files["platform"][1] == b"linux/amd64\n"
+    assert (files["linked"][0].mode, files["linked"][0].uid, files["linked"][0].gid) == (0o640, 7, 8)
+    assert ("tree/a" in files, "tree/b.skip" in files) == (True, False)
+    assert (files["here/one"][1], files["here/two"][1]) == (b"first\n", b"second\n")
+    assert files["kept.tar"][1] == b"no archive\n"
+    assert files["added"][0].mode == 0o600
+    everything = b"".join(data for _, data in files.values()) + builds.log.read_bytes()
+    manifest = builds.registry.manifest(pushed.digest)
+    assert manifest is not None
+    everything += builds.registry.blob(builds.registry.details(manifest).config)
+    everything += "".join(each.text for each in builds.said).encode()
+    assert not [secret for secret in secrets.values() if secret in everything]
+
+
+def test_a_secret_is_in_no_command_line_and_its_folder_is_gone(builds: Builds, tmp_path: Path) -> None:
+    """The program is watched by a wrapper that writes down what it was given."""
+    real = direct_program(builds.env)
+    seen = tmp_path / "seen"
+    wrapper = tmp_path / "bin" / "docker-buildx"
+    wrapper.parent.mkdir()
+    script = f'#!/bin/sh\n{{ echo "$DOCKER_CONFIG"; echo "$@"; env; }} >> {seen}\nexec {real} "$@"\n'
+    wrapper.write_text(script)
+    wrapper.chmod(0o755)
+    config = tmp_path / "config"
+    config.mkdir()
+    env = {**builds.env, "DOCKER_CONFIG": str(config), "PATH": f"{wrapper.parent}:{builds.env['PATH']}"}
+    env["RELEASE_REGISTRY_PASSWORD"] = builds.lab.password
+    builds.builder = direct_module().connect(env)
+    builds("FROM BASE\nRUN --mount=type=secret,id=t true\n", secrets={"t": b"a-secret-of-23-letters!"})
+    text = seen.read_text()
+    login = base64.b64encode(f"{builds.lab.username}:{builds.lab.password}".encode()).decode()
+    assert not [each for each in ("a-secret-of-23-letters!", builds.lab.password, login) if each in text]
+    folders = {line for line in text.splitlines() if "release-buildx-" in line and line.startswith("/")}
+    assert folders
+    assert not [each for each in folders if Path(each).exists()]
+
+
+def direct_program(env: Mapping[str, str]) -> Path:
+    from orchestrator.engines.buildx.place import program
+
+    return program(env)
+
+
+# ------------------------------------------------------------------ what fails
+
+
+def test_a_failing_step_is_named_with_its_place(builds: Builds) -> None:
+    step = "for i in $(seq 50); do echo line $i; done; echo oh >&2; exit 7"
+    with pytest.raises(UnprovedError) as caught:
+        builds(f"FROM BASE\nRUN true\nRUN {step}\n")
+    error = caught.value
+    assert error.code == "build-failed"
+    assert error.message.startswith("Dockerfile:3: step 3/3 RUN for i in")
+    assert error.message.endswith("exited 7")
+    assert error.where == str(builds.log)
+    assert len(error.detail.splitlines()) == 30
+    assert "line 1\n" in builds.log.read_text()
+    assert builds.registry.tags() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "code"),
+    [
+        ("FROM BASE\nRUNN x\n", r"before its first step: .*unknown instruction: RUNN", "build-failed"),
+        ("FROM {registry}/no/such:1\n", r"^Dockerfile:1: .*no/such:1", "build-failed"),
+        ("FROM BASE\nCOPY nothing /x\n", r"Dockerfile:2: .*nothing.*not found", "build-failed"),
+        ("FROM BASE\nRUN dd if=/dev/zero of=/dev/full\n", r"disk is full: dd: .*No space left", "disk-full"),
+        ("FROM BASE\nRUN : no space left on device; exit 1\n", r"exited 1$", "build-failed"),
+        ("FROM BASE\nRUN --mount=type=secret,id=t,required=true true\n", r"Dockerfile:2: .*secret t", "build-failed"),
+    ],
+    ids=["unknown", "no-base", "no-file", "full-disk", "mentions-a-full-disk", "no-secret"],
+)
+def test_what_the_builder_refuses(builds: Builds, lab: Lab, text: str, message: str, code: str) -> None:
+    with pytest.raises((UnprovedError, RemoteError), match=message) as caught:
+        builds(text.replace("{registry}", lab.registry))
+    assert (caught.value.code, "\n" in caught.value.message, bool(caught.value.remedy)) == (code, False, True)
+
+
+def test_a_wrong_login_is_a_refusal_about_the_login(builds: Builds) -> None:
+    wrong = replace(builds.lab.credentials, password="wrong")
+    request = builds.request("FROM BASE\nRUN true\n")
+    with pytest.raises(PushRefusedError) as caught:
+        builds.builder.build_pushed(request, builds.said.append, credentials=wrong, stall=STALL)
+    assert caught.value.about_login
+
+
+def test_a_builder_that_is_not_there(builds: Builds) -> None:
+    builds.builder = direct_module().connect(builds.env, builder="no-such")
+    assert "no-such" in builds.builder.incapable
+    with pytest.raises(RemoteError, match="builder no-such cannot build: no builder") as caught:
+        builds("FROM BASE\n")
+    assert caught.value.code == "builder-unusable"
+    assert "docker buildx create" in caught.value.remedy
+
+
+def test_a_builder_whose_engine_is_gone(builds: Builds, tmp_path: Path) -> None:
+    builds.builder = direct_module().connect({**builds.env, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert builds.builder.incapable
+    with pytest.raises(RemoteError) as caught:
+        builds("FROM BASE\n")
+    assert (caught.value.code, "\n" in caught.value.message) == ("builder-unusable", False)
+
+
+def test_an_engine_without_the_new_store_is_not_capable(lab: Lab, builds: Builds) -> None:
+    """The lab's own engine, of an older Docker: found out by trying."""
+    old = direct_module().connect({**builds.env, "DOCKER_HOST": lab.docker_host})
+    assert "fails at a tiny image" in old.incapable
+
+
+class _Http(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(4096)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+def test_a_registry_that_speaks_http_to_a_builder_that_speaks_https(builds: Builds) -> None:
+    """127.0.0.0/8 is insecure to every engine; another address of this machine is not."""
+    address = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()[0]
+    with socketserver.ThreadingTCPServer((address, 0), _Http) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        builds.name = parse_repository(f"{address}:{server.server_address[1]}/x").tag("v1")
+        with pytest.raises(RemoteError, match="speaks https to a registry that speaks http") as caught:
+            builds("FROM BASE\nRUN true\n")
+        server.shutdown()
+    assert caught.value.code == "registry-plain-http"
+    assert "insecure-registries" in caught.value.remedy
+
+
+# ------------------------------------------------------------------ interrupted
+
+BUILD = """
+import signal, sys
+from pathlib import Path
+from orchestrator.core.reference import parse_repository
+from orchestrator.engines import BuildRequest, direct_module
+from tests.docker.conftest import context_of
+import os
+def ended(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGTERM, ended); signal.signal(signal.SIGINT, ended)
+text = "FROM {base}\\nRUN echo begun; sleep 600\\n"
+request = BuildRequest(context=context_of({{"Dockerfile": text}}), dockerfile="Dockerfile",
+                       tag=parse_repository("{name}").tag("v1"), log=Path("{log}"), no_cache=True)
+direct_module().connect(os.environ).build_pushed(request, lambda _: None, credentials=None, stall=60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["int", "term", "kill"])
+def test_the_build_ends_with_the_program(builds: Builds, number: signal.Signals) -> None:
+    code = textwrap.dedent(BUILD).format(base=builds.lab.base, name=builds.name.repository, log=builds.log)
+    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | builds.env, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: builds.log.exists() and "begun" in builds.log.read_text())
+        (child,) = _children(process.pid)
+        process.send_signal(number)
+        with within():
+            process.wait()
+        if number != signal.SIGKILL:
+            assert not Path(f"/proc/{child}").exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
