@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.git.content import SUBMODULE, filled, is_pointer
 from orchestrator.image.context import ignore_rules
 from orchestrator.image.inputs import not_at_hand
@@ -16,7 +17,6 @@ from orchestrator.session.committed import CommittedFiles
 from orchestrator.thin.base import read_sources
 from orchestrator.thin.final import Copy, final_stage
 from orchestrator.thin.layer import FileNode, Tree, add_parents
-from orchestrator.thin.planned import PLATFORM
 from orchestrator.thin.prepared import Patching, stamp
 from orchestrator.thin.stages import read_stages
 from orchestrator.thin.write import CopyOrigin, make_image
@@ -92,7 +92,7 @@ def prepared_trees(release: ThinRelease, base: BaseImage, scratch: Scratch, regi
     """What is given to a builder in place of the stages that are made here, of those that the Dockerfile has."""
     image = release.image
     text = scratch.file(release.tree, image.dockerfile) or b""
-    stages = read_stages(text, dict(image.build_args), image.platform or PLATFORM)
+    stages = read_stages(text, dict(image.build_args), image.platform or HEAVY_PLATFORM)
     found: dict[str, Tree] = {}
     if stages.find("stamp"):
         found["stamp"] = _stamp(release)
@@ -106,7 +106,7 @@ def _read(
     release: ThinRelease, arguments: Mapping[str, str], scratch: Scratch, base: BaseImage
 ) -> tuple[Stages, FinalStage]:
     file, heavy = release.image.dockerfile, release.heavy
-    stages = read_stages(scratch.file(release.tree, file) or b"", arguments, release.image.platform or PLATFORM)
+    stages = read_stages(scratch.file(release.tree, file) or b"", arguments, release.image.platform or HEAVY_PLATFORM)
     stage = stages.find(heavy.stage)
     if stage is None:
         raise UsageError(f"{file} has no stage {heavy.stage!r}", where=file, code="no-heavy-stage")

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.plan import NO_ENGINE, PlannedHeavy, PlannedImage
+from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, PlannedHeavy, PlannedImage
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Problem
 from orchestrator.git.content import filled
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.thin.stages import Stage, Stages
 
-PLATFORM = "linux/amd64"  # of a heavy base, where release.yaml names none: its name must not depend on an engine
 _NAMED = 3  # so many changes are listed
 
 
@@ -71,7 +70,7 @@ def read_image(image: PlannedImage, stage: str, epoch: int, scratch: Scratch, tr
     text = scratch.file(tree, image.dockerfile)
     if text is None:
         return None
-    arguments, platform = dict(image.build_args), image.platform or PLATFORM
+    arguments, platform = dict(image.build_args), image.platform or HEAVY_PLATFORM
     stages = read_stages(text, arguments, platform)
     heavy = stages.find(stage)
     if heavy is None or not stages.stages:

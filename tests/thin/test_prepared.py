@@ -19,7 +19,7 @@ SITE = f"opt/venv/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-pac
 NAME = "tiny-1.0/0001-half.patch"
 TEXT = """\
 Subject: half of an odd number is no whole one
-CopyOrigin: upstream, https://example.com/tiny.git
+Origin: upstream, https://example.com/tiny.git
 ---
 diff --git a/tiny/__init__.py b/tiny/__init__.py
 --- a/tiny/__init__.py
@@ -32,7 +32,7 @@ diff --git a/tiny/__init__.py b/tiny/__init__.py
 SOURCE = b"def half(n):\n    return n // 2\n"
 GONE = """\
 Subject: nobody halves
-CopyOrigin: upstream, https://example.com/tiny.git
+Origin: upstream, https://example.com/tiny.git
 ---
 diff --git a/tiny/old.py b/tiny/old.py
 deleted file mode 100644

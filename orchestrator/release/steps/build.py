@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
-from orchestrator.core.plan import NO_ENGINE, UPLOAD
+from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
 from orchestrator.core.remote_url import source_url
 from orchestrator.image.builders import BUILDX
@@ -18,13 +18,10 @@ from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
 from orchestrator.release.steps.builds.direct import build_pushed, layers_of, options_of
-from orchestrator.release.steps.builds.thin import thin_contexts
-from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, push
+from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, heavy_text, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.thin.made import ThinRelease, cut_off, prepared_trees
-from orchestrator.thin.planned import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
     from orchestrator.release.steps.heavy import HeavyBase
+    from orchestrator.thin.made import ThinRelease
     from orchestrator.thin.write import ThinImage
 
 
@@ -118,7 +116,7 @@ def prepared(
     pointed = Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
-        text = cut_off(text, heavy.stage) if heavy else text
+        text = heavy_text(text, heavy) if heavy else text
         facts, given = _examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
@@ -136,7 +134,7 @@ def prepared(
             build_args={**given, **dict(image.build_args), **given_args(context.plan, heavy)},
             labels=(heavy_labels(heavy, _title(image)) if heavy else expected_labels(context, image))
             | dict(found.labels),
-            platform=image.platform or (PLATFORM if heavy else ""),
+            platform=image.platform or (HEAVY_PLATFORM if heavy else ""),
             network=image.network,
             logins=logins,
             log=log,
@@ -231,7 +229,7 @@ def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> 
         context.connections.registry(image.repository),
         CommittedFiles(context.session.scratch, context.plan.tree),
     )
-    measure(registry, replace(image, platform=image.platform or PLATFORM), thin.manifest, thin.made)
+    measure(registry, replace(image, platform=image.platform or HEAVY_PLATFORM), thin.manifest, thin.made)
     push_image(registry, base.base, thin)
     return Built(
         image=image.reference,
@@ -254,6 +252,8 @@ def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> 
 def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
     """A thin image by BuildKit, which needs no byte of the heavy base; `delta-budget` is looked at before any name."""
     from orchestrator.image.budgets import measure
+    from orchestrator.release.steps.builds.thin import thin_contexts
+    from orchestrator.thin.made import prepared_trees
 
     base, log = heavy_base(context, image, lambda: _make_heavy(context, image, heavy)), _log(context, image, "build")
     own = context.connections.registry(heavy.repository)
@@ -295,6 +295,8 @@ def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afres
 
 
 def _release(context: TaskContext, image: PlannedImage, base: HeavyBase) -> ThinRelease:
+    from orchestrator.thin.made import ThinRelease
+
     labels = thin_labels(context, image, base)
     return ThinRelease(
         image=image,

@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
+from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.core.record import RecordedHeavy
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Progress
 from orchestrator.engines import PushBrokenError, PushRefusedError
-from orchestrator.session.published import NoRecordError, read_record
-from orchestrator.thin.base import find_facts, publish_facts, read_base
-from orchestrator.thin.planned import PLATFORM
-from orchestrator.thin.write import read_base_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +50,9 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
 
     Raises MismatchError where another one stands under its name.
     """
+    from orchestrator.thin.base import find_facts, publish_facts, read_base
+    from orchestrator.thin.write import read_base_image
+
     planned = image.heavy
     if planned is None or planned.reference is None:
         raise ReleaseError(f"the heavy base of {image.reference} cannot be read", code="no-heavy-stage")
@@ -61,7 +61,7 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
     if found is None:
         context.report(Progress(text=f"{reference} is not there: it is built once, and every release takes it then"))
         found = _named(registry, reference, make())
-    manifest = registry.image(found, image.platform or PLATFORM)
+    manifest = registry.image(found, image.platform or HEAVY_PLATFORM)
     base = read_base_image(registry, manifest, None)
     _must_be(context, image, planned, reference, base)
     facts = find_facts(registry, reference.tag, manifest.digest)
@@ -93,7 +93,7 @@ def _must_be(
     context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, base: BaseImage
 ) -> None:
     """What stands under the name must say the same key, and be what an earlier version was made on."""
-    manifest, wanted = base.manifest, image.platform or PLATFORM
+    manifest, wanted = base.manifest, image.platform or HEAVY_PLATFORM
     key = base.labels.get(names.HEAVY_KEY, "")
     if key != planned.key:
         raise MismatchError(
@@ -123,6 +123,8 @@ def _must_be(
 
 def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
     """The heavy base of the version before."""
+    from orchestrator.session.published import NoRecordError, read_record
+
     if not context.plan.previous:
         return None
     try:
@@ -135,6 +137,13 @@ def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
 def candidate_of(planned: PlannedHeavy) -> Reference:
     """The private name of a heavy base until it is in the registry."""
     return parse_repository(planned.repository).tag(f"candidate-{planned.name}")
+
+
+def heavy_text(text: bytes, planned: PlannedHeavy) -> bytes:
+    """The Dockerfile as the builder of a heavy base gets it."""
+    from orchestrator.thin.made import cut_off
+
+    return cut_off(text, planned.stage)
 
 
 def heavy_labels(planned: PlannedHeavy, title: str) -> dict[str, str]:
