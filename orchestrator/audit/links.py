@@ -147,24 +147,31 @@ def heavy_links(
 ) -> list[CheckResult]:
     """Each heavy base that the record of a version names.  No registry: offline."""
     checks: list[CheckResult] = []
-    for image in record.images if record else ():
-        if image.heavy is None:
-            continue
-        name = f"image {image.reference}: heavy base"
-        key = _key(tag, image, config, scratch)
+    bases = [
+        (image, platform, heavy) for image in (record.images if record else ()) for platform, heavy in _bases(image)
+    ]
+    for image, platform, heavy in bases:
+        name = f"image {image.reference}: heavy base" + (f" for {platform}" if platform else "")
+        key = _key(tag, image, platform, config, scratch)
         if not record or record.promoted_from is None:  # the candidate's tree is another one
-            checks.append(compared(f"{name} key", "made from", image.heavy.key, key, "the tag's tree"))
+            checks.append(compared(f"{name} key", "made from", heavy.key, key, "the tag's tree"))
         if registry is None:
             checks.append(skipped(name, "offline: the registry was not asked"))
             continue
         try:
-            checks += _in_registry(name, image, image.heavy, registry)
+            checks += _in_registry(name, image, platform, heavy, registry)
         except RemoteError as error:
             checks.append(skipped(name, error.message))
     return checks
 
 
-def _key(tag: Tag, image: RecordedImage, config: Config | None, scratch: Scratch) -> str:
+def _bases(image: RecordedImage) -> list[tuple[str, RecordedHeavy]]:
+    """Platform and heavy base of each image that has one; "" for what is no index."""
+    builds = [(each.platform, each.heavy) for each in image.platforms] or [("", image.heavy)]
+    return [(platform, heavy) for platform, heavy in builds if heavy]
+
+
+def _key(tag: Tag, image: RecordedImage, platform: str, config: Config | None, scratch: Scratch) -> str:
     """What the tag's own tree makes the key to be, "" where it declares no such base."""
     if config is None:
         return ""
@@ -172,23 +179,24 @@ def _key(tag: Tag, image: RecordedImage, config: Config | None, scratch: Scratch
 
     tree = scratch.tree_of(tag.commit)
     for each in with_heavy(planned_images(config, tag.name, tag.commit), config.image, scratch, tree):
-        if each.reference == image.reference and each.heavy:
-            return each.heavy.key
+        for build in each.builds if each.reference == image.reference else ():
+            if build.heavy and platform in ("", build.platform):
+                return build.heavy.key
     return ""
 
 
 def _in_registry(
-    name: str, image: RecordedImage, heavy: RecordedHeavy, registry: Callable[[str], Registry]
+    name: str, image: RecordedImage, platform: str, heavy: RecordedHeavy, registry: Callable[[str], Registry]
 ) -> list[CheckResult]:
     beside, own = registry(str(heavy.reference.repository)), registry(str(image.reference.repository))
     found, released = beside.manifest(heavy.reference.tag), own.manifest(image.reference.tag)
     checks = [compared(name, f"{heavy.reference} is", found.digest if found else "", heavy.digest, "the record")]
-    base = beside.find_image(found) if found else None
+    base = beside.find_image(found, platform) if found else None
     if base is None:
         return checks
     said = beside.config(base).labels.get(HEAVY_KEY, "")
     checks.append(compared(f"{name} label", "it says that it is made from", said, heavy.key, "the record"))
-    thin = own.find_image(released) if released else None
+    thin = own.find_image(released, platform) if released else None
     if thin is not None:
         below = [layer.digest for layer in beside.layers(base)]
         first = [layer.digest for layer in own.layers(thin)][: len(below)]

@@ -6,7 +6,6 @@ nameless temporary file.
 
 from __future__ import annotations
 
-import difflib
 import io
 import tempfile
 from contextlib import closing, contextmanager
@@ -21,6 +20,7 @@ from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_reference
 from orchestrator.image.builders import AUTO, BUILDX, CLASSIC, described
+from orchestrator.plan.images import chosen
 from orchestrator.registry.manifest import parse_config
 from orchestrator.release.publish import plan_from_tag
 from orchestrator.release.steps.build import prepared, thin_of
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedImage
-    from orchestrator.core.record import Record, RecordedImage
+    from orchestrator.core.record import Record, RecordedImage, RecordedPlatform
+    from orchestrator.core.reference import Reference
     from orchestrator.engines import Builder, BuildRequest, ImageInfo, Trials
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import ImageConfig, Manifest
@@ -59,7 +60,7 @@ class RebuildRequest:
 @dataclass(frozen=True, kw_only=True)
 class _Published:
     """An image as the registry has it: `digest` is what its name stands for, `manifest` the image's own, `config`
-    what that names, and `record` its part of the record.
+    what that names, `whole` its entry in the record and `record` that of its platform.
     """
 
     image: PlannedImage
@@ -67,7 +68,8 @@ class _Published:
     digest: str
     manifest: Manifest
     config: ImageConfig
-    record: RecordedImage | None
+    whole: RecordedImage | None
+    record: RecordedImage | RecordedPlatform | None
 
     @property
     def diff_ids(self) -> tuple[str, ...]:
@@ -89,7 +91,7 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Ima
         )
     if plan.problems:
         raise ProblemsError(plan.problems)
-    images = _chosen(plan, wishes.variant)
+    images = chosen(plan, wishes.variant)
     record = _record(session, plan)
     # Everything that is missing is found before an hour of building.
     published = [_published(session, image, record) for image in images]
@@ -105,21 +107,6 @@ def rebuild(session: Session, version: str, wishes: RebuildRequest) -> tuple[Ima
         return tuple(_compared(session, context, each, wishes, logs / version) for each in published)
 
 
-def _chosen(plan: Plan, variant: str) -> tuple[PlannedImage, ...]:
-    if not plan.images:
-        raise UsageError(f"release.yaml at {plan.version} declares no image", code="no-image")
-    names = [image.variant for image in plan.images]
-    if variant and variant not in names:
-        near = difflib.get_close_matches(variant, names, n=1)
-        known = ", ".join(filter(None, names))
-        raise UsageError(
-            f"{plan.version} has no variant {variant!r}",
-            remedy=f"did you mean {near[0]!r}?" if near else f"there are: {known}" if known else "leave --variant out",
-            code="no-variant",
-        )
-    return tuple(image for image in plan.images if variant in ("", image.variant))
-
-
 def _record(session: Session, plan: Plan) -> Record | None:
     """The record, None where there is none: then a cut is not finished, or git alone made the release."""
     try:
@@ -131,42 +118,50 @@ def _record(session: Session, plan: Plan) -> Record | None:
 
 def _published(session: Session, image: PlannedImage, record: Record | None) -> _Published:
     registry = session.connections.registry(image.repository)
-    named = registry.manifest(image.reference.tag)
+    name = _name(image)
+    named = registry.manifest(name.tag)
     if named is None:
         raise MismatchError(
-            f"{image.reference} is not in the registry",
-            where=str(image.reference),
+            f"{name} is not in the registry",
+            where=str(name),
             remedy="see how far the release came: release status",
             code="image-missing",
         )
     manifest = registry.image(named, image.platform)
     recorded = {each.reference: each for each in record.images} if record else {}
+    whole = recorded.get(name)
     found = _Published(
         image=image,
         registry=registry,
         digest=named.digest,
         manifest=manifest,
         config=registry.config(manifest),
-        record=recorded.get(image.reference),
+        whole=whole,
+        record=whole.of_platform(image.platform) if whole else None,
     )
     if len(found.diff_ids) != len(registry.layers(manifest)):
         raise MismatchError(
             f"its config names {len(found.diff_ids)} layers, its manifest {len(registry.layers(manifest))}",
-            where=str(image.reference),
+            where=str(name),
             remedy="no engine can use this image: find out who pushed it",
             code="image-broken",
         )
     return found
 
 
+def _name(image: PlannedImage) -> Reference:
+    """What people pull it by."""
+    return image.reference.repository.tag(image.part_of) if image.part_of else image.reference
+
+
 def _compared(
     session: Session, context: TaskContext, public: _Published, wishes: RebuildRequest, logs: Path
 ) -> ImageComparison:
-    image, log = public.image, logs / (f"build-{public.image.variant}.log" if public.image.variant else "build.log")
+    image, log = public.image, logs / public.image.log
     if _engine(public) == NO_ENGINE:
         return _written(session, context, public)
     engine = trials(context, _engine(public))
-    session.terminal.note(f"building {image.reference} again{'' if wishes.use_cache else ', without a cache'}")
+    session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
     with prepared(context, image, log) as ready:
         pinned, note = ("", "") if _engine(public) == BUILDX else _base(context, public, ready)
         request = _request(ready, public, pinned, wishes)
@@ -177,7 +172,7 @@ def _compared(
             ours = [step.created_by for step in engine.history(built.id)]
             histories = public.config.history, ours
             return ImageComparison(
-                reference=str(image.reference),
+                reference=str(_name(image)) + (f" ({image.platform})" if image.part_of else ""),
                 variant=image.variant,
                 digest=public.digest,
                 base=ready.base,
@@ -291,9 +286,11 @@ def _pulled(engine: Builder, context: TaskContext, public: _Published, name: str
 
 def _mismatches(public: _Published) -> tuple[str, ...]:
     found = []
-    recorded, layers = (public.record.digest, public.record.layers) if public.record else ("", ())
+    recorded, layers = (public.whole.digest if public.whole else "", public.record.layers if public.record else ())
     if recorded and recorded != public.digest:
         found.append(f"the registry has {public.digest} under this name, the record says {recorded}")
+    if public.image.part_of and public.record and public.record.digest != public.manifest.digest:
+        found.append(f"the index lists {public.manifest.digest}, the record says {public.record.digest}")
     if layers and layers != public.diff_ids:
         wrong = [
             str(n) for n, (ours, theirs) in enumerate(zip(layers, public.diff_ids, strict=False), 1) if ours != theirs

@@ -120,6 +120,14 @@ def publish(
     session: Session,
     console: Console,
     version: Version = "",
+    platform: Annotated[
+        str,
+        typer.Option(
+            metavar="PLATFORM",
+            envvar="RELEASE_PLATFORM",
+            help="Build that one of `image.platforms` alone, such as linux/arm64; the last job joins them.",
+        ),
+    ] = "",
     outputs: Annotated[
         Path | None,
         typer.Option(
@@ -135,7 +143,7 @@ def publish(
 
     outputs = _in_a_directory(session, "--outputs", outputs)
     summary = _in_a_directory(session, "--summary", summary)
-    done = bring_out(session, version)
+    done = bring_out(session, version, platform)
     show_end(console, done, outputs=outputs, summary=summary)
 
 
@@ -160,6 +168,8 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
     reference, digest = next(iter(done.digests.items()), ("", ""))
     nothing = "; nothing was uploaded" if done.digests else ""
     word = f"is released already{nothing}" if done.already else "is released"
+    if done.waits_for:
+        word = f"is not whole yet: {done.waits_for}"
     console.lines(
         [
             f"{plan.version} {word}",
@@ -169,7 +179,7 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
         ]
     )
     values = {
-        "released": "false" if done.already else "true",
+        "released": "false" if done.already or done.waits_for else "true",
         "version": plan.version,
         "tag": plan.version,
         "commit_sha": plan.head,
@@ -181,13 +191,16 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
         {
             "schema_version": 1,
             **values,
-            "released": not done.already,
+            "released": not (done.already or done.waits_for),
+            "waits_for": done.waits_for,
             "tag_object": done.tag_object,
             "branch": plan.branch,
             "images": {str(name): digest for name, digest in done.digests.items()},
             "notes": list(done.notes),
         }
     )
+    if done.waits_for:  # the outputs are those of the job that names the image
+        values = {}
     console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)
 
 

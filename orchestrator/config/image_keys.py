@@ -1,98 +1,28 @@
-"""The `image:` section of release.yaml: its keys, and the smoke commands in it."""
+"""The `image:` section of release.yaml."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.build_keys import BUILD_KEYS, TARGET, build_options, places
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
-from orchestrator.core.declaration import IMAGE_CHECKS, HeavySpec, ImageSpec, SmokeCommand, Variant
+from orchestrator.config.smoke_keys import FILE, RUN, SMOKE_COMMAND, bare_command, named
+from orchestrator.core.declaration import (
+    IMAGE_ALLOWED,
+    IMAGE_CHECKS,
+    PLATFORM_IN_LOCK,
+    HeavySpec,
+    ImageSpec,
+    SmokeCommand,
+    Variant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.results import Place
-
-_SHELL = ("/bin/sh", "-c")
-_MAX_NAME = 60  # characters of a command that serve as its name
-
-LINE = Text(convert=rules.plain, what="a line of text")
-COMMAND_TEXT = Text(convert=rules.plain, what="a command", one_line=False)
-FILE = Text(convert=rules.file_path, what="a path", json={"pattern": r"^[^/~-]"})
-
-# ------------------------------------------------------------------ smoke commands
-
-NAME = Key(name="name", shape=LINE, help="What reports call it. Unique.", default="the command's first line")
-RUN: Key[tuple[str, ...]] = Key(
-    name="run",
-    shape=Either(
-        what="a command (text or list)",
-        text=Mapped(shape=COMMAND_TEXT, into=lambda text, _: (*_SHELL, text)),
-        items=ListOf(
-            item=Text(convert=rules.plain, one_line=False, exact=True),
-            empty_code="config-no-command",
-            empty_remedy='write it as ["python", "-c", "import torch"]',
-        ),
-    ),
-    help="The command: a text is run by `/bin/sh -c`, a list is run as it is.",
-    required=True,
-)
-TIMEOUT = Key(
-    name="timeout",
-    shape=Text(
-        convert=rules.timeout,
-        what="a time",
-        json={"type": ["string", "number"], "pattern": f"^{rules.TIMEOUT_GRAMMAR}$", "exclusiveMinimum": 0},
-    ),
-    help="Seconds, or with a unit: `90s`, `5m`, `1h`.",
-    default="300",
-)
-SMOKE_NETWORK = Key(
-    name="network",
-    shape=Text(convert=rules.one_of("none", "bridge", "host"), json={"enum": ["none", "bridge", "host"]}),
-    help="The container's network: `none`, `bridge` or `host`.",
-    default="none",
-)
-
-
-def _smoke_command(got: Got) -> SmokeCommand:
-    return SmokeCommand(
-        name=got(NAME, ""),
-        command=got(RUN, ()),
-        timeout=got(TIMEOUT, SmokeCommand.timeout),
-        network=got(SMOKE_NETWORK, SmokeCommand.network),
-    )
-
-
-def _bare_command(command: tuple[str, ...], _: Place) -> SmokeCommand:
-    return SmokeCommand(name="", command=command)
-
-
-SMOKE_COMMAND = Table(title="a smoke command", keys=(NAME, RUN, TIMEOUT, SMOKE_NETWORK), build=_smoke_command)
-
-
-def _named(commands: Sequence[SmokeCommand]) -> tuple[SmokeCommand, ...]:
-    """Name the nameless after their command, with a number where that is taken."""
-    taken = Counter(command.name for command in commands)
-    named: list[SmokeCommand] = []
-    for command in commands:
-        name = command.name or _short(command.command)
-        while not command.name and taken[name]:
-            taken[name] += 1
-            name = f"{name} ({taken[name]})"
-        taken[name] += 1
-        named.append(replace(command, name=name))
-    return tuple(named)
-
-
-def _short(command: tuple[str, ...]) -> str:
-    words = command[len(_SHELL) :] if command[: len(_SHELL)] == _SHELL else command
-    first = " ".join(words).strip().partition("\n")[0] or "command"
-    return first if len(first) <= _MAX_NAME else f"{first[: _MAX_NAME - 1]}…"
-
 
 # ------------------------------------------------------------------ image
 
@@ -134,23 +64,36 @@ SMOKE = Key(
     shape=ListOf(
         item=Either(
             what="a command (text, list or mapping)",
-            text=Mapped(shape=RUN.shape, into=_bare_command),
-            items=Mapped(shape=RUN.shape, into=_bare_command),
+            text=Mapped(shape=RUN.shape, into=bare_command),
+            items=Mapped(shape=RUN.shape, into=bare_command),
             pairs=SMOKE_COMMAND,
         ),
         what="a list of commands",
     ),
     help="Commands that must succeed in the built image before anything is public.",
 )
+PLATFORM_NAME = Text(
+    convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
+    what="a platform",
+    json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
+)
 PLATFORM = Key(
     name="platform",
-    shape=Text(
-        convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
-        what="a platform",
-        json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
-    ),
+    shape=PLATFORM_NAME,
     help="The platform to build for.",
     default="the engine's own",
+)
+PLATFORMS = Key(
+    name="platforms",
+    shape=ListOf(
+        item=PLATFORM_NAME,
+        what="a list of platforms",
+        empty_code="config-no-platforms",
+        empty_remedy="name at least one, such as linux/amd64, or remove the key",
+        unique=True,
+    ),
+    help="The platforms to build for, in place of `platform`. Several become one image with one tag, of which each "
+    "machine pulls its own ([platforms.md](platforms.md)).",
 )
 BUILD_NETWORK = Key(
     name="network",
@@ -164,11 +107,25 @@ BUILD_NETWORK = Key(
 )
 
 
-LOCK = Key(
+def _whole_lock(path: str, _: Place) -> tuple[tuple[str, str], ...]:
+    return (("", path),)
+
+
+LOCK: Key[tuple[tuple[str, str], ...]] = Key(
     name="lock",
-    shape=FILE,
+    shape=Either(
+        what="a path, or a mapping of platforms to paths",
+        text=Mapped(shape=FILE, into=_whole_lock),
+        pairs=MapOf(
+            key=PLATFORM_NAME,
+            value=FILE,
+            join=lambda entries, _: tuple((platform, path) for _, platform, path in entries),
+            what="a mapping of platforms to paths",
+        ),
+    ),
     help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
-    "folder whose `*.txt` files are the lock together.",
+    "folder whose `*.txt` files are the lock together. `{platform}` in it becomes `linux-arm64`; a mapping names a "
+    "lock for each platform.",
 )
 PATCHES = Key(
     name="patches",
@@ -205,6 +162,17 @@ MAX_LAYERS = Key(
     default="no limit but docker's, 127",
 )
 
+ALLOW = Key(
+    name="allow",
+    shape=ListOf(
+        item=Text(convert=rules.one_of(*IMAGE_ALLOWED), json={"enum": list(IMAGE_ALLOWED)}),
+        what="a list of differences",
+        unique=True,
+    ),
+    help="How the image may differ from that of the version before, which is else taken for a mistake: "
+    + "; ".join(f"`{word}`, {meaning}" for word, meaning in IMAGE_ALLOWED.items())
+    + ".",
+)
 # ------------------------------------------------------------------ heavy base
 
 STAGE_NAME = Text(convert=rules.matching(rules.STAGE_GRAMMAR, "heavy"), json={"pattern": f"^{rules.STAGE_GRAMMAR}$"})
@@ -280,20 +248,23 @@ SUFFIX = Key(
 
 def _variant(got: Got) -> Variant:
     name = got(VARIANT_NAME, "")
+    lock = got(LOCK, ())
     return Variant(
         place=got.place,
         name=name,
         build_args=got(BUILD_ARGS, ()),
         platform=got(PLATFORM, ""),
+        platforms=got(PLATFORMS, ()),
         suffix=got(SUFFIX, f"-{name}"),
         smoke=_smoke_commands(got),
-        lock=got(LOCK, ""),
+        lock=dict(lock).get("", ""),
+        locks=tuple(entry for entry in lock if entry[0]),
         target=got(TARGET, ""),
     )
 
 
 VARIANT = Table(
-    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, SUFFIX, SMOKE, LOCK, TARGET), build=_variant
+    title="a variant", keys=(VARIANT_NAME, BUILD_ARGS, PLATFORM, PLATFORMS, SUFFIX, SMOKE, LOCK, TARGET), build=_variant
 )
 VARIANTS = Key(
     name="variants",
@@ -317,7 +288,7 @@ def _smoke_commands(got: Got) -> tuple[SmokeCommand, ...]:
     for name in sorted(name for name, count in given.items() if count > 1):
         message = f"two smoke commands are called {rules.quoted(name)}"
         got.faults.add("config-same-name", message, got.nodes[SMOKE.name], "give each a name of its own")
-    return _named(smoke)
+    return named(smoke)
 
 
 def _check_variants(variants: Sequence[Variant], smoke: Sequence[SmokeCommand], faults: Faults) -> None:
@@ -336,9 +307,9 @@ def _check_variants(variants: Sequence[Variant], smoke: Sequence[SmokeCommand], 
 
 
 def _image(got: Got) -> ImageSpec:
-    smoke, variants = _smoke_commands(got), got(VARIANTS, ())
+    smoke, variants, lock = _smoke_commands(got), got(VARIANTS, ()), got(LOCK, ())
     _check_variants(variants, smoke, got.faults)
-    return ImageSpec(
+    spec = ImageSpec(
         place=got.place,
         repository=got(REPOSITORY, ""),
         dockerfile=got(DOCKERFILE, ImageSpec.dockerfile),
@@ -347,26 +318,51 @@ def _image(got: Got) -> ImageSpec:
         floating=got(FLOATING, ()),
         smoke=smoke,
         platform=got(PLATFORM, ""),
+        platforms=got(PLATFORMS, ()),
         network=got(BUILD_NETWORK, ""),
-        lock=got(LOCK, ""),
+        lock=dict(lock).get("", ""),
+        locks=tuple(entry for entry in lock if entry[0]),
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
         patches=got(PATCHES, ""),
         delta_budget=got(DELTA_BUDGET, 0),
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
+        allow=got(ALLOW, ()),
         heavy=got(HEAVY, None),
         checks=got(CHECKS, None),
         options=build_options(got),
         places=places(got),
     )
+    _check_platforms(spec, got.faults)
+    return spec
+
+
+def _check_platforms(spec: ImageSpec, faults: Faults) -> None:
+    """One way to say the platform, and a lock for each where some have one."""
+    sections: tuple[ImageSpec | Variant, ...] = (spec, *spec.variants)
+    for each in sections:
+        if each.platform and each.platforms:
+            message = "both 'platform' and 'platforms' are given"
+            faults.add_at("config-two-platforms", message, each.place, "keep 'platforms'")
+    for variant in spec.variants or (Variant(place=spec.place, name=""),):
+        given: Variant | ImageSpec = variant if variant.lock or variant.locks else spec
+        for platform in spec.platforms_of(variant):
+            if given.locks and not spec.lock_of(variant, platform):
+                what = platform or "the engine's own platform"
+                message = f"'lock' names none for {what}"
+                faults.add_at("config-no-lock", message, given.place, f"add it to 'lock': {what}: PATH")
+            if not platform and PLATFORM_IN_LOCK in given.lock:
+                message = f"'lock' has {PLATFORM_IN_LOCK}, and no platform is named"
+                faults.add_at("config-no-platforms", message, given.place, "name it by 'platform' or 'platforms'")
 
 
 IMAGE = Table(
     title="'image'",
     keys=(
-        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, BUILD_NETWORK, LOCK, PATCHES,
-        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, CHECKS, HEAVY,
+        REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, PLATFORMS,
+        BUILD_NETWORK, LOCK, PATCHES,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, CHECKS, HEAVY,
         *BUILD_KEYS,
     ),
     build=_image,

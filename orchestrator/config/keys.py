@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
-from orchestrator.config.image_keys import COMMAND_TEXT, FILE, IMAGE, LINE, TIMEOUT
+from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
+from orchestrator.config.smoke_keys import COMMAND_TEXT, FILE, LINE, TIMEOUT
 from orchestrator.core.declaration import (
     ALLOWED,
     ALLOWED_WITH_REASON,

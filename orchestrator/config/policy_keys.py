@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime
 
 from orchestrator.config import validators as rules
-from orchestrator.config.image_keys import LINE
 from orchestrator.config.schema import Got, Key, ListOf, Table, Text
+from orchestrator.config.smoke_keys import LINE
 from orchestrator.config.validators import BadTextError
 from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 from orchestrator.core.glob import LONGEST

@@ -20,6 +20,15 @@ IMAGE_CHECKS: Final = (
 )  # fmt: skip
 
 
+# What `image.allow` may name: how an image may differ from that of the version before, else taken for a mistake.
+IMAGE_ALLOWED: Final = {
+    "platform": "another platform than that of the version before",
+    "shrunk": "less than a tenth of what the version before weighs",
+}
+
+PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fix:
     """One entry under `fixes:`.  Exactly one of `commit` and `range` is non-empty."""
@@ -120,9 +129,11 @@ class Variant:
     name: str
     build_args: tuple[tuple[str, str], ...] = ()  # added to the image's own, and stronger
     platform: str = ""
+    platforms: tuple[str, ...] = ()
     suffix: str = ""  # of its tags; begins with "-", "." or "_"
     smoke: tuple[SmokeCommand, ...] = ()  # added to the image's own
     lock: str = ""
+    locks: tuple[tuple[str, str], ...] = ()
     target: str = ""  # the stage that it is, "" for the image's own
 
 
@@ -148,8 +159,10 @@ class ImageSpec:
     floating: tuple[str, ...] = ()
     smoke: tuple[SmokeCommand, ...] = ()
     platform: str = ""
+    platforms: tuple[str, ...] = ()  # several are one image with one tag: an index
     network: str = ""
     lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
+    locks: tuple[tuple[str, str], ...] = ()  # the same for each platform, where they differ by more than its name
     variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
     parallel: int = 1  # variants built at the same time
     checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
@@ -160,6 +173,22 @@ class ImageSpec:
     options: BuildOptions = PLAIN_BUILD
     places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key of `options` -> where it stands
     heavy: HeavySpec | None = None
+    allow: tuple[str, ...] = ()  # differences to the version before that are meant; values in IMAGE_ALLOWED
+
+    def platforms_of(self, variant: Variant) -> tuple[str, ...]:
+        """What a variant is built for; "" stands for the engine's own platform."""
+        own = variant.platforms or ((variant.platform,) if variant.platform else ())
+        return own or self.platforms or (self.platform,)
+
+    def lock_of(self, variant: Variant, platform: str) -> str:
+        """The lock of a variant for a platform, "" for none."""
+        given: Variant | ImageSpec = variant if variant.lock or variant.locks else self
+        return dict(given.locks).get(platform, given.lock).replace(PLATFORM_IN_LOCK, platform_word(platform))
+
+
+def platform_word(platform: str) -> str:
+    """A platform as a word of names and paths: `linux-arm64`."""
+    return platform.replace("/", "-")
 
 
 @dataclass(frozen=True, kw_only=True)

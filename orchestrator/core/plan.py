@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.declaration import PLAIN_BUILD
+from orchestrator.core.declaration import PLAIN_BUILD, platform_word
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -78,6 +78,14 @@ class PlannedImage:
     # From `engine` on, a field counts for the plan's id only where it is used: planner.seal.
     options: BuildOptions = PLAIN_BUILD
     heavy: PlannedHeavy | None = None
+    allow: tuple[str, ...] = ()  # differences to `previous` that are meant
+    parts: tuple[PlannedImage, ...] = ()  # of an index: an image for each platform, under private names
+    part_of: str = ""  # of a part: the tag of its index
+
+    @property
+    def builds(self) -> tuple[PlannedImage, ...]:
+        """What is built for it: itself, or its parts."""
+        return self.parts or (self,)
 
     @property
     def names(self) -> tuple[Reference, ...]:
@@ -85,8 +93,19 @@ class PlannedImage:
         return (self.reference, *self.aliases)
 
     def task(self, step: str) -> str:
-        """The key of what a step does for this image: `build/v2.7.1`."""
-        return f"{step}/{self.reference.tag}"
+        """The key of what a step does for this image: `build/v2.7.1`, `build/v2.7.1@linux-arm64`."""
+        return f"{step}/{self.short}"
+
+    @property
+    def log(self) -> str:
+        """The file with the log of its build."""
+        words = ("build", self.variant, platform_word(self.platform) if self.part_of else "")
+        return f"{'-'.join(filter(None, words))}.log"
+
+    @property
+    def short(self) -> str:
+        """It in keys, titles and names of files: the tag, of a part with its platform."""
+        return f"{self.part_of}@{platform_word(self.platform)}" if self.part_of else self.reference.tag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +148,17 @@ class Plan:
     config_sha256: str = ""
     git_version: str = ""
     signed_tag: str = ""  # the place of the rule that wants the tag signed; "" where none does
+    elsewhere: tuple[str, ...] = ()  # platforms whose images other jobs of CI upload, or have uploaded
     freeze_broken: str = ""  # the reason given for releasing in a freeze; no part of the id
     sources: tuple[str, ...] = ()  # every commit that release.yaml names for it: they are kept, beside the record
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def builds(self) -> tuple[PlannedImage, ...]:
+        """Every image of one platform that this run builds, smoke-tests and uploads."""
+        found = (each for image in self.images for each in image.builds)
+        return tuple(each for each in found if not (each.part_of and each.platform in self.elsewhere))
 
     @property
     def branch_move(self) -> tuple[str, str]:

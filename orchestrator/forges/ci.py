@@ -9,12 +9,16 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.declaration import Variant, platform_word
 from orchestrator.core.errors import UsageError
 from orchestrator.core.remote_url import without_login
 from orchestrator.forges.ci_templates import GITHUB_QUEUE, GITHUB_SETUP, PINS, PIPELINES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.core.declaration import Config
+    from orchestrator.forges.ci_templates import Template
 
 PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires
 _PIP: Final = "python3 -I -m pip install"  # -I: the branch may bring a folder `pip`
@@ -35,6 +39,7 @@ class Pipeline:
     tags: str
     has_image: bool
     install: str
+    platforms: tuple[str, ...] = ()  # that have a publishing job each, none where one job makes all
     file: str = ""  # where it is written, "" for where the provider looks
     on_github_com: bool = True
 
@@ -59,8 +64,31 @@ def pipeline_of(
     return Pipeline(
         provider=provider, config_path=config_path, source=source, branches=branches, tags=tags,
         has_image=config.image is not None, install=install, file=file,
+        platforms=_platforms(config),
         on_github_com=not config.repository_url or config.repository_url.startswith("https://github.com/"),
     )  # fmt: skip
+
+
+def _platforms(config: Config) -> tuple[str, ...]:
+    """Those that have a job each: where every image is one of the same several platforms."""
+    spec = config.image
+    if spec is None:
+        return ()
+    found = {spec.platforms_of(each) for each in spec.variants or (Variant(place=spec.place, name=""),)}
+    platforms = found.pop() if len(found) == 1 else ()
+    return platforms if len(platforms) > 1 else ()
+
+
+def _matrix(pipeline: Pipeline, template: Template) -> Mapping[str, str]:
+    """The pieces of a publishing job for each platform; those of one job where there is one."""
+    if not (pipeline.platforms and template.matrix):
+        return template.alone
+    rows = [template.row.format(platform=each, runner=_runner(template, each)) for each in pipeline.platforms]
+    return {name: piece.replace("@ROWS@", "".join(rows)) for name, piece in template.matrix.items()}
+
+
+def _runner(template: Template, platform: str) -> str:
+    return template.runners.get(platform, platform_word(platform))
 
 
 def text_of(pipeline: Pipeline) -> str:
@@ -71,6 +99,7 @@ def text_of(pipeline: Pipeline) -> str:
         "@SETUP@": GITHUB_SETUP,
         "@QUEUE@": GITHUB_QUEUE if pipeline.on_github_com else "",
         "@PUBLISH@": template.publish[pipeline.has_image],
+        **_matrix(pipeline, template),
         "@PLAN_JOB@": PLAN_JOB,
         "@SOURCE@": pipeline.source,
         "@BRANCHES@": pipeline.branches,

@@ -9,7 +9,7 @@ some pull requests would block them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ jobs:
   release-publish:
     name: release-publish
     if: github.event_name == 'push' && github.ref_type == 'tag'
-    runs-on: ubuntu-24.04
+@MATRIX@    runs-on: @RUNNER@
     timeout-minutes: 300
     permissions:
       contents: write # refs/release-records/*, refs/release-sources/*, refs/notes/release
     concurrency:
-      group: release-publish
+      group: release-publish@EACH@
       cancel-in-progress: false
 @QUEUE@    outputs:
       released: ${{ steps.release.outputs.released }}
@@ -125,7 +125,7 @@ GITHUB_PUBLISH: Final = {
         env:
           RELEASE_REGISTRY_USERNAME: ${{ vars.RELEASE_REGISTRY_USERNAME }}
           REGISTRY_PASSWORD: ${{ secrets.RELEASE_REGISTRY_PASSWORD }}
-        run: printf %s "$REGISTRY_PASSWORD" | release publish --password-stdin@OPTION@
+@PLATFORM@        run: printf %s "$REGISTRY_PASSWORD" | release publish --password-stdin@OPTION@
 """,
 }
 
@@ -182,7 +182,7 @@ release-audit:
 release-publish:
   extends: .release
   stage: deploy
-  resource_group: release-publish
+@MATRIX@  resource_group: release-publish@EACH@
   interruptible: false
   timeout: 5 hours
   rules:
@@ -217,6 +217,31 @@ GITLAB_PUBLISH: Final = {
 {_GITLAB_PUSH}    - printf %s "$CI_REGISTRY_PASSWORD" | release publish --password-stdin@OPTION@
       --outputs release.env --summary release-summary.md
 """,
+}
+
+_ALONE: Final = {"@MATRIX@": "", "@EACH@": "", "@PLATFORM@": "", "@RUNNER@": "ubuntu-24.04"}
+# Each job builds on a machine of its own kind; the last one joins them.  Whose job that is nobody knows: outputs of a
+# job that waits for others are left out.
+GITHUB_MATRIX: Final = {
+    "@MATRIX@": """\
+    strategy:
+      fail-fast: false
+      matrix:
+        include:
+@ROWS@""",
+    "@EACH@": "-${{ matrix.runner }}",
+    "@PLATFORM@": "          RELEASE_PLATFORM: ${{ matrix.platform }}\n",
+    "@RUNNER@": "${{ matrix.runner }}",
+}
+GITLAB_MATRIX: Final = {
+    "@MATRIX@": """\
+  parallel:
+    matrix:
+@ROWS@  tags: [$RELEASE_RUNNER]
+""",
+    "@EACH@": "-$RELEASE_RUNNER",
+    "@PLATFORM@": "",
+    "@RUNNER@": "",
 }
 
 JENKINS: Final = """\
@@ -327,11 +352,29 @@ class Template:
     text: str
     publish: Mapping[bool, str]
     comment: str = "#"
+    alone: Mapping[str, str] = field(default_factory=lambda: _ALONE)  # pieces of the one publishing job
+    matrix: Mapping[str, str] | None = None  # the same of one for each platform; None: this provider gets one job
+    row: str = ""  # of its matrix, with {platform} and {runner}
+    runners: Mapping[str, str] = field(default_factory=dict)  # platform -> machines of that kind
 
 
 # A new provider is its texts and a word here.
 PIPELINES: Final[Mapping[str, Template]] = {
-    "github": Template(file=".github/workflows/release.yml", text=GITHUB, publish=GITHUB_PUBLISH),
-    "gitlab": Template(file=".gitlab-ci.yml", text=GITLAB, publish=GITLAB_PUBLISH),
+    "github": Template(
+        file=".github/workflows/release.yml",
+        text=GITHUB,
+        publish=GITHUB_PUBLISH,
+        matrix=GITHUB_MATRIX,
+        row="          - platform: {platform}\n            runner: {runner}\n",
+        runners={"linux/amd64": "ubuntu-24.04", "linux/arm64": "ubuntu-24.04-arm"},
+    ),
+    "gitlab": Template(
+        file=".gitlab-ci.yml",
+        text=GITLAB,
+        publish=GITLAB_PUBLISH,
+        matrix=GITLAB_MATRIX,
+        row="      - RELEASE_PLATFORM: {platform}\n        RELEASE_RUNNER: {runner}\n",
+        runners={"linux/amd64": "saas-linux-small-amd64", "linux/arm64": "saas-linux-small-arm64"},
+    ),
     "jenkins": Template(file="Jenkinsfile", text=JENKINS, publish=JENKINS_PUBLISH, comment="//"),
 }

@@ -284,6 +284,12 @@ def _why_rejected(text: str) -> str:
     return "the ref may be protected: give this user (or the CI job) the right to push it, then run the same again"
 
 
+class RefTakenError(MismatchError):
+    """Somebody else has made the ref, perhaps at this moment."""
+
+    default_code = "record-differs"
+
+
 def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> None:
     """Create `ref` on the remote, or find it there with the same object.  Raises MismatchError, RemoteError."""
     push_new_refs(repository, remote=remote, refs={ref: sha})
@@ -300,11 +306,10 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
     there = repository.ls_remote(remote, *refs).refs
     for ref, sha in refs.items():
         if there.get(ref, sha) != sha:
-            raise MismatchError(
+            raise RefTakenError(
                 f"{ref} on {remote} is {there[ref]}, not {sha}",
                 remedy=f"read both and find out who made the other: git fetch {word(remote)} {ref} && "
                 "git cat-file -p FETCH_HEAD",
-                code="record-differs",
             )
     if lacking := [ref for ref in refs if ref not in there]:
         state = f"branch and tag are public; {' and '.join(lacking)} is not"

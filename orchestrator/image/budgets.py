@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.record import Delta
 from orchestrator.core.results import CheckState
+from orchestrator.image.previous import refuse_shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -104,6 +105,7 @@ def measure(
     before = registry.find_image(named, platform)
     if before is None:
         return Delta(unknown=f"{image.previous} has no image for {platform}")
+    refuse_shrunk(registry, image, sum(layer.size for layer in ours.layers), platform)
     known = {layer.digest for layer in registry.layers(before)}
     fresh = {layer.digest: layer for layer in ours.layers if layer.digest not in known}
     small = len(manifest.content) + ours.config_size

@@ -36,7 +36,7 @@ _NETWORKS: Final = ("", "default", "none", "host")  # BuildKit knows no others
 
 def choose(plan: Plan, connections: Connections) -> tuple[Plan, tuple[str, ...]]:
     """The plan with a builder for every image that leaves it open, and a line where BuildKit is there and cannot."""
-    if not any(image.engine == AUTO for image in plan.images):
+    if not any(image.engine == AUTO for image in plan.builds):
         return plan, ()
     engine, notes = BUILDX, tuple[str, ...]()
     try:
@@ -44,8 +44,12 @@ def choose(plan: Plan, connections: Connections) -> tuple[Plan, tuple[str, ...]]
             engine, notes = CLASSIC, (f"built by the classic builder: {one_line(why)}",)
     except UsageError:  # there is no such program, which most machines have not
         engine = CLASSIC
-    images = tuple(replace(image, engine=engine) if image.engine == AUTO else image for image in plan.images)
-    return replace(plan, images=images), notes
+    return replace(plan, images=tuple(_decided(image, engine) for image in plan.images)), notes
+
+
+def _decided(image: PlannedImage, engine: str) -> PlannedImage:
+    parts = tuple(_decided(part, engine) for part in image.parts)
+    return replace(image, parts=parts, engine=engine if image.engine == AUTO else image.engine)
 
 
 def likely(asked: str, connections: Connections) -> str:
@@ -62,7 +66,7 @@ def likely(asked: str, connections: Connections) -> str:
 
 def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
     """What release.yaml asks of a build and its builder cannot give, each once."""
-    found = [problem for image in plan.images for problem in _problems(image, spec)] if spec else []
+    found = [problem for image in plan.builds for problem in _problems(image, spec)] if spec else []
     return tuple(dict.fromkeys(found))
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
     """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
     files = CommittedFiles(scratch, plan.tree)
-    found = [problem for image in plan.images for problem in _problems(plan, image, files, config)]
+    found = [problem for image in plan.builds for problem in _problems(plan, image, files, config)]
     return tuple(dict.fromkeys([*found, *_patch_problems(plan, files, config)]))  # variants share a Dockerfile
 
 
@@ -46,7 +46,7 @@ def _patch_problems(plan: Plan, committed: CommittedFiles, config: str) -> list[
     folder = next((image.patches for image in plan.images), "")
     if not folder:
         return []
-    locks = [read_lock(committed.lock(image.lock))[0] for image in plan.images if image.lock]
+    locks = [read_lock(committed.lock(image.lock))[0] for image in plan.builds if image.lock]
     files = committed.patches(folder)
     missing = [] if files else [_missing("no-patches", folder, "image.patches", plan, config)]
     return [*missing, *judge_patches(folder, files, locks)]
@@ -106,7 +106,7 @@ def _line_of(place: str) -> int:
 
 def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:
     """What is worth a line and no problem, each once."""
-    texts = [(image, scratch.file(plan.tree, image.dockerfile)) for image in plan.images]
+    texts = [(image, scratch.file(plan.tree, image.dockerfile)) for image in plan.builds]
     return tuple(dict.fromkeys(note for image, text in texts if text for note in _examined(text, image).notes))
 
 
@@ -122,7 +122,7 @@ def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tu
         entries = list(filled(scratch, plan.tree))
         missing = [entry for entry in entries if entry.mode == SUBMODULE]
         missing += [entry for entry in lfs_pointers(scratch, entries) if not pointed.lfs(scratch.blob(entry.sha))]
-        taken = [_takes(scratch, plan.tree, image) for image in plan.images if missing]
+        taken = [_takes(scratch, plan.tree, image) for image in plan.builds if missing]
     wanted = [entry for entry in missing if any(takes_it(entry.path) for takes_it in taken)]
     return tuple(not_at_hand(entry.path, submodule=entry.mode == SUBMODULE) for entry in wanted)
 
@@ -179,7 +179,12 @@ def patch_files_here(top: Path, folder: Path) -> dict[str, bytes]:
 
 def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
     """The pins of each lock that release.yaml names, as they are in the work tree."""
-    paths = dict.fromkeys(path for path in (*(each.lock for each in spec.variants), spec.lock) if path)
+    paths = dict.fromkeys(
+        path
+        for variant in spec.variants or (Variant(place=spec.place, name=""),)
+        for platform in spec.platforms_of(variant)
+        if (path := spec.lock_of(variant, platform))
+    )
     found = (_files_here(top, path) for path in paths)
     return [read_lock(files)[0] for files in found if files]
 
@@ -199,8 +204,9 @@ def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str, engine: st
     problems: list[Problem] = []
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
-        platform, target = variant.platform or spec.platform, variant.target or spec.options.target
-        problems += _read(text, spec.dockerfile, arguments, platform, engine, target).problems
+        target = variant.target or spec.options.target
+        for platform in spec.platforms_of(variant):
+            problems += _read(text, spec.dockerfile, arguments, platform, engine, target).problems
     return tuple(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT))
 
 
@@ -220,17 +226,23 @@ def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem
     """As `image_problems`, of locks and of what is said of them, as they are in the work tree; for `release check`."""
     problems: list[Problem] = []
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
-        path = variant.lock or spec.lock
-        files = _files_here(top, path) if path else {}
-        if path and not files:
-            message = f"{path} is no file, and no folder with *.txt"
-            remedy = "correct `image.lock`, or make the file"
-            problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
-        arguments = {**dict(spec.build_args), **dict(variant.build_args)}
-        claims = claims_of(variant.name, arguments, variant.platform or spec.platform)
-        problems += judge_claims(claims, read_lock(files)[0], str(variant.place))
-        problems += judge(files, variant.name)
+        for platform in spec.platforms_of(variant):
+            problems += _lock_problems_here(spec, variant, platform, top, config)
     return tuple(dict.fromkeys(problems))
+
+
+def _lock_problems_here(spec: ImageSpec, variant: Variant, platform: str, top: Path, config: str) -> list[Problem]:
+    problems: list[Problem] = []
+    path = spec.lock_of(variant, platform)
+    files = _files_here(top, path) if path else {}
+    if path and not files:
+        message = f"{path} is no file, and no folder with *.txt"
+        remedy = "correct `image.lock`, or make the file"
+        problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
+    claims = claims_of(variant.name, {**dict(spec.build_args), **dict(variant.build_args)}, platform)
+    problems += judge_claims(claims, read_lock(files)[0], str(variant.place))
+    problems += judge(files, variant.name)
+    return problems
 
 
 def _files_here(top: Path, path: str) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ _TAIL_LINES = 5
 _TAIL_CHARS = 500
 
 _PROBE_TIMEOUT = 900.0  # seconds
+_FOREIGN = "exec format error"  # the C library's words for ENOEXEC
 _NO_PYTHON = 97
 _FIND_PYTHON = f'command -v python3 >/dev/null || exit {_NO_PYTHON}; exec python3 -c "$0" "$@"'
 
@@ -67,10 +68,12 @@ def smoke(
     report: Callable[[Progress], None],
     inside: InsideChecks | None = None,
     more: Sequence[Check] = (),
+    foreign: str = "",
     light_passed: Callable[[], None] = lambda: None,
 ) -> tuple[CheckResult, ...]:
     """The results in order: labels, version inside, `more`, what `inside` asks for, then the commands.
 
+    `foreign` says why the engine may be unable to run anything of the image: what it cannot run is skipped then.
     `light_passed` is called before the last two, where none of the others has failed.
     `expected_labels` are added to the version (`tag`) and revision labels, which are always expected.  Raises
     UsageError when two checks have one name, RemoteError when the engine is gone.
@@ -89,7 +92,15 @@ def smoke(
     results = run_checks(light, report, total=total)
     if not any(result.state is CheckState.FAILED for result in results):
         light_passed()
-    return (*results, *run_checks(heavy, report, done=len(light), total=total))
+    ran = run_checks(heavy, report, done=len(light), total=total)
+    return (*results, *(_unless_foreign(result, foreign) for result in ran))
+
+
+def _unless_foreign(result: CheckResult, foreign: str) -> CheckResult:
+    """An engine that can emulate the platform runs the check all the same."""
+    if not foreign or result.state is not CheckState.FAILED or _FOREIGN not in result.message.lower():
+        return result
+    return replace(result, state=CheckState.SKIPPED, message=foreign, remedy="")
 
 
 def run_checks(

@@ -27,19 +27,26 @@ def encode(plan: Plan) -> dict[str, Any]:
     """The plan's document.  Problems carry what the contract names and no more."""
     data = values(plan)
     data["problems"] = [public(problem) for problem in plan.problems]
-    data["images"] = [{**image, "build_args": dict(image["build_args"])} for image in data["images"]]
+    data["images"] = [_with_args(image) for image in data["images"]]
     return {"schema_version": SCHEMA_VERSION, **data}
+
+
+def _with_args(image: Mapping[str, Any]) -> dict[str, Any]:
+    return {**image, "build_args": dict(image["build_args"]), "parts": [_with_args(part) for part in image["parts"]]}
 
 
 def values(plan: Plan) -> dict[str, Any]:
     """All fields of a plan as plain values; a reference stands as its text."""
     data = asdict(plan)
-    data["images"] = [{**fields, **_names(image)} for fields, image in zip(data["images"], plan.images, strict=True)]
+    data["images"] = [_named(fields, image) for fields, image in zip(data["images"], plan.images, strict=True)]
     return data
 
 
-def _names(image: PlannedImage) -> dict[str, Any]:
+def _named(fields: Mapping[str, Any], image: PlannedImage) -> dict[str, Any]:
+    parts = tuple(_named(part, each) for part, each in zip(fields["parts"], image.parts, strict=True))
     return {
+        **fields,
+        "parts": parts,
         "reference": str(image.reference),
         "candidate": str(image.candidate),
         "aliases": [str(name) for name in image.aliases],
@@ -67,7 +74,7 @@ def decode(data: Mapping[str, Any]) -> Plan:
     found["images"] = tuple(_image(image) for image in data["images"])
     found["problems"] = tuple(Problem(**problem) for problem in data["problems"])
     found["verify"] = tuple(VerifyCommand(**{**each, "paths": tuple(each["paths"])}) for each in data["verify"])
-    for key in ("tasks", "notes", "sources"):
+    for key in ("tasks", "notes", "sources", "elsewhere"):
         found[key] = tuple(data.get(key, ()))
     origin = data.get("promoted_from")
     found["promoted_from"] = PromotedFrom(**origin) if origin else None
@@ -131,6 +138,8 @@ def _image(data: Mapping[str, Any]) -> PlannedImage:
             "aliases": tuple(_reference(each) for each in data.get("aliases", ())),
             "previous": _reference(data["previous"]) if data.get("previous") else None,
             "smoke": tuple(_smoke(each) for each in data["smoke"]),
+            "allow": tuple(data.get("allow", ())),
+            "parts": tuple(_image(part) for part in data.get("parts", ())),
             "options": documents.decode(BuildOptions, data.get("options", {}), "options", exact=True),
         }
     )

@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from orchestrator.picks.sources import Source
 
 
-_SAID_OF_IT = ("problems", "notes", "plan_id", "freeze_broken")  # fields of a plan that are no part of the release
+_SAID_OF_IT = (
+    "problems",
+    "notes",
+    "plan_id",
+    "freeze_broken",
+    "elsewhere",
+)  # fields of a plan that are no part of the release
 _ADVICE = (
     "prerequisites",
     "search",
@@ -208,9 +214,10 @@ def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
     """What an id holds of an image: not who builds it, and nothing of a field that came later and is not used."""
     names = [field.name for field in fields(PlannedImage)]
     later = {field.name: _plain(field.default) for field in fields(PlannedImage)[names.index("engine") :]}
-    return {
+    used = {
         key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
     }
+    return used | ({"parts": [_asked_for(part) for part in used["parts"]]} if "parts" in used else {})
 
 
 def _plain(value: object) -> object:

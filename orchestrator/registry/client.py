@@ -13,7 +13,7 @@ from urllib.parse import quote
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.registry.manifest import DIGEST, Promotion, digest_of
 from orchestrator.registry.reader import RegistryReader
-from orchestrator.registry.responses import bad_answer, failure
+from orchestrator.registry.responses import RegistryRefusedError, bad_answer, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestrator.core.reference import Reference
     from orchestrator.registry.manifest import Manifest
 
+MAX_MANIFEST: Final = 4 * 1024 * 1024  # bytes that a registry must take, by the OCI distribution specification
 _STORED: Final = range(200, 300)  # what a registry may answer when it has done what it was asked
 
 
@@ -57,13 +58,6 @@ class Registry(RegistryReader):
                 self._wire.ask("DELETE", path, what="give an upload up", expect=(200, 202, 204), label="push")
 
     # -------------------------------------------------------------- naming
-
-    def has_blob(self, digest: str) -> bool:
-        """Whether a layer or a config is in the repository."""
-        _, answer = self._wire.ask(
-            "HEAD", self._blob_path(digest), what=f"look for blob {digest} of {self._name}", expect=(200, 404)
-        )
-        return answer.status == 200
 
     def put_blob(self, content: bytes) -> str:
         """Store a small blob, unless it is there, and return its digest."""
@@ -108,8 +102,15 @@ class Registry(RegistryReader):
     def put_manifest(self, tag: str, manifest: Manifest, *, before_retry: Callable[[], object] | None = None) -> str:
         """Store a manifest under `tag`, over whatever was there, and return its digest; "" is under its digest alone.
 
-        Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.
+        Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.  Raises
+        RemoteError `registry-too-large` before anything is asked for one that registries do not take.
         """
+        if len(manifest.content) > MAX_MANIFEST:
+            text = f"{tag or manifest.digest} of {self._name}: a manifest of {len(manifest.content)} bytes"
+            remedy = (
+                f"registries take {MAX_MANIFEST} bytes (OCI distribution): fewer layers, or fewer images of an index"
+            )
+            raise failure("registry-too-large", self._wire.host, text, remedy=remedy)
         request, answer = self._wire.ask(
             "PUT",
             self._manifest_path(self.repository.tag(tag).tag if tag else manifest.digest),
@@ -123,6 +124,25 @@ class Registry(RegistryReader):
         said = answer.header("Docker-Content-Digest")
         self._compare(request, manifest.digest, asked=said if DIGEST.fullmatch(said) else "")
         return manifest.digest
+
+    def store(self, tag: str, manifest: Manifest) -> None:
+        """Have a manifest in the registry, under the private name `tag` where that may be moved, and see it there.
+
+        Where tags are immutable and another one stands there, it is stored by its digest alone.
+        """
+        current = self.head(tag)
+        if current and current.digest == manifest.digest:
+            return
+        try:
+            self._put(self.repository.tag(tag), manifest)
+        except RegistryRefusedError:
+            if current is None:
+                raise
+            self.put_manifest("", manifest)
+            tag = manifest.digest
+        found = self.await_manifest(tag, before=current.digest if current else "")
+        if found is None or found.digest != manifest.digest:
+            raise self._taken(self.repository.tag(tag), manifest.digest, found.digest if found else "not there")
 
     def promote(self, digest: str, tag: str) -> Promotion:
         """Give what is there as `digest` the name `tag`, once and for all.  No layer moves.

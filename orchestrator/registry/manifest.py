@@ -7,6 +7,7 @@ end the sentence "the manifest ...".
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from orchestrator.registry.responses import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.reference import Reference
 
@@ -82,10 +83,24 @@ class IndexEntry:
     digest: str
     platform: str
 
-    def fits(self, platform: str) -> bool:
-        """Whether it is the one for `platform`; a variant counts where both sides name one."""
-        ours, wanted = self.platform.split("/"), platform.split("/")
-        return all(mine == other for mine, other in zip(ours, wanted, strict=False)) and len(ours) > 1
+
+def fits(said: str, wanted: str) -> bool:
+    """Whether an image that says `said` of itself is one for a platform; a variant counts where both name one."""
+    ours, theirs = said.split("/"), wanted.split("/")
+    return all(mine == other for mine, other in zip(ours, theirs, strict=False)) and len(ours) > 1
+
+
+def choose(entries: Sequence[IndexEntry], platform: str) -> IndexEntry | None:
+    """The entry for `platform`, that of its very variant before others; the first one for "".
+
+    An only one that does not say its platform may be any.
+    """
+    if not platform:
+        return next(iter(entries), None)
+    fitting = [each for each in entries if fits(each.platform, platform)]
+    if not fitting and len(entries) == 1 and not entries[0].platform:
+        return entries[0]
+    return next((each for each in fitting if each.platform == platform), next(iter(fitting), None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +165,44 @@ def _entry(values: Mapping[str, Any]) -> IndexEntry | None:
     digest, platform, notes = values.get("digest"), values.get("platform"), values.get("annotations")
     if not _is_digest(digest):
         raise ValueError("lists a manifest without a digest")
-    if isinstance(notes, dict) and _REFERENCE_TYPE in notes:
+    if (isinstance(notes, dict) and _REFERENCE_TYPE in notes) or values.get("artifactType"):
         return None
     parts = platform if isinstance(platform, dict) else {}
     name = _platform(parts)
     return None if name.startswith(_UNKNOWN) else IndexEntry(digest=digest, platform=name)
+
+
+def render_index(images: Sequence[tuple[Manifest, str]], notes: Mapping[str, str] | None = None) -> Manifest:
+    """The index of images, each with its platform; the same images in the same order give the same bytes.
+
+    A list of docker's kind where all of them are of that kind: engines of before 2018 read no other.
+    """
+    docker = not notes and all(image.media_type == IMAGES[0] for image, _ in images)
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": INDEXES[0 if docker else 1],
+        "manifests": [
+            {
+                "mediaType": image.media_type,
+                "digest": image.digest,
+                "size": len(image.content),
+                "platform": dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False)),
+            }
+            for image, platform in images
+        ],
+    }
+    if notes:
+        document["annotations"] = dict(notes)
+    return Manifest(content=json.dumps(document, sort_keys=True).encode(), media_type=document["mediaType"])
+
+
+def parse_annotations(manifest: Manifest) -> Mapping[str, str]:
+    """The annotations of a manifest or index.  Raises ValueError for what is none."""
+    document = _object(parse_json(manifest.content), "is not JSON")
+    found = _object(document.get("annotations") or {}, "has annotations that are no object")
+    if not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("has an annotation that is no text")
+    return found
 
 
 def parse_config(data: bytes) -> ImageConfig:

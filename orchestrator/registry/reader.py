@@ -22,7 +22,9 @@ from orchestrator.registry.manifest import (
     ImageManifest,
     Layer,
     Manifest,
+    choose,
     digest_of,
+    parse_annotations,
     parse_config,
     parse_image,
     parse_index,
@@ -135,6 +137,14 @@ class RegistryReader:
         read_object(self._wire.host, request, answer)
         return manifest
 
+    def platforms(self, manifest: Manifest) -> tuple[str, ...]:
+        """The platforms that a name stands for: those of an index, or that of the image."""
+        own = [each.platform for each in self._read(manifest, parse_index)] if manifest.is_index else [""]
+        if own in ([], [""]):
+            found = self.find_image(manifest)
+            own = [self.config(found).platform] if found else []
+        return tuple(own)
+
     def image(self, manifest: Manifest, platform: str = "") -> Manifest:
         """As `find_image`.  Raises RemoteError also where an index has no such image."""
         found = self.find_image(manifest, platform)
@@ -151,7 +161,7 @@ class RegistryReader:
             if not manifest.is_index:
                 return manifest
             entries = self._read(manifest, parse_index)
-            entry = next((each for each in entries if not platform or each.fits(platform)), None)
+            entry = choose(entries, platform)
             if entry is None:
                 return None
             found = self.manifest(entry.digest)
@@ -173,9 +183,26 @@ class RegistryReader:
         content = self.blob(self.details(manifest).config)
         return self._read(manifest, lambda _: parse_config(content))
 
+    def annotations(self, manifest: Manifest) -> Mapping[str, str]:
+        """What a manifest or index says of itself.  Nothing is asked of the registry."""
+        return self._read(manifest, parse_annotations)
+
     def labels(self, manifest: Manifest) -> Mapping[str, str]:
         """The labels of an image, those of an index's first one."""
         return self.config(self.image(manifest)).labels
+
+    def lacking(self, manifest: Manifest) -> tuple[str, ...]:
+        """The blobs that an image names and the registry has not; empty for one that is complete."""
+        details = self.details(manifest)
+        named = dict.fromkeys((details.config, *(layer.digest for layer in details.layers)))
+        return tuple(digest for digest in named if not self.has_blob(digest))
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether a layer or a config is in the repository."""
+        _, answer = self._wire.ask(
+            "HEAD", self._blob_path(digest), what=f"look for blob {digest} of {self._name}", expect=(200, 404)
+        )
+        return answer.status == 200
 
     def blob(self, digest: str) -> bytes:
         """A small blob (a config; at most 4 MiB).  Raises MismatchError when its digest is another one."""

@@ -44,6 +44,7 @@ class Cut:
     tag_object: str
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
+    waits_for: str = ""  # the platform that another job has yet to upload: nothing has the version's name so far
 
 
 def cut(session: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:

@@ -43,11 +43,12 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     if not plan.images:
         return
-    if building:
-        yield from engine_checks(connections, plan.images[0])
+    if building and plan.builds:
+        yield from engine_checks(connections, plan.builds[0])
         yield from builder_checks(plan, repository, connections)
-    # The variants of a release share engine and repository.
-    yield from registry_checks(plan.images[0].repository, connections, plan.images if building else ())
+    # The variants of a release share engine and repository.  Where jobs share it, another may just have named it.
+    unnamed = building and not plan.elsewhere
+    yield from registry_checks(plan.images[0].repository, connections, plan.images if unnamed else ())
 
 
 def engine_checks(connections: Connections, image: PlannedImage | None = None) -> Iterator[Finding]:
@@ -58,12 +59,12 @@ def engine_checks(connections: Connections, image: PlannedImage | None = None) -
 
 def builder_checks(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
     """Whether BuildKit builds what it is to build, and the secrets of the builds are there."""
-    direct = next((image for image in plan.images if image.engine == BUILDX), None)
+    direct = next((image for image in plan.builds if image.engine == BUILDX), None)
     if direct is None:
         return
     yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:
-        yield run_check("build-secrets", partial(build_secrets, plan.images, repository, connections))
+        yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
 
 
 def build_secrets(images: Sequence[PlannedImage], repository: Repository, connections: Connections) -> str:

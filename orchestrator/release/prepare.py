@@ -102,16 +102,16 @@ def _heavy_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
 
 def _heavy_notes(plan: Plan, session: Session) -> tuple[str, ...]:
     """What is said of the heavy bases, compared with those of the version before as its own release.yaml has them."""
-    if not any(image.heavy for image in plan.images):
+    if not any(image.heavy for image in plan.builds):
         return ()
     from orchestrator.thin.planned import heavy_notes, with_heavy
 
-    scratch, before, tree = session.scratch, dict[str, PlannedImage](), ""
+    scratch, before, tree = session.scratch, dict[tuple[str, str], PlannedImage](), ""
     if plan.previous and (commit := scratch.resolve(f"refs/tags/{plan.previous}")):
         tree = scratch.tree_of(commit)
         with suppress(ReleaseError):  # an old release.yaml that this version cannot read
             config = CommittedFiles(scratch, tree).config(plan.config_path, plan.previous)
             images = planned_images(config, plan.previous, commit) if config else ()
             read = with_heavy(images, config.image if config else None, scratch, tree)
-            before = {image.variant: image for image in read}
+            before = {(each.variant, each.platform): each for image in read for each in image.builds}
     return tuple(dict.fromkeys(heavy_notes(plan, scratch, before, tree)))

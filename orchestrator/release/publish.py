@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
 from orchestrator.core.labels import REVISION
@@ -23,6 +23,7 @@ from orchestrator.plan.remake import account_at, made_again
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.promotion import plan_promotion
+from orchestrator.release.steps.offer import PartMissingError, offered
 from orchestrator.session.branch_state import refuse_incomplete
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, put_aside
@@ -30,7 +31,7 @@ from orchestrator.session.published import PublishedReleases, config_at, must_be
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
@@ -48,10 +49,12 @@ def tag_from_ci(env: Mapping[str, str]) -> str:
     return next((env[name] for name in _TAG_VARIABLES if env.get(name)), "")
 
 
-def publish(session: Session, version: str) -> Cut:
+def publish(session: Session, version: str, platform: str = "") -> Cut:
     """Build, prove and publish the image of a tag that is public.  Doing it again is a no-op.
 
-    Raises MismatchError when the tag is not what release.yaml at the tag declares.
+    With a `platform` only the image of that one is built; it is offered to the jobs of the others, and the last of them
+    joins all to the image that the version names.  Raises MismatchError when the tag is not what release.yaml at the
+    tag declares.
     """
     version = version or tag_from_ci(session.env)
     if not version:
@@ -71,10 +74,11 @@ def publish(session: Session, version: str) -> Cut:
         if record:
             must_agree(record, facts_of_plan(plan, plan.tag_object, digests))
             must_agree(record, public.facts(version))
+        plan = _shared(session, plan, platform, published=bool(digests))
         journal = _readable_journal(session, state)
         stored = journal.plan()
-        if stored and stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object):
-            return carry_on(session, state)
+        if stored and _is_same(stored, plan):
+            return _unless_others_lack(session, state, plan)
         if stored:
             journal.restart()
         if digests:
@@ -88,7 +92,69 @@ def publish(session: Session, version: str) -> Cut:
         for note in notes:
             session.terminal.note(f"note: {note}")
         begin(session, plan, journal, yes=True)
+        return _unless_others_lack(session, state, plan)
+
+
+def _is_same(stored: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether the journal's plan is of this tag, and leaves the same to other jobs."""
+    of_tag = stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object)
+    return of_tag and tuple(stored.get("elsewhere", ())) == plan.elsewhere
+
+
+def _unless_others_lack(session: Session, state: ReleaseState, plan: Plan) -> Cut:
+    """Obey the stored plan, as far as the images of all platforms are there."""
+    try:
         return carry_on(session, state)
+    except PartMissingError as error:
+        again = f"release publish {plan.version}"
+        note = f"{error.message}: its job joins all and names them; where all have ended: {again}"
+        return Cut(plan=plan, digests={}, tag_object=plan.tag_object, notes=(note,), waits_for=error.message)
+
+
+# ------------------------------------------------------------------ a platform to each job
+
+
+def _shared(session: Session, plan: Plan, platform: str, *, published: bool) -> Plan:
+    """The plan without what other jobs build, and without what was uploaded before: its id stays that of the whole."""
+    platforms = tuple(dict.fromkeys(part.platform for image in plan.images for part in image.parts))
+    if platform:
+        _must_be_shared(plan, platform, platforms)
+    if published or not platforms:
+        return plan
+    mine = tuple(each for each in platforms if platform in ("", each))
+    done = tuple(each for each in mine if _is_offered(session, plan, each))
+    elsewhere = tuple(each for each in platforms if each not in mine or each in done)
+    shared = replace(plan, elsewhere=elsewhere)
+    return replace(shared, tasks=steps.keys(shared))
+
+
+def _is_offered(session: Session, plan: Plan, platform: str) -> bool:
+    """Whether the images of a platform are in the registry, with their accounts."""
+    parts = [part for image in plan.images for part in image.parts if part.platform == platform]
+    try:
+        for part in parts:
+            offered(session.connections.registry(part.repository), part, plan.head)
+    except PartMissingError:
+        return False
+    return True
+
+
+def _must_be_shared(plan: Plan, platform: str, platforms: Sequence[str]) -> None:
+    """Raises UsageError where a job for that platform alone makes no sense."""
+    single = next((image.short for image in plan.images if not image.parts), "")
+    if platform not in platforms or single:
+        known = " and ".join(platforms) or "one platform"
+        what = f"{single} is one platform's, beside images of several" if platforms and single else ""
+        raise UsageError(
+            f"{plan.version} is not published platform by platform: {what}"
+            if what
+            else f"{plan.version} has no image for {platform}: release.yaml there declares {known}",
+            where=plan.config_path,
+            remedy=f"publish it by one job: release publish {plan.version}"
+            if what or not platforms
+            else f"release publish {plan.version} --platform {platforms[0]}",
+            code="no-platform",
+        )
 
 
 def _readable_journal(session: Session, state: ReleaseState) -> Journal:
@@ -134,6 +200,8 @@ def _published(session: Session, plan: Plan) -> dict[Reference, str]:
         registry = session.connections.registry(image.repository)
         manifest = registry.manifest(image.reference.tag)
         if manifest is None or registry.labels(manifest).get(REVISION) != plan.head:
+            return {}
+        if any(registry.find_image(manifest, part.platform) is None for part in image.parts):
             return {}
         names = [registry.head(name.tag) for name in image.aliases]
         if any(name is None or name.digest != manifest.digest for name in names):

@@ -68,7 +68,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()}, again)
         pushes.refuse_arriving(plan.remote, again)
     once = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
-    return once + [_left(image, journal) for image in plan.images if journal.touched(image.task(UPLOAD))]
+    return once + [_left(image, journal) for image in plan.builds if journal.touched(image.task(UPLOAD))]
 
 
 def _left(image: PlannedImage, journal: Journal) -> str:

@@ -44,18 +44,29 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
         if image.delta_budget:
             before = image.previous.tag if image.previous else "nothing"
             names += f", at most {size(image.delta_budget)} to pull after {before}"
+        if image.parts:
+            names += f", one for {' and '.join(part.platform for part in image.parts)}"
         first = "the digest of" if plan.promoted_from else "first as"
         lines.append(f"  image           {names}  ({first} :{image.candidate.tag}{floating})")
         if image.heavy and image.heavy.reference and not plan.promoted_from:
             how = "written without an engine" if image.heavy.is_direct else "by a builder"
             lines.append(f"                  thin layers on {image.heavy.name}, {how}")
     lines += [f"  heavy base      {line}" for line in heavy]
+    if builders := _builders(plan):
+        lines.append(f"  built by        {builders}")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
     lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
     lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
+
+
+def _builders(plan: Plan) -> str:
+    """Who builds, where that is not the classic builder, or not known yet."""
+    words = {"buildx": "docker buildx", "auto": "docker buildx where it can, else the classic builder"}
+    engines = dict.fromkeys(image.engine for image in plan.images if not plan.promoted_from)
+    return " and ".join(words[engine] for engine in engines if engine in words)
 
 
 def proof_lines(proof: VerifyResult) -> list[str]:

@@ -71,6 +71,8 @@ def yanked_lines(done: Yanked, *, dry_run: bool) -> list[str]:
 
 def _size_line(image: RecordedImage) -> str:
     sizes = f"{size(image.size)}, {size(image.compressed_size)} in the registry"
+    if image.platforms:
+        return f"    size    {sizes}, all {len(image.platforms)} platforms together"
     return f"    size    {sizes}, {len(image.layers)} layers"
 
 
@@ -88,6 +90,15 @@ def _image_lines(image: RecordedImage) -> list[str]:
         f"    delta   {_delta(image.delta)}",
         f"    base    {image.base.name or 'none'}",
     ]
+    if image.builder:
+        lines.append(f"    built   by {image.engine}, builder {image.builder}")
+    for each in image.platforms:
+        lines += [
+            f"    for     {each.platform}  {each.digest}",
+            f"      size  {size(each.size)}, {size(each.compressed_size)} in the registry, {len(each.layers)} layers",
+            f"      delta {_delta(each.delta)}",
+            *([f"      lock  {each.lock.path}  sha256:{each.lock.sha256[:16]}"] if each.lock else []),
+        ]
     if image.lock:
         lines.append(f"    lock    {image.lock.path}  sha256:{image.lock.sha256[:16]}")
     lines += [f"    patch   {each.name}  sha256:{each.sha256[:16]}" for each in image.patches]

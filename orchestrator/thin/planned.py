@@ -47,6 +47,8 @@ def with_heavy(
 
 
 def _with_heavy(image: PlannedImage, spec: HeavySpec, scratch: Scratch, tree: str) -> PlannedImage:
+    if image.parts:
+        return replace(image, parts=tuple(_with_heavy(part, spec, scratch, tree) for part in image.parts))
     read = read_image(image, spec.stage, spec.epoch, scratch, tree)
     repository = parse_repository(spec.repository or image.repository)
     planned = PlannedHeavy(stage=spec.stage, epoch=spec.epoch, repository=str(repository))
@@ -109,7 +111,7 @@ def context_files(image: PlannedImage, scratch: Scratch, tree: str) -> list[Cont
 
 def heavy_problems(plan: Plan, scratch: Scratch, config: str) -> Iterator[Problem]:
     """What makes `image.heavy` impossible; `config` is the file that declares it."""
-    for image in plan.images:
+    for image in plan.builds:
         if image.heavy is None or scratch.file(plan.tree, image.dockerfile) is None:
             continue
         read = read_image(image, image.heavy.stage, image.heavy.epoch, scratch, plan.tree)
@@ -131,12 +133,15 @@ def heavy_problems(plan: Plan, scratch: Scratch, config: str) -> Iterator[Proble
                 yield Problem(code="not-thin", message=each.message, where=where, remedy=each.move)
 
 
-def heavy_notes(plan: Plan, scratch: Scratch, before: Mapping[str, PlannedImage], old_tree: str) -> Iterator[str]:
+def heavy_notes(
+    plan: Plan, scratch: Scratch, before: Mapping[tuple[str, str], PlannedImage], old_tree: str
+) -> Iterator[str]:
     """Why a heavy base is another one than that of the version before, and what needs a builder.
 
-    `before` are the images of that version by variant, as its own release.yaml has them; `old_tree` is its tree.
+    `before` are the images of that version by variant and platform, as its own release.yaml has them; `old_tree` is its
+    tree.
     """
-    for image in plan.images:
+    for image in plan.builds:
         if image.heavy is None:
             continue
         read = read_image(image, image.heavy.stage, image.heavy.epoch, scratch, plan.tree)
@@ -144,7 +149,7 @@ def heavy_notes(plan: Plan, scratch: Scratch, before: Mapping[str, PlannedImage]
             continue
         yield from read.inputs.notes
         yield from described(image.dockerfile, [each for each in read.final.obstacles if not each.is_heavy])
-        old = before.get(image.variant)
+        old = before.get((image.variant, image.platform))
         if old is None or old.heavy is None or old.heavy.key == image.heavy.key:
             continue
         was = read_image(old, old.heavy.stage, old.heavy.epoch, scratch, old_tree)

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from orchestrator.config import reader
 from orchestrator.config.validators import branch_fault
 from orchestrator.core.declaration import (
+    BuildOptions,
+    BuildSecret,
     CodeOwners,
     Config,
     Fix,
@@ -207,6 +209,28 @@ def test_the_image_is_read() -> None:
         SmokeCommand(name="python -c import torch", command=("python", "-c", "import torch")),
         SmokeCommand(name="jupyter", command=("/bin/sh", "-c", "jupyter --version"), timeout=90.0, network="bridge"),
     )
+
+
+def test_how_it_is_built_is_read() -> None:
+    options = (
+        "image:\n  repository: r.io/x\n  builder: buildx\n  target: run\n  ssh: [default, 'k=~/k']\n  shm-size: 2GiB\n"
+        "  secrets: {a: {env: A}, b: {file: ~/b, required: false}}\n  gpus: nvidia.com/gpu=all\n  pull: true\n"
+        "  labels: {com.example.team: ml}\n  variants: [{name: a}, {name: b, target: dev}]\n"
+    )
+    image = read(MINIMAL + options).image
+    assert image is not None
+    assert image.options == BuildOptions(
+        builder="buildx",
+        target="run",
+        secrets=(BuildSecret(name="a", env="A"), BuildSecret(name="b", file="~/b", required=False)),
+        ssh=("default", "k=~/k"),
+        shm_size=2 << 30,
+        gpus="nvidia.com/gpu=all",
+        pull=True,
+        labels=(("com.example.team", "ml"),),
+    )
+    assert [each.target for each in image.variants] == ["", "dev"]
+    assert dict(image.places)["ssh"].line == dict(image.places)["target"].line + 1
 
 
 def test_defaults() -> None:

@@ -26,6 +26,7 @@ REF = "refs/release-records/v2.7.1"
 WAYS = list(places(record()))
 OPTIONAL = {  # what records of before did not have yet, or what may be none
     "freeze_broken", "promoted_from", "verify.image", "images[0].variant", "images[0].aliases", "images[0].delta",
+    "images[0].platforms",
     "images[0].engine", "images[0].builder", "images[0].heavy", "images[0].lock", "images[0].patches",
     "images[0].layers", "picks[0].followups[0].of", "picks[0].followups[0].stands",
     *(f"images[0].delta.{name}" for name in ("previous", "size", "layers", "unknown")),

@@ -50,6 +50,7 @@ def test_a_cut_by_buildkit_is_released_recorded_and_made_again(shipped: Imaged, 
     done = shipped.release("cut", VERSION, "--yes", "--json", env=env)
     assert done.code == 0, done.err
     image = shipped.release("show", VERSION, "--json").json["images"][0]
+    assert "    built   by buildx, builder default (docker)\n" in shipped.release("show", VERSION).out
     head, candidates = shipped.registry.head(VERSION), [each for each in shipped.registry.tags() if each != VERSION]
     assert head is not None
     assert head.digest == image["digest"] == done.json["digest"]
@@ -80,6 +81,8 @@ def test_without_buildkit_what_needs_it_is_a_problem_of_the_plan(shipped: Imaged
     problems = {(each["code"], each["where"].partition(":")[0]) for each in planned.json["problems"]}
     assert problems == {("dockerfile-needs-buildkit", "Dockerfile"), ("builder-cannot", "release.yaml")}
     assert planned.json["images"][0]["engine"] == "classic"
+    said = shipped.release("--offline", "plan", VERSION).out
+    assert "  built by        docker buildx where it can, else the classic builder\n" in said
     offline = shipped.release("--offline", "plan", VERSION, "--json")
     assert (offline.json["images"][0]["engine"], offline.json["problems"]) == ("auto", [])
     assert offline.json["plan_id"] == planned.json["plan_id"]

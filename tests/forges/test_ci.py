@@ -70,6 +70,41 @@ def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
     assert subprocess.run([*command, files[0]], capture_output=True, check=False).returncode == 1
 
 
+BOTH = "image:\n  repository: registry.example.com/x\n  platforms: [linux/amd64, linux/arm64]\n"
+
+
+def test_a_job_for_each_platform_on_a_machine_of_its_kind(tmp_path: Path) -> None:
+    hub_text, lab_text = made("github", image=False, more=BOTH), made("gitlab", image=False, more=BOTH)
+    job: dict[str, Any] = yaml.safe_load(hub_text)["jobs"]["release-publish"]
+    assert job["strategy"]["matrix"]["include"] == [
+        {"platform": "linux/amd64", "runner": "ubuntu-24.04"},
+        {"platform": "linux/arm64", "runner": "ubuntu-24.04-arm"},
+    ]
+    assert (job["runs-on"], job["concurrency"]["group"]) == (
+        "${{ matrix.runner }}",
+        "release-publish-${{ matrix.runner }}",
+    )
+    assert job["steps"][-1]["env"]["RELEASE_PLATFORM"] == "${{ matrix.platform }}"
+    other: dict[str, Any] = yaml.safe_load(lab_text)["release-publish"]
+    assert [row["RELEASE_PLATFORM"] for row in other["parallel"]["matrix"]] == ["linux/amd64", "linux/arm64"]
+    assert other["resource_group"] == "release-publish-$RELEASE_RUNNER"
+    for schema, text, more in (
+        ("vendor.github-workflows", hub_text, []),
+        ("vendor.gitlab-ci", lab_text, ["--data-transform", "gitlab-ci"]),
+    ):
+        file = tmp_path / "pipeline.yml"
+        file.write_text(text)
+        command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *more, file]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+    assert "@" not in hub_text.replace("@localhost", "").replace("checkout@", "").replace("setup-python@", "").replace(
+        "@COMMIT", ""
+    )
+    mixed = f"{BOTH}  variants: [{{name: cu126}}, {{name: cu118, platform: linux/amd64}}]\n"
+    assert "matrix" not in made("github", image=False, more=mixed)
+    assert "matrix" not in made("jenkins", image=False, more=BOTH)  # one job makes all
+
+
 def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)

@@ -13,8 +13,8 @@ import pytest
 from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.core.reference import ImageRepository
-from orchestrator.registry.client import Registry
-from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.client import MAX_MANIFEST, Registry
+from orchestrator.registry.manifest import Manifest, render_index
 from orchestrator.registry.retry import RetryPolicy
 from tests.support.registry_images import DOCKER, candidate, tiny_image
 from tests.support.registry_process import USERS, running_registry
@@ -363,3 +363,68 @@ def test_before_what_matters_the_login_is_asked_for_anew(proxy: Proxy, beside: B
 
 def basic(login: Credentials) -> str:
     return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+
+
+def test_a_registry_that_takes_no_large_request_is_one_line(proxy: Proxy, client: Registry, beside: Beside) -> None:
+    manifest = tiny_image(beside.repository, "v1")
+    proxy.before = lambda asked: Answer(413, {}, b"<html>413</html>") if asked.method == "PUT" else None
+    with pytest.raises(RemoteError, match="HTTP 413") as raised:
+        client.put_manifest("v1", manifest)
+    assert (raised.value.code, "client_max_body_size" in raised.value.remedy) == ("registry-too-large", True)
+    asked = len(proxy.seen)
+    with pytest.raises(RemoteError, match="a manifest of"):
+        client.put_manifest("v2", Manifest(content=bytes(MAX_MANIFEST + 1), media_type=DOCKER))
+    assert len(proxy.seen) == asked
+
+
+def test_an_index_that_was_stored_is_found_and_one_that_may_not_be_replaced_is_stored_by_its_digest(
+    proxy: Proxy, client: Registry, beside: Beside
+) -> None:
+    one, two = (candidate(beside.registry, version) for version in ("one", "two"))
+    first, both = render_index([(one, "linux/amd64")]), render_index([(one, "linux/amd64"), (two, "linux/arm64")])
+    client.store("join", first)
+    puts = proxy.count("PUT")
+    client.store("join", first)
+    assert proxy.count("PUT") == puts
+    denied = refusal(400, "TAG_INVALID", "tags are immutable")
+    proxy.before = lambda asked: denied if asked.method == "PUT" and asked.tag else None
+    client.store("join", both)
+    assert beside.digest("join") == first.digest
+    assert beside.digest(both.digest) == both.digest
+    with pytest.raises(RemoteError, match="immutable"):
+        client.store("new", both)
+
+
+@pytest.mark.parametrize("docker", [False, True])
+def test_indexes_that_others_made_are_read_through(client: Registry, beside: Beside, docker: bool) -> None:
+    """docker's list of variants, and what build-push-action leaves: attestations and artifacts beside an image."""
+    images = {name: candidate(beside.registry, name.replace("/", "-")) for name in ("arm/v6", "arm/v7", "other")}
+
+    def entry(name: str, more: dict[str, object]) -> dict[str, object]:
+        image = images[name]
+        return {"mediaType": image.media_type, "digest": image.digest, "size": len(image.content)} | more
+
+    unknown: dict[str, object] = {"platform": {"os": "unknown", "architecture": "unknown"}}
+    entries = [
+        entry("other", {"artifactType": "application/vnd.example"}),
+        entry("other", {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}} | unknown),
+        *(
+            entry(f"arm/{variant}", {"platform": {"os": "linux", "architecture": "arm", "variant": variant}})
+            for variant in ("v6", "v7")
+        ),
+    ]
+    kind = INDEX.replace("oci.image.index.v1", "docker.distribution.manifest.list.v2") if docker else INDEX
+    document = {"schemaVersion": 2, "mediaType": kind, "manifests": entries}
+    index = Manifest(content=json.dumps(document).encode(), media_type=kind)
+    client.put_manifest("theirs", index)
+    assert client.platforms(index) == ("linux/arm/v6", "linux/arm/v7")
+    assert client.image(index, "linux/arm/v7").digest == images["arm/v7"].digest
+    assert client.image(index, "linux/arm").digest == images["arm/v6"].digest
+    assert client.find_image(index, "linux/amd64") is None
+    assert client.labels(index)["org.opencontainers.image.version"] == "arm-v6"
+    silent = {**document, "manifests": [entry("other", {}), entries[1]]}
+    single = Manifest(content=json.dumps(silent).encode(), media_type=kind)
+    client.put_manifest("single", single)
+    assert client.image(single, "linux/amd64").digest == images["other"].digest
+    assert client.platforms(single) == ("linux/amd64",)
+    assert client.lacking(client.image(single)) == ()

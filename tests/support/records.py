@@ -34,6 +34,7 @@ def image(**changes: Any) -> dict[str, Any]:
         "patches": [{"name": "p-1.0/0001-x.patch", "sha256": "f" * 64, "subject": "x", "origin": "o", "commit": ""}],
         "context_sha256": "1" * 64, "labels": {"org.opencontainers.image.version": "v2.7.1"},
         "checks": [{"name": "labels", "state": "passed", "message": "3 labels", "remedy": "", "seconds": 0.25}],
+        "platforms": [],
         "floating": {"moved": ["v2.7"], "left": ["latest was left where it is: it is at v2.8.0"]}, **changes,
     }  # fmt: skip
 

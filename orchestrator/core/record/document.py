@@ -127,12 +127,9 @@ class RecordedFloating:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordedImage:
-    """An image as it was published; sizes in bytes, `layers` are diff_ids."""
+class _RecordedBuild:
+    """What was made and uploaded; sizes in bytes, `layers` are diff_ids."""
 
-    reference: Reference
-    variant: str = ""
-    aliases: tuple[Reference, ...] = ()
     digest: Digest
     image_id: str
     engine: str = "classic"  # who built it
@@ -148,12 +145,39 @@ class RecordedImage:
     context_sha256: str
     labels: dict[str, str]
     checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedPlatform(_RecordedBuild):
+    """The image of one platform, of those that an index lists."""
+
+    platform: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedImage(_RecordedBuild):
+    """An image as it was published.
+
+    Of an index `platforms` has what is true of each image, and the fields here what is true of all together: sizes are
+    sums, `delta` is the largest, the checks are those of all, each named after its platform.
+    """
+
+    reference: Reference
+    variant: str = ""
+    aliases: tuple[Reference, ...] = ()
+    platforms: tuple[RecordedPlatform, ...] = ()  # of an index
     floating: RecordedFloating | None
 
     @property
     def names(self) -> tuple[Reference, ...]:
         """Everything that version tags call it."""
         return (self.reference, *self.aliases)
+
+    def of_platform(self, platform: str) -> RecordedImage | RecordedPlatform | None:
+        """What it says of the image of one platform: of an index of that one, else of the image itself."""
+        if not self.platforms:
+            return self
+        return next((each for each in self.platforms if each.platform == platform), None)
 
 
 @dataclass(frozen=True, kw_only=True)

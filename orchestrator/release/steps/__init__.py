@@ -7,16 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.release.steps import annotate, build, land, pick, promote, record, smoke, tag, take, upload, verify
+from orchestrator.release.steps import (
+    annotate,
+    build,
+    join,
+    land,
+    offer,
+    pick,
+    promote,
+    record,
+    smoke,
+    tag,
+    take,
+    upload,
+    verify,
+)
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.release.steps.runner import Step, Task
 
-CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, land, promote, record, annotate)
+CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, land, promote, record, annotate)
 
 # The CI entry on a tag push: branch and tag are public already, the image is not.
-PUBLISH: tuple[Step, ...] = (build, smoke, upload, promote, record, annotate)
+PUBLISH: tuple[Step, ...] = (build, smoke, upload, offer, join, promote, record, annotate)
 
 # A tested candidate gets its final name: nothing is built, and no byte of an image moves.
 PROMOTE: tuple[Step, ...] = (pick, tag, take, land, promote, record, annotate)

@@ -13,7 +13,7 @@ from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
 from orchestrator.core.remote_url import source_url
-from orchestrator.image.builders import BUILDX
+from orchestrator.image.builders import BUILDX, CLASSIC
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
@@ -73,7 +73,7 @@ class Built(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
-    return tuple(_task(image) for image in plan.images)
+    return tuple(_task(image) for image in plan.builds)
 
 
 def _task(image: PlannedImage) -> Task:
@@ -82,7 +82,8 @@ def _task(image: PlannedImage) -> Task:
         title=f"build {image.reference}",
         run=lambda context: _run(context, image),
         probe=lambda context, before: _probe(context, image, before),
-        group="build",
+        # The classic builder's engine has one image of a name: the base of one platform would be taken for another.
+        group="" if image.part_of and image.engine == CLASSIC else "build",
     )
 
 
@@ -181,16 +182,12 @@ def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFa
             raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
-def _log(context: TaskContext, image: PlannedImage, name: str) -> Path:
-    return context.state.logs / (f"{name}-{image.variant}.log" if image.variant else f"{name}.log")
-
-
 def _run(context: TaskContext, image: PlannedImage) -> Built:
     if image.heavy and image.engine == NO_ENGINE:
         return _written(context, image, image.heavy)
     if image.heavy and image.heavy.is_thin and image.engine == BUILDX:
         return _linked(context, image, image.heavy)
-    log = _log(context, image, "build")
+    log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
         made = _made(context, image, ready.request)
     return Built(
@@ -255,7 +252,7 @@ def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> B
     from orchestrator.release.steps.builds.thin import thin_contexts
     from orchestrator.thin.made import prepared_trees
 
-    base, log = heavy_base(context, image, lambda: _make_heavy(context, image, heavy)), _log(context, image, "build")
+    base, log = heavy_base(context, image, lambda: _make_heavy(context, image, heavy)), context.state.logs / image.log
     own = context.connections.registry(heavy.repository)
     with context.repository.scratch() as scratch:
         trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
@@ -318,7 +315,7 @@ def thin_labels(context: TaskContext, image: PlannedImage, base: HeavyBase) -> d
 def _make_heavy(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> str:
     """Build the stage and push it under a private name; its digest there."""
     registry, candidate = context.connections.registry(heavy.repository), candidate_of(heavy)
-    with prepared(context, image, _log(context, image, "build-heavy"), heavy) as ready:
+    with prepared(context, image, context.state.logs / f"heavy-{image.log}", heavy) as ready:
         if image.engine == BUILDX:
             request = replace(ready.request, epoch=heavy.epoch, target="")
             return build_pushed(context, image, request).digest

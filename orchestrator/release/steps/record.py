@@ -45,6 +45,14 @@ def tasks(_plan: Plan) -> tuple[Task, ...]:
 
 
 def _run(context: TaskContext) -> Recorded:
+    """Another job of this release may write it at the same moment: then that one is compared, and kept."""
+    try:
+        return _written(context)
+    except push.RefTakenError:
+        return _written(context)
+
+
+def _written(context: TaskContext) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
     plan = context.plan
     ref, kept_ref = record_ref(plan.version), sources_ref(plan.version)

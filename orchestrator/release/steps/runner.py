@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import ReleaseError
 from orchestrator.release.steps import outcomes
-from orchestrator.release.steps.beside import beside
 from orchestrator.release.steps.outcomes import Outcome
+from orchestrator.session.beside import beside
 from orchestrator.session.journal import of_another_tool
 
 if TYPE_CHECKING:

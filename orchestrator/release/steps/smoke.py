@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
-    from orchestrator.engines import ImageInfo
+    from orchestrator.engines import EngineHealth, ImageInfo
     from orchestrator.image.smoke import InsideChecks
 
 
@@ -37,7 +37,7 @@ class Smoked(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
-    return tuple(_task(image) for image in plan.images)
+    return tuple(_task(image) for image in plan.builds)
 
 
 def _task(image: PlannedImage) -> Task:
@@ -81,9 +81,11 @@ def prove(
     `light_passed` is called when those have passed that run nothing in it: labels, budgets.
     """
     from orchestrator.image.budgets import budget_checks
+    from orchestrator.image.previous import refuse_unlike
     from orchestrator.image.smoke import smoke
 
     engine = context.connections.swept_runtime()
+    refuse_unlike(engine, image, image_id, context.connections.registry(image.repository))
     results = smoke(
         engine,
         image_id,
@@ -93,6 +95,7 @@ def prove(
         expected_labels=expected_labels(context, image),
         report=context.report,
         inside=_inside(context, image),
+        foreign=_foreign(engine.health(), image) if image.platform else "",
         more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
         light_passed=light_passed,
     )
@@ -108,6 +111,18 @@ def prove(
             f"the image is {image_id[:19]} in the engine",
         )
     return results
+
+
+def _foreign(health: EngineHealth, image: PlannedImage) -> str:
+    """Why nothing of the image may run in this engine; "" where it is the engine's own platform."""
+    from orchestrator.registry.manifest import fits
+
+    native = f"{health.os}/{health.architecture}"
+    if fits(native, image.platform):
+        return ""
+    return (
+        f"{image.platform} does not run on this engine, {native}; a job on such a machine proves it (docs: platforms)"
+    )
 
 
 def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import MismatchError, ReleaseError
 from orchestrator.core.record import RecordedImage, record_ref
+from orchestrator.release.steps.join import index_of
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.upload import Uploaded
@@ -51,13 +52,15 @@ def _run(context: TaskContext, image: PlannedImage) -> Tested:
     registry = context.connections.registry(image.repository)
     recorded = _candidate(context).image(image.candidate)
     manifest = tested(registry, recorded)
+    deltas = [measure(registry, each, registry.image(manifest, each.platform)) for each in image.builds]
+    platforms = tuple(replace(each, delta=delta) for each, delta in zip(recorded.platforms, deltas, strict=False))
     return Tested(
         image=image.reference,
         digest=manifest.digest,
         candidate=image.candidate,
         size=recorded.compressed_size,
-        delta=measure(registry, image, manifest),
-        tested=recorded,
+        delta=index_of(platforms)["delta"] if platforms else deltas[0],
+        tested=replace(recorded, platforms=platforms),
     )
 
 

@@ -61,7 +61,7 @@ class Uploaded(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
-    return tuple(_task(image) for image in plan.images)
+    return tuple(_task(image) for image in plan.builds)
 
 
 def _task(image: PlannedImage) -> Task:

@@ -10,13 +10,14 @@ from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.builders import BUILDX
+from orchestrator.registry.manifest import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import ImageInfo
+    from orchestrator.engines import Builder, ImageInfo
     from orchestrator.release.steps.runner import TaskContext
 
 
@@ -26,9 +27,15 @@ def logins_for(context: TaskContext, image: PlannedImage, names: Iterable[str]) 
         missing = list(names)
     else:
         builder = context.connections.builder()
-        missing = [name for name in names if builder.inspect(name) is None]
+        missing = [name for name in names if not _has(builder, name, image.platform)]
     logins = {host: pull_login(context, image, host) for host in dict.fromkeys(map(host_of, missing))}
     return {host: login for host, login in logins.items() if login}
+
+
+def _has(builder: Builder, name: str, platform: str) -> bool:
+    """Whether an engine has the image; of a name it keeps that of one platform."""
+    found = builder.inspect(name)
+    return found is not None and (not platform or fits(f"linux/{found.architecture}", platform))
 
 
 def pull_login(context: TaskContext, image: PlannedImage, host: str) -> Credentials | None:
@@ -45,7 +52,7 @@ def host_of(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class BuiltOn:
     """What is built on, "" for nothing; `contexts` make the builder take that very image, whatever its name means."""
 
     name: str = ""
@@ -54,18 +61,18 @@ class Base:
     contexts: Mapping[str, str] = field(default_factory=dict)
 
 
-def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> Base:
+def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> BuiltOn:
     if not name:
-        return Base()
+        return BuiltOn()
     if image.engine == BUILDX:
         digest, instead = base_of(context, image, name)
         labels = {names.BASE_NAME: name} | ({names.BASE_DIGEST: digest} if digest else {})
-        return Base(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
+        return BuiltOn(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
     login = logins.get(host_of(name))
     info = context.connections.builder().resolve(
         name, platform=image.platform, credentials=login, report=context.report, afresh=image.options.pull
     )
-    return Base(name=name, id=info.id, labels=base_labels(name, info))
+    return BuiltOn(name=name, id=info.id, labels=base_labels(name, info))
 
 
 def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import PlannedImage
     from orchestrator.engines import BuildRequest, Pushed, Trials
     from orchestrator.registry.reader import RegistryReader
-    from orchestrator.release.steps.builds.base import Base
+    from orchestrator.release.steps.builds.base import BuiltOn
     from orchestrator.release.steps.runner import TaskContext
 
 
@@ -70,7 +70,7 @@ def layers_of(context: TaskContext, image: PlannedImage, digest: str) -> tuple[s
     return registry.config(registry.image(manifest, image.platform)).diff_ids
 
 
-def options_of(context: TaskContext, image: PlannedImage, base: Base) -> dict[str, Any]:
+def options_of(context: TaskContext, image: PlannedImage, base: BuiltOn) -> dict[str, Any]:
     """The fields of a request that release.yaml gives, and those that only BuildKit takes."""
     options, session = image.options, context.session
     found: dict[str, Any] = {"target": options.target, "shm_size": options.shm_size, "pull": options.pull}

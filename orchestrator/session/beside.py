@@ -7,7 +7,7 @@ background is only let go: an engine whose client is gone gives the work up.
 from __future__ import annotations
 
 from threading import Condition, Thread
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from orchestrator.core.errors import ReleaseError
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.results import Progress
-    from orchestrator.release.steps.outcomes import Outcome
 
     Report = Callable[[Progress], None]
     Allow = Callable[[str], None]
@@ -35,6 +34,7 @@ class Job(Protocol):
 
 
 Kind = TypeVar("Kind", bound=Job)
+Result = TypeVar("Result")
 
 _LAST_WORDS = 5.0  # seconds that the background has to hear that it must stop
 
@@ -45,13 +45,13 @@ class _StoppedError(ReleaseError):
     default_code = "stopped"
 
 
-class _Group:
+class _Group(Generic[Result]):
     """What both threads know of each other: what is done, and whether it is all over."""
 
     def __init__(self, tasks: Sequence[Job]) -> None:
         self._changed = Condition()
         self._pending = {task.key for task in tasks if not task.background}
-        self.made: dict[str, Outcome] = {}
+        self.made: dict[str, Result] = {}
         self.over = False
         self.error: BaseException | None = None  # of the background
 
@@ -80,7 +80,7 @@ class _Group:
 
         return said
 
-    def run_all(self, tasks: Sequence[Kind], run: Callable[[Kind], Outcome]) -> None:
+    def run_all(self, tasks: Sequence[Kind], run: Callable[[Kind], Result]) -> None:
         """The background's tasks, in order."""
         try:
             for task in tasks:
@@ -93,14 +93,14 @@ class _Group:
 
 
 def beside(
-    tasks: Sequence[Kind], report: Report, runner: Callable[[Report, Allow], Callable[[Kind], Outcome]]
-) -> Mapping[str, Outcome]:
-    """Key -> outcome of all tasks; those in the `background` run in one thread beside the others, each in their order.
+    tasks: Sequence[Kind], report: Report, runner: Callable[[Report, Allow], Callable[[Kind], Result]]
+) -> Mapping[str, Result]:
+    """Key -> result of all tasks; those in the `background` run in one thread beside the others, each in their order.
 
     One in the background begins when the task that it is `after` has ended, or says by `allow` that it may.  `runner`
     gives what runs a task with the progress and the `allow` of this group.
     """
-    group = _Group(tasks)
+    group = _Group[Result](tasks)
     run = runner(group.report(report), group.allow)
     behind = [task for task in tasks if task.background]
     thread = Thread(target=group.run_all, args=(behind, run), daemon=True)
