@@ -109,6 +109,7 @@ class BuildOptions:
     """How an image is built."""
 
     builder: str = "auto"  # of BUILDERS
+    builders: tuple[str, ...] = ()  # of buildx's, by name
     target: str = ""  # the stage, "" for the last one
     secrets: tuple[BuildSecret, ...] = ()
     ssh: tuple[str, ...] = ()
@@ -116,6 +117,7 @@ class BuildOptions:
     gpus: str = ""
     pull: bool = False
     labels: tuple[tuple[str, str], ...] = ()
+    compression: str = ""  # of new layers: "zstd" or "zstd:LEVEL"; "" is gzip
 
 
 PLAIN_BUILD: Final = BuildOptions()

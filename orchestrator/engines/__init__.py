@@ -45,6 +45,12 @@ class PushBrokenError(RemoteError):
     default_code = "push-failed"
 
 
+class BuilderLostError(RemoteError):
+    """A builder does not answer, went away, or stands still: another one may do its work."""
+
+    default_code = "builder-unusable"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineHealth:
     """What a running engine says of itself.  `root` is its data directory on its host, or "" (unknown)."""
@@ -103,6 +109,7 @@ class BuildRequest:
     shm_size: int = 0  # bytes of /dev/shm in RUN steps; 0 is the builder's default
     gpus: str = ""  # CDI names, comma between, that RUN --device may use
     contexts: Mapping[str, str] = field(default_factory=dict)  # name -> folder or `docker-image://REF`, in its place
+    compression: str = ""  # of new layers, `zstd` or `zstd:LEVEL`, by a builder that can; "" is gzip
     pull: bool = False  # ask the registries for the bases, also where the builder has them
     log: Path  # the full build log is written here, created or replaced
 
@@ -239,6 +246,10 @@ class DirectBuilder(Protocol):
     @property
     def title(self) -> str:
         """Its name and kind, for people.  Raises RemoteError where there is no such builder."""
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """What it builds for, its own platform first; () where it does not say."""
 
     @property
     def has_store(self) -> bool:

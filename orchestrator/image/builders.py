@@ -27,9 +27,11 @@ LARGEST_SECRET: Final = 500 * 1024  # bytes, BuildKit's own limit
 
 # Options that the classic builder has not -> what to do without.
 _BUILDX_ONLY: Final = {
+    "builders": "leave it out",
     "secrets": "fetch what needs the secret outside the build",
     "ssh": "fetch what needs the key outside the build",
     "gpus": "do what needs the GPU outside the build",
+    "compression": "leave it out: then it is gzip",
 }
 _NETWORKS: Final = ("", "default", "none", "host")  # BuildKit knows no others
 
@@ -39,8 +41,9 @@ def choose(plan: Plan, connections: Connections) -> tuple[Plan, tuple[str, ...]]
     if not any(image.engine == AUTO for image in plan.builds):
         return plan, ()
     engine, notes = BUILDX, tuple[str, ...]()
+    named = any(image.options.builders for image in plan.images)  # asked for by name: they are asked before the build
     try:
-        if why := connections.direct().incapable:
+        if not named and (why := connections.direct().incapable):
             engine, notes = CLASSIC, (f"built by the classic builder: {one_line(why)}",)
     except UsageError:  # there is no such program, which most machines have not
         engine = CLASSIC
@@ -73,10 +76,12 @@ def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
 def _problems(image: PlannedImage, spec: ImageSpec) -> Iterator[Problem]:
     places = dict(spec.places)
     for key, instead in _BUILDX_ONLY.items():
-        if image.engine == CLASSIC and getattr(image.options, key):
+        none = image.engine not in (CLASSIC, BUILDX, AUTO) and key == "compression"
+        if (none or image.engine == CLASSIC) and getattr(image.options, key):
+            by = "written without an engine" if none else "built by the classic builder"
             yield Problem(
                 code="builder-cannot",
-                message=f"image.{key} needs BuildKit, and {image.reference} is built by the classic builder",
+                message=f"image.{key} needs BuildKit, and {image.reference} is {by}",
                 where=str(places.get(key, spec.place)),
                 remedy=f"install docker buildx and set `builder: buildx`, or {instead}",
             )

@@ -107,7 +107,10 @@ def _line_of(place: str) -> int:
 def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:
     """What is worth a line and no problem, each once."""
     texts = [(image, scratch.file(plan.tree, image.dockerfile)) for image in plan.builds]
-    return tuple(dict.fromkeys(note for image, text in texts if text for note in _examined(text, image).notes))
+    notes = [note for image, text in texts if text for note in _examined(text, image).notes]
+    if any(image.options.compression for image in plan.builds):
+        notes.append("new layers are compressed with zstd: Docker 20.10 and older cannot pull them")
+    return tuple(dict.fromkeys(notes))
 
 
 def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tuple[Problem, ...]:

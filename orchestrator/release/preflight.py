@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
+from orchestrator.image import farm
 from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 
@@ -62,7 +63,10 @@ def builder_checks(plan: Plan, repository: Repository, connections: Connections)
     direct = next((image for image in plan.builds if image.engine == BUILDX), None)
     if direct is None:
         return
-    yield run_check("builder", partial(described, direct.engine, connections))
+    if direct.options.builders:
+        yield run_check("builders", partial(farm.described, plan.images, connections))
+    else:
+        yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:
         yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
 

@@ -77,7 +77,7 @@ class BuildKit:
         self._start_daemon()
 
     def _start_daemon(self) -> None:
-        bridge = "none"  # harmless where no other engine's bridge can be meant
+        bridge = netns.BRIDGE
         if not self.network:
             bridge = f"{self._slot.bridge}{self._name[-1]}b"[:15]
             if not engine.exists(bridge):

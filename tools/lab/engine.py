@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from tools.lab import packages, processes, talk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tools.lab.slots import Slot
 
 START = 60.0  # seconds for a dockerd to answer
@@ -89,12 +91,15 @@ def daemon(slot: Slot, host: str) -> list[str]:
     return ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def add_bridge(name: str) -> None:
-    """A bridge with a small private subnet that no interface and no route of this machine uses."""
-    subnet = free_subnet()
-    talk.output(["ip", "link", "add", name, "type", "bridge"])
-    talk.output(["ip", "address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", name])
-    talk.output(["ip", "link", "set", name, "up"])
+def add_bridge(name: str, inside: Sequence[str] = ()) -> None:
+    """A bridge with a small private subnet that no interface and no route of this machine uses.
+
+    `inside` are the words that make `ip` work in a namespace.
+    """
+    subnet, command = free_subnet(), ["ip", *inside]
+    talk.output([*command, "link", "add", name, "type", "bridge"])
+    talk.output([*command, "address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", name])
+    talk.output([*command, "link", "set", name, "up"])
 
 
 def exists(interface: str) -> bool:

@@ -16,6 +16,7 @@ from tools.lab import engine, processes, talk
 if TYPE_CHECKING:
     from tools.lab.slots import Slot
 
+BRIDGE = "br0"  # for an engine inside
 RELAY = Path(__file__).with_name("relay.py")
 
 
@@ -66,6 +67,7 @@ class Network:
             talk.output([*command, "address", "add", f"{address}/{subnet.prefixlen}", "dev", device])
             talk.output([*command, "link", "set", device, "up"])
         talk.output([*inside, "link", "set", "lo", "up"])
+        engine.add_bridge(BRIDGE, inside[1:])
         for port in ports:
             outside, loopback = f"tcp:{here}:{port}", f"tcp:127.0.0.1:{port}"
             self._relay(f"{port}-outside", [outside, loopback])

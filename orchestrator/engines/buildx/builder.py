@@ -70,6 +70,14 @@ class BuildxBuilder:
     def title(self) -> str:
         return f"{self.info.name} ({self.info.driver})"
 
+    @cached_property
+    def platforms(self) -> tuple[str, ...]:
+        """Of all its nodes.  One that has not been started says none, so it is asked after `incapable`."""
+        status, out, error = self._ask("inspect", *([self._name] if self._name else []))
+        if status:
+            raise failures.builder_gone(error.strip() or f"exit code {status}", self._name)
+        return _platforms(out)
+
     @property
     def has_store(self) -> bool:
         return self.info.driver == "docker"
@@ -115,7 +123,7 @@ class BuildxBuilder:
         # Docker itself pushes only under a name.
         name = str(target) if self.has_store else f"{repository},push-by-digest=true"
         own = {target.repository.host: credentials} if credentials else {}
-        output = f"type=image,name={name},push=true,store=false"
+        output = f"type=image,name={name},push=true,store=false{_compression(request.compression)}"
         metadata = self._build(request, report, output, {**request.logins, **own}, stall)
         digest = metadata.get("containerimage.digest")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
@@ -171,12 +179,27 @@ class BuildxBuilder:
         return look
 
 
+def _compression(wanted: str) -> str:
+    """Options of the output; docker's own kinds of documents know no zstd."""
+    kind, _, level = wanted.partition(":")
+    if not kind:
+        return ""
+    return f",oci-mediatypes=true,compression={kind}" + (f",compression-level={level}" if level else "")
+
+
 def _info(text: str) -> BuilderInfo:
     """Of the table that it prints: `Name:` and `Driver:` of the builder, then each node's."""
     pairs = [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in text.splitlines())]
     names = [value for key, value in pairs if key == "Name"]
     driver = next((value for key, value in pairs if key == "Driver"), "")
     return BuilderInfo(name=names[0] if names else "", driver=driver, nodes=tuple(names[1:]))
+
+
+def _platforms(text: str) -> tuple[str, ...]:
+    """Of the same table; those that a node was declared for have a star and count before what it could emulate."""
+    lines = [line.partition(":")[2] for line in text.splitlines() if line.strip().startswith("Platforms:")]
+    words = [word.strip() for line in lines for word in line.split(",") if word.strip()]
+    return tuple(dict.fromkeys(word.rstrip("*") for word in sorted(words, key=lambda word: not word.endswith("*"))))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import RemoteError, UnprovedError, UsageError
 from orchestrator.core.text import one_line
+from orchestrator.engines import BuilderLostError
 from orchestrator.engines.failures import disk_full, shared_memory_full
 from orchestrator.engines.refusals import pull_limited, push_failed
 
@@ -81,13 +82,11 @@ def _by_builder(text: str, builder: str) -> ReleaseError | None:
     return builder_gone(text, builder, remedy) if remedy else None
 
 
-def builder_gone(text: str, builder: str, remedy: str = "") -> RemoteError:
+def builder_gone(text: str, builder: str, remedy: str = "") -> BuilderLostError:
     """Nothing can be built by that builder now."""
     name = f"builder {builder}" if builder else "docker buildx's builder"
     remedy = remedy or next((each for pattern, each in _BUILDER if pattern.search(text)), _CREATE)
-    return RemoteError(
-        f"{name} cannot build: {one_line(text.removeprefix('ERROR: '))}", remedy=remedy, code="builder-unusable"
-    )
+    return BuilderLostError(f"{name} cannot build: {one_line(text.removeprefix('ERROR: '))}", remedy=remedy)
 
 
 def _refused(follower: Follower, text: str) -> ReleaseError:
@@ -108,9 +107,9 @@ def _title(step: Vertex) -> str:
     return one_line(step.title, 90)
 
 
-def stalled(target: Reference, seconds: float) -> RemoteError:
+def stalled(target: Reference, seconds: float) -> BuilderLostError:
     """Nothing moved for too long, and no step was running."""
-    return RemoteError(
+    return BuilderLostError(
         f"the build of {target} stands still: nothing moved for {seconds:g} s",
         remedy="check the builder, the registries and the network, then run the same command again",
         code="build-stalled",

@@ -10,6 +10,7 @@ from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.builders import BUILDX
+from orchestrator.image.farm import choice
 from orchestrator.registry.manifest import fits
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, 
     reference = parse_reference(name)
     if reference.digest:
         return reference.digest, ""
-    builder = context.connections.direct()
+    builder = context.connections.direct(choice(image, context.plan.images, context.connections).names[0])
     if builder.has_store and not image.options.pull and (found := _in_store(context, name)):
         known = (parse_reference(each) for each in found.repo_digests)
         return next((each.digest for each in known if each.repository == reference.repository), ""), ""

@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
-from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.engines import BuilderLostError, PushBrokenError, PushRefusedError
 from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
+from orchestrator.image.farm import choice
 
 if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import BuildRequest, Pushed, Trials
+    from orchestrator.engines import BuildRequest, DirectBuilder, Pushed, Trials
     from orchestrator.registry.reader import RegistryReader
     from orchestrator.release.steps.builds.base import BuiltOn
     from orchestrator.release.steps.runner import TaskContext
 
 
 def build_pushed(context: TaskContext, image: PlannedImage, request: BuildRequest) -> Pushed:
+    """Build and push, by the builder whose work it is; where that one goes away, by the next one that can."""
+    chosen = choice(image, context.plan.images, context.connections)
+    for line in chosen.down:
+        context.report(Progress(text=line))
+    for name, instead in pairwise(chosen.names):
+        try:
+            return _told(context, image, _by(context, context.connections.direct(name), image, request))
+        except BuilderLostError as error:
+            context.report(Progress(text=f"{error.message}; {instead} builds {image.reference} in its place"))
+            request.context.seek(0)
+    last = chosen.names[-1]
+    pushed = _by(context, context.connections.direct(last), image, request)
+    return _told(context, image, pushed) if last else pushed
+
+
+def _told(context: TaskContext, image: PlannedImage, pushed: Pushed) -> Pushed:
+    for_what = f" for {image.platform}" if image.platform else ""
+    context.report(Progress(text=f"{pushed.builder} built {image.reference}{for_what}"))
+    return pushed
+
+
+def _by(context: TaskContext, builder: DirectBuilder, image: PlannedImage, request: BuildRequest) -> Pushed:
     """Build and push, again where that broke off: what is built and there is not built and sent twice.
 
     Where the candidate's name is taken and may not be replaced, another name is used; the upload decides then.
     """
-    builder, connections = context.connections.direct(), context.connections
+    connections = context.connections
     registry = connections.registry(image.repository)
     retry, host = registry.retry, request.tag.repository.host
 
@@ -82,6 +106,7 @@ def options_of(context: TaskContext, image: PlannedImage, base: BuiltOn) -> dict
         "secrets": secret_values(image, session.env, top),
         "ssh": ssh_agents(image, session.env),
         "gpus": options.gpus,
+        "compression": options.compression,
         "contexts": base.contexts,
     }
 

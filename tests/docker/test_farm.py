@@ -1,0 +1,177 @@
+"""`image.builders`: variants are spread over builders, one that is down is noticed and does nothing, no secret stays.
+
+RELEASE_TEST_BUILDER names a builder of `docker buildx ls` (kubernetes, rootless, a remote one) that makes the same
+release: it must reach the lab's registry.  The nightly workflow does that; without the variable that test is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.buildkits import docker
+from tests.support.imaged import VERSION, Imaged, imaged
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from tests.support.lab import Lab
+    from tools.lab.buildkit import BuildKit, Endpoint
+
+pytestmark = pytest.mark.docker
+
+SECRET = "a-secret-of-a-farm-%s"
+DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+ARG RELEASE_VERSION
+ARG FLAVOUR
+RUN --mount=type=secret,id=token mkdir -p /etc/release && wc -c < /run/secrets/token > /etc/release/$FLAVOUR \\
+ && printf '%s\\n' "$RELEASE_VERSION" > /etc/release/version
+COPY --link loader.py /opt/loader.py
+RUN : a-slow-step && test $FLAVOUR = other || sleep 3
+"""
+OPTIONS = """\
+  builder: buildx
+  builders: [{builders}]
+  secrets: {{token: {{env: BUILD_TOKEN}}}}
+  variants:
+    - {{name: plain, build-args: {{FLAVOUR: plain}}}}
+    - {{name: other, build-args: {{FLAVOUR: other}}, tag-suffix: -other}}
+"""
+
+
+class Two:
+    """Two builders, each a way of its own to an engine."""
+
+    def __init__(self, here: BuildKit, other: BuildKit) -> None:
+        self.here = here
+        self.ends: dict[str, Endpoint] = {}
+        for engine in (here, other):
+            name = f"farm-{uuid.uuid4().hex[:6]}"
+            self.ends[name] = engine.end()
+            docker(here, "buildx", "create", "--name", name, "--driver=remote", self.ends[name].address)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.ends)
+
+    def close(self) -> None:
+        for name, end in self.ends.items():
+            docker(self.here, "buildx", "rm", name)
+            end.close()
+
+
+@pytest.fixture
+def farm(buildkit: BuildKit, counted: BuildKit) -> Iterator[Two]:
+    two = Two(buildkit, counted)
+    yield two
+    two.close()
+
+
+@pytest.fixture
+def secret() -> str:
+    return SECRET % uuid.uuid4().hex
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, lab: Lab, client: DockerClient) -> Imaged:
+    """Built on a base that every builder can pull."""
+    made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
+    base = f"{made.repository}:base"
+    client.images.get(lab.base).tag(base)
+    client.images.push(base, auth_config={"username": lab.username, "password": lab.password})
+    client.images.remove(base)
+    text = (made.story.clone.path / "release.yaml").read_text()
+    (made.story.clone.path / "release.yaml").write_text(text.replace(lab.base, base))
+    return made
+
+
+def declare(made: Imaged, names: list[str]) -> None:
+    path = made.story.clone.path / "release.yaml"
+    head, _, tail = path.read_text().partition("  smoke:\n")
+    path.write_text(f"{head}{OPTIONS.format(builders=', '.join(names))}  smoke:\n{tail}")
+
+
+def cut(made: Imaged, buildkit: BuildKit, secret: str) -> tuple[int, str, dict[str, str]]:
+    """Exit code, what it said, and which builder made which image."""
+    env = {"DOCKER_CONFIG": buildkit.environment["DOCKER_CONFIG"], "PATH": buildkit.environment["PATH"]}
+    done = made.release("cut", VERSION, "--yes", env={**env, "BUILD_TOKEN": secret})
+    if done.code:
+        return done.code, done.err, {}
+    images = made.release("show", VERSION, "--json").json["images"]
+    return 0, done.err, {image["reference"].rpartition(":")[2]: image["builder"] for image in images}
+
+
+def test_variants_are_spread_and_no_secret_stays(shipped: Imaged, farm: Two, counted: BuildKit, secret: str) -> None:
+    declare(shipped, farm.names)
+    code, said, built = cut(shipped, farm.here, secret)
+    assert code == 0, said
+    first, second = farm.names
+    assert built == {VERSION: f"{first} (remote)", f"{VERSION}-other": f"{second} (remote)"}
+    assert f"{second} (remote) built {shipped.repository}:{VERSION}-other" in said
+    for engine in (farm.here, counted):
+        assert holding(engine.data, secret) == []
+    assert holding(shipped.story.clone.path, secret) == []
+
+
+def test_the_work_of_one_that_is_down_goes_to_the_other(shipped: Imaged, farm: Two, secret: str) -> None:
+    first, second = "gone", farm.names[1]
+    docker(farm.here, "context", "create", first, "--docker", "host=unix:///nowhere.sock")
+    declare(shipped, [first, second])
+    try:
+        code, said, built = cut(shipped, farm.here, secret)
+    finally:
+        docker(farm.here, "context", "rm", first)
+    assert code == 0, said
+    assert set(built.values()) == {f"{second} (remote)"}
+    assert f"builder {first} is down, its work goes to the others" in said
+
+
+def test_one_that_goes_in_the_middle_is_replaced(shipped: Imaged, farm: Two, secret: str) -> None:
+    first, second = farm.names
+    declare(shipped, farm.names)
+    logs = shipped.story.clone.path / f".git/release/{VERSION}/logs"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(cut, shipped, farm.here, secret)
+        until(lambda: any("a-slow-step" in log.read_text() for log in logs.glob("build-plain.log")))
+        farm.ends[first].close()
+        code, said, built = running.result()
+    assert code == 0, said
+    assert set(built.values()) == {f"{second} (remote)"}
+    assert f"{second} builds {shipped.repository}:{VERSION} in its place" in said
+
+
+def test_where_none_answers_nothing_is_begun(shipped: Imaged, farm: Two, secret: str) -> None:
+    declare(shipped, ["never-made", "nor-this"])
+    code, said, _ = cut(shipped, farm.here, secret)
+    assert code != 0
+    assert "[builder-unusable]" in said
+    assert "never-made" in said
+    assert VERSION not in shipped.registry.tags()
+
+
+@pytest.mark.skipif(not os.environ.get("RELEASE_TEST_BUILDER"), reason="RELEASE_TEST_BUILDER names no builder")
+def test_a_builder_of_yours_makes_the_same_release(shipped: Imaged, secret: str) -> None:
+    declare(shipped, [os.environ["RELEASE_TEST_BUILDER"]])
+    done = shipped.release("cut", VERSION, "--yes", env={"BUILD_TOKEN": secret})
+    assert done.code == 0, done.err
+    for command in (("verify", VERSION), ("audit",)):
+        proved = shipped.release(*command)
+        assert proved.code == 0, proved.err
+
+
+def holding(folder: Path, text: str) -> list[str]:
+    """The files below that hold it."""
+    found = subprocess.run(["grep", "-rlaF", text, str(folder)], capture_output=True, text=True, check=False)
+    assert found.returncode in (0, 1), found.stderr
+    return found.stdout.split()
