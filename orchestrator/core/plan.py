@@ -25,6 +25,7 @@ LAND: Final = "land"
 PROPOSE: Final = "propose"
 RECORD: Final = "record"
 
+HEAVY_PLATFORM: Final = "linux/amd64"  # of a heavy base where none is declared: its name depends on no engine
 NO_ENGINE: Final = "none"  # as the engine of an image: the registry client writes it
 
 
