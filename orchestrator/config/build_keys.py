@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.config import validators as rules
@@ -132,7 +133,27 @@ LABELS = Key(
     help="Further labels of the image; those of OCI that the tool knows the value of are set by it.",
 )
 
-BUILD_KEYS = (BUILDER, NAMED_BUILDERS, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS)
+_COMPRESSION: Final = "gzip|zstd(:([1-9]|1[0-9]|2[0-2]))?"
+
+
+def _compression(text: str) -> str:
+    """`zstd`, `zstd:LEVEL`, or "" for gzip, which is what every client reads."""
+    if text.startswith("estargz"):
+        raise rules.BadTextError("config-bad-word", "makes Docker's engine panic at the push", "use gzip or zstd")
+    if not re.fullmatch(_COMPRESSION, text):
+        raise rules.BadTextError("config-bad-word", "is not known here", "gzip, zstd, or zstd:LEVEL of 1 to 22")
+    return "" if text == "gzip" else text
+
+
+COMPRESSION = Key(
+    name="compression",
+    shape=Text(convert=_compression, what="gzip or zstd", json={"pattern": f"^({_COMPRESSION})$"}),
+    help="How new layers are compressed: `gzip`, `zstd` or `zstd:LEVEL` (1 to 22). Those of the base stay as they are. "
+    "zstd needs buildx, and Docker 20.10 and older cannot pull it ([platforms.md](platforms.md#zstd)).",
+    default="gzip",
+)
+
+BUILD_KEYS = (BUILDER, NAMED_BUILDERS, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS, COMPRESSION)
 
 
 def build_options(got: Got) -> BuildOptions:
@@ -147,6 +168,7 @@ def build_options(got: Got) -> BuildOptions:
         gpus=got(GPUS, ""),
         pull=got(PULL, BuildOptions.pull),
         labels=got(LABELS, ()),
+        compression=got(COMPRESSION, ""),
     )
 
 

@@ -117,6 +117,7 @@ class BuildOptions:
     gpus: str = ""
     pull: bool = False
     labels: tuple[tuple[str, str], ...] = ()
+    compression: str = ""  # of new layers: "zstd" or "zstd:LEVEL"; "" is gzip
 
 
 PLAIN_BUILD: Final = BuildOptions()

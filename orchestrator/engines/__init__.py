@@ -109,6 +109,7 @@ class BuildRequest:
     shm_size: int = 0  # bytes of /dev/shm in RUN steps; 0 is the builder's default
     gpus: str = ""  # CDI names, comma between, that RUN --device may use
     contexts: Mapping[str, str] = field(default_factory=dict)  # name -> folder or `docker-image://REF`, in its place
+    compression: str = ""  # of new layers, `zstd` or `zstd:LEVEL`, by a builder that can; "" is gzip
     pull: bool = False  # ask the registries for the bases, also where the builder has them
     log: Path  # the full build log is written here, created or replaced
 

@@ -31,6 +31,7 @@ _BUILDX_ONLY: Final = {
     "secrets": "fetch what needs the secret outside the build",
     "ssh": "fetch what needs the key outside the build",
     "gpus": "do what needs the GPU outside the build",
+    "compression": "leave it out: then it is gzip",
 }
 _NETWORKS: Final = ("", "default", "none", "host")  # BuildKit knows no others
 
@@ -75,10 +76,12 @@ def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
 def _problems(image: PlannedImage, spec: ImageSpec) -> Iterator[Problem]:
     places = dict(spec.places)
     for key, instead in _BUILDX_ONLY.items():
-        if image.engine == CLASSIC and getattr(image.options, key):
+        none = image.engine not in (CLASSIC, BUILDX, AUTO) and key == "compression"
+        if (none or image.engine == CLASSIC) and getattr(image.options, key):
+            by = "written without an engine" if none else "built by the classic builder"
             yield Problem(
                 code="builder-cannot",
-                message=f"image.{key} needs BuildKit, and {image.reference} is built by the classic builder",
+                message=f"image.{key} needs BuildKit, and {image.reference} is {by}",
                 where=str(places.get(key, spec.place)),
                 remedy=f"install docker buildx and set `builder: buildx`, or {instead}",
             )

@@ -107,3 +107,18 @@ def test_what_is_built_is_not_built_again(shipped: Imaged, buildkit: BuildKit) -
     assert started.count(f"build/{VERSION}") == 1, started
     assert SECRET not in "".join(journal)
     assert shipped.registry.head(VERSION) is None
+
+
+def test_new_layers_are_compressed_with_zstd_and_read_again(shipped: Imaged, buildkit: BuildKit) -> None:
+    shipped.declare(image=f"{OPTIONS}  compression: zstd:3\n")
+    env = {**buildkit.environment, "BUILD_TOKEN": SECRET}
+    assert "cannot pull" in shipped.release("plan", VERSION, env=env).out
+    done = shipped.release("cut", VERSION, "--yes", env=env)
+    assert done.code == 0, done.err
+    manifest = shipped.registry.manifest(VERSION)
+    assert manifest is not None
+    kinds = {layer.media_type.rpartition("+")[2] for layer in shipped.registry.layers(shipped.registry.image(manifest))}
+    assert "zstd" in kinds
+    read = shipped.release("rebuild", VERSION, "--deep", env=env)
+    assert read.code in (0, 6), read.err
+    assert "layer-unreadable" not in read.out + read.err

@@ -132,3 +132,11 @@ def test_agents_and_keys(tmp_path: Path) -> None:
         ssh_agents(image(ssh=("default",)), {})
     with pytest.raises(UsageError, match="there is no /nowhere"):
         ssh_agents(image(ssh=("k=/nowhere",)), {})
+
+
+@pytest.mark.parametrize(("engine", "refused"), [("classic", True), ("none", True), ("buildx", False), ("auto", False)])
+def test_zstd_needs_buildkit_and_gzip_nobody(engine: str, refused: bool) -> None:
+    spec = ImageSpec(place=HERE, repository=NAME)
+    problems = option_problems(plan(image(engine, compression="zstd:3")), spec)
+    assert [problem.code for problem in problems] == ["builder-cannot"] * refused
+    assert option_problems(plan(image(engine)), spec) == ()

@@ -123,7 +123,7 @@ class BuildxBuilder:
         # Docker itself pushes only under a name.
         name = str(target) if self.has_store else f"{repository},push-by-digest=true"
         own = {target.repository.host: credentials} if credentials else {}
-        output = f"type=image,name={name},push=true,store=false"
+        output = f"type=image,name={name},push=true,store=false{_compression(request.compression)}"
         metadata = self._build(request, report, output, {**request.logins, **own}, stall)
         digest = metadata.get("containerimage.digest")
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
@@ -177,6 +177,14 @@ class BuildxBuilder:
                 raise failures.stalled(request.tag, limit)
 
         return look
+
+
+def _compression(wanted: str) -> str:
+    """Options of the output; docker's own kinds of documents know no zstd."""
+    kind, _, level = wanted.partition(":")
+    if not kind:
+        return ""
+    return f",oci-mediatypes=true,compression={kind}" + (f",compression-level={level}" if level else "")
 
 
 def _info(text: str) -> BuilderInfo:

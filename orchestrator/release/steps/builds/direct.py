@@ -106,6 +106,7 @@ def options_of(context: TaskContext, image: PlannedImage, base: BuiltOn) -> dict
         "secrets": secret_values(image, session.env, top),
         "ssh": ssh_agents(image, session.env),
         "gpus": options.gpus,
+        "compression": options.compression,
         "contexts": base.contexts,
     }
 
