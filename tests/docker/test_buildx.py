@@ -351,8 +351,8 @@ def remote(builds: Builds, buildkit: BuildKit) -> Iterator[Callable[[], None]]:
         end.close()
 
 
-def test_another_builder_pushes_by_digest_and_under_no_name(builds: Builds, remote: Callable[[], None]) -> None:
-    assert remote
+@pytest.mark.usefixtures("remote")
+def test_another_builder_pushes_by_digest_and_under_no_name(builds: Builds) -> None:
     assert builds.builder.incapable == ""
     pushed = builds("FROM scratch\nCOPY --link hello /hello\n", epoch=1700000000)
     assert pushed.builder.endswith("(remote)")
