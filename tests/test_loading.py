@@ -29,11 +29,11 @@ LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 28),
     (("schema",), "semver", 42),
-    (("check",), "git gitdb semver sqlite3 yaml", 82),
+    (("check",), "git gitdb semver sqlite3 yaml", 92),
     (("duplicates",), "git gitdb semver sqlite3 yaml", 68),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 80),
-    (("status",), "git gitdb semver yaml", 100),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 140),
+    (("status",), "git gitdb semver yaml", 116),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 156),
 ]
 
 

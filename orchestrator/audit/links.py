@@ -19,7 +19,6 @@ from orchestrator.plan.images import planned_images
 from orchestrator.session import yanks
 from orchestrator.session.kept_sources import keep, sources_ref
 from orchestrator.session.published import tag_facts
-from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -176,6 +175,8 @@ def _key(tag: Tag, image: RecordedImage, platform: str, config: Config | None, s
     """What the tag's own tree makes the key to be, "" where it declares no such base."""
     if config is None:
         return ""
+    from orchestrator.thin.planned import with_heavy
+
     tree = scratch.tree_of(tag.commit)
     for each in with_heavy(planned_images(config, tag.name, tag.commit), config.image, scratch, tree):
         for build in each.builds if each.reference == image.reference else ():

@@ -54,6 +54,7 @@ def plan(
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.plan import document as plans
     from orchestrator.release.declared import next_declared
+    from orchestrator.release.preflight import heavy_bases
     from orchestrator.release.prepare import prepare
     from orchestrator.report.plan import plan_lines, proof_lines
 
@@ -80,7 +81,8 @@ def plan(
     if markdown == "-":
         console.lines(text.splitlines())
     else:
-        console.lines([*plan_lines(made), *(proof_lines(proof) if proof else [])])
+        heavy = heavy_bases(made, session.connections, offline=session.options.offline)
+        console.lines([*plan_lines(made, heavy), *(proof_lines(proof) if proof else [])])
         _save(session, markdown, text)
     encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
     if proof:

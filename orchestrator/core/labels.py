@@ -21,4 +21,5 @@ VARIANT: Final = "org.release-orchestrator.variant"
 PATCHES: Final = "org.release-orchestrator.patches"  # name and digest of each patch of what is installed
 ACCOUNT: Final = "org.release-orchestrator.account"  # annotation: what a job says of the image that it has uploaded
 HEAVY_KEY: Final = "org.release-orchestrator.heavy.key"  # of a heavy base: a hash of what it is made from
+INPUTS: Final = "org.release-orchestrator.inputs"  # annotation of a layer: a hash of what it was made from
 OWNER: Final = "org.release-orchestrator.owner"  # of a container: the clone whose releases started it

@@ -23,6 +23,7 @@ UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
 RECORD: Final = "record"
 
+HEAVY_PLATFORM: Final = "linux/amd64"  # of a heavy base where none is declared: its name depends on no engine
 NO_ENGINE: Final = "none"  # as the engine of an image: the registry client writes it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,11 @@ def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
     if image.engine != NO_ENGINE or image.heavy is None:
         return facts
     end = image.heavy.ends  # what is behind it no builder reads
-    return replace(facts, problems=tuple(each for each in facts.problems if not _behind(each, end)))
+    return replace(
+        facts,
+        problems=tuple(each for each in facts.problems if not _behind(each, end)),
+        notes=tuple(each for each in facts.notes if _line_of(each.partition(": ")[0]) < (end or sys.maxsize)),
+    )
 
 
 def _read(
@@ -90,8 +95,13 @@ def _read(
 
 def _behind(problem: Problem, line: int) -> bool:
     """Whether it is about what a builder cannot read, at that line or below it."""
-    number = problem.where.rpartition(":")[2]
-    return problem.code == NEEDS_BUILDKIT and number.isdigit() and int(number) >= line > 0
+    return problem.code == NEEDS_BUILDKIT and _line_of(problem.where) >= line > 0
+
+
+def _line_of(place: str) -> int:
+    """The line of a place `file:line`, 0 for none."""
+    number = place.rpartition(":")[2]
+    return int(number) if number.isdigit() else 0
 
 
 def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:

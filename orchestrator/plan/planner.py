@@ -27,7 +27,6 @@ from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.kept_sources import bring_for, sources_ref
-from orchestrator.thin.planned import with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,9 +107,7 @@ def draft(
         tree=made.tree,
         picks=after.picks,
         skipped=tuple(skipped),
-        images=with_heavy(
-            planned_images(config, version, made.head, verdict.previous), config.image, scratch, made.tree
-        ),
+        images=_images(config, version, made.head, verdict.previous, made.tree, scratch),
         tasks=(),
         verify=config.verify,
         summary=summary,
@@ -132,6 +129,18 @@ def draft(
             *(_private_sources(facts, config, repository, scratch, version, sources) if not is_made else ()),
         ),
     )
+
+
+def _images(
+    config: Config, version: str, head: str, previous: str, tree: str, scratch: Scratch
+) -> tuple[PlannedImage, ...]:
+    """The images of the release, with their heavy bases where release.yaml has some."""
+    images = planned_images(config, version, head, previous)
+    if config.image is None or config.image.heavy is None:
+        return images
+    from orchestrator.thin.planned import with_heavy
+
+    return with_heavy(images, config.image, scratch, tree)
 
 
 def _bring_named(request: PlanRequest, entry: ReleaseEntry, repository: Repository, scratch: Scratch) -> None:

@@ -90,6 +90,8 @@ def registry_checks(
     yield run_check("registry-push", partial(registry_push, repository, connections))
     for each in images:
         yield run_check("image-tag-free", partial(image_tag_free, each, connections))
+        if each.heavy:
+            yield run_check("heavy-base", partial(heavy_base, each, connections))
 
 
 def disk(directory: Path, wanted: int) -> str:
@@ -150,6 +152,29 @@ def registry_push(repository: str, connections: Connections) -> str:
     """The credentials may push to this very repository (an upload is opened and cancelled)."""
     connections.registry(repository).can_push()
     return f"may push to {repository}"
+
+
+def heavy_base(image: PlannedImage, connections: Connections) -> str:
+    """The registry has the heavy base of the image, or it is built first."""
+    heavy = image.heavy
+    if heavy is None or heavy.reference is None:
+        raise SkipCheck("its stage cannot be read")
+    found = connections.registry(heavy.repository).head(heavy.reference.tag)
+    if found is None:
+        return f"{heavy.reference} is not there yet: it is built first, once"
+    return f"{heavy.reference} is {found.digest}"
+
+
+def heavy_bases(plan: Plan, connections: Connections, *, offline: bool) -> list[str]:
+    """A line for each heavy base of a plan; one that cannot be asked for is no fault of the plan."""
+    lines = []
+    for image in plan.images if plan.promoted_from is None else ():
+        if image.heavy and image.heavy.reference and offline:
+            lines.append(f"{image.heavy.reference}: offline, so the registry was not asked")
+        elif image.heavy:
+            result = run_check("heavy-base", partial(heavy_base, image, connections)).result
+            lines.append(result.message)
+    return list(dict.fromkeys(lines))
 
 
 def image_tag_free(image: PlannedImage, connections: Connections) -> str:

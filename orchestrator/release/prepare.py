@@ -21,12 +21,12 @@ from orchestrator.release import steps
 from orchestrator.session.branch_state import gather, refuse_incomplete
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
-from orchestrator.thin.planned import heavy_notes, heavy_problems, with_heavy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.plan import Plan
+    from orchestrator.core.results import Problem
     from orchestrator.session.session import Session
 
 
@@ -85,17 +85,27 @@ def prepare(
             *option_problems(plan, config.image),
             *image_problems(plan, session.scratch, session.config_name),
             *pointer_problems(plan, session.repository, session.scratch),
-            *heavy_problems(plan, session.scratch, session.config_name),
+            *_heavy_problems(plan, session),
         ),
         notes=(*engine_notes, *image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
     )
     return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
 
 
+def _heavy_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
+    if not any(image.heavy for image in plan.images):
+        return ()
+    from orchestrator.thin.planned import heavy_problems
+
+    return tuple(heavy_problems(plan, session.scratch, session.config_name))
+
+
 def _heavy_notes(plan: Plan, session: Session) -> tuple[str, ...]:
     """What is said of the heavy bases, compared with those of the version before as its own release.yaml has them."""
     if not any(image.heavy for image in plan.builds):
         return ()
+    from orchestrator.thin.planned import heavy_notes, with_heavy
+
     scratch, before, tree = session.scratch, dict[tuple[str, str], PlannedImage](), ""
     if plan.previous and (commit := scratch.resolve(f"refs/tags/{plan.previous}")):
         tree = scratch.tree_of(commit)

@@ -27,8 +27,8 @@ _MARK = {
 _NAMED = 3  # so many commits that only name a pick are listed
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """What `plan` shows."""
+def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
+    """What `plan` shows; `heavy` are lines on the heavy bases, as the registry has them."""
     lines = [
         _heading(plan),
         "",
@@ -49,8 +49,9 @@ def plan_lines(plan: Plan) -> list[str]:
         first = "the digest of" if plan.promoted_from else "first as"
         lines.append(f"  image           {names}  ({first} :{image.candidate.tag}{floating})")
         if image.heavy and image.heavy.reference and not plan.promoted_from:
-            how = "no engine" if image.heavy.is_direct else "a builder"
-            lines.append(f"  heavy base      {image.heavy.reference}, and thin layers by {how}")
+            how = "written without an engine" if image.heavy.is_direct else "by a builder"
+            lines.append(f"                  thin layers on {image.heavy.name}, {how}")
+    lines += [f"  heavy base      {line}" for line in heavy]
     if builders := _builders(plan):
         lines.append(f"  built by        {builders}")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"

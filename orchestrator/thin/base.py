@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Final
 from orchestrator.core import documents
 from orchestrator.core.errors import RemoteError
 from orchestrator.registry.manifest import Manifest, digest_of
-from orchestrator.thin.layer import GZIP_LAYER, WHITEOUT, Node, Tree, make_layer
+from orchestrator.thin.layer import GZIP_LAYER, WHITEOUT, FileNode, Tree, make_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ class OddFolder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Installed:
+class InstalledPackage:
     """A Python package: its name as it is written, its version, and the folder of packages that it is in."""
 
     name: str
@@ -57,11 +57,11 @@ class BaseFacts:
     digest: str
     folders: dict[str, OddFolder] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)  # symbolic links to folders -> their targets
-    installed: tuple[Installed, ...] = ()
+    installed: tuple[InstalledPackage, ...] = ()
     sources: str = ""
 
 
-def odd_parents(tree: Mapping[str, Node], facts: BaseFacts) -> list[str]:
+def odd_parents(tree: Mapping[str, FileNode], facts: BaseFacts) -> list[str]:
     """The folders of a thin layer that would change the base: a line for each.
 
     `COPY --link` does not look at what lies below: a link to a folder is replaced, and owner and mode are reset.
@@ -139,11 +139,11 @@ class _Scan:
                 found[path] = target
         return found
 
-    def installed(self) -> Iterable[Installed]:
+    def installed(self) -> Iterable[InstalledPackage]:
         for path in sorted(self.metadata):
             if found := _SITE.fullmatch(path):
                 name, _, version = found[2].rpartition("-")
-                yield Installed(name=name, version=version, site=found[1])
+                yield InstalledPackage(name=name, version=version, site=found[1])
 
 
 def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes]:
@@ -163,7 +163,7 @@ def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes]
                     remedy="build the heavy base with gzip",
                     code="layer-unreadable",
                 ) from error
-    tree: Tree = {path: Node(data=data) for path, data in scan.sources.items()}
+    tree: Tree = {path: FileNode(data=data) for path, data in scan.sources.items()}
     blob = make_layer(tree).content if tree else b""
     facts = BaseFacts(
         digest=manifest.digest,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
-from orchestrator.thin.layer import Node, Tree, add_parents, owned
+from orchestrator.thin.layer import FileNode, Tree, add_parents, owned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.thin.final import Copy
 
 
-def copied_tree(copy: Copy, origin: Mapping[str, Node], *, folder: str, mtime: int, file: str) -> Tree:
+def copied_tree(copy: Copy, origin: Mapping[str, FileNode], *, folder: str, mtime: int, file: str) -> Tree:
     """The files of one COPY, with the folders above them.
 
     `origin` is what it copies from, folders included; `folder` is the image's working directory, `mtime` the time of
@@ -31,14 +31,14 @@ def copied_tree(copy: Copy, origin: Mapping[str, Node], *, folder: str, mtime: i
         found |= _source(source, origin, destination, place, is_folder=is_folder)
     for name, text in copy.heredocs:
         path = _joined(destination, name) if is_folder else destination
-        found[path] = Node(data=text, mtime=mtime)
+        found[path] = FileNode(data=text, mtime=mtime)
     if destination and is_folder:
-        found.setdefault(destination, Node(kind="folder", mode=0o755, mtime=mtime))
+        found.setdefault(destination, FileNode(kind="folder", mode=0o755, mtime=mtime))
     uid, gid = copy.owner
     return owned(add_parents(found, mtime), uid, gid) if copy.owner != (0, 0) else add_parents(found, mtime)
 
 
-def _source(source: str, origin: Mapping[str, Node], destination: str, place: str, *, is_folder: bool) -> Tree:
+def _source(source: str, origin: Mapping[str, FileNode], destination: str, place: str, *, is_folder: bool) -> Tree:
     path = posixpath.normpath(f"/{source}").lstrip("/")
     node = origin.get(path)
     if path and node is None:

@@ -53,7 +53,7 @@ class Copy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class ConfigStep:
     """An instruction that changes the image's configuration only; `values` are the variables above it."""
 
     instruction: Instruction
@@ -65,7 +65,7 @@ class FinalStage:
     """The last stage.  `is_thin`: a builder needs no byte of the base; `is_direct`: no builder is needed."""
 
     line: int
-    steps: tuple[Copy | Setting, ...]
+    steps: tuple[Copy | ConfigStep, ...]
     obstacles: tuple[Obstacle, ...]
 
     @property
@@ -96,7 +96,7 @@ class _Reader:
         self._stages = stages
         self._stage = stage
         self._scope = scope(stages, build_args, env)
-        self.steps: list[Copy | Setting] = []
+        self.steps: list[Copy | ConfigStep] = []
         self.obstacles: list[Obstacle] = []
 
     def heavy(self, line: int, what: str, move: str) -> None:
@@ -108,7 +108,7 @@ class _Reader:
     def read(self, instruction: Instruction) -> None:
         line, name = instruction.line, instruction.name
         if name in _SETTINGS:
-            self.steps.append(Setting(instruction=instruction, values=self._scope.values))
+            self.steps.append(ConfigStep(instruction=instruction, values=self._scope.values))
             self._scope.see(instruction)
         elif name == "COPY":
             self._copy(instruction)

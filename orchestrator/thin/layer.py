@@ -20,7 +20,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's word for gzip's header: without a n
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class FileNode:
     """A file, a folder or a symbolic link.  `data` is a file's content, or the text of a link; `mtime` in seconds."""
 
     kind: str = "file"  # file, folder, link
@@ -31,7 +31,7 @@ class Node:
     data: bytes = b""
 
 
-Tree = dict[str, Node]  # by path, without a slash at its beginning and end
+Tree = dict[str, FileNode]  # by path, without a slash at its beginning and end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +47,23 @@ class MadeLayer:
         return Layer(digest=self.digest, size=len(self.content), media_type=GZIP_LAYER)
 
 
-def add_parents(tree: Mapping[str, Node], mtime: int, *, uid: int = 0, gid: int = 0) -> Tree:
+def add_parents(tree: Mapping[str, FileNode], mtime: int, *, uid: int = 0, gid: int = 0) -> Tree:
     """The tree with the folders above everything in it, as a builder makes them: 0755, of that owner."""
     full = dict(tree)
     for path in tree:
         parts = path.split("/")[:-1]
         for depth in range(1, len(parts) + 1):
-            folder = Node(kind="folder", mode=0o755, uid=uid, gid=gid, mtime=mtime)
+            folder = FileNode(kind="folder", mode=0o755, uid=uid, gid=gid, mtime=mtime)
             full.setdefault("/".join(parts[:depth]), folder)
     return full
 
 
-def owned(tree: Mapping[str, Node], uid: int, gid: int) -> Tree:
+def owned(tree: Mapping[str, FileNode], uid: int, gid: int) -> Tree:
     """The same files, of another owner."""
     return {path: replace(node, uid=uid, gid=gid) for path, node in tree.items()}
 
 
-def make_layer(tree: Mapping[str, Node]) -> MadeLayer:
+def make_layer(tree: Mapping[str, FileNode]) -> MadeLayer:
     """Folders stand before what is in them; names are sorted by their bytes."""
     out = io.BytesIO()
     for path in sorted(tree, key=lambda each: each.encode("utf-8", "surrogateescape")):
@@ -76,7 +76,7 @@ def make_layer(tree: Mapping[str, Node]) -> MadeLayer:
     return MadeLayer(content=content, diff_id=f"sha256:{hashlib.sha256(tar).hexdigest()}", digest=digest_of(content))
 
 
-def _write(out: io.BytesIO, path: str, node: Node) -> None:
+def _write(out: io.BytesIO, path: str, node: FileNode) -> None:
     info = tarfile.TarInfo(path)
     info.mode, info.uid, info.gid, info.mtime = node.mode, node.uid, node.gid, node.mtime
     data = b""

@@ -9,17 +9,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
+from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.git.content import SUBMODULE, filled, is_pointer
 from orchestrator.image.context import ignore_rules
 from orchestrator.image.inputs import not_at_hand
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.thin.base import read_sources
 from orchestrator.thin.final import Copy, final_stage
-from orchestrator.thin.layer import Node, Tree, add_parents
-from orchestrator.thin.planned import PLATFORM
+from orchestrator.thin.layer import FileNode, Tree, add_parents
 from orchestrator.thin.prepared import Patching, stamp
 from orchestrator.thin.stages import read_stages
-from orchestrator.thin.write import Origin, make_image
+from orchestrator.thin.write import CopyOrigin, make_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from orchestrator.registry.client import Registry
     from orchestrator.thin.final import FinalStage
     from orchestrator.thin.stages import Stages
-    from orchestrator.thin.write import Base, Kept, ThinImage
+    from orchestrator.thin.write import BaseImage, Kept, ThinImage
 
 _LINK = "120000"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class ThinRelease:
     """What a version's thin image is made of.  `mtime` in seconds; `given` are the build arguments of every build."""
 
     image: PlannedImage
@@ -49,7 +49,9 @@ class Release:
     kept: Mapping[str, Kept] = field(default_factory=dict)
 
 
-def thin_image(release: Release, base: Base, scratch: Scratch, pointed: Pointed, registry: Registry) -> ThinImage:
+def thin_image(
+    release: ThinRelease, base: BaseImage, scratch: Scratch, pointed: Pointed, registry: Registry
+) -> ThinImage:
     """The image, in memory.  `registry` is where the base's sources are, which only new patches ask for.
 
     Raises UsageError for a Dockerfile that needs a builder, or a file that it wants and is not there.
@@ -66,9 +68,9 @@ def thin_image(release: Release, base: Base, scratch: Scratch, pointed: Pointed,
 
     patching = _patching(release, base, scratch)
     origins = {
-        "": Origin(tree=context),
-        "stamp": Origin(tree=lambda: _stamp(release)),
-        "patched": Origin(
+        "": CopyOrigin(tree=context),
+        "stamp": CopyOrigin(tree=lambda: _stamp(release)),
+        "patched": CopyOrigin(
             tree=lambda: patching.result(_originals(registry, base, patching)),
             inputs=patching.inputs(base.manifest.digest),
         ),
@@ -86,24 +88,40 @@ def thin_image(release: Release, base: Base, scratch: Scratch, pointed: Pointed,
     )
 
 
-def _read(release: Release, arguments: Mapping[str, str], scratch: Scratch, base: Base) -> tuple[Stages, FinalStage]:
+def prepared_trees(release: ThinRelease, base: BaseImage, scratch: Scratch, registry: Registry) -> dict[str, Tree]:
+    """What is given to a builder in place of the stages that are made here, of those that the Dockerfile has."""
+    image = release.image
+    text = scratch.file(release.tree, image.dockerfile) or b""
+    stages = read_stages(text, dict(image.build_args), image.platform or HEAVY_PLATFORM)
+    found: dict[str, Tree] = {}
+    if stages.find("stamp"):
+        found["stamp"] = _stamp(release)
+    if stages.find("patched"):
+        patching = _patching(release, base, scratch)
+        found["patched"] = patching.result(_originals(registry, base, patching))
+    return found
+
+
+def _read(
+    release: ThinRelease, arguments: Mapping[str, str], scratch: Scratch, base: BaseImage
+) -> tuple[Stages, FinalStage]:
     file, heavy = release.image.dockerfile, release.heavy
-    stages = read_stages(scratch.file(release.tree, file) or b"", arguments, release.image.platform or PLATFORM)
+    stages = read_stages(scratch.file(release.tree, file) or b"", arguments, release.image.platform or HEAVY_PLATFORM)
     stage = stages.find(heavy.stage)
     if stage is None:
         raise UsageError(f"{file} has no stage {heavy.stage!r}", where=file, code="no-heavy-stage")
-    final = final_stage(stages, stages.stages[-1], stage, arguments, base.env)
+    final = final_stage(stages, stages.last(release.image.options.target), stage, arguments, base.env)
     for each in final.obstacles:
         raise UsageError(each.message, where=f"{file}:{each.line}", remedy=each.move, code="not-thin")
     return stages, final
 
 
-def _stamp(release: Release) -> Tree:
-    given = release.given
-    return stamp(given["RELEASE_VERSION"], given["RELEASE_REVISION"], release.image.variant, release.mtime)
+def _stamp(release: ThinRelease) -> Tree:
+    given, variant = release.given, dict(release.image.build_args).get("VARIANT", release.image.variant)
+    return stamp(given["RELEASE_VERSION"], given["RELEASE_REVISION"], variant, release.mtime)
 
 
-def _patching(release: Release, base: Base, scratch: Scratch) -> Patching:
+def _patching(release: ThinRelease, base: BaseImage, scratch: Scratch) -> Patching:
     folder = release.image.patches
     return Patching(
         folder=folder,
@@ -113,11 +131,11 @@ def _patching(release: Release, base: Base, scratch: Scratch) -> Patching:
     )
 
 
-def _originals(registry: Registry, base: Base, patching: Patching) -> dict[str, bytes]:
+def _originals(registry: Registry, base: BaseImage, patching: Patching) -> dict[str, bytes]:
     return read_sources(registry, base.facts, patching.touched()) if base.facts else {}
 
 
-def _context_tree(release: Release, scratch: Scratch, pointed: Pointed, sources: Collection[str]) -> Tree:
+def _context_tree(release: ThinRelease, scratch: Scratch, pointed: Pointed, sources: Collection[str]) -> Tree:
     """What the sources name of the build context, with its folders."""
     image = release.image
     rules = ignore_rules(lambda path: scratch.file(release.tree, path), image.context, image.dockerfile)
@@ -140,15 +158,15 @@ def _is_below(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(f"{folder}/")
 
 
-def _node(path: str, mode: str, data: bytes, pointed: Pointed, mtime: int) -> Node:
+def _node(path: str, mode: str, data: bytes, pointed: Pointed, mtime: int) -> FileNode:
     if mode == _LINK:
-        return Node(kind="link", mode=0o777, data=data, mtime=mtime)
+        return FileNode(kind="link", mode=0o777, data=data, mtime=mtime)
     if is_pointer(data):
         content = pointed.lfs(data)
         if content is None:
             raise _missing(path, submodule=False)
         data = content.read_bytes()
-    return Node(mode=0o755 if mode == "100755" else 0o644, data=data, mtime=mtime)
+    return FileNode(mode=0o755 if mode == "100755" else 0o644, data=data, mtime=mtime)
 
 
 def _missing(path: str, *, submodule: bool) -> UsageError:

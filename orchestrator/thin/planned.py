@@ -6,10 +6,11 @@ import posixpath
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.plan import NO_ENGINE, PlannedHeavy, PlannedImage
+from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, PlannedHeavy, PlannedImage
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Problem
 from orchestrator.git.content import filled
+from orchestrator.image.builders import AUTO
 from orchestrator.image.context import ignore_rules
 from orchestrator.thin.final import FinalStage, described, final_stage
 from orchestrator.thin.heavy import ContextFile, HeavyInputs, changes, heavy_inputs
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.thin.stages import Stage, Stages
 
-PLATFORM = "linux/amd64"  # of a heavy base, where release.yaml names none: its name must not depend on an engine
 _NAMED = 3  # so many changes are listed
 
 
@@ -62,7 +62,9 @@ def _with_heavy(image: PlannedImage, spec: HeavySpec, scratch: Scratch, tree: st
             is_direct=final.is_direct,
             ends=read.stages.end(read.heavy),
         )
-    return replace(image, heavy=planned, engine=NO_ENGINE if planned.is_direct else image.engine)
+    return replace(
+        image, heavy=planned, engine=NO_ENGINE if planned.is_direct and image.engine == AUTO else image.engine
+    )
 
 
 def read_image(image: PlannedImage, stage: str, epoch: int, scratch: Scratch, tree: str) -> ReadImage | None:
@@ -70,7 +72,7 @@ def read_image(image: PlannedImage, stage: str, epoch: int, scratch: Scratch, tr
     text = scratch.file(tree, image.dockerfile)
     if text is None:
         return None
-    arguments, platform = dict(image.build_args), image.platform or PLATFORM
+    arguments, platform = dict(image.build_args), image.platform or HEAVY_PLATFORM
     stages = read_stages(text, arguments, platform)
     heavy = stages.find(stage)
     if heavy is None or not stages.stages:
@@ -78,7 +80,7 @@ def read_image(image: PlannedImage, stage: str, epoch: int, scratch: Scratch, tr
     return ReadImage(
         stages=stages,
         heavy=heavy,
-        final=final_stage(stages, stages.stages[-1], heavy, arguments),
+        final=final_stage(stages, stages.last(image.options.target), heavy, arguments),
         inputs=heavy_inputs(
             stages,
             heavy,

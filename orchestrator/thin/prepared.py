@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import UsageError
 from orchestrator.image.patches import RECORD, digest, normal
 from orchestrator.image.patchfile import PatchError, apply_all, read_series
-from orchestrator.thin.layer import WHITEOUT, Node, Tree, add_parents
+from orchestrator.thin.layer import WHITEOUT, FileNode, Tree, add_parents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.image.patchfile import PatchEntry
-    from orchestrator.thin.base import Installed
+    from orchestrator.thin.base import InstalledPackage
 
 _FOLDER = "etc/release"
 
@@ -29,7 +29,7 @@ _FOLDER = "etc/release"
 def stamp(version: str, revision: str, variant: str, mtime: int) -> Tree:
     """What an image says of itself inside."""
     said = {"version": version, "revision": revision, "variant": variant}
-    files = {f"{_FOLDER}/{name}": Node(data=f"{text}\n".encode(), mtime=mtime) for name, text in said.items()}
+    files = {f"{_FOLDER}/{name}": FileNode(data=f"{text}\n".encode(), mtime=mtime) for name, text in said.items()}
     return add_parents(files, mtime)
 
 
@@ -39,7 +39,7 @@ class Patching:
 
     folder: str
     files: Mapping[str, bytes]
-    installed: tuple[Installed, ...]
+    installed: tuple[InstalledPackage, ...]
     mtime: int
 
     @property
@@ -51,7 +51,7 @@ class Patching:
         patches = [[each.name, digest(each.data)] for each in self.entries]
         return hashlib.sha256(json.dumps([base, self.mtime, patches]).encode()).hexdigest()
 
-    def _place(self, entry: PatchEntry) -> Installed | None:
+    def _place(self, entry: PatchEntry) -> InstalledPackage | None:
         return next((each for each in self.installed if normal(each.name) == normal(entry.package)), None)
 
     def touched(self) -> list[str]:
@@ -71,12 +71,14 @@ class Patching:
                 changed |= self._apply(entry, place, {**originals, **changed})
             rows.append(_row(entry, reason))
         text = json.dumps({"schema_version": 1, "patches": rows}, indent=2, ensure_ascii=False) + "\n"
-        tree = {RECORD.lstrip("/"): Node(data=text.encode(), mtime=self.mtime)}
+        tree = {RECORD.lstrip("/"): FileNode(data=text.encode(), mtime=self.mtime)}
         for path, content in changed.items():
             tree |= self._file(path, content)
         return add_parents(tree, self.mtime)
 
-    def _apply(self, entry: PatchEntry, place: Installed, there: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+    def _apply(
+        self, entry: PatchEntry, place: InstalledPackage, there: Mapping[str, bytes | None]
+    ) -> dict[str, bytes | None]:
         if not entry.concerns(place.version):
             raise self._wrong(entry, f"{entry.package} {place.version} is installed, not {entry.version}")
         made = {change.new for change in entry.patch.changes if not change.old}
@@ -95,7 +97,7 @@ class Patching:
         return {f"{place.site}/{path}": content for path, content in after.items()}
 
     @staticmethod
-    def _reader(place: Installed, there: Mapping[str, bytes | None]) -> Callable[[str], bytes | None]:
+    def _reader(place: InstalledPackage, there: Mapping[str, bytes | None]) -> Callable[[str], bytes | None]:
         return lambda path: there.get(f"{place.site}/{path}")
 
     def _file(self, path: str, content: bytes | None) -> Tree:
@@ -105,9 +107,9 @@ class Patching:
         if name.endswith(".py"):
             python = next(part for part in reversed(path.split("/")) if part.startswith("python3."))
             cached = f"{name.removesuffix('.py')}.cpython-{python.removeprefix('python').replace('.', '')}.pyc"
-            tree[f"{folder}/__pycache__/{WHITEOUT}{cached}"] = Node(mtime=self.mtime)
+            tree[f"{folder}/__pycache__/{WHITEOUT}{cached}"] = FileNode(mtime=self.mtime)
         where = path if content is not None else posixpath.join(folder, f"{WHITEOUT}{name}")
-        tree[where] = Node(data=content or b"", mtime=self.mtime)
+        tree[where] = FileNode(data=content or b"", mtime=self.mtime)
         return tree
 
     def _wrong(self, entry: PatchEntry, message: str) -> UsageError:

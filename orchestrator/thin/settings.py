@@ -17,7 +17,7 @@ from orchestrator.thin.stages import filled_in, pairs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.thin.final import Copy, Setting
+    from orchestrator.thin.final import ConfigStep, Copy
 
 _SHELL: Final = ("/bin/sh", "-c")
 _MADE_BY: Final = "release-orchestrator: written without a builder"
@@ -49,7 +49,7 @@ class ImageDraft:
         self.diff_ids.append(diff_id)
         self._note(copy.shown)
 
-    def apply(self, setting: Setting) -> None:
+    def apply(self, setting: ConfigStep) -> None:
         """Raises UsageError for an instruction that makes no sense."""
         instruction = setting.instruction
         getattr(self, f"_{instruction.name.lower()}")(setting)
@@ -69,52 +69,52 @@ class ImageDraft:
 
     # -------------------------------------------------------------- one instruction each
 
-    def _arg(self, _: Setting) -> None:
+    def _arg(self, _: ConfigStep) -> None:
         """For the instructions after it only."""
 
-    def _env(self, setting: Setting) -> None:
+    def _env(self, setting: ConfigStep) -> None:
         variables = dict(each.partition("=")[::2] for each in self.settings.get("Env") or [])
         variables |= dict(self._pairs(setting))
         self.settings["Env"] = [f"{name}={value}" for name, value in variables.items()]
 
-    def _label(self, setting: Setting) -> None:
+    def _label(self, setting: ConfigStep) -> None:
         self.label(dict(self._pairs(setting)))
 
-    def _user(self, setting: Setting) -> None:
+    def _user(self, setting: ConfigStep) -> None:
         self.settings["User"] = self._word(setting)
 
-    def _stopsignal(self, setting: Setting) -> None:
+    def _stopsignal(self, setting: ConfigStep) -> None:
         self.settings["StopSignal"] = self._word(setting)
 
-    def _maintainer(self, setting: Setting) -> None:
+    def _maintainer(self, setting: ConfigStep) -> None:
         self.document["author"] = setting.instruction.args
 
-    def _expose(self, setting: Setting) -> None:
+    def _expose(self, setting: ConfigStep) -> None:
         ports = [self._filled(word, setting) for word in split(setting.instruction.args, self.escape)]
         named: dict[str, Any] = {port if "/" in port else f"{port}/tcp": {} for port in ports}
         self.settings["ExposedPorts"] = {**(self.settings.get("ExposedPorts") or {}), **named}
 
-    def _volume(self, setting: Setting) -> None:
+    def _volume(self, setting: ConfigStep) -> None:
         names = _listed(setting.instruction.args) or split(setting.instruction.args, self.escape)
         folders = {self._filled(name, setting): dict[str, Any]() for name in names}
         self.settings["Volumes"] = {**(self.settings.get("Volumes") or {}), **folders}
 
-    def _shell(self, setting: Setting) -> None:
+    def _shell(self, setting: ConfigStep) -> None:
         words = _listed(setting.instruction.args)
         if not words:
             raise self._wrong(setting, 'write it as ["/bin/bash", "-c"]')
         self.settings["Shell"] = words
 
-    def _cmd(self, setting: Setting) -> None:
+    def _cmd(self, setting: ConfigStep) -> None:
         self.settings["Cmd"], self._own_command = self._command(setting.instruction.args), True
 
-    def _entrypoint(self, setting: Setting) -> None:
+    def _entrypoint(self, setting: ConfigStep) -> None:
         """It takes the base's command away: that was meant for another program."""
         self.settings["Entrypoint"] = self._command(setting.instruction.args)
         if not self._own_command:
             self.settings.pop("Cmd", None)
 
-    def _healthcheck(self, setting: Setting) -> None:
+    def _healthcheck(self, setting: ConfigStep) -> None:
         kind, _, rest = setting.instruction.args.partition(" ")
         if kind.upper() == "NONE":
             self.settings["Healthcheck"] = {"Test": ["NONE"]}
@@ -138,17 +138,17 @@ class ImageDraft:
         words = _listed(text)
         return words if words is not None else [*(self.settings.get("Shell") or _SHELL), text]
 
-    def _pairs(self, setting: Setting) -> list[tuple[str, str]]:
+    def _pairs(self, setting: ConfigStep) -> list[tuple[str, str]]:
         named = pairs(setting.instruction, self.escape)
         return [(self._filled(name, setting), self._filled(value, setting)) for name, value in named]
 
-    def _word(self, setting: Setting) -> str:
+    def _word(self, setting: ConfigStep) -> str:
         return self._filled(setting.instruction.args, setting)
 
-    def _filled(self, word: str, setting: Setting) -> str:
+    def _filled(self, word: str, setting: ConfigStep) -> str:
         return filled_in(word, setting.values, self.escape)
 
-    def _wrong(self, setting: Setting, remedy: str) -> UsageError:
+    def _wrong(self, setting: ConfigStep, remedy: str) -> UsageError:
         where = f"{self.file}:{setting.instruction.line}"
         message = f"{setting.instruction.name} {setting.instruction.args} is not understood"
         return UsageError(message, where=where, remedy=remedy, code="dockerfile-invalid")

@@ -59,6 +59,10 @@ class Stages:
         is_number = wanted.isdigit() and int(wanted) < len(self.stages)
         return self.stages[int(wanted)] if is_number else None
 
+    def last(self, target: str) -> Stage:
+        """The stage that is built: the one of that name, else the last one."""
+        return (self.find(target) if target else None) or self.stages[-1]
+
     def before(self, stage: Stage, name: str) -> Stage | None:
         """What `name` means within a stage: one above it, or None for an image."""
         found = self.find(name)

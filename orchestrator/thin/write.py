@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import RemoteError, UnprovedError
+from orchestrator.core.labels import INPUTS
 from orchestrator.registry.manifest import Manifest, digest_of
 from orchestrator.registry.responses import parse_json
 from orchestrator.thin.base import odd_parents
@@ -20,15 +21,14 @@ if TYPE_CHECKING:
 
     from orchestrator.registry.client import Registry
     from orchestrator.thin.base import BaseFacts
-    from orchestrator.thin.layer import Node, Tree
+    from orchestrator.thin.layer import FileNode, Tree
 
-INPUTS: Final = "org.release-orchestrator.inputs"  # annotation of a layer: a hash of what it was made from
 _DOCKER: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
+class BaseImage:
     """A heavy base in a registry: its manifest and configuration as parsed, and what is remembered of it."""
 
     repository: str  # its path in the registry
@@ -41,16 +41,21 @@ class Base:
         return dict(each.partition("=")[::2] for each in (self.config.get("config") or {}).get("Env") or [])
 
     @property
-    def folder(self) -> str:
-        """The working directory."""
-        return str((self.config.get("config") or {}).get("WorkingDir") or "/")
+    def labels(self) -> dict[str, str]:
+        return dict((self.config.get("config") or {}).get("Labels") or {})
+
+    @property
+    def platform(self) -> str:
+        """`os/architecture[/variant]`."""
+        parts = [self.config.get(name) for name in ("os", "architecture", "variant")]
+        return "/".join(str(part) for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class CopyOrigin:
     """What `COPY --link --from` takes: `inputs` names it by what it is made from, "" where that is not worth it."""
 
-    tree: Callable[[], Mapping[str, Node]]
+    tree: Callable[[], Mapping[str, FileNode]]
     inputs: str = ""
 
 
@@ -74,7 +79,7 @@ class ThinImage:
     made: Mapping[str, str] = field(default_factory=dict)  # digest of a layer -> the instruction that made it
 
 
-def read_base_image(registry: Registry, manifest: Manifest, facts: BaseFacts | None) -> Base:
+def read_base_image(registry: Registry, manifest: Manifest, facts: BaseFacts | None) -> BaseImage:
     """The base as a release is built on it."""
     config = parse_json(registry.blob(registry.details(manifest).config))
     if not isinstance(config, dict) or not isinstance(config.get("rootfs"), dict):
@@ -84,7 +89,7 @@ def read_base_image(registry: Registry, manifest: Manifest, facts: BaseFacts | N
             remedy="remove the tag of the heavy base, then run the same command again",
             code="registry-bad-answer",
         )
-    return Base(repository=registry.repository.path, manifest=manifest, config=config, facts=facts)
+    return BaseImage(repository=registry.repository.path, manifest=manifest, config=config, facts=facts)
 
 
 def kept_layers(registry: Registry, manifest: Manifest | None) -> dict[str, Kept]:
@@ -105,9 +110,9 @@ def kept_layers(registry: Registry, manifest: Manifest | None) -> dict[str, Kept
 
 
 def make_image(
-    base: Base,
+    base: BaseImage,
     final: FinalStage,
-    origins: Mapping[str, Origin],
+    origins: Mapping[str, CopyOrigin],
     *,
     labels: Mapping[str, str],
     created: str,
@@ -168,7 +173,7 @@ def _descriptor(layer: MadeLayer, inputs: str, *, is_docker: bool) -> dict[str, 
     return found | ({"annotations": {INPUTS: inputs}} if inputs else {})
 
 
-def _refuse_odd(base: Base, tree: Tree, where: str) -> None:
+def _refuse_odd(base: BaseImage, tree: Tree, where: str) -> None:
     odd = odd_parents(tree, base.facts) if base.facts else []
     if odd:
         message, _, remedy = odd[0].rpartition("; ")
@@ -179,7 +184,7 @@ def _compact(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def push_image(registry: Registry, base: Base, image: ThinImage) -> None:
+def push_image(registry: Registry, base: BaseImage, image: ThinImage) -> None:
     """Store what is missing, then the manifest under its digest: nobody finds it by a name yet.
 
     Raises RemoteError where the base is in another repository and the registry does not mount from there.

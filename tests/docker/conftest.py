@@ -111,7 +111,11 @@ def image_context() -> bytes:
     """The image's own build context, as it is in the work tree."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:  # docker knows no PAX
-        tar.add(PROJECT / SOURCE, SOURCE)
+        tar.add(PROJECT / SOURCE, SOURCE, filter=lambda each: None if each.name == f"{SOURCE}/Dockerfile" else each)
+        text = (PROJECT / SOURCE / "Dockerfile").read_bytes().replace(b"COPY --link", b"COPY")  # as the tool sends it
+        info = tarfile.TarInfo(f"{SOURCE}/Dockerfile")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
     return out.getvalue()
 
 

@@ -27,10 +27,11 @@ from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest, PushRefusedError, direct_module
 from orchestrator.registry.client import Registry
 from tests.docker.conftest import context_of
+from tests.support.buildkits import docker
 from tests.support.waiting import until, within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
@@ -332,3 +333,40 @@ def test_the_build_ends_with_the_program(builds: Builds, number: signal.Signals)
 
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+
+
+# ------------------------------------------------------------------ another builder than Docker itself
+
+
+@pytest.fixture
+def remote(builds: Builds, buildkit: BuildKit) -> Iterator[Callable[[], None]]:
+    """A node of buildx's driver `remote`, in the place of Docker; the answer is what takes it away."""
+    end, name = buildkit.end(), f"b{os.urandom(4).hex()}"
+    docker(buildkit, "buildx", "create", "--name", name, "--driver=remote", end.address)
+    builds.builder = direct_module().connect(builds.env, builder=name)
+    try:
+        yield end.close
+    finally:
+        docker(buildkit, "buildx", "rm", name)
+        end.close()
+
+
+@pytest.mark.usefixtures("remote")
+def test_another_builder_pushes_by_digest_and_under_no_name(builds: Builds) -> None:
+    assert builds.builder.incapable == ""
+    pushed = builds("FROM scratch\nCOPY --link hello /hello\n", epoch=1700000000)
+    assert pushed.builder.endswith("(remote)")
+    assert builds.files(pushed)["hello"][1] == b"hi\n"
+    assert builds.registry.tags() == ()
+
+
+def test_a_builder_that_goes_away_in_the_middle(builds: Builds, remote: Callable[[], None]) -> None:
+    request = builds.request("FROM BASE\nRUN echo begun; sleep 600\n", no_cache=True)
+
+    def report(progress: Progress) -> None:
+        if progress.text == "begun":
+            remote()
+
+    with within(), pytest.raises(RemoteError, match="cannot build") as caught:
+        builds.builder.build_pushed(request, report, credentials=builds.lab.credentials, stall=STALL)
+    assert (caught.value.code, "\n" in caught.value.message) == ("builder-unusable", False)

@@ -7,15 +7,15 @@ import pytest
 from orchestrator.core.errors import UsageError
 from orchestrator.thin.files import copied_tree
 from orchestrator.thin.final import Copy
-from orchestrator.thin.layer import Node, Tree, add_parents
+from orchestrator.thin.layer import FileNode, Tree, add_parents
 
 ORIGIN = add_parents(
     {
-        "own/etc/motd": Node(data=b"hello\n", mtime=5),
-        "own/bin/run": Node(data=b"#!/bin/sh\n", mode=0o755, mtime=5),
-        "own/lib": Node(kind="link", data=b"bin", mtime=5),
-        "a": Node(data=b"a", mtime=5),
-        "b": Node(data=b"b", mtime=5),
+        "own/etc/motd": FileNode(data=b"hello\n", mtime=5),
+        "own/bin/run": FileNode(data=b"#!/bin/sh\n", mode=0o755, mtime=5),
+        "own/lib": FileNode(kind="link", data=b"bin", mtime=5),
+        "a": FileNode(data=b"a", mtime=5),
+        "b": FileNode(data=b"b", mtime=5),
     },
     5,
 )
@@ -53,7 +53,7 @@ def test_folders_above_are_as_builders_make_them() -> None:
 
 def test_here_documents_are_files() -> None:
     found = tree(to="/etc/version", EOF=b"v1\n")
-    assert found["etc/version"] == Node(data=b"v1\n", mtime=9)
+    assert found["etc/version"] == FileNode(data=b"v1\n", mtime=9)
     assert sorted(tree(to="/etc/", A=b"1", B=b"2")) == ["etc", "etc/A", "etc/B"]
 
 

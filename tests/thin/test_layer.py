@@ -8,13 +8,13 @@ import io
 import tarfile
 
 from orchestrator.audit.layers import read_layer
-from orchestrator.thin.layer import Node, add_parents, make_layer, owned
+from orchestrator.thin.layer import FileNode, add_parents, make_layer, owned
 
 TREE = add_parents(
     {
-        "etc/motd": Node(data=b"hello\n", mtime=1_745_366_400),
-        "lib64/x": Node(kind="link", data=b"../etc/motd", mode=0o777),
-        "opt/ü/long" * 20: Node(data=b"x", mode=0o755, uid=1000, gid=100),
+        "etc/motd": FileNode(data=b"hello\n", mtime=1_745_366_400),
+        "lib64/x": FileNode(kind="link", data=b"../etc/motd", mode=0o777),
+        "opt/ü/long" * 20: FileNode(data=b"x", mode=0o755, uid=1000, gid=100),
     },
     7,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.thin.final import Copy, Setting
+from orchestrator.thin.final import ConfigStep, Copy
 from orchestrator.thin.settings import ImageDraft
 from tests.thin.dockerfiles import final
 
@@ -24,7 +24,7 @@ BASE: dict[str, Any] = {
 def document(lines: str) -> dict[str, Any]:
     draft = ImageDraft(BASE, "2026-01-01T00:00:00Z", "Dockerfile")
     for step in final(lines).steps:
-        if isinstance(step, Setting):
+        if isinstance(step, ConfigStep):
             draft.apply(step)
         else:
             draft.add_layer(step, "sha256:2")

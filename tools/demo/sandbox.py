@@ -68,6 +68,7 @@ releases:
 {patch}image:
   repository: {repository}
   dockerfile: images/pytorch-cuda/Dockerfile
+  heavy: heavy
   context: .
   patches: images/pytorch-cuda/patches
   build-args: {{BASE_IMAGE: "{base}", VARIANT: {variant}}}

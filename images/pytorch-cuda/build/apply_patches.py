@@ -1,7 +1,9 @@
 """Apply the patches of a folder to the packages that are installed, and write down what was done.
 
-    python apply_patches.py FOLDER RECORD
+    python apply_patches.py FOLDER RECORD [OUT]
 
+With OUT nothing installed is touched: what changes is written below it, with its path in the image.  What is removed is
+a file `.wh.NAME` there, which hides NAME of the layers below.
 With SOURCE_DATE_EPOCH in the environment, what it writes has that time, folders too, so that two builds are the same.
 
 All or nothing: the first thing that is wrong ends it with one line that names patch and file, and nothing is written.
@@ -40,19 +42,37 @@ class Site:
             raise PatchError(f"{path} leads out of {self.root}")
         return place.read_bytes() if place.is_file() else None
 
-    def write(self) -> None:
+    def write(self, out: str) -> list[Path]:
+        """Everything that is changed, in place or below `out`; what was written."""
+        written: list[Path] = []
         for path, content in self.changed.items():
             place = self.root / path
-            Path(importlib.util.cache_from_source(str(place))).unlink(missing_ok=True)
+            cached = Path(importlib.util.cache_from_source(str(place)))
+            target, byte_code = (Path(out + str(each)) for each in (place, cached))
             if content is None:
-                place.unlink()
+                for each in (target, byte_code) if path.endswith(".py") else (target,):
+                    remove(each, hide=bool(out))
                 continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            written.append(target)
             if path.endswith(".py"):
                 # Python does not look at the source again, so byte code that stayed behind would win.
                 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-                py_compile.compile(str(place), doraise=True, invalidation_mode=mode)
+                byte_code.unlink(missing_ok=True)
+                py_compile.compile(
+                    str(target), cfile=str(byte_code), dfile=str(place), doraise=True, invalidation_mode=mode
+                )
+                written.append(byte_code)
+        return written
+
+
+def remove(place: Path, *, hide: bool) -> None:
+    if hide:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.with_name(f".wh.{place.name}").touch()
+    else:
+        place.unlink(missing_ok=True)
 
 
 def apply(entry: PatchEntry, distribution: importlib.metadata.Distribution, site: Site) -> None:
@@ -111,7 +131,7 @@ def date(written: set[Path], since: float) -> None:
             os.utime(path, (moment, moment))
 
 
-def run(folder: Path, record: Path) -> None:
+def run(folder: Path, record: Path, out: str = "") -> None:
     """Raises SystemExit with the one line that says what is wrong."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     entries, problems = read_series(files)
@@ -135,15 +155,13 @@ def run(folder: Path, record: Path) -> None:
                 "(release patch import), or remove it"
             ) from None
         rows.append(account(entry, reason))
-    for site in sites.values():
-        site.write()
+    written = [path for site in sites.values() for path in site.write(out)]
     text = json.dumps({"schema_version": 1, "patches": rows}, indent=2, ensure_ascii=False) + "\n"
     record.write_text(text, encoding="utf-8")
-    sources = [site.root / path for site in sites.values() for path in site.changed]
-    date({record, *sources, *(Path(importlib.util.cache_from_source(str(path))) for path in sources)}, since)
+    date({record, *written, *(site.root / path for site in sites.values() for path in site.changed)}, since)
     for row in rows:
         sys.stdout.write(f"patch {row['name']}: {'applied' if row['applied'] else row['reason']}\n")
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -10,33 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
-from orchestrator.core.plan import NO_ENGINE, UPLOAD
+from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
-from orchestrator.core.reference import parse_repository
 from orchestrator.core.remote_url import source_url
 from orchestrator.image.builders import BUILDX, CLASSIC
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
 from orchestrator.release.steps.builds.direct import build_pushed, layers_of, options_of
-from orchestrator.release.steps.heavy import heavy_base, heavy_labels, push
+from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, heavy_text, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.thin.made import cut_off
-from orchestrator.thin.planned import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
-    from orchestrator.core.reference import Reference
     from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.engines import BuildRequest
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.context import BuildContext
     from orchestrator.release.steps.heavy import HeavyBase
+    from orchestrator.thin.made import ThinRelease
     from orchestrator.thin.write import ThinImage
 
 
@@ -120,7 +117,7 @@ def prepared(
     pointed = Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
-        text = cut_off(text, heavy.stage) if heavy else text
+        text = heavy_text(text, heavy) if heavy else text
         facts, given = _examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
@@ -134,11 +131,11 @@ def prepared(
         request = BuildRequest(
             context=tar,
             dockerfile=sent.dockerfile_in_context,
-            tag=_candidate(heavy) if heavy else image.candidate,
+            tag=candidate_of(heavy) if heavy else image.candidate,
             build_args={**given, **dict(image.build_args), **given_args(context.plan, heavy)},
             labels=(heavy_labels(heavy, _title(image)) if heavy else expected_labels(context, image))
             | dict(found.labels),
-            platform=image.platform or (PLATFORM if heavy else ""),
+            platform=image.platform or (HEAVY_PLATFORM if heavy else ""),
             network=image.network,
             logins=logins,
             log=log,
@@ -185,13 +182,11 @@ def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFa
             raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
-def _log(context: TaskContext, image: PlannedImage, name: str) -> Path:
-    return context.state.logs / (f"{name}-{image.variant}.log" if image.variant else f"{name}.log")
-
-
 def _run(context: TaskContext, image: PlannedImage) -> Built:
     if image.heavy and image.engine == NO_ENGINE:
         return _written(context, image, image.heavy)
+    if image.heavy and image.heavy.is_thin and image.engine == BUILDX:
+        return _linked(context, image, image.heavy)
     log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
         made = _made(context, image, ready.request)
@@ -231,7 +226,7 @@ def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> 
         context.connections.registry(image.repository),
         CommittedFiles(context.session.scratch, context.plan.tree),
     )
-    measure(registry, replace(image, platform=image.platform or PLATFORM), thin.manifest, thin.made)
+    measure(registry, replace(image, platform=image.platform or HEAVY_PLATFORM), thin.manifest, thin.made)
     push_image(registry, base.base, thin)
     return Built(
         image=image.reference,
@@ -251,15 +246,56 @@ def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> 
     )
 
 
+def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
+    """A thin image by BuildKit, which needs no byte of the heavy base; `delta-budget` is looked at before any name."""
+    from orchestrator.image.budgets import measure
+    from orchestrator.release.steps.builds.thin import thin_contexts
+    from orchestrator.thin.made import prepared_trees
+
+    base, log = heavy_base(context, image, lambda: _make_heavy(context, image, heavy)), context.state.logs / image.log
+    own = context.connections.registry(heavy.repository)
+    with context.repository.scratch() as scratch:
+        trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
+    with prepared(context, image, log) as ready, thin_contexts(base, trees) as contexts:
+        labels = thin_labels(context, image, base)
+        request = replace(ready.request, contexts={**ready.request.contexts, **contexts}, labels=labels)
+        made = _made(context, image, request)
+    registry = context.connections.registry(image.repository)
+    if manifest := registry.await_manifest(made["digest"]):
+        measure(registry, image, registry.image(manifest, image.platform))
+    return Built(
+        image=image.reference,
+        base=str(base.reference),
+        base_id=base.digest,
+        context_sha256=ready.context_sha256,
+        labels=tuple(sorted(labels.items())),
+        log=str(log),
+        lock=ready.lock,
+        patches=ready.patches,
+        heavy=base.recorded,
+        **made,
+    )
+
+
 def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:
     """The thin image of a plan, in memory; `afresh`: no layer of the version before is taken over."""
     from orchestrator.git.content import Pointed
-    from orchestrator.thin.made import Release, thin_image
+    from orchestrator.thin.made import thin_image
     from orchestrator.thin.write import kept_layers
 
     registry, pointed = context.connections.registry(image.repository), Pointed(context.repository)
+    release = _release(context, image, base)
+    if image.previous and not afresh:
+        release = replace(release, kept=kept_layers(registry, registry.manifest(image.previous.tag)))
+    with context.repository.scratch(*pointed.stores) as scratch:
+        return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
+
+
+def _release(context: TaskContext, image: PlannedImage, base: HeavyBase) -> ThinRelease:
+    from orchestrator.thin.made import ThinRelease
+
     labels = thin_labels(context, image, base)
-    release = Release(
+    return ThinRelease(
         image=image,
         heavy=base.planned,
         tree=context.plan.tree,
@@ -267,10 +303,7 @@ def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afres
         labels=labels,
         created=labels[names.CREATED],
         mtime=int(context.plan.when.split()[0]),
-        kept=kept_layers(registry, registry.manifest(image.previous.tag)) if image.previous and not afresh else {},
     )
-    with context.repository.scratch(*pointed.stores) as scratch:
-        return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
 
 
 def thin_labels(context: TaskContext, image: PlannedImage, base: HeavyBase) -> dict[str, str]:
@@ -281,8 +314,11 @@ def thin_labels(context: TaskContext, image: PlannedImage, base: HeavyBase) -> d
 
 def _make_heavy(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> str:
     """Build the stage and push it under a private name; its digest there."""
-    registry, candidate = context.connections.registry(heavy.repository), _candidate(heavy)
-    with prepared(context, image, _log(context, image, "build-heavy"), heavy) as ready:
+    registry, candidate = context.connections.registry(heavy.repository), candidate_of(heavy)
+    with prepared(context, image, context.state.logs / f"heavy-{image.log}", heavy) as ready:
+        if image.engine == BUILDX:
+            request = replace(ready.request, epoch=heavy.epoch, target="")
+            return build_pushed(context, image, request).digest
         built = context.connections.builder().build(ready.request, context.report)
     before = registry.head(candidate.tag)
     push(context, candidate, registry)
@@ -345,11 +381,6 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
 
 def _title(image: PlannedImage) -> str:
     return image.repository.rpartition("/")[2]
-
-
-def _candidate(heavy: PlannedHeavy) -> Reference:
-    """The private name of a heavy base until it is in the registry."""
-    return parse_repository(heavy.repository).tag(f"candidate-{heavy.name}")
 
 
 def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:

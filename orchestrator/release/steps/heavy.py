@@ -5,19 +5,17 @@ And how what an engine has built is pushed, which the base and the image have in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core import labels as names
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
+from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.core.record import RecordedHeavy
+from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Progress
 from orchestrator.engines import PushBrokenError, PushRefusedError
-from orchestrator.session.published import NoRecordError, read_record
-from orchestrator.thin.base import find_facts, publish_facts, read_base
-from orchestrator.thin.planned import PLATFORM
-from orchestrator.thin.write import read_base_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
     from orchestrator.release.steps.runner import TaskContext
-    from orchestrator.thin.write import Base
+    from orchestrator.thin.write import BaseImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class HeavyBase:
 
     planned: PlannedHeavy
     reference: Reference
-    base: Base
+    base: BaseImage
 
     @property
     def digest(self) -> str:
@@ -52,6 +50,9 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
 
     Raises MismatchError where another one stands under its name.
     """
+    from orchestrator.thin.base import find_facts, publish_facts, read_base
+    from orchestrator.thin.write import read_base_image
+
     planned = image.heavy
     if planned is None or planned.reference is None:
         raise ReleaseError(f"the heavy base of {image.reference} cannot be read", code="no-heavy-stage")
@@ -60,15 +61,16 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
     if found is None:
         context.report(Progress(text=f"{reference} is not there: it is built once, and every release takes it then"))
         found = _named(registry, reference, make())
-    manifest = registry.image(found, image.platform or PLATFORM)
-    _must_be(context, image, planned, reference, manifest)
+    manifest = registry.image(found, image.platform or HEAVY_PLATFORM)
+    base = read_base_image(registry, manifest, None)
+    _must_be(context, image, planned, reference, base)
     facts = find_facts(registry, reference.tag, manifest.digest)
     if facts is None:
         size = sum(layer.size for layer in registry.layers(manifest))
         context.report(Progress(text=f"reading {reference} once, {size >> 10} KiB, to note what is in it"))
         facts, sources = read_base(registry, manifest)
         publish_facts(registry, reference.tag, facts, sources)
-    return HeavyBase(planned=planned, reference=reference, base=read_base_image(registry, manifest, facts))
+    return HeavyBase(planned=planned, reference=reference, base=replace(base, facts=facts))
 
 
 def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
@@ -88,12 +90,11 @@ def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
 
 
 def _must_be(
-    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, manifest: Manifest
+    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, base: BaseImage
 ) -> None:
     """What stands under the name must say the same key, and be what an earlier version was made on."""
-    registry = context.connections.registry(planned.repository)
-    config, wanted = registry.config(manifest), image.platform or PLATFORM
-    key = config.labels.get(names.HEAVY_KEY, "")
+    manifest, wanted = base.manifest, image.platform or HEAVY_PLATFORM
+    key = base.labels.get(names.HEAVY_KEY, "")
     if key != planned.key:
         raise MismatchError(
             f"{reference} is {manifest.digest}, and says that it is made from {key or 'nothing'}, not {planned.key}",
@@ -101,9 +102,9 @@ def _must_be(
             remedy="somebody else pushed it: find out who; with that tag removed, the same command builds it",
             code="heavy-differs",
         )
-    if config.platform and not config.platform.startswith(wanted):
+    if not f"{base.platform}/".startswith(f"{wanted}/"):
         raise MismatchError(
-            f"{reference} is for {config.platform}, not {wanted}",
+            f"{reference} is for {base.platform}, not {wanted}",
             where=str(reference),
             remedy="with that tag removed, the same command builds it",
             code="heavy-differs",
@@ -122,6 +123,8 @@ def _must_be(
 
 def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
     """The heavy base of the version before."""
+    from orchestrator.session.published import NoRecordError, read_record
+
     if not context.plan.previous:
         return None
     try:
@@ -129,6 +132,18 @@ def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
     except NoRecordError:
         return None
     return next((each.heavy for each in record.images if each.variant == image.variant), None)
+
+
+def candidate_of(planned: PlannedHeavy) -> Reference:
+    """The private name of a heavy base until it is in the registry."""
+    return parse_repository(planned.repository).tag(f"candidate-{planned.name}")
+
+
+def heavy_text(text: bytes, planned: PlannedHeavy) -> bytes:
+    """The Dockerfile as the builder of a heavy base gets it."""
+    from orchestrator.thin.made import cut_off
+
+    return cut_off(text, planned.stage)
 
 
 def heavy_labels(planned: PlannedHeavy, title: str) -> dict[str, str]:
