@@ -132,4 +132,4 @@ def described(images: Sequence[PlannedImage], connections: Connections) -> str:
 
 def _name(image: PlannedImage) -> str:
     """Platforms of one image have one name."""
-    return f"{image.reference.tag}{f' for {image.platform}' if image.platform else ''}"
+    return f"{image.part_of or image.reference.tag}{f' for {image.platform}' if image.platform else ''}"

@@ -64,7 +64,7 @@ def builder_checks(plan: Plan, repository: Repository, connections: Connections)
     if direct is None:
         return
     if direct.options.builders:
-        yield run_check("builders", partial(farm.described, plan.images, connections))
+        yield run_check("builders", partial(farm.described, plan.builds, connections))
     else:
         yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:

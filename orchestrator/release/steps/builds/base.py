@@ -84,7 +84,7 @@ def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, 
     reference = parse_reference(name)
     if reference.digest:
         return reference.digest, ""
-    builder = context.connections.direct(choice(image, context.plan.images, context.connections).names[0])
+    builder = context.connections.direct(choice(image, context.plan.builds, context.connections).names[0])
     if builder.has_store and not image.options.pull and (found := _in_store(context, name)):
         known = (parse_reference(each) for each in found.repo_digests)
         return next((each.digest for each in known if each.repository == reference.repository), ""), ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def build_pushed(context: TaskContext, image: PlannedImage, request: BuildRequest) -> Pushed:
     """Build and push, by the builder whose work it is; where that one goes away, by the next one that can."""
-    chosen = choice(image, context.plan.images, context.connections)
+    chosen = choice(image, context.plan.builds, context.connections)
     for line in chosen.down:
         context.report(Progress(text=line))
     for name, instead in pairwise(chosen.names):
