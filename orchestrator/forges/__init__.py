@@ -77,6 +77,3 @@ class Forge(Protocol):
 
     def close_request(self, number: int) -> None:
         """Close one without a merge."""
-
-    def push_refusal(self, branch: str) -> str:
-        """Why this forge takes no push of ours to a branch, as the end of a sentence; "" where it says nothing."""

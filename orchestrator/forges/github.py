@@ -80,21 +80,6 @@ class GitHub:
         path = f"{self._repository}/pulls/{number}"
         self._ask("PATCH", path, f"close pull request {number}", body={"state": "closed"})
 
-    def push_refusal(self, branch: str) -> str:
-        """By the rules of its rulesets; classic branch protection is shown to administrators only."""
-        what, path = "read the branch's rules", f"{self._repository}/rules/branches/{quote(branch, safe='')}"
-        rules = self._ask("GET", path, what)
-        if not isinstance(rules, list):
-            raise bad_answer(self._address, what, rules)
-        for rule in rules:
-            kind, number = rule.get("type"), rule.get("ruleset_id")
-            if kind not in _NO_PUSH or rule.get("ruleset_source_type") != "Repository":
-                continue
-            full = self._ask("GET", f"{self._rulesets}/{number}", f"read ruleset {number}")
-            if full.get("current_user_can_bypass") != "always":
-                return f"takes no push of this token: rule {kind} of ruleset {full.get('name')!r}"
-        return ""
-
     # -------------------------------------------------------------- settings
 
     def _setting(self, full: Mapping[str, Any]) -> Setting:
@@ -161,10 +146,6 @@ def _requester(address: Address, backoff: float) -> Requester:
         user_agent="release-orchestrator", seconds_between_requests=None, seconds_between_writes=None,
     )  # fmt: skip
     return client.requester
-
-
-# Rules that stop a push; what a pull request or a merge queue brings passes them.
-_NO_PUSH: Final = ("pull_request", "update", "merge_queue", "required_status_checks")
 
 
 def _request(data: Mapping[str, Any]) -> MergeRequest:

@@ -113,11 +113,6 @@ class GitLab:
         with self._said(f"close merge request {number}"):
             self._project.mergerequests.update(number, {"state_event": "close"}, **_WRITING)
 
-    def push_refusal(self, branch: str) -> str:
-        with self._said(f"read branch {branch}"):
-            found = self._project.branches.get(branch, **_READING).asdict()
-        return "" if found.get("can_push", True) else "is protected, and this token may not push to it"
-
     # -------------------------------------------------------------- settings
 
     @property
