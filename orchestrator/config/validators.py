@@ -28,7 +28,8 @@ ARG_GRAMMAR = r"[A-Za-z_][A-Za-z0-9_]*"
 PLATFORM_GRAMMAR = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
 STAGE_GRAMMAR = r"[A-Za-z][A-Za-z0-9_.-]{0,62}"
 NETWORK_GRAMMAR = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-VERSION_GRAMMAR = r"[^\s+]*[0-9]+(?:\.[0-9]+)+[^\s+]*"  # what counts depends on `scheme` and `tag-prefix`
+# Three or four numbers, or a year and a month; what counts of them depends on `scheme` and `tag-prefix`.
+VERSION_GRAMMAR = r"(?:[^\s+]*[^0-9.\s+])?(?:[0-9]+(?:\.[0-9]+){2,3}|[0-9]{2,4}\.[0-9]{2})(?:[-.abr][^\s+]*)?"
 
 # Control characters, what a YAML reader refuses, and marks that make a line look other than it is.
 _LONGEST_PATTERN = 500

@@ -17,8 +17,8 @@ import yaml
 
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
+from orchestrator.core.text import code
 from orchestrator.forges.ci import install_from, pipeline_of, text_of
-from orchestrator.report.markdown import code
 from tests.support.cli import Ran, clean_env, release
 from tests.support.story import Repo
 
