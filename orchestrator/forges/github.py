@@ -66,11 +66,18 @@ class GitHub:
         found = self._ask("GET", f"{self._repository}/pulls", "list pull requests", query=query)
         if not isinstance(found, list):
             raise bad_answer(self._address, "list pull requests", found)
-        return [_request(each) for each in found]
+        return [self._read(each, "list pull requests") for each in found]
 
     def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
         values = {"head": source, "base": target, "title": title, "body": body}
-        return _request(self._ask("POST", f"{self._repository}/pulls", "open a pull request", body=values))
+        found = self._ask("POST", f"{self._repository}/pulls", "open a pull request", body=values)
+        return self._read(found, "open a pull request")
+
+    def _read(self, data: Any, what: str) -> MergeRequest:
+        try:
+            return _request(data)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise bad_answer(self._address, what, data) from None
 
     def describe_request(self, number: int, *, title: str, body: str) -> None:
         values = {"title": title, "body": body}
