@@ -31,11 +31,10 @@ _PARTS = 4  # numbers of a version that are compared; fewer count as zeros
 
 _WORDS = "release|releases|rel|r|stable|maint|maintenance|support|branch|hotfix|lts|version|line"
 _BRANCH = re.compile(
-    rf"(?:.*/)?(?:(?:{_WORDS})[-_.]?)?v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:\.(?:[xX*]|[0-9]+))?"
-    rf"(?:[-_](?:{_WORDS}))?",
-    re.DOTALL,
+    rf"(?:(?:{_WORDS})[-_.]?)?v?(0|[1-9][0-9]{{0,8}})\.(0|[1-9][0-9]{{0,8}})(?:\.(?:[xX*]|[0-9]{{1,9}}))?"
+    rf"(?:[-_](?:{_WORDS}))?"
 )
-_CALENDAR_BRANCH = re.compile(_BRANCH.pattern.replace("(0|[1-9][0-9]*)", "([0-9]+)"), re.DOTALL)
+_CALENDAR_BRANCH = re.compile(_BRANCH.pattern.replace("(0|[1-9][0-9]{0,8})", "([0-9]{1,9})"))
 _FLOATING = re.compile(r"v?([0-9]+)(?:\.([0-9]+))?(?![0-9.])")
 _NATURAL = re.compile(r"[0-9]+|[A-Za-z-]+")
 _PRERELEASE = re.compile(r"(\.?[A-Za-z-]+)(\.?)(0|[1-9][0-9]*)")
@@ -77,6 +76,11 @@ class Scheme:
     @property
     def example(self) -> str:
         return self.product + _EXAMPLES[self.kind][0]
+
+    @property
+    def first_example(self) -> str:
+        """One that begins a line."""
+        return f"{self.example.rpartition('.')[0]}.0"
 
 
 _scheme = Scheme()
@@ -260,7 +264,7 @@ def line_of_branch(branch: str) -> Line | None:
         return None
     product = _scheme.product.rstrip("-_./")
     bare = re.sub(rf"(^|/){re.escape(product)}[-_./]", r"\1", branch, count=1) if product else branch
-    found = (_CALENDAR_BRANCH if _scheme.kind == "calver" else _BRANCH).fullmatch(bare)
+    found = (_CALENDAR_BRANCH if _scheme.kind == "calver" else _BRANCH).fullmatch(bare.rpartition("/")[2])
     return (int(found[1]), int(found[2])) if found else None
 
 

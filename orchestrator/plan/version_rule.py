@@ -48,7 +48,7 @@ def default_version(branch: str, reachable: Collection[str]) -> str:
     if line is None:
         raise UsageError(
             f"branch {branch!r} names no release line and no version tag is reachable from it",
-            remedy=f"give the version, such as `release cut {in_use().example}`",
+            remedy=f"give the version, such as `release cut {in_use().first_example}`",
             code="version-unknown",
         )
     highest = _highest([tag for tag in tags if tag.line == line])

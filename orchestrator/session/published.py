@@ -51,10 +51,10 @@ def tag_facts(scratch: Scratch, version: str, tag: str, commit: str, **more: Any
 
 
 def _by_git(scratch: Scratch, commit: str, message: str) -> dict[str, str]:
-    """What the commits below a tag say, where each that its release made is one on another."""
+    """What the commits below a tag say, where each that its release made is one on another, as far as they are here."""
     head = scratch.commit(commit)
     chain, made = [head], sum(row.made for row in tagged_account(message))
-    while len(chain) < made + 2 and len(chain[-1].parents) == 1:
+    while len(chain) < made + 2 and len(chain[-1].parents) == 1 and scratch.has(chain[-1].parents[0]):
         chain.append(scratch.commit(chain[-1].parents[0]))
     facts = {"tree": head.tree}
     if len(chain) > 1:

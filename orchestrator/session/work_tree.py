@@ -42,7 +42,7 @@ def files_below(top: Path, folder: Path) -> Iterator[Path]:
         yield from (path for name in sorted(names) if (path := Path(where) / name).is_file())
 
 
-_SCHEME_LINE = re.compile(rb'(tag-prefix|scheme):[ \t]*["\']?([A-Za-z0-9._/-]{0,80})["\']?[ \t]*(?:#.*)?')
+_VALUE = re.compile(rb"[A-Za-z0-9._/-]{1,80}")
 _MOST = 1024 * 1024  # bytes of release.yaml that are looked at, as its reader does
 
 
@@ -57,8 +57,12 @@ def written_scheme(top: Path, path: Path) -> Scheme | None:
             lines = file.read(_MOST).splitlines()
     except (OSError, UsageError):
         return None
-    found = (_SCHEME_LINE.fullmatch(line) for line in lines if line.startswith((b"tag-prefix:", b"scheme:")))
-    said = {each[1].decode(): each[2].decode() for each in found if each}
+    pairs = (line.partition(b":")[::2] for line in lines if line.startswith((b"tag-prefix:", b"scheme:")))
+    said = {
+        key.decode(): value[0].decode()
+        for key, rest in pairs
+        if (value := _VALUE.fullmatch(rest.partition(b"#")[0].strip().strip(b"\"'")))
+    }
     kind = next((each for each in KINDS if each == said.get("scheme")), KINDS[0])
     return Scheme.of(said.get("tag-prefix", ""), kind)
 

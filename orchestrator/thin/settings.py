@@ -167,7 +167,7 @@ def _listed(text: str) -> list[str] | None:
 
 def _nanoseconds(text: str) -> int:
     """A time as Go writes it, such as `1m30s`; 0 for what is none."""
-    if not re.fullmatch(r"(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|ms|s|m|h))+", text):
+    if not re.fullmatch(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h))+", text):
         return 0
-    parts = re.findall(r"([0-9.]+)(ns|us|ms|s|m|h)", text)
+    parts = re.findall(r"([0-9.]{1,20})(ns|us|ms|s|m|h)", text)
     return int(sum(float(number) * _UNITS[unit] for number, unit in parts))

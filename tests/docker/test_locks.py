@@ -70,6 +70,8 @@ def project(tmp_path: Path) -> Path:
     top = tmp_path / "project"
     # Without the patches of torch: this one is empty.
     shutil.copytree(PROJECT / SOURCE, top / SOURCE, ignore=shutil.ignore_patterns("torch-*"))
+    dockerfile = top / SOURCE / "Dockerfile"
+    dockerfile.write_bytes(dockerfile.read_bytes().replace(b"COPY --link", b"COPY"))  # as the tool sends it
     (top / "tools").mkdir()
     shutil.copy(PROJECT / "tools" / "lock", top / "tools")
     (top / SOURCE / "locks" / "cpu.in").write_text("torch==2.7.0+cpu\ntqdm==4.67.1\n")
