@@ -31,8 +31,8 @@ LOADS = [
     (("schema",), "semver", 42),
     (("check",), "git gitdb semver sqlite3 yaml", 92),
     (("duplicates",), "git gitdb semver sqlite3 yaml", 68),
-    (("log", "main"), "git gitdb semver sqlite3 yaml", 80),
-    (("status",), "git gitdb semver yaml", 116),
+    (("log", "main"), "git gitdb semver sqlite3 yaml", 84),
+    (("status",), "git gitdb semver yaml", 122),
     (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 156),
 ]
 

@@ -161,7 +161,7 @@ def tagged_account(message: str) -> list[TagRow]:
             source=row["source"],
             commit=row["commit"] or "",
             reason=row["reason"] or "",
-            subject=message[: row.start()].rstrip("\n").rpartition("\n")[2],
+            subject=message[: row.start()].removesuffix("\n").rpartition("\n")[2],  # which may be empty
         )
         for row in _ROW.finditer(message)
         if row["state"] in _STATES[row["kind"]] and (row["commit"] or row["kind"] == "Left-Out")

@@ -169,5 +169,5 @@ def _nanoseconds(text: str) -> int:
     """A time as Go writes it, such as `1m30s`; 0 for what is none."""
     if not re.fullmatch(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h))+", text):
         return 0
-    parts = re.findall(r"([0-9.]{1,20})(ns|us|ms|s|m|h)", text)
-    return int(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    words = re.findall(r"[0-9.]+|[a-z]+", text)  # number, unit, number, unit
+    return int(sum(float(number) * _UNITS[unit] for number, unit in zip(words[::2], words[1::2], strict=True)))

@@ -119,6 +119,7 @@ def test_a_fix_is_made_for_the_locked_version_and_twice_the_same(both: Both) -> 
     (both.project.path / "images/patches" / name).unlink()
     assert both.run("F").code == 0
     assert both.patches[name] == data
+    both.project.write("Dockerfile", "FROM scratch\n")
     assert release("check", cwd=both.project.path).code == 0
     listed = release("patch", "list", "--json", cwd=both.project.path).json["patches"]
     assert [(each["name"], each["commit"], each["tested"]) for each in listed] == [(name, both.ids["F"], False)]

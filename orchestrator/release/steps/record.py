@@ -75,14 +75,17 @@ def _written(context: TaskContext) -> Recorded:
 
 
 def _kept(context: TaskContext) -> str:
-    """The commit that keeps the sources, made when they were picked; "" where this clone has not all of them."""
-    if found := context.state.ref("sources"):
-        return found
-    scratch = context.session.scratch
-    kept = keep(scratch, context.plan.version, context.plan.sources, context.plan.head)
-    if kept:
-        context.state.adopt(scratch, kept, "sources")
-    return kept
+    """The commit that keeps the sources; "" where this clone has not all of them, and none was made at the picks.
+
+    One that another plan of this version left behind does not count.
+    """
+    scratch, plan = context.session.scratch, context.plan
+    made = context.state.ref("sources")
+    if kept := keep(scratch, plan.version, plan.sources, plan.head):
+        if kept != made:
+            context.state.adopt(scratch, kept, "sources")
+        return kept
+    return made if made and scratch.commit(made).parents == tuple(plan.sources) else ""
 
 
 def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
