@@ -174,7 +174,7 @@ def is_disk_full(said: str) -> bool:
 
 def lock_remedy(path: str) -> str:
     """What to type about a lock file that a git left, perhaps one that was killed."""
-    return f"is no git at work there? then one was killed: rm {shlex.quote(path)} and run the same command again"
+    return f"is no git at work there? then one was killed: rm {shlex.quote(path)}, then run the same command again"
 
 
 def side_by_side(function: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
