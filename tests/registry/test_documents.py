@@ -46,13 +46,14 @@ def test_of_another_repository_it_is_asked_again(server: Script) -> None:
 def test_a_tag_is_asked_again_but_its_manifest_is_not_sent_again(
     server: Script, look: Callable[[Registry], object]
 ) -> None:
-    server.answer = lambda seen: Reply(304) if seen.headers.get("If-None-Match") == f'"{DIGEST}"' else FOUND
+    server.answer = lambda seen: Reply(304) if seen.headers.get("if-none-match") == f'"{DIGEST}"' else FOUND
     first, second = pair(server.host)
     look(first)
     before = len(server.seen)
     found = second.manifest("v1")
     assert found
     assert (found.digest, len(server.seen)) == (DIGEST, before + 1)
+    assert server.seen[-1].headers["if-none-match"] == f'"{DIGEST}"'
 
 
 def test_a_tag_that_moved_is_seen(server: Script) -> None:
@@ -89,7 +90,7 @@ def test_what_was_only_put_is_not_believed(server: Script) -> None:
 
 
 def test_a_second_conversation_needs_no_challenge(server: Script) -> None:
-    server.answer = lambda seen: FOUND if seen.headers.get("Authorization") == BASIC_ADA else Reply(401, b"", BASIC)
+    server.answer = lambda seen: FOUND if seen.authorization == BASIC_ADA else Reply(401, b"", BASIC)
     first, second = pair(server.host)
     first.ping()
     second.follow(first)
