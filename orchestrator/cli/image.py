@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import app, command
+from orchestrator.cli.help import SETTINGS
 from orchestrator.cli.options import REGISTRY
 from orchestrator.core.errors import Exit
 from orchestrator.report.console import Console
@@ -88,11 +89,15 @@ def rebuild(
 
 
 group = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Upstream fixes as patches to what is installed in the image."
+    name="patch",
+    no_args_is_help=True,
+    context_settings=SETTINGS,
+    rich_markup_mode=None,
+    help="Upstream fixes as patches to what is installed in the image.",
 )
 
 
-app.add_typer(group, name="patch")
+app.add_typer(group)
 
 
 @command("import", group=group)
