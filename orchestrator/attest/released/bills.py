@@ -45,7 +45,9 @@ def bills(session: Session, version: str, variant: str = "", platform: str = "")
         )
     if not found:
         raise UsageError(
-            f"{version} has no such image", remedy=f"see what it has: release show {version}", code="no-such-image"
+            f"{version} has no such image",
+            remedy="choose among `image.variants` and `image.platforms` of release.yaml at its tag",
+            code="no-such-image",
         )
     return tuple(found)
 
