@@ -136,7 +136,7 @@ def _unpacked(image: PlannedImage, connections: Connections) -> int:
         return 0
     registry = connections.registry(image.repository)
     with suppress(ReleaseError):  # what is wrong with the registry is said by its own checks
-        named = registry.manifest(image.previous.tag)
+        named = registry.released(image.previous.tag)
         own = registry.find_image(named, image.platform) if named else None
         return _UNPACKING * sum(layer.size for layer in registry.layers(own)) if own else 0
     return 0

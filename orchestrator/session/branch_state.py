@@ -127,7 +127,7 @@ def refuse_incomplete(repository: Repository, remote: str) -> None:
             remedy=f"git fetch --unshallow --tags {word(remote)}",
             code="shallow-clone",
         )
-    for name, kept in repository.promisors().items():
+    for name, kept in repository.promisors.items():
         if kept:
             raise UsageError(
                 f"this clone is partial (--filter={kept}): a release needs all of its objects",

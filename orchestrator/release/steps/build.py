@@ -286,7 +286,7 @@ def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afres
     registry, pointed = context.connections.registry(image.repository), Pointed(context.repository)
     release = _release(context, image, base)
     if image.previous and not afresh:
-        release = replace(release, kept=kept_layers(registry, registry.manifest(image.previous.tag)))
+        release = replace(release, kept=kept_layers(registry, registry.released(image.previous.tag)))
     with context.repository.scratch(*pointed.stores) as scratch:
         return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
 
