@@ -39,7 +39,8 @@ _LOCKED: Final = re.compile(r"\bref \S{1,300} locked for [^:(]{1,60}(?:\(since [
 def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError:
     """The error for a build that came to a bad end; the log is the follower's."""
     text = follower.error or (follower.tail[-1] if follower.tail else "it ended without a word")
-    found = _busy(text, builder) or _registry(text, target) or _step(follower) or _by_builder(text, builder) or _refused(follower, text)
+    found = _busy(text, builder) or _registry(text, target) or _step(follower) or _by_builder(text, builder)
+    found = found or _refused(follower, text)
     found.detail = found.detail or "\n".join(follower.tail)
     return found
 
