@@ -12,7 +12,6 @@ from tests.support.buildkits import counting
 from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     import docker
@@ -41,7 +40,7 @@ def story(place: Path, lab: Lab, image: str) -> Imaged:
     return made
 
 
-def cut(made: Imaged, version: str, env: Mapping[str, str]) -> dict[str, Any]:
+def cut(made: Imaged, version: str, env: dict[str, str]) -> dict[str, Any]:
     done = made.release("cut", version, "--yes", env=env)
     assert done.code == 0, done.err
     image: dict[str, Any] = made.release("show", version, "--json").json["images"][0]
