@@ -282,6 +282,32 @@ class DirectBuilder(Protocol):
     ) -> None:
         """The same build into an OCI archive on this machine; nothing is pushed."""
 
+    def prover(
+        self,
+        reference: Reference,
+        image: ImageInfo,
+        logins: Mapping[str, Credentials],
+        *,
+        log: Path,
+        stall: float,
+    ) -> Prover:
+        """What runs commands in that image of a registry, as build steps that nobody keeps."""
+
+
+class Prover(Protocol):
+    """What the checks of an image need: an engine that has it, or a builder (`DirectBuilder.prover`)."""
+
+    def health(self) -> EngineHealth:
+        """Where the image would run."""
+
+    def inspect(self, name: str) -> ImageInfo | None: ...
+
+    def history(self, image: str) -> tuple[HistoryStep, ...]: ...
+
+    def run(self, request: RunRequest) -> RunResult: ...
+
+    def read_file(self, image: str, path: str) -> bytes | None: ...
+
 
 class Runtime(ImageStore, Protocol):
     """Runs containers of images, and reads files from them."""

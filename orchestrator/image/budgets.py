@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import HistoryStep, ImageStore
+    from orchestrator.engines import HistoryStep, Prover
     from orchestrator.image.smoke import Check
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Layer, Manifest
@@ -26,9 +26,7 @@ MOST_COMPRESSED: Final = 1032
 _BLAMED: Final = 3  # layers
 
 
-def budget_checks(
-    engine: ImageStore, image: PlannedImage, image_id: str, registry: Callable[[], Registry]
-) -> list[Check]:
+def budget_checks(engine: Prover, image: PlannedImage, image_id: str, registry: Callable[[], Registry]) -> list[Check]:
     """Those that release.yaml asks for: `budget`, `delta-budget`."""
     checks: list[Check] = []
     if image.size_budget or image.max_layers:
@@ -38,7 +36,7 @@ def budget_checks(
     return checks
 
 
-def _budget(engine: ImageStore, image: PlannedImage, image_id: str) -> Verdict:
+def _budget(engine: Prover, image: PlannedImage, image_id: str) -> Verdict:
     info = engine.inspect(image_id)
     if info is None:
         return CheckState.FAILED, f"the engine has no image {image_id}", "build it first"
@@ -53,7 +51,7 @@ def _budget(engine: ImageStore, image: PlannedImage, image_id: str) -> Verdict:
     return CheckState.PASSED, f"{info.size} bytes in {len(info.layers)} layers", ""
 
 
-def _delta(engine: ImageStore, image: PlannedImage, image_id: str, registry: Registry) -> Verdict:
+def _delta(engine: Prover, image: PlannedImage, image_id: str, registry: Registry) -> Verdict:
     """Fails where the new layers cannot fit, however well they compress; the exact number comes with the upload."""
     info = engine.inspect(image_id)
     known = _published(registry, image, f"linux/{info.architecture}" if info and info.architecture else "")

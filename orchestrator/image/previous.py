@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.plan import PlannedImage
-    from orchestrator.engines import ImageStore
+    from orchestrator.engines import Prover
     from orchestrator.registry.client import Registry
 
 _SHRUNK: Final = 10  # so many times less than before is no release of the same thing
 
 
-def refuse_unlike(engine: ImageStore, image: PlannedImage, image_id: str, registry: Registry) -> None:
+def refuse_unlike(engine: Prover, image: PlannedImage, image_id: str, registry: Registry) -> None:
     """Before the upload, by what the engine knows.  Raises UnprovedError."""
     info = engine.inspect(image_id)
     if info is None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.declaration import SmokeCommand
-    from orchestrator.engines import Runtime
+    from orchestrator.engines import Prover
     from orchestrator.session.session import Session
 
     Check = tuple[str, Callable[[], "_Outcome"]]
@@ -58,7 +58,7 @@ class InsideChecks:
 
 
 def smoke(
-    engine: Runtime,
+    engine: Prover,
     image: str,
     *,
     tag: str,
@@ -114,7 +114,7 @@ def run_checks(
     return tuple(results)
 
 
-def inside_checks(engine: Runtime, image: str, inside: InsideChecks) -> list[Check]:
+def inside_checks(engine: Prover, image: str, inside: InsideChecks) -> list[Check]:
     """The built-in checks; the first that runs asks the image's own Python, once, for all of them."""
 
     @cache
@@ -134,7 +134,7 @@ def inside_checks(engine: Runtime, image: str, inside: InsideChecks) -> list[Che
     return [(name, partial(check, name)) for name in inside.checks]
 
 
-def _patched(engine: Runtime, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
+def _patched(engine: Prover, image: str, said: Mapping[str, Any], patches: Mapping[str, bytes]) -> dict[str, bytes]:
     """What stands in the image's own packages, of the files that the patches change."""
     roots = said.get("roots", {})
     places = {path: f"{roots[package]}/{path}" for path, package in touched(patches).items() if package in roots}
@@ -150,7 +150,7 @@ def probe_text() -> str:
     return services + re.sub(r"^from (__future__|orchestrator\.\S+) import .*\n", "", probe, flags=re.MULTILINE)
 
 
-def _ask(engine: Runtime, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
+def _ask(engine: Prover, image: str, inside: InsideChecks) -> Mapping[str, Any] | _Outcome:
     """What the probe found, or why it could not look."""
     info = engine.inspect(image)
     starts = {"entrypoint": info.entrypoint, "command": info.command} if info else {}
@@ -186,7 +186,7 @@ def _refuse_same_names(commands: Sequence[SmokeCommand], inside: Sequence[str]) 
         seen.add(command.name)
 
 
-def _bound(engine: Runtime, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
+def _bound(engine: Prover, image: str, command: SmokeCommand) -> Callable[[], _Outcome]:
     return lambda: _command(engine, image, command)
 
 
@@ -200,7 +200,7 @@ def _timed(name: str, check: Callable[[], _Outcome]) -> CheckResult:
     return CheckResult(name=name, state=state, message=message, remedy=remedy, seconds=seconds)
 
 
-def _labels(engine: Runtime, image: str, expected: Mapping[str, str]) -> _Outcome:
+def _labels(engine: Prover, image: str, expected: Mapping[str, str]) -> _Outcome:
     info = engine.inspect(image)
     if info is None:
         return CheckState.FAILED, f"the engine has no image {image}", "build it first"
@@ -215,7 +215,7 @@ def _labels(engine: Runtime, image: str, expected: Mapping[str, str]) -> _Outcom
     return CheckState.PASSED, f"{len(expected)} labels as expected", ""
 
 
-def _version_inside(engine: Runtime, image: str, tag: str) -> _Outcome:
+def _version_inside(engine: Prover, image: str, tag: str) -> _Outcome:
     data = engine.read_file(image, VERSION_FILE)
     if data is None:
         how = f"let the Dockerfile write the tag into {VERSION_FILE}"
@@ -227,7 +227,7 @@ def _version_inside(engine: Runtime, image: str, tag: str) -> _Outcome:
     return CheckState.PASSED, f"{VERSION_FILE} says {tag}", ""
 
 
-def _command(engine: Runtime, image: str, command: SmokeCommand) -> _Outcome:
+def _command(engine: Prover, image: str, command: SmokeCommand) -> _Outcome:
     result = engine.run(
         RunRequest(image=image, command=command.command, timeout=command.timeout, network=command.network)
     )

@@ -19,6 +19,7 @@ from orchestrator.image import farm
 from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 from orchestrator.release.steps.builds.cache import sources
+from orchestrator.release.steps.builds.proving import on_builder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +48,10 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     if not plan.images:
         return
     if building and plan.builds:
-        yield from engine_checks(connections, plan.builds[0])
+        if said := on_builder(plan, connections):
+            yield run_check("engine", lambda: said)
+        else:
+            yield from engine_checks(connections, plan.builds[0])
         yield from builder_checks(plan, repository, connections)
     # The variants of a release share engine and repository.  Where jobs share it, another may just have named it.
     unnamed = building and not plan.elsewhere

@@ -20,6 +20,7 @@ from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.release import steps
+from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather, refuse_incomplete
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
@@ -96,9 +97,20 @@ def prepare(
             *pointer_problems(plan, session.repository, session.scratch),
             *_heavy_problems(plan, session),
         ),
-        notes=(*engine_notes, *image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
+        notes=(
+            *engine_notes,
+            *_proving_notes(plan, session),
+            *image_notes(plan, session.scratch),
+            *_heavy_notes(plan, session),
+        ),
     )
     return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
+
+
+def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:
+    """That images will be proved without an engine; nobody is asked offline."""
+    said = "" if session.options.offline else on_builder(plan, session.connections)
+    return (said,) if said else ()
 
 
 def request_branch(session: Session, config: Config, version: str) -> str:

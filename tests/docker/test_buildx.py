@@ -18,13 +18,21 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.reference import parse_repository
-from orchestrator.engines import BuilderLostError, BuildRequest, PushRefusedError, direct_module
+from orchestrator.engines import (
+    BuilderLostError,
+    BuildRequest,
+    ImageInfo,
+    NoGpuError,
+    PushRefusedError,
+    RunRequest,
+    direct_module,
+)
 from orchestrator.registry.client import Registry
 from tests.docker.conftest import context_of
 from tests.support.buildkits import docker
@@ -332,6 +340,45 @@ def test_the_build_ends_with_the_program(builds: Builds, number: signal.Signals)
 
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+
+
+# ------------------------------------------------------------------ commands in an image, without an engine
+
+
+def test_commands_run_as_build_steps_and_files_are_read(builds: Builds, tmp_path: Path) -> None:
+    """What `test_engine.py` asks of containers."""
+    text = "FROM BASE\nRUN echo text > /f && ln -s /f /l && mkdir /d && ln -s /etc/hostname /out && ln -s loop /loop\n"
+    digest = builds(f'{text}ENTRYPOINT ["echo", "entry"]\n').digest
+    info = ImageInfo(id=digest, labels={}, size=0, layers=(), repo_digests=(), entrypoint=("echo", "entry"))
+    logins = {builds.name.repository.host: builds.lab.credentials}
+    named, log = builds.name.repository.digest(digest), tmp_path / "steps.log"
+    prover = builds.builder.prover(named, info, logins, log=log, stall=STALL)
+
+    def run(*command: str, timeout: float = 60, **options: Any) -> tuple[int | None, str]:
+        result = prover.run(RunRequest(image=digest, command=command, timeout=timeout, **options))
+        return result.exit_code, result.output
+
+    assert run("sh", "-c", "echo out; exit 3") == (3, "out\n")
+    assert run("echo", "$HOME; *", "a  b", "<<EOT", "\n\\") == (0, "$HOME; * a  b <<EOT \n\\\n")
+    assert run("sh", "-c", "echo $X", env={"X": 'a "$b"'}) == (0, 'a "$b"\n')
+    assert run("ls", "/sys/class/net") == (0, "lo\n")
+    assert run("more", keep_entrypoint=True) == (0, "entry more\n")
+    assert run("no-such-program")[0] == 127
+    with within():
+        assert run("sleep", "600", timeout=1.5)[0] is None
+        assert run("sh", "-c", "while :; do echo here; sleep 0.1; done", timeout=1.5)[0] is None
+    assert run("cat", "/proc/uptime") != run("cat", "/proc/uptime")  # no cache answers for it
+    with pytest.raises(NoGpuError):
+        run("true", gpus="all")
+    wanted = {"f": b"text\n", "/l": b"text\n", "/d": None, "/f/g": None, "/loop": None}
+    assert {path: prover.read_file(digest, path) for path in wanted} == wanted
+    mine = Path("/etc/hostname").read_bytes()
+    assert prover.read_file(digest, "/out") != mine  # not of this machine
+    gone = builds.builder.prover(
+        builds.name.repository.digest(f"sha256:{'0' * 64}"), info, logins, log=log, stall=STALL
+    )
+    with pytest.raises(UnprovedError, match="failed to resolve"):
+        gone.read_file(digest, "/f")
 
 
 # ------------------------------------------------------------------ another builder than Docker itself

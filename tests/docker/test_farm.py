@@ -161,6 +161,31 @@ def test_where_none_answers_nothing_is_begun(shipped: Imaged, farm: Two, secret:
     assert VERSION not in shipped.registry.tags()
 
 
+def test_where_no_engine_answers_an_image_is_proved_on_its_builder(shipped: Imaged, farm: Two, secret: str) -> None:
+    """A cut whose smoke test fails, then one that passes; both say where it ran."""
+    builder, said = f"{farm.names[1]} (remote)", "smoke-tested on their builder, as build steps that nobody keeps"
+    config = {"DOCKER_CONFIG": farm.here.environment["DOCKER_CONFIG"], "PATH": farm.here.environment["PATH"]}
+    env = {**config, "DOCKER_HOST": "unix:///nowhere.sock", "BUILD_TOKEN": secret}
+    shipped.declare(image="  size-budget: 1GiB\n", smoke="    - {name: seen, run: 'echo is-seen && test -e /no'}\n")
+    release_yaml = shipped.story.clone.path / "release.yaml"
+    base = f"{shipped.repository}:base"
+    release_yaml.write_text(release_yaml.read_text().replace(shipped.lab.base, base))
+    declare(shipped, farm.names[1:])
+    assert said in shipped.release("plan", VERSION, env=env).out
+    failed = shipped.release("cut", VERSION, "--yes", env=env)
+    assert (failed.code, "[smoke-failed]" in failed.err, "seen: exited 1: is-seen" in failed.err) == (6, True, True)
+    assert VERSION not in shipped.registry.tags()
+    release_yaml.write_text(release_yaml.read_text().replace("/no'", "/opt/loader.py'"))
+    done = shipped.release("cut", VERSION, "--yes", env=env)
+    assert done.code == 0, done.err
+    image = shipped.release("show", VERSION, "--json").json["images"][0]
+    checks = {check["name"]: (check["state"], check["message"]) for check in image["checks"]}
+    assert builder in checks["proved-on"][1]
+    assert checks["budget-size"][0] == "skipped"
+    passed = {name for name, (state, _) in checks.items() if state == "passed"}
+    assert passed >= {"proved-on", "labels", "version-inside", "seen"}
+
+
 @pytest.mark.skipif(not os.environ.get("RELEASE_TEST_BUILDER"), reason="RELEASE_TEST_BUILDER names no builder")
 def test_a_builder_of_yours_makes_the_same_release(shipped: Imaged, secret: str) -> None:
     declare(shipped, [os.environ["RELEASE_TEST_BUILDER"]])

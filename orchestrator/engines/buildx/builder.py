@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.engines import BuildRequest
+    from orchestrator.core.reference import Reference
+    from orchestrator.engines import BuildRequest, ImageInfo, Prover
 
 _BOOT: Final = 180.0  # seconds for a builder to answer, or to be started: one of its kinds pulls an image first
 # BuildKit says nothing of bytes while it pushes.
@@ -143,6 +144,40 @@ class BuildxBuilder:
         """Build into an OCI archive; nothing is pushed."""
         self._build(request, report, f"type=oci,dest={into}", request.logins, stall)
 
+    def prover(
+        self,
+        reference: Reference,
+        image: ImageInfo,
+        logins: Mapping[str, Credentials],
+        *,
+        log: Path,
+        stall: float,
+    ) -> Prover:
+        from orchestrator.engines.buildx.steps import BuildSteps
+
+        return BuildSteps(self, reference, image, logins, log=log, stall=stall)
+
+    def step(self, request: BuildRequest, output: str, *, stall: float, timeout: float = 0) -> tuple[int | None, str]:
+        """Build what has one RUN at most, and keep nothing: that step's exit code, None at its timeout, and the end of
+        what it printed.  Whatever else fails is raised, as by `build_pushed`."""
+        with (
+            private_folder(self._env, request.logins) as (folder, env),
+            _real_file(request.context) as context,
+            new_log(request.log) as file,
+        ):
+            follower = Follower(file=file, path=request.log, report=lambda _: None, clock=time.monotonic)
+            words, more = arguments(request, folder)
+            argv = [self._program, "build", *self._builder, f"--output={output}", *words, "-"]
+            limit = _Limit(follower, timeout, self._watch(follower, request, stall))
+            try:
+                status = followed(argv, env | more, context, limit.take, limit.idle)
+            except _LateError:
+                return None, follower.printed
+            code = failures.exit_code(follower) if status else 0
+            if code is None:
+                raise failures.failure(follower, request.tag, self._name)
+            return code, follower.printed
+
     def _build(
         self,
         request: BuildRequest,
@@ -186,6 +221,32 @@ class BuildxBuilder:
                 raise failures.stalled(request.tag, limit)
 
         return look
+
+
+class _LateError(Exception):
+    """A step has not ended in its time."""
+
+
+class _Limit:
+    """Ends a step that runs for too long, whether it prints or not; 0 for no limit."""
+
+    def __init__(self, follower: Follower, seconds: float, idle: Callable[[], None]) -> None:
+        self._follower, self._seconds, self._begun, self._idle = follower, seconds, 0.0, idle
+
+    def take(self, line: str) -> None:
+        self._follower.take(line)
+        self._look()
+
+    def idle(self) -> None:
+        self._look()
+        self._idle()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if not self._begun and any(step.is_run for step in self._follower.running):
+            self._begun = now
+        if self._begun and self._seconds and now - self._begun > self._seconds:
+            raise _LateError
 
 
 def _compression(wanted: str) -> str:

@@ -87,6 +87,16 @@ def _step(follower: Follower) -> ReleaseError | None:
     )
 
 
+def exit_code(follower: Follower) -> int | None:
+    """Of the command that failed; None where it is something else that did."""
+    step = follower.failed
+    if step is None or not step.is_run:
+        return None
+    status = _EXIT.search(step.error)
+    missing = "executable file not found" in "\n".join((step.error, *step.printed))
+    return 127 if missing else int(status[1]) if status else None
+
+
 def _at(follower: Follower) -> str:
     return f"{follower.place}: " if follower.place else ""
 

@@ -98,6 +98,13 @@ class Follower:
         return found[-1] if found else None
 
     @property
+    def printed(self) -> str:
+        """The end of what the last RUN printed."""
+        steps = [step for step in self._steps.values() if step.is_run]
+        lines = [*steps[-1].printed, *([steps[-1].partial] if steps[-1].partial else [])] if steps else []
+        return "".join(f"{line}\n" for line in lines)
+
+    @property
     def error(self) -> str:
         """What the program says at its end, "" for nothing."""
         said = [line for line in self.plain if line.startswith("ERROR: ")]

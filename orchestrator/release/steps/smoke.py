@@ -9,7 +9,7 @@ from orchestrator.core.errors import UnprovedError
 from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.release.steps.build import Built, expected_labels
-from orchestrator.release.steps.builds.base import pull_login
+from orchestrator.release.steps.builds.proving import Proving, by_digest
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
-    from orchestrator.engines import EngineHealth, ImageInfo
+    from orchestrator.engines import EngineHealth
     from orchestrator.image.smoke import InsideChecks
 
 
@@ -52,31 +52,26 @@ def _task(image: PlannedImage) -> Task:
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     built, key = context.outcome(Built, image), image.task(SMOKE)
-    found = by_digest(context, image, built.digest) if built.digest else None
-    results = prove(context, image, found.id if found else built.image_id, light_passed=lambda: context.allow(key))
+    found = by_digest(context, image, built.digest) if built.digest else _in_engine(context, built.image_id)
+    results = prove(context, image, found, light_passed=lambda: context.allow(key))
     return Smoked(
         image=image.reference,
         image_id=built.image_id,
         digest=built.digest,
-        size=found.size if found else 0,
+        size=found.size if built.digest else 0,
         results=results,
     )
 
 
-def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ImageInfo:
-    """What the registry has under a digest, in the engine: pulled where it is not there."""
-    return context.connections.runtime().resolve(
-        f"{image.repository}@{digest}",
-        platform=image.platform,
-        credentials=pull_login(context, image, image.candidate.repository.host),
-        report=context.report,
-    )
+def _in_engine(context: TaskContext, image_id: str) -> Proving:
+    """What the engine itself built."""
+    return Proving(prover=context.connections.swept_runtime(), id=image_id)
 
 
 def prove(
-    context: TaskContext, image: PlannedImage, image_id: str, light_passed: Callable[[], None] = lambda: None
+    context: TaskContext, image: PlannedImage, found: Proving, light_passed: Callable[[], None] = lambda: None
 ) -> tuple[CheckResult, ...]:
-    """All checks of an image in the engine.  Raises UnprovedError when one fails.
+    """All checks of an image where it is.  Raises UnprovedError when one fails.
 
     `light_passed` is called when those have passed that run nothing in it: labels, budgets.
     """
@@ -84,9 +79,9 @@ def prove(
     from orchestrator.image.previous import refuse_unlike
     from orchestrator.image.smoke import smoke
 
-    engine = context.connections.swept_runtime()
+    engine, image_id = found.prover, found.id
     refuse_unlike(engine, image, image_id, context.connections.registry(image.repository))
-    results = smoke(
+    results = found.first + smoke(
         engine,
         image_id,
         tag=context.plan.version,
@@ -96,7 +91,9 @@ def prove(
         report=context.report,
         inside=_inside(context, image),
         foreign=_foreign(engine.health(), image) if image.platform else "",
-        more=budget_checks(engine, image, image_id, lambda: context.connections.registry(image.repository)),
+        more=budget_checks(
+            engine, found.measurable(image), image_id, lambda: context.connections.registry(image.repository)
+        ),
         light_passed=light_passed,
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
@@ -108,7 +105,7 @@ def prove(
             detail="\n".join(f"{result.name}: {result.message}" for result in failed),
             code="smoke-failed",
             state=f"nothing is public: {image.candidate}, if its upload has got so far, is a private name; "
-            f"the image is {image_id[:19]} in the engine",
+            f"the image is {image_id[:19]} {found.place}",
         )
     return results
 

@@ -16,10 +16,11 @@ from orchestrator.core.results import CheckResult, Progress
 from orchestrator.engines import PushRefusedError
 from orchestrator.registry.responses import RegistryRefusedError
 from orchestrator.release.steps.build import Built, expected_labels
+from orchestrator.release.steps.builds.proving import by_digest
 from orchestrator.release.steps.heavy import push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
-from orchestrator.release.steps.smoke import by_digest, prove
+from orchestrator.release.steps.smoke import prove
 
 if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
@@ -174,8 +175,7 @@ def _taken_over(context: TaskContext, image: PlannedImage, refusal: RemoteError)
         )
     text = f"{image.candidate} stands in the registry, says the same commit and may not be replaced: it is taken"
     context.report(Progress(text=text))
-    info = by_digest(context, image, manifest.digest)
-    taken = Taken(
-        image_id=info.id, size=info.size, layers=info.layers, base=built.base, results=prove(context, image, info.id)
-    )
+    found = by_digest(context, image, manifest.digest)
+    layers, results = found.info.layers if found.info else (), prove(context, image, found)
+    taken = Taken(image_id=found.id, size=found.size, layers=layers, base=built.base, results=results)
     return _uploaded(registry, image, manifest, taken)

@@ -1,0 +1,123 @@
+"""Where an image is proved that the registry has by its digest: in the engine; where none answers, on its builder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.reference import parse_repository
+from orchestrator.core.results import CheckResult, CheckState
+from orchestrator.core.text import one_line
+from orchestrator.engines import ImageInfo
+from orchestrator.image.builders import BUILDX
+from orchestrator.image.farm import choice
+from orchestrator.release.steps.builds.base import pull_login
+
+if TYPE_CHECKING:
+    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.engines import Prover
+    from orchestrator.registry.client import Registry
+    from orchestrator.release.steps.runner import TaskContext
+    from orchestrator.session.connections import Connections
+
+_CHECK = "proved-on"
+_UNPACKED = "budget-size"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving:
+    """Who runs the checks, in the image of that id there; `first` are results that say how."""
+
+    prover: Prover
+    id: str
+    info: ImageInfo | None = None  # what is known without asking
+    first: tuple[CheckResult, ...] = ()
+
+    @property
+    def place(self) -> str:
+        return "in the registry" if self.first else "in the engine"
+
+    @property
+    def size(self) -> int:
+        """Bytes unpacked, which only an engine knows; 0 without one."""
+        return self.info.size if self.info and not self.first else 0
+
+    def measurable(self, image: PlannedImage) -> PlannedImage:
+        """The image with the budgets that can be looked at there."""
+        return replace(image, size_budget=0) if self.first else image
+
+
+def no_engine(connections: Connections) -> str:
+    """Why no engine answers, "" where one does."""
+    try:
+        connections.runtime().health()
+    except (RemoteError, UsageError) as error:
+        return one_line(error.message)
+    return ""
+
+
+def on_builder(plan: Plan, connections: Connections) -> str:
+    """Where the images of a plan are proved that no engine can pull, as a line; "" where an engine answers, or one of
+    them needs it."""
+    if not plan.builds or any(image.engine != BUILDX for image in plan.builds):
+        return ""
+    why = no_engine(connections)
+    return (
+        why and f"no engine answers ({why}): images are smoke-tested on their builder, as build steps that nobody keeps"
+    )
+
+
+def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> Proving:
+    """What the registry has under a digest: pulled by the engine where it is not there."""
+    connections, login = context.connections, pull_login(context, image, image.candidate.repository.host)
+    if image.engine == BUILDX and (why := no_engine(connections)):
+        return _by_builder(context, image, digest, why)
+    name = f"{image.repository}@{digest}"
+    runtime = connections.runtime()
+    found = runtime.resolve(name, platform=image.platform, credentials=login, report=context.report)
+    return Proving(prover=connections.swept_runtime(), id=found.id, info=found)
+
+
+def _by_builder(context: TaskContext, image: PlannedImage, digest: str, why: str) -> Proving:
+    host = image.candidate.repository.host
+    login = pull_login(context, image, host)
+    builder = context.connections.direct(choice(image, context.plan.builds, context.connections).names[0])
+    info = _info(context.connections.registry(image.repository), image, digest)
+    prover = builder.prover(
+        parse_repository(image.repository).digest(digest),
+        info,
+        {host: login} if login else {},
+        log=context.state.logs / f"smoke-{image.log}",
+        stall=context.session.options.push_stall,
+    )
+    said = f"on builder {builder.title}, as build steps that nobody keeps: no engine answers ({why})"
+    first = [CheckResult(name=_CHECK, state=CheckState.PASSED, message=said)]
+    if image.size_budget:
+        unknown = "size-budget is of the unpacked image, which only an engine knows"
+        first.append(CheckResult(name=_UNPACKED, state=CheckState.SKIPPED, message=unknown))
+    return Proving(prover=prover, id=digest, info=info, first=tuple(first))
+
+
+def _info(registry: Registry, image: PlannedImage, digest: str) -> ImageInfo:
+    """As an engine would say it, but for the size, which is what it takes in the registry."""
+    manifest = registry.await_manifest(digest)
+    if manifest is None:
+        raise RemoteError(
+            f"{image.repository}@{digest} is not in the registry any more",
+            remedy="run the same command again: what is gone is built anew",
+            code="push-vanished",
+        )
+    own = registry.image(manifest, image.platform)
+    config = registry.config(own)
+    return ImageInfo(
+        id=digest,
+        labels=config.labels,
+        size=sum(layer.size for layer in registry.layers(own)),
+        layers=config.diff_ids,
+        repo_digests=(),
+        architecture=config.platform.partition("/")[2].partition("/")[0],
+        entrypoint=tuple(config.settings.get("Entrypoint") or ()),
+        command=tuple(config.settings.get("Cmd") or ()),
+        config=config.settings,
+    )
