@@ -50,7 +50,8 @@ class Signed:
 
 
 def sign_section(keys: Path, public: str) -> str:
-    return f'verify:\n  - test -z "$COSIGN_PASSWORD"\nsign:\n  key-file: {keys / "cosign.key"}\n  public-keys:\n    - {public}\n'
+    pinned = f"sign:\n  key-file: {keys / 'cosign.key'}\n  public-keys:\n    - {public}\n"
+    return f'verify:\n  - test -z "$COSIGN_PASSWORD"\n{pinned}'
 
 
 @pytest.fixture(scope="module")
