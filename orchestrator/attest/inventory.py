@@ -17,7 +17,7 @@ from orchestrator.engines import RunRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.engines import Runtime
+    from orchestrator.engines import Prover
 
 DPKG: Final = "/var/lib/dpkg/status"
 OS_RELEASE: Final = ("/etc/os-release", "/usr/lib/os-release")
@@ -48,7 +48,7 @@ class Inventory:
     architecture: str = ""
 
 
-def take(engine: Runtime, image: str) -> Inventory:
+def take(engine: Prover, image: str) -> Inventory:
     """The inventory of an image in the engine.  Raises RemoteError when the engine is gone."""
     info = engine.inspect(image)
     status = engine.read_file(image, DPKG) or b""
@@ -63,7 +63,7 @@ def take(engine: Runtime, image: str) -> Inventory:
     )
 
 
-def _ask(engine: Runtime, image: str) -> tuple[Mapping[str, Any], str]:
+def _ask(engine: Prover, image: str) -> tuple[Mapping[str, Any], str]:
     """What the image's Python says; nothing, and why, where it cannot be asked."""
     nothing: dict[str, Any] = {"python": [], "debian": {}}
     script = Path(__file__).with_name("inside.py").read_text("utf-8")

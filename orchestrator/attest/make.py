@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.attest import inventory
 from orchestrator.attest.bill import Bill, components, faults
+from orchestrator.attest.statement import Statement
 from orchestrator.core.errors import MismatchError
 from orchestrator.image.patches import concerning
 from orchestrator.image.pytorch_builds import read_lock
@@ -14,7 +15,7 @@ from orchestrator.image.pytorch_builds import read_lock
 if TYPE_CHECKING:
     from orchestrator.core.plan import PlannedImage
     from orchestrator.core.reference import Reference
-    from orchestrator.engines import Runtime
+    from orchestrator.engines import Prover
     from orchestrator.session.committed import CommittedFiles
 
 _SHOWN = 5
@@ -23,7 +24,7 @@ _SHOWN = 5
 def make_bill(
     committed: CommittedFiles,
     image: PlannedImage,
-    engine: Runtime,
+    engine: Prover,
     image_id: str,
     *,
     name: Reference,
@@ -56,6 +57,18 @@ def make_bill(
         components=components(lock, found, patches),
         unchecked=found.unasked if lock else "",
     )
+
+
+def bill_statements(bill: Bill) -> tuple[Statement, Statement]:
+    """A bill in both standard formats, as statements."""
+    from orchestrator.attest import cyclonedx, spdx
+
+    forms = ((cyclonedx.PREDICATE, cyclonedx.cyclonedx(bill)), (spdx.PREDICATE, spdx.spdx(bill)))
+    first, second = (
+        Statement(repository=bill.repository, digest=bill.digest, predicate_type=kind, predicate=document)
+        for kind, document in forms
+    )
+    return first, second
 
 
 def moment(seconds: int) -> str:

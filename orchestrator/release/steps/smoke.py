@@ -52,7 +52,7 @@ def _task(image: PlannedImage) -> Task:
 
 def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     built, key = context.outcome(Built, image), image.task(SMOKE)
-    found = by_digest(context, image, built.digest) if built.digest else _in_engine(context, built.image_id)
+    found = by_digest(context, image, built.digest) if built.digest else in_engine(context, built.image_id)
     results = prove(context, image, found, light_passed=lambda: context.allow(key))
     return Smoked(
         image=image.reference,
@@ -63,7 +63,7 @@ def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     )
 
 
-def _in_engine(context: TaskContext, image_id: str) -> Proving:
+def in_engine(context: TaskContext, image_id: str) -> Proving:
     """What the engine itself built."""
     return Proving(prover=context.connections.swept_runtime(), id=image_id)
 
