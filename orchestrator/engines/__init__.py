@@ -282,6 +282,10 @@ class DirectBuilder(Protocol):
     ) -> None:
         """The same build into an OCI archive on this machine; nothing is pushed."""
 
+    def step(self, request: BuildRequest, output: str, *, stall: float, timeout: float = 0) -> tuple[int | None, str]:
+        """Build what has one RUN at most, and keep nothing but `output`: its exit code, None at its timeout, and the
+        the end of what it printed.  Whatever else fails is raised, as by `build_pushed`."""
+
     def prover(
         self,
         reference: Reference,

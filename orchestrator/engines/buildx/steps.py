@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import Reference
-    from orchestrator.engines import HistoryStep, ImageInfo, RunRequest
-    from orchestrator.engines.buildx.builder import BuildxBuilder
+    from orchestrator.engines import DirectBuilder, HistoryStep, ImageInfo, RunRequest
 
 _NETWORKS: Final = {"none": "none", "host": "host"}  # BuildKit's default is what every other name is in a build
 _NOT_THERE: Final = re.compile(
@@ -34,7 +33,7 @@ class BuildSteps:
 
     def __init__(
         self,
-        builder: BuildxBuilder,
+        builder: DirectBuilder,
         reference: Reference,
         image: ImageInfo,
         logins: Mapping[str, Credentials],

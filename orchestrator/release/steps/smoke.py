@@ -9,7 +9,7 @@ from orchestrator.core.errors import UnprovedError
 from orchestrator.core.plan import SMOKE
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.release.steps.build import Built, expected_labels
-from orchestrator.release.steps.builds.proving import Proving, by_digest
+from orchestrator.release.steps.builds.proving import ProvingPlace, by_digest
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.session.committed import CommittedFiles
@@ -63,13 +63,13 @@ def _run(context: TaskContext, image: PlannedImage) -> Smoked:
     )
 
 
-def in_engine(context: TaskContext, image_id: str) -> Proving:
+def in_engine(context: TaskContext, image_id: str) -> ProvingPlace:
     """What the engine itself built."""
-    return Proving(prover=context.connections.swept_runtime(), id=image_id)
+    return ProvingPlace(prover=context.connections.swept_runtime(), id=image_id)
 
 
 def prove(
-    context: TaskContext, image: PlannedImage, found: Proving, light_passed: Callable[[], None] = lambda: None
+    context: TaskContext, image: PlannedImage, found: ProvingPlace, light_passed: Callable[[], None] = lambda: None
 ) -> tuple[CheckResult, ...]:
     """All checks of an image where it is.  Raises UnprovedError when one fails.
 

@@ -26,7 +26,7 @@ _UNPACKED = "budget-size"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proving:
+class ProvingPlace:
     """Who runs the checks, in the image of that id there; `first` are results that say how."""
 
     prover: Prover
@@ -68,7 +68,7 @@ def on_builder(plan: Plan, connections: Connections) -> str:
     )
 
 
-def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> Proving:
+def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ProvingPlace:
     """What the registry has under a digest: pulled by the engine where it is not there."""
     connections, login = context.connections, pull_login(context, image, image.candidate.repository.host)
     if image.engine == BUILDX and (why := no_engine(connections)):
@@ -76,10 +76,10 @@ def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> Proving
     name = f"{image.repository}@{digest}"
     runtime = connections.runtime()
     found = runtime.resolve(name, platform=image.platform, credentials=login, report=context.report)
-    return Proving(prover=connections.swept_runtime(), id=found.id, info=found)
+    return ProvingPlace(prover=connections.swept_runtime(), id=found.id, info=found)
 
 
-def _by_builder(context: TaskContext, image: PlannedImage, digest: str, why: str) -> Proving:
+def _by_builder(context: TaskContext, image: PlannedImage, digest: str, why: str) -> ProvingPlace:
     host = image.candidate.repository.host
     login = pull_login(context, image, host)
     builder = context.connections.direct(choice(image, context.plan.builds, context.connections).names[0])
@@ -96,7 +96,7 @@ def _by_builder(context: TaskContext, image: PlannedImage, digest: str, why: str
     if image.size_budget:
         unknown = "size-budget is of the unpacked image, which only an engine knows"
         first.append(CheckResult(name=_UNPACKED, state=CheckState.SKIPPED, message=unknown))
-    return Proving(prover=prover, id=digest, info=info, first=tuple(first))
+    return ProvingPlace(prover=prover, id=digest, info=info, first=tuple(first))
 
 
 def _info(registry: Registry, image: PlannedImage, digest: str) -> ImageInfo:
