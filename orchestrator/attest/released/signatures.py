@@ -152,7 +152,7 @@ def beside(name: str, manifest: Manifest, keys: Sequence[PublicKey], registry: R
             return [_check(f"signature: {name}", CheckState.SKIPPED, error.message)]
         text = f"not checked: {len(found)} bundles are there, and no key is at hand; give --key FILE, or --remote URL"
         return [_check(f"signature: {name}", CheckState.SKIPPED, text)] if found else []
-    kinds = (statement.SIGNATURE, statement.PROVENANCE, statement.PICKS)
+    kinds: tuple[str, ...] = (statement.SIGNATURE, statement.PROVENANCE, statement.PICKS)
     if not manifest.is_index:  # of an index each platform has its own
         kinds += (cyclonedx.PREDICATE, spdx.PREDICATE)
     return judged(f"signature: {name}", manifest.digest, dict.fromkeys(kinds, _anything), keys, registry)
