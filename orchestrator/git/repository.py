@@ -155,7 +155,8 @@ class Repository:
 
         if self._objects is None:
             self._objects = Repo(self.top)
-            self._objects.git.update_environment(**self.git.env)
+            # A partial clone is not to ask its remote, one process each, for every id that is not here.
+            self._objects.git.update_environment(**self.git.env, GIT_NO_LAZY_FETCH="1")
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
         except ValueError:
@@ -236,20 +237,11 @@ class Repository:
     # -------------------------------------------------------------- scratch
 
     def scratch(self, *more: Path) -> Scratch:
-        """A new scratch store over this repository's objects, and `more` directories of objects; partial clones keep
-        fetching what is missing."""
-        lines = []
-        if promisors := self.promisors():
-            lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
-            for key, value in self.config_items(r"^remote\..*\.(url|promisor|partialclonefilter)$"):
-                name, _, leaf = key.removeprefix("remote.").rpartition(".")
-                lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
-        return Scratch.open(
-            self.common_dir / "objects",
-            "".join(lines),
-            Cache(self.common_dir / "release/cache.sqlite"),
-            *more,
-        )
+        """A new scratch store over this repository's objects, and `more` directories of objects.
+
+        It fetches nothing: what a partial clone lacks is missing there too (session/clone/contents.py brings it).
+        """
+        return Scratch.open(self.common_dir / "objects", Cache(self.common_dir / "release/cache.sqlite"), *more)
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
@@ -264,7 +256,7 @@ class Repository:
 
     def bring_as(self, remote: str, ref: str, name: str) -> None:
         """Fetch one ref of the remote under a name of this clone."""
-        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{name}")
+        output = self.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{ref}:{name}")
         if output.status:
             raise unreachable(remote, output)
 
