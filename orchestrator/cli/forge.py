@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.app import app, command
+from orchestrator.cli.help import SETTINGS
 from orchestrator.core.errors import UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
@@ -14,8 +15,14 @@ from orchestrator.session.session import Session
 if TYPE_CHECKING:
     from orchestrator.forges.protect import ProtectResult
 
-group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pipelines that plan, audit and publish.")
-app.add_typer(group, name="ci")
+group = typer.Typer(
+    name="ci",
+    no_args_is_help=True,
+    context_settings=SETTINGS,
+    rich_markup_mode=None,
+    help="Pipelines that plan, audit and publish.",
+)
+app.add_typer(group)
 
 
 @command("protect")

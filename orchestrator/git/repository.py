@@ -7,6 +7,7 @@ import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.git.conversation import Output, Silence
+    from orchestrator.git.scratch import TreeEntry
 
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
@@ -66,6 +68,8 @@ class Repository:
             top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})}, config=(("submodule.recurse", "false"),)
         )
         self._objects: Any = None
+        self._urls: dict[str, str] = {}  # of remotes, as they are for the whole run
+        self._listings: dict[str, list[TreeEntry]] = {}
 
     @classmethod
     def discover(cls, start: Path) -> Repository:
@@ -116,11 +120,16 @@ class Repository:
     def is_shallow(self) -> bool:
         return (self.common_dir / "shallow").exists()
 
+    @cached_property
     def promisors(self) -> dict[str, str]:
         """Remote -> filter, for the remotes that a partial clone fetches its missing objects from."""
         found = dict(self.config_items(r"^remote\..*\.(promisor|partialclonefilter)$"))
         names = [key.removesuffix(".promisor") for key in found if key.endswith(".promisor")]
         return {name.removeprefix("remote."): found.get(f"{name}.partialclonefilter", "") for name in names}
+
+    def became_partial(self) -> None:
+        """Ask git again for the remotes of a partial clone: a fetch has made this one of it."""
+        vars(self).pop("promisors", None)
 
     def config(self, key: str) -> str:
         """A configuration value, "" when not set."""
@@ -204,8 +213,10 @@ class Repository:
 
     def remote_url(self, remote: str) -> str:
         """The URL fetches use, "" when there is no such remote."""
-        output = self.git.attempt("remote", "get-url", "--", remote)
-        return output.text.strip() if output.status == 0 else ""
+        if remote not in self._urls:
+            output = self.git.attempt("remote", "get-url", "--", remote)
+            self._urls[remote] = output.text.strip() if output.status == 0 else ""
+        return self._urls[remote]
 
     def push_urls(self, remote: str) -> list[str]:
         """Where pushes to a remote go: the URLs of its name, or the URL that it is."""
@@ -241,7 +252,9 @@ class Repository:
 
         It fetches nothing: what a partial clone lacks is missing there too (session/clone/contents.py brings it).
         """
-        return Scratch.open(self.common_dir / "objects", Cache(self.common_dir / "release/cache.sqlite"), *more)
+        opened = Scratch.open(self.common_dir / "objects", Cache(self.common_dir / "release/cache.sqlite"), *more)
+        opened.listings = self._listings
+        return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""

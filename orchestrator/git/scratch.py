@@ -54,6 +54,7 @@ class Scratch:
 
     def __init__(self, path: Path, objects: Sequence[Path], cache: Cache) -> None:
         self.path = path
+        self.listings: dict[str, list[TreeEntry]] = {}  # of trees by their ids
         self.cache = cache
         self._tree = path / "tree"
         self._tree.mkdir()
@@ -185,12 +186,11 @@ class Scratch:
 
     def entries(self, tree: str) -> list[TreeEntry]:
         """Every file of a tree, recursively, in git's order."""
-        found = []
-        for line in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).fields():
-            meta, _, path = line.partition("\t")
-            mode, _, sha = meta.split(" ")
-            found.append(TreeEntry(mode=mode, sha=sha, path=path))
-        return found
+        if tree not in self.listings:
+            rows = (line.partition("\t") for line in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).fields())
+            parts = ((head.split(" "), path) for head, _, path in rows)
+            self.listings[tree] = [TreeEntry(mode=mode, sha=sha, path=path) for (mode, _, sha), path in parts]
+        return self.listings[tree]
 
     def file(self, tree: str, path: str) -> bytes | None:
         """The content of a regular file in a tree, None when there is none at that path."""

@@ -42,7 +42,7 @@ def examine(session: Session) -> list[Finding]:
 
 def _history(session: Session) -> str:
     """How much of its history the clone has; what a release needs of the rest is fetched when it needs it."""
-    kept = ", ".join(f"--filter={each}" for each in session.repository.promisors().values() if each)
+    kept = ", ".join(f"--filter={each}" for each in session.repository.promisors.values() if each)
     lacking = "cut off (--depth)" if session.repository.is_shallow() else f"partial ({kept})" if kept else ""
     return f"{lacking}: what a release needs is fetched, all at once" if lacking else "complete"
 

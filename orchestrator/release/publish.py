@@ -327,7 +327,7 @@ def _planned_again(session: Session, config: Config, version: str, head: str, me
 def _tags(session: Session, remote: str) -> dict[str, str]:
     """Tag -> commit, of this clone; of one that was cut off, or takes only parts, as the remote has them."""
     tags = session.repository.local_tags()
-    if session.options.offline or not session.repository.promisors():
+    if session.options.offline or not session.repository.promisors:
         return tags
     return {**tags, **session.repository.ls_remote(remote, "refs/tags/*").tags()}
 

@@ -37,7 +37,7 @@ def have_contents(
 
     Raises UsageError where it cannot be had, RemoteError when the remote stops answering.
     """
-    partial = next(((name, kept) for name, kept in repository.promisors().items() if kept), None)
+    partial = next(((name, kept) for name, kept in repository.promisors.items() if kept), None)
     if partial is None:
         return
     commits = _commits(scratch, list(dict.fromkeys(tips)), list(dict.fromkeys(more)))

@@ -35,6 +35,7 @@ def have_history(repository: Repository, remote: str, *, offline: bool = False) 
         )  # fmt: skip
         if ended.status == 0:
             break
+    repository.became_partial()
     if repository.is_shallow():
         raise _cut_off(repository, remote)
     repository.git.silence.tell(
