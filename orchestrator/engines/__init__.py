@@ -284,7 +284,7 @@ class DirectBuilder(Protocol):
 
     def step(self, request: BuildRequest, output: str, *, stall: float, timeout: float = 0) -> tuple[int | None, str]:
         """Build what has one RUN at most, and keep nothing but `output`: its exit code, None at its timeout, and the
-        the end of what it printed.  Whatever else fails is raised, as by `build_pushed`."""
+        end of what it printed.  Whatever else fails is raised, as by `build_pushed`."""
 
     def prover(
         self,
