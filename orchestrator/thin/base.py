@@ -42,7 +42,7 @@ class OddFolder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalledPackage:
+class SitePackage:
     """A Python package: its name as it is written, its version, and the folder of packages that it is in."""
 
     name: str
@@ -57,7 +57,7 @@ class BaseFacts:
     digest: str
     folders: dict[str, OddFolder] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)  # symbolic links to folders -> their targets
-    installed: tuple[InstalledPackage, ...] = ()
+    installed: tuple[SitePackage, ...] = ()
     sources: str = ""
 
 
@@ -139,11 +139,11 @@ class _Scan:
                 found[path] = target
         return found
 
-    def installed(self) -> Iterable[InstalledPackage]:
+    def installed(self) -> Iterable[SitePackage]:
         for path in sorted(self.metadata):
             if found := _SITE.fullmatch(path):
                 name, _, version = found[2].rpartition("-")
-                yield InstalledPackage(name=name, version=version, site=found[1])
+                yield SitePackage(name=name, version=version, site=found[1])
 
 
 def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes]:

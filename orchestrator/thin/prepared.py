@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.image.patchfile import PatchEntry
-    from orchestrator.thin.base import InstalledPackage
+    from orchestrator.thin.base import SitePackage
 
 _FOLDER = "etc/release"
 
@@ -39,7 +39,7 @@ class Patching:
 
     folder: str
     files: Mapping[str, bytes]
-    installed: tuple[InstalledPackage, ...]
+    installed: tuple[SitePackage, ...]
     mtime: int
 
     @property
@@ -51,7 +51,7 @@ class Patching:
         patches = [[each.name, digest(each.data)] for each in self.entries]
         return hashlib.sha256(json.dumps([base, self.mtime, patches]).encode()).hexdigest()
 
-    def _place(self, entry: PatchEntry) -> InstalledPackage | None:
+    def _place(self, entry: PatchEntry) -> SitePackage | None:
         return next((each for each in self.installed if normal(each.name) == normal(entry.package)), None)
 
     def touched(self) -> list[str]:
@@ -77,7 +77,7 @@ class Patching:
         return add_parents(tree, self.mtime)
 
     def _apply(
-        self, entry: PatchEntry, place: InstalledPackage, there: Mapping[str, bytes | None]
+        self, entry: PatchEntry, place: SitePackage, there: Mapping[str, bytes | None]
     ) -> dict[str, bytes | None]:
         if not entry.concerns(place.version):
             raise self._wrong(entry, f"{entry.package} {place.version} is installed, not {entry.version}")
@@ -97,7 +97,7 @@ class Patching:
         return {f"{place.site}/{path}": content for path, content in after.items()}
 
     @staticmethod
-    def _reader(place: InstalledPackage, there: Mapping[str, bytes | None]) -> Callable[[str], bytes | None]:
+    def _reader(place: SitePackage, there: Mapping[str, bytes | None]) -> Callable[[str], bytes | None]:
         return lambda path: there.get(f"{place.site}/{path}")
 
     def _file(self, path: str, content: bytes | None) -> Tree:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.thin.base import InstalledPackage
+from orchestrator.thin.base import SitePackage
 from orchestrator.thin.layer import FileNode
 from orchestrator.thin.prepared import Patching, stamp
 
@@ -44,7 +44,7 @@ deleted file mode 100644
 
 
 def patching(files: dict[str, bytes] | None = None, version: str = "1.0", name: str = "tiny") -> Patching:
-    installed = (InstalledPackage(name=name, version=version, site=SITE),)
+    installed = (SitePackage(name=name, version=version, site=SITE),)
     return Patching(folder="patches", files=files or {NAME: TEXT.encode()}, installed=installed, mtime=7)
 
 
