@@ -25,10 +25,11 @@ ROOMS = (
     "config git registry engines",
     "session dockerfile",
     "image forges",
-    "landing thin",
+    "landing thin attest",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
     "guard",
+    "attest.released",
     "release",
     "audit",
     "report",
@@ -41,6 +42,8 @@ DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
     "rich": "report.live", "sqlite3": "git.cache",
     "zstandard": "audit.layers",
+    "jinja2": "report.page.render",
+    "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
     "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab",

@@ -25,8 +25,9 @@ _HEAD = """\
 
 <!-- made by tools/clidoc.py, compared by tests/test_docs.py -->
 
-What `release COMMAND --help` says, on one page. Options can stand in any order; those that every command takes may
-stand before it too (`release -C DIR plan`). The variables are those of [environment.md](environment.md).
+What `release COMMAND --help` says, on one page. `release` alone says where this repository stands and what is
+likely next. Options can stand in any order; those that every command takes may stand before it too
+(`release -C DIR plan`). The variables are those of [environment.md](environment.md).
 """
 
 

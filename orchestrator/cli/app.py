@@ -16,6 +16,7 @@ import typer
 
 from orchestrator import __version__
 from orchestrator.cli.exits import guarded
+from orchestrator.cli.help import SETTINGS, Grouped, epilog_of, exit_codes
 from orchestrator.cli.invocation import console_of, session_of
 from orchestrator.cli.options import (
     COMMON,
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="release",
-    no_args_is_help=True,
+    cls=Grouped,
+    context_settings=SETTINGS,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Cherry-pick declared fixes onto a release branch, tag, build the image, prove it, push it.",
-    epilog="Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXIT_MEANINGS.items()) + ".",
+    epilog=exit_codes(EXIT_MEANINGS),
 )
 
 
@@ -99,6 +102,13 @@ def options(
         "directory": directory, "config": config, "offline": offline, "as_json": as_json,
         "quiet": quiet, "verbose": verbose, "no_color": no_color, "remote_stall": remote_stall,
     }  # fmt: skip
+    if context.invoked_subcommand is None:
+        from orchestrator.cli.start import start
+
+        given = common_options(context.obj, {})
+        console = console_of(given)
+        with session_of(given, console) as session:
+            guarded(console, lambda: start(session, console))
 
 
 Function = TypeVar("Function", bound="Callable[..., int | None]")
@@ -135,7 +145,8 @@ def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> 
         parameters = [context, *own, *_parameters(shared), *_parameters(COMMON)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        group.command(name)(run)
+        whole = name if group is app else f"{group.info.name} {name}"
+        group.command(name, context_settings=SETTINGS, epilog=epilog_of(whole))(run)
         return function
 
     return register

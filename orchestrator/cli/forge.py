@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.app import app, command
+from orchestrator.cli.help import SETTINGS
 from orchestrator.core.errors import UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
@@ -14,8 +15,14 @@ from orchestrator.session.session import Session
 if TYPE_CHECKING:
     from orchestrator.forges.protect import ProtectResult
 
-group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pipelines that plan, audit and publish.")
-app.add_typer(group, name="ci")
+group = typer.Typer(
+    name="ci",
+    no_args_is_help=True,
+    context_settings=SETTINGS,
+    rich_markup_mode=None,
+    help="Pipelines that plan, audit and publish.",
+)
+app.add_typer(group)
 
 
 @command("protect")
@@ -25,7 +32,9 @@ def protect(
     provider: Annotated[
         str,
         typer.Option(
-            metavar="FORGE", envvar="RELEASE_PROVIDER", help="The forge that holds the repository: github or gitlab."
+            metavar="FORGE",
+            envvar="RELEASE_PROVIDER",
+            help="The forge that holds the repository: github or gitlab; or kubernetes, for a policy of clusters.",
         ),
     ] = "",
     apply: Annotated[
@@ -76,6 +85,9 @@ def protect(
 
     if apply and dry_run:
         raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
+    if provider == "kubernetes":
+        _cluster(session, console, apply=apply)
+        return
     wish = ProtectRequest(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
         checks=tuple(check or ()), apply=apply,
@@ -84,6 +96,20 @@ def protect(
     console.lines(protection_lines(outcome))
     document: dict[str, Any] = protection_document(outcome)
     console.document(document)
+
+
+def _cluster(session: Session, console: Console, *, apply: bool) -> None:
+    """The policy on stdout: this tool talks to no cluster."""
+    from orchestrator.attest.admission import cluster_policy
+
+    if apply:
+        raise UsageError(
+            "--apply does not go with kubernetes", remedy="keep what is printed in a file: kubectl apply -f FILE",
+            code="options-exclude",
+        )  # fmt: skip
+    text = cluster_policy(session.config())
+    console.lines(text.splitlines())
+    console.document({"schema_version": 1, "provider": "kubernetes", "text": text})
 
 
 @command("init", group=group)

@@ -7,6 +7,7 @@ import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.git.conversation import Output, Silence
+    from orchestrator.git.scratch import TreeEntry
 
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
@@ -66,6 +68,8 @@ class Repository:
             top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})}, config=(("submodule.recurse", "false"),)
         )
         self._objects: Any = None
+        self._urls: dict[str, str] = {}  # of remotes, as they are for the whole run
+        self._listings: dict[str, list[TreeEntry]] = {}
 
     @classmethod
     def discover(cls, start: Path) -> Repository:
@@ -116,11 +120,16 @@ class Repository:
     def is_shallow(self) -> bool:
         return (self.common_dir / "shallow").exists()
 
+    @cached_property
     def promisors(self) -> dict[str, str]:
         """Remote -> filter, for the remotes that a partial clone fetches its missing objects from."""
         found = dict(self.config_items(r"^remote\..*\.(promisor|partialclonefilter)$"))
         names = [key.removesuffix(".promisor") for key in found if key.endswith(".promisor")]
         return {name.removeprefix("remote."): found.get(f"{name}.partialclonefilter", "") for name in names}
+
+    def became_partial(self) -> None:
+        """Ask git again for the remotes of a partial clone: a fetch has made this one of it."""
+        vars(self).pop("promisors", None)
 
     def config(self, key: str) -> str:
         """A configuration value, "" when not set."""
@@ -155,7 +164,8 @@ class Repository:
 
         if self._objects is None:
             self._objects = Repo(self.top)
-            self._objects.git.update_environment(**self.git.env)
+            # A partial clone is not to ask its remote, one process each, for every id that is not here.
+            self._objects.git.update_environment(**self.git.env, GIT_NO_LAZY_FETCH="1")
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
         except ValueError:
@@ -203,8 +213,10 @@ class Repository:
 
     def remote_url(self, remote: str) -> str:
         """The URL fetches use, "" when there is no such remote."""
-        output = self.git.attempt("remote", "get-url", "--", remote)
-        return output.text.strip() if output.status == 0 else ""
+        if remote not in self._urls:
+            output = self.git.attempt("remote", "get-url", "--", remote)
+            self._urls[remote] = output.text.strip() if output.status == 0 else ""
+        return self._urls[remote]
 
     def push_urls(self, remote: str) -> list[str]:
         """Where pushes to a remote go: the URLs of its name, or the URL that it is."""
@@ -236,20 +248,13 @@ class Repository:
     # -------------------------------------------------------------- scratch
 
     def scratch(self, *more: Path) -> Scratch:
-        """A new scratch store over this repository's objects, and `more` directories of objects; partial clones keep
-        fetching what is missing."""
-        lines = []
-        if promisors := self.promisors():
-            lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
-            for key, value in self.config_items(r"^remote\..*\.(url|promisor|partialclonefilter)$"):
-                name, _, leaf = key.removeprefix("remote.").rpartition(".")
-                lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
-        return Scratch.open(
-            self.common_dir / "objects",
-            "".join(lines),
-            Cache(self.common_dir / "release/cache.sqlite"),
-            *more,
-        )
+        """A new scratch store over this repository's objects, and `more` directories of objects.
+
+        It fetches nothing: what a partial clone lacks is missing there too (session/clone/contents.py brings it).
+        """
+        opened = Scratch.open(self.common_dir / "objects", Cache(self.common_dir / "release/cache.sqlite"), *more)
+        opened.listings = self._listings
+        return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
@@ -264,7 +269,7 @@ class Repository:
 
     def bring_as(self, remote: str, ref: str, name: str) -> None:
         """Fetch one ref of the remote under a name of this clone."""
-        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{name}")
+        output = self.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{ref}:{name}")
         if output.status:
             raise unreachable(remote, output)
 

@@ -75,7 +75,7 @@ def _delta(engine: ImageStore, image: PlannedImage, image_id: str, registry: Reg
 
 def _published(registry: Registry, image: PlannedImage, platform: str) -> frozenset[str] | None:
     """The diff_ids of the version before, or None where there is none for this platform."""
-    manifest = registry.manifest(image.previous.tag) if image.previous else None
+    manifest = registry.released(image.previous.tag) if image.previous else None
     before = registry.find_image(manifest, image.platform or platform) if manifest else None
     return frozenset(registry.config(before).diff_ids) if before else None
 
@@ -97,7 +97,7 @@ def measure(
     """
     if not image.previous:
         return Delta(unknown="the first release of its line")
-    named = registry.manifest(image.previous.tag)
+    named = registry.released(image.previous.tag)
     if named is None:
         return Delta(unknown=f"{image.previous} is not in the registry")
     ours = registry.details(manifest)

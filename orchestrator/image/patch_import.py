@@ -147,7 +147,7 @@ def _whole(upstream: Repository) -> Iterator[None]:
         error.remedy = f"git -C {place} fetch {how}, then run again"
         raise
     except GitCommandError as error:
-        if not upstream.promisors():
+        if not upstream.promisors:
             raise
         message = f"git could not fetch what this partial clone lacks: {error.message.rpartition('fatal: ')[2]}"
         remedy = f"git -C {place} fetch must work; or give --repo a full clone"

@@ -41,7 +41,7 @@ def refuse_unlike(engine: ImageStore, image: PlannedImage, image_id: str, regist
 
 def refuse_dropped(registry: Registry, image: PlannedImage, platforms: Sequence[str]) -> None:
     """Raises UnprovedError where who pulled the version before for some platform gets nothing that runs there."""
-    named = registry.manifest(image.previous.tag) if image.previous and "platform" not in image.allow else None
+    named = registry.released(image.previous.tag) if image.previous and "platform" not in image.allow else None
     before = registry.platforms(named) if named else ()
     gone = [each for each in before if each and not any(fits(each, platform) for platform in platforms)]
     if gone:
@@ -60,7 +60,7 @@ def refuse_shrunk(registry: Registry, image: PlannedImage, size: int, platform: 
 
     `size` is what it takes there too, or unpacked, which is more.
     """
-    named = registry.manifest(image.previous.tag) if image.previous and "shrunk" not in image.allow else None
+    named = registry.released(image.previous.tag) if image.previous and "shrunk" not in image.allow else None
     own = registry.find_image(named, image.platform or platform) if named else None
     before = sum(layer.size for layer in registry.layers(own)) if own else 0
     if size * _SHRUNK < before:

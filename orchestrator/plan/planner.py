@@ -26,6 +26,7 @@ from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.kept_sources import bring_for, sources_ref
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ _SAID_OF_IT = (
     "freeze_broken",
     "elsewhere",
 )  # fields of a plan that are no part of the release
-_NEWER = ("request", "landed")  # fields that count where they say something: ids of older plans stay as they were
+_NEWER = (
+    "request",
+    "landed",
+    "sign",
+)  # fields that count where they say something: ids of older plans stay as they were
 _ADVICE = (
     "prerequisites",
     "search",
@@ -79,6 +84,9 @@ def draft(
         _bring_named(request, entry, repository, scratch)
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
+    have_contents(
+        repository, scratch, (facts.base, *facts.source_tips.values()), named(sources), offline=request.offline
+    )
     is_made = bool(decisions.made or decisions.present)
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
@@ -118,6 +126,7 @@ def draft(
         config_path=request.config_path,
         config_sha256=hashlib.sha256(scratch.file(made.tree, request.config_path) or config.text).hexdigest(),
         git_version=repository.git_version(),
+        sign=config.sign,
         sources=named(sources),
         problems=tuple(problems),
         notes=(

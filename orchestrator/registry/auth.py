@@ -88,6 +88,12 @@ class Authenticator:
         self._tokens: dict[str, _Token] = {}
         self._rejected: RemoteError | None = None
 
+    def follow(self, other: Authenticator) -> None:
+        """Begin with the login that another conversation with the same registry got in by."""
+        if other._taken:
+            self._asked, self._credentials, self._basic = other._asked, other._credentials, other._basic
+            self._taken, self._tokens = True, dict(other._tokens)
+
     def header(self, label: str) -> str:
         """The Authorization known to work so far, or "".  Raises again when the login was rejected before."""
         if self._rejected:

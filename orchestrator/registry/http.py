@@ -70,6 +70,11 @@ class HttpClient:
         self._deadline = Deadline(patience.clock, patience.read_timeout)
         self._login = Authenticator(host, credentials, fetch=self._patient, clock=patience.clock)
 
+    def follow(self, other: HttpClient) -> None:
+        """Begin with what another conversation with the same registry has found out."""
+        self._scheme = self._scheme or other._scheme
+        self._login.follow(other._login)
+
     def ask(
         self,
         method: str,

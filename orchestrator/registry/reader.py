@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.reference import ImageRepository
+    from orchestrator.registry.documents import Documents
     from orchestrator.registry.responses import HttpRequest, HttpResponse
 
 
@@ -58,6 +59,7 @@ class RegistryReader:
 
     `credentials` is called when the registry wants a login, and again when it does not take that one any more.
     `plain_http` forces plain HTTP on a host that is not loopback; `certificates` is docker's folder of private CAs.
+    `documents` is what is known already in this run, and to this one; without it everything is asked anew.
 
     Every verb raises RemoteError when the registry cannot be reached, refuses, or answers nonsense.
     """
@@ -71,8 +73,10 @@ class RegistryReader:
         patience: RetryPolicy | None = None,
         plain_http: bool = False,
         certificates: Path = CERTIFICATES,
+        documents: Documents | None = None,
     ) -> None:
         self.repository = repository
+        self._documents = documents
         self._base = f"/v2/{repository.path}"
         self._retry = patience or RetryPolicy()
         self._wire = HttpClient(
@@ -88,6 +92,10 @@ class RegistryReader:
     def retry(self) -> RetryPolicy:
         """How patiently it is asked."""
         return self._retry
+
+    def follow(self, other: RegistryReader) -> None:
+        """Begin with what another conversation with this registry has found out: how it is spoken to, and the login."""
+        self._wire.follow(other._wire)
 
     # -------------------------------------------------------------- reading
 
@@ -106,11 +114,24 @@ class RegistryReader:
         known = DIGEST.fullmatch(digest) and re.fullmatch(r"[0-9]{1,18}", size) and self._is_manifest(answer)
         if answer.status == 200 and known:
             self._compare(request, digest, asked=identifier)
+            if self._documents:
+                self._documents.saw(str(self.repository), identifier, digest)
             return Descriptor(digest=digest, media_type=answer.media_type, size=int(size))
         manifest = self.manifest(identifier)
         if manifest is None:
             return None
         return Descriptor(digest=manifest.digest, media_type=manifest.media_type, size=len(manifest.content))
+
+    def referrers(self, digest: str) -> Manifest | None:
+        """The index of what refers to a digest; None where the registry has no API for it (404, nothing else)."""
+        path = f"{self._base}/referrers/{self.repository.digest(digest).digest}"
+        what = f"look for what refers to {digest} of {self._name}"
+        request, answer = self._wire.ask("GET", path, what=what, expect=(200, 404), headers={"Accept": INDEXES[1]})
+        if answer.status == 404:
+            return None
+        if answer.media_type not in INDEXES:
+            raise bad_answer(self._wire.host, request, f"is {answer.media_type!r}, not an index")
+        return Manifest(content=answer.body, media_type=answer.media_type)
 
     def manifest(self, identifier: str) -> Manifest | None:
         """The manifest of a tag or digest, or None where it is not there (404, nothing else).
@@ -118,15 +139,20 @@ class RegistryReader:
         Raises MismatchError when its bytes do not have the digest that was asked for, or that the registry
         says they have.
         """
+        known = self._documents.manifest(str(self.repository), identifier) if self._documents else None
+        if known and known.digest == identifier:
+            return known
         request, answer = self._wire.ask(
             "GET",
             self._manifest_path(identifier),
             what=f"get manifest {identifier} of {self._name}",
-            expect=(200, 404),
-            headers=_ACCEPT,
+            expect=(200, 304, 404) if known else (200, 404),
+            headers=_ACCEPT | ({"If-None-Match": f'"{known.digest}"'} if known else {}),
         )
         if answer.status == 404:
             return None
+        if known and answer.status == 304:
+            return known
         if not self._is_manifest(answer):
             kind = repr(answer.media_type) if answer.media_type else "of no type"
             raise bad_answer(self._wire.host, request, f"is {kind}, not an image manifest")
@@ -135,7 +161,14 @@ class RegistryReader:
         said = answer.header("Docker-Content-Digest")
         self._compare(request, manifest.digest, asked=said if DIGEST.fullmatch(said) else "")
         read_object(self._wire.host, request, answer)
+        if self._documents:
+            self._documents.keep_manifest(str(self.repository), identifier, manifest)
         return manifest
+
+    def released(self, tag: str) -> Manifest | None:
+        """As `manifest`, of the tag of a version that is out: it never moves, so a run asks once for it."""
+        known = self._documents.manifest(str(self.repository), tag) if self._documents else None
+        return known or self.manifest(tag)
 
     def platforms(self, manifest: Manifest) -> tuple[str, ...]:
         """The platforms that a name stands for: those of an index, or that of the image."""
@@ -206,10 +239,15 @@ class RegistryReader:
 
     def blob(self, digest: str) -> bytes:
         """A small blob (a config; at most 4 MiB).  Raises MismatchError when its digest is another one."""
+        known = self._documents.blob(str(self.repository), digest) if self._documents else None
+        if known is not None:
+            return known
         request, answer = self._wire.ask(
             "GET", self._blob_path(digest), what=f"get blob {digest} of {self._name}", expect=(200,)
         )
         self._compare(request, digest_of(answer.body), asked=digest)
+        if self._documents:
+            self._documents.keep_blob(str(self.repository), digest, answer.body)
         return answer.body
 
     def download(self, layer: Layer, out: IO[bytes]) -> None:

@@ -18,13 +18,16 @@ from orchestrator.git.tags import must_sign
 from orchestrator.image import farm
 from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
 from orchestrator.release.checks import Finding, SkipCheck, run_check
+from orchestrator.release.steps.builds.cache import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from orchestrator.core.declaration import SignSpec
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
+    from orchestrator.session.session import Session
 
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
@@ -44,6 +47,8 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     if not plan.images:
         return
+    if plan.sign:
+        yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
     if building and plan.builds:
         yield from engine_checks(connections, plan.builds[0])
         yield from builder_checks(plan, repository, connections)
@@ -69,6 +74,18 @@ def builder_checks(plan: Plan, repository: Repository, connections: Connections)
         yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:
         yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
+
+
+def cache_checks(session: Session, plan: Plan) -> Iterator[Finding]:
+    """Whether the caches of the builds are there, and what they were."""
+    if any(image.engine == BUILDX and image.options.cache.sources for image in plan.builds):
+        yield run_check("build-caches", partial(build_caches, session, plan))
+
+
+def build_caches(session: Session, plan: Plan) -> str:
+    """Each cache that a build may take over is there with its digest: else everything is built anew."""
+    found = [str(each) for image in plan.builds if image.engine == BUILDX for each in sources(session, plan, image)[0]]
+    return f"{len(found)} caches"
 
 
 def build_secrets(images: Sequence[PlannedImage], repository: Repository, connections: Connections) -> str:
@@ -113,6 +130,13 @@ def tag_signing(repository: Repository, rule: str) -> str:
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
+def signing_key(spec: SignSpec, repository: Repository, connections: Connections) -> str:
+    """The key that images are to be signed with is there, opens, and is one that release.yaml pins."""
+    from orchestrator.attest.signing import load_key
+
+    return f"signed with the key {load_key(spec, connections.env, repository.top).public.hint}"
+
+
 def engine(connections: Connections) -> str:
     """The Docker Engine answers, and its API is one that this tool speaks."""
     health = connections.builder().health()
@@ -136,7 +160,7 @@ def _unpacked(image: PlannedImage, connections: Connections) -> int:
         return 0
     registry = connections.registry(image.repository)
     with suppress(ReleaseError):  # what is wrong with the registry is said by its own checks
-        named = registry.manifest(image.previous.tag)
+        named = registry.released(image.previous.tag)
         own = registry.find_image(named, image.platform) if named else None
         return _UNPACKING * sum(layer.size for layer in registry.layers(own)) if own else 0
     return 0

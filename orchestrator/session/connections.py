@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
     from orchestrator.engines import Builder, DirectBuilder, Engine, Runtime
     from orchestrator.registry.client import Registry
+    from orchestrator.registry.documents import Documents
 
 
 class Connections:
@@ -38,6 +39,8 @@ class Connections:
         self._engine = cache(self._open_engine)
         self._registry = cache(self._open_registry)
         self._direct = cache(self._open_direct)
+        self._documents: Documents | None = None
+        self._first: dict[str, Registry] = {}  # of each repository
         self._sweeping, self._swept = Lock(), False
 
     def builder(self) -> Builder:
@@ -94,16 +97,21 @@ class Connections:
         return direct_module().connect(self.env, builder=builder, tell=self._tell)
 
     def _open_registry(self, repository: str, _thread: int) -> Registry:
-        return self._opened(repository, released_to=True)
+        registry = self._opened(repository, released_to=True)
+        registry.follow(self._first.setdefault(repository, registry))
+        return registry
 
     def _opened(self, repository: str, *, released_to: bool) -> Registry:
         from orchestrator.registry.client import Registry
+        from orchestrator.registry.documents import Documents
         from orchestrator.registry.retry import RetryPolicy
 
+        self._documents = self._documents or Documents()
         parsed = parse_repository(repository)
         return Registry(
             parsed,
             credentials=lambda: self.credentials(parsed.host, released_to=released_to),
             plain_http=self._plain_http and released_to,
             patience=RetryPolicy(tell=self._tell),
+            documents=self._documents if released_to else None,
         )

@@ -19,12 +19,14 @@ from orchestrator.config.validators import branch_fault
 from orchestrator.core.declaration import (
     BuildOptions,
     BuildSecret,
+    CacheSpec,
     CodeOwners,
     Config,
     Fix,
     Freeze,
     Policy,
     ReleaseEntry,
+    SignSpec,
     SmokeCommand,
     VerifyCommand,
     VersionFile,
@@ -88,10 +90,15 @@ policy:
   types: [fix, perf]
   conventional-commits: true
   signed-tags: true
+  signed-images: true
   protected-sources: [main, next/2.8]
   declared-on-source: true
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
+sign:
+  key-env: SIGNING_KEY
+  public-keys:
+    - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 repository-url: https://github.com/org/project.git
 """
 
@@ -147,6 +154,8 @@ def test_every_key_is_read() -> None:
     place = Place(file="release.yaml", line=42, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
+    key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
     assert got.text == FULL.encode()
 
 
@@ -165,6 +174,7 @@ def test_the_policy_is_read() -> None:
         types=("fix", "perf"),
         conventional_commits=True,
         signed_tags=True,
+        signed_images=True,
         protected_sources=("main", "next/2.8"),
         declared_on_source=True,
         freeze=(
@@ -216,6 +226,7 @@ def test_how_it_is_built_is_read() -> None:
         "image:\n  repository: r.io/x\n  builder: buildx\n  target: run\n  ssh: [default, 'k=~/k']\n  shm-size: 2GiB\n"
         "  secrets: {a: {env: A}, b: {file: ~/b, required: false}}\n  gpus: nvidia.com/gpu=all\n  pull: true\n"
         "  labels: {com.example.team: ml}\n  variants: [{name: a}, {name: b, target: dev}]\n"
+        "  cache: {from: [previous], to: r.io/c}\n"
     )
     image = read(MINIMAL + options).image
     assert image is not None
@@ -228,6 +239,7 @@ def test_how_it_is_built_is_read() -> None:
         gpus="nvidia.com/gpu=all",
         pull=True,
         labels=(("com.example.team", "ml"),),
+        cache=CacheSpec(sources=("previous",), to="r.io/c"),
     )
     assert [each.target for each in image.variants] == ["", "dev"]
     assert dict(image.places)["ssh"].line == dict(image.places)["target"].line + 1

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import labels as names
 from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
-from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
+from orchestrator.core.record import RecordedBase, RecordedCache, RecordedHeavy, RecordedLock, RecordedPatch
 from orchestrator.core.remote_url import source_url
 from orchestrator.image.builders import BUILDX, CLASSIC
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
-from orchestrator.release.steps.builds.direct import build_pushed, layers_of, options_of
+from orchestrator.release.steps.builds.cache import left, with_cache
+from orchestrator.release.steps.builds.direct import build_pushed, made, options_of
 from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, heavy_text, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -55,6 +56,7 @@ class Built(Outcome):
     lock: RecordedLock | None
     patches: tuple[RecordedPatch, ...]
     heavy: RecordedHeavy | None = None
+    cache: RecordedCache | None = None
 
     def part(self) -> dict[str, Any]:
         return {
@@ -65,6 +67,7 @@ class Built(Outcome):
             "layers": self.layers,
             "base": RecordedBase(name=self.base, id=self.base_id),
             "heavy": self.heavy,
+            "cache": self.cache,
             "lock": self.lock,
             "patches": self.patches,
             "context_sha256": self.context_sha256,
@@ -102,11 +105,11 @@ class Prepared:
 
 @contextmanager
 def prepared(
-    context: TaskContext, image: PlannedImage, log: Path, heavy: PlannedHeavy | None = None
+    context: TaskContext, image: PlannedImage, log: Path, heavy: PlannedHeavy | None = None, on: HeavyBase | None = None
 ) -> Iterator[Prepared]:
     """The build context is open until the end of the block.  The base is pulled where the engine lacks it.
 
-    With `heavy` it is the build of that stage, at its own time, and of no version.
+    With `heavy` it is the build of that stage, at its own time, and of no version; `on` a base it is not built again.
     """
     from orchestrator.dockerfile.stages import without
     from orchestrator.engines import BuildRequest, dialect_of
@@ -117,7 +120,7 @@ def prepared(
     pointed = Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
-        text = heavy_text(text, heavy) if heavy else text
+        text = heavy_text(text, heavy) if heavy else on.instead(text) if on else text
         facts, given = _examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
@@ -189,7 +192,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         return _linked(context, image, image.heavy)
     log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
-        made = _made(context, image, ready.request)
+        request = with_cache(context, image, ready.request)
+        told = made(context, image, request)
     return Built(
         image=image.reference,
         base=ready.base,
@@ -199,19 +203,9 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         log=str(log),
         lock=ready.lock,
         patches=ready.patches,
-        **made,
+        cache=left(context, image, request),
+        **told,
     )
-
-
-def _made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> dict[str, Any]:
-    """Build it; where its bytes are now, and how many."""
-    if image.engine == BUILDX:
-        pushed = build_pushed(context, image, request)
-        layers = layers_of(context, image, pushed.digest)
-        made: dict[str, Any] = {"engine": image.engine, "builder": pushed.builder, "digest": pushed.digest}
-        return {**made, "image_id": "", "size": 0, "layers": layers}
-    built = context.connections.builder().build(request, context.report)
-    return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
 def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
@@ -249,32 +243,41 @@ def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> 
 def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
     """A thin image by BuildKit, which needs no byte of the heavy base; `delta-budget` is looked at before any name."""
     from orchestrator.image.budgets import measure
-    from orchestrator.release.steps.builds.thin import thin_contexts
-    from orchestrator.thin.made import prepared_trees
 
     base, log = heavy_base(context, image, lambda: _make_heavy(context, image, heavy)), context.state.logs / image.log
-    own = context.connections.registry(heavy.repository)
-    with context.repository.scratch() as scratch:
-        trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
-    with prepared(context, image, log) as ready, thin_contexts(base, trees) as contexts:
-        labels = thin_labels(context, image, base)
-        request = replace(ready.request, contexts={**ready.request.contexts, **contexts}, labels=labels)
-        made = _made(context, image, request)
+    with linked(context, image, base, log) as ready:
+        request = with_cache(context, image, ready.request)
+        told = made(context, image, request)
     registry = context.connections.registry(image.repository)
-    if manifest := registry.await_manifest(made["digest"]):
+    if manifest := registry.await_manifest(told["digest"]):
         measure(registry, image, registry.image(manifest, image.platform))
     return Built(
         image=image.reference,
         base=str(base.reference),
         base_id=base.digest,
         context_sha256=ready.context_sha256,
-        labels=tuple(sorted(labels.items())),
+        labels=tuple(sorted(request.labels.items())),
         log=str(log),
         lock=ready.lock,
         patches=ready.patches,
         heavy=base.recorded,
-        **made,
+        cache=left(context, image, request),
+        **told,
     )
+
+
+@contextmanager
+def linked(context: TaskContext, image: PlannedImage, base: HeavyBase, log: Path) -> Iterator[Prepared]:
+    """As `prepared`, of thin layers on a heavy base that is there."""
+    from orchestrator.release.steps.builds.thin import thin_contexts
+    from orchestrator.thin.made import prepared_trees
+
+    own, labels = context.connections.registry(base.planned.repository), thin_labels(context, image, base)
+    with context.repository.scratch() as scratch:
+        trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
+    with prepared(context, image, log, on=base) as ready, thin_contexts(trees) as contexts:
+        contexts = {**ready.request.contexts, **contexts}
+        yield replace(ready, request=replace(ready.request, contexts=contexts, labels=labels))
 
 
 def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:
@@ -286,7 +289,7 @@ def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afres
     registry, pointed = context.connections.registry(image.repository), Pointed(context.repository)
     release = _release(context, image, base)
     if image.previous and not afresh:
-        release = replace(release, kept=kept_layers(registry, registry.manifest(image.previous.tag)))
+        release = replace(release, kept=kept_layers(registry, registry.released(image.previous.tag)))
     with context.repository.scratch(*pointed.stores) as scratch:
         return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
 

@@ -79,15 +79,16 @@ def _task(image: PlannedImage) -> Task:
 def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
     registry, built = context.connections.registry(image.repository), context.outcome(Built, image)
     registry.renew_login()
-    before = registry.head(image.candidate.tag)
     try:
-        if built.digest:
-            registry.move(built.digest, image.candidate.tag)  # its layers are there: no byte of them moves
+        if built.digest:  # its layers are there: no byte of them moves
+            before = registry.move(built.digest, image.candidate.tag).previous
         else:
+            there = registry.head(image.candidate.tag)
+            before = there.digest if there else ""
             push(context, image.candidate, registry)
     except (PushRefusedError, RegistryRefusedError) as refusal:
         return _taken_over(context, image, refusal)
-    manifest = _read_back(registry, image, built, before.digest if before else "")
+    manifest = _read_back(registry, image, built, before)
     return _uploaded(registry, image, manifest)
 
 

@@ -1,4 +1,4 @@
-"""Build by a builder that has no store: the image is in the registry, by its digest, when it is built."""
+"""Build; by a builder that has no store the image is in the registry, by its digest, when it is built."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from orchestrator.registry.reader import RegistryReader
     from orchestrator.release.steps.builds.base import BuiltOn
     from orchestrator.release.steps.runner import TaskContext
+
+
+def made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> dict[str, Any]:
+    """Build an image by its engine; where its bytes are now, and how many."""
+    if image.engine == BUILDX:
+        pushed = build_pushed(context, image, request)
+        layers = layers_of(context, image, pushed.digest)
+        told: dict[str, Any] = {"engine": image.engine, "builder": pushed.builder, "digest": pushed.digest}
+        return {**told, "image_id": "", "size": 0, "layers": layers}
+    built = context.connections.builder().build(request, context.report)
+    return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
 def build_pushed(context: TaskContext, image: PlannedImage, request: BuildRequest) -> Pushed:
@@ -122,7 +133,7 @@ def trials(context: TaskContext, engine: str) -> Trials:
 
 def on_base_of_then(request: BuildRequest, base: str, now: str, then: str) -> tuple[BuildRequest, str]:
     """The build on the base that a record names by its digest, and a line where its name stands for another now."""
-    if not then or then == now:
+    if not base or not then or then == now:
         return request, ""
     pinned = f"docker-image://{parse_reference(base).repository}@{then}"
     moved = f"{base} moved: it was {then[:19]} at the release and is {now[:19]} now; built on that of then"

@@ -1,0 +1,51 @@
+"""`--help`: every command is in a section and has an example that its own options take."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import typer
+
+from orchestrator.cli import app
+from orchestrator.cli.help import EXAMPLES, GROUPS
+from tests.support.cli import release
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROGRAM: Any = typer.main.get_command(app)
+BELOW = {name: tuple(getattr(command, "commands", {})) for name, command in PROGRAM.commands.items()}
+
+
+def test_every_command_is_in_one_section() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(PROGRAM.commands)
+
+
+def test_every_command_has_an_example() -> None:
+    named = [name for name, parts in BELOW.items() if not parts]
+    assert sorted(EXAMPLES) == sorted([*named, *(f"{name} {part}" for name, parts in BELOW.items() for part in parts)])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_taken(name: str) -> None:
+    """Parsed as typed, without what a shell does with the output."""
+    for line in EXAMPLES[name]:
+        words = shlex.split(line.partition(" > ")[0])
+        parts = name.split()
+        assert words[: 1 + len(parts)] == ["release", *parts]
+        command, rest = PROGRAM, words[1:]
+        for part in parts:
+            command, rest = command.commands[part], rest[1:]
+        command.make_context(name, rest)  # raises for what it does not take
+
+
+def test_it_is_shown(tmp_path: Path) -> None:
+    for asked in ("-h", "--help"):
+        shown = release(asked, cwd=tmp_path)
+        assert shown.code == 0
+        assert [title for title in GROUPS if f"\n{title}:\n" in shown.out] == list(GROUPS)
+        assert "\n      8  another release holds the lock\n" in shown.out
+    shown = release("cut", "-h", cwd=tmp_path)
+    assert f"\n    {EXAMPLES['cut'][0]}\n" in shown.out
