@@ -72,7 +72,7 @@ def sign(payload: bytes, key: SigningKey) -> bytes:
 def read(data: bytes) -> Bundle | None:
     """A bundle with a DSSE envelope; None for anything else."""
     try:
-        document = parse(data)
+        document: Any = parse(data)
         envelope = document["dsseEnvelope"]
         return Bundle(
             payload=base64.b64decode(envelope["payload"], validate=True),

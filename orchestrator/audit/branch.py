@@ -19,6 +19,7 @@ from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, told_twice
+from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import promotion_fault
@@ -240,7 +241,7 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         else:
             problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
-                                     "the run that made it was broken off, or somebody deleted it"))  # fmt: skip
+                                     "the run that made it was broken off, or it was deleted"))  # fmt: skip
     return problems, unchecked
 
 
@@ -288,12 +289,16 @@ def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem
     for name in away:
         if world.tags[name].commit in outside:
             found.append(
-                mismatch("tag-not-on-branch", f"tag {name} is not on {wanted.branch}", "somebody tagged another commit")
+                mismatch(
+                    "tag-not-on-branch",
+                    f"tag {name} is not on {wanted.branch}",
+                    "another commit was tagged, or the branch was written anew since",
+                )
             )
         elif here and names.index(name) > names.index(here[0]):
             found.append(
                 mismatch("tag-order", f"tag {name} is on an older commit of {wanted.branch} than {here[0]}",
-                         "versions rise along a branch: find out who made it")
+                         f"versions rise along a branch: see when each was made: git show {word(here[0])} {word(name)}")
             )  # fmt: skip
     return found + [
         mismatch("tag-not-semver", f"tag {name} on {wanted.branch} is no version", f"name versions {in_use().example}")

@@ -7,6 +7,10 @@ end of one only where the base had it not, and moves into a renamed folder only 
 - a pick that changes nothing but such files gives the branch's tree with these files merged, and
 - where such a file conflicts, the pick does, whatever becomes of its other files.
 
+A file that the pick adds is added where the branch has nothing in its place and every folder on the way that the source
+had: then the branch has renamed none of them.  One that it removes is removed where the branch has it unchanged.  Not
+where a pick does both, for then something may have been renamed.
+
 The files that all three have differently are merged by git itself, in trees that hold nothing else; of any other the
 outcome is the side that changed.  A pick that this does not decide is left to a merge of the whole trees, which is slow
 where many files were moved: git looks for each of them among all that the branch has and the source had not.
@@ -46,6 +50,7 @@ class PickedFiles:
 
     source: CommitChange
     target: CommitChange
+    base: str  # the tree that the change begins with
     ours: str
     made: str
     backward: bool = False
@@ -53,7 +58,9 @@ class PickedFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """A file that the pick changes in place: before the fix, after it, on the branch, and as the target has it."""
+    """A file that the pick changes in place, adds or removes: before the fix, after it, on the branch, and as the
+    target has it.
+    """
 
     base: _Content
     theirs: _Content
@@ -111,23 +118,29 @@ def _outcome(question: _Question, merge: Merge | None, made: str) -> str | None:
 
 def _question(items: _Items, pick: PickedFiles) -> _Question:
     changed = {file.path: file for file in pick.target.files}
+    asked = {file.path: _sides(file)[::-1] if pick.backward else _sides(file) for file in pick.source.files}
+    mixed = {base == _NOTHING for base, theirs in asked.values() if _NOTHING in (base, theirs)} == {True, False}
     files = {}
-    for file in pick.source.files:
-        sides = _sides(file)
-        base, theirs = reversed(sides) if pick.backward else sides
-        if file.path in changed:
-            ours, made = _sides(changed[file.path])
-        else:
-            ours = made = items.at(pick.ours, file.path) if _regular(base, theirs) else _NOTHING
-        if _regular(base, theirs, ours):
-            files[file.path] = _File(base=base, theirs=theirs, ours=ours, made=made)
+    for path, (base, theirs) in asked.items():
+        ours, made = _sides(changed[path]) if path in changed else (items.at(pick.ours, path),) * 2
+        file = _File(base=base, theirs=theirs, ours=ours, made=made)
+        if _regular(base, theirs, ours) or (not mixed and _is_alone(items, pick, path, file)):
+            files[path] = file
     whole = bool(files) and len(files) == len(pick.source.files)
     return _Question(files=files, whole=whole, touched=pick.target.paths)
 
 
+def _is_alone(items: _Items, pick: PickedFiles, path: bytes, file: _File) -> bool:
+    """Whether a file is added or removed, and nothing else on the branch decides about it."""
+    if file.base == _NOTHING:
+        return _regular(file.theirs) and file.ours == _NOTHING and items.has_way(pick.base, pick.ours, path)
+    return file.theirs == _NOTHING and _regular(file.base) and file.ours == file.base
+
+
 def _sides(file: ChangedFile) -> tuple[_Content, _Content]:
     old, _, new = file.modes.decode().partition(" ")
-    return (old, file.before.decode()), (new, file.after.decode())
+    before, after = (old, file.before.decode()), (new, file.after.decode())
+    return before if int(old) else _NOTHING, after if int(new) else _NOTHING
 
 
 def _regular(*contents: _Content) -> bool:
@@ -166,6 +179,16 @@ class _Items:
             tree = item.sha
         found = self._of(tree).get(name)
         return (found.mode, found.sha) if found else _NOTHING
+
+    def has_way(self, base: str, ours: str, path: bytes) -> bool:
+        """Whether `ours` has each folder on the way to a path that `base` has, and nothing else in the place of one."""
+        for folder in path.split(b"/")[:-1]:
+            before, here = (self._of(tree).get(folder) if tree else None for tree in (base, ours))
+            if here is None or not here.is_tree:
+                return here is None and (before is None or not before.is_tree)
+            base = before.sha if before and before.is_tree else ""
+            ours = here.sha
+        return True
 
     def _of(self, tree: str) -> dict[bytes, TreeItem]:
         if tree not in self._trees:

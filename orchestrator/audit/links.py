@@ -50,7 +50,9 @@ def compared(name: str, what: str, ours: object, theirs: object, said_by: str) -
     if ours == theirs:
         return passed(name, f"{what} {str(ours)[:19]}, as {said_by} says")
     return failed(
-        name, f"{what} is {ours or 'not there'}, {said_by} says {theirs or 'nothing'}", "find out who changed it"
+        name,
+        f"{what} is {ours or 'not there'}, {said_by} says {theirs or 'nothing'}",
+        "one of the two was changed after the release",
     )
 
 
@@ -203,7 +205,7 @@ def _in_registry(
         checks.append(
             passed(f"{name} layers", f"the first {len(below)} layers of the image are its")
             if first == below
-            else failed(f"{name} layers", "the image is not made on it", "find out who pushed the image")
+            else failed(f"{name} layers", "the image is not made on it", "another image was pushed after the release")
         )
     return checks
 

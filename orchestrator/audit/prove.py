@@ -90,10 +90,10 @@ def prove(
             made = remade(known, release, wanted.sources, {sha: proofs[sha] for sha in part.commits if sha in proofs})
             proofs |= {part.head: made} if made else traces.prove([part.head])
     for part in parts:
-        beside = {sha: proofs[sha] for sha in part.commits}
-        for sha in (each for each in part.commits if each not in heads and proofs[each].kind is Kind.FOREIGN):
-            if made := given_up(known, sha, part.config_path, names or scratch, beside):
-                proofs[sha] = made
+        for at, sha in enumerate(part.commits):
+            if sha not in heads and proofs[sha].kind is Kind.FOREIGN:
+                below = {each: proofs[each] for each in part.commits[:at]}
+                proofs |= given_up(known, sha, part.config_path, names or scratch, below)
     away = outside(scratch, tips, {sha for proof in proofs.values() for sha in proof.sources})
     verdicts = [
         _judged(known, sha, proofs[sha], part, wanted, away)

@@ -143,7 +143,7 @@ def _published(session: Session, image: PlannedImage, record: Record | None) -> 
         raise MismatchError(
             f"its config names {len(found.diff_ids)} layers, its manifest {len(registry.layers(manifest))}",
             where=str(name),
-            remedy="no engine can use this image: find out who pushed it",
+            remedy="no engine can use this image: it is not what a builder wrote",
             code="image-broken",
         )
     return found

@@ -201,10 +201,10 @@ def _outcomes(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[Pos
 
 
 def _files(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
-    before = known.parent(claim.target)
+    before, start = known.parent(claim.target), claim.source if claim.backward else claim.parent
     return PickedFiles(
         source=known.files[claim.source, claim.parent], target=known.files[claim.target, before],
-        ours=known.tree(before), made=known.tree(claim.target), backward=claim.backward,
+        base=known.tree(start), ours=known.tree(before), made=known.tree(claim.target), backward=claim.backward,
     )  # fmt: skip
 
 
@@ -297,14 +297,15 @@ def _likeliest(
 ) -> dict[str, CommitProof]:
     """For what cannot be proved: how much of the change is there."""
     scratch = known.scratch
-    mine = tokens(scratch, {target: known.parent(target) for target in claims})
-    theirs = dict.fromkeys((claim.source, claim.parent) for each in claims.values() for claim in each)
+    wanted = [(target, known.parent(target)) for target in claims]
+    wanted += [(claim.source, claim.parent) for each in claims.values() for claim in each]
     read: dict[tuple[str, str], Tokens] = {}
-    for part in _distinct(list(theirs)):
+    for part in _distinct(list(dict.fromkeys(wanted))):
         read |= {(sha, part[sha]): found for sha, found in tokens(scratch, part).items()}
     proofs = {}
     for target, each in claims.items():
-        scored = [(_carried(read[claim.source, claim.parent], mine[target], claim), claim) for claim in each]
+        mine = read[target, known.parent(target)]
+        scored = [(_carried(read[claim.source, claim.parent], mine, claim), claim) for claim in each]
         score, best = max(scored, key=lambda pair: pair[0])
         proofs[target] = _unproved(best, score, conflicts=not outcomes[best])
     return proofs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.recompute import BACKPORT
@@ -72,28 +72,39 @@ def remade(
 
 def given_up(
     known: CommitReader, sha: str, path: str, names: Names, proofs: Mapping[str, CommitProof]
-) -> CommitProof | None:
-    """The proof of a release commit that landed and was never tagged; None for a commit that is none.
+) -> dict[str, CommitProof]:
+    """The proof of a release commit that landed and was never tagged, and of the picks below that it tells of as made
+    by hand; nothing for a commit that is none.
 
-    What it declared stands in its own tree, and `proofs` are those of the commits beside it.
+    What it declared stands in its own tree, what it brought in its message, and `proofs` are those of the commits
+    below it.  It is no tag: nobody answers for those picks by it, but they are what a release made.
     """
     commit = known.commits[sha]
     version = commit.subject.removeprefix(_SUBJECT)
     if not commit.subject.startswith(_SUBJECT) or len(commit.parents) != 1:
-        return None
+        return {}
     try:
         config = CommittedFiles(known.scratch, commit.tree).config(path, version)
     except ReleaseError:
-        return None
+        return {}
     entry = config.release(version) if config else None
     if config is None or entry is None:
-        return None
+        return {}
     sources, _ = expand(entry.fixes, config.remote, names, known.scratch)
+    told = set(commit.text.splitlines())
+    sources = [each for each in sources if f"- {each.commit.subject} ({each.commit.sha[:12]})" in told]
     release = TaggedRelease(version=version, head=sha, config=config, path=path)
     proof = remade(known, release, sources, proofs)
     if proof is None or proof.kind is not Kind.RELEASE:
-        return None
-    return CommitProof(kind=Kind.RELEASE, notes=(f"{version} was not tagged here",))
+        return {}
+    mine = {each.commit.sha for each in sources}
+    note = f"{version}, which was not tagged here, brought it as made by hand"
+    by_hand = {
+        each: replace(made, kind=Kind.ADAPTED, notes=(*made.notes, note))
+        for each, made in proofs.items()
+        if made.kind is Kind.FORGED and not mine.isdisjoint(made.sources)
+    }
+    return by_hand | {sha: CommitProof(kind=Kind.RELEASE, notes=(f"{version} was not tagged here",))}
 
 
 def _lacking(account: Account, known: CommitReader) -> tuple[str, ...]:
@@ -109,7 +120,7 @@ def _picks(sources: Sequence[Source], proofs: Mapping[str, CommitProof]) -> list
         names = [source.commit.sha, *([source.backport.sha] if source.backport else [])]
         sha = next((carrier[name] for name in names if name in carrier), "")
         if sha:
-            by_hand = source.backport or proofs[sha].kind is Kind.ADAPTED
+            by_hand = source.backport or proofs[sha].kind in (Kind.ADAPTED, Kind.FORGED)
             by_hand = by_hand or proofs[sha].signal == BACKPORT
             found.append(pick_of(source, PickState.ADAPTED if by_hand else PickState.CLEAN))
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orchestrator.git import diff
@@ -30,7 +31,8 @@ _AT_ONCE = 100  # commits in one process: their patches are held in memory
 def tokens(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, Tokens]:
     """Commit -> what it adds and removes against the parent given ("" for a root commit)."""
     ids = list(commits)
-    parts = [{sha: commits[sha] for sha in ids[start : start + _AT_ONCE]} for start in range(0, len(ids), _AT_ONCE)]
+    number = max(2, -(-len(ids) // _AT_ONCE))
+    parts = [{sha: commits[sha] for sha in ids[first::number]} for first in range(number)]
     found: dict[str, Tokens] = {}
     for each in side_by_side(lambda part: _read(scratch, part), parts):
         found |= each
@@ -64,8 +66,13 @@ def _of_lines(patch: FileDiff) -> Iterable[tuple[str, bytes]]:
     for hunk in patch.hunks:
         for sign, texts in (("-", hunk.removed), ("+", hunk.added)):
             for text in texts:
-                if words := b" ".join(_WORDS.findall(text)):
-                    yield sign, _NUMBER.sub(b"0", words)
+                if words := _words(text):
+                    yield sign, words
+
+
+@lru_cache(maxsize=1 << 16)  # most lines of a pick are those of its source
+def _words(text: bytes) -> bytes:
+    return _NUMBER.sub(b"0", b" ".join(_WORDS.findall(text)))
 
 
 def _name(patch: FileDiff) -> bytes:

@@ -10,6 +10,7 @@ from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.tag_message import tagged_account
+from orchestrator.core.text import word
 from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import fetch_all, source_tips
@@ -109,7 +110,8 @@ def _read(world: Snapshot) -> None:
             what = ref.removeprefix("refs/").replace("tags/", "tag ")
             world.problems.append(
                 mismatch("ref-moved", f"{what} is {sha[:12]} here and {public[ref][:12]} on {world.remote}",
-                         "one of the two was moved, and neither may be: find out who")
+                         "the remote's counts; to have it here: "
+                         f"git fetch --force {word(world.remote)} {word(f'{ref}:{ref}')}")
             )  # fmt: skip
     found = {**local, **public}
     names = {ref.removeprefix("refs/tags/"): sha for ref, sha in found.items() if ref.startswith("refs/tags/")}

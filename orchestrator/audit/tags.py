@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
+from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git import notes
 
@@ -80,7 +81,7 @@ def tag_problems(tag: Tag, *, require_signed: bool) -> list[Problem]:
     elif tag.calls_itself != tag.name:
         found.append(
             mismatch("tag-renamed", f"tag {tag.name} names an object that calls itself {tag.calls_itself!r}",
-                     "somebody moved or copied it: find out who")
+                     "it is a copy of that tag, and a version has one of its own: make the next one with: release cut")
         )  # fmt: skip
     if require_signed and not tag.signed:
         found.append(mismatch("tag-unsigned", f"tag {tag.name} has no signature", "git config tag.gpgSign true"))
@@ -94,7 +95,8 @@ def order_problems(branch: str, tags: Sequence[Tag], brought: Mapping[str, Seque
         if not brought[tag.name] and tag.commit != before.commit:
             found.append(
                 mismatch("tag-order", f"tag {tag.name} is on an older commit of {branch} than {before.name}",
-                         "versions rise along a branch: find out who made it")
+                         "versions rise along a branch: see when each was made: "
+                         f"git show {word(before.name)} {word(tag.name)}")
             )  # fmt: skip
     return found
 

@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _NOBODY = b"release <release@localhost> 0 +0000"
 
+_ATTRIBUTES = re.compile(rb"(?:\A|(?<=\0))100\d{3} blob ([0-9a-f]+)\t((?:[^\0]*/)?\.gitattributes)(?=\0)")
 _WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
 
 
@@ -372,11 +374,9 @@ class Scratch:
         """(path, blob) of every `.gitattributes` in a tree."""
         if known := self.cache.get("attributes", [tree]):
             return [(path, sha) for path, sha in json.loads(known[tree])]
-        files = [
-            (entry.path, entry.sha)
-            for entry in self.entries(tree)
-            if entry.path.rpartition("/")[2] == ".gitattributes" and entry.mode.startswith("100")
-        ]
+        listed = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout
+        found = [match.groups() for match in _ATTRIBUTES.finditer(listed)]
+        files = [(path.decode("utf-8", "surrogateescape"), sha.decode()) for sha, path in found]
         self.cache.put("attributes", {tree: json.dumps(files).encode()})
         return files
 

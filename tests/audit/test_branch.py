@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hostile
 RECORD = "refs/release-records/v2.7.1"
+ACCUSES = re.compile(r"find out who|ask who|somebody|forge")
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +223,15 @@ def test_tags_and_records(cut: Story, fault: Any, expected: set[str]) -> None:
     fault(cut)
     ran = audit(cut, "--json")
     assert (ran.code, set(codes(ran))) == (9, expected)
+    innocent = [*ran.json["problems"], *(each for line in ran.json["lines"] for each in line["problems"])]
+    assert not [each for each in innocent if ACCUSES.search(each["remedy"])], "a clone that is behind does the same"
+
+
+def test_a_tag_that_is_another_one_here_is_had_again_by_what_is_printed(cut: Story) -> None:
+    _moved_here(cut)
+    command = audit(cut, "--json").json["problems"][0]["remedy"].rpartition(": ")[2]
+    subprocess.run(shlex.split(command), cwd=cut.clone.path, check=True, capture_output=True)
+    assert audit(cut).code == 0
 
 
 def test_a_fix_that_was_reverted_since(cut: Story) -> None:

@@ -61,13 +61,15 @@ class Trial:
         for _ in range(self.random.randint(1, 3)):
             path = self.random.choice(sorted(made))
             mode, blob = made[path]
-            match self.random.randint(0, 9):
+            match self.random.randint(0, 10):
                 case 0:
                     made[self.random.choice(PATHS)] = made.pop(path)
                 case 1 if len(made) > 1:
                     del made[path]
                 case 2:
                     made[self.random.choice(PATHS)] = "100644", self.blob(["new", *LINES, str(self.random.random())])
+                case 10:  # a whole folder moves, and git takes along what the other side adds there
+                    made = {b"moved/" + name[4:] if name.startswith(b"dir/") else name: made[name] for name in made}
                 case 3:
                     made[path] = "120000", self.scratch.write_blob(b"a")
                 case 4:
@@ -98,7 +100,7 @@ def files_of(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
     before = known.parent(claim.target)
     return PickedFiles(
         source=known.files[claim.source, claim.parent], target=known.files[claim.target, before],
-        ours=known.tree(before), made=known.tree(claim.target),
+        base=known.tree(claim.parent), ours=known.tree(before), made=known.tree(claim.target),
     )  # fmt: skip
 
 

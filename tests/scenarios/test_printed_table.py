@@ -17,6 +17,7 @@ NOT_TYPED = {
     r".*: docker login": "asks for a person's password",
     r".*: git lfs fetch --all": "git-lfs is not on every machine",
     r".*: pip install.*": "changes the Python that runs the tests",
+    r"audit/snapshot.py: git fetch --force \{\} \{\}": "tests/audit/test_branch.py types it",
     r"release/confirm.py: .*": "asks in a terminal: tests/release/test_confirm.py answers it there",
     # an engine, a registry, a forge: the tests of those tiers
     r"(engines|image|registry|thin)/.*": "an engine or a registry, or about a Dockerfile: tests/docker, tests/image",

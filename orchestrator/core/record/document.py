@@ -263,6 +263,6 @@ def bad_record(error: DocumentError, where: str, remote: str = "") -> UsageError
     return UsageError(
         f"this is not a release record: {error}",
         where=where,
-        remedy=f"somebody else wrote that ref; see: {look}",
+        remedy=f"no release of this tool wrote that; see: {look}",
         code="bad-record",
     )
