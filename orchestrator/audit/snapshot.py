@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.git.repository import RemoteRefs
+    from orchestrator.guard.policy_source import EffectivePolicy
     from orchestrator.session.session import Session
 
 
@@ -41,6 +42,7 @@ class Snapshot:
     records: dict[str, Record]
     record_blobs: dict[str, str] = field(default_factory=dict)  # version -> what its record ref names
     refused_records: dict[str, UsageError] = field(default_factory=dict)  # what stands there is no record
+    policies: dict[tuple[str, str], EffectivePolicy] = field(default_factory=dict)  # by branch and first source
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
