@@ -21,7 +21,7 @@ def test_a_lock_that_was_left_is_named_with_what_to_type(tale: Story) -> None:
     with pytest.raises(LockedError) as refused:
         Git(tale.clone.path).run("update-ref", "refs/tags/my-tag", tale.base)
     assert (refused.value.code, refused.value.where, refused.value.status) == ("git-lock", str(lock), 8)
-    assert f"rm {lock} " in refused.value.remedy
+    assert f"rm {lock}, " in refused.value.remedy
     lock.unlink()
     Git(tale.clone.path).run("update-ref", "refs/tags/my-tag", tale.base)
 

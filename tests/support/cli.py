@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shlex
 import shutil
 import signal
 import socket
@@ -78,6 +79,11 @@ def clean_env() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELEASE_", "GIT_", "GITHUB_"))}
     kept.pop("CI", None)
     return kept | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "PYTHONPATH": str(ROOT)}
+
+
+def program() -> str:
+    """What a shell types for `release` of the prepared process: tests/support/forked.py."""
+    return shlex.join([sys.executable, "-I", "-S", str(ROOT / "tests/support/forked.py"), str(_prepared().path)])
 
 
 class Forked:

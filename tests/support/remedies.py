@@ -6,10 +6,9 @@ import json
 import os
 import re
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from tests.support.cli import clean_env
+from tests.support.cli import clean_env, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +43,7 @@ def typed(command: str, cwd: Path, env: dict[str, str] | None = None) -> subproc
     bin_ = cwd.parent / "bin"
     if not bin_.is_dir():
         bin_.mkdir()
-        (bin_ / "release").write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+        (bin_ / "release").write_text(f'#!/bin/sh\nexec {program()} "$@"\n')
         (bin_ / "release").chmod(0o755)
     whole = clean_env() | {"PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"} | (env or {})
     return subprocess.run(
