@@ -14,7 +14,8 @@ from orchestrator.session.session import Session
 def init(session: Session, console: Console) -> None:
     """Write a commented release.yaml from what is found in the repository; never over an existing one."""
     from orchestrator.config.template import starter
-    from orchestrator.release.init import branch_to_make, starter_facts
+    from orchestrator.plan.document import public
+    from orchestrator.release.init import branch_to_make, dockerfile_problems, starter_facts
 
     facts = starter_facts(session.repository, offline=session.options.offline)
     target, text = session.config_file, starter(facts)
@@ -30,8 +31,11 @@ def init(session: Session, console: Console) -> None:
         console.note(f"the release branch that it names is not there yet: {make}")
     for unread in facts.unread:
         console.note(f"note: {unread}")
+    problems = dockerfile_problems(session, facts)
+    for each in problems:
+        console.note(f"note: {each.where}: {each.message}; {each.remedy}".removesuffix("; "))
     console.note("next: declare the fixes in it, then release check, and release plan")
-    console.document({"schema_version": 1, "file": str(target)})
+    console.document({"schema_version": 1, "file": str(target), "problems": [public(each) for each in problems]})
 
 
 @command("check")

@@ -13,11 +13,11 @@ from orchestrator.config.keys import FORMAT, ROOT, SCHEME, TAG_PREFIX
 from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible, quoted
 from orchestrator.core.errors import ConfigError
-from orchestrator.core.results import Place, Problem
+from orchestrator.core.results import Place, Problem, at_most
 from orchestrator.core.versions import KINDS, Scheme, reading, use
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from pathlib import Path
 
     import yaml
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 50_000  # aliases expanded
-MAX_SHOWN = 50  # faults; the rest is counted
 
 _NULLS = ("", "~", "null", "Null", "NULL")
 _CORE = "tag:yaml.org,2002:"
@@ -72,7 +71,7 @@ def parse(text: bytes, file: str, *, forgive: Collection[str] = ()) -> Config:
         config = ROOT.read(root.node, file, faults)
     problems = [problem for problem in faults.problems if problem.code not in forgive]
     if problems or config is None:
-        raise ConfigError(_shown(problems or faults.problems, file))
+        raise ConfigError(at_most(problems or faults.problems, "config-more-faults"))
     return replace(config, text=text)
 
 
@@ -82,14 +81,6 @@ def _versions(root: Node) -> Scheme:
     said = {key.text: value.text for key, value in pairs if isinstance(value, Scalar)}
     kind = next((each for each in KINDS if each == said.get(SCHEME.name)), KINDS[0])
     return Scheme.of(said.get(TAG_PREFIX.name, ""), kind)
-
-
-def _shown(problems: Sequence[Problem], file: str) -> Sequence[Problem]:
-    """The first faults, and how many there are more: whoever has thousands reads no thousands."""
-    if (more := len(problems) - MAX_SHOWN) <= 0:
-        return problems
-    rest = Problem(code="config-more-faults", message=f"and {more} more faults", where=file)
-    return [*problems[:MAX_SHOWN], rest]
 
 
 def compose(text: bytes, file: str) -> Node:

@@ -40,7 +40,6 @@ def starter(facts: StarterFacts) -> str:
     """A valid release.yaml with one example release and one example image commented out."""
     latest = parse_tag(facts.latest_tag)
     branch_name = release_branch(facts)
-    dockerfiles = sorted(facts.dockerfiles, key=lambda path: (path.count("/"), path))  # the shallowest first
     return _TEMPLATE.format(
         branch=_scalar(branch_name),
         source=_scalar(_usable(ref, facts.default_branch, "main")),
@@ -49,9 +48,15 @@ def starter(facts: StarterFacts) -> str:
         version=_example_version(branch_name, latest),
         line=_example_line(branch_name, latest),
         repository=f"registry.example.com/{_image_name(facts.project)}",
-        dockerfile=_scalar(_usable(file_path, *dockerfiles, "Dockerfile")),
+        dockerfile=_scalar(dockerfile_of(facts)),
         url="repository-url: " + facts.page if facts.page else "#repository-url: https://github.com/org/project",
     )
+
+
+def dockerfile_of(facts: StarterFacts) -> str:
+    """The Dockerfile that the example of an image names: the shallowest one."""
+    found = sorted(facts.dockerfiles, key=lambda path: (path.count("/"), path))
+    return _usable(file_path, *found, "Dockerfile")
 
 
 _TEMPLATE = """\

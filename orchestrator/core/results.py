@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # ------------------------------------------------------------------ release.yaml, as values
 
@@ -32,6 +38,30 @@ class Problem:
     where: str = ""
     remedy: str = ""
     exit_code: int = 2  # a value of errors.Exit
+
+    @property
+    def file(self) -> str:
+        """The file that it is in, "" for none."""
+        return re.sub(r":[0-9]+(:[0-9]+)?$", "", self.where)
+
+
+MAX_SHOWN = 50  # faults of a file; the rest is counted
+
+
+def at_most(problems: Iterable[Problem], code: str = "more-faults") -> list[Problem]:
+    """The first faults of each file, and how many more it has: whoever has thousands reads no thousands."""
+    found = list(problems)
+    number = Counter(each.file for each in found)
+    seen: Counter[str] = Counter()
+    shown = []
+    for each in found:
+        seen[each.file] += 1
+        if seen[each.file] <= MAX_SHOWN:
+            shown.append(each)
+        elif seen[each.file] == number[each.file]:
+            more = f"and {number[each.file] - MAX_SHOWN} more faults"
+            shown.append(Problem(code=code, message=more, where=each.file, exit_code=each.exit_code))
+    return shown
 
 
 # ------------------------------------------------------------------ picks and plans

@@ -311,13 +311,13 @@ class BranchProof:
                                  "leave it out")  # fmt: skip
         if source.commit.sha != named[0]:
             return self._refused(commit.sha, f"stands where {source.commit.sha[:12]} is declared", "out-of-order",
-                                 "pick in the order of release.yaml, each fix once: release cut does")  # fmt: skip
+                                 "pick in the order of release.yaml, each fix once: release cut")  # fmt: skip
         if verdict.pick.state is PickState.CONFLICT:
             return self._refused(commit.sha, f"resolves a conflict of {named[0][:12]} in a way that nobody declared",
                                  "undeclared-resolution", f"push this commit to a topic branch, and name it on"
                                  f" {self.protected.branch} as `backport:` of the fix")  # fmt: skip
         return self._refused(commit.sha, f"is not the pick of {named[0][:12]}: {fault}", "not-the-pick",
-                             "pick it again without edits: release cut, or git cherry-pick -x")  # fmt: skip
+                             f"pick it as it is: release cut, or: git cherry-pick -x {named[0][:12]}")  # fmt: skip
 
     # -------------------------------------------------------------- the release commit
 
@@ -338,7 +338,7 @@ class BranchProof:
             raise _error(problem)
         if made.head != commit.sha and not self.protected.proposed.rebased(version, made.head, commit):
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
-            raise self._refused(commit.sha, says, "not-the-release-commit", f"let `release cut {version}` make it")
+            raise self._refused(commit.sha, says, "not-the-release-commit", f"make it: release cut {version}")
 
     def _own_config(self, commit: Commit, version: str) -> bytes:
         """release.yaml as the release commit carries it: all that it says of this version is what is protected."""
@@ -346,7 +346,7 @@ class BranchProof:
         text = self.scratch.file(commit.tree, path)
         if text == config.text:
             return config.text
-        remedy = f"git pull on {self.protected.branch}, push release.yaml there, then: release cut {version}"
+        remedy = f"push release.yaml to {self.protected.branch} first, then: release cut {version}"
         if text is None:
             raise self._refused(commit.sha, f"has no {path}", "config-differs", remedy)
         try:
@@ -365,7 +365,7 @@ class BranchProof:
         return "it differs in " + (", ".join(output[:5]) or "author, dates or message")
 
 
-_MAKE_AGAIN = "make it again: release cut, or git cherry-pick -x"
+_MAKE_AGAIN = "make it again: release cut"
 
 
 def _itself(commit: Commit) -> Equivalent:

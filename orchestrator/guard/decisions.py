@@ -57,7 +57,7 @@ def decisions(version: str, message: str) -> dict[str, TagRow]:
         raise RefusedCommitError(
             f"tag {version} says two things of {twice[:12]}",
             where=version,
-            remedy=f"release cut {version} makes it",
+            remedy=f"make it: release cut {version}",
             code="tag-differs",
         )
     return decided

@@ -63,7 +63,7 @@ def install(start: Path, names: Sequence[str], *, server: bool, chain: bool) -> 
             raise RefusedError(
                 f"there is a hook already: {strangers[0].name}",
                 where=str(strangers[0]),
-                remedy="release hook install --chain runs it after ours; or call `release hook run` in it yourself",
+                remedy="have it run after ours: release hook install --chain; or call `release hook run` in it",
                 code="hook-exists",
                 state="nothing was changed",
             )

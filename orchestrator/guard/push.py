@@ -174,10 +174,9 @@ class PushGuard:
         if update.ref != NOTES and not update.deletes:
             return [_no(update.ref, "stands where the notes of releases are", "bad-notes", "name it in another way")]
         if not update.deletes and self.scratch.header(update.new)[0] != "commit":
-            return [
-                _no(update.ref, "are not notes: they are commits", "bad-notes", "git notes --ref release makes them")
-            ]
-        remedy = "fetch them, join yours to them, push again: release does it by itself"
+            made = "make them: git notes --ref=release add -m TEXT COMMIT"
+            return [_no(update.ref, "are not notes: they are commits", "bad-notes", made)]
+        remedy = f"join yours to them: git fetch REMOTE {NOTES} && git notes --ref=release merge FETCH_HEAD"
         return self._forward(update, "notes", remedy) if update.ref == NOTES else []
 
     # -------------------------------------------------------------- tags
@@ -219,19 +218,18 @@ class PushGuard:
             release = self._prove_again(name, commit, protected)
         if release.version != name:
             return [_no(name, f"is put on the release commit of {release.version}", "tag-of-another-commit",
-                        f"tag the commit that `release cut {name}` makes")]  # fmt: skip
+                        f"it has a commit of its own: release cut {name}")]  # fmt: skip
         return self._lists(name, message, release) or self._policy(update, line.config, message)
 
     def _lists(self, name: str, message: str, release: ProvedRelease) -> list[Problem]:
         """What is wrong with what a tag says of its release."""
         if fault := self.standing.proposed.fault(name, message, release.commit):
-            return [_no(name, fault, "tag-differs", f"release cut {name} makes it")]
+            return [_no(name, fault, "tag-differs", f"make it: release cut {name}")]
         listed = [(pick.state.value, pick.source, pick.carrier) for pick in shipped(release.picks)]
         left = sorted((row.state, row.source, row.commit) for row in tagged_account(message) if not row.shipped)
         if tagged_picks(message) != listed or left != _left_out(release):
-            return [
-                _no(name, "does not list the picks that it stands on", "tag-differs", f"release cut {name} makes it")
-            ]
+            fault = "does not list the picks that it stands on"
+            return [_no(name, fault, "tag-differs", f"make it: release cut {name}")]
         return []
 
     def _policy(self, update: Update, config: Config, message: str) -> list[Problem]:
@@ -258,14 +256,14 @@ class PushGuard:
         kind, size = self.scratch.header(update.new)
         if kind != "tag":
             raise _error(update.short, "is a lightweight tag: it says nothing of its picks", "lightweight-tag",
-                         f"release cut {update.short} makes an annotated one")  # fmt: skip
+                         f"make an annotated one: release cut {update.short}")  # fmt: skip
         data = self.scratch.read(update.new)[1] if size <= LARGEST else b""
         head, _, message = data.decode("utf-8", "replace").partition("\n\n")
         found = _TAG.match(head + "\n")
         if not found or found[2] != "commit" or found[3] != update.short:
             what = f"names a {found[2]} as {found[3]!r}" if found else "is malformed"
             raise _error(update.short, f"{what}, not a commit as {update.short!r}", "malformed-tag",
-                         f"release cut {update.short} makes it")  # fmt: skip
+                         f"make it: release cut {update.short}")  # fmt: skip
         return found[1], message
 
     def _on_branch(self, update: Update, line: GuardedBranch, commit: str, tip: str) -> None:
@@ -274,7 +272,7 @@ class PushGuard:
             inside = not self.scratch.rev_list("--max-count=1", tip, f"^{commit}", "--")
         if not inside:
             raise _error(update.short, f"is put on {commit[:12]}, which is not on {line.config.branch}",
-                         "tag-not-on-branch", f"release cut {update.short} pushes branch and tag together")  # fmt: skip
+                         "tag-not-on-branch", f"push branch and tag together: release cut {update.short}")  # fmt: skip
 
     def _promotion(self, update: Update, commit: str, message: str, tip: str, protected: Protected) -> list[Problem]:
         """A final version on the very commit of a candidate that was here before."""
@@ -289,7 +287,7 @@ class PushGuard:
         if not fault and yanks.yank_ref(candidate) in before:
             fault = f"is promoted from {candidate}, which was yanked"
         if fault:
-            return [_no(name, fault, "not-its-candidate", f"release promote CANDIDATE {name} makes it")]
+            return [_no(name, fault, "not-its-candidate", f"make it: release promote CANDIDATE {name}")]
         return self._policy(update, protected.config, message)
 
     def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:
@@ -313,7 +311,7 @@ class PushGuard:
             raise _error(problem.where, problem.message, problem.code, problem.remedy)
         if not continuation.releases or continuation.releases[-1].commit != commit:
             raise _error(name, f"is put on {commit[:12]}, which is no release commit", "tag-of-another-commit",
-                         f"tag the commit that `release cut {name}` makes")  # fmt: skip
+                         f"it has a commit of its own: release cut {name}")  # fmt: skip
         return continuation.releases[-1]
 
     # -------------------------------------------------------------- records
@@ -337,10 +335,10 @@ class PushGuard:
         here = self.standing.version(version, after)
         if here is None:
             return [_no(ref, f"is of {version}, and there is no such version here", f"{what}-differs",
-                        "push the tag first: release cut does")]  # fmt: skip
+                        f"push the tag first: release cut {version}")]  # fmt: skip
         if record is None:
             return self._yank(update, here, after)
-        remedy = f"release cut {version} writes it"
+        remedy = f"write it: release cut {version}"
         return [
             _no(ref, each.fault, "record-differs", remedy)
             for each in differences(record, self.standing.facts(here, after))
@@ -352,19 +350,19 @@ class PushGuard:
         kind, size = self.scratch.header(update.new)
         if kind != "commit" or size > LARGEST_COMMIT:
             return [_no(ref, f"is a {kind} of {size} bytes, not the sources of a release", "bad-sources",
-                        "release writes it")]  # fmt: skip
+                        f"write it: release cut {version}")]  # fmt: skip
         here = self.standing.version(version, after)
         if here is None:
             return [_no(ref, f"is of {version}, and there is no such version here", "sources-differ",
-                        "push the tag first: release cut does")]  # fmt: skip
+                        f"push the tag first: release cut {version}")]  # fmt: skip
         wanted = kept_sources.keep(self.scratch, version, self.standing.sources(here, self.receiving.refs), here.commit)
         if update.new != wanted:
             return [_no(ref, f"does not keep the sources of {version}, and nothing else", "sources-differ",
-                        f"release cut {version} writes it")]  # fmt: skip
+                        f"write it: release cut {version}")]  # fmt: skip
         return []
 
     def _yank(self, update: Update, here: ReleasedVersion, after: Mapping[str, str]) -> list[Problem]:
-        ref, remedy = update.ref, f"release yank {here.version} makes it"
+        ref, remedy = update.ref, f'make it: release yank {here.version} --reason "..."'
         kind, size = self.scratch.header(update.new)
         if kind != "blob" or size > LARGEST:
             return [_no(ref, f"is a {kind} of {size} bytes, not a yank", "bad-yank", remedy)]

@@ -217,7 +217,7 @@ class GuardedRepository:
         if line is None or entry is None:
             raise UsageError(
                 f"release.yaml of {here.version} cannot be read here, so nobody knows its sources",
-                remedy=f"release cut {here.version} makes the tag and all that belongs to it",
+                remedy="leave it out of the push: `release cut` keeps the sources of what it releases",
                 code="sources-differ",
             )
         found, problems = expand(entry.fixes, "", self.protected(line).names, self.scratch)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
 from orchestrator.core.plan import NO_ENGINE
-from orchestrator.core.results import Problem
+from orchestrator.core.results import Problem, at_most
 from orchestrator.core.text import word
 from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
@@ -39,7 +39,7 @@ def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, 
     """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
     files = CommittedFiles(scratch, plan.tree)
     found = [problem for image in plan.builds for problem in _problems(plan, image, files, config)]
-    return tuple(dict.fromkeys([*found, *_patch_problems(plan, files, config)]))  # variants share a Dockerfile
+    return tuple(at_most(dict.fromkeys([*found, *_patch_problems(plan, files, config)])))  # variants share a Dockerfile
 
 
 def _patch_problems(plan: Plan, committed: CommittedFiles, config: str) -> list[Problem]:
@@ -210,7 +210,7 @@ def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str, engine: st
         target = variant.target or spec.options.target
         for platform in spec.platforms_of(variant):
             problems += _read(text, spec.dockerfile, arguments, platform, engine, target).problems
-    return tuple(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT))
+    return tuple(at_most(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT)))
 
 
 def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
@@ -222,7 +222,7 @@ def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Proble
     if not folder.is_dir():
         remedy = "correct `image.patches`, or make the folder: release patch import"
         return (Problem(code="no-patches", message=f"{spec.patches} is no folder", where=config, remedy=remedy),)
-    return tuple(judge_patches(spec.patches, patch_files_here(top, folder), locks_here(spec, top)))
+    return tuple(at_most(judge_patches(spec.patches, patch_files_here(top, folder), locks_here(spec, top))))
 
 
 def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:
@@ -231,7 +231,7 @@ def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         for platform in spec.platforms_of(variant):
             problems += _lock_problems_here(spec, variant, platform, top, config)
-    return tuple(dict.fromkeys(problems))
+    return tuple(at_most(dict.fromkeys(problems)))
 
 
 def _lock_problems_here(spec: ImageSpec, variant: Variant, platform: str, top: Path, config: str) -> list[Problem]:

@@ -204,8 +204,8 @@ def _otherwise(wanted: Proposed, fault: str) -> LandedOtherwiseError:
     return LandedOtherwiseError(
         f"{version} landed on {wanted.branch} in another way than it was planned: {fault}",
         where=wanted.branch,
-        remedy=f"release abort {version}, then release what is there: release check names the entries to add,"
-        f" release cut {version} what to allow",
+        remedy=f"release abort {version}, then release what is there: `release check` names the entries to add,"
+        f" `release cut {version}` what to allow",
         state="nothing is tagged, and no image is public",
     )
 

@@ -188,7 +188,7 @@ def _strays(source: Source, fault: str) -> Problem:
         code="resolution-strays",
         message=f"the resolution of {source.commit.sha[:12]} {source.commit.subject!r} {fault}",
         where=str(source.fix.place),
-        remedy="release abort, cut again, and resolve it in the files of the fix alone; or declare a `backport:` of it",
+        remedy="release abort, then resolve it anew, in the files of the fix alone; or declare a `backport:` of it",
         exit_code=Exit.DECISION,
     )
 

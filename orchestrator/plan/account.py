@@ -60,7 +60,7 @@ class Account:
             return self.picks
         number = sum(1 for pick in self.picks if pick.result)
         commits = iter(self.proposed or [self.landing.planned] * number)
-        return tuple(_made(pick, next(commits)) if pick.result else pick for pick in self.picks)
+        return tuple(landed_pick(pick, next(commits)) if pick.result else pick for pick in self.picks)
 
     @property
     def told(self) -> tuple[Pick, ...] | None:
@@ -130,7 +130,8 @@ def account_of(
     )
 
 
-def _made(pick: Pick, commit: str) -> Pick:
+def landed_pick(pick: Pick, commit: str) -> Pick:
+    """The pick under another commit; a resolution is the pick itself."""
     return replace(pick, result=commit, applied=commit if pick.applied == pick.result else pick.applied)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import LandingForm
 from orchestrator.landing import forms
+from orchestrator.plan.account import landed_pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ def as_landed(scratch: Scratch, plan: Plan, landing: Landing) -> Plan:
     """
     planned = forms.proposed(plan).commits
     ids, commit = landed_ids(scratch, planned, landing), scratch.commit(landing.commit)
-    picks = tuple(replace(pick, result=ids[pick.result]) if pick.result else pick for pick in plan.picks)
+    picks = tuple(landed_pick(pick, ids[pick.result]) if pick.result else pick for pick in plan.picks)
     return replace(
         plan,
         head=landing.commit,

@@ -118,7 +118,7 @@ class _Rule:
         if not same:
             return []
         tag = str(self.wanted) if str(self.wanted) in same else same[0]
-        remedy = f"a version is never made twice: the next is {self.right}"
+        remedy = f"a version is never made twice: the next is {self.right}; what it lacks: release publish {tag}"
         if tag not in reachable:
             remedy = f"it is not on {self.branch}: see who made it with `git show {tag}`; a version never moves"
         return self._refusal("version-exists", f"tag {tag} exists already", remedy)

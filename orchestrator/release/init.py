@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.config.template import StarterFacts, release_branch
+from orchestrator.config.template import StarterFacts, dockerfile_of, release_branch
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.remote_url import page_of
 from orchestrator.core.text import word
@@ -12,7 +12,9 @@ from orchestrator.core.versions import not_understood, suggested, use, version_t
 from orchestrator.git.repository import RemoteRefs
 
 if TYPE_CHECKING:
+    from orchestrator.core.results import Problem
     from orchestrator.git.repository import Repository
+    from orchestrator.session.session import Session
 
 _USUAL = ("main", "master", "develop", "trunk")
 
@@ -65,3 +67,18 @@ def branch_to_make(facts: StarterFacts) -> str:
         return ""
     start = f"refs/tags/{facts.latest_tag}^{{}}" if facts.latest_tag else "HEAD"
     return f"git push {word(facts.remote)} {word(f'{start}:refs/heads/{branch}')}"
+
+
+def dockerfile_problems(session: Session, facts: StarterFacts) -> tuple[Problem, ...]:
+    """What `check` will say of the Dockerfile that the example names; nothing where there is none."""
+    from orchestrator.core.declaration import ImageSpec
+    from orchestrator.core.results import Place
+    from orchestrator.image.builders import AUTO, likely
+    from orchestrator.image.inputs import dockerfile_problems_here
+
+    path = dockerfile_of(facts)
+    if path not in facts.dockerfiles:
+        return ()
+    spec = ImageSpec(place=Place(file=session.config_name), repository="", dockerfile=path)
+    engine = likely(AUTO, session.connections)
+    return dockerfile_problems_here(spec, session.repository.top, session.config_name, engine)

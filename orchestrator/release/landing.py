@@ -121,5 +121,5 @@ def _landed_and_stays(session: Session, plan: Plan) -> list[str]:
         return [f"what landed stays on {plan.branch}: {error.message}"]
     if landed is None:
         return []
-    again = f"`release check` names the entries to add, release cut {plan.version} what to allow"
+    again = f"`release check` names the entries to add, `release cut {plan.version}` what to allow"
     return [f"what landed stays on {plan.branch}, as {landed.commit[:12]}; to release it: {again}"]

@@ -63,7 +63,8 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
     if plan is None:
         return []
     if finished_elsewhere(session, plan, journal):
-        return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}"]
+        lacks = f"notes that it lacks are written by: release publish {plan.version}"
+        return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}; {lacks}"]
     if journal.touched(LAND) or pushes.earlier():
         again = document.command(plan)
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()}, again)

@@ -244,7 +244,7 @@ def _or_finished(session: Session, found: ReleaseStatus, plan: Plan, journal: Jo
         return found
     return replace(
         found, state=Standing.RELEASED, public=True, missing=(), said="released and complete, finished elsewhere",
-        next=(f"release show {plan.version}", f"release cut {plan.version}   (closes it here)"),
+        next=(f"release show {plan.version}", f"{document.command(plan)}   (closes it here)"),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from orchestrator.core.versions import final_of, names_other_line, parse_tag
 from orchestrator.git import push
 from orchestrator.plan.images import planned_images
 from orchestrator.release.promotion import origin_of
+from orchestrator.session.heal import heal
 from orchestrator.session.published import PublishedReleases, config_at, remote_name
 from orchestrator.session.state import ReleaseState
 from orchestrator.session.yanks import NOWHERE, PENDING, Move, Yank, render, yank_ref
@@ -72,6 +73,8 @@ def yank(
     if session.options.offline:
         raise UsageError("a yank needs the remote", remedy="leave --offline out", code="offline-yank")
     with session.lock():
+        if parse_tag(version) and not dry_run:
+            heal(ReleaseState(session.repository, version), session.terminal.note, after=True)
         public = PublishedReleases(session, remote_name(session))
         record = public.released(version)
         old = public.yanks.get(version)
@@ -138,7 +141,7 @@ def _must_be_its_own(session: Session, public: PublishedReleases, version: str) 
         raise RefusedError(
             f"{version} was promoted to {made}: they are the same commit and the same images",
             where=f"refs/tags/{made}",
-            remedy=f"take the final version back: release yank {made}",
+            remedy=f'take the final version back: release yank {made} --reason "..."',
             code="candidate-promoted",
             state="nothing was changed",
         )

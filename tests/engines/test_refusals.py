@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.core.reference import parse_reference
 from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.engines.failures import is_timeout
 from orchestrator.engines.refusals import pull_failed, push_failed
 
 NAME = parse_reference("r.example.com:5000/team/cuda:v1")
@@ -79,3 +80,12 @@ def test_a_pull_limit_says_what_can_be_done(text: str) -> None:
 def test_any_other_pull_that_fails_is_no_limit() -> None:
     assert pull_failed("manifest for python:9 not found: manifest unknown", "python:9").code == "pull-failed"
     assert pull_failed("write /var/lib/docker/tmp/x: no space left on device", "a:1").code == "disk-full"
+
+
+def test_errors_that_name_each_other_end() -> None:
+    first, second = RuntimeError("a"), RuntimeError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert not is_timeout(first)
+    second.__context__ = TimeoutError()
+    second.__cause__ = None
+    assert is_timeout(first)

@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.support.cli import Ran, release
+from tests.support.printed import claim, must_be_typed, types
+from tests.support.remedies import said, typed
 from tests.support.story import fix_line
 
 if TYPE_CHECKING:
@@ -125,8 +127,11 @@ def forge(request: pytest.FixtureRequest, tale: Story) -> Iterator[Requests]:
         yield requests
 
 
+TOKENS = {"GITHUB_TOKEN": "t0ken", "GITLAB_TOKEN": "t0ken"}
+
+
 def run(tale: Story, *args: str) -> Ran:
-    return release(*args, cwd=tale.clone.path, env={"GITHUB_TOKEN": "t0ken", "GITLAB_TOKEN": "t0ken"})
+    return release(*args, cwd=tale.clone.path, env=TOKENS)
 
 
 def cut(tale: Story) -> Ran:
@@ -146,16 +151,21 @@ def test_one_request_is_opened_and_described_again(tale: Story, forge: Requests)
     assert "t0ken" not in first.out + first.err
 
 
+AWAY, ELSEWHERE = "landing/request.py: release abort {}", "landing/request.py: release abort {} && release cut {}"
+for _command in (AWAY, ELSEWHERE):
+    claim([_command], "test_a_request_that_can_bring_nothing_is_one_line")
+
+
 @pytest.mark.parametrize(
-    ("change", "says", "code"),
+    ("change", "says", "code", "leaves"),
     [
-        ({"state": "closed"}, "was closed without a merge", 4),
-        ({"state": "merged", "target": "main"}, "was merged into main, not into release/v2.7", 9),
-        ({"head": "0" * 40}, "somebody pushed to it", 9),
+        ({"state": "closed"}, "was closed without a merge", 4, AWAY),
+        ({"state": "merged", "target": "main"}, "was merged into main, not into release/v2.7", 9, ELSEWHERE),
+        ({"head": "0" * 40}, "somebody pushed to it", 9, AWAY),
     ],
 )
 def test_a_request_that_can_bring_nothing_is_one_line(
-    tale: Story, forge: Requests, change: dict[str, str], says: str, code: int
+    tale: Story, forge: Requests, change: dict[str, str], says: str, code: int, leaves: str
 ) -> None:
     assert cut(tale).code == 10
     forge.found[1] |= change
@@ -163,8 +173,21 @@ def test_a_request_that_can_bring_nothing_is_one_line(
     assert (ran.code, says in ran.err) == (code, True), ran.err
     assert "do: " in ran.err
     assert not tale.remote.git("for-each-ref", "refs/tags/v2.7.1")
-    assert run(tale, "abort", "v2.7.1").code == 0
-    assert not tale.remote.git("for-each-ref", f"refs/heads/{CANDIDATE}", "refs/release-candidates")
+    way = said(ran, "release abort")
+    done = typed(f"{way} --yes" if leaves is ELSEWHERE else way, tale.clone.path, TOKENS)
+    must_be_typed([leaves])
+    assert done.returncode == (10 if leaves is ELSEWHERE else 0), done.stderr
+    left = tale.remote.git("for-each-ref", f"refs/heads/{CANDIDATE}", "refs/release-candidates")
+    assert bool(left) is (leaves is ELSEWHERE)
+
+
+@types("landing/request.py: release cut {}")
+def test_the_request_says_how_it_goes_on(tale: Story, forge: Requests) -> None:
+    assert cut(tale).code == 10
+    forge.found[1]["state"] = "merged"
+    tale.remote.git("update-ref", f"refs/heads/{BRANCH}", f"refs/heads/{CANDIDATE}")
+    done = typed(f"{said(Ran(0, forge.found[1]['body'], ''), 'release cut')} --yes", tale.clone.path, TOKENS)
+    assert done.returncode == 0, done.stderr
 
 
 def test_abort_closes_it(tale: Story, forge: Requests) -> None:

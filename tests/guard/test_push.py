@@ -18,6 +18,8 @@ from tests.support.cli import release
 from tests.support.guarded import BRANCH, TAG, YAML, Guarded, record
 from tests.support.hostile import CASES
 from tests.support.hostile.refs import SOURCES, both, kept
+from tests.support.printed import types
+from tests.support.remedies import said, works
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,6 +192,7 @@ def test_a_policy_on_main_counts(g: Guarded) -> None:
     assert "[approvals-missing]" in said, said
 
 
+@types("guard/push.py: git config tag.gpgSign true")
 def test_a_tag_that_policy_wants_signed(g: Guarded) -> None:
     """Who may sign is told by the server's own configuration, whatever the pusher's says."""
     key = g.clone.path.parent / "key"
@@ -201,6 +204,7 @@ def test_a_tag_that_policy_wants_signed(g: Guarded) -> None:
         g.clone.git("config", name, value)
     refused = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
     assert refused.code == 7
+    works(said(refused, "git config tag.gpgSign"), g.clone.path)
     assert "[tag-not-signed]" in refused.err, refused.err
     allowed = g.clone.path.parent / "allowed"
     allowed.write_text(f"mia@example.com {key.with_suffix('.pub').read_text()}")

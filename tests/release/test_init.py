@@ -9,7 +9,7 @@ import pytest
 from orchestrator.git.repository import Repository
 from orchestrator.release.init import starter_facts
 from tests.support.cli import release
-from tests.support.story import make_repo
+from tests.support.story import fix_line, make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +80,16 @@ def test_a_release_branch_that_is_not_there_is_made_by_the_command_that_is_told(
     tale.clone.git(*command.removeprefix("git ").replace("'", "").split())
     assert tale.remote.rev("release/v2.7") == tale.base
     assert "branch: release/v2.7\n" in (tale.clone.path / "release.yaml").read_text()
+
+
+def test_what_check_will_say_of_the_dockerfile_is_said_at_once(tale: Story) -> None:
+    assert release("init", "--json", cwd=tale.clone.path).json["problems"] == []
+    tale.clone.write("Dockerfile", "FROM scratch\nCOPY --chmod x y\nNONSENSE\n")
+    (tale.clone.path / "release.yaml").unlink()
+    said = release("init", "--json", cwd=tale.clone.path)
+    assert said.code == 0
+    tale.release_yaml(fix_line(tale.fix), extra="image:\n  repository: registry.example.com/x\n")
+    checked = release("check", "--json", cwd=tale.clone.path).json["problems"]
+    assert checked
+    assert said.json["problems"] == checked
+    assert all(each["message"] in said.err for each in checked)

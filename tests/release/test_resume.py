@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import Ran, release
-from tests.support.story import LOADER, VERSION, Story, fix_line
+from tests.support.printed import types
+from tests.support.remedies import said, typed, works
+from tests.support.story import LOADER, VERSION, Repo, Story, fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +127,34 @@ def test_a_resolution_in_files_of_others_is_refused(clash: Story) -> None:
     _git(tree, *back.split()[1:])
     assert not (tree / "stray.py").exists()
     _continue(clash, 0)
+
+
+@types("picks/classify.py: release abort", "picks/classify.py: release cut")
+def test_one_that_strays_is_refused_at_skip_too(clash: Story) -> None:
+    """What is kept of an earlier pick is looked at whenever the release goes on; what is printed leads out."""
+    clone = clash.clone
+    second = clone.commit("fix: words", {"README.md": "# fixed\n"})
+    clone.git("push", "--quiet", "origin", "main")
+    clash.release_yaml("\n".join(fix_line(sha) for sha in (clash.fix, second)))
+    assert said(release("plan", VERSION, cwd=clone.path), "release cut") == "release cut"
+    assert release("cut", VERSION, "--yes", cwd=clone.path).code == 3
+    tree = clone.path / ".git/release" / VERSION / "worktree"
+    _git(tree, "checkout", "--theirs", "loader.py")
+    _git(tree, "add", "loader.py")
+    assert release("continue", VERSION, "--yes", cwd=clone.path).code == 3  # the second waits now
+    (kept,) = clone.git("for-each-ref", "--format=%(refname)", f"refs/release/{VERSION}/resolved").split()
+    worker = Repo(tree)
+    worker.git("checkout", "--quiet", "--force", "--detach", kept)
+    stray = worker.commit("fix: more than that", {"stray.py": "x\n"})
+    parent = clone.rev(f"{kept}^")
+    clone.git("update-ref", kept, clone.git("commit-tree", f"{stray}^{{tree}}", "-p", parent, "-m", "stray"))
+    refused = release("skip", VERSION, "--reason", "later", "--yes", cwd=clone.path)
+    assert (refused.code, "[resolution-strays]" in refused.err, "stray.py" in refused.err) == (5, True, True), (
+        refused.err
+    )
+    works(said(refused, "release abort"), clone.path)
+    again = typed("release cut --yes", clone.path)
+    assert (again.returncode, "loader.py" in again.stderr) == (3, True)
 
 
 def test_empty_resolution_is_sent_to_skip(clash: Story) -> None:

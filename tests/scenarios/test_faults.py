@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import release
-from tests.support.kills import killed_cut
+from tests.support.kills import killed_at, killed_cut
 from tests.support.story import VERSION, Repo, fix_line, story
 
 if TYPE_CHECKING:
@@ -110,3 +110,21 @@ def test_abort_heals_too(tale: Story) -> None:
     assert ran.code == 0, ran.err
     assert tale.clone.git("for-each-ref", "refs/release") == ""
     assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0
+
+
+def test_a_yank_heals_too(tale: Story) -> None:
+    """Power fails when its mark is public: the ref is empty, the object is empty, a lock is left."""
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0
+    args = ("yank", VERSION, "--reason", "loses a batch", "--yes")
+    assert killed_at(tale.clone.path, "after", 1, "orchestrator.git.push:push_new_ref", *args) != 0
+    cut_off("yank", 0)(tale.clone)
+    ref("yank", b"")(tale.clone)
+    lock(f"refs/release-yanks/{VERSION}", f"{OURS}/yank")(tale.clone)
+    again = release(*args, cwd=tale.clone.path)
+    assert again.code == 0, again.err
+    assert "was damaged" in again.err
+    assert "was not written to its end" in again.err
+    shown = release("show", VERSION, cwd=tale.clone.path)
+    assert "YANKED" in shown.out, shown.err
+    assert tale.clone.git("for-each-ref", f"{OURS}/yank") == ""

@@ -13,6 +13,8 @@ import pytest
 from tests.support.cli import Ran, release
 from tests.support.forge_repo import BRANCH, WAYS, ForgeRepo, protect
 from tests.support.guarded import install
+from tests.support.printed import types
+from tests.support.remedies import said, typed, works
 from tests.support.story import LOADER, Repo
 
 if TYPE_CHECKING:
@@ -84,6 +86,8 @@ def unprotect(remote: Repo) -> None:
     (remote.path / "hooks/pre-receive").unlink()
 
 
+@types("release/landing.py: release cut {}", "release/landing.py: release abort {}",
+       "release/publish.py: release cut {} --pull-request")  # fmt: skip
 def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
     again = proposed.run("cut", "v2.7.1", "--yes")
     assert again.code == 10
@@ -92,6 +96,16 @@ def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
     assert status["releases"][0]["state"] == "proposed"
     assert not proposed.tale.remote.git("for-each-ref", TAG)
     assert proposed.tale.remote.rev(BRANCH) == proposed.base
+    here, remote = proposed.tale.clone.path, proposed.tale.remote
+    assert typed(f"{said(again, 'release cut v')} --yes", here).returncode == 10
+    remote.git("update-ref", "refs/release-candidates/v2.7.1", proposed.head)  # somebody else wrote that ref
+    wrong = release("publish", "v2.7.1", cwd=proposed.fresh().path)
+    assert "[bad-candidate]" in wrong.err, wrong.err
+    repaired = typed(f"{said(wrong, 'release cut v')} --yes", here)
+    assert repaired.returncode == 10, repaired.stderr
+    assert release("publish", "v2.7.1", cwd=proposed.fresh("second").path).code == 10
+    works(said(again, "release abort"), here)
+    assert not remote.git("for-each-ref", "refs/release-candidates", f"refs/heads/{CANDIDATE}")
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -213,6 +227,7 @@ def forged(remote: Repo, commit: str) -> str:
 # ------------------------------------------------------------------ what cannot be gone on with, and the way out
 
 
+@types("landing/forms.py: release abort {}", "landing/forms.py: release check", "landing/forms.py: release cut {}")
 def test_another_request_landed_first(tale: Story, tmp_path: Path) -> None:
     """It is named; and the way out that is printed leads to a release that every judge calls right."""
     tale.release_yaml(f"      - commit: {tale.fix}", extra="land: pull-request\n")
@@ -226,16 +241,16 @@ def test_another_request_landed_first(tale: Story, tmp_path: Path) -> None:
     ran = proposed.run("cut", "v2.7.1", "--yes")
     assert ran.code == 9
     assert f"{extra[:12]} 'fix: something of its own' landed before it" in ran.err
-    aborted = proposed.run("abort", "v2.7.1")
-    assert aborted.code == 0, aborted.err
+    works(said(ran, "release abort"), tale.clone.path)
     assert not proposed.tale.remote.git("for-each-ref", "refs/release-candidates", f"refs/heads/{CANDIDATE}")
-    assert f"- {{commit: {extra}, allow: [duplicate]}}" in proposed.run("check").err
+    checked = typed(said(ran, "release check"), tale.clone.path)
+    assert f"- {{commit: {extra}, allow: [duplicate]}}" in checked.stderr
     text = (proposed.tale.clone.path / "release.yaml").read_text()
     lines = [f"{line}\n        allow: [duplicate, empty]" if "- commit" in line else line for line in text.splitlines()]
     at = next(number for number, line in enumerate(lines) if line.startswith("land:"))
     lines.insert(at, f"      - {{commit: {extra}, allow: [duplicate]}}")
     proposed.tale.declare("\n".join(lines) + "\n")
-    assert proposed.run("cut", "v2.7.1", "--yes").code == 10
+    assert typed(f"{said(ran, 'release cut')} --yes", tale.clone.path).returncode == 10
     proposed.forge.merge(CANDIDATE, "merge")
     done = proposed.run("cut", "v2.7.1", "--yes")
     assert done.code == 0, done.err
@@ -254,18 +269,33 @@ def test_the_branch_moved_on_before_the_merge(proposed: Proposed) -> None:
     assert proposed.run("cut", "v2.7.1", "--yes").code == 0
 
 
+@types("landing/request.py: git fetch {} {} && git log {}..FETCH_HEAD", "landing/request.py: release abort {}",
+       "release/landing.py: git push {} :refs/heads/{}")  # fmt: skip
 def test_somebody_pushed_to_what_was_proposed(proposed: Proposed) -> None:
     added = proposed.forge.commit("fix: while we are at it", {"own.txt": "x\n"}, CANDIDATE)
     ran = proposed.run("cut", "v2.7.1", "--yes")
     assert ran.code == 9
     assert f"holds {added[:12]} now" in ran.err
+    assert "while we are at it" in works(said(ran, "git fetch"), proposed.tale.clone.path).stdout
     proposed.forge.merge(CANDIDATE, "merge")
     merged = proposed.run("cut", "v2.7.1", "--yes")
     assert merged.code == 9
     assert f"{added[:12]} 'fix: while we are at it' came with it, and is not in the plan" in merged.err
+    left = works(said(ran, "release abort"), proposed.tale.clone.path)
+    works(said(Ran(0, left.stdout, ""), "git push origin"), proposed.tale.clone.path)
+    assert not proposed.tale.remote.git("for-each-ref", f"refs/heads/{CANDIDATE}")
+
+
+@types("release/landing.py: release check", "release/landing.py: release cut {}")
+def test_it_is_given_up_after_it_landed(proposed: Proposed) -> None:
+    """What landed stays, and is released by what `abort` prints."""
+    here = proposed.tale.clone.path
+    proposed.forge.merge(CANDIDATE, "fast-forward")
     left = proposed.run("abort", "v2.7.1")
-    assert left.code == 0
-    assert f"git push origin :refs/heads/{CANDIDATE}" in left.out
+    assert "what landed stays" in left.out, left.out + left.err
+    typed(said(left, "release check"), here)
+    asked = typed(f"{said(left, 'release cut')} --yes", here)
+    assert (asked.returncode, "allow: [duplicate]" in asked.stderr) == (5, True), asked.stderr
 
 
 def test_it_was_merged_twice(proposed: Proposed) -> None:
@@ -276,13 +306,15 @@ def test_it_was_merged_twice(proposed: Proposed) -> None:
     assert "it was merged twice" in ran.err
 
 
+@types("release/steps/land.py: git push {} :refs/heads/{}")
 def test_a_branch_of_that_name_that_nobody_proposed(tale: Story) -> None:
     declare(tale)
     tale.release_yaml(f"      - commit: {tale.fix}", extra="land: pull-request\n")
     tale.clone.git("push", "--quiet", "origin", f"main:refs/heads/{CANDIDATE}")
     ran = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
     assert ran.code == 4
-    assert f"git push origin :refs/heads/{CANDIDATE}" in ran.err
+    works(said(ran, "git push origin"), tale.clone.path)
+    assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 10
 
 
 def test_the_pipeline_of_the_branch_goes_on(proposed: Proposed) -> None:

@@ -43,7 +43,9 @@ def test_every_judge_agrees(tmp_path: Path, record_property: pytest.FixtureReque
         def __init__(self) -> None:
             super().__init__(tally)
 
-    run_state_machine_as_test(Seeded, settings=QUIETLY)
-    print(tally.said)  # noqa: T201  # `pytest -rP` shows it
+    try:
+        run_state_machine_as_test(Seeded, settings=QUIETLY)
+    finally:
+        print(tally.said)  # noqa: T201  # `pytest -rP` shows it
     assert tally.walks >= WALKS
     assert tally.releases

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.config.reader import MAX_SHOWN, parse
+from orchestrator.config.reader import parse
 from orchestrator.core.errors import ConfigError, UsageError
-from orchestrator.core.results import Progress
+from orchestrator.core.results import MAX_SHOWN, Progress
 from orchestrator.dockerfile.ignore import ignore_filter
 from orchestrator.guard.policy_rules import owns
 from orchestrator.image.context import ContextEntry, IgnoreRules, write_context
 from orchestrator.plan.line_ends import group_place
 from orchestrator.report.console import Console
+from tests.support.cli import release
+from tests.support.story import fix_line
 from tests.support.waiting import within
+
+if TYPE_CHECKING:
+    from tests.support.story import Story
 
 pytestmark = pytest.mark.hostile
 HEAD = "version: 1\nbranch: release/v2.7\nsource: main\n"
@@ -73,6 +79,23 @@ def test_fifty_faults_are_shown_and_the_rest_is_counted() -> None:
     *shown, rest = refused.value.problems
     assert [problem.where for problem in shown] == [f"release.yaml:{4 + n}:1" for n in range(MAX_SHOWN)]
     assert rest.message == f"and {3_000 - MAX_SHOWN} more faults"
+
+
+def test_so_they_are_of_every_file_that_check_reads(tale: Story) -> None:
+    many = 3 * MAX_SHOWN
+    tale.clone.write("Dockerfile", "FROM scratch\n" + "".join(f"BAD{n} x\n" for n in range(many)))
+    tale.clone.write("requirements.lock", "".join(f"package{n}\n" for n in range(many)))
+    tale.release_yaml(
+        fix_line(tale.fix),
+        extra="image:\n  repository: registry.example.com/x\n  lock: requirements.lock\n",
+    )
+    ran = release("check", "--json", cwd=tale.clone.path)
+    rows = [(each["where"], each["message"]) for each in ran.json["problems"]]
+    more = f"and {many - MAX_SHOWN} more faults"
+    counted = [where for where, message in rows if message == more]
+    assert counted == ["Dockerfile", "requirements.lock"], rows
+    for name in counted:
+        assert sum(where.startswith(f"{name}:") for where, _ in rows) == MAX_SHOWN
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/x", "a//x", "./x", "a/..", ".."])

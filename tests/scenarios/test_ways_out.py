@@ -99,6 +99,26 @@ def submodule(clone: Repo) -> str:
     return clone.rev("HEAD")
 
 
+def submodule_removed(clone: Repo) -> str:
+    """The branch moved a submodule that the fix removes."""
+    link = "160000,{},lib".format
+    clone.git("update-index", "--add", "--cacheinfo", link("2" * 40))
+    clone.git("commit", "--quiet", "-m", "chore: lib 2")
+    clone.git("branch", "--force", "release/v2.7", "HEAD")
+    clone.git("update-index", "--force-remove", "lib")
+    clone.write("loader.py", "# fixed\n")
+    clone.git("add", "loader.py")
+    clone.minutes += 1
+    clone.git("commit", "--quiet", "-m", "fix: no lib")
+    fix = clone.rev("HEAD")
+    clone.git("checkout", "--quiet", "release/v2.7")
+    clone.git("update-index", "--cacheinfo", link("1" * 40))
+    clone.git("commit", "--quiet", "-m", "chore: lib 1")
+    tagged(clone, clone.rev("HEAD"))
+    clone.git("checkout", "--quiet", "--force", "main")
+    return fix
+
+
 def filtered(clone: Repo) -> str:
     """A filter that is required and cannot run keeps every file of its kind in the worktree as it is stored."""
     tagged(clone, clone.commit("chore: big", {".gitattributes": "*.bin filter=big\n", "m.bin": "pointer\n"}))
@@ -113,6 +133,7 @@ SETTLED: dict[Callable[[Repo], str], tuple[str, ...]] = {
     modify_delete: ("git/worktree.py: git rm --quiet --force -- {}",),
     delete_modify: (),
     submodule: ("git/worktree.py: git update-index --cacheinfo {},{},{}",),
+    submodule_removed: ("git/worktree.py: git update-index --force-remove -- {}",),
     filtered: (),
 }
 for _commands in SETTLED.values():
@@ -123,7 +144,7 @@ for _commands in SETTLED.values():
     "release/cut.py: cd {}", "release/cut.py: release continue {}", "release/cut.py: release abort {}{}",
     "release/cut.py: release abort {}",
 )  # fmt: skip
-@pytest.mark.parametrize("make", [modify_delete, delete_modify, submodule, filtered])
+@pytest.mark.parametrize("make", list(SETTLED))
 def test_a_pause_is_left_by_what_it_prints(tale: Story, make: Callable[[Repo], str]) -> None:
     fix = make(tale.clone)
     tale.clone.git("push", "--quiet", "origin", "main")

@@ -18,7 +18,10 @@ from orchestrator.session.journal import Journal
 from orchestrator.session.pushes import Pushes, unseen
 from orchestrator.session.state import ReleaseState
 from tests.support import serving
-from tests.support.cli import Forked, clean_env, release
+from tests.support.cli import Forked, Ran, clean_env, release
+from tests.support.printed import types
+from tests.support.remedies import said as told
+from tests.support.remedies import works
 from tests.support.story import VERSION, fix_line
 from tests.support.waiting import until
 
@@ -165,6 +168,7 @@ def test_what_may_still_arrive_over_a_network_is_not_forgotten(tale: Story) -> N
         ran(tale, "cut", VERSION, "--yes", code=0)
 
 
+@types("release/steps/land.py: release cut {}")
 def test_an_earlier_push_that_arrives_after_a_new_plan_is_known(tale: Story) -> None:
     """Both pushes wait; the first one lands; the second plan is told so, and the same command finishes the first."""
     tale.release_yaml(fix_line(tale.fix))
@@ -186,7 +190,7 @@ def test_an_earlier_push_that_arrives_after_a_new_plan_is_known(tale: Story) -> 
             assert "somebody else" not in said
         second.unlink()
         assert "[already-public]" in ran(tale, "abort", VERSION, code=4)
-        ran(tale, "cut", VERSION, "--yes", code=0)
+        works(f"{told(Ran(9, '', said), 'release cut')} --yes", tale.clone.path)
         ran(tale, "verify", VERSION, "--allow-unchecked", code=0)
     assert "# closed" in tale.remote.git("show", "release/v2.7:loader.py")
     assert "trace.py" not in tale.remote.git("ls-tree", "--name-only", "release/v2.7")

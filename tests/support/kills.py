@@ -75,3 +75,11 @@ def refuse(key: str) -> None:
         return tuple(replace(each, run=no) if each.key == key else each for each in tasks(plan))
 
     steps.tasks = one_refuses
+
+
+def impatient() -> None:
+    """Registries are waited for a second, not for minutes."""
+    from orchestrator.registry.retry import RetryPolicy
+
+    defaults: dict[str, Any] = RetryPolicy.__init__.__kwdefaults__ or {}
+    defaults.update(tries=1, read_timeout=1.0, exchange_timeout=1.0)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from orchestrator.core.reference import Reference
     from orchestrator.core.tag_message import TaggedPick, TagRow
 
-_TOLD = ("subject", "declared", "reason", "approved_by", "author", "type", "breaking", "mainline", "confirm")
+_TOLD = ("subject", "declared", "reason", "approved_by", "author", "type", "breaking", "mainline", "confirm", "applied",
+         "duplicate_of")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

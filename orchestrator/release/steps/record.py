@@ -5,7 +5,7 @@ With it goes what keeps the sources of the release (session/kept_sources.py), un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
@@ -32,6 +32,9 @@ from orchestrator.session.kept_sources import keep, sources_ref
 from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
 
 
@@ -64,7 +67,7 @@ def _written(context: TaskContext) -> Recorded:
         context.repository.fetch_ref(plan.remote, ref)
         digests = {image.reference: image.digest for image in made.images}
         theirs = record_at(context.session.scratch, blob, ref, plan.remote)
-        must_agree(theirs, facts_of_plan(plan, made.tag.object, digests))
+        must_agree(theirs, facts_of_plan(replace(plan, picks=made.picks), made.tag.object, digests))
     else:
         blob = push.write_blob(context.repository, render(made))
     kept = _kept(context)
@@ -116,7 +119,7 @@ def record(context: TaskContext) -> Record:
         plan_id=plan.plan_id,
         config=RecordedConfig(path=plan.config_path, sha256=plan.config_sha256),
         committer=plan.committer,
-        picks=plan.picks,
+        picks=_public(plan.picks, context.state.decisions().resolved),
         freeze_broken=plan.freeze_broken,
         skipped=plan.skipped,
         verify=parts.get("verify"),
@@ -125,6 +128,14 @@ def record(context: TaskContext) -> Record:
         tool=RecordedTool(name="release", version=__version__, git=plan.git_version),
         finished_at=context.session.now(),
         seconds=dict(context.durations),
+    )
+
+
+def _public(picks: Sequence[Pick], resolved: Mapping[str, str]) -> tuple[Pick, ...]:
+    """The picks with what everybody can see: of a resolved conflict the pick itself, not what a person made here."""
+    return tuple(
+        replace(pick, applied=pick.result) if pick.result and pick.applied == resolved.get(pick.source) else pick
+        for pick in picks
     )
 
 
