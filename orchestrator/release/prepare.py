@@ -19,6 +19,8 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
+from orchestrator.plan.requests import freeze
+from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.session.branch_state import gather, refuse_incomplete
 from orchestrator.session.committed import CommittedFiles
@@ -33,7 +35,12 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 
-_OF_THE_FILE = ("fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range")
+_OF_THE_FILE = (
+    "fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range",
+    "moving-name", "range-has-merges", "merge-needs-mainline", "bad-mainline", "cannot-edit",
+    "request-unknown", "request-is-issue", "request-open", "request-closed", "request-elsewhere", "request-changed",
+    "request-twice", "request-rewritten",
+)  # fmt: skip
 
 
 def check_declared(session: Session) -> None:
@@ -66,6 +73,9 @@ def prepare(
     refuse_incomplete(session.repository, config.remote)
     if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
+    facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
+    wanted = version or default_version(config.branch, facts.reachable)
+    config, by_request = freeze(session, config, wanted, facts.source_tips)
     request = PlanRequest(
         version=version,
         config=config,
@@ -76,7 +86,6 @@ def prepare(
     )
     decisions = ReleaseState(session.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
     plan = draft(request, decisions, session.repository, session.scratch, facts)
     if not version:
         decisions = ReleaseState(session.repository, plan.version).decisions()
@@ -98,7 +107,7 @@ def prepare(
         ),
         notes=(*engine_notes, *image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
     )
-    return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
+    return seal(plan, steps.keys(plan), by_request, by_policy, by_freeze, of_images)
 
 
 def request_branch(session: Session, config: Config, version: str) -> str:
