@@ -25,10 +25,10 @@ ROOMS = (
     "config git registry engines",
     "session dockerfile",
     "image forges",
-    "landing thin",
+    "landing thin attest",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
-    "guard",
+    "guard attest.released",
     "release",
     "audit",
     "report",

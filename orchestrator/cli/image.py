@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.app import app, command
 from orchestrator.cli.help import SETTINGS
 from orchestrator.cli.options import REGISTRY
-from orchestrator.core.errors import Exit
+from orchestrator.core.errors import Exit, UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from orchestrator.attest.bill import Bill
+
+
+class SbomFormat(StrEnum):
+    """How a bill of materials is written."""
+
+    TEXT = "text"
+    MARKDOWN = "md"
+    CYCLONEDX = "cyclonedx"
+    SPDX = "spdx"
 
 
 @command("smoke")
@@ -86,6 +101,67 @@ def rebuild(
     console.document(rebuild_document(version, found))
     bad = {Agreement.CONTENT, Agreement.TIMES} if strict else {Agreement.CONTENT}
     return Exit.MISMATCH if any(each.verdict in bad for each in found) else Exit.DONE
+
+
+@command("sbom", REGISTRY)
+def sbom(
+    session: Session,
+    console: Console,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")],
+    diff: Annotated[
+        str,
+        typer.Option("--diff", metavar="VERSION", envvar="RELEASE_SBOM_DIFF", help="What changed since that version."),
+    ] = "",
+    variant: Annotated[
+        str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
+    ] = "",
+    platform: Annotated[
+        str, typer.Option(metavar="OS/ARCH", envvar="RELEASE_PLATFORM", help="Only the image of this platform.")
+    ] = "",
+    form: Annotated[
+        SbomFormat,
+        typer.Option("--format", envvar="RELEASE_SBOM_FORMAT", help="Of one image a standard document; else text."),
+    ] = SbomFormat.TEXT,
+) -> None:
+    """List what is inside the images of a version: packages, licences, hashes, CUDA libraries, patches."""
+    from orchestrator.attest.released.bills import bills
+    from orchestrator.report import sbom as report
+
+    standard = form in (SbomFormat.CYCLONEDX, SbomFormat.SPDX)
+    if standard and (diff or console.as_json):
+        raise UsageError(
+            f"--format {form.value} is a document of its own",
+            remedy="leave --diff and --json out",
+            code="two-documents",
+        )
+    found = bills(session, version, variant, platform)
+    if standard:
+        console.written(_standard(form, version, found))
+    elif diff:
+        from orchestrator.attest.differences import compared
+
+        names, pairs = (diff, version), compared(bills(session, diff, variant, platform), found)
+        shown = report.change_markdown if form is SbomFormat.MARKDOWN else report.change_lines
+        console.lines([line for bill, changes in pairs for line in shown(names, bill, changes)])
+        console.document(report.change_document(names, pairs))
+    else:
+        shown_bill = report.bill_markdown if form is SbomFormat.MARKDOWN else report.bill_lines
+        console.lines([line for each in found for line in shown_bill(each)])
+        console.document(report.bill_document(version, found))
+
+
+def _standard(form: SbomFormat, version: str, found: Sequence[Bill]) -> Mapping[str, Any]:
+    """The one bill that is wanted, in a standard's format."""
+    from orchestrator.attest.cyclonedx import cyclonedx
+    from orchestrator.attest.spdx import spdx
+
+    if len(found) != 1:
+        raise UsageError(
+            f"{version} has {len(found)} images, and a document is of one",
+            remedy="choose by --variant and --platform: " + ", ".join(f"{each.tag} {each.platform}" for each in found),
+            code="which-image",
+        )
+    return (cyclonedx if form is SbomFormat.CYCLONEDX else spdx)(found[0])
 
 
 group = typer.Typer(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Got, Key, ListOf, MapOf, Table, Text
 from orchestrator.core import labels as names
-from orchestrator.core.declaration import BUILDERS, BuildOptions, BuildSecret
+from orchestrator.core.declaration import BUILDERS, PREVIOUS, BuildOptions, BuildSecret, CacheSpec
+from orchestrator.core.errors import UsageError
+from orchestrator.core.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +155,49 @@ COMPRESSION = Key(
     default="gzip",
 )
 
-BUILD_KEYS = (BUILDER, NAMED_BUILDERS, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS, COMPRESSION)
+
+def _cache_source(text: str) -> str:
+    """`previous`, or a name with the digest that it has to have."""
+    if text == PREVIOUS:
+        return text
+    try:
+        pinned = parse_reference(text).digest
+    except UsageError as error:
+        raise rules.BadTextError("config-bad-repository", f"cannot be used: {error.message}", error.remedy) from error
+    if not pinned:
+        remedy = f"`{PREVIOUS}`, or add @sha256:... : who may push to a cache can put layers into the image"
+        raise rules.BadTextError("config-bad-text", "names no digest", remedy)
+    return text
+
+
+CACHE_FROM = Key(
+    name="from",
+    shape=ListOf(
+        item=Text(convert=_cache_source, json={"pattern": f"^({PREVIOUS}|.+@sha256:[0-9a-f]{{64}})$"}),
+        what="a list of caches",
+        empty_code="config-no-caches",
+        empty_remedy=f"name at least one, such as `{PREVIOUS}`, or remove the key",
+        unique=True,
+    ),
+    help=f"What may be taken over: `{PREVIOUS}` is what the version before left, by the digest in its record; "
+    "`REPOSITORY[:TAG]@sha256:...` any other cache of BuildKit.",
+)
+CACHE_TO = Key(
+    name="to",
+    shape=Text(convert=rules.image_repository, what="an image repository", json={"pattern": "^[^@]*$"}),
+    help="The repository that the build leaves its cache in, as `cache-<12 hex digits of the commit>`; needs buildx.",
+)
+CACHE = Key(
+    name="cache",
+    shape=Table(
+        title="'cache'",
+        keys=(CACHE_FROM, CACHE_TO),
+        build=lambda got: CacheSpec(sources=got(CACHE_FROM, ()), to=got(CACHE_TO, "")),
+    ),
+    help="What a build takes over from earlier ones on other machines ([buildkit.md](buildkit.md#caches)).",
+)
+
+BUILD_KEYS = (BUILDER, NAMED_BUILDERS, TARGET, SECRETS, SSH, SHM_SIZE, GPUS, PULL, LABELS, COMPRESSION, CACHE)
 
 
 def build_options(got: Got) -> BuildOptions:
@@ -169,6 +213,7 @@ def build_options(got: Got) -> BuildOptions:
         pull=got(PULL, BuildOptions.pull),
         labels=got(LABELS, ()),
         compression=got(COMPRESSION, ""),
+        cache=got(CACHE, BuildOptions.cache),
     )
 
 

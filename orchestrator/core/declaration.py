@@ -115,6 +115,17 @@ class BuildSecret:
     required: bool = True
 
 
+PREVIOUS: Final = "previous"  # in `image.cache.from`: what the version before left
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSpec:
+    """What a build may take over (`PREVIOUS`, or `REPOSITORY[:TAG]@DIGEST`), and the repository for what it leaves."""
+
+    sources: tuple[str, ...] = ()
+    to: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """How an image is built."""
@@ -129,6 +140,7 @@ class BuildOptions:
     pull: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     compression: str = ""  # of new layers: "zstd" or "zstd:LEVEL"; "" is gzip
+    cache: CacheSpec = CacheSpec()
 
 
 PLAIN_BUILD: Final = BuildOptions()

@@ -110,6 +110,9 @@ class BuildRequest:
     gpus: str = ""  # CDI names, comma between, that RUN --device may use
     contexts: Mapping[str, str] = field(default_factory=dict)  # name -> folder or `docker-image://REF`, in its place
     compression: str = ""  # of new layers, `zstd` or `zstd:LEVEL`, by a builder that can; "" is gzip
+    cache_from: tuple[str, ...] = ()  # BuildKit's caches, or images that the classic builder's engine has, by digest
+    keep_times: bool = False  # layers stay as they were made, those of caches too; else `epoch` is the youngest time
+    cache_to: str = ""  # the name that BuildKit leaves its cache under
     pull: bool = False  # ask the registries for the bases, also where the builder has them
     log: Path  # the full build log is written here, created or replaced
 

@@ -204,6 +204,7 @@ class DockerEngine:
                     target=request.target or "",
                     shmsize=request.shm_size or None,
                     pull=request.pull,
+                    cache_from=list(request.cache_from) or None,
                 )
                 for event in events:
                     log.take(event)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.declaration import PREVIOUS
 from orchestrator.core.errors import UsageError
 from orchestrator.core.results import Problem
 from orchestrator.core.text import one_line
@@ -75,10 +76,15 @@ def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
 
 def _problems(image: PlannedImage, spec: ImageSpec) -> Iterator[Problem]:
     places = dict(spec.places)
-    for key, instead in _BUILDX_ONLY.items():
-        none = image.engine not in (CLASSIC, BUILDX, AUTO) and key == "compression"
-        if (none or image.engine == CLASSIC) and getattr(image.options, key):
-            by = "written without an engine" if none else "built by the classic builder"
+    none = image.engine not in (CLASSIC, BUILDX, AUTO)
+    by = "written without an engine" if none else "built by the classic builder"
+    wanted = [(key, instead) for key, instead in _BUILDX_ONLY.items() if getattr(image.options, key)]
+    wanted = [each for each in wanted if not none or each[0] == "compression"]
+    cache = image.options.cache
+    if (cache.sources or cache.to) if none else (cache.to or set(cache.sources) - {PREVIOUS}):
+        wanted.append(("cache", "leave it out" if none else f"say `cache: {{from: [{PREVIOUS}]}}` alone"))
+    for key, instead in wanted:
+        if none or image.engine == CLASSIC:
             yield Problem(
                 code="builder-cannot",
                 message=f"image.{key} needs BuildKit, and {image.reference} is {by}",

@@ -255,7 +255,10 @@ def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers:
 
     failed = [
         problem
-        for finding in preflight.run(plan, session.repository, session.connections)
+        for finding in (
+            *preflight.run(plan, session.repository, session.connections),
+            *preflight.cache_checks(session, plan),
+        )
         if finding.result.state is CheckState.FAILED
         for problem in (finding.problem,)
     ]

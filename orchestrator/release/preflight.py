@@ -18,6 +18,7 @@ from orchestrator.git.tags import must_sign
 from orchestrator.image import farm
 from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
 from orchestrator.release.checks import Finding, SkipCheck, run_check
+from orchestrator.release.steps.builds.cache import sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
+    from orchestrator.session.session import Session
 
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
@@ -69,6 +71,18 @@ def builder_checks(plan: Plan, repository: Repository, connections: Connections)
         yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:
         yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
+
+
+def cache_checks(session: Session, plan: Plan) -> Iterator[Finding]:
+    """Whether the caches of the builds are there, and what they were."""
+    if any(image.engine == BUILDX and image.options.cache.sources for image in plan.builds):
+        yield run_check("build-caches", partial(build_caches, session, plan))
+
+
+def build_caches(session: Session, plan: Plan) -> str:
+    """Each cache that a build may take over is there with its digest: else everything is built anew."""
+    found = [str(each) for image in plan.builds if image.engine == BUILDX for each in sources(session, plan, image)[0]]
+    return f"{len(found)} caches"
 
 
 def build_secrets(images: Sequence[PlannedImage], repository: Repository, connections: Connections) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.core.declaration import PREVIOUS
 from orchestrator.core.pick import PickState
 from orchestrator.report.record import size
 
@@ -52,6 +53,7 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
             how = "written without an engine" if image.heavy.is_direct else "by a builder"
             lines.append(f"                  thin layers on {image.heavy.name}, {how}")
     lines += [f"  heavy base      {line}" for line in heavy]
+    lines += [f"  cache           {line}" for line in _caches(plan)]
     if builders := _builders(plan):
         lines.append(f"  built by        {builders}")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
@@ -60,6 +62,15 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
+
+
+def _caches(plan: Plan) -> list[str]:
+    """What the builds may take over, and where they leave theirs."""
+    found = []
+    for cache in (image.options.cache for image in plan.images if not plan.promoted_from):
+        taken = [plan.previous or "the version before" if each == PREVIOUS else each for each in cache.sources]
+        found.append(", ".join([*(f"from {each}" for each in taken), *([f"to {cache.to}"] if cache.to else [])]))
+    return [line for line in dict.fromkeys(found) if line]
 
 
 def _builders(plan: Plan) -> str:

@@ -92,6 +92,9 @@ def _image_lines(image: RecordedImage) -> list[str]:
     ]
     if image.builder:
         lines.append(f"    built   by {image.engine}, builder {image.builder}")
+    if image.cache:
+        lines += [f"    cache   took {name}" for name in image.cache.taken]
+        lines += [f"    cache   left {image.cache.left}"] if image.cache.left else []
     for each in image.platforms:
         lines += [
             f"    for     {each.platform}  {each.digest}",

@@ -19,6 +19,7 @@ from orchestrator.config.validators import branch_fault
 from orchestrator.core.declaration import (
     BuildOptions,
     BuildSecret,
+    CacheSpec,
     CodeOwners,
     Config,
     Fix,
@@ -216,6 +217,7 @@ def test_how_it_is_built_is_read() -> None:
         "image:\n  repository: r.io/x\n  builder: buildx\n  target: run\n  ssh: [default, 'k=~/k']\n  shm-size: 2GiB\n"
         "  secrets: {a: {env: A}, b: {file: ~/b, required: false}}\n  gpus: nvidia.com/gpu=all\n  pull: true\n"
         "  labels: {com.example.team: ml}\n  variants: [{name: a}, {name: b, target: dev}]\n"
+        "  cache: {from: [previous], to: r.io/c}\n"
     )
     image = read(MINIMAL + options).image
     assert image is not None
@@ -228,6 +230,7 @@ def test_how_it_is_built_is_read() -> None:
         gpus="nvidia.com/gpu=all",
         pull=True,
         labels=(("com.example.team", "ml"),),
+        cache=CacheSpec(sources=("previous",), to="r.io/c"),
     )
     assert [each.target for each in image.variants] == ["", "dev"]
     assert dict(image.places)["ssh"].line == dict(image.places)["target"].line + 1

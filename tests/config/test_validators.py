@@ -267,6 +267,9 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("lock of no platform", image("lock: 'a-{platform}'"), "5:3", "config-no-platforms"),
     ("allow what", image("allow: [smaller]"), "6:11", "config-bad-word"),
     ("estargz", image("compression: estargz"), "6:16", "config-bad-word"),
+    ("cache without a digest", image("cache: {from: [registry.io/x:1]}"), "6:18", "config-bad-text"),
+    ("cache of nothing", image("cache: {from: []}"), "6:17", "config-no-caches"),
+    ("cache with a login", image("cache: {to: a@b/c}"), "6:15", "config-secret"),
     ("level", image("compression: zstd:23"), "6:16", "config-bad-word"),
     # files
     ("two groups", top("version-files: [{path: a, pattern: (a)(b)}]"), "4:36", "config-bad-pattern"),

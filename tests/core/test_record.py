@@ -27,14 +27,18 @@ WAYS = list(places(record()))
 OPTIONAL = {  # what records of before did not have yet, or what may be none
     "freeze_broken", "promoted_from", "verify.image", "images[0].variant", "images[0].aliases", "images[0].delta",
     "images[0].platforms",
-    "images[0].engine", "images[0].builder", "images[0].heavy", "images[0].lock", "images[0].patches",
+    "images[0].engine", "images[0].builder", "images[0].heavy", "images[0].cache",
+    "images[0].cache.taken", "images[0].cache.tag", "images[0].cache.left", "images[0].lock", "images[0].patches",
     "images[0].layers", "picks[0].followups[0].of", "picks[0].followups[0].stands",
     *(f"images[0].delta.{name}" for name in ("previous", "size", "layers", "unknown")),
     *(f"images[0].checks[0].{name}" for name in ("message", "remedy", "seconds")),
     *(f"picks[0].{name}" for name in pick() if name not in ("source", "subject", "state")),
 }  # fmt: skip
 OTHERS: list[Any] = [None, 7, -1.5, True, "~", [], {}, [[]], {"x": []}]
-NONE_IS_A_VALUE = {"verify", "promoted_from", "images[0].lock", "images[0].heavy", "images[0].floating"}
+NONE_IS_A_VALUE = {
+    "verify", "promoted_from",
+    *(f"images[0].{name}" for name in ("lock", "heavy", "cache", "cache.left", "floating")),
+}  # fmt: skip
 
 
 def parsed(data: object) -> Any:

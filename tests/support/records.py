@@ -28,6 +28,7 @@ def image(**changes: Any) -> dict[str, Any]:
         "aliases": ["registry.example.com/team/cuda:v2.7.1-cu126"], "digest": DIGEST, "image_id": DIGEST,
         "engine": "classic", "builder": "",
         "heavy": {"reference": "registry.example.com/team/cuda:heavy-1", "key": "a" * 64, "digest": DIGEST},
+        "cache": {"taken": [f"r.io/x/cache@{DIGEST}"], "tag": "cache-1", "left": f"r.io/x/cache@{DIGEST}"},
         "size": 3, "compressed_size": 2,
         "delta": {"previous": "", "size": 0, "layers": 0, "unknown": "the first release"},
         "layers": [DIGEST], "base": {"name": "debian:12", "id": DIGEST}, "lock": {"path": "l.txt", "sha256": "e" * 64},

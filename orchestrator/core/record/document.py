@@ -104,6 +104,15 @@ class RecordedHeavy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedCache:
+    """The caches that a build might take over, and the one that it left: its private tag, and by its digest."""
+
+    taken: tuple[Reference, ...] = ()
+    tag: str = ""
+    left: Reference | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordedLock:
     path: str
     sha256: Sha256
@@ -140,6 +149,7 @@ class _RecordedBuild:
     layers: tuple[str, ...] = ()
     base: RecordedBase
     heavy: RecordedHeavy | None = None
+    cache: RecordedCache | None = None
     lock: RecordedLock | None = None
     patches: tuple[RecordedPatch, ...] = ()
     context_sha256: str

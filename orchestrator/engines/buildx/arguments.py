@@ -34,6 +34,9 @@ def _plain(request: BuildRequest) -> Iterator[str]:
         yield from ("--allow=network.host",) if request.network == "host" else ()
     if request.target:
         yield f"--target={request.target}"
+    yield from (f"--cache-from=type=registry,ref={each}" for each in request.cache_from)
+    if request.cache_to:
+        yield f"--cache-to=type=registry,ref={request.cache_to},mode=max,image-manifest=true,oci-mediatypes=true"
     if request.pull:
         yield "--pull"
     if request.shm_size:

@@ -149,7 +149,7 @@ class BuildxBuilder:
         logins: Mapping[str, Credentials],
         stall: float,
     ) -> Mapping[str, Any]:
-        output += ",rewrite-timestamp=true" if request.epoch else ""
+        output += ",rewrite-timestamp=true" if request.epoch and not request.keep_times else ""
         with (
             private_folder(self._env, logins) as (folder, env),
             _real_file(request.context) as context,

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import labels as names
 from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
-from orchestrator.core.record import RecordedBase, RecordedHeavy, RecordedLock, RecordedPatch
+from orchestrator.core.record import RecordedBase, RecordedCache, RecordedHeavy, RecordedLock, RecordedPatch
 from orchestrator.core.remote_url import source_url
 from orchestrator.image.builders import BUILDX, CLASSIC
 from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
-from orchestrator.release.steps.builds.direct import build_pushed, layers_of, options_of
+from orchestrator.release.steps.builds.cache import left, with_cache
+from orchestrator.release.steps.builds.direct import build_pushed, made, options_of
 from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, heavy_text, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -55,6 +56,7 @@ class Built(Outcome):
     lock: RecordedLock | None
     patches: tuple[RecordedPatch, ...]
     heavy: RecordedHeavy | None = None
+    cache: RecordedCache | None = None
 
     def part(self) -> dict[str, Any]:
         return {
@@ -65,6 +67,7 @@ class Built(Outcome):
             "layers": self.layers,
             "base": RecordedBase(name=self.base, id=self.base_id),
             "heavy": self.heavy,
+            "cache": self.cache,
             "lock": self.lock,
             "patches": self.patches,
             "context_sha256": self.context_sha256,
@@ -189,7 +192,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         return _linked(context, image, image.heavy)
     log = context.state.logs / image.log
     with prepared(context, image, log) as ready:
-        made = _made(context, image, ready.request)
+        request = with_cache(context, image, ready.request)
+        told = made(context, image, request)
     return Built(
         image=image.reference,
         base=ready.base,
@@ -199,19 +203,9 @@ def _run(context: TaskContext, image: PlannedImage) -> Built:
         log=str(log),
         lock=ready.lock,
         patches=ready.patches,
-        **made,
+        cache=left(context, image, request),
+        **told,
     )
-
-
-def _made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> dict[str, Any]:
-    """Build it; where its bytes are now, and how many."""
-    if image.engine == BUILDX:
-        pushed = build_pushed(context, image, request)
-        layers = layers_of(context, image, pushed.digest)
-        made: dict[str, Any] = {"engine": image.engine, "builder": pushed.builder, "digest": pushed.digest}
-        return {**made, "image_id": "", "size": 0, "layers": layers}
-    built = context.connections.builder().build(request, context.report)
-    return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
 def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
@@ -259,9 +253,10 @@ def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> B
     with prepared(context, image, log) as ready, thin_contexts(base, trees) as contexts:
         labels = thin_labels(context, image, base)
         request = replace(ready.request, contexts={**ready.request.contexts, **contexts}, labels=labels)
-        made = _made(context, image, request)
+        request = with_cache(context, image, request)
+        told = made(context, image, request)
     registry = context.connections.registry(image.repository)
-    if manifest := registry.await_manifest(made["digest"]):
+    if manifest := registry.await_manifest(told["digest"]):
         measure(registry, image, registry.image(manifest, image.platform))
     return Built(
         image=image.reference,
@@ -273,7 +268,8 @@ def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> B
         lock=ready.lock,
         patches=ready.patches,
         heavy=base.recorded,
-        **made,
+        cache=left(context, image, request),
+        **told,
     )
 
 

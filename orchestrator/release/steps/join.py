@@ -128,6 +128,7 @@ def index_of(parts: Sequence[RecordedPlatform]) -> dict[str, Any]:
         "layers": (),
         "base": bases.pop() if len(bases) == 1 else RecordedBase(name="", id=""),
         "heavy": None,
+        "cache": None,
         "lock": None,
         "patches": tuple(dict.fromkeys(patch for each in parts for patch in each.patches)),
         "context_sha256": contexts.pop() if len(contexts) == 1 else "",

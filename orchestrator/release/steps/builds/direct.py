@@ -1,4 +1,4 @@
-"""Build by a builder that has no store: the image is in the registry, by its digest, when it is built."""
+"""Build; by a builder that has no store the image is in the registry, by its digest, when it is built."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from orchestrator.registry.reader import RegistryReader
     from orchestrator.release.steps.builds.base import BuiltOn
     from orchestrator.release.steps.runner import TaskContext
+
+
+def made(context: TaskContext, image: PlannedImage, request: BuildRequest) -> dict[str, Any]:
+    """Build an image by its engine; where its bytes are now, and how many."""
+    if image.engine == BUILDX:
+        pushed = build_pushed(context, image, request)
+        layers = layers_of(context, image, pushed.digest)
+        told: dict[str, Any] = {"engine": image.engine, "builder": pushed.builder, "digest": pushed.digest}
+        return {**told, "image_id": "", "size": 0, "layers": layers}
+    built = context.connections.builder().build(request, context.report)
+    return {"image_id": built.id, "size": built.size, "layers": built.layers}
 
 
 def build_pushed(context: TaskContext, image: PlannedImage, request: BuildRequest) -> Pushed:
