@@ -1,4 +1,4 @@
-"""Commands that prove what was released: audit, verify."""
+"""Commands that prove what was released: audit, verify; and the page that shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from orchestrator.cli.app import command
 from orchestrator.cli.options import REGISTRY
-from orchestrator.core.errors import Exit, UsageError
+from orchestrator.core.errors import Exit, RefusedError, UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
@@ -144,3 +144,70 @@ def _verify_image(session: Session, image: str, remote: str) -> list[CheckResult
     from orchestrator.audit.verify import verify_image
 
     return verify_image(session, image, remote)
+
+
+@command("report")
+def report(
+    session: Session,
+    console: Console,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version; with --all none.")] = "",
+    every: Annotated[
+        bool, typer.Option("--all", envvar="RELEASE_REPORT_ALL", help="All versions of the release branch instead.")
+    ] = False,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            envvar="RELEASE_REPORT",
+            help="Where to; - is stdout. Without it, release-VERSION.html here.",
+        ),
+    ] = "",
+    opened: Annotated[bool, typer.Option("--open", envvar="RELEASE_OPEN", help="Show it in the browser.")] = False,
+) -> int:
+    """Write one HTML page of a release: the way to the digest, picks with their changes, audit, layers, times."""
+    from orchestrator.report.page import line_page, release_page
+    from orchestrator.report.page.told import tell, tell_line
+
+    if bool(version) == every:
+        raise UsageError(
+            "a version or --all is wanted, not both" if every else "no version was given",
+            remedy="release report VERSION, or: release report --all",
+            code="report-of-what",
+        )
+    if output == "-" and console.as_json:
+        raise UsageError("--json and --output - both want stdout", remedy="give --output a file", code="two-documents")
+    if every:
+        line = tell_line(session, session.config().branch)
+        name, text = line.branch.replace("/", "-"), line_page(line)
+    else:
+        name, text = version.replace("/", "-"), release_page(tell(session, version))
+    if output == "-":
+        console.lines(text.splitlines())
+        return Exit.DONE
+    path = session.directory / (output or f"release-{name}.html")
+    _put(path, text)
+    console.lines([str(path)])
+    console.document({"schema_version": 1, "file": str(path)})
+    if opened and typer.launch(path.absolute().as_uri()) != 0:
+        console.note(f"no browser could be started; open it yourself: {path}")
+    return Exit.DONE
+
+
+def _put(path: Path, text: str) -> None:
+    """Write it, over an earlier page and over nothing else."""
+    from orchestrator.report.page import is_ours
+
+    try:
+        if path.exists() and not is_ours(path.read_text("utf-8", "replace")):
+            raise RefusedError(
+                "it is there, and no page of this command", where=str(path), remedy="--output FILE writes another",
+                code="file-exists", state="nothing was written",
+            )  # fmt: skip
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written: {error.strerror}", where=str(path), remedy="give another path: --output FILE",
+            code="bad-path",
+        ) from error  # fmt: skip

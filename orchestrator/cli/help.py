@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Make a release": ("plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
-    "Look": ("status", "show", "notes", "sbom", "log", "duplicates", "candidates"),
+    "Look": ("status", "show", "report", "notes", "sbom", "log", "duplicates", "candidates"),
     "Prove": ("audit", "verify", "rebuild", "smoke"),
     "Guard": ("protect", "hook"),
     "Set up": ("init", "check", "doctor", "ci", "patch", "schema"),
@@ -33,6 +33,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "yank": ("release yank v2.7.1 --reason 'loses gradients on two nodes'",),
     "status": ("release status", "release status v2.7.1 --json"),
     "show": ("release show v2.7.1",),
+    "report": ("release report v2.7.1 --open", "release report --all"),
     "notes": ("release notes v2.7.1 --format md > notes.md",),
     "sbom": ("release sbom v2.7.1", "release sbom v2.7.1 --diff v2.7.0"),
     "log": ("release log 3f1c2d4",),

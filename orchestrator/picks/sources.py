@@ -203,7 +203,7 @@ def _parent(commit: Commit, fix: Fix) -> str:
 def _not_frozen(fix: Fix) -> UnusableFixError:
     return UnusableFixError(
         f"which commits request {fix.declared} brought is not written here",
-        remedy="`release plan` finds them; or write them as `commit:` beside the `pr:`",
+        remedy="write them beside the `pr:`, as `commit:` or `range:`",
         code="request-unknown",
     )
 

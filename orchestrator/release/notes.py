@@ -44,7 +44,7 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
         picks=plan.picks,
         skipped=plan.skipped,
         images=tuple((str(image.reference), "") for image in plan.images),
-        page=_page(session, remote, session.config()),
+        page=repository_page(session, remote, session.config()),
     )
     return notes, plan.problems
 
@@ -61,7 +61,7 @@ def _from_record(session: Session, remote: str, record: Record) -> Notes:
         skipped=record.skipped,
         images=tuple((str(image.reference), image.digest) for image in record.images),
         freeze_broken=record.freeze_broken,
-        page=_page(session, remote, _config_at(session, remote, version, record.commit)),
+        page=repository_page(session, remote, config_released(session, remote, version, record.commit)),
     )
 
 
@@ -86,7 +86,7 @@ def _from_tag(session: Session, remote: str, version: str, tag: str) -> Notes:
     kind, data = session.scratch.read(tag)
     head, _, text = data.decode("utf-8", "replace").partition("\n\n")
     commit = head.partition("\n")[0].removeprefix("object ") if kind == "tag" else tag
-    config = _config_at(session, remote, version, commit)
+    config = config_released(session, remote, version, commit)
     account = None
     if config and kind == "tag":
         account = account_of(session.scratch, session.repository, version, text, config)
@@ -107,11 +107,11 @@ def _from_tag(session: Session, remote: str, version: str, tag: str) -> Notes:
         picks=account.picks if account else described(session.scratch, text),
         skipped=account.skipped if account else (),
         freeze_broken=tagged_reason(text),
-        page=_page(session, remote, config),
+        page=repository_page(session, remote, config),
     )
 
 
-def _config_at(session: Session, remote: str, version: str, commit: str) -> Config | None:
+def config_released(session: Session, remote: str, version: str, commit: str) -> Config | None:
     """release.yaml as it was released; None where it is not here or not to be read."""
     if not session.scratch.is_commit(commit):
         _tag(session, remote, version)
@@ -122,7 +122,7 @@ def _config_at(session: Session, remote: str, version: str, commit: str) -> Conf
         return None
 
 
-def _page(session: Session, remote: str, config: Config | None) -> str:
+def repository_page(session: Session, remote: str, config: Config | None) -> str:
     """The repository's page: declared, else told from the remote's URL."""
     return (config.repository_url if config else "") or page_of(session.repository.remote_url(remote))
 

@@ -82,6 +82,15 @@ def test_the_count_sees_a_pull(counted: BuildKit, heavy: str) -> None:
     assert (counting(counted) - before).into > HEAVY
 
 
+def test_what_an_engine_writes_into_is_not_the_tests(buildkit: BuildKit) -> None:
+    """Where its folder for temporary files goes with a test, BuildKit's exports meet containerd's lock."""
+    pid = int((buildkit.state / "dockerd-own-pid").read_text())
+    pairs = (each.partition("=") for each in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    found = {name: value for name, _, value in pairs if name in ("TMPDIR", "HOME")}
+    assert found == {"TMPDIR": f"{buildkit.state}/tmp", "HOME": str(buildkit.state)}
+    assert Path(found["TMPDIR"]).is_dir()
+
+
 def test_two_engines_are_the_nodes_of_one_builder(
     buildkit: BuildKit, counted: BuildKit, repository: str, lab: Lab, tmp_path: Path
 ) -> None:

@@ -1,10 +1,12 @@
-"""The contract of an engine, asked of every implementation with a real engine and a real registry."""
+"""The contract of an engine with a store, asked with a real engine and a real registry.
+
+What it builds is asked in `test_build_contract.py`, together with BuildKit.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import signal
-import stat
 import subprocess
 import sys
 import textwrap
@@ -34,15 +36,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-STALL = 20.0
-
 
 def silent(_: Progress) -> None:
     """For where progress does not matter."""
-
-
-def all_containers(client: docker.DockerClient) -> set[str]:
-    return {str(container.id) for container in client.containers.list(all=True, ignore_removed=True)}
 
 
 def run(engine: Engine, image: str, *command: str, timeout: float = 30) -> RunResult:
@@ -75,105 +71,13 @@ class TestStore:
         assert engine.inspect(str(name)) is None
         assert engine.inspect(lab.base) is not None
 
-    def test_tagging_what_is_not_there_is_an_error(self, engine: Engine, name: Reference) -> None:
-        with pytest.raises(RemoteError, match="No such image"):
-            engine.tag("no-such-image:1", name)
-
-
-class TestBuild:
-    def test_a_build_is_tagged_labelled_and_told(
-        self, engine: Engine, name: Reference, build: Build, said: list[Progress], tmp_path: Path
-    ) -> None:
-        log = tmp_path / "deep" / "build.log"
-        image = build("FROM BASE\nCOPY hello /hello\nRUN cat /hello\n", labels={"a": "b c"}, log=log, no_cache=True)
-        assert engine.inspect(str(name)) == image
-        assert image.labels["a"] == "b c"
-        steps = [(p.current, p.total) for p in said if not p.is_log]
-        assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]  # the last one sets the labels
-        assert "hi" in [p.text for p in said if p.is_log]
-        assert "Step 3/4 : RUN cat /hello\n" in log.read_text()
-        assert "\nhi\n" in log.read_text()
-        assert stat.S_IMODE(log.stat().st_mode) == 0o600
-
-    def test_a_failing_step_is_named_and_leaves_nothing(
-        self, engine: Engine, name: Reference, build: Build, client: docker.DockerClient, tmp_path: Path
-    ) -> None:
-        before = all_containers(client)
-        # The engine reads stdout and stderr apart, so without the pause either may come first.
-        step = "for i in $(seq 50); do echo line $i; done; sleep 0.5; echo oh >&2; exit 7"
-        with pytest.raises(UnprovedError) as caught:
-            build(f"FROM BASE\nRUN true\nRUN {step}\n")
-        error = caught.value
-        assert error.code == "build-failed"
-        assert error.message.startswith("step 3/3 RUN for i in")
-        assert error.message.endswith("exited 7")
-        assert error.where == str(tmp_path / "logs" / "build.log")
-        assert len(error.detail.splitlines()) == 30
-        assert "oh" in error.detail.splitlines()
-        assert "\x1b" not in error.detail
-        assert "line 1\n" in (tmp_path / "logs" / "build.log").read_text()
-        assert engine.inspect(str(name)) is None
-        assert all_containers(client) <= before
-
-    def test_what_the_engine_refuses_at_once_is_a_build_failure(self, build: Build) -> None:
-        with pytest.raises(UnprovedError, match=r"before its first step: .*unknown instruction") as caught:
-            build("FROM BASE\nRUNN x\n")
-        assert caught.value.code == "build-failed"
-
-    def test_a_missing_base_is_a_build_failure(self, build: Build, lab: Lab) -> None:
-        with pytest.raises(UnprovedError, match=r"^step 1/1 FROM .* failed: "):
-            build(f"FROM {lab.registry}/no/such:1\n")
-
-    def test_a_stage_can_be_the_image_and_shared_memory_have_another_size(self, build: Build, engine: Engine) -> None:
-        text = "FROM BASE AS one\nRUN df -k /dev/shm | tail -1 > /size\nFROM BASE\nRUN exit 9\n"
-        image = build(text, target="one", shm_size=128 << 20, no_cache=True)
-        size = engine.read_file(image.id, "/size")
-        assert size is not None
-        assert str(128 << 10) in size.decode().split()
-
-    def test_pull_asks_the_registry_for_a_base_that_is_here(self, build: Build, lab: Lab, engine: Engine) -> None:
-        with pytest.raises((UnprovedError, RemoteError)):
-            build("FROM BASE\nRUN true\n", pull=True)  # the lab's base is in no registry
+    def test_asked_afresh_an_image_that_no_registry_has_is_an_error(self, engine: Engine, lab: Lab) -> None:
         with pytest.raises(RemoteError):
             engine.resolve(lab.base, platform="", credentials=None, report=silent, afresh=True)
 
-    def test_the_last_stage_is_the_image(self, build: Build, engine: Engine) -> None:
-        image = build("FROM BASE AS one\nRUN echo 1 > /stage\nFROM BASE\nRUN echo 2 > /stage\n", no_cache=True)
-        assert engine.read_file(image.id, "/stage") == b"2\n"
-
-    def test_arguments_reach_the_build(self, build: Build, engine: Engine) -> None:
-        image = build("FROM BASE\nARG A=no\nRUN echo $A > /a\n", build_args={"A": "yes"})
-        assert engine.read_file(image.id, "/a") == b"yes\n"
-
-    def test_the_same_build_again_uses_the_cache_unless_told(self, build: Build) -> None:
-        dockerfile = f"FROM BASE\nRUN echo {uuid.uuid4().hex} && cat /proc/uptime > /t\n"
-        first, again = build(dockerfile), build(dockerfile)
-        assert again == first
-        assert build(dockerfile, no_cache=True).id != first.id
-
-    def test_a_full_disk_has_a_code_of_its_own(self, build: Build) -> None:
-        with pytest.raises(RemoteError, match=r"disk is full: dd: .*No space left on device") as caught:
-            build("FROM BASE\nRUN dd if=/dev/zero of=/dev/full\n")
-        assert (caught.value.code, "docker system prune" in caught.value.remedy) == ("disk-full", True)
-
-    def test_a_command_that_only_mentions_a_full_disk_does_not(self, build: Build) -> None:
-        with pytest.raises(UnprovedError):
-            build("FROM BASE\nRUN : no space left on device; exit 1\n")
-
-    def test_a_log_that_cannot_be_written_is_told(self, build: Build, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("")
-        with pytest.raises(RemoteError, match="log cannot be written") as caught:
-            build("FROM BASE\n", log=tmp_path / "file" / "build.log")
-        assert caught.value.code == "log-unwritable"
-
-    def test_ctrl_c_stops_the_build_on_the_engine(
-        self, build: Build, client: docker.DockerClient, engine: Engine, name: Reference
-    ) -> None:
-        before = all_containers(client)
-        with pytest.raises(KeyboardInterrupt):
-            build("FROM BASE\nRUN echo started; sleep 600\n", no_cache=True, interrupt_at="started")
-        until(lambda: all_containers(client) <= before)
-        assert engine.inspect(str(name)) is None
+    def test_tagging_what_is_not_there_is_an_error(self, engine: Engine, name: Reference) -> None:
+        with pytest.raises(RemoteError, match="No such image"):
+            engine.tag("no-such-image:1", name)
 
 
 class TestTrial:
@@ -316,24 +220,18 @@ class TestHistory:
 
 
 class TestReadFile:
-    @pytest.fixture
-    def image(self, build: Build) -> str:
-        return build(
-            "FROM BASE\nRUN mkdir /d && echo text > /d/f && ln -s /d/f /absolute && ln -s absolute /twice"
-            " && ln -s ../d/f /d/relative && ln -s d /folder && ln -s /nowhere /dangling && ln -s loop /loop"
-            " && ln -s ../../../../d/f /d/escape\n"
-        ).id
-
-    @pytest.mark.parametrize(
-        "path",
-        ["/d/f", "d/f", "/absolute", "/twice", "/d/relative", "/folder/f", "/folder/relative", "/d/escape"],
+    LINKED = (
+        "FROM BASE\nRUN mkdir /d && echo text > /d/f && ln -s /d/f /absolute && ln -s absolute /twice"
+        " && ln -s ../d/f /d/relative && ln -s d /folder && ln -s /nowhere /dangling && ln -s loop /loop"
+        " && ln -s ../../../../d/f /d/escape\n"
     )
-    def test_files_and_links_to_files(self, engine: Engine, image: str, path: str) -> None:
-        assert engine.read_file(image, path) == b"text\n"
+    FILES = ("/d/f", "d/f", "/absolute", "/twice", "/d/relative", "/folder/f", "/folder/relative", "/d/escape")
+    NONE = ("/none", "/none/f", "/d", "/folder", "/dangling", "/loop", "/d/f/g")
 
-    @pytest.mark.parametrize("path", ["/none", "/none/f", "/d", "/folder", "/dangling", "/loop", "/d/f/g"])
-    def test_what_is_no_file(self, engine: Engine, image: str, path: str) -> None:
-        assert engine.read_file(image, path) is None
+    def test_files_links_to_files_and_what_is_no_file(self, engine: Engine, build: Build) -> None:
+        image = build(self.LINKED).id
+        wanted = dict.fromkeys(self.FILES, b"text\n") | dict.fromkeys(self.NONE)
+        assert {path: engine.read_file(image, path) for path in wanted} == wanted
 
     def test_an_image_without_a_command_can_be_read(self, engine: Engine, build: Build) -> None:
         image = build("FROM scratch\nCOPY hello /hello\n")

@@ -41,13 +41,7 @@ def built(engine: BuildKit, folder: Path, *options: str, output: str) -> str:
     """Build a folder by buildx; the digest of what was pushed."""
     said = folder.parent / f"{folder.name}.json"
     common = ("--provenance=false", "--progress=plain", f"--metadata-file={said}", f"--output={output}")
-    argv = ("buildx", "build", *common, *options, str(folder))
-    try:
-        docker(engine, *argv)
-    except AssertionError as error:  # containerd, where two platforms export at the same moment; it passes by itself
-        if "failed to open writer" not in str(error):
-            raise
-        docker(engine, *argv)
+    docker(engine, "buildx", "build", *common, *options, str(folder))
     digest: str = json.loads(said.read_text())["containerimage.digest"]
     return digest
 

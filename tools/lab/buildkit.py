@@ -83,14 +83,23 @@ class BuildKit:
             if not engine.exists(bridge):
                 engine.add_bridge(bridge)
         argv = [str(self.root / "usr/sbin/dockerd"), *self._options(bridge)]
-        # The daemon looks on its PATH for containerd and the shim.
-        argv = ["env", f"PATH={self.environment['PATH']}", *argv]
+        argv = ["env", *(f"{name}={value}" for name, value in self._surroundings().items()), *argv]
         if self.network:
             argv = self.network.enter(argv)
         log = self.state / "dockerd.log"
         daemon = processes.start(argv, pid_file=self._pid_file, log=log)
         self._daemon = processes.Daemon(daemon, self._pid_file)
         processes.wait_for(lambda: engine.answers(self.host), daemon, log, patience=engine.START)
+
+    def _surroundings(self) -> dict[str, str]:
+        """What must not be its starter's: a test's folders are gone before it is.
+
+        Without its TMPDIR BuildKit exports a layer in a second way, for which containerd's lock is not free yet ("ref
+        ... locked for ...: unavailable").  On its PATH it looks for containerd and the shim.
+        """
+        temporary = self.state / "tmp"
+        temporary.mkdir(exist_ok=True)
+        return {"PATH": self.environment["PATH"], "TMPDIR": str(temporary), "HOME": str(self.state)}
 
     @property
     def _pid_file(self) -> Path:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import RemoteError
+from orchestrator.core.results import Progress
 from orchestrator.core.text import one_line
 from orchestrator.engines import Pushed
 from orchestrator.engines.buildx import failures
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.credentials import Credentials
-    from orchestrator.core.results import Progress
     from orchestrator.engines import BuildRequest
 
 _BOOT: Final = 180.0  # seconds for a builder to answer, or to be started: one of its kinds pulls an image first
 # BuildKit says nothing of bytes while it pushes.
 _PUSHING: Final = 12.0
+_TRIES: Final = 3  # where the builder's store is locked, as it is for some milliseconds
+_PAUSE: Final = 1.0  # seconds between them
 _TRIAL: Final = b"FROM scratch\nLABEL release=trial\n"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -155,13 +157,20 @@ class BuildxBuilder:
             _real_file(request.context) as context,
             new_log(request.log) as file,
         ):
-            follower = Follower(file=file, path=request.log, report=report, clock=time.monotonic)
             words, more = arguments(request, folder)
             metadata = folder / "metadata.json"
             argv = [self._program, "build", *self._builder, f"--output={output}", f"--metadata-file={metadata}", *words]
-            status = followed([*argv, "-"], env | more, context, follower.take, self._watch(follower, request, stall))
-            if status:
-                raise failures.failure(follower, request.tag, self._name)
+            for last in (*[False] * (_TRIES - 1), True):
+                follower = Follower(file=file, path=request.log, report=report, clock=time.monotonic)
+                look = self._watch(follower, request, stall)
+                if not followed([*argv, "-"], env | more, context, follower.take, look):
+                    break
+                error = failures.failure(follower, request.tag, self._name)
+                if last or error.code != failures.BUSY:
+                    raise error
+                report(Progress(text=f"{error.message}; tried again"))
+                time.sleep(_PAUSE)
+                context.seek(0)
             with writing(metadata):
                 return dict(json.loads(metadata.read_text(encoding="utf-8")))
 

@@ -31,12 +31,16 @@ _BUILDER: Final = (
      "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"),
 )  # fmt: skip
 _SOLVE: Final = "failed to solve: "
+BUSY: Final = "builder-busy"
+# containerd's words, where a layer is written while its lock is not free yet: moby/buildkit#7166.
+_LOCKED: Final = re.compile(r"\bref \S{1,300} locked for [^:(]{1,60}(?:\(since [^)]{1,200}\))?: unavailable")
 
 
 def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError:
     """The error for a build that came to a bad end; the log is the follower's."""
     text = follower.error or (follower.tail[-1] if follower.tail else "it ended without a word")
-    found = _registry(text, target) or _step(follower) or _by_builder(text, builder) or _refused(follower, text)
+    found = _busy(text, builder) or _registry(text, target) or _step(follower) or _by_builder(text, builder)
+    found = found or _refused(follower, text)
     found.detail = found.detail or "\n".join(follower.tail)
     return found
 
@@ -52,6 +56,18 @@ def _registry(text: str, target: Reference) -> ReleaseError | None:
         )
     push = _PUSH.match(text)
     return push_failed(push["why"], target) if push else None
+
+
+def _busy(text: str, builder: str) -> ReleaseError | None:
+    """It passes by itself, but for a builder that always exports layers in its second way."""
+    if not _LOCKED.search(text):
+        return None
+    return BuilderLostError(
+        f"{_named(builder)} has its own store locked",
+        remedy="run the same command again; where that is no help, restart the builder: its folder for temporary files "
+        "is gone, or its kernel is older than 5.8",
+        code=BUSY,
+    )
 
 
 def _step(follower: Follower) -> ReleaseError | None:
@@ -82,11 +98,14 @@ def _by_builder(text: str, builder: str) -> ReleaseError | None:
     return builder_gone(text, builder, remedy) if remedy else None
 
 
+def _named(builder: str) -> str:
+    return f"builder {builder}" if builder else "docker buildx's builder"
+
+
 def builder_gone(text: str, builder: str, remedy: str = "") -> BuilderLostError:
     """Nothing can be built by that builder now."""
-    name = f"builder {builder}" if builder else "docker buildx's builder"
     remedy = remedy or next((each for pattern, each in _BUILDER if pattern.search(text)), _CREATE)
-    return BuilderLostError(f"{name} cannot build: {one_line(text.removeprefix('ERROR: '))}", remedy=remedy)
+    return BuilderLostError(f"{_named(builder)} cannot build: {one_line(text.removeprefix('ERROR: '))}", remedy=remedy)
 
 
 def _refused(follower: Follower, text: str) -> ReleaseError:

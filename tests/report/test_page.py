@@ -1,0 +1,124 @@
+"""`release report`: nothing is loaded from elsewhere, what others wrote is escaped, what the record says is there."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+from orchestrator.audit.branch import BranchAudit
+from orchestrator.core.record import parse_record
+from orchestrator.report.page import is_ours, line_page, release_page
+from orchestrator.report.page.told import Line, Told
+from orchestrator.session.yanks import Yank
+from tests.support.cli import release
+from tests.support.records import A, B, image, pick, record
+from tests.support.story import VERSION, fix_line
+
+if TYPE_CHECKING:
+    from orchestrator.core.record import Record
+    from tests.support.story import Story
+
+VOID = {"meta", "br"}
+EVIL = "<script>alert(1)</script>\"'&"
+
+
+class Page(HTMLParser):
+    """The text of a page and what it links to; it must be well formed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        assert tag not in {"script", "img", "link", "iframe", "object"}
+        assert not {"src", "onclick", "srcset"} & given.keys()
+        self.links += [given["href"] or ""] if "href" in given else []
+        self.ids += [given["id"] or ""] if "id" in given else []
+        self.open += [] if tag in VOID else [tag]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def told(version: Record, **changes: object) -> Told:
+    audit = BranchAudit(
+        branch="release/v2.7", base=A, tip=B, versions=(VERSION,), verdicts=(), problems=(), unchecked=(), notes=()
+    )
+    facts = {"record": version, "yank": None, "before": None, "audit": audit, "unchecked": ()}
+    return Told(**facts | changes)  # type: ignore[arg-type]
+
+
+def read(**changes: object) -> Record:
+    return parse_record(json.dumps(record(**changes)).encode(), "refs/release-records/x")
+
+
+def test_a_page_of_a_real_release(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0
+    made = release("report", VERSION, cwd=tale.clone.path)
+    assert made.code == 0
+    path = tale.clone.path / f"release-{VERSION}.html"
+    assert made.out == f"{path}\n"
+    page = Page(path.read_text())
+    assert "picked, to the very id" in page.text
+    assert "Nothing to object to, in 2 commits." in page.text
+    assert "+    return 5  # closed" in page.text
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    line = Page(release("report", "--all", "-o", "-", cwd=tale.clone.path).out)
+    assert VERSION in line.text
+
+
+def test_it_writes_over_nothing_of_others(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0
+    path = tale.clone.path / f"release-{VERSION}.html"
+    path.write_text("mine")
+    assert "[file-exists]" in release("report", VERSION, cwd=tale.clone.path).err
+    assert path.read_text() == "mine"
+    assert release("report", VERSION, "-o", "nowhere/x.html", cwd=tale.clone.path).code == 2
+    assert release("report", VERSION, "--all", cwd=tale.clone.path).code == 2
+    assert release("report", VERSION, "-o", "-", "--json", cwd=tale.clone.path).code == 2
+    assert release("report", "v2.7.0", cwd=tale.clone.path).code == 2
+
+
+def test_words_of_others_stay_words() -> None:
+    version = read(summary=EVIL, picks=[pick(subject=EVIL, reason=EVIL, author=EVIL)], images=[], committer=EVIL)
+    yank = Yank(version=VERSION, reason=EVIL)
+    html = release_page(told(version, yank=yank, unchecked=(EVIL,), diffs={B: [f"+{EVIL}"]}))
+    assert "<script" not in html
+    assert Page(html).text.count(EVIL) >= 7
+    assert is_ours(html)
+    line = Page(line_page(Line(branch=EVIL, records=(version,), yanks={VERSION: yank}, without=(EVIL,))))
+    assert line.text.count(EVIL) >= 5
+
+
+def test_what_moved_and_what_did_not() -> None:
+    """A layer that the version before has is not marked; the bytes are those that were measured."""
+    old, new = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    delta = {"previous": "v2.7.0", "size": 20480, "layers": 1, "unknown": ""}
+    version = read(images=[image(layers=[old, new], delta=delta)])
+    before = read(version="v2.7.0", tag={"name": "v2.7.0", "object": B}, images=[image(layers=[old])])
+    html = release_page(told(version, before=before))
+    page = Page(html)
+    assert f'<li class="new">+ {"2" * 12}</li>' in html
+    assert f"<li>{'1' * 12}</li>" in html
+    assert "pulls 20.0 KiB in 1 layer." in " ".join(page.text.split())
+    assert "3 labels" in page.text
+    assert "Promoted from v2.7.1-rc.1" in page.text
+
+
+def test_three_hundred_picks() -> None:
+    picks = [pick(source=f"{number:040x}", result=f"{number + 1000:040x}") for number in range(300)]
+    page = Page(release_page(told(read(picks=picks), diffs={each["result"]: ["+x"] * 100 for each in picks})))
+    assert sum(each.startswith("pick-") for each in page.ids) == 300
