@@ -42,6 +42,7 @@ DOORS = {
     "rich": "report.live", "sqlite3": "git.cache",
     "zstandard": "audit.layers",
     "jinja2": "report.page.render",
+    "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
     "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab",

@@ -109,7 +109,7 @@ def components(lock: Mapping[str, bytes], inventory: Inventory, patches: Sequenc
 
 def _python(lock: Mapping[str, bytes], inventory: Inventory, patches: Sequence[PatchEntry]) -> Iterator[Component]:
     pins, _ = read_lock(lock)
-    hashes = dict(_hashes(lock))
+    hashes = hashes_of(lock)
     there = {each.name: each for each in inventory.python or ()}
     for name in sorted({*pins, *there}):
         pin, found = pins.get(name), there.get(name)
@@ -130,6 +130,11 @@ def _python(lock: Mapping[str, bytes], inventory: Inventory, patches: Sequence[P
 
 def _same(package: str, name: str) -> bool:
     return re.sub(r"[-_.]+", "-", package).lower() == name
+
+
+def hashes_of(lock: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+    """Package -> the SHA-256 of the files that its pin admits."""
+    return dict(_hashes(lock))
 
 
 def _hashes(lock: Mapping[str, bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.attest import inventory
 from orchestrator.attest.bill import Bill, components, faults
+from orchestrator.attest.statement import Statement
 from orchestrator.core.errors import MismatchError
 from orchestrator.image.patches import concerning
 from orchestrator.image.pytorch_builds import read_lock
@@ -56,6 +57,18 @@ def make_bill(
         components=components(lock, found, patches),
         unchecked=found.unasked if lock else "",
     )
+
+
+def bill_statements(bill: Bill) -> tuple[Statement, Statement]:
+    """A bill in both standard formats, as statements."""
+    from orchestrator.attest import cyclonedx, spdx
+
+    forms = ((cyclonedx.PREDICATE, cyclonedx.cyclonedx(bill)), (spdx.PREDICATE, spdx.spdx(bill)))
+    first, second = (
+        Statement(repository=bill.repository, digest=bill.digest, predicate_type=kind, predicate=document)
+        for kind, document in forms
+    )
+    return first, second
 
 
 def moment(seconds: int) -> str:

@@ -23,7 +23,7 @@ from orchestrator.image.builders import AUTO, BUILDX, CLASSIC, described
 from orchestrator.plan.images import chosen
 from orchestrator.registry.manifest import parse_config
 from orchestrator.release.publish import plan_from_tag
-from orchestrator.release.steps.build import prepared, thin_of
+from orchestrator.release.steps.build import linked, prepared, thin_of
 from orchestrator.release.steps.builds.base import pull_login
 from orchestrator.release.steps.builds.direct import on_base_of_then, trials
 from orchestrator.release.steps.heavy import HeavyBase
@@ -162,10 +162,12 @@ def _compared(
         return _written(session, context, public)
     engine = trials(context, _engine(public))
     session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
-    with prepared(context, image, log) as ready:
+    on_heavy = _engine(public) == BUILDX and public.record and public.record.heavy
+    heavy = _heavy_base(context, public) if on_heavy else None
+    with linked(context, image, heavy, log) if heavy else prepared(context, image, log) as ready:
         pinned, note = ("", "") if _engine(public) == BUILDX else _base(context, public, ready)
         request = _request(ready, public, pinned, wishes)
-        if _engine(public) == BUILDX:
+        if _engine(public) == BUILDX and not heavy:
             request, note = on_base_of_then(request, ready.base, ready.base_id, _base_then(public))
         with engine.trial(request, context.report) as built:
             pairs = _layers(lambda wanted: _ours(engine, built, wanted), built.layers, public, deep=wishes.deep)

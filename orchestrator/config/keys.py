@@ -15,6 +15,7 @@ from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
+from orchestrator.config.sign_keys import SIGN
 from orchestrator.config.smoke_keys import COMMAND_TEXT, FILE, LINE, TIMEOUT
 from orchestrator.core.declaration import Config, Fix, ReleaseEntry, VerifyCommand, VersionFile
 from orchestrator.core.results import Place
@@ -236,6 +237,7 @@ def _config(got: Got) -> Config:
         version_files=files,
         policy=got(POLICY_KEY, None),
         land=got(LAND, None),
+        sign=got(SIGN, None),
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
         scheme=got(SCHEME, Config.scheme),
@@ -256,6 +258,7 @@ ROOT = Table(
         VERSION_FILES,
         POLICY_KEY,
         LAND,
+        SIGN,
         REPOSITORY_URL,
         TAG_PREFIX,
         SCHEME,

@@ -138,6 +138,13 @@ SIGNED_TAGS = Key(
     " not believe.",
     default="false",
 )
+SIGNED_IMAGES = Key(
+    name="signed-images",
+    shape=_SWITCH,
+    help="Whether a release with images must `sign:` them, with keys that the protected branch pins; `audit` and"
+    " `verify` then miss a signature that is not there.",
+    default="false",
+)
 PROTECTED_SOURCES = Key(
     name="protected-sources",
     shape=ListOf(
@@ -181,6 +188,7 @@ def _policy(got: Got) -> Policy:
         types=got(TYPES, ()),
         conventional_commits=got(CONVENTIONAL_COMMITS, False),
         signed_tags=got(SIGNED_TAGS, False),
+        signed_images=got(SIGNED_IMAGES, False),
         protected_sources=got(PROTECTED_SOURCES, ()),
         declared_on_source=got(DECLARED_ON_SOURCE, False),
         freeze=got(FREEZE, ()),
@@ -196,6 +204,7 @@ POLICY = Table(
         TYPES,
         CONVENTIONAL_COMMITS,
         SIGNED_TAGS,
+        SIGNED_IMAGES,
         PROTECTED_SOURCES,
         DECLARED_ON_SOURCE,
         FREEZE,

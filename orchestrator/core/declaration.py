@@ -261,12 +261,28 @@ class Policy:
     conventional_commits: bool = False  # a subject must be one
     signed_tags: bool = False
     protected_sources: tuple[str, ...] = ()  # branches of the remote; every fix must be on one
+    signed_images: bool = False
     declared_on_source: bool = False  # the release must be declared in the protected release.yaml
     freeze: tuple[Freeze, ...] = ()
 
     def place_of(self, key: str) -> Place:
         """Where a key's value stands; the section where the key is not given."""
         return dict(self.places).get(key, self.place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignSpec:
+    """The `sign:` section.  Exactly one of `key_file` and `key_env` is given; no secret is here."""
+
+    key_file: str = ""
+    key_env: str = ""
+    password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
+    public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The variables that hold a secret."""
+        return tuple(filter(None, (self.key_env, self.password_env)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,6 +317,7 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
+    sign: SignSpec | None = None
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
     scheme: Kind = "semver"

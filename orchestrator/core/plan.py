@@ -11,7 +11,7 @@ from orchestrator.core.declaration import PLAIN_BUILD, platform_word
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
+    from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
@@ -185,6 +185,7 @@ class Plan:
     signed_tag: str = ""  # the place of the rule that wants the tag signed; "" where none does
     elsewhere: tuple[str, ...] = ()  # platforms whose images other jobs of CI upload, or have uploaded
     freeze_broken: str = ""  # the reason given for releasing in a freeze; no part of the id
+    sign: SignSpec | None = None
     sources: tuple[str, ...] = ()  # every commit that release.yaml names for it: they are kept, beside the record
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()

@@ -151,6 +151,7 @@ class PolicyResolver:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
             problems += _declared(guard, config, entry, self._before(guard, plan, config.branch))
+        problems += _signed(guard, plan)
         signed = str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else ""
         return Judgement(problems=tuple(problems), notes=guard.notes, signed_tag=signed), guard.policy
 
@@ -219,6 +220,32 @@ class PolicyResolver:
             return set()
         tips = [sha for branch in policy.protected_sources if (sha := self.tip(branch))]
         return set(self.scratch.rev_list(*sources, "--not", *tips, "--")) & set(sources)
+
+
+def _signed(guard: EffectivePolicy, plan: Plan) -> list[Problem]:
+    """Images are signed where policy wants it, and with no key that the protected branch does not pin."""
+    if not plan.images:
+        return []
+    if plan.sign is None:
+        return (
+            [_unsigned(guard, "`sign:` is missing", "add it: docs/signatures.md")] if guard.policy.signed_images else []
+        )
+    theirs = guard.declared.sign if guard.declared else None
+    strange = [key for key in plan.sign.public_keys if theirs and key not in theirs.public_keys]
+    if not strange:
+        return []
+    says = f"`sign.public-keys` has {strange[0][-16:]}, which {guard.source} does not pin"
+    return [_unsigned(guard, says, "pin it there first, or remove it")]
+
+
+def _unsigned(guard: EffectivePolicy, says: str, remedy: str) -> Problem:
+    return Problem(
+        code="policy-signed-images",
+        message=f"images must be signed with a key that everybody knows: {says}",
+        where=str(guard.policy.place_of("signed-images")),
+        remedy=remedy,
+        exit_code=Exit.REFUSED,
+    )
 
 
 def _unknown(error: ReleaseError) -> Problem:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import documents
-from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
+from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
 from orchestrator.core.plan import Landing, LandingForm, Plan, PlannedImage, PromotedFrom
@@ -80,6 +80,7 @@ def decode(data: Mapping[str, Any]) -> Plan:
     found["promoted_from"] = PromotedFrom(**origin) if origin else None
     landed = data.get("landed")
     found["landed"] = Landing(**{**landed, "form": LandingForm(landed["form"])}) if landed else None
+    found["sign"] = documents.decode(SignSpec, data["sign"], "sign", exact=True) if data.get("sign") else None
     return Plan(**found)
 
 

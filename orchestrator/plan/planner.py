@@ -45,7 +45,11 @@ _SAID_OF_IT = (
     "freeze_broken",
     "elsewhere",
 )  # fields of a plan that are no part of the release
-_NEWER = ("request", "landed")  # fields that count where they say something: ids of older plans stay as they were
+_NEWER = (
+    "request",
+    "landed",
+    "sign",
+)  # fields that count where they say something: ids of older plans stay as they were
 _ADVICE = (
     "prerequisites",
     "search",
@@ -118,6 +122,7 @@ def draft(
         config_path=request.config_path,
         config_sha256=hashlib.sha256(scratch.file(made.tree, request.config_path) or config.text).hexdigest(),
         git_version=repository.git_version(),
+        sign=config.sign,
         sources=named(sources),
         problems=tuple(problems),
         notes=(

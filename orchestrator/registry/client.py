@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.reference import Reference
     from orchestrator.registry.manifest import Manifest
+    from orchestrator.registry.responses import HttpResponse
 
 MAX_MANIFEST: Final = 4 * 1024 * 1024  # bytes that a registry must take, by the OCI distribution specification
 _STORED: Final = range(200, 300)  # what a registry may answer when it has done what it was asked
@@ -105,6 +106,15 @@ class Registry(RegistryReader):
         Its blobs must be in the repository.  `before_retry` runs before each repeated try and may raise.  Raises
         RemoteError `registry-too-large` before anything is asked for one that registries do not take.
         """
+        self._stored(tag, manifest, before_retry)
+        return manifest.digest
+
+    def put_referrer(self, manifest: Manifest) -> bool:
+        """Store a manifest that names a subject, under its digest; whether the registry lists it as a referrer."""
+        return bool(self._stored("", manifest, None).header("OCI-Subject"))
+
+    def _stored(self, tag: str, manifest: Manifest, before_retry: Callable[[], object] | None) -> HttpResponse:
+        """The answer to a manifest's PUT."""
         if len(manifest.content) > MAX_MANIFEST:
             text = f"{tag or manifest.digest} of {self._name}: a manifest of {len(manifest.content)} bytes"
             remedy = (
@@ -123,7 +133,7 @@ class Registry(RegistryReader):
         )
         said = answer.header("Docker-Content-Digest")
         self._compare(request, manifest.digest, asked=said if DIGEST.fullmatch(said) else "")
-        return manifest.digest
+        return answer
 
     def store(self, tag: str, manifest: Manifest) -> None:
         """Have a manifest in the registry, under the private name `tag` where that may be moved, and see it there.

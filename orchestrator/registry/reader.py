@@ -122,6 +122,17 @@ class RegistryReader:
             return None
         return Descriptor(digest=manifest.digest, media_type=manifest.media_type, size=len(manifest.content))
 
+    def referrers(self, digest: str) -> Manifest | None:
+        """The index of what refers to a digest; None where the registry has no API for it (404, nothing else)."""
+        path = f"{self._base}/referrers/{self.repository.digest(digest).digest}"
+        what = f"look for what refers to {digest} of {self._name}"
+        request, answer = self._wire.ask("GET", path, what=what, expect=(200, 404), headers={"Accept": INDEXES[1]})
+        if answer.status == 404:
+            return None
+        if answer.media_type not in INDEXES:
+            raise bad_answer(self._wire.host, request, f"is {answer.media_type!r}, not an index")
+        return Manifest(content=answer.body, media_type=answer.media_type)
+
     def manifest(self, identifier: str) -> Manifest | None:
         """The manifest of a tag or digest, or None where it is not there (404, nothing else).
 

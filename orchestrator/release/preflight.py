@@ -23,6 +23,7 @@ from orchestrator.release.steps.builds.cache import sources
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from orchestrator.core.declaration import SignSpec
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
@@ -46,6 +47,8 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     if not plan.images:
         return
+    if plan.sign:
+        yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
     if building and plan.builds:
         yield from engine_checks(connections, plan.builds[0])
         yield from builder_checks(plan, repository, connections)
@@ -125,6 +128,13 @@ def tag_signing(repository: Repository, rule: str) -> str:
     """Where policy wants the tag signed, git is set to sign it."""
     must_sign(repository, rule)
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
+
+
+def signing_key(spec: SignSpec, repository: Repository, connections: Connections) -> str:
+    """The key that images are to be signed with is there, opens, and is one that release.yaml pins."""
+    from orchestrator.attest.signing import load_key
+
+    return f"signed with the key {load_key(spec, connections.env, repository.top).public.hint}"
 
 
 def engine(connections: Connections) -> str:

@@ -196,3 +196,20 @@ def cut_off(text: bytes, stage: str) -> bytes:
     found = stages.find(stage)
     end = stages.end(found) if found else 0
     return b"\n".join(text.split(b"\n")[: end - 1]) + b"\n" if end else text
+
+
+def on_base(text: bytes, stage: str, reference: str) -> bytes:
+    """A Dockerfile whose stage is that image, with the numbers of its other lines as they were.
+
+    BuildKit leaves the layers of what FROM names as they are, and unread; those of a named context it reads to look at
+    the times in them.
+    """
+    stages = read_stages(text, {}, "")
+    found = stages.find(stage)
+    if found is None:
+        return text
+    lines = text.split(b"\n")
+    behind = (stages.end(found) or len(lines) + 1) - found.line
+    named = f"FROM {reference}" + (f" AS {found.name}" if found.name else "")
+    lines[found.line - 1 : found.line - 1 + behind] = [named.encode(), *[b""] * (behind - 1)]
+    return b"\n".join(lines)

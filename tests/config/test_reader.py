@@ -26,6 +26,7 @@ from orchestrator.core.declaration import (
     Freeze,
     Policy,
     ReleaseEntry,
+    SignSpec,
     SmokeCommand,
     VerifyCommand,
     VersionFile,
@@ -89,10 +90,15 @@ policy:
   types: [fix, perf]
   conventional-commits: true
   signed-tags: true
+  signed-images: true
   protected-sources: [main, next/2.8]
   declared-on-source: true
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
+sign:
+  key-env: SIGNING_KEY
+  public-keys:
+    - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 repository-url: https://github.com/org/project.git
 """
 
@@ -148,6 +154,8 @@ def test_every_key_is_read() -> None:
     place = Place(file="release.yaml", line=42, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
+    key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
     assert got.text == FULL.encode()
 
 
@@ -166,6 +174,7 @@ def test_the_policy_is_read() -> None:
         types=("fix", "perf"),
         conventional_commits=True,
         signed_tags=True,
+        signed_images=True,
         protected_sources=("main", "next/2.8"),
         declared_on_source=True,
         freeze=(

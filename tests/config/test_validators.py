@@ -16,6 +16,7 @@ from orchestrator.core.errors import ConfigError, Exit
 from tests.support.waiting import within
 
 MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
+PINNED = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
 
 
 def read(text: str) -> None:
@@ -189,6 +190,16 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("pattern outside", policy("code-owners: [{path: ../a, owners: [a]}]"), "5:24", "config-bad-owned-path"),
     ("no types", policy("types: []"), "5:10", "config-no-types"),
     ("type in capitals", policy("types: [Fix]"), "5:11", "config-bad-text"),
+    ("no key to sign with", top(f"sign: {{public-keys: [{PINNED}]}}"), "4:7", "config-missing-key"),
+    (
+        "two keys to sign with",
+        top(f"sign: {{key-file: a, key-env: B, public-keys: [{PINNED}]}}"),
+        "4:21",
+        "config-both-keys",
+    ),
+    ("no key is pinned", top("sign: {key-file: a, public-keys: []}"), "4:34", "config-no-key"),
+    ("a pinned key that is none", top("sign: {key-file: a, public-keys: [MCow]}"), "4:35", "config-bad-key"),
+    ("a variable that is none", top(f"sign: {{key-env: 7x, public-keys: [{PINNED}]}}"), "4:17", "config-bad-text"),
     ("signed perhaps", policy("signed-tags: yes"), "5:16", "config-bad-word"),
     ("protected by full ref", policy("protected-sources: [refs/heads/main]"), "5:23", "config-bad-branch"),
     ("nothing protected", policy("protected-sources: []"), "5:22", "config-no-source"),

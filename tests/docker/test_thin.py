@@ -6,6 +6,8 @@ import io
 import json
 import signal
 import tarfile
+import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,7 @@ from orchestrator.audit.layer_compare import settings
 from orchestrator.audit.layers import differences, read_layer
 from orchestrator.core.labels import BASE_DIGEST, HEAVY_KEY
 from orchestrator.registry.manifest import Manifest
-from tests.support.buildkits import built, pushed
+from tests.support.buildkits import built, counting, docker, publish, pushed
 from tests.support.counting import counted
 from tests.support.imaged import VERSION, Imaged, imaged
 
@@ -231,23 +233,33 @@ def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
     assert [tag for tag in thin.registry.tags() if tag.startswith("v")] == [VERSION]
 
 
-def test_buildkit_makes_what_needs_a_builder_and_takes_the_base_by_digest(
-    tmp_path: Path, lab: Lab, buildkit: BuildKit
+def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
+    tmp_path: Path, lab: Lab, counted: BuildKit
 ) -> None:
-    # BuildKit dates what is younger than the release back, and with it all layers: the lab's base is of today.
-    own = f"FROM scratch AS heavy\nCOPY --from=below / /\n{HEAVY.partition(' AS heavy')[2].strip()}\n"
+    """On an engine that is emptied in between and counted; the smoke test runs on the lab's other one."""
+    counted.load(lab.base)
+    base, far = f"{lab.registry}/{uuid.uuid4().hex[:10]}/base:1", f"far{uuid.uuid4().hex[:8]}"
+    publish(counted, lab.base, base)
+    docker(counted, "buildx", "create", "--name", far, "--driver", "remote", counted.end().address)
+    env = {name: counted.environment[name] for name in ("DOCKER_CONFIG", "PATH")} | {"BUILDX_BUILDER": far}
+
     last = DOCKERFILE.partition("\nFROM heavy\n")[2].replace("loader.py $APP/loader.py", "load*.py $APP/")
-    thin = story(tmp_path, lab, f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}} AS below\n{own}\nFROM heavy\n{last}")
-    image = "  heavy: {stage: heavy, epoch: 1}\n  delta-budget: 16KiB\n  builder: buildx\n"
+    thin = story(tmp_path, replace(lab, base=base), f"{HEAVY}\nFROM heavy\n{last}")
+    image = "  heavy: heavy\n  delta-budget: 16KiB\n  builder: buildx\n"
     thin.declare(image=image)
-    planned = thin.release("plan", VERSION, env=buildkit.environment)
+    planned = thin.release("plan", VERSION, env=env)
     assert "thin layers on heavy-" in planned.out
     assert "by a builder" in planned.out
-    done = thin.release("cut", VERSION, "--yes", env=buildkit.environment)
+    done = thin.release("cut", VERSION, "--yes", env=env)
     assert done.code == 0, done.err
+    counted.empty()
+    before = counting(counted)
     thin.declare(fix=thin.story.after, version=NEXT, image=image)
-    done = thin.release("cut", NEXT, "--yes", env=buildkit.environment)
+    done = thin.release("cut", NEXT, "--yes", env=env)
     assert done.code == 0, done.err
+    moved = counting(counted) - before
+    assert 0 < moved.into < 64 << 10
+    assert 0 < moved.out < 64 << 10
     made = recorded(thin, NEXT)
     assert made["engine"] == "buildx"
     assert made["heavy"] == recorded(thin)["heavy"]
@@ -255,3 +267,8 @@ def test_buildkit_makes_what_needs_a_builder_and_takes_the_base_by_digest(
     assert thin.registry.layers(manifest(thin.registry, NEXT))[: len(below)] == below
     assert made["delta"]["size"] < 16 * 1024
     assert thin.release("verify", NEXT).code == 0
+    counted.empty()
+    rebuilt = thin.release("rebuild", NEXT, "--strict", "--json", env=env)
+    assert rebuilt.code == 0, rebuilt.err
+    assert {layer["verdict"] for layer in rebuilt.json["images"][0]["layers"]} == {"identical"}
+    docker(counted, "buildx", "rm", far)

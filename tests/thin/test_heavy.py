@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.thin.heavy import changes
+from orchestrator.thin.made import on_base
 from tests.thin.dockerfiles import BASE, FILES, HEAVY, THIN, inputs
 
 TORCH = "locks/cu126/torch.txt"
@@ -76,3 +77,16 @@ def test_a_base_without_a_digest_is_said() -> None:
 def test_a_mount_from_another_stage_goes_into_it() -> None:
     text = HEAVY.replace("RUN install", "RUN --mount=type=bind,from=unrelated,target=/x install") + "FROM heavy\n"
     assert any(each.name.startswith("stage unrelated") for each in inputs(text).inputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "stands"),
+    [
+        (b"FROM a AS x\nRUN y\n\nFROM x\n", b"FROM r@d AS x\n\n\nFROM x\n"),
+        (b"ARG A\nFROM $A AS low\nFROM low \\\n  AS x\nRUN <<E\nFROM z\nE\nFROM x\nENV A=1", None),
+        (b"FROM a AS other\nRUN y\n", b"FROM a AS other\nRUN y\n"),
+    ],
+)
+def test_a_base_in_place_of_its_stage_keeps_the_numbers_of_all_lines(text: bytes, stands: bytes | None) -> None:
+    found = on_base(text, "x", "r@d")
+    assert found == (stands or b"ARG A\nFROM $A AS low\nFROM r@d AS x\n\n\n\n\nFROM x\nENV A=1")

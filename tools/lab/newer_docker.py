@@ -23,7 +23,7 @@ def unpacked(cache: Path) -> Path:
             if root.exists():
                 return root
             try:
-                _make(suite, root)
+                make(suite, root, PACKAGES)
             except talk.LabError as error:
                 problem = problem or error
             else:
@@ -31,13 +31,14 @@ def unpacked(cache: Path) -> Path:
     raise talk.LabError(f"no Docker with BuildKit from Debian {' or '.join(SUITES)}: {problem}")
 
 
-def _make(suite: str, root: Path) -> None:
+def make(suite: str, root: Path, packages: tuple[str, ...]) -> None:
+    """Packages of a suite, unpacked as the folder `root`.  Raises LabError."""
     with tempfile.TemporaryDirectory(dir=root.parent, prefix="docker-make-") as folder:
-        _fetch(suite, Path(folder))
+        _fetch(suite, Path(folder), packages)
         (Path(folder) / "root").rename(root)
 
 
-def _fetch(suite: str, folder: Path) -> None:
+def _fetch(suite: str, folder: Path, packages: tuple[str, ...]) -> None:
     """Download and unpack."""
     for name in ("lists/partial", "cache/archives/partial", "root"):
         (folder / name).mkdir(parents=True)
@@ -52,10 +53,10 @@ def _fetch(suite: str, folder: Path) -> None:
         "APT::Sandbox::User": "root",
     }
     apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in settings.items())]
-    talk.say(f"fetching {', '.join(PACKAGES)} of Debian {suite}")
+    talk.say(f"fetching {', '.join(packages)} of Debian {suite}")
     talk.output([*apt, "update"], timeout=300)
     talk.output(
-        ["sh", "-c", 'cd "$1" && shift && exec "$@"', "-", str(folder), *apt, "download", *PACKAGES], timeout=600
+        ["sh", "-c", 'cd "$1" && shift && exec "$@"', "-", str(folder), *apt, "download", *packages], timeout=600
     )
     for archive in sorted(folder.glob("*.deb")):
         talk.output(["dpkg-deb", "--extract", str(archive), str(folder / "root")])

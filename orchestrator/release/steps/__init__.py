@@ -16,6 +16,7 @@ from orchestrator.release.steps import (
     pick,
     promote,
     record,
+    sign,
     smoke,
     tag,
     take,
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.release.steps.runner import Step, Task
 
-CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, land, promote, record, annotate)
+CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, sign, land, promote, record, annotate)
 
 # The CI entry on a tag push: branch and tag are public already, the image is not.
-PUBLISH: tuple[Step, ...] = (build, smoke, upload, offer, join, promote, record, annotate)
+PUBLISH: tuple[Step, ...] = (build, smoke, upload, offer, join, sign, promote, record, annotate)
 
 # Landed by a pull request: people merge what was proposed, and what landed goes on from there.
 PROPOSED: tuple[Step, ...] = (pick, verify, tag, land)
-LANDED: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, land, promote, record, annotate)
+LANDED: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, sign, land, promote, record, annotate)
 
 # A tested candidate gets its final name: nothing is built, and no byte of an image moves.
-PROMOTE: tuple[Step, ...] = (pick, tag, take, land, promote, record, annotate)
+PROMOTE: tuple[Step, ...] = (pick, tag, take, sign, land, promote, record, annotate)
 
 # The same, where the tag is public already.
-PROMOTE_TAG: tuple[Step, ...] = (take, promote, record, annotate)
+PROMOTE_TAG: tuple[Step, ...] = (take, sign, promote, record, annotate)
 
 
 def order(plan: Plan) -> tuple[Step, ...]:

@@ -105,11 +105,11 @@ class Prepared:
 
 @contextmanager
 def prepared(
-    context: TaskContext, image: PlannedImage, log: Path, heavy: PlannedHeavy | None = None
+    context: TaskContext, image: PlannedImage, log: Path, heavy: PlannedHeavy | None = None, on: HeavyBase | None = None
 ) -> Iterator[Prepared]:
     """The build context is open until the end of the block.  The base is pulled where the engine lacks it.
 
-    With `heavy` it is the build of that stage, at its own time, and of no version.
+    With `heavy` it is the build of that stage, at its own time, and of no version; `on` a base it is not built again.
     """
     from orchestrator.dockerfile.stages import without
     from orchestrator.engines import BuildRequest, dialect_of
@@ -120,7 +120,7 @@ def prepared(
     pointed = Pointed(context.repository)
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
-        text = heavy_text(text, heavy) if heavy else text
+        text = heavy_text(text, heavy) if heavy else on.instead(text) if on else text
         facts, given = _examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
@@ -243,17 +243,10 @@ def _written(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> 
 def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> Built:
     """A thin image by BuildKit, which needs no byte of the heavy base; `delta-budget` is looked at before any name."""
     from orchestrator.image.budgets import measure
-    from orchestrator.release.steps.builds.thin import thin_contexts
-    from orchestrator.thin.made import prepared_trees
 
     base, log = heavy_base(context, image, lambda: _make_heavy(context, image, heavy)), context.state.logs / image.log
-    own = context.connections.registry(heavy.repository)
-    with context.repository.scratch() as scratch:
-        trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
-    with prepared(context, image, log) as ready, thin_contexts(base, trees) as contexts:
-        labels = thin_labels(context, image, base)
-        request = replace(ready.request, contexts={**ready.request.contexts, **contexts}, labels=labels)
-        request = with_cache(context, image, request)
+    with linked(context, image, base, log) as ready:
+        request = with_cache(context, image, ready.request)
         told = made(context, image, request)
     registry = context.connections.registry(image.repository)
     if manifest := registry.await_manifest(told["digest"]):
@@ -263,7 +256,7 @@ def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> B
         base=str(base.reference),
         base_id=base.digest,
         context_sha256=ready.context_sha256,
-        labels=tuple(sorted(labels.items())),
+        labels=tuple(sorted(request.labels.items())),
         log=str(log),
         lock=ready.lock,
         patches=ready.patches,
@@ -271,6 +264,20 @@ def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> B
         cache=left(context, image, request),
         **told,
     )
+
+
+@contextmanager
+def linked(context: TaskContext, image: PlannedImage, base: HeavyBase, log: Path) -> Iterator[Prepared]:
+    """As `prepared`, of thin layers on a heavy base that is there."""
+    from orchestrator.release.steps.builds.thin import thin_contexts
+    from orchestrator.thin.made import prepared_trees
+
+    own, labels = context.connections.registry(base.planned.repository), thin_labels(context, image, base)
+    with context.repository.scratch() as scratch:
+        trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
+    with prepared(context, image, log, on=base) as ready, thin_contexts(trees) as contexts:
+        contexts = {**ready.request.contexts, **contexts}
+        yield replace(ready, request=replace(ready.request, contexts=contexts, labels=labels))
 
 
 def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:

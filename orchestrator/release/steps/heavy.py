@@ -40,6 +40,12 @@ class HeavyBase:
     def digest(self) -> str:
         return self.base.manifest.digest
 
+    def instead(self, text: bytes) -> bytes:
+        """A Dockerfile that has it, by its digest, in place of its stage."""
+        from orchestrator.thin.made import on_base
+
+        return on_base(text, self.planned.stage, f"{self.reference.repository}@{self.digest}")
+
     @property
     def recorded(self) -> RecordedHeavy:
         return RecordedHeavy(reference=self.reference, key=self.planned.key, digest=self.digest)

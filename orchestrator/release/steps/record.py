@@ -26,6 +26,8 @@ from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
+from orchestrator.release.steps.tag import Tagged
+from orchestrator.release.steps.upload import Uploaded
 from orchestrator.session.kept_sources import keep, sources_ref
 from orchestrator.session.published import record_at
 
@@ -100,6 +102,7 @@ def record(context: TaskContext) -> Record:
     """What the plan says, and what each step adds (`Outcome.part`)."""
     plan, parts = context.plan, context.parts()
     version = TagVersion.from_text(plan.version)
+    tagged = context.find(Tagged)
     return Record(
         version=version,
         previous=TagVersion.from_text(plan.previous) if plan.previous else None,
@@ -109,7 +112,7 @@ def record(context: TaskContext) -> Record:
         commit=plan.head,
         tree=plan.tree,
         picked_tree=plan.picked_tree,
-        tag=RecordedTag(name=version, object=parts.get("tag", plan.tag_object)),
+        tag=RecordedTag(name=version, object=parts.get("tag") or (tagged.tag_object if tagged else plan.tag_object)),
         plan_id=plan.plan_id,
         config=RecordedConfig(path=plan.config_path, sha256=plan.config_sha256),
         committer=plan.committer,
@@ -118,11 +121,17 @@ def record(context: TaskContext) -> Record:
         skipped=plan.skipped,
         verify=parts.get("verify"),
         promoted_from=_origin(plan.promoted_from) if plan.promoted_from else None,
-        images=tuple(_image(image, context.parts(image)) for image in plan.images),
+        images=tuple(_image(image, _parts(context, image)) for image in plan.images),
         tool=RecordedTool(name="release", version=__version__, git=plan.git_version),
         finished_at=context.session.now(),
         seconds=dict(context.durations),
     )
+
+
+def _parts(context: TaskContext, image: PlannedImage) -> dict[str, Any]:
+    """What the steps say of an image; before it is promoted, of what was uploaded."""
+    uploaded = context.find(Uploaded, image)
+    return ({"digest": uploaded.digest} if uploaded else {}) | context.parts(image)
 
 
 def _image(image: PlannedImage, parts: dict[str, Any]) -> RecordedImage:

@@ -165,7 +165,9 @@ class _Bench:
         self.ran += 1
         log = self._log(job)
         log.parent.mkdir(parents=True, exist_ok=True)
-        status = _execute(command, directory, log, self._told(job.number), append=log in self._written)
+        secrets = (PASSWORD, *(self.plan.sign.secrets if self.plan.sign else ()))
+        env = {name: value for name, value in os.environ.items() if name not in secrets} | self._told(job.number)
+        status = _execute(command, directory, log, env, append=log in self._written)
         self._written.add(log)
         if status == 0:
             self.scratch.cache.put(_KIND, {job.key: b"passed"})
@@ -238,9 +240,8 @@ def _short(command: VerifyCommand) -> str:
     return f"{first} …" if rest else first
 
 
-def _execute(command: VerifyCommand, directory: Path, log: Path, told: dict[str, str], *, append: bool) -> int | None:
+def _execute(command: VerifyCommand, directory: Path, log: Path, env: dict[str, str], *, append: bool) -> int | None:
     """Exit status, None at the timeout.  The command gets a process group of its own, ended as a whole."""
-    env = {name: value for name, value in os.environ.items() if name != PASSWORD}
     with log.open("ab" if append else "wb") as out:
         out.write(f"$ {command.run}\n".encode())
         out.flush()
@@ -250,7 +251,7 @@ def _execute(command: VerifyCommand, directory: Path, log: Path, told: dict[str,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={**env, **told},
+            env=env,
             start_new_session=True,
         )
         try:

@@ -133,7 +133,7 @@ def trials(context: TaskContext, engine: str) -> Trials:
 
 def on_base_of_then(request: BuildRequest, base: str, now: str, then: str) -> tuple[BuildRequest, str]:
     """The build on the base that a record names by its digest, and a line where its name stands for another now."""
-    if not then or then == now:
+    if not base or not then or then == now:
         return request, ""
     pinned = f"docker-image://{parse_reference(base).repository}@{then}"
     moved = f"{base} moved: it was {then[:19]} at the release and is {now[:19]} now; built on that of then"

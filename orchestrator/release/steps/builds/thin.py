@@ -1,4 +1,4 @@
-"""A thin release by a builder: what is heavy is taken by digest, and what the tool prepares is given as folders."""
+"""A thin release by a builder: what the tool prepares is given as folders."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from orchestrator.thin.final import PREPARED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.release.steps.heavy import HeavyBase
     from orchestrator.thin.layer import FileNode
 
 
 @contextmanager
-def thin_contexts(base: HeavyBase, trees: Mapping[str, Mapping[str, FileNode]]) -> Iterator[dict[str, str]]:
-    """Build contexts in place of the stages of their names: the heavy base, and each prepared tree as a folder."""
+def thin_contexts(trees: Mapping[str, Mapping[str, FileNode]]) -> Iterator[dict[str, str]]:
+    """Build contexts in place of the stages of their names: each prepared tree as a folder."""
     with tempfile.TemporaryDirectory(prefix="release-") as place:
-        heavy = f"docker-image://{base.reference.repository}@{base.digest}"
-        found = {base.planned.stage: heavy}
+        found: dict[str, str] = {}
         for name in PREPARED:
             if name in trees:
                 folder = Path(place) / name

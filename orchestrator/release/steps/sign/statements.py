@@ -1,0 +1,50 @@
+"""Everything that is signed of an image of a release, made before anything is public."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.attest import statement
+from orchestrator.attest.make import bill_statements, make_bill
+from orchestrator.release.steps.record import record
+from orchestrator.release.steps.smoke import Smoked, by_digest
+from orchestrator.session.committed import CommittedFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.attest.bill import Bill
+    from orchestrator.attest.statement import Statement
+    from orchestrator.core.plan import PlannedImage
+    from orchestrator.core.record import RecordedImage
+    from orchestrator.release.steps.runner import TaskContext
+
+
+def statements(context: TaskContext, image: PlannedImage) -> Iterator[Statement]:
+    """All that is said of an image, and of each platform's."""
+    made = record(context)
+    recorded = made.image(image.reference)
+    repository = image.reference.repository
+    yield statement.signature(repository, recorded.digest)
+    yield statement.provenance(made, recorded, image.repository_url)
+    yield statement.picks(made, recorded)
+    for each in recorded.platforms:
+        yield statement.signature(repository, each.digest)
+    for build in image.builds:
+        yield from bill_statements(_bill(context, image, build, recorded))
+
+
+def _bill(context: TaskContext, image: PlannedImage, build: PlannedImage, recorded: RecordedImage) -> Bill:
+    digest = (recorded.of_platform(build.platform) or recorded).digest
+    smoked = context.find(Smoked, build)
+    here = smoked.image_id if smoked and not smoked.digest else by_digest(context, build, digest).id
+    with context.repository.scratch() as scratch:
+        return make_bill(
+            CommittedFiles(scratch, context.plan.tree),
+            build,
+            context.connections.runtime(),
+            here,
+            name=image.reference,
+            digest=digest,
+            when=int(context.plan.when.partition(" ")[0]),
+        )

@@ -1,0 +1,173 @@
+"""One signed cut, looked at by cosign 2.5 and 3.1 as a stranger runs them, who has an image and a key."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.attest import bundle, cyclonedx, spdx
+from orchestrator.attest.attach import bundles
+from orchestrator.attest.statement import PICKS, PROVENANCE, SIGNATURE
+from orchestrator.core.labels import CREATED
+from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.referrers import Artifact, attach
+from tests.support.imaged import VERSION, Imaged, imaged
+from tests.support.signing import PASSWORD, Cosign, cosign, pair
+from tools.lab.cosign import programs, unavailable
+from tools.lab.slots import cache
+
+if TYPE_CHECKING:
+    from tests.support.lab import Lab
+
+pytestmark = pytest.mark.docker
+KINDS = (SIGNATURE, PROVENANCE, PICKS, cyclonedx.PREDICATE, spdx.PREDICATE)
+
+
+@dataclass(frozen=True)
+class Signed:
+    shipped: Imaged
+    cosigns: tuple[Cosign, ...]
+    keys: Path  # a folder: cosign.key, cosign.pub, other.pub
+    journal: str
+    said: str
+
+    @property
+    def manifest(self) -> Manifest:
+        found = self.shipped.registry.manifest(VERSION)
+        assert found is not None
+        return found
+
+    @property
+    def image(self) -> str:
+        return f"{self.shipped.repository}@{self.manifest.digest}"
+
+
+def sign_section(keys: Path, public: str) -> str:
+    pinned = f"sign:\n  key-file: {keys / 'cosign.key'}\n  public-keys:\n    - {public}\n"
+    return f'verify:\n  - test -z "$COSIGN_PASSWORD"\n{pinned}'
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Signed:
+    """A release whose key cosign made; its password is in the environment alone."""
+    if reason := unavailable(os.environ):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no cosign: {reason}")
+        pytest.skip(f"no cosign: {reason}")
+    root = tmp_path_factory.mktemp("signed")
+    cosigns = tuple(cosign(program, root / suite, lab) for suite, program in programs(cache()).items())
+    keys = root / "trixie"
+    assert cosigns[0].run("generate-key-pair").returncode == 0
+    (keys / "other.pub").write_text(pair().pem)
+    public = "".join((keys / "cosign.pub").read_text().splitlines()[1:-1])
+    shipped = imaged(root / "story", lab)
+    shipped.declare(smoke=sign_section(keys, public))
+    env = {"COSIGN_PASSWORD": PASSWORD}
+    done = shipped.release("cut", VERSION, "--yes", env=env)
+    assert done.code == 0, done.err
+    journal = (shipped.story.clone.path / ".git/release" / VERSION / "journal.jsonl").read_text()
+    return Signed(shipped=shipped, cosigns=cosigns, keys=keys, journal=journal, said=done.out + done.err)
+
+
+def statements(signed: Signed) -> dict[str, dict[str, Any]]:
+    found = [each.statement for _, each in bundles(signed.shipped.registry, signed.manifest.digest)]
+    return {each["predicateType"]: each["predicate"] for each in found}
+
+
+def test_both_cosigns_verify_all_of_it_and_refuse_another_key(signed: Signed) -> None:
+    for program in signed.cosigns:
+        for kind in KINDS:
+            good = program.attested(signed.image, kind, signed.keys / "cosign.pub")
+            assert good.returncode == 0, (program.program, kind, good.stderr)
+            payload = json.loads(base64.b64decode(json.loads(good.stdout.splitlines()[-1])["payload"]))
+            assert payload["predicateType"] == kind
+        bad = program.attested(signed.image, PICKS, signed.keys / "other.pub")
+        assert bad.returncode != 0, program.program
+    new = signed.cosigns[-1]
+    plain = ("verify", "--insecure-ignore-tlog", "--key")
+    assert new.run(*plain, str(signed.keys / "cosign.pub"), signed.image).returncode == 0
+    assert new.run(*plain, str(signed.keys / "other.pub"), signed.image).returncode != 0
+
+
+def test_the_statements_say_what_the_record_says(signed: Signed) -> None:
+    said = statements(signed)
+    assert set(said) == set(KINDS)
+    record = signed.shipped.release("show", VERSION, "--json").json
+    (pick,) = said[PICKS]["picks"]
+    assert (pick["source"], pick["state"]) == (signed.shipped.story.fix, "clean")
+    assert pick["result"] == record["picks"][0]["result"]
+    assert said[PICKS]["tag"]["object"] == signed.shipped.story.remote.rev(f"refs/tags/{VERSION}")
+    commits = [
+        each["digest"]["gitCommit"]
+        for each in said[PROVENANCE]["buildDefinition"]["resolvedDependencies"]
+        if "gitCommit" in each["digest"]
+    ]
+    assert commits == [record["commit"], record["base"], signed.shipped.story.fix]
+    assert said[cyclonedx.PREDICATE]["metadata"]["component"]["version"] == VERSION
+
+
+def test_no_secret_is_told(signed: Signed) -> None:
+    secret = (signed.keys / "cosign.key").read_text().splitlines()[1]
+    for text in (signed.journal, signed.said):
+        assert PASSWORD not in text
+        assert secret not in text
+    assert '"type": "Signed"' in signed.journal or '"type":"Signed"' in signed.journal
+
+
+def test_again_writes_nothing(signed: Signed) -> None:
+    """Neither does the step itself, where the journal does not know that it was done."""
+    before = writes(signed)
+    env = {"COSIGN_PASSWORD": PASSWORD}
+    again = signed.shipped.release("cut", VERSION, "--yes", "--json", env=env)
+    assert (again.code, again.json["released"]) == (0, False), again.err
+    assert writes(signed) == before
+
+
+def writes(signed: Signed) -> int:
+    path = re.escape(signed.shipped.repository.partition("/")[2])
+    log = Path(signed.shipped.lab.registry_log).read_text(errors="replace")
+    return len(re.findall(rf'"(?:PUT|POST|PATCH) /v2/{path}/', log))
+
+
+def test_a_statement_of_another_image_is_believed_by_nobody(signed: Signed) -> None:
+    """The bundle is genuine; what it hangs on is not what it is about."""
+    registry = signed.shipped.registry
+    other = Manifest(content=signed.manifest.content + b"\n", media_type=signed.manifest.media_type)
+    registry.put_manifest("other", other)
+    genuine = next(each for _, each in bundles(registry, signed.manifest.digest) if PICKS in str(each.statement))
+    document = {
+        "mediaType": bundle.MEDIA_TYPE,
+        "verificationMaterial": {"publicKey": {"hint": ""}},
+        "dsseEnvelope": {
+            "payload": base64.b64encode(genuine.payload).decode(),
+            "payloadType": genuine.payload_type,
+            "signatures": [{"sig": base64.b64encode(genuine.signatures[0]).decode()}],
+        },
+    }
+    notes = {"dev.sigstore.bundle.predicateType": PICKS, CREATED: "2025-01-01T00:00:00Z"}
+    attach(
+        registry, other, [Artifact(kind=bundle.MEDIA_TYPE, content=json.dumps(document).encode(), annotations=notes)]
+    )
+    image = f"{signed.shipped.repository}@{other.digest}"
+    for program in signed.cosigns:
+        assert program.attested(image, PICKS, signed.keys / "cosign.pub").returncode != 0, program.program
+
+
+def test_a_key_that_cannot_be_opened_ends_it_before_anything(tmp_path: Path, lab: Lab) -> None:
+    shipped = imaged(tmp_path / "story", lab)
+    key = pair(password=PASSWORD)
+    (tmp_path / "cosign.key").write_bytes(key.private)
+    shipped.declare(smoke=sign_section(tmp_path, key.public))
+    refused = shipped.release("cut", VERSION, "--yes", env={"COSIGN_PASSWORD": "wrong"})
+    assert refused.code == 2
+    assert "cannot be opened with the password given" in refused.err
+    assert "set COSIGN_PASSWORD" in refused.err
+    assert shipped.registry.tags() == ()
+    assert VERSION not in shipped.story.remote.git("tag").split()
