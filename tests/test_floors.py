@@ -28,7 +28,8 @@ ROOMS = (
     "landing thin attest",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
-    "guard attest.released",
+    "guard",
+    "attest.released",
     "release",
     "audit",
     "report",

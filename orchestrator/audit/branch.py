@@ -39,9 +39,15 @@ if TYPE_CHECKING:
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
+    from orchestrator.guard.policy_source import EffectivePolicy
     from orchestrator.plan.account import Account
 
-_CODES = {"record": "record-differs", "sources": "sources-differ", "yank": "yank-differs"}  # of a failed check
+_CODES = {
+    "record": "record-differs",
+    "sources": "sources-differ",
+    "yank": "yank-differs",
+    "signature": "signature-differs",
+}  # of a failed check
 _YAML = re.compile(r"\.ya?ml\Z")
 
 
@@ -192,7 +198,32 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     connections = None if world.session.options.offline else world.session.connections.registry
     checks += image_links(tag, record, part.config, connections)
     checks += heavy_links(tag, record, part.config, scratch, connections)
+    checks += _signatures(world, record, part.config)
     return checks + beside(world, tag, part)
+
+
+def _signatures(world: Snapshot, record: Record | None, config: Config | None) -> list[CheckResult]:
+    """What is signed beside the images of a version; nothing is loaded for one that has no images."""
+    if record is None or config is None or not record.images:
+        return []
+    from orchestrator.attest.released.signatures import release_signatures
+
+    return release_signatures(world.session, _policy(world, record, config), record, config)
+
+
+def _policy(world: Snapshot, record: Record, config: Config) -> EffectivePolicy:
+    """What stands on the protected branch of a release branch now; looked for once."""
+    key = (config.branch, config.source[0])
+    if key not in world.policies:
+        from orchestrator.guard.policy_source import PolicyResolver
+
+        refs = world.remote_refs.refs if world.remote_refs else None
+        heads = {
+            name.removeprefix("refs/heads/"): sha for name, sha in refs.items() if name.startswith("refs/heads/")
+        } if refs is not None else None  # fmt: skip
+        resolver = PolicyResolver(world.session.repository, world.session.scratch, world.remote, heads)
+        world.policies[key] = resolver.guard(config, record.config.path, record.base)
+    return world.policies[key]
 
 
 def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[list[Problem], list[str]]:

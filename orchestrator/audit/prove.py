@@ -2,7 +2,7 @@
 
 For an audit and for a server's hook alike:
 
-    with Scratch.open(objects, "", cache, quarantine) as scratch:          # any object store, bare ones too
+    with Scratch.open(objects, cache, quarantine) as scratch:          # any object store, bare ones too
         parts = [Part(version="v2.7.1", commits=new_commits(scratch, old, new), config=config)]
         for verdict in prove(scratch, parts, base=old, tips=source_tips).verdicts:
             if not verdict.ok: ...                                          # verdict.kind, .said, .source

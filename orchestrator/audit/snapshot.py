@@ -10,9 +10,11 @@ from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.tag_message import tagged_account
-from orchestrator.core.versions import line_of_branch
+from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.session import kept_sources
-from orchestrator.session.branch_state import fetch_all, refuse_incomplete, source_tips
+from orchestrator.session.branch_state import fetch_all, source_tips
+from orchestrator.session.clone.contents import have_contents
+from orchestrator.session.clone.history import have_history
 from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.core.record import Record
     from orchestrator.core.results import Problem
     from orchestrator.git.repository import RemoteRefs
+    from orchestrator.guard.policy_source import EffectivePolicy
     from orchestrator.session.session import Session
 
 
@@ -39,6 +42,7 @@ class Snapshot:
     records: dict[str, Record]
     record_blobs: dict[str, str] = field(default_factory=dict)  # version -> what its record ref names
     refused_records: dict[str, UsageError] = field(default_factory=dict)  # what stands there is no record
+    policies: dict[tuple[str, str], EffectivePolicy] = field(default_factory=dict)  # by branch and first source
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -52,7 +56,7 @@ def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
             raise
         config = None
     remote = config.remote if config else "origin"
-    refuse_incomplete(session.repository, remote)
+    have_history(session.repository, remote, offline=session.options.offline)
     world = Snapshot(session=session, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
     named = tuple(sources) or (config.source if config else ("main",))
     world.remote_refs = _ask(world, named)
@@ -65,6 +69,7 @@ def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
     world.unchecked += said
     _read(world)
     _bring_sources(world)
+    _have_contents(world)
     return world
 
 
@@ -125,6 +130,18 @@ def _read(world: Snapshot) -> None:
 def _bring_sources(world: Snapshot) -> None:
     """What keeps the sources of versions: topic branches are deleted, and a clone lacks what they had."""
     bring_sources(world, [name for name, tag in world.tags.items() if tagged_account(tag.message)])
+
+
+def _have_contents(world: Snapshot) -> None:
+    """The files of all that is proved: of the release branches, the sources and what is kept of them."""
+    repository, scratch, refs = world.session.repository, world.session.scratch, world.remote_refs
+    public = refs.refs if refs else repository.refs("refs/heads", f"refs/remotes/{world.remote}")
+    lines = [sha for ref, sha in public.items() if line_of_branch(ref.removeprefix("refs/heads/")) is not None]
+    tags = [tag.commit for name, tag in world.tags.items() if parse_tag(name)]
+    told = [row.source for tag in world.tags.values() for row in tagged_account(tag.message)]
+    have_contents(
+        repository, scratch, (*lines, *world.tips.values(), *tags), told, offline=world.session.options.offline
+    )
 
 
 def bring_sources(world: Snapshot, versions: Sequence[str]) -> bool:

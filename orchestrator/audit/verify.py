@@ -18,17 +18,20 @@ from orchestrator.core.tag_message import promotion
 from orchestrator.core.versions import TagVersion, completed, parse_tag
 from orchestrator.git.repository import fetch_refs
 from orchestrator.session.branch_state import fetch_all
+from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import record_at, tag_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from orchestrator.attest.keys import PublicKey
     from orchestrator.audit.prove import Proving
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult
-    from orchestrator.git.conversation import Silence
+    from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Session
 
 
@@ -134,7 +137,7 @@ def _before(world: Snapshot, tag: Tag, branch: str) -> str:
 # ------------------------------------------------------------------ nothing but an image
 
 
-def verify_image(session: Session, image: str, remote: str) -> list[CheckResult]:
+def verify_image(session: Session, image: str, remote: str, key: Path | None = None) -> list[CheckResult]:
     """What an image in a registry says of itself; with the URL of a git remote, what the tag and the record there say.
 
     Raises RemoteError when the registry cannot be asked: then there is nothing to verify.
@@ -154,9 +157,14 @@ def verify_image(session: Session, image: str, remote: str) -> list[CheckResult]
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
     name = completed(reference.tag) if parse_tag(completed(reference.tag)) else version
+    keys = _keys(session.directory / key) if key else ()
+    if keys or not remote:
+        from orchestrator.attest.released.signatures import beside
+
+        checks += beside(str(reference), manifest, keys, registry)
     if not remote:
         return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
-    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session.silence)]
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session, bool(keys))]
 
 
 def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
@@ -165,15 +173,63 @@ def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
     return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
 
 
-def _by_remote(name: str, version: str, revision: str, digest: str, remote: str, silence: Silence) -> list[CheckResult]:
+def _keys(path: Path) -> tuple[PublicKey, ...]:
+    """The public key in a file.  Raises UsageError."""
+    from orchestrator.attest.keys import public_key
+
+    try:
+        return (public_key(path.read_text("ascii", "replace")),)
+    except OSError as error:
+        raise UsageError(f"the key cannot be read: {error.strerror}", where=str(path), code="no-key") from error
+    except ValueError as error:
+        remedy = "give the cosign.pub of who released it"
+        raise UsageError(f"the file {error}", where=str(path), remedy=remedy, code="no-key") from error
+
+
+def _signed(
+    scratch: Scratch, record: Record, commit: str, remote: str, digest: str, session: Session
+) -> list[CheckResult]:
+    """As the protected branch of the remote pins the keys; the tag's own release.yaml says which branch that is."""
+    from orchestrator.attest.released.signatures import image_signatures
+    from orchestrator.attest.signing import pinned
+
+    files = CommittedFiles(scratch, scratch.tree_of(commit))
+    config = files.config(record.config.path, str(record.version))
+    if config is None:
+        return []
+    ref = f"refs/heads/{config.source[0].removeprefix('refs/heads/').removeprefix(f'{config.remote}/')}"
+    with fetch_refs(remote, (ref,), session.silence) as (theirs, refs):
+        tree = theirs.tree_of(refs[ref]) if ref in refs else ""
+        protected = CommittedFiles(theirs, tree).config(record.config.path, ref) if tree else None
+    policy = protected.policy if protected else None
+    if config.sign is None and not (policy and policy.signed_images):
+        return []
+    keys = pinned(protected.sign) if protected and protected.sign else ()
+    return [
+        check
+        for each in record.images
+        if each.digest == digest
+        for check in image_signatures(
+            record, each, config.repository_url, keys,
+            session.connections.registry(str(each.reference.repository)), files.lock,
+        )
+    ]  # fmt: skip
+
+
+def _by_remote(
+    name: str, version: str, revision: str, digest: str, remote: str, session: Session, by_key: bool
+) -> list[CheckResult]:
     """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
     tag_ref, ref = f"refs/tags/{name}", record_ref(name)
     try:
-        with fetch_refs(remote, (tag_ref, ref), silence) as (scratch, refs):
+        with fetch_refs(remote, (tag_ref, ref), session.silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
             record = record_at(scratch, refs[ref], ref, remote) if ref in refs else None
             facts = ReleaseFacts(version=TagVersion.from_text(name), commit=revision)
             facts = tag_facts(scratch, name, refs[tag_ref], tag.commit) if tag else facts
+            signed = [] if by_key or not tag or not record else _signed(
+                scratch, record, tag.commit, remote, digest, session
+            )  # fmt: skip
     except RemoteError as error:
         return [skipped("git", error.message)]
     except UsageError as error:
@@ -184,7 +240,7 @@ def _by_remote(name: str, version: str, revision: str, digest: str, remote: str,
     ]
     if record is None:
         return [*checks, failed("record", f"there is no {ref} on the remote")]
-    return [*checks, *record_links(record, facts), _digest(record, digest)]
+    return [*checks, *record_links(record, facts), _digest(record, digest), *signed]
 
 
 def _digest(record: Record, digest: str) -> CheckResult:

@@ -102,6 +102,15 @@ def verify(
             help="With --image: the git repository whose tag and record to compare with.",
         ),
     ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="FILE",
+            envvar="RELEASE_VERIFY_KEY",
+            help="With --image: the public key that it must be signed with; else the keys that the remote pins.",
+        ),
+    ] = None,
     sources: Sources = None,
     require_signed: Signed = False,
     allow_unchecked: Annotated[
@@ -121,7 +130,13 @@ def verify(
         raise UsageError("give a version, or --image REF", remedy="release verify VERSION", code="what-to-verify")
     if remote and not image:
         raise UsageError("--remote goes with --image", remedy="a version is verified in a clone", code="what-to-verify")
-    checks = _verify_image(session, image, remote) if image else _verify(session, version, sources, require_signed)
+    if key and not image:
+        raise UsageError(
+            "--key goes with --image",
+            remedy="of a version the keys of the protected branch count",
+            code="what-to-verify",
+        )
+    checks = _verify_image(session, image, remote, key) if image else _verify(session, version, sources, require_signed)
     console.lines(report.verify_lines(version or image, checks))
     console.document(
         {"schema_version": 1, "verified": version or image, "result": report.verify_word(checks),
@@ -139,11 +154,11 @@ def _verify(session: Session, version: str, sources: list[str] | None, require_s
     return check(session, version, sources=sources or (), require_signed=require_signed)
 
 
-def _verify_image(session: Session, image: str, remote: str) -> list[CheckResult]:
+def _verify_image(session: Session, image: str, remote: str, key: Path | None) -> list[CheckResult]:
     """Needs no clone."""
     from orchestrator.audit.verify import verify_image
 
-    return verify_image(session, image, remote)
+    return verify_image(session, image, remote, key)
 
 
 @command("report")

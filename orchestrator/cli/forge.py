@@ -32,7 +32,9 @@ def protect(
     provider: Annotated[
         str,
         typer.Option(
-            metavar="FORGE", envvar="RELEASE_PROVIDER", help="The forge that holds the repository: github or gitlab."
+            metavar="FORGE",
+            envvar="RELEASE_PROVIDER",
+            help="The forge that holds the repository: github or gitlab; or kubernetes, for a policy of clusters.",
         ),
     ] = "",
     apply: Annotated[
@@ -83,6 +85,9 @@ def protect(
 
     if apply and dry_run:
         raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
+    if provider == "kubernetes":
+        _cluster(session, console, apply=apply)
+        return
     wish = ProtectRequest(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
         checks=tuple(check or ()), apply=apply,
@@ -91,6 +96,20 @@ def protect(
     console.lines(protection_lines(outcome))
     document: dict[str, Any] = protection_document(outcome)
     console.document(document)
+
+
+def _cluster(session: Session, console: Console, *, apply: bool) -> None:
+    """The policy on stdout: this tool talks to no cluster."""
+    from orchestrator.attest.admission import cluster_policy
+
+    if apply:
+        raise UsageError(
+            "--apply does not go with kubernetes", remedy="keep what is printed in a file: kubectl apply -f FILE",
+            code="options-exclude",
+        )  # fmt: skip
+    text = cluster_policy(session.config())
+    console.lines(text.splitlines())
+    console.document({"schema_version": 1, "provider": "kubernetes", "text": text})
 
 
 @command("init", group=group)

@@ -10,7 +10,7 @@ from pathlib import Path
 # What decides the outcome of a merge is pinned: a user's settings must not change a release.
 _SETTINGS = """\
 [core]
-\trepositoryformatversion = {format}
+\trepositoryformatversion = 0
 \tbare = false
 \tworktree = {worktree}
 \tattributesFile = /dev/null
@@ -31,9 +31,9 @@ _SETTINGS = """\
 """
 
 
-def settings(worktree: Path, extra: str) -> str:
-    """The configuration of a scratch repository; `extra` are extensions of the format."""
-    return _SETTINGS.format(format=1 if extra else 0, worktree=worktree) + extra
+def settings(worktree: Path) -> str:
+    """The configuration of a scratch repository."""
+    return _SETTINGS.format(worktree=worktree)
 
 
 def isolated(gitdir: Path) -> dict[str, str]:

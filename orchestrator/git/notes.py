@@ -63,7 +63,7 @@ def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
 
 def _join_theirs(git: Git, remote: str, committer: str) -> None:
     """Fetch the remote's notes and join them with ours."""
-    fetched = git.talk(remote, *FETCH, "--", remote, f"+{REF}:{_THEIRS}")
+    fetched = git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{REF}:{_THEIRS}")
     if fetched.status:
         return  # no notes there yet; an unreachable remote shows at the push
     theirs, ours = _tip(git, _THEIRS), _tip(git, REF)

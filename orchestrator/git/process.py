@@ -74,15 +74,21 @@ class Git:
             stdout, stderr = _to_its_end(process, max(self.remaining(), 0.001) if self.remaining else None)
         return Output(status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
 
-    def talk(self, remote: str, *args: str, env: Mapping[str, str] | None = None, lent: int | None = None) -> Output:
+    def talk(
+        self, remote: str, *args: str, env: Mapping[str, str] | None = None, lent: int | None = None, stdin: bytes = b""
+    ) -> Output:
         """As `attempt`, for a command that talks to a remote: it is ended, with all that it started, when it has said
         nothing for too long.  Raises RemoteError then.
 
         `lent` is a descriptor that git and what it starts keep open as long as they live.
         """
-        process = self._started(
-            args, env, start_new_session=not has_terminal(), pass_fds=() if lent is None else (lent,)
-        )
+        with tempfile.TemporaryFile() as feed:
+            feed.write(stdin)
+            feed.seek(0)
+            process = self._started(
+                args, env, start_new_session=not has_terminal(), pass_fds=() if lent is None else (lent,),
+                istream=feed if stdin else None,
+            )  # fmt: skip
         command = next(word for word in args if word in _TALKING)
         return Conversation(process, without_login(remote), command, self.silence).to_its_end()
 

@@ -127,6 +127,10 @@ class Repository:
         names = [key.removesuffix(".promisor") for key in found if key.endswith(".promisor")]
         return {name.removeprefix("remote."): found.get(f"{name}.partialclonefilter", "") for name in names}
 
+    def became_partial(self) -> None:
+        """Ask git again for the remotes of a partial clone: a fetch has made this one of it."""
+        vars(self).pop("promisors", None)
+
     def config(self, key: str) -> str:
         """A configuration value, "" when not set."""
         return self.git.attempt("config", "--get", key).text.strip()
@@ -162,7 +166,8 @@ class Repository:
 
         if self._objects is None:
             self._objects = Repo(self.top)
-            self._objects.git.update_environment(**self.git.env)
+            # A partial clone is not to ask its remote, one process each, for every id that is not here.
+            self._objects.git.update_environment(**self.git.env, GIT_NO_LAZY_FETCH="1")
         try:
             sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
         except ValueError:
@@ -245,16 +250,11 @@ class Repository:
     # -------------------------------------------------------------- scratch
 
     def scratch(self, *more: Path) -> Scratch:
-        """A new scratch store over this repository's objects, and `more` directories of objects; partial clones keep
-        fetching what is missing."""
-        lines = []
-        if promisors := self.promisors:
-            lines.append(f"[extensions]\n\tpartialClone = {next(iter(promisors))}\n")
-            for key, value in self.config_items(r"^remote\..*\.(url|promisor|partialclonefilter)$"):
-                name, _, leaf = key.removeprefix("remote.").rpartition(".")
-                lines.append(f'[remote "{name}"]\n\t{leaf} = "{value}"\n')
-        cache = Cache(self.common_dir / "release/cache.sqlite")
-        opened = Scratch.open(self.common_dir / "objects", "".join(lines), cache, *more)
+        """A new scratch store over this repository's objects, and `more` directories of objects.
+
+        It fetches nothing: what a partial clone lacks is missing there too (session/clone/contents.py brings it).
+        """
+        opened = Scratch.open(self.common_dir / "objects", Cache(self.common_dir / "release/cache.sqlite"), *more)
         opened.listings = self._listings
         return opened
 
@@ -271,7 +271,7 @@ class Repository:
 
     def bring_as(self, remote: str, ref: str, name: str) -> None:
         """Fetch one ref of the remote under a name of this clone."""
-        output = self.git.talk(remote, *FETCH, "--", remote, f"+{ref}:{name}")
+        output = self.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{ref}:{name}")
         if output.status:
             raise unreachable(remote, output)
 

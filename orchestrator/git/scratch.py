@@ -52,7 +52,7 @@ class TreeEntry:
 class Scratch:
     """An open scratch store.  Use as a context manager: the directory goes away at the end."""
 
-    def __init__(self, path: Path, objects: Sequence[Path], extra_config: str, cache: Cache) -> None:
+    def __init__(self, path: Path, objects: Sequence[Path], cache: Cache) -> None:
         self.path = path
         self.listings: dict[str, list[TreeEntry]] = {}  # of trees by their ids
         self.cache = cache
@@ -63,7 +63,7 @@ class Scratch:
         gitdir = path / "git"
         (gitdir / "HEAD").write_text("ref: refs/heads/none\n")
         (gitdir / "objects/info/alternates").write_bytes(b"".join(os.fsencode(each) + b"\n" for each in objects))
-        (gitdir / "config").write_bytes(os.fsencode(settings(self._tree, extra_config)))
+        (gitdir / "config").write_bytes(os.fsencode(settings(self._tree)))
         self.gitdir = gitdir
         self.git = Git(self._tree, env=isolated(gitdir))
         self._commits: dict[str, Commit] = {}
@@ -72,11 +72,11 @@ class Scratch:
         self._reader_: Any = None
 
     @classmethod
-    def open(cls, objects: Path, extra_config: str = "", cache: Cache | None = None, *more: Path) -> Scratch:
+    def open(cls, objects: Path, cache: Cache | None = None, *more: Path) -> Scratch:
         """A new store that borrows from the object directory `objects` (and `more` of them, such as the quarantine
         of a push), and what is known of them from `cache`.
         """
-        return cls(Path(tempfile.mkdtemp(prefix="release-")), (objects, *more), extra_config, cache or Cache())
+        return cls(Path(tempfile.mkdtemp(prefix="release-")), (objects, *more), cache or Cache())
 
     def __enter__(self) -> Scratch:
         return self
@@ -395,6 +395,6 @@ class MissingObjectError(UsageError):
     default_code = "missing-object"
 
     def __init__(self, sha: str) -> None:
-        remedy = "have all objects sent again: git fetch --refetch --all --tags"
+        remedy = "have all objects sent again: git fetch --refetch --no-filter --all --tags"
         super().__init__(f"commit {sha} is not in this clone", remedy=remedy)
         self.sha = sha

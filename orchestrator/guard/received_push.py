@@ -120,7 +120,7 @@ class Receiving:
     def scratch(self) -> Scratch:
         """A scratch store over what is here and what is pushed."""
         more = [self.quarantine] if self.quarantine else []
-        return Scratch.open(self.objects, "", Cache(), *more)
+        return Scratch.open(self.objects, Cache(), *more)
 
     def with_push(self) -> Repository:
         """The repository as it will be, with its own configuration: who may sign is told there."""

@@ -25,7 +25,9 @@ from orchestrator.picks.prerequisites import Finder, Needs
 from orchestrator.picks.requests import with_frozen
 from orchestrator.picks.source_status import taken_back
 from orchestrator.picks.sources import Source, expand
-from orchestrator.session.branch_state import commit_named, gather, refuse_incomplete
+from orchestrator.session.branch_state import commit_named, gather
+from orchestrator.session.clone.contents import have_contents
+from orchestrator.session.clone.history import have_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -106,9 +108,11 @@ class _Row:
 def find(session: Session, filters: Filters) -> Found:
     """Look, and change nothing.  Raises UsageError for a filter that cannot be used."""
     config = session.config(unfinished=True)
-    refuse_incomplete(session.repository, config.remote)
+    offline = session.options.offline
+    have_history(session.repository, config.remote, offline=offline)
     scratch = session.scratch
-    facts = gather(session.repository, scratch, config, offline=session.options.offline, now=session.now())
+    facts = gather(session.repository, scratch, config, offline=offline, now=session.now())
+    have_contents(session.repository, scratch, (facts.base, *facts.source_tips.values()), offline=offline)
     rows = _named(session, config, filters.shas) if filters.shas else _matching(session, config, facts, filters)
     declared = _declared(session, config, facts)
     limit = len(rows) if filters.shas else filters.limit

@@ -14,7 +14,9 @@ from orchestrator.core.errors import UsageError
 from orchestrator.git import changes
 from orchestrator.picks.equivalents import Undone, brought, match, named_merges, signal_rules, taken_back
 from orchestrator.picks.presence import Carrier, Presence
-from orchestrator.session.branch_state import branch_and_sources, commit_named, refuse_incomplete
+from orchestrator.session.branch_state import branch_and_sources, commit_named
+from orchestrator.session.clone.contents import have_contents
+from orchestrator.session.clone.history import have_history
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,13 +52,13 @@ class DuplicateReport:
 def duplicates(session: Session, wanted: str) -> DuplicateReport:
     """Examine `A..B`, a branch, or ("") the source branches.  Raises UsageError for a range that cannot be."""
     config = session.config()
-    refuse_incomplete(session.repository, config.remote)
-    base, tips, problems = branch_and_sources(
-        session.repository, session.scratch, config, offline=session.options.offline
-    )
+    offline = session.options.offline
+    have_history(session.repository, config.remote, offline=offline)
+    base, tips, problems = branch_and_sources(session.repository, session.scratch, config, offline=offline)
     if problems and not wanted:
         raise UsageError(problems[0].message, where=problems[0].where, remedy=problems[0].remedy, code="no-source")
     start, heads, shown = _range(session, config, wanted, tips)
+    have_contents(session.repository, session.scratch, (base, *heads), offline=offline)
     examined, found = examine(session.scratch, base, start, heads)
     return DuplicateReport(branch=config.branch, base=base, range=shown, examined=examined, duplicates=found)
 

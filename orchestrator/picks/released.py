@@ -20,7 +20,9 @@ from orchestrator.git.repository import RemoteRefs
 from orchestrator.picks.equivalents import MERGE, PATCH_ID, TRAILER, ZERO_CONTEXT, brought_by, merges_among
 from orchestrator.picks.sources import known
 from orchestrator.session import kept_sources, yanks
-from orchestrator.session.branch_state import commit_named, refuse_incomplete
+from orchestrator.session.branch_state import commit_named
+from orchestrator.session.clone.contents import have_contents
+from orchestrator.session.clone.history import have_history
 from orchestrator.session.published import remote_name
 
 if TYPE_CHECKING:
@@ -62,7 +64,8 @@ class Whereabouts:
 def whereabouts(session: Session, revision: str) -> Whereabouts:
     """Raises UsageError when `revision` names no commit of this clone."""
     remote = remote_name(session)
-    refuse_incomplete(session.repository, remote)
+    offline = session.options.offline
+    have_history(session.repository, remote, offline=offline)
     scratch = session.scratch
     public, said = _public(session, remote)
     tags = _tags(session, public)
@@ -73,6 +76,13 @@ def whereabouts(session: Session, revision: str) -> Whereabouts:
     if not all(scratch.is_commit(each) for each in origins(scratch.commit(asked).text)):
         said += _bring_sources(session, remote, public)
     source = _source(scratch, asked)
+    have_contents(
+        session.repository,
+        scratch,
+        (*tags.values(), asked, source),
+        (asked, source, public.refs.get(notes.REF, "")),
+        offline=offline,
+    )
     listed = {each: LISTED for name, commits in carried.items() if name in (source, asked) for each in commits}
     listed |= {each: LISTED for commits in carried.values() if asked in commits for each in commits}
     family = _Family(scratch, source, asked, tuple(dict.fromkeys(tags.values())), listed)

@@ -26,6 +26,7 @@ from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
 from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.kept_sources import bring_for, sources_ref
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def draft(
         _bring_named(request, entry, repository, scratch)
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
     problems += faults
+    have_contents(
+        repository, scratch, (facts.base, *facts.source_tips.values()), named(sources), offline=request.offline
+    )
     is_made = bool(decisions.made or decisions.present)
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)

@@ -41,12 +41,10 @@ def examine(session: Session) -> list[Finding]:
 
 
 def _history(session: Session) -> str:
-    """The clone has its whole history."""
-    from orchestrator.session.branch_state import refuse_incomplete
-    from orchestrator.session.published import remote_name
-
-    refuse_incomplete(session.repository, remote_name(session))
-    return "complete"
+    """How much of its history the clone has; what a release needs of the rest is fetched when it needs it."""
+    kept = ", ".join(f"--filter={each}" for each in session.repository.promisors.values() if each)
+    lacking = "cut off (--depth)" if session.repository.is_shallow() else f"partial ({kept})" if kept else ""
+    return f"{lacking}: what a release needs is fetched, all at once" if lacking else "complete"
 
 
 def _config(session: Session, found: list[Config]) -> str:

@@ -22,7 +22,8 @@ from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.requests import freeze
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
-from orchestrator.session.branch_state import gather, refuse_incomplete
+from orchestrator.session.branch_state import gather
+from orchestrator.session.clone.history import have_history
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
 
@@ -70,7 +71,7 @@ def prepare(
     is for who will not cut: a freeze is a note then.  `proposed_on` is the branch that it is proposed on already.
     """
     config = session.config()
-    refuse_incomplete(session.repository, config.remote)
+    have_history(session.repository, config.remote, offline=session.options.offline)
     if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
     facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())

@@ -28,7 +28,8 @@ from orchestrator.plan.version_rule import check_version
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on, set_aside
 from orchestrator.release.steps.take import tested
-from orchestrator.session.branch_state import reachable_tags, refuse_incomplete
+from orchestrator.session.branch_state import reachable_tags
+from orchestrator.session.clone.history import have_history
 from orchestrator.session.heal import heal
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
 from orchestrator.session.state import ReleaseState
@@ -107,7 +108,7 @@ def prepare(session: Session, candidate: str, version: str, *, allow_older: bool
         raise UsageError("a promotion needs the remote", remedy="leave --offline out", code="offline-promotion")
     _must_fit(candidate, version)
     public = PublishedReleases(session, remote_name(session))
-    refuse_incomplete(session.repository, public.remote)
+    have_history(session.repository, public.remote)
     tag_object = public.tag(version)
     if tag_object and origin_of(session, public, version) != (candidate, public.tag(candidate)):
         raise RefusedError(

@@ -28,7 +28,8 @@ from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.prepare import request_branch
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.release.steps.offer import PartMissingError, offered
-from orchestrator.session.branch_state import refuse_incomplete
+from orchestrator.session.clone.contents import have_contents
+from orchestrator.session.clone.history import have_history
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, put_aside
 from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
@@ -291,12 +292,13 @@ def plan_from_tag(session: Session, version: str) -> Plan:
     """Plan the release again from what the tag says; the result must be the tag's own commit."""
     repository = session.repository
     remote = remote_name(session)
-    refuse_incomplete(repository, remote)
+    have_history(repository, remote, offline=session.options.offline)
     tag_object, head = repository.resolve(f"refs/tags/{version}", "tag"), repository.resolve(f"refs/tags/{version}")
     if not head:
         raise UsageError(
             f"tag {version} is not in this clone", remedy=f"git fetch {word(remote)} tag {version}", code="no-tag"
         )
+    have_contents(repository, session.scratch, (head,), offline=session.options.offline)
     if not tag_object:
         raise MismatchError(
             f"tag {version} is lightweight here: it says nothing of its picks",
@@ -315,11 +317,19 @@ def plan_from_tag(session: Session, version: str) -> Plan:
 
 def _planned_again(session: Session, config: Config, version: str, head: str, message: str) -> Plan:
     account = account_at(session, version, message, config)
-    tags = {tag: sha for tag, sha in session.repository.local_tags().items() if tag != version}
+    tags = {tag: sha for tag, sha in _tags(session, config.remote).items() if tag != version}
     return made_again(
         session, account, version=version, config=config, config_path=session.config_path(), tag_object="",
         head=head, tags=tags,
     )  # fmt: skip
+
+
+def _tags(session: Session, remote: str) -> dict[str, str]:
+    """Tag -> commit, of this clone; of one that was cut off, or takes only parts, as the remote has them."""
+    tags = session.repository.local_tags()
+    if session.options.offline or not session.repository.promisors:
+        return tags
+    return {**tags, **session.repository.ls_remote(remote, "refs/tags/*").tags()}
 
 
 def plan_from_candidate(session: Session, version: str, tag_object: str, remote: str) -> Plan:

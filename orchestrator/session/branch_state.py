@@ -114,30 +114,6 @@ def fetch_all(remote: str) -> str:
     return f"git fetch --tags {word(remote)} {word(f'+refs/heads/*:refs/remotes/{remote}/*')}"
 
 
-def refuse_incomplete(repository: Repository, remote: str) -> None:
-    """Raises UsageError for a clone without its whole history, or without all of its trees and files.
-
-    What a pick does could not be told, or only by fetching object by object; and git's upload-pack, by which the
-    picks come out of the scratch store, fetches nothing at all (since 2.39.4).
-    """
-    if repository.is_shallow():
-        raise UsageError(
-            "this clone is shallow: its history is cut off",
-            where=str(repository.top),
-            remedy=f"git fetch --unshallow --tags {word(remote)}",
-            code="shallow-clone",
-        )
-    for name, kept in repository.promisors.items():
-        if kept:
-            raise UsageError(
-                f"this clone is partial (--filter={kept}): a release needs all of its objects",
-                where=str(repository.top),
-                remedy=f"git fetch --refetch --no-filter {word(name)} && "
-                f"git config --unset {word(f'remote.{name}.partialCloneFilter')}",
-                code="partial-clone",
-            )
-
-
 def _remote_refs(repository: Repository, config: Config, *, offline: bool) -> tuple[RemoteRefs | None, list[Problem]]:
     if offline:
         return None, []

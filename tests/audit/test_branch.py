@@ -349,6 +349,7 @@ def test_a_place_in_sarif_is_a_uri() -> None:
         (("verify",), 2, "what-to-verify"),
         (("verify", "v2.7.1", "--image", "x"), 2, "what-to-verify"),
         (("verify", "v2.7.1", "--remote", "x"), 2, "what-to-verify"),
+        (("verify", "v2.7.1", "--key", "x"), 2, "what-to-verify"),
         (("verify", "v9.9.9"), 2, "no-tag"),
         (("verify", "-x"), 2, "No such option"),
         (("verify", "--image", "not a reference"), 2, "reference"),

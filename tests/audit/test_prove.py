@@ -28,7 +28,7 @@ _steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, FIXES - 1)), 
 
 
 def proved(line: Line, cache: Cache | None = None, config: Config | None = None, version: str = "") -> Proving:
-    with Scratch.open(line.repo.path / ".git/objects", "", cache) as scratch:
+    with Scratch.open(line.repo.path / ".git/objects", cache) as scratch:
         part = Part(version=version, commits=new_commits(scratch, line.base, line.tip), config=config)
         return prove(scratch, [part], base=line.base, tips=[line.repo.rev("main")])
 
@@ -190,7 +190,7 @@ def test_a_quarantine_beside_a_bare_repository(line: Line, tmp_path: Path) -> No
     subprocess.run(
         ["git", "unpack-objects", "-q"], cwd=bare.path, check=True, input=pack, env={"PATH": "/usr/bin:/bin", **env}
     )
-    with Scratch.open(bare.path / "objects", "", None, quarantine) as scratch:
+    with Scratch.open(bare.path / "objects", None, quarantine) as scratch:
         part = Part(version="", commits=new_commits(scratch, line.base, line.tip))
         found = prove(scratch, [part], base=line.base, tips=[bare.rev("main")])
     assert kinds(found) == line.expected

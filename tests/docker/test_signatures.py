@@ -14,6 +14,7 @@ import pytest
 
 from orchestrator.attest import bundle, cyclonedx, spdx
 from orchestrator.attest.attach import bundles
+from orchestrator.attest.keys import signing_key
 from orchestrator.attest.statement import PICKS, PROVENANCE, SIGNATURE
 from orchestrator.core.labels import CREATED
 from orchestrator.registry.manifest import Manifest
@@ -171,3 +172,83 @@ def test_a_key_that_cannot_be_opened_ends_it_before_anything(tmp_path: Path, lab
     assert "set COSIGN_PASSWORD" in refused.err
     assert shipped.registry.tags() == ()
     assert VERSION not in shipped.story.remote.git("tag").split()
+
+
+def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed: Signed) -> None:
+    """Nothing is pinned on the protected branch first: then nothing is believed, and nothing is called broken."""
+    unpinned = signed.shipped.release("verify", VERSION)
+    assert unpinned.code == 6, unpinned.out
+    assert "no key is at hand" in unpinned.out
+    pin(signed)
+    good = signed.shipped.release("verify", VERSION)
+    assert good.code == 0, good.out
+    assert all(f"signature: {signed.shipped.repository}:{VERSION}: {word}" in good.out
+               for word in ("signature", "provenance", "picks", "SBOM (CycloneDX)", "SBOM (SPDX)"))  # fmt: skip
+    image, remote = f"{signed.shipped.repository}:{VERSION}", str(signed.shipped.story.remote.path)
+    for more, code in (
+        (("--remote", remote), 0),
+        (("--key", str(signed.keys / "cosign.pub")), 6),  # git was not looked at
+        (("--key", str(signed.keys / "other.pub")), 9),
+        (("--key", str(signed.keys / "cosign.pub"), "--allow-unchecked"), 0),
+    ):
+        done = signed.shipped.release("verify", "--image", image, *more)
+        assert done.code == code, (more, done.out, done.err)
+    bare = signed.shipped.release("verify", "--image", image)
+    assert "5 bundles are there, and no key is at hand" in bare.out
+
+
+def pin(signed: Signed) -> None:
+    """The team's release.yaml comes onto the protected branch."""
+    clone = signed.shipped.story.clone
+    clone.git("add", "release.yaml")
+    clone.git("commit", "--quiet", "-m", "chore: pin the key")
+    clone.git("push", "--quiet", "origin", "HEAD:main")
+
+
+def test_audit_finds_what_is_missing_foreign_and_broken(signed: Signed) -> None:
+    """In this order on one image, and healed again: the index under the fallback tag is what an attacker can write."""
+    pin_again = signed.shipped.release("audit")
+    assert "signature-differs" not in pin_again.out
+    registry, tag = signed.shipped.registry, signed.manifest.digest.replace(":", "-")
+    listed = registry.manifest(tag)
+    assert listed is not None
+    rows = json.loads(listed.content)["manifests"]
+
+    def listing(kept: list[Any]) -> None:
+        text = json.dumps({"schemaVersion": 2, "mediaType": listed.media_type, "manifests": kept})
+        registry.put_manifest(tag, Manifest(content=text.encode(), media_type=listed.media_type))
+
+    kinds = [row["annotations"]["dev.sigstore.bundle.predicateType"] for row in rows]
+    listing([row for row, kind in zip(rows, kinds, strict=True) if kind != PICKS])
+    found = signed.shipped.release("audit")
+    assert (found.code, "picks: " in found.out, "has none" in found.out) == (9, True, True), found.out
+    listing([])
+    stranger = signing_key(pair().private, b"", "k", "P")
+    genuine = [each for _, each in ((row, read_one(signed, row["digest"])) for row in rows)]
+    notes = {"dev.sigstore.bundle.predicateType": PICKS, CREATED: "2025-01-01T00:00:00Z"}
+    forged = [Artifact(kind=bundle.MEDIA_TYPE, content=bundle.sign(genuine[0].payload, stranger), annotations=notes)]
+    attach(registry, signed.manifest, forged)
+    found = signed.shipped.release("audit")
+    assert (found.code, "none by a key that is pinned" in found.out) == (9, True), found.out
+    key = signing_key((signed.keys / "cosign.key").read_bytes(), PASSWORD.encode(), "k", "P")
+    edited = [
+        each.payload.replace(b'"state":"clean"', b'"state":"adapted"') if PICKS in str(each.statement) else each.payload
+        for each in genuine
+    ]
+    listing([])
+    attach(registry, signed.manifest, [
+        Artifact(kind=bundle.MEDIA_TYPE, content=bundle.sign(each, key), annotations=notes) for each in edited
+    ])  # fmt: skip
+    found = signed.shipped.release("audit")
+    assert (found.code, "it says another thing than the record: picks" in found.out) == (9, True), found.out
+    listing(rows)
+    assert "signature-differs" not in signed.shipped.release("audit").out
+
+
+def read_one(signed: Signed, digest: str) -> bundle.Bundle:
+    registry = signed.shipped.registry
+    manifest = registry.manifest(digest)
+    assert manifest is not None
+    found = bundle.read(registry.blob(registry.layers(manifest)[0].digest))
+    assert found is not None
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -99,16 +100,32 @@ def other_clone(tale: Story, *args: str) -> Repo:
         (("--filter=blob:none", "--no-checkout"), "partial-clone"),
     ],
 )
-def test_incomplete_clones_are_named_and_the_remedy_repairs_them(tale: Story, args: tuple[str, ...], code: str) -> None:
+def test_what_a_clone_lacks_is_fetched_and_offline_it_is_named(tale: Story, args: tuple[str, ...], code: str) -> None:
+    """Nobody may fetch offline: the remedy completes the clone.  A cut fetches what it needs itself."""
     tale.release_yaml(fix_line(tale.fix))
     other = other_clone(tale, *args)
-    for command in ("plan", "cut", "publish"):
-        refused = release(command, VERSION, "--json", cwd=other.path)
-        assert (refused.code, refused.json["error"]["code"]) == (2, code)
-    subprocess.run(["/bin/sh", "-c", refused.json["error"]["remedy"]], cwd=other.path, check=True, capture_output=True)
-    other.git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    refused = release("plan", VERSION, "--offline", "--json", cwd=other.path)
+    assert (refused.code, refused.json["error"]["code"]) == (2, code)
+    place = shutil.copytree(other.path, other.path.parent / "repaired")
+    subprocess.run(["/bin/sh", "-c", refused.json["error"]["remedy"]], cwd=place, check=True, capture_output=True)
+    Repo(place).git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+    assert release("plan", VERSION, "--offline", cwd=place).code == 0
     ran = release("cut", VERSION, "--yes", cwd=other.path)
     assert ran.code == 0, ran.err
+    assert "fetched" in ran.err
+    assert release("publish", VERSION, cwd=other.path).code == 0
+    proved = release("audit", cwd=tale.clone.path)
+    assert proved.code == 0, proved.out
+    tale.remote.git("fsck", "--strict")
+
+
+def test_a_server_that_gives_no_object_by_its_id_sends_everything_again(tale: Story) -> None:
+    """The first protocol of git knows no such request, where the server does not allow it."""
+    tale.release_yaml(fix_line(tale.fix))
+    other = other_clone(tale, "--filter=blob:none", "--no-checkout")
+    other.git("config", "protocol.version", "0")
+    planned = release("plan", VERSION, cwd=other.path)
+    assert (planned.code, "fetched everything from origin" in planned.err) == (0, True), planned.err
 
 
 # ------------------------------------------------------------------ conflicts of other kinds

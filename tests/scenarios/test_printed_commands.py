@@ -57,20 +57,20 @@ def cloned(tale: Story, *args: str) -> Repo:
     return there
 
 
-@types("session/branch_state.py: git fetch --unshallow --tags {}")
+@types("session/clone/history.py: git fetch --unshallow --tags {}")
 def test_a_shallow_clone(odd: Story) -> None:
     declared(odd)
     there = cloned(odd, "--depth=1", "--no-single-branch")
-    works(said(plan(there.path), "git fetch --unshallow"), there.path)
+    works(said(plan(there.path, "--offline"), "git fetch --unshallow"), there.path)
     assert plan(there.path).code == 0
 
 
-@types("session/branch_state.py: git fetch --refetch --no-filter {} && git config --unset {}")
+@types("session/clone/contents.py: git fetch --refetch --no-filter {} && git config --unset {}")
 def test_a_partial_clone(odd: Story) -> None:
     declared(odd)
     odd.remote.git("config", "uploadpack.allowFilter", "true")
     there = cloned(odd, "--filter=blob:none")
-    works(said(plan(there.path), "git fetch --refetch"), there.path)
+    works(said(plan(there.path, "--offline"), "git fetch --refetch"), there.path)
     assert plan(there.path).code == 0
 
 
@@ -136,7 +136,7 @@ def test_init_before_there_is_a_release_branch(odd: Story) -> None:
     assert odd.remote.rev("release/v2.7") == odd.base
 
 
-@types("git/scratch.py: git fetch --refetch --all --tags")
+@types("git/scratch.py: git fetch --refetch --no-filter --all --tags")
 def test_an_object_that_was_lost(odd: Story) -> None:
     declared(odd)
     (odd.clone.path / ".git/objects" / odd.fix[:2] / odd.fix[2:]).unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def test_an_object_that_was_lost(odd: Story) -> None:
         pack.unlink()
     ran = plan(odd.clone.path)
     assert ran.code != 0
-    works("git fetch --refetch --all --tags", odd.clone.path)
+    works("git fetch --refetch --no-filter --all --tags", odd.clone.path)
     assert cut(odd.clone.path).code == 0
 
 

@@ -1,0 +1,207 @@
+"""Whether what hangs beside a released image is signed by a pinned key, about that image, and what the record says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.attest import cyclonedx, spdx, statement
+from orchestrator.attest.attach import bundles
+from orchestrator.attest.bill import hashes_of
+from orchestrator.attest.signing import pinned
+from orchestrator.core.errors import MismatchError, RemoteError
+from orchestrator.core.labels import OWN
+from orchestrator.core.results import CheckResult, CheckState
+from orchestrator.image.pytorch_builds import read_lock
+from orchestrator.session.committed import CommittedFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from orchestrator.attest.bundle import Bundle
+    from orchestrator.attest.keys import PublicKey
+    from orchestrator.core.declaration import Config
+    from orchestrator.core.record import Record, RecordedImage, RecordedPatch
+    from orchestrator.guard.policy_source import EffectivePolicy
+    from orchestrator.registry.manifest import Manifest
+    from orchestrator.registry.reader import RegistryReader
+    from orchestrator.session.session import Session
+
+NAMES: Final = {
+    statement.SIGNATURE: "signature",
+    statement.PROVENANCE: "provenance",
+    statement.PICKS: "picks",
+    cyclonedx.PREDICATE: "SBOM (CycloneDX)",
+    spdx.PREDICATE: "SBOM (SPDX)",
+}
+_WHO: Final = "do not use the image before you know who wrote that; the record and the tag say what was released"
+_RESIGN: Final = "release the next version, signed; or ask who removed it from the registry"
+
+
+def release_signatures(session: Session, policy: EffectivePolicy, record: Record, config: Config) -> list[CheckResult]:
+    """The signatures of a version with this record and this release.yaml at its tag; none where nobody asks for any.
+
+    The keys are those that the protected branch pins: `policy` is what stands there.
+    """
+    if config.sign is None and not policy.policy.signed_images:
+        return []
+    protected = policy.declared.sign if policy.declared else None
+    keys = pinned(protected) if protected else ()
+    files = CommittedFiles(session.scratch, session.scratch.tree_of(record.commit))
+    checks: list[CheckResult] = []
+    for image in record.images:
+        if session.options.offline:
+            text = "offline: the registry was not asked"
+            checks.append(_check(f"signature: {image.reference}", CheckState.SKIPPED, text))
+            continue
+        registry = session.connections.registry(str(image.reference.repository))
+        checks += image_signatures(record, image, config.repository_url, keys, registry, files.lock)
+    return checks
+
+
+def image_signatures(
+    record: Record,
+    image: RecordedImage,
+    page: str,
+    keys: Sequence[PublicKey],
+    registry: RegistryReader,
+    lock: Callable[[str], Mapping[str, bytes]],
+) -> list[CheckResult]:
+    """Everything that a signed release leaves beside one of its images.  `lock` reads one of the tag's by its path."""
+    made = {each.predicate_type: each.predicate for each in (
+        statement.provenance(record, image, page), statement.picks(record, image))}  # fmt: skip
+    wanted: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
+        image.digest: {statement.SIGNATURE: _anything, **{kind: _same(each) for kind, each in made.items()}}
+    }
+    for build in image.platforms or (image,):
+        files = lock(build.lock.path) if build.lock else {}
+        here = wanted.setdefault(build.digest, {statement.SIGNATURE: _anything})
+        here |= {cyclonedx.PREDICATE: _inventory(files, build.patches), spdx.PREDICATE: _anything}
+    name = f"signature: {image.reference}"
+    return [check for digest, kinds in wanted.items() for check in judged(name, digest, kinds, keys, registry)]
+
+
+def judged(
+    name: str,
+    digest: str,
+    kinds: Mapping[str, Callable[[Mapping[str, Any]], str]],
+    keys: Sequence[PublicKey],
+    registry: RegistryReader,
+) -> list[CheckResult]:
+    """A check for each kind of statement about a manifest; one that is skipped where the registry cannot be asked."""
+    try:
+        found = [each for _, each in bundles(registry, digest)]
+    except RemoteError as error:
+        return [_check(name, CheckState.SKIPPED, error.message)]
+    except MismatchError as error:
+        return [_check(name, CheckState.FAILED, error.message, error.remedy)]
+    if not keys:
+        return [_check(name, CheckState.SKIPPED, f"not checked: {len(found)} bundles are there, and no key is at hand")]
+    return list(_judged(name, digest, kinds, keys, found))
+
+
+def _judged(
+    name: str,
+    digest: str,
+    kinds: Mapping[str, Callable[[Mapping[str, Any]], str]],
+    keys: Sequence[PublicKey],
+    found: Sequence[Bundle],
+) -> Iterator[CheckResult]:
+    ours = [each for each in found if each.signed_by(keys)]
+    if found and not ours:
+        text = f"{digest[:19]}: {len(found)} bundles are there, none by a key that is pinned"
+        yield _check(name, CheckState.FAILED, text, _WHO)
+        return
+    for kind, fault in kinds.items():
+        yield _one(f"{name}: {NAMES[kind]}", digest, [each for each in ours if _kind(each) == kind], fault)
+
+
+def _one(name: str, digest: str, ours: Sequence[Bundle], fault: Callable[[Mapping[str, Any]], str]) -> CheckResult:
+    """One kind of statement: it is enough that one of them is right, since a release may be signed again."""
+    about = [each for each in ours if each.is_about(digest)]
+    if not about:
+        text = f"what is there is about another image than {digest[:19]}" if ours else f"{digest[:19]} has none"
+        return _check(name, CheckState.FAILED, text, _WHO if ours else _RESIGN)
+    faults = [fault(_predicate(each)) for each in about]
+    if "" in faults:
+        return _check(name, CheckState.PASSED, f"of {digest[:19]}, by a pinned key")
+    return _check(name, CheckState.FAILED, f"of {digest[:19]}: {faults[0]}", _WHO)
+
+
+def _kind(each: Bundle) -> str:
+    return str(each.statement.get("predicateType"))
+
+
+def _predicate(each: Bundle) -> Mapping[str, Any]:
+    found = each.statement.get("predicate")
+    return found if isinstance(found, dict) else {}
+
+
+def _check(name: str, state: CheckState, message: str, remedy: str = "") -> CheckResult:
+    return CheckResult(name=name, state=state, message=message, remedy=remedy)
+
+
+def beside(name: str, manifest: Manifest, keys: Sequence[PublicKey], registry: RegistryReader) -> list[CheckResult]:
+    """What hangs beside an image of which nothing else is known, by keys that somebody has at hand.
+
+    Without keys a check that is skipped, where anything is there.
+    """
+    if not keys:
+        try:
+            found = bundles(registry, manifest.digest)
+        except (RemoteError, MismatchError) as error:
+            return [_check(f"signature: {name}", CheckState.SKIPPED, error.message)]
+        text = f"not checked: {len(found)} bundles are there, and no key is at hand; give --key FILE, or --remote URL"
+        return [_check(f"signature: {name}", CheckState.SKIPPED, text)] if found else []
+    kinds: tuple[str, ...] = (statement.SIGNATURE, statement.PROVENANCE, statement.PICKS)
+    if not manifest.is_index:  # of an index each platform has its own
+        kinds += (cyclonedx.PREDICATE, spdx.PREDICATE)
+    return judged(f"signature: {name}", manifest.digest, dict.fromkeys(kinds, _anything), keys, registry)
+
+
+# ------------------------------------------------------------------ what they say
+
+
+def _anything(_predicate: Mapping[str, Any]) -> str:
+    return ""
+
+
+def _same(made: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
+    """The predicate is the one that the record makes."""
+
+    def fault(said: Mapping[str, Any]) -> str:
+        wrong = sorted(key for key in {*made, *said} if made.get(key) != said.get(key))
+        return f"it says another thing than the record: {', '.join(wrong)}" if wrong else ""
+
+    return fault
+
+
+def _inventory(lock: Mapping[str, bytes], patches: Sequence[RecordedPatch]) -> Callable[[Mapping[str, Any]], str]:
+    """Every pin of the tag's lock is in the CycloneDX document, with its hashes, and every patch that was applied."""
+    pins, _ = read_lock(lock)
+    hashes = hashes_of(lock)
+
+    def fault(said: Mapping[str, Any]) -> str:
+        rows = said.get("components")
+        found = (
+            {str(each.get("purl")): each for each in rows if isinstance(each, dict)} if isinstance(rows, list) else {}
+        )
+        for name, pin in pins.items():
+            each = found.get(f"pkg:pypi/{name}@{pin.version}")
+            if each is None:
+                return f"{name} {pin.version} is locked, and not in it"
+            if set(hashes.get(name, ())) != _hashes(each):
+                return f"{name} {pin.version} has other hashes there than in the lock"
+        text = str([each.get("pedigree") for each in found.values()])
+        missing = [each.name for each in patches if each.sha256 not in text]
+        return f"the patch {missing[0]} is not in it" if missing and pins else ""
+
+    return fault
+
+
+def _hashes(component: Mapping[str, Any]) -> set[str]:
+    rows = [row for key in ("hashes", "properties") for row in component.get(key) or () if isinstance(row, dict)]
+    return {
+        str(row.get("content") or row.get("value"))
+        for row in rows
+        if row.get("alg") == "SHA-256" or row.get("name") == f"{OWN}lock:sha256"
+    }
