@@ -9,7 +9,6 @@ from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
 from orchestrator.picks.equivalents import Undone, twins
-from orchestrator.picks.requests import with_frozen
 from orchestrator.picks.sources import expand
 from orchestrator.session.branch_state import gather
 
@@ -66,6 +65,8 @@ def undeclared_since(
     unheard = [] if facts.heads is not None or offline else [_unheard(facts, config)]
     if entry is None or facts.base in older(facts):
         return unheard
+    from orchestrator.picks.requests import with_frozen
+
     fixes = with_frozen(scratch, entry.fixes, list(facts.source_tips.values()))
     sources, _ = expand(fixes, config.remote, repository, scratch)
     found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})

@@ -19,7 +19,6 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
-from orchestrator.plan.requests import freeze
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.session.branch_state import gather
@@ -76,7 +75,11 @@ def prepare(
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
     facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
     wanted = version or default_version(config.branch, facts.reachable)
-    config, by_request = freeze(session, config, wanted, facts.source_tips)
+    by_request, entry = Judgement(), config.release(wanted)
+    if entry and not all(fix.is_frozen for fix in entry.fixes):
+        from orchestrator.plan.requests import freeze
+
+        config, by_request = freeze(session, config, wanted, facts.source_tips)
     request = PlanRequest(
         version=version,
         config=config,
