@@ -83,6 +83,14 @@ class PublishedReleases:
         """Every version that has a tag."""
         return [tag for tag in self.refs.tags() if parse_tag(tag)]
 
+    def with_records(self) -> list[str]:
+        """Every version that has a record; all of them are brought here at once."""
+        found = [version for version in self.versions if self.record_blob(version)]
+        missing = [record_ref(each) for each in found if not self.session.scratch.has(self.record_blob(each))]
+        if missing:
+            self.session.repository.bring(self.session.scratch, self.remote, missing)
+        return found
+
     @cached_property
     def yanks(self) -> dict[str, Yank]:
         return yanks.known(self.session.repository, self.session.scratch, self.remote, self.refs.refs)

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,3 +253,20 @@ def read_one(signed: Signed, digest: str) -> bundle.Bundle:
     found = bundle.read(registry.blob(registry.layers(manifest)[0].digest))
     assert found is not None
     return found
+
+
+def test_killed_when_it_has_signed_it_signs_nothing_twice(tmp_path: Path, lab: Lab, signed: Signed) -> None:
+    """The statements are in the registry, and the journal does not know it yet."""
+    lines = signed.journal.splitlines()
+    number = 1 + next(at for at, line in enumerate(lines) if '"Signed"' in line)
+    shipped, key = imaged(tmp_path / "story", lab), pair()
+    (tmp_path / "cosign.key").write_bytes(key.private)
+    shipped.declare(smoke=sign_section(tmp_path, key.public))
+    assert shipped.killed_cut("before", number) == -signal.SIGKILL
+    assert shipped.registry.head(VERSION) is None, "nothing is public before it is signed"
+    again = shipped.release("cut", VERSION, "--yes")
+    assert again.code == 0, again.err
+    found = shipped.registry.manifest(VERSION)
+    assert found is not None
+    kinds = [each.statement["predicateType"] for _, each in bundles(shipped.registry, found.digest)]
+    assert sorted(kinds) == sorted(KINDS)

@@ -111,14 +111,19 @@ def test_a_release_is_written_on_a_heavy_base_that_is_built_once(tmp_path: Path,
     names = {check["name"].rpartition(": ")[2] for check in verified if "heavy" in check["name"]}
     assert names == {"heavy base", "heavy base key", "heavy base label", "heavy base layers"}
 
-    # Somebody replaces the base: found, and nothing is released on it.
+    # A version on another base; then somebody replaces the first one: found, and nothing is released on it.
+    third, fourth = (thin.story.clone.commit(f"fix: {name}", {f"{name}.txt": name}) for name in ("three", "four"))
+    thin.story.clone.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    thin.declare(fix=third, version="v2.7.3", image="  heavy: {stage: heavy, epoch: 5}\n")
+    assert tag_of(cut(thin, "v2.7.3")) != tag_of(image)
     document = json.loads(heavy.content) | {"annotations": {"by": "somebody else"}}
     other = Manifest(content=json.dumps(document).encode(), media_type=heavy.media_type)
     registry.put_manifest(tag_of(image), other)
     assert thin.release("verify", NEXT).code == 9
-    thin.declare(fix=thin.story.after, version="v2.7.3", image=IMAGE)
-    refused = thin.release("cut", "v2.7.3", "--yes")
-    assert refused.code != 0
+    thin.declare(fix=fourth, version="v2.7.4", image=IMAGE)
+    refused = thin.release("cut", "v2.7.4", "--yes")
+    assert (refused.code, "heavy-differs" in refused.err) == (9, True), refused.err
+    assert f"is {other.digest}, v2.7.1 was made on {heavy.digest}" in refused.err
 
 
 def test_a_patch_release_moves_a_few_kilobytes(tmp_path: Path, lab: Lab) -> None:

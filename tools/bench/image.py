@@ -46,8 +46,16 @@ class Box:
         password = os.environ["RELEASE_LAB_PASSWORD"].encode()
         username = os.environ["RELEASE_LAB_USERNAME"]
         self.shell.quiet("docker", "login", "--username", username, "--password-stdin", host, stdin=password)
+        self._share_the_heavy_base()
         self.build("v2.7.0", f"{self.repository}:v2.7.0")
         self.shell.quiet("docker", "push", "--quiet", f"{self.repository}:v2.7.0")
+
+    def _share_the_heavy_base(self) -> None:
+        """One for all boxes, which is made once: by hand the engine's cache is what is warm."""
+        config, shared = self.shell.folder / "release.yaml", f"{self.repository.rpartition('/')[0]}/heavy-{os.getpid()}"
+        config.write_text(config.read_text().replace("heavy: heavy", f"heavy: {{stage: heavy, repository: {shared}}}"))
+        self.shell.quiet("git", "commit", "--quiet", "--all", "--message", "chore: one heavy base for all")
+        self.shell.quiet("git", "push", "--quiet", "origin", "main")
 
     def build(self, tag: str, image: str) -> None:
         arguments = {
@@ -56,11 +64,15 @@ class Box:
             "RELEASE_VERSION": tag,
             "RELEASE_REVISION": self.shell.quiet("git", "rev-parse", f"{tag}^{{commit}}"),
         }
-        tree = self.shell.folder.parent / f"{tag}.tar"
-        self.shell.quiet("git", "-c", "tar.umask=0022", "archive", "--output", str(tree), tag)
-        build = ["docker", "build", "--quiet", "--network", "host", "--file", sandbox.DOCKERFILE, "--tag", image]
+        tar, tree = self.shell.folder.parent / f"{tag}.tar", self.shell.folder.parent / f"tree-{tag}"
+        self.shell.quiet("git", "-c", "tar.umask=0022", "archive", "--output", str(tar), tag)
+        tree.mkdir()
+        self.shell.quiet("tar", "-x", "-C", str(tree), "-f", str(tar))
+        dockerfile = tree / sandbox.DOCKERFILE  # the classic builder knows no such flag: the files are the same
+        dockerfile.write_text(dockerfile.read_text().replace("COPY --link", "COPY"))
+        build = ["docker", "build", "--quiet", "--network", "host", "--file", str(dockerfile), "--tag", image]
         build += [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        self.shell.quiet(*build, "-", stdin=tree.read_bytes())
+        self.shell.quiet(*build, str(tree))
 
     def by_tool(self) -> None:
         self.shell.quiet("release", "cut", VERSION, "--yes")
@@ -85,8 +97,8 @@ class Box:
             shell.quiet("docker", "push", "--quiet", name)
 
     def forget(self) -> None:
-        names = ("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", self.repository)
-        self.shell.quiet("docker", "image", "rm", "--force", *self.shell.quiet(*names).split())
+        ids = self.shell.quiet("docker", "image", "ls", "--quiet", "--no-trunc", self.repository).split()
+        self.shell.quiet("docker", "image", "rm", "--force", *dict.fromkeys(ids))
 
 
 def timed(ways: list[str], folder: Path, times: int) -> dict[str, list[float]]:
@@ -117,8 +129,9 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="release-bench-") as folder:
         try:
-            timed(["by_hand"], Path(folder), 1)  # warms the engine's cache
-            (Path(folder) / "by_hand-0").rename(Path(folder) / "warm")
+            timed(["by_hand", "by_tool"], Path(folder), 1)  # warms the engine's cache, and makes the heavy base
+            for way in ("by_hand", "by_tool"):
+                (Path(folder) / f"{way}-0").rename(Path(folder) / f"warm-{way}")
             found = timed(["by_hand", "by_tool"], Path(folder), RUNS)
         except DemoError as error:
             print(f"bench: {error}", file=sys.stderr)

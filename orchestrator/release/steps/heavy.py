@@ -5,6 +5,7 @@ And how what an engine has built is pushed, which the base and the image have in
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.core.plan import PlannedHeavy, PlannedImage
+    from orchestrator.core.record import Record
     from orchestrator.core.reference import Reference
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Manifest
@@ -115,11 +117,10 @@ def _must_be(
             remedy="with that tag removed, the same command builds it",
             code="heavy-differs",
         )
-    before = _before(context, image)
-    if before and before.key == planned.key and before.digest != manifest.digest:
+    version, before = _recorded(context, planned.key)
+    if before and before.digest != manifest.digest:
         raise MismatchError(
-            f"{reference} is {manifest.digest}, {context.plan.previous} was made on {before.digest}, from the same "
-            "inputs",
+            f"{reference} is {manifest.digest}, {version} was made on {before.digest}, from the same inputs",
             where=str(reference),
             remedy=f"somebody replaced it; give the name back to {before.digest}, or change `image.heavy.epoch` "
             "to have another one",
@@ -127,17 +128,26 @@ def _must_be(
         )
 
 
-def _before(context: TaskContext, image: PlannedImage) -> RecordedHeavy | None:
-    """The heavy base of the version before."""
-    from orchestrator.session.published import NoRecordError, read_record
+def _recorded(context: TaskContext, key: str) -> tuple[str, RecordedHeavy | None]:
+    """The heavy base of that key in the record of an earlier version, and which: mostly the one before knows it."""
+    from orchestrator.session.published import NoRecordError, PublishedReleases, read_record
 
-    if not context.plan.previous:
-        return None
-    try:
-        record = read_record(context.session, context.plan.previous, context.plan.remote)
-    except NoRecordError:
-        return None
-    return next((each.heavy for each in record.images if each.variant == image.variant), None)
+    plan = context.plan
+    if plan.previous:
+        with suppress(NoRecordError):
+            if found := _of_key(read_record(context.session, plan.previous, plan.remote), key):
+                return plan.previous, found
+    published = PublishedReleases(context.session, plan.remote)
+    for version in published.with_records():
+        record = published.record(version)
+        if version != plan.version and record and (found := _of_key(record, key)):
+            return version, found
+    return "", None
+
+
+def _of_key(record: Record, key: str) -> RecordedHeavy | None:
+    bases = (each.heavy for image in record.images for each in (image, *image.platforms))
+    return next((each for each in bases if each and each.key == key), None)
 
 
 def candidate_of(planned: PlannedHeavy) -> Reference:
