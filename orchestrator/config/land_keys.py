@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.config import validators as rules
-from orchestrator.config.schema import Either, Key, Mapped, Table, Text
+from orchestrator.config.schema import Either, Got, Key, Mapped, Table, Text
 from orchestrator.core.declaration import BY_PUSH, DEFAULT_BRANCH, WAYS, LandSpec
 
 
@@ -28,6 +28,13 @@ LAND_BRANCH = Key(
     help="The branch that a release is proposed on; `{version}` stands for the version.",
     default=DEFAULT_BRANCH,
 )
+LAND_ATOMIC = Key(
+    name="atomic",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether branch and tag are pushed together, both or neither. `false`, with `push`, is for a server that"
+    " cannot: the branch first, then the tag.",
+    default="true",
+)
 LAND_PROVIDER = Key(
     name="provider",
     shape=Text(convert=rules.one_of("github", "gitlab"), json={"enum": ["github", "gitlab"]}),
@@ -46,17 +53,27 @@ LAND_REPOSITORY = Key(
     help="The repository on the forge, `owner/name`, where the remote's URL does not tell.",
     default="by the remote's URL",
 )
-LAND_TABLE = Table(
-    title="how a release lands",
-    keys=(LAND_BY, LAND_BRANCH, LAND_PROVIDER, LAND_API, LAND_REPOSITORY),
-    build=lambda got: LandSpec(
+
+
+def _land(got: Got) -> LandSpec:
+    if got(LAND_BY, BY_PUSH) != BY_PUSH and not got(LAND_ATOMIC, True):
+        remedy = "remove it: what is proposed is merged by people, and the tag is pushed alone"
+        got.faults.add("config-land-atomic", "`atomic: false` is for `by: push`", got.nodes[LAND_ATOMIC.name], remedy)
+    return LandSpec(
         place=got.place,
         by=got(LAND_BY, BY_PUSH),
         branch=got(LAND_BRANCH, DEFAULT_BRANCH),
+        atomic=got(LAND_ATOMIC, True),
         provider=got(LAND_PROVIDER, ""),
         api=got(LAND_API, ""),
         repository=got(LAND_REPOSITORY, ""),
-    ),
+    )
+
+
+LAND_TABLE = Table(
+    title="how a release lands",
+    keys=(LAND_BY, LAND_BRANCH, LAND_ATOMIC, LAND_PROVIDER, LAND_API, LAND_REPOSITORY),
+    build=_land,
 )
 LAND = Key(
     name="land",

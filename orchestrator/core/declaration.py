@@ -292,6 +292,7 @@ class LandSpec:
     place: Place = field(compare=False)
     by: str = BY_PUSH
     branch: str = DEFAULT_BRANCH  # that it is proposed on; `{version}` stands for the version
+    atomic: bool = True  # branch and tag are pushed together, both or neither
     provider: str = ""  # github or gitlab, "" as the remote's URL tells
     api: str = ""  # the root of the forge's API, "" for the provider's own
     repository: str = ""  # on the forge, "" as the remote's URL tells

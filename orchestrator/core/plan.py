@@ -179,6 +179,7 @@ class Plan:
     promoted_from: PromotedFrom | None = None  # its commit and images are taken: no pick, no build
     request: str = ""  # the branch that it is proposed on, to be landed by a pull request; "" to push it
     landed: Landing | None = None  # what a proposed one became on its branch
+    one_by_one: bool = False  # the branch is pushed first, then the tag, for a server that takes no atomic push
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""

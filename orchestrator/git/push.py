@@ -109,9 +109,11 @@ def land(
     tag_object: str,
     lent: int,
     tell: Callable[[str], object],
+    one_by_one: bool = False,
 ) -> RemoteRefs:
     """Move the branch and make the tag on the remote: both or neither, and only from the expected state.
 
+    `one_by_one`: the branch, then the tag; broken off between them, the same again pushes the tag.
     `lent` is a descriptor that the push holds as long as it lives; `tell` hears what hooks and server say of a push
     that went well.  Returns what the remote shows afterwards.  Raises
     RefusedError when the remote moved, MismatchError when the tag exists with another object, RemoteError when the push
@@ -121,7 +123,7 @@ def land(
     leases = (f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:")
     moves = {branch_ref: new, tag_ref: tag_object}
     try:
-        output = _push(repository, remote, *leases, moves=moves, lent=lent)
+        output = _push(repository, remote, leases, moves, lent=lent, one_by_one=one_by_one)
         if old == new and "support --atomic" in output.stderr:  # one ref alone needs no atomic push
             alone = (*push_to(remote), leases[1], "--", remote, f"{tag_object}:{tag_ref}")
             output = repository.git.talk(remote, *alone, lent=lent)
@@ -138,7 +140,7 @@ def land(
     if refs.refs.get(tag_ref) == tag_object:  # also when an earlier, killed push got through meanwhile
         if words := heard(output):
             tell(f"{without_login(remote)} says: {words}")
-        reach_all(repository, remote=remote, leases=leases, moves=moves)
+        reach_all(repository, remote=remote, leases=leases, moves=moves, one_by_one=one_by_one)
         return refs
     if refs.refs.get(tag_ref):
         raise MismatchError(
@@ -161,6 +163,7 @@ def land(
                 tag_object=tag_object,
                 lent=lent,
                 tell=tell,
+                one_by_one=one_by_one,
             )
         raise RefusedError(
             f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",
@@ -176,7 +179,11 @@ def land(
             code="push-not-visible",
             state=f"branch and tag are public where {remote} pushes to",
         )
-    raise _rejected(remote, output, "branch and tag on the remote are unchanged", f"{new}:{branch_ref}")
+    lacking = next(ref for ref, sha in moves.items() if refs.refs.get(ref) != sha)
+    raise _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
+
+
+_STATES = ("branch and tag on the remote are unchanged", "the branch is public, the tag is not")
 
 
 def holds(repository: Repository, remote: str, branch: str, tip: str, commit: str) -> bool:
@@ -189,16 +196,28 @@ def holds(repository: Repository, remote: str, branch: str, tip: str, commit: st
 
 
 def _push(
-    repository: Repository, remote: str, *options: str, moves: Mapping[str, str], lent: int | None = None
+    repository: Repository,
+    remote: str,
+    options: Sequence[str],
+    moves: Mapping[str, str],
+    *,
+    lent: int | None = None,
+    one_by_one: bool = False,
 ) -> Output:
-    """Push `moves` (ref -> object), all or none of them."""
-    return repository.git.talk(
-        remote, *push_to(remote), "--atomic", *options, "--", remote,
-        *(f"{sha}:{ref}" for ref, sha in moves.items()), lent=lent,
-    )  # fmt: skip
+    """Push `moves` (ref -> object), all or none of them; or one after the other, as long as the server takes them."""
+    for part in [{ref: sha} for ref, sha in moves.items()] if one_by_one else [moves]:
+        others = tuple(f"--force-with-lease={ref}:" for ref in moves if ref not in part)
+        own = [each for each in options if not each.startswith(others)]
+        words = (*push_to(remote), *([] if one_by_one else ["--atomic"]), *own, "--", remote)
+        output = repository.git.talk(remote, *words, *(f"{sha}:{ref}" for ref, sha in part.items()), lent=lent)
+        if output.status:
+            break
+    return output
 
 
-def reach_all(repository: Repository, *, remote: str, leases: Sequence[str], moves: Mapping[str, str]) -> None:
+def reach_all(
+    repository: Repository, *, remote: str, leases: Sequence[str], moves: Mapping[str, str], one_by_one: bool = False
+) -> None:
     """What a remote of several push URLs shows at the one it is read from must stand at each of them.
 
     git pushes to one after the other, and says the same 1 for a second that refused and for all.  A branch is no proof,
@@ -211,7 +230,7 @@ def reach_all(repository: Repository, *, remote: str, leases: Sequence[str], mov
     for url in urls:
         if proof.items() <= repository.ls_remote(url, *proof).refs.items():
             continue
-        output = _push(repository, url, "--no-verify", *leases, moves=moves)
+        output = _push(repository, url, ("--no-verify", *leases), moves, one_by_one=one_by_one)
         if not proof.items() <= repository.ls_remote(url, *proof).refs.items():
             shown = without_login(url)
             raise RemoteError(
@@ -241,7 +260,10 @@ def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteEr
     if any(line.startswith("!") for line in output.lines()):
         message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
     elif "support --atomic" in text:
-        message, code = f"nothing could be pushed to {shown}: it takes no atomic push", "push-failed"
+        message, code = (
+            f"nothing could be pushed to {shown}: it takes no atomic push (`land.atomic: false` is for that)",
+            "push-failed",
+        )
         remedy = f"git push {word(shown)} {word(refspec)}, then run the same command again: it adds the tag"
     elif _BROKEN.search(output.stderr):
         message, code = f"the connection to {shown} broke while the push was under way: {text}", "push-broken-off"

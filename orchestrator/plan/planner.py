@@ -50,6 +50,7 @@ _NEWER = (
     "request",
     "landed",
     "sign",
+    "one_by_one",
 )  # fields that count where they say something: ids of older plans stay as they were
 _ADVICE = (
     "prerequisites",

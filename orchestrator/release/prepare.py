@@ -41,6 +41,8 @@ _OF_THE_FILE = (
     "request-unknown", "request-is-issue", "request-open", "request-closed", "request-elsewhere", "request-changed",
     "request-twice", "request-rewritten",
 )  # fmt: skip
+_ONE_BY_ONE = "`land.atomic` is false: the branch is pushed first, then the tag, by the same command if need be"
+_OF_THE_FILE = ("fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range")
 
 
 def check_declared(session: Session) -> None:
@@ -95,7 +97,8 @@ def prepare(
         decisions = ReleaseState(session.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
-    plan = replace(plan, request=proposed_on or request_branch(session, config, plan.version))
+    on = proposed_on or request_branch(session, config, plan.version)
+    plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic)
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
     by_freeze = judge_freeze(
@@ -109,7 +112,12 @@ def prepare(
             *pointer_problems(plan, session.repository, session.scratch),
             *_heavy_problems(plan, session),
         ),
-        notes=(*engine_notes, *image_notes(plan, session.scratch), *_heavy_notes(plan, session)),
+        notes=(
+            *([_ONE_BY_ONE] if plan.one_by_one else []),
+            *engine_notes,
+            *image_notes(plan, session.scratch),
+            *_heavy_notes(plan, session),
+        ),
     )
     return seal(plan, steps.keys(plan), by_request, by_policy, by_freeze, of_images)
 

@@ -58,6 +58,8 @@ def freeze(start: str, end: str, reason: str = ", reason: x") -> str:
 
 
 BAD: list[tuple[str, str | bytes, str, str]] = [
+    ("atomic for who pushes nothing", top("land: {by: pull-request, atomic: false}"), "4:34", "config-land-atomic"),
+    ("atomic, perhaps", top("land: {by: push, atomic: maybe}"), "4:26", "config-bad-word"),
     # the bytes
     ("empty", b"", "1:1", "config-empty"),
     ("only a comment", "# nothing\n", "1:1", "config-empty"),

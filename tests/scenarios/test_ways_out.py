@@ -178,6 +178,25 @@ def test_a_remote_without_atomic_pushes(tale: Story) -> None:
     must_end(tale, released=True)
 
 
+def test_branch_first_and_tag_second_where_the_server_knows_no_atomic_push(tale: Story) -> None:
+    """Broken off between the two, the same command pushes the tag; with the branch refused nothing is public."""
+    tale.release_yaml(fix_line(tale.fix), extra="land: {by: push, atomic: false}\n")
+    tale.remote.git("config", "receive.advertiseAtomic", "false")
+    planned = release("plan", VERSION, "--json", cwd=tale.clone.path)
+    assert any("the branch is pushed first, then the tag" in note for note in planned.json["notes"])
+    hook(tale.remote.path / "hooks/update", "exit 1")
+    assert cut(tale.clone.path).code == 7
+    assert tale.remote.rev("release/v2.7") == tale.base
+    hook(tale.remote.path / "hooks/update", "case $1 in refs/tags/*) exit 1 ;; esac")
+    refused = cut(tale.clone.path)
+    assert (refused.code, refused.json["error"]["state"]) == (7, "the branch is public, the tag is not")
+    assert tale.remote.rev("release/v2.7") == planned.json["head"]
+    (tale.remote.path / "hooks/update").unlink()
+    assert cut(tale.clone.path).code == 0
+    assert tale.remote.rev(f"{VERSION}^{{commit}}") == planned.json["head"]
+    must_end(tale, released=True)
+
+
 @types("git/push.py: git push --dry-run {} {}")
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_hook_of_the_clone_is_heard_on_either_stream(tale: Story, stream: int) -> None:

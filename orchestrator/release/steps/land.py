@@ -38,7 +38,8 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
     if plan.request and not plan.landed:
         title = f"propose it as {plan.request}"
         return (Task(key=PROPOSE, title=title, run=_propose, probe=_is_proposed),)
-    title = "push the tag" if plan.promoted_from or plan.landed else "push branch and tag"
+    title = "push the branch, then the tag" if plan.one_by_one else "push branch and tag"
+    title = "push the tag" if plan.promoted_from or plan.landed else title
     return (Task(key=LAND, title=title, run=_run, probe=_probe),)
 
 
@@ -60,6 +61,7 @@ def _run(context: TaskContext) -> Landed:
                 tag_object=tag_object,
                 lent=lent,
                 tell=context.session.terminal.note,
+                one_by_one=plan.one_by_one,
             )
         except MismatchError as error:
             raise (_earlier(context, pushes) or error) from None
@@ -119,7 +121,7 @@ def _reach_all(context: TaskContext, tag_object: str) -> None:
     push.reach_all(
         context.repository, remote=plan.remote,
         leases=(f"--force-with-lease={branch_ref}:{old}", f"--force-with-lease={tag_ref}:"),
-        moves={branch_ref: new, tag_ref: tag_object},
+        moves={branch_ref: new, tag_ref: tag_object}, one_by_one=plan.one_by_one,
     )  # fmt: skip
 
 
