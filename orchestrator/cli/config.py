@@ -45,6 +45,7 @@ def check(session: Session, console: Console) -> None:
     from orchestrator.image.builders import likely
     from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
     from orchestrator.picks.undeclared import undeclared_here
+    from orchestrator.plan.requests import naming_problems
 
     config = session.config()
     if config.image:
@@ -57,6 +58,8 @@ def check(session: Session, console: Console) -> None:
         )
         if problems:
             raise ProblemsError(problems)
+    if named_wrongly := naming_problems(session, config):
+        raise ProblemsError(named_wrongly)
     notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
     for note in notes:
         console.note(f"note: {note}")

@@ -16,10 +16,10 @@ from orchestrator.config.validators import invisible
 from orchestrator.core.declaration import Fix, ReleaseEntry
 from orchestrator.core.errors import ConfigError, UsageError
 from orchestrator.core.results import Place
-from orchestrator.core.versions import version_tags
+from orchestrator.core.versions import completed, version_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.declaration import Config
 
@@ -71,6 +71,36 @@ def insert(
     new = b"".join(edit.lines)
     _prove(old, new, version, entries, at, file)
     return new
+
+
+def freeze(text: bytes, version: str, found: Mapping[int, Mapping[str, str]], file: str) -> bytes:
+    """The text with further keys beside the `pr:` of these requests.  Raises UsageError where no line can be added."""
+    old = reader.parse(text, file)
+    edit = _Editor(text, file)
+    edit.add_keys(
+        version, {number: [f"{key}: {value}" for key, value in keys.items()] for number, keys in found.items()}
+    )
+    new = b"".join(edit.lines)
+    wanted = [_frozen(entry, found) if entry.version == version else entry for entry in old.releases]
+    if _said(reader.parse(new, file)) != _said(replace(old, releases=tuple(wanted))):
+        raise UsageError(
+            f"the requests of {version} cannot be written out without changing something else",
+            where=file,
+            remedy="write their commits as `commit:` beside each `pr:`",
+            code="cannot-edit",
+        )
+    return new
+
+
+def _frozen(entry: ReleaseEntry, found: Mapping[int, Mapping[str, str]]) -> ReleaseEntry:
+    def made(fix: Fix) -> Fix:
+        keys = found.get(fix.pr, {}) if not fix.is_frozen else {}
+        return replace(
+            fix, commit=keys.get("commit", fix.commit), range=keys.get("range", fix.range),
+            mainline=int(keys.get("mainline", fix.mainline)),
+        )  # fmt: skip
+
+    return replace(entry, fixes=tuple(made(fix) for fix in entry.fixes))
 
 
 def _position(release: ReleaseEntry | None, version: str, before: str | None, file: str) -> int:
@@ -159,6 +189,24 @@ class _Editor:
         column = dashes[0][1]
         line = self._above(dashes[at][0], column) if at < len(dashes) else self._below(value.last, column)
         self._put(line, _lines(entries, column))
+
+    def add_keys(self, version: str, keys: Mapping[int, Sequence[str]]) -> None:
+        """Lines below the `pr:` of entries that name their commits by nothing else."""
+        _, value = self._pair(self._root, "releases")
+        at = dict[int, list[str]]()
+        for name, release in self._block(value, "`releases:`").pairs:
+            found = release.find("fixes") if isinstance(release, Pairs) else None
+            items = found[1].items if found and isinstance(found[1], Items) and completed(name.text) == version else ()
+            for item in (each for each in items if isinstance(each, Pairs)):
+                key, number = item.find("pr") or (None, None)
+                if key is None or not isinstance(number, Scalar) or item.find("commit") or item.find("range"):
+                    continue
+                if item.is_flow:
+                    raise self._refuse("this fix is", key)
+                lines = keys.get(int(number.text.strip().lstrip("#!")), ())
+                at[number.line] = [f"{' ' * (key.column - 1)}{line}" for line in lines]
+        for line in sorted(at, reverse=True):
+            self._put(line, at[line])
 
     # -------------------------------------------------------------- where things stand
 

@@ -10,113 +10,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.fix_keys import FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
 from orchestrator.config.sign_keys import SIGN
 from orchestrator.config.smoke_keys import COMMAND_TEXT, FILE, LINE, TIMEOUT
-from orchestrator.core.declaration import (
-    ALLOWED,
-    ALLOWED_WITH_REASON,
-    Config,
-    Fix,
-    ReleaseEntry,
-    VerifyCommand,
-    VersionFile,
-)
+from orchestrator.core.declaration import Config, Fix, ReleaseEntry, VerifyCommand, VersionFile
 from orchestrator.core.results import Place
 from orchestrator.core.versions import KINDS, Kind, TagVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_REVISION = Text(convert=rules.revision, what="a revision", json={"pattern": r"^[^-^\s][^\s]*$"})
 _REF = Text(convert=rules.ref, what="a ref", json={"pattern": r"^[^-\s][^\s]*$"})
-
-# ------------------------------------------------------------------ fixes
-
-COMMIT = Key(
-    name="commit",
-    shape=_REVISION,
-    help="The commit to pick, by its id, perhaps abbreviated; no name that moves. A fix has this or `range`.",
-)
-RANGE = Key(
-    name="range",
-    shape=Text(
-        convert=rules.revision_range,
-        what="a range A..B",
-        json={"pattern": r"^[^-\s.]([^\s]*[^\s.])?\.\.[^\s.][^\s]*$"},
-    ),
-    help="Several commits, oldest first: `A..B` without A, `A^..B` with A.",
-)
-REASON = Key(name="reason", shape=LINE, help="Why it must ship; kept in the plan, the tag and the record.")
-APPROVED_BY: Key[tuple[str, ...]] = Key(
-    name="approved-by",
-    shape=Either(
-        what="a name or a list of names",
-        text=Mapped(shape=LINE, into=lambda name, _: (name,)),
-        items=ListOf(item=LINE, empty_code="config-no-approval", empty_remedy="name one, or remove it", unique=True),
-    ),
-    help="Who approved it: names or links, one or a list.",
-)
-BACKPORT = Key(name="backport", shape=_REVISION, help="A hand-made commit that is applied in place of `commit`.")
-MAINLINE = Key(
-    name="mainline",
-    shape=Text(convert=rules.parent_number, what="a parent's number", json={"type": "integer", "minimum": 1}),
-    help="For a merge commit: the number of the parent that the change is taken against, usually 1.",
-)
-ALLOW = Key(
-    name="allow",
-    shape=ListOf(item=Text(convert=rules.one_of(*ALLOWED), json={"enum": list(ALLOWED)}), unique=True),
-    help=f"Findings that are known and fine for this fix: {', '.join(f'`{word}`' for word in ALLOWED)}"
-    " (the last three with a `reason`).",
-)
-
-CONFIRM = Key(
-    name="confirm",
-    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
-    help="Whether a person must say yes to each of its picks; `--yes` does not.",
-    default="false",
-)
-
-AGAIN = Key(
-    name="again",
-    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
-    help="Whether to pick it though the branch seems to have it already; with a `reason`.",
-    default="false",
-)
-
-
-def _fix(got: Got) -> Fix:
-    bold = [word for word in got(ALLOW, ()) if word in ALLOWED_WITH_REASON]
-    if bold and REASON.name not in got.nodes:
-        remedy = f"say in `reason:` why: {ALLOWED_WITH_REASON[bold[0]]}"
-        got.faults.add("config-no-reason", f"{bold[0]!r} is allowed without a reason", got.nodes[ALLOW.name], remedy)
-    if got(AGAIN, False) and REASON.name not in got.nodes:
-        remedy = "say in `reason:` why: what the branch seems to have is picked once more"
-        got.faults.add("config-no-reason", "'again' without a reason", got.nodes[AGAIN.name], remedy)
-    return Fix(
-        place=got.place,
-        commit=got(COMMIT, ""),
-        range=got(RANGE, ""),
-        reason=got(REASON, ""),
-        approved_by=got(APPROVED_BY, ()),
-        backport=got(BACKPORT, ""),
-        mainline=got(MAINLINE, 0),
-        allow=got(ALLOW, ()),
-        confirm=got(CONFIRM, False),
-        again=got(AGAIN, False),
-    )
-
-
-FIX = Table(
-    title="a fix",
-    keys=(COMMIT, RANGE, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM, AGAIN),
-    build=_fix,
-    exactly_one=("commit", "range"),
-    needs={"backport": "commit", "mainline": "commit"},
-)
 
 # ------------------------------------------------------------------ releases
 

@@ -322,13 +322,15 @@ class Got:
 class Table(Generic[T_co]):
     """A mapping with declared keys.
 
-    `exactly_one` lists keys that exclude each other; `needs` says beside which key another must stand.
+    `exactly_one` lists keys that exclude each other, `or_else` a key beside which none of them need stand; `needs` says
+    beside which key another must.
     """
 
     title: str
     keys: tuple[Key[object], ...]
     build: Callable[[Got], T_co]
     exactly_one: tuple[str, ...] = ()
+    or_else: str = ""
     needs: Mapping[str, str] = field(default_factory=dict)
     what: str = "a mapping"
 
@@ -367,14 +369,10 @@ class Table(Generic[T_co]):
                 faults.add("config-misplaced-key", message, given[word], f"remove it, or declare a {other!r}")
 
     def _check_exactly_one(self, node: Pairs, given: Sequence[str], faults: Faults) -> None:
-        words = [repr(word) for word in self.exactly_one]
-        if not given:
-            faults.add(
-                "config-missing-key",
-                f"neither {' nor '.join(words)} is given",
-                node,
-                f"give {' or '.join(words)}",
-            )
+        words = [repr(word) for word in (*self.exactly_one, self.or_else) if word]
+        if not given and not node.find(self.or_else):
+            message, remedy = f"neither {' nor '.join(words)} is given", f"give {' or '.join(words)}"
+            faults.add("config-missing-key", message, node, remedy)
         elif len(given) > 1:
             place = next(key for key, _ in node.pairs if key.text == given[1])
             both = " and ".join(repr(word) for word in given)
@@ -389,7 +387,9 @@ class Table(Generic[T_co]):
         if required := [key.name for key in self.keys if key.required]:
             found["required"] = required
         if self.exactly_one:
-            found["oneOf"] = [{"required": [word]} for word in self.exactly_one]
+            ways: list[Json] = [{"required": [word]} for word in self.exactly_one]
+            alone: Json = {"required": [self.or_else], "not": {"anyOf": list(ways)}}
+            found["oneOf"] = [*ways, *([alone] if self.or_else else [])]
         if self.needs:
             found["dependentRequired"] = {word: [other] for word, other in self.needs.items()}
         return found

@@ -100,7 +100,7 @@ def format_one(text: str) -> str:
 # ------------------------------------------------------------------ git's names
 
 
-def _not_an_option(text: str) -> None:
+def not_an_option(text: str) -> None:
     if text.startswith("-"):
         says = "starts with '-': git would take it for an option"
         raise BadTextError("config-option-like", says, "write the full ref or the commit's id")
@@ -123,7 +123,7 @@ def branch_fault(name: str) -> str:
 
 def branch(text: str) -> str:
     """A branch by its short name, under git's rules."""
-    _not_an_option(text)
+    not_an_option(text)
     if text.startswith("refs/"):
         short = text.removeprefix("refs/heads/")
         raise BadTextError("config-bad-branch", "is a full ref", f"write the short name: {short}")
@@ -134,7 +134,7 @@ def branch(text: str) -> str:
 
 def ref(text: str) -> str:
     """A branch, tag or other ref."""
-    _not_an_option(text)
+    not_an_option(text)
     if text != "HEAD" and (fault := branch_fault(text)):
         raise BadTextError("config-bad-ref", fault, "name a branch or a tag, such as main or origin/main")
     return text
@@ -142,47 +142,13 @@ def ref(text: str) -> str:
 
 def remote(text: str) -> str:
     """The name of a git remote."""
-    _not_an_option(text)
+    not_an_option(text)
     if "://" in text or "@" in text:
         remedy = "run `git remote add NAME URL` and write NAME"
         raise BadTextError("config-bad-remote", "is not the name of a remote but a URL", remedy, hide=True)
     if fault := branch_fault(text):
         raise BadTextError("config-bad-remote", fault, "`git remote` lists the names")
     return text
-
-
-def revision(text: str) -> str:
-    """Anything that names one commit; whether it exists is for the planner to see."""
-    _not_an_option(text)
-    if ".." in text:
-        raise BadTextError("config-bad-revision", "is a range", f"declare it as `range: {text}`")
-    if bad := re.search(r"\s", text) or re.match(r"\^", text):
-        held = "white space" if bad[0].isspace() else "a '^' in front"
-        raise BadTextError("config-bad-revision", f"has {held}", "name one commit, such as 4f1c2d9a")
-    return text
-
-
-def revision_range(text: str) -> str:
-    """`A..B`, both ends given."""
-    _not_an_option(text)
-    remedy = "write A..B (without A) or A^..B (with A)"
-    ends = text.split("..")
-    if "..." in text:
-        raise BadTextError("config-bad-range", "holds '...', which also names the other side", remedy)
-    if len(ends) != 2:
-        raise BadTextError("config-bad-range", "is not a range", f"{remedy}; one commit goes under `commit:`")
-    if not all(ends):
-        raise BadTextError("config-bad-range", "has an open end", remedy)
-    for end in ends:
-        revision(end)
-    return text
-
-
-def parent_number(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,2}", text):
-        remedy = "1 is the branch that was merged into"
-        raise BadTextError("config-bad-mainline", "is not a parent's number (1 or more)", remedy)
-    return int(text)
 
 
 # ------------------------------------------------------------------ versions

@@ -35,9 +35,10 @@ WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
 
 @dataclass(frozen=True, kw_only=True)
 class Fix:
-    """One entry under `fixes:`.  Exactly one of `commit` and `range` is non-empty."""
+    """One entry under `fixes:`.  At most one of `commit` and `range` is non-empty; none only where `pr` is given."""
 
     place: Place
+    pr: int = 0  # the number of the request that brought it, 0 where it is not named by one
     commit: str = ""
     range: str = ""
     reason: str = ""
@@ -50,7 +51,13 @@ class Fix:
 
     @property
     def declared(self) -> str:
-        return self.commit or self.range
+        """As people named it."""
+        return f"#{self.pr}" if self.pr else self.commit or self.range
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it says itself which commits it is."""
+        return bool(self.commit or self.range)
 
 
 # What `allow:` may name: leave the pick out silently when it is already there; with a reason, pick what the source

@@ -57,6 +57,19 @@ class MergeRequest:
     head: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestFacts(MergeRequest):
+    """What became of a request: `landed` is the commit of its target that it became (of several the last one).
+
+    `approved` are the heads that people approved, oldest first; empty where the forge does not keep them.
+    """
+
+    landed: str = ""
+    approved: tuple[str, ...] = ()
+    has_fork: bool = True  # whether the repository that it comes from is still there
+    is_issue: bool = False
+
+
 class Forge(Protocol):
     """A repository on a forge.  Everything raises RemoteError or RefusedError with one line and a remedy."""
 
@@ -68,6 +81,9 @@ class Forge(Protocol):
 
     def requests(self, source: str) -> list[MergeRequest]:
         """Every request to merge the branch `source` of this repository, the newest first."""
+
+    def request(self, number: int) -> RequestFacts | None:
+        """What became of one request; None where there is none of that number."""
 
     def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
         """Open one."""

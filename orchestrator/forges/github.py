@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, MergeRequest, Setting
-from orchestrator.forges.failures import bad_answer, missing_library, refusal, unreachable
+from orchestrator.forges import Current, MergeRequest, RequestFacts, Setting
+from orchestrator.forges.failures import ForgeDeniedError, bad_answer, missing_library, refusal, unreachable
 from orchestrator.forges.protection import Actor
 
 if TYPE_CHECKING:
@@ -67,6 +67,33 @@ class GitHub:
         if not isinstance(found, list):
             raise bad_answer(self._address, "list pull requests", found)
         return [self._read(each, "list pull requests") for each in found]
+
+    def request(self, number: int) -> RequestFacts | None:
+        what = f"read pull request {number}"
+        try:
+            data = self._ask("GET", f"{self._repository}/pulls/{number}", what)
+        except ForgeDeniedError:
+            return self._issue(number)
+        reviews = self._ask("GET", f"{self._repository}/pulls/{number}/reviews", what, query={"per_page": _PER_PAGE})
+        try:
+            approved = [str(each["commit_id"]) for each in reviews if each["state"] == "APPROVED" and each["commit_id"]]
+            made = _request(data)
+            landed = str(data.get("merge_commit_sha") or "") if made.state == "merged" else ""
+            return RequestFacts(
+                number=made.number, url=made.url, state=made.state, target=made.target, head=made.head, landed=landed,
+                approved=tuple(approved), has_fork=bool(data["head"].get("repo")),
+            )  # fmt: skip
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise bad_answer(self._address, what, data) from None
+
+    def _issue(self, number: int) -> RequestFacts | None:
+        """What an issue of that number is to us; None where there is none either."""
+        try:
+            data = self._ask("GET", f"{self._repository}/issues/{number}", f"read issue {number}")
+        except ForgeDeniedError:
+            return None
+        url = str(data.get("html_url", "")) if isinstance(data, dict) else ""
+        return RequestFacts(number=number, url=url, state="open", target="", head="", is_issue=True)
 
     def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
         values = {"head": source, "base": target, "title": title, "body": body}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, MergeRequest, Setting
+from orchestrator.forges import Current, MergeRequest, RequestFacts, Setting
 from orchestrator.forges.failures import ForgeDeniedError, bad_answer, missing_library, refusal, unreachable
 from orchestrator.forges.protection import Actor
 
@@ -100,6 +100,22 @@ class GitLab:
             found = self._project.mergerequests.list(iterator=True, **wanted, **_READING)
             return [_request(each.asdict()) for each in found]
 
+    def request(self, number: int) -> RequestFacts | None:
+        try:
+            with self._said(f"read merge request {number}"):
+                return _facts(self._project.mergerequests.get(number, **_READING).asdict())
+        except ForgeDeniedError:
+            return self._issue(number)
+
+    def _issue(self, number: int) -> RequestFacts | None:
+        """What an issue of that number is to us; None where there is none either."""
+        try:
+            with self._said(f"read issue {number}"):
+                url = str(self._project.issues.get(number, **_READING).asdict().get("web_url", ""))
+        except ForgeDeniedError:
+            return None
+        return RequestFacts(number=number, url=url, state="open", target="", head="", is_issue=True)
+
     def open_request(self, *, source: str, target: str, title: str, body: str) -> MergeRequest:
         with self._said("open a merge request"):
             values = {"source_branch": source, "target_branch": target, "title": title, "description": body}
@@ -171,6 +187,16 @@ def _request(data: Mapping[str, Any]) -> MergeRequest:
     return MergeRequest(
         number=int(data["iid"]), url=str(data["web_url"]), state=states.get(str(data["state"]), "open"),
         target=str(data["target_branch"]), head=str(data["sha"] or ""),
+    )  # fmt: skip
+
+
+def _facts(data: Mapping[str, Any]) -> RequestFacts:
+    """GitLab keeps no head of an approval; a fast-forward has no commit of its own."""
+    made = _request(data)
+    landed = data.get("merge_commit_sha") or data.get("squash_commit_sha") or data.get("sha") or ""
+    return RequestFacts(
+        number=made.number, url=made.url, state=made.state, target=made.target, head=made.head,
+        landed=str(landed) if made.state == "merged" else "", has_fork=bool(data.get("source_project_id")),
     )  # fmt: skip
 
 

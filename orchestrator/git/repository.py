@@ -160,6 +160,8 @@ class Repository:
 
         The text goes through stdin of one long-lived process, so it can be no option.
         """
+        if revision.startswith(":/"):  # the rest is a pattern, also what would say the kind
+            return self.git.attempt("rev-parse", "--verify", "--quiet", revision).text.strip()
         from git import Repo
 
         if self._objects is None:

@@ -159,7 +159,7 @@ class Scratch:
 
     def resolve(self, revision: str, kind: str = "commit") -> str:
         """Full id of a revision told by an id, perhaps a short one; "" for an ambiguous one and for refs."""
-        if "@{" in revision:  # `@{u}` would end git
+        if "@{" in revision or revision.startswith(":"):  # `@{u}` would end git; `:/text` asks refs
             return ""
         try:
             sha = self._reader.git.get_object_header(f"{revision}^{{{kind}}}")[0]

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
-from orchestrator.core.commit_message import origins, reverted, with_origin
+from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
+from orchestrator.guard.commits import differs, first_release, released_version
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -26,6 +27,7 @@ from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
 from orchestrator.picks.classify import Judge, pick_of
 from orchestrator.picks.equivalents import Equivalent
+from orchestrator.picks.requests import with_frozen
 from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
 MOST_COMMITS = 2000  # new ones on a release branch in one push
 LARGEST_COMMIT = 1024 * 1024  # bytes
 _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
-_RELEASE = re.compile(r"chore\(release\): (\S+)")
 _HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
 _SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
 
@@ -69,7 +70,7 @@ class BranchProof:
         try:
             rest = self._chain(old, new)
             while rest:
-                segment = _first_release(rest)
+                segment = first_release(rest)
                 self._segment(old, segment)
                 end = segment[-1].sha
                 old, rest = self.landed.get(end, end), rest[len(segment) :]
@@ -180,7 +181,7 @@ class BranchProof:
         """What is declared for a version; where no release commit says which, what is open and holds the first pick."""
         config = self.protected.config
         if version and (entry := config.release(version)):
-            return entry
+            return self._frozen(entry)
         if version:
             raise RefusedCommitError(
                 f"release.yaml on {self.protected.branch} declares no {version}",
@@ -191,13 +192,18 @@ class BranchProof:
         open_ = [entry for entry in config.releases if entry.version not in self.protected.tags]
         named = set(origins(commits[0].text))
         for entry in open_:
-            sources, _ = expand(entry.fixes, "", self.protected.names, self.scratch)
+            sources, _ = expand(self._frozen(entry).fixes, "", self.protected.names, self.scratch)
             if named & {source.commit.sha for source in sources}:
-                return entry
+                return self._frozen(entry)
         if open_:
-            return open_[0]
+            return self._frozen(open_[0])
         raise self._refused(commits[0].sha, f"is in no release that release.yaml on {self.protected.branch} declares",
                             "undeclared", self._declare)  # fmt: skip
+
+    def _frozen(self, entry: ReleaseEntry) -> ReleaseEntry:
+        """The entry with the commits of the requests that it names, as git tells of them here."""
+        tips, refs = list(self.protected.tips.values()), self.protected.proposed.refs
+        return replace(entry, fixes=with_frozen(self.scratch, entry.fixes, tips, refs))
 
     @property
     def _declare(self) -> str:
@@ -261,7 +267,7 @@ class BranchProof:
                     raise self._dropped(source)
                 break
             commit = commits[0]
-            if fault := _differs(commit, source, verdict):
+            if fault := differs(commit, source, verdict):
                 raise self._why(commit, source, verdict, sources, fault)
             if verdict.pick.applied == commit.sha:
                 self._resolution(commit, source, tip)
@@ -354,7 +360,9 @@ class BranchProof:
         except ConfigError as error:
             raise self._refused(commit.sha, f"has a {path} that is not valid: {error.message}", "config-differs",
                                 remedy) from error  # fmt: skip
-        ours, theirs = identity(config, version), identity(own, version)
+        mine = (self._frozen(each) for each in config.releases if each.version == version)
+        protected = replace(config, releases=tuple(mine))
+        ours, theirs = identity(protected, version), identity(own, version)
         if different := [key for key in ours if ours[key] != theirs[key]]:
             says = f"has another {path} than {self.protected.branch}, in {', '.join(different)}"
             raise self._refused(commit.sha, says, "config-differs", remedy)
@@ -370,27 +378,6 @@ _MAKE_AGAIN = "make it again: release cut"
 
 def _itself(commit: Commit) -> Equivalent:
     return Equivalent(sha=commit.sha, signals=())
-
-
-def released_version(commit: Commit) -> str:
-    """The version that a release commit names, "" for any other commit."""
-    found = _RELEASE.fullmatch(commit.text.partition("\n")[0])
-    return found[1] if found else ""
-
-
-def _first_release(commits: Sequence[Commit]) -> Sequence[Commit]:
-    """The commits up to the first release commit, all where there is none."""
-    end = next((number for number, commit in enumerate(commits, 1) if released_version(commit)), len(commits))
-    return commits[:end]
-
-
-def _differs(commit: Commit, source: Source, verdict: Classification) -> str:
-    """In what a commit is not the pick, "" where it is; whoever picked, and when, is free."""
-    if not verdict.tree or commit.tree != verdict.tree:
-        return "its files differ"
-    if commit.author != verdict.like.author:
-        return "its author differs"
-    return "" if commit.message == with_origin(verdict.like.message, source.commit.sha) else "its message differs"
 
 
 def _error(problem: Problem) -> RefusedCommitError:

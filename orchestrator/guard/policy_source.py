@@ -265,6 +265,7 @@ def _declared(guard: EffectivePolicy, config: Config, entry: ReleaseEntry, befor
     How a release is made may change there for the next one: what is made already may be made as it said `before`.
     """
     there = guard.declared.release(entry.version) if guard.declared else None
+    entry = _as_named(entry, there)
     if guard.declared is None or there is None or _bare(there) != _bare(entry):
         known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
         odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
@@ -275,6 +276,13 @@ def _declared(guard: EffectivePolicy, config: Config, entry: ReleaseEntry, befor
         return []
     said = (f"`{key.replace('_', '-')}` as it stands here" for key in other)
     return [_undeclared(guard, each, config.place) for each in said]
+
+
+def _as_named(entry: ReleaseEntry, there: ReleaseEntry | None) -> ReleaseEntry:
+    """The entry without the commits that were found for requests which the protected branch names by number alone."""
+    bare = {fix.pr for fix in there.fixes if not fix.is_frozen} if there else set()
+    fixes = (replace(fix, commit="", range="", mainline=0) if fix.pr in bare else fix for fix in entry.fixes)
+    return replace(entry, fixes=tuple(fixes))
 
 
 def _made_otherwise(config: Config, other: Config) -> list[str]:

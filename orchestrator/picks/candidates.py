@@ -22,6 +22,7 @@ from orchestrator.picks import containing_branches
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.followups import followups
 from orchestrator.picks.prerequisites import Finder, Needs
+from orchestrator.picks.requests import with_frozen
 from orchestrator.picks.source_status import taken_back
 from orchestrator.picks.sources import Source, expand
 from orchestrator.session.branch_state import commit_named, gather
@@ -113,7 +114,7 @@ def find(session: Session, filters: Filters) -> Found:
     facts = gather(session.repository, scratch, config, offline=offline, now=session.now())
     have_contents(session.repository, scratch, (facts.base, *facts.source_tips.values()), offline=offline)
     rows = _named(session, config, filters.shas) if filters.shas else _matching(session, config, facts, filters)
-    declared = _declared(session, config)
+    declared = _declared(session, config, facts)
     limit = len(rows) if filters.shas else filters.limit
     picks, already, seen = _judged(scratch, config, facts.base, rows, limit, keep=bool(filters.shas))
     needs = _needs(session, facts.base, picks, filters.effort, config.changelog)
@@ -249,11 +250,12 @@ def _shipped(scratch: Scratch, config: Config, base: str, rows: Sequence[_Row]) 
     return [row for row in rows if row.sha in touching]
 
 
-def _declared(session: Session, config: Config) -> dict[str, tuple[str, ...]]:
+def _declared(session: Session, config: Config, facts: Facts) -> dict[str, tuple[str, ...]]:
     """Commit -> the versions that declare it.  Entries that cannot be resolved are for `plan` to tell."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in config.releases:
-        for source in expand(entry.fixes, config.remote, session.repository, session.scratch)[0]:
+        fixes = with_frozen(session.scratch, entry.fixes, list(facts.source_tips.values()))
+        for source in expand(fixes, config.remote, session.repository, session.scratch)[0]:
             found[source.commit.sha] = (*found.get(source.commit.sha, ()), entry.version)
     return found
 

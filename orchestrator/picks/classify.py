@@ -243,7 +243,7 @@ def pick_of(
         duplicate_of=twin.sha if twin else "",
         duplicate_by=twin.signals if twin else (),
         applied=applied,
-        mainline=source.fix.mainline,
+        mainline=source.mainline,
         declared=source.fix.declared,
         reason=source.fix.reason,
         approved_by=source.fix.approved_by,

@@ -35,6 +35,11 @@ class Source:
     backport: Commit | None = None
     start: str = ""
 
+    @property
+    def mainline(self) -> int:
+        """The parent's number as git wants it: of a range only its merges have one."""
+        return 0 if self.fix.range and len(self.commit.parents) < 2 else self.fix.mainline
+
 
 class Names(Protocol):
     """Who knows what a revision names: a repository, or a scratch store, which knows ids alone."""
@@ -57,6 +62,8 @@ def expand(
     problems: list[Problem] = []
     for fix in fixes:
         try:
+            if not fix.is_frozen:
+                raise _not_frozen(fix)
             found = names.range(fix) if fix.range else [names.single(fix)]
         except ReleaseError as error:
             error.where = error.where or str(fix.place)
@@ -154,7 +161,8 @@ class _Names:
         """The commits of `A..B` or `A^..B`, oldest first."""
         first, _, last = fix.range.partition("..")
         start, end = (self.resolve(each, fix) for each in (first, last))
-        ids = self.scratch.rev_list("--reverse", "--topo-order", end.sha, f"^{start.sha}")
+        walk = ("--first-parent",) if fix.mainline else ()
+        ids = self.scratch.rev_list("--reverse", "--topo-order", *walk, end.sha, f"^{start.sha}")
         if not ids:
             turned = self.scratch.rev_list("--max-count=1", start.sha, f"^{end.sha}")
             raise UnusableFixError(
@@ -164,11 +172,11 @@ class _Names:
             )
         commits = [self.scratch.commit(sha) for sha in ids]
         merges = [commit for commit in commits if len(commit.parents) > 1]
-        if merges:
+        if merges and not fix.mainline:
             named = ", ".join(commit.sha[:12] for commit in merges[:5])
             raise UnusableFixError(
                 f"range {fix.range} crosses {len(merges)} merge commit(s): {named}",
-                remedy="declare the commits one by one, and a merge with `commit:` and `mainline: 1`",
+                remedy="add `mainline: 1`: each merge is picked as a whole; or declare the commits one by one",
                 code="range-has-merges",
             )
         return [Source(fix=fix, commit=each, parent=_parent(each, fix), start=start.sha) for each in commits]
@@ -183,13 +191,21 @@ def _parent(commit: Commit, fix: Fix) -> str:
             remedy="add `mainline: 1` (the parent whose side is kept), or declare the commits of the merged branch",
             code="merge-needs-mainline",
         )
-    if fix.mainline > number:
+    if fix.mainline > number and not (fix.range and number):
         raise UnusableFixError(
             f"{commit.sha[:12]} has {number} parent(s), so `mainline: {fix.mainline}` does not exist",
             remedy="leave `mainline` out, or give a smaller number",
             code="bad-mainline",
         )
     return commit.parents[max(fix.mainline, 1) - 1] if number else ""
+
+
+def _not_frozen(fix: Fix) -> UnusableFixError:
+    return UnusableFixError(
+        f"which commits request {fix.declared} brought is not written here",
+        remedy="write them beside the `pr:`, as `commit:` or `range:`",
+        code="request-unknown",
+    )
 
 
 def _twice(source: Source, first: Source) -> Problem:

@@ -65,7 +65,10 @@ def undeclared_since(
     unheard = [] if facts.heads is not None or offline else [_unheard(facts, config)]
     if entry is None or facts.base in older(facts):
         return unheard
-    sources, _ = expand(entry.fixes, config.remote, repository, scratch)
+    from orchestrator.picks.requests import with_frozen
+
+    fixes = with_frozen(scratch, entry.fixes, list(facts.source_tips.values()))
+    sources, _ = expand(fixes, config.remote, repository, scratch)
     found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
     declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
     return [*unheard, *undeclared(scratch, config.branch, facts.base, older(facts), declared)]

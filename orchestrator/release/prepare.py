@@ -19,6 +19,7 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
+from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 
+_OF_THE_FILE = (
+    "fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range",
+    "moving-name", "range-has-merges", "merge-needs-mainline", "bad-mainline", "cannot-edit",
+    "request-unknown", "request-is-issue", "request-open", "request-closed", "request-elsewhere", "request-changed",
+    "request-twice", "request-rewritten",
+)  # fmt: skip
 _ONE_BY_ONE = "`land.atomic` is false: the branch is pushed first, then the tag, by the same command if need be"
 _OF_THE_FILE = ("fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range")
 
@@ -69,6 +76,13 @@ def prepare(
     have_history(session.repository, config.remote, offline=session.options.offline)
     if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
+    facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
+    wanted = version or default_version(config.branch, facts.reachable)
+    by_request, entry = Judgement(), config.release(wanted)
+    if entry and not all(fix.is_frozen for fix in entry.fixes):
+        from orchestrator.plan.requests import freeze
+
+        config, by_request = freeze(session, config, wanted, facts.source_tips)
     request = PlanRequest(
         version=version,
         config=config,
@@ -79,7 +93,6 @@ def prepare(
     )
     decisions = ReleaseState(session.repository, version).decisions() if version else NO_DECISIONS
     decisions = replace(decisions, skipped={**decisions.skipped, **(left_out or {})})
-    facts = gather(session.repository, session.scratch, config, offline=session.options.offline, now=session.now())
     plan = draft(request, decisions, session.repository, session.scratch, facts)
     if not version:
         decisions = ReleaseState(session.repository, plan.version).decisions()
@@ -108,7 +121,7 @@ def prepare(
             *_heavy_notes(plan, session),
         ),
     )
-    return seal(plan, steps.keys(plan), by_policy, by_freeze, of_images)
+    return seal(plan, steps.keys(plan), by_request, by_policy, by_freeze, of_images)
 
 
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:
