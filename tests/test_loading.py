@@ -33,7 +33,7 @@ LOADS = [
     (("duplicates",), "git gitdb semver sqlite3 yaml", 78),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 94),
     (("status",), "git gitdb semver yaml", 132),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 166),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 172),
 ]
 
 
