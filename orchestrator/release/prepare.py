@@ -42,7 +42,6 @@ _OF_THE_FILE = (
     "request-twice", "request-rewritten",
 )  # fmt: skip
 _ONE_BY_ONE = "`land.atomic` is false: the branch is pushed first, then the tag, by the same command if need be"
-_OF_THE_FILE = ("fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range")
 
 
 def check_declared(session: Session) -> None:
