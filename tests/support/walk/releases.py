@@ -53,6 +53,7 @@ class Releases(World):
         number = int(line.candidate.rpartition(".")[2]) + 1 if line.candidate else 1
         name = f"{final}-rc.{number}" if candidate else final
         line.busy, line.hostile = set(), False
+        line.closing = final if line.candidate and not candidate else ""
         entries = [self.declare(line, kind) for kind in sorted(kinds, key=lambda kind: kind not in BEFORE)]
         entries = entries[::-1] if turned else entries
         made = Released(line=line, version=name)

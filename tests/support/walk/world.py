@@ -48,6 +48,7 @@ class Line:
     shipped: list[str] = field(default_factory=list)  # plain fixes that main may take back
     busy: set[str] = field(default_factory=set)  # those that the next release has to do with already
     hostile: bool = False  # the next release has what no guarded server takes
+    closing: str = ""  # the final version that is cut next, where it has candidates
 
     @property
     def branch(self) -> str:
@@ -197,10 +198,11 @@ class World:
         return self._clean(line)
 
     def _repeated(self, line: Line) -> Declared:
-        """An older version has it already."""
+        """An older version has it already; where that is a candidate of this one, the version before lacks it."""
         found = next(iter(line.free()), "")
         line.busy.add(found)
-        return Declared("repeated", (f"commit: {found}, allow: [duplicate]",)) if found else self._clean(line)
+        new = (found,) if line.closing and found in line.brought(line.closing) else ()
+        return Declared("repeated", (f"commit: {found}, allow: [duplicate]",), new) if found else self._clean(line)
 
     def _touched_up(self, line: Line) -> Declared:
         """Picked by a person, who then puts it into better words on the branch; `plan` prints the second."""
