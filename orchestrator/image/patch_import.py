@@ -20,6 +20,7 @@ from orchestrator.git.scratch import MissingObjectError
 from orchestrator.image.inputs import locks_here, patch_files_here, patch_problems_here
 from orchestrator.image.patches import digest
 from orchestrator.image.patchfile import PYTHON, PatchError, apply_all, parse, read_series
+from orchestrator.session.clone.contents import have_files
 from orchestrator.session.work_tree import refuse_link
 
 if TYPE_CHECKING:
@@ -221,7 +222,10 @@ class _Picker:
         parent = self._parent(commit, mainline)
         if self.upstream.git.attempt("merge-base", "--is-ancestor", commit.sha, tag.sha).status == 0:
             raise self._there_already(commit, f"v{self.version} has it in its history")
-        self._refuse_compiled(commit, self._paths(commit.sha, parent.sha))
+        paths = self._paths(commit.sha, parent.sha)
+        self._refuse_compiled(commit, paths)
+        before = [path for entry in self.series for path in entry.patch.files]
+        have_files(self.upstream, self.scratch, (tag.tree, commit.tree, parent.tree), [*paths, *before])
         ours = self._with_series(tag.tree)
         merge = self.scratch.pick(base=parent.tree, ours=ours, theirs=commit.tree)
         if wrong := [each.path for each in merge.conflicts if each.path.startswith(_SHIPPED)]:
@@ -237,7 +241,7 @@ class _Picker:
         self._refuse_compiled(commit, kept)
         if not kept:
             raise self._there_already(commit, f"it changes nothing in {PACKAGE} {self.version}")
-        left = tuple(path for path in self._paths(commit.sha, parent.sha) if not path.startswith(_SHIPPED))
+        left = tuple(path for path in paths if not path.startswith(_SHIPPED))
         diff = self.scratch.git.run("diff-tree", *_FORM, ours, merge.tree, "--", *kept).stdout
         data = self._header(commit, left).encode() + diff
         self._believe(commit, data, ours)

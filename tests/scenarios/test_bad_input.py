@@ -328,7 +328,6 @@ def test_one_document_whatever_fails_after_it(tale: Story) -> None:
     [
         "plan --bogus --json",
         "--json nosuch",
-        "--json",
         "cut --push-stall x --json",
         "cut --continue --abort --json",
         "publish --json",

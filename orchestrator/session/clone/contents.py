@@ -52,6 +52,17 @@ def have_contents(
         raise _partial(repository, *partial)
 
 
+def have_files(repository: Repository, scratch: Scratch, trees: Sequence[str], paths: Sequence[str]) -> None:
+    """Have the files at these paths of each tree.  Raises RemoteError when the remote stops answering."""
+    partial = next(((name, kept) for name, kept in repository.promisors.items() if kept), None)
+    if partial is None or not paths:
+        return
+    listed = ("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", "--format=%(objectname)")
+    found = [sha for tree in trees for sha in scratch.git.run(*listed, tree, "--", *paths).fields()]
+    if missing := [sha for sha in dict.fromkeys(found) if not scratch.has(sha)]:
+        _fetch(repository, partial[0], missing, _all_at_once)
+
+
 def _commits(scratch: Scratch, tips: Sequence[str], more: Sequence[str]) -> list[str]:
     here = [sha for sha in tips if scratch.is_commit(sha)]
     alone = [sha for sha in more if scratch.is_commit(sha)]
