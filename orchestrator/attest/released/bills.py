@@ -29,9 +29,19 @@ def bills(session: Session, version: str, variant: str = "", platform: str = "")
     config = config_at(session, version, record.commit, record.config.path)
     commit = session.scratch.commit(record.commit)
     committed = CommittedFiles(session.scratch, commit.tree)
+    wanted = list(_builds(planned_images(config, version, record.commit), variant, platform))
+    if not wanted:
+        lacks = "image" if config.image is None else "such image"
+        raise UsageError(
+            f"{version} has no {lacks}",
+            remedy="choose among `image.variants` and `image.platforms` of release.yaml at its tag"
+            if config.image
+            else f"see what it has: release show {version}",
+            code="no-such-image",
+        )
     engine = session.connections.runtime()
     found = []
-    for image, build in _builds(planned_images(config, version, record.commit), variant, platform):
+    for image, build in wanted:
         digest = _digest(record, image, build)
         host = image.reference.repository.host
         info = engine.resolve(
@@ -42,12 +52,6 @@ def bills(session: Session, version: str, variant: str = "", platform: str = "")
         )
         found.append(
             make_bill(committed, build, engine, info.id, name=image.reference, digest=digest, when=commit.when.seconds)
-        )
-    if not found:
-        raise UsageError(
-            f"{version} has no such image",
-            remedy="choose among `image.variants` and `image.platforms` of release.yaml at its tag",
-            code="no-such-image",
         )
     return tuple(found)
 
