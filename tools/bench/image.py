@@ -101,10 +101,13 @@ class Box:
         self.shell.quiet("docker", "image", "rm", "--force", *dict.fromkeys(ids))
 
 
-def timed(ways: list[str], folder: Path, times: int) -> dict[str, list[float]]:
-    """Seconds of each way; the ways take turns, so that what else runs on the machine meets both."""
+def timed(ways: list[str], folder: Path, numbers: range) -> dict[str, list[float]]:
+    """Seconds of each way; the ways take turns, so that what else runs on the machine meets both.
+
+    `numbers` tell the sandboxes and their repositories in the registry apart.
+    """
     found: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(times):
+    for number in numbers:
         for way in ways:
             box = Box(folder / f"{way}-{number}", f"{way.replace('_', '-')}-{number}-{os.getpid()}")
             try:
@@ -129,10 +132,8 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="release-bench-") as folder:
         try:
-            timed(["by_hand", "by_tool"], Path(folder), 1)  # warms the engine's cache, and makes the heavy base
-            for way in ("by_hand", "by_tool"):
-                (Path(folder) / f"{way}-0").rename(Path(folder) / f"warm-{way}")
-            found = timed(["by_hand", "by_tool"], Path(folder), RUNS)
+            timed(["by_hand", "by_tool"], Path(folder), range(1))  # warms the engine's cache, and makes the heavy base
+            found = timed(["by_hand", "by_tool"], Path(folder), range(1, 1 + RUNS))
         except DemoError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
