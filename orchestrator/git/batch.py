@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import Conflict
-from orchestrator.git.merge_result import Merge
+from orchestrator.git.merge.result import Merge, links_among
 from orchestrator.git.objects import EMPTY_TREE, TreeItem, encode_commit, encode_tree, object_id, parse_commit
 from orchestrator.git.process import GitCommandError, side_by_side
 
@@ -76,6 +76,11 @@ def picks(scratch: Scratch, wanted: Sequence[Trees], pack: Pack | None = None) -
 
 def merges(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | None]:
     """The outcome of merging two commits, for each pair, in order; None where git cannot tell."""
+    outcomes = _all_merged(scratch, pairs)
+    return [merge and scratch.submodules.settled(scratch, merge) for merge in outcomes]
+
+
+def _all_merged(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | None]:
     parts = [pairs[start : start + _AT_ONCE] for start in range(0, len(pairs), _AT_ONCE)]
     if len(parts) == 1 and len(pairs) > _FEW:
         parts = [pairs[0::2], pairs[1::2]]
@@ -109,7 +114,8 @@ def _parse(fields: Sequence[str]) -> Iterable[Merge]:
         end = fields.index("", at + 2)
         paths = {entry.partition("\t")[2] for entry in fields[at + 2 : end]}
         conflicts = tuple(Conflict(path=path, kind="content") for path in sorted(paths))
-        yield Merge(tree=tree, conflicts=() if clean else conflicts or (Conflict(path="", kind="other"),))
+        conflicts = () if clean else conflicts or (Conflict(path="", kind="other"),)
+        yield Merge(tree=tree, conflicts=conflicts, links=links_among(fields[at + 2 : end]))
         at = end + 1
 
 

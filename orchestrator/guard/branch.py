@@ -258,7 +258,7 @@ class BranchProof:
             row = decided.get(source.commit.sha)
             if is_left_out(row):
                 continue
-            verdict = judge.judge(source, tip)
+            verdict = judge.judge(source, tip, self._made(source, commits, tip))
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
                 picks[source.commit.sha] = verdict.pick
                 continue
@@ -278,6 +278,11 @@ class BranchProof:
         if commits:
             raise self._why(commits[0], None, None, sources, "")
         return [picks[source.commit.sha] for source in sources if source.commit.sha in picks], tip
+
+    def _made(self, source: Source, commits: Sequence[Commit], tip: str) -> str:
+        """The tree that was made of a source, by the message of the next commit; that of the tip where none was."""
+        mine = bool(commits) and origins(commits[0].text)[-1:] == (source.commit.sha,)
+        return commits[0].tree if mine else self.scratch.tree_of(tip)
 
     def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
         """Refuse what somebody resolved in files that the pick has nothing to do with."""
