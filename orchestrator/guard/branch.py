@@ -328,9 +328,10 @@ class BranchProof:
             return self._refused(commit.sha, f"resolves a conflict of {named[0][:12]} in a way that nobody declared",
                                  "undeclared-resolution", f"push this commit to a topic branch, and name it on"
                                  f" {self.protected.branch} as `backport:` of the fix")  # fmt: skip
-        how = "-s -x" if self.protected.config.signoff else "-x"
+        short = named[0][:12]
+        pick = f"git cherry-pick -s -x {short}" if self.protected.config.signoff else f"git cherry-pick -x {short}"
         return self._refused(commit.sha, f"is not the pick of {named[0][:12]}: {fault}", "not-the-pick",
-                             f"pick it as it is: release cut, or: git cherry-pick {how} {named[0][:12]}")  # fmt: skip
+                             f"pick it as it is: release cut, or: {pick}")  # fmt: skip
 
     # -------------------------------------------------------------- the release commit
 
