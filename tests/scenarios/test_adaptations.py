@@ -66,7 +66,7 @@ def test_git_makes_the_same_of_it(adapted: tuple[Attacked, Released]) -> None:
 
 def test_the_audit_says_what_it_can_prove(adapted: tuple[Attacked, Released]) -> None:
     world, made = adapted
-    for where, said in (
+    for where, words in (
         (world.clone.path, "is fast-forwarded to"),
         (world.cloned("full", made), "whether that is a fast-forward is not provable here"),
     ):
@@ -77,7 +77,7 @@ def test_the_audit_says_what_it_can_prove(adapted: tuple[Attacked, Released]) ->
         )
         (commit,) = (each for each in line["commits"] if source_of(made, "submodule") in each["sources"])
         assert (commit["kind"], commit["ok"]) == ("proved", True)
-        assert any(said in note for note in commit["notes"]), commit
+        assert any(words in note for note in commit["notes"]), commit
 
 
 def test_a_third_commit_of_a_submodule_is_found(adapted: tuple[Attacked, Released]) -> None:
@@ -130,7 +130,9 @@ def pin(repo: Repo, subject: str, sha: str, files: dict[str, str | bytes | None]
     return repo.commit(subject, files or {})
 
 
-@types("git/merge/submodules.py: git submodule update --init -- {}", "git/merge/submodules.py: git -C {} fetch {}origin")
+@types(
+    "git/merge/submodules.py: git submodule update --init -- {}", "git/merge/submodules.py: git -C {} fetch {}origin"
+)
 def test_a_submodule_that_was_never_fetched_conflicts_with_a_remedy(linked: tuple[Repo, Repo, str]) -> None:
     """The command that is printed brings its commits, and then it is a fast-forward."""
     lib, clone, fix = linked
