@@ -66,7 +66,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not SAMPLED:
         return
-    kept, left, seen = [], [], Counter[str]()
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    seen: Counter[str] = Counter()
     for item in items:
         mark = item.get_closest_marker("wide")
         name = item.nodeid.partition("[")[0]
