@@ -13,7 +13,7 @@ from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind, Part
-from orchestrator.core.commit_message import with_origin
+from orchestrator.core.commit_message import picked
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
@@ -255,8 +255,10 @@ def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[
         return [fault] if fault else []
     if twice := told_twice(tag.message):
         return [f"says two things of {twice[:12]}"]
-    made = {(source, each.sha) for each in proving.verdicts for source in (*each.sources, *each.missing, each.sha)}
     listed = {(source, commit) for _, source, commit in tagged_picks(tag.message)}
+    of = {commit for _, commit in listed}
+    made = {(source, each.sha) for each in proving.verdicts if each.sha in of
+            for source in (*each.sources, *each.missing, each.sha)}  # fmt: skip
     lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
@@ -267,12 +269,13 @@ def _other_words(scratch: Scratch, part: Part) -> list[str]:
     """Picks that the release made, and that have another author or message than it gives them."""
     account, found = part.account, []
     like = {each.commit.sha: each.backport or each.commit for each in account.sources} if account else {}
+    signoff = account is not None and account.config.signoff
     for pick in account.made if account else ():
         if pick.result in (*part.commits, *(account.proposed if account else ())) and pick.source in like:
             commit, model = scratch.commit(pick.result), like[pick.source]
             if commit.author != model.author:
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
-            elif commit.message != with_origin(model.message, pick.source):
+            elif commit.message != picked(model.message, pick.source, str(commit.committer) if signoff else ""):
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")
     return found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.audit.in_place import PickedFiles, decide
 from orchestrator.audit.similarity import inverse, likeness, tokens
 from orchestrator.audit.verdicts import CommitProof, Kind
-from orchestrator.core.commit_message import copied_from, reverted, with_origin, without_trailers
+from orchestrator.core.commit_message import copied_from, picked, reverted, without_trailers
 from orchestrator.core.errors import MismatchError
 from orchestrator.git import batch, changes
 from orchestrator.git.batch import Trees
@@ -254,14 +254,17 @@ def _identical(known: CommitReader, claim: PossibleOrigin) -> bool:
     if not target.parents:
         return False
     when = later(known.commits[target.parents[0]].when, source.when)
-    data = encode_commit(
-        tree=target.tree,
-        parents=target.parents,
-        author=source.author,
-        committer=f"{target.committer} {when}".encode(),
-        message=with_origin(source.message, source.sha),
+    made = (
+        encode_commit(
+            tree=target.tree,
+            parents=target.parents,
+            author=source.author,
+            committer=f"{target.committer} {when}".encode(),
+            message=picked(source.message, source.sha, signer),
+        )
+        for signer in ("", str(target.committer))
     )
-    return object_id("commit", data) == target.sha
+    return target.sha in (object_id("commit", data) for data in made)
 
 
 def _differences(known: CommitReader, claim: PossibleOrigin) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def draft(
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(
-        scratch, request.identity, decisions, facts.base, request.effort, config.changelog
+        scratch, request.identity, decisions, facts.base, request.effort, config.changelog, config.signoff
     ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
