@@ -142,7 +142,7 @@ def test_gitlab_starts_these_jobs(variables: dict[str, str], jobs: list[str]) ->
 
 def test_github_s_check_reports_in_a_merge_queue_too() -> None:
     """A required check that a merge queue does not start would block it for ever."""
-    data: dict[str, Any] = yaml.safe_load(text("github"))
+    data: dict[Any, Any] = yaml.safe_load(text("github"))
     on = data[True]  # how YAML 1.1 reads `on`
     assert on["merge_group"] == on["pull_request"] == {"branches": ["main"]}
     plan = data["jobs"]["release-plan"]
@@ -205,7 +205,7 @@ def test_what_people_put_into_their_places_stays(provider: str) -> None:
     ],
 )
 def test_a_job_logs_in_without_a_password_where_it_can(
-    provider: str, registry: str, more: dict[str, str], login: str
+    provider: str, registry: str, more: dict[str, Any], login: str
 ) -> None:
     made, wish = pipeline(provider, registry=registry, **more)
     assert made.login == login
@@ -233,7 +233,7 @@ def test_a_job_logs_in_without_a_password_where_it_can(
         ("gitlab", {"tool_image": "Registry/x"}, "bad-reference"),
     ],
 )
-def test_what_cannot_be(provider: str, asked: dict[str, str], code: str) -> None:
+def test_what_cannot_be(provider: str, asked: dict[str, Any], code: str) -> None:
     with pytest.raises(UsageError) as refused:
         pipeline(provider, **asked)
     assert refused.value.code == code
