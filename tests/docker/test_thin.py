@@ -228,6 +228,7 @@ def test_a_heavy_base_that_says_another_key_is_not_taken(tmp_path: Path, lab: La
     assert theirs.digest in done.err
 
 
+@pytest.mark.wide(5)
 @pytest.mark.parametrize("number", range(4, 14))
 def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
     thin = story(tmp_path, lab)

@@ -132,6 +132,7 @@ def resolved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Resolved, Releas
         return world, made
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_everybody_sees_it(resolved: tuple[Resolved, Released], name: str) -> None:
     (world, made), attack = resolved, ATTACKS[name]
