@@ -30,7 +30,7 @@ LOADS = [
     (("--help",), "", 30),
     (("schema",), "semver", 52),
     (("check",), "git gitdb semver sqlite3 yaml", 102),
-    (("duplicates",), "git gitdb semver sqlite3 yaml", 78),
+    (("duplicates",), "git gitdb semver sqlite3 yaml", 80),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 94),
     (("status",), "git gitdb semver yaml", 132),
     (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 172),
