@@ -185,6 +185,7 @@ def _judged(
         of=proof.sources[0] if proof.kind is Kind.REVERT else "",
         missing=proof.missing,
         undoes=undoes(known, proof.sources),
+        forwarded=proof.forwarded,
         listed=bool(listed),
         notes=proof.notes,
     )

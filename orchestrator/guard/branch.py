@@ -13,7 +13,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import ReleaseCommits, differs
+from orchestrator.guard.commits import ReleaseCommits, differs, made_of
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -264,7 +264,7 @@ class BranchProof:
             row = decided.get(source.commit.sha)
             if is_left_out(row):
                 continue
-            verdict = judge.judge(source, tip)
+            verdict = judge.judge(source, tip, made_of(source, commits, self.scratch.tree_of(tip)))
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
                 picks[source.commit.sha] = verdict.pick
                 continue

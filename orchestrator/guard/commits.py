@@ -43,6 +43,12 @@ class ReleaseCommits:
         return commits[:end]
 
 
+def made_of(source: Source, commits: Sequence[Commit], ours: str) -> str:
+    """The tree that was made of a source, by the message of the next commit; `ours`, as before, where none was."""
+    mine = bool(commits) and origins(commits[0].text)[-1:] == (source.commit.sha,)
+    return commits[0].tree if mine else ours
+
+
 def differs(commit: Commit, source: Source, verdict: Classification, signer: str) -> str:
     """In what a commit is not the pick, "" where it is; whoever picked, and when, is free.
 
