@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.recompute import BACKPORT
 from orchestrator.audit.verdicts import CommitProof, Kind
+from orchestrator.core.commit_message import signed_off
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.pick import PickState
 from orchestrator.core.tag_message import commit_message
@@ -153,5 +154,6 @@ def _identical(release: TaggedRelease, head: Commit, parent: Commit, picks: Sequ
     entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
     message = commit_message(release.version, entry.summary if entry else "", picks)
+    message = signed_off(message, str(head.committer) if release.config.signoff else "")
     data = encode_commit(tree=head.tree, parents=head.parents, author=who, committer=who, message=message)
     return object_id("commit", data) == head.sha

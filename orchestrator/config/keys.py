@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.commit_keys import SIGNOFF
 from orchestrator.config.fix_keys import FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
@@ -238,6 +239,7 @@ def _config(got: Got) -> Config:
         policy=got(POLICY_KEY, None),
         land=got(LAND, None),
         sign=got(SIGN, None),
+        signoff=got(SIGNOFF, Config.signoff),
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
         scheme=got(SCHEME, Config.scheme),
@@ -259,6 +261,7 @@ ROOT = Table(
         POLICY_KEY,
         LAND,
         SIGN,
+        SIGNOFF,
         REPOSITORY_URL,
         TAG_PREFIX,
         SCHEME,

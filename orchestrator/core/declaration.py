@@ -319,6 +319,7 @@ class Config:
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
     sign: SignSpec | None = None
+    signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
     scheme: Kind = "semver"

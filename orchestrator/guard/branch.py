@@ -13,7 +13,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import differs, first_release, released_version
+from orchestrator.guard.commits import differs, first_release, made_of, released_version
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
     from orchestrator.core.tag_message import TagRow
-    from orchestrator.git.objects import Commit
+    from orchestrator.git.objects import Commit, Signature
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
@@ -63,6 +63,7 @@ class BranchProof:
     protected: Protected
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
+    _proposer: Signature | None = None  # of the release at hand, where a forge committed it anew
     landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
 
     def prove(self, old: str, new: str) -> list[Problem]:
@@ -157,6 +158,7 @@ class BranchProof:
         entry = self._entry(version, picked)
         sources = self._sources(entry)
         decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
+        self._proposer = self.protected.proposed.proposer(version, commits[-1].sha)
         picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
         tags = self.protected.tags
         older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
@@ -258,7 +260,7 @@ class BranchProof:
             row = decided.get(source.commit.sha)
             if is_left_out(row):
                 continue
-            verdict = judge.judge(source, tip)
+            verdict = judge.judge(source, tip, made_of(source, commits, self.scratch.tree_of(tip)))
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
                 picks[source.commit.sha] = verdict.pick
                 continue
@@ -267,7 +269,7 @@ class BranchProof:
                     raise self._dropped(source)
                 break
             commit = commits[0]
-            if fault := differs(commit, source, verdict):
+            if fault := differs(commit, source, verdict, self._signer(commit)):
                 raise self._why(commit, source, verdict, sources, fault)
             if verdict.pick.applied == commit.sha:
                 self._resolution(commit, source, tip)
@@ -278,6 +280,10 @@ class BranchProof:
         if commits:
             raise self._why(commits[0], None, None, sources, "")
         return [picks[source.commit.sha] for source in sources if source.commit.sha in picks], tip
+
+    def _signer(self, commit: Commit) -> str:
+        """Who must have signed a commit off, "" where nobody must."""
+        return str(self._proposer or commit.committer) if self.protected.config.signoff else ""
 
     def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
         """Refuse what somebody resolved in files that the pick has nothing to do with."""
@@ -322,8 +328,10 @@ class BranchProof:
             return self._refused(commit.sha, f"resolves a conflict of {named[0][:12]} in a way that nobody declared",
                                  "undeclared-resolution", f"push this commit to a topic branch, and name it on"
                                  f" {self.protected.branch} as `backport:` of the fix")  # fmt: skip
+        short = named[0][:12]
+        pick = f"git cherry-pick -s -x {short}" if self.protected.config.signoff else f"git cherry-pick -x {short}"
         return self._refused(commit.sha, f"is not the pick of {named[0][:12]}: {fault}", "not-the-pick",
-                             f"pick it as it is: release cut, or: git cherry-pick -x {named[0][:12]}")  # fmt: skip
+                             f"pick it as it is: release cut, or: {pick}")  # fmt: skip
 
     # -------------------------------------------------------------- the release commit
 
@@ -339,6 +347,7 @@ class BranchProof:
         made = release_commit(
             replace(config, text=self._own_config(commit, version)), self.protected.path, commit.committer,
             scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
+            signer=self._proposer,
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)

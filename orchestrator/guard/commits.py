@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.core.commit_message import with_origin
+from orchestrator.core.commit_message import origins, picked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +29,27 @@ def first_release(commits: Sequence[Commit]) -> Sequence[Commit]:
     return commits[:end]
 
 
-def differs(commit: Commit, source: Source, verdict: Classification) -> str:
-    """In what a commit is not the pick, "" where it is; whoever picked, and when, is free."""
+def made_of(source: Source, commits: Sequence[Commit], ours: str) -> str:
+    """The tree that was made of a source, by the message of the next commit; `ours`, as before, where none was."""
+    mine = bool(commits) and origins(commits[0].text)[-1:] == (source.commit.sha,)
+    return commits[0].tree if mine else ours
+
+
+def differs(commit: Commit, source: Source, verdict: Classification, signer: str) -> str:
+    """In what a commit is not the pick, "" where it is; whoever picked, and when, is free.
+
+    With a `signer` it is signed off by that one, perhaps twice, as `git cherry-pick -s -x` does it.
+    """
     if not verdict.tree or commit.tree != verdict.tree:
         return "its files differ"
     if commit.author != verdict.like.author:
         return "its author differs"
-    return "" if commit.message == with_origin(verdict.like.message, source.commit.sha) else "its message differs"
+    message = verdict.like.message
+    if commit.message == picked(message, source.commit.sha, signer):
+        return ""
+    if not signer:
+        return "its message differs"
+    plain = picked(message, source.commit.sha)
+    if commit.message == plain + f"Signed-off-by: {signer}\n".encode():
+        return ""
+    return "its message differs" if commit.message != plain else f"it is not signed off by {signer}"

@@ -52,6 +52,7 @@ _NEWER = (
     "sign",
     "one_by_one",
 )  # fields that count where they say something: ids of older plans stay as they were
+_NEWER_OF_PICK = ("forwarded",)  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
@@ -92,7 +93,7 @@ def draft(
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(
-        scratch, request.identity, decisions, facts.base, request.effort, config.changelog
+        scratch, request.identity, decisions, facts.base, request.effort, config.changelog, config.signoff
     ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
@@ -216,7 +217,10 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content = {key: value for key, value in content.items() if value or key not in _NEWER}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
-    content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
+    content["picks"] = [
+        {key: value for key, value in pick.items() if key not in _ADVICE and (value or key not in _NEWER_OF_PICK)}
+        for pick in content["picks"]
+    ]
     content["images"] = [_asked_for(image) for image in content["images"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.commit_message import signed_off
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import commit_message
@@ -53,8 +54,12 @@ def release_commit(
     version: str,
     summary: str,
     picks: Sequence[Pick],
+    signer: Signature | None = None,
 ) -> ReleaseCommit:
-    """The release commit on `tip`, by `identity`: release.yaml as used, the changelog section, version files."""
+    """The release commit on `tip`, by `identity`: release.yaml as used, the changelog section, version files.
+
+    A `signer` is who signs it off where that is somebody else.
+    """
     parent = scratch.commit(tip)
     files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
@@ -65,7 +70,7 @@ def release_commit(
         parents=(tip,),
         author=who,
         committer=who,
-        message=commit_message(version, summary, picks),
+        message=signed_off(commit_message(version, summary, picks), str(signer or identity) if config.signoff else ""),
     )
     return ReleaseCommit(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
 

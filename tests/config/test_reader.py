@@ -95,6 +95,7 @@ policy:
   declared-on-source: true
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
+signoff: true
 sign:
   key-env: SIGNING_KEY
   public-keys:
@@ -155,6 +156,7 @@ def test_every_key_is_read() -> None:
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert got.signoff
     assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
     assert got.text == FULL.encode()
 

@@ -202,6 +202,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("no key is pinned", top("sign: {key-file: a, public-keys: []}"), "4:34", "config-no-key"),
     ("a pinned key that is none", top("sign: {key-file: a, public-keys: [MCow]}"), "4:35", "config-bad-key"),
     ("a variable that is none", top(f"sign: {{key-env: 7x, public-keys: [{PINNED}]}}"), "4:17", "config-bad-text"),
+    ("signed off perhaps", top("signoff: yes"), "4:10", "config-bad-word"),
     ("signed perhaps", policy("signed-tags: yes"), "5:16", "config-bad-word"),
     ("protected by full ref", policy("protected-sources: [refs/heads/main]"), "5:23", "config-bad-branch"),
     ("nothing protected", policy("protected-sources: []"), "5:22", "config-no-source"),

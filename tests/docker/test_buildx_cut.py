@@ -130,6 +130,7 @@ def test_what_is_built_is_not_built_again(shipped: Imaged, buildkit: BuildKit) -
     assert shipped.registry.head(VERSION) is None
 
 
+@pytest.mark.wide
 def test_new_layers_are_compressed_with_zstd_and_read_again(shipped: Imaged, buildkit: BuildKit) -> None:
     shipped.declare(image=f"{OPTIONS}  compression: zstd:3\n")
     env = {**buildkit.environment, "BUILD_TOKEN": SECRET}

@@ -314,6 +314,7 @@ def test_a_heavy_base_that_needs_buildkit_for_an_image_that_no_engine_makes(
     assert there.json["plan_id"] == thin.release("plan", NEXT, "--json", env=env).json["plan_id"]
 
 
+@pytest.mark.wide(5)
 @pytest.mark.parametrize("number", range(4, 14))
 def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
     thin = story(tmp_path, lab)

@@ -251,6 +251,7 @@ def checkout(tale: Story, path: Path, ref: str) -> Repo:
     return repo
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_the_plan_job_on_a_pull_request(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)
@@ -322,6 +323,7 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin"
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_nothing_that_a_branch_brings_is_run(tale: Story, tmp_path: Path, provider: str, fresh_python: Path) -> None:
     """The installation and the plan job, whole, on the checkout of a pull request that brings a folder `pip`."""
@@ -400,6 +402,7 @@ def test_without_a_commit_to_install_the_command_asks_for_one(tale: Story) -> No
     assert not (tale.clone.path / FILES["github"]).exists()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)
@@ -429,6 +432,7 @@ def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) ->
     assert "`fix(loader): close the workers`" in page.read_text()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_the_audit_job_on_a_release_branch(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)
