@@ -233,6 +233,8 @@ def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
     used = {
         key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
     }
+    if "heavy" in used:
+        used["heavy"] = {key: value for key, value in used["heavy"].items() if key != "builder"}
     return used | ({"parts": [_asked_for(part) for part in used["parts"]]} if "parts" in used else {})
 
 
