@@ -44,6 +44,7 @@ class PlannedHeavy:
     is_thin: bool = False
     is_direct: bool = False
     ends: int = 0  # the first line of the Dockerfile behind its stage
+    builder: str = "classic"  # who makes it for an image that no engine makes; "" where nobody has to, or was asked
 
     @property
     def name(self) -> str:

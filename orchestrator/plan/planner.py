@@ -103,7 +103,7 @@ def draft(
     summary = entry.summary if entry else ""
     made = release_commit(
         config, request.config_path, request.identity,
-        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks,
+        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks, previous=verdict.previous,
     )  # fmt: skip
     problems += made.problems
     return Plan(
@@ -168,7 +168,7 @@ def _strangers(
     """What came to the branch by hand and is not declared."""
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
-    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
+    return undeclared(scratch, config, facts.base, older(facts), declared)
 
 
 def _private_sources(
@@ -233,6 +233,8 @@ def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
     used = {
         key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
     }
+    if "heavy" in used:
+        used["heavy"] = {key: value for key, value in used["heavy"].items() if key != "builder"}
     return used | ({"parts": [_asked_for(part) for part in used["parts"]]} if "parts" in used else {})
 
 
