@@ -42,7 +42,7 @@ MOST_LINES = 400  # in a file
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
     "rich": "report.live", "sqlite3": "git.cache",
-    "zstandard": "audit.layers",
+    "zstandard": "registry.compression",
     "jinja2": "report.page.render",
     "univers": "attest.scan.matching", "cvss": "attest.scan.advisory", "packageurl": "attest.scan.vex",
     "cryptography": "attest.keys", "nacl": "attest.keys",

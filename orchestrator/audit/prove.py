@@ -184,6 +184,7 @@ def _judged(
         of=proof.sources[0] if proof.kind is Kind.REVERT else "",
         missing=proof.missing,
         undoes=undoes(known, proof.sources),
+        forwarded=proof.forwarded,
         listed=bool(listed),
         notes=proof.notes,
     )

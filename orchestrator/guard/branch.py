@@ -13,7 +13,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import differs, first_release, released_version
+from orchestrator.guard.commits import differs, first_release, made_of, released_version
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -260,7 +260,7 @@ class BranchProof:
             row = decided.get(source.commit.sha)
             if is_left_out(row):
                 continue
-            verdict = judge.judge(source, tip)
+            verdict = judge.judge(source, tip, made_of(source, commits, self.scratch.tree_of(tip)))
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
                 picks[source.commit.sha] = verdict.pick
                 continue

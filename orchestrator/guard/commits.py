@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.core.commit_message import picked
+from orchestrator.core.commit_message import origins, picked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,12 @@ def first_release(commits: Sequence[Commit]) -> Sequence[Commit]:
     """The commits up to the first release commit, all where there is none."""
     end = next((number for number, commit in enumerate(commits, 1) if released_version(commit)), len(commits))
     return commits[:end]
+
+
+def made_of(source: Source, commits: Sequence[Commit], ours: str) -> str:
+    """The tree that was made of a source, by the message of the next commit; `ours`, as before, where none was."""
+    mine = bool(commits) and origins(commits[0].text)[-1:] == (source.commit.sha,)
+    return commits[0].tree if mine else ours
 
 
 def differs(commit: Commit, source: Source, verdict: Classification, signer: str) -> str:

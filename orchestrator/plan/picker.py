@@ -59,7 +59,8 @@ class Picker:
             if sha in decided.present:
                 picks.append(decided.present[sha])
                 continue
-            verdict = judge.judge(source, tip)
+            made = decided.made.get(sha, "")
+            verdict = judge.judge(source, tip, self.scratch.tree_of(made) if made else "")
             pick = verdict.pick
             if verdict.tree:
                 tip = write_pick(

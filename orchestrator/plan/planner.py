@@ -52,6 +52,7 @@ _NEWER = (
     "sign",
     "one_by_one",
 )  # fields that count where they say something: ids of older plans stay as they were
+_NEWER_OF_PICK = ("forwarded",)  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
@@ -216,7 +217,10 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content = {key: value for key, value in content.items() if value or key not in _NEWER}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
-    content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
+    content["picks"] = [
+        {key: value for key, value in pick.items() if key not in _ADVICE and (value or key not in _NEWER_OF_PICK)}
+        for pick in content["picks"]
+    ]
     content["images"] = [_asked_for(image) for image in content["images"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
@@ -229,6 +233,8 @@ def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
     used = {
         key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
     }
+    if "heavy" in used:
+        used["heavy"] = {key: value for key, value in used["heavy"].items() if key != "builder"}
     return used | ({"parts": [_asked_for(part) for part in used["parts"]]} if "parts" in used else {})
 
 

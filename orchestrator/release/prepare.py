@@ -14,7 +14,13 @@ from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.builders import choose, option_problems
-from orchestrator.image.inputs import frontend_problems, image_notes, image_problems, pointer_problems
+from orchestrator.image.inputs import (
+    frontend_problems,
+    image_notes,
+    image_problems,
+    pointer_problems,
+    with_base_builders,
+)
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
@@ -104,7 +110,9 @@ def prepare(
     by_freeze = judge_freeze(
         policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
     )
-    plan, engine_notes = (plan, ()) if session.options.offline else choose(plan, session.connections)
+    connections = None if session.options.offline else session.connections
+    plan, engine_notes = choose(plan, connections) if connections else (plan, ())
+    plan = with_base_builders(plan, session.scratch, config.image, connections)
     of_images = Judgement(
         problems=(
             *option_problems(plan, config.image),

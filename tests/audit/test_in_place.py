@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.merge.result import Merge
 
 pytestmark = pytest.mark.hostile
 
