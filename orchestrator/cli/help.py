@@ -48,7 +48,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "hook": ("release hook install",),
     "init": ("release init",),
     "check": ("release check",),
-    "doctor": ("release doctor",),
+    "doctor": ("release doctor", "release doctor --ci"),
     "ci init": ("release ci init --provider github --write",),
     "patch import": ("release patch import COMMIT --repo ../pytorch",),
     "patch list": ("release patch list",),
