@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
-from orchestrator.config.commit_keys import SIGNOFF
+from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
@@ -55,10 +55,10 @@ def _release(got: Got) -> ReleaseEntry:
                 fix.place,
                 f"the first is on line {first.place.line}: keep one",
             )
-    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), fixes=fixes)
+    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), ticket=got(TICKET, ""), fixes=fixes)
 
 
-RELEASE = Table(title="a release", keys=(SUMMARY, FIXES), build=_release)
+RELEASE = Table(title="a release", keys=(SUMMARY, TICKET, FIXES), build=_release)
 
 
 def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:
@@ -225,13 +225,15 @@ def _config(got: Got) -> Config:
             message = f"{rules.quoted(file.path)} is written already, and has no pattern here"
             got.faults.add_at("config-same-file", message, file.place, "remove it, or give a pattern")
         written.add(file.path)
+    releases, commit = got(RELEASES, ()), got(RELEASE_COMMIT, Config.release_commit)
+    check_tickets(got, releases, commit)
     return Config(
         place=Place(file=got.faults.file),
         text=b"",
         branch=got(BRANCH, ""),
         source=got(SOURCE, ()),
         remote=got(REMOTE, Config.remote),
-        releases=got(RELEASES, ()),
+        releases=releases,
         image=got(IMAGE_KEY, None),
         verify=got(VERIFY, ()),
         changelog=changelog,
@@ -240,6 +242,7 @@ def _config(got: Got) -> Config:
         land=got(LAND, None),
         sign=got(SIGN, None),
         signoff=got(SIGNOFF, Config.signoff),
+        release_commit=commit,
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
         scheme=got(SCHEME, Config.scheme),
@@ -262,6 +265,7 @@ ROOT = Table(
         LAND,
         SIGN,
         SIGNOFF,
+        RELEASE_COMMIT,
         REPOSITORY_URL,
         TAG_PREFIX,
         SCHEME,

@@ -71,14 +71,6 @@ def shipped(picks: Sequence[Pick]) -> list[Pick]:
     return [pick for pick in picks if pick.state in made or pick.since_previous]
 
 
-def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
-    """The release commit's message."""
-    lines = [f"chore(release): {version}", ""]
-    lines += [summary, ""] if summary else []
-    lines += [f"- {pick.subject} ({pick.source[:12]})" for pick in shipped(picks)]
-    return ("\n".join(lines).rstrip("\n") + "\n").encode()
-
-
 def tag_message(plan: Plan) -> str:
     """The annotated tag's message: a line for people and one for machines a pick (see `tagged_account`).
 

@@ -13,7 +13,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import differs, first_release, made_of, released_version
+from orchestrator.guard.commits import ReleaseCommits, differs, made_of
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -66,12 +66,16 @@ class BranchProof:
     _proposer: Signature | None = None  # of the release at hand, where a forge committed it anew
     landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
 
+    @property
+    def _release_commits(self) -> ReleaseCommits:
+        return ReleaseCommits(config=self.protected.config, tags=self.protected.tags, told=self.told)
+
     def prove(self, old: str, new: str) -> list[Problem]:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
         try:
             rest = self._chain(old, new)
             while rest:
-                segment = first_release(rest)
+                segment = self._release_commits.first(rest)
                 self._segment(old, segment)
                 end = segment[-1].sha
                 old, rest = self.landed.get(end, end), rest[len(segment) :]
@@ -153,7 +157,7 @@ class BranchProof:
 
     def _segment(self, base: str, commits: Sequence[Commit]) -> None:
         """Prove picks on `base`, and the release commit that may end them."""
-        version = released_version(commits[-1])
+        version = self._release_commits.version(commits[-1])
         picked = list(commits[:-1] if version else commits)
         entry = self._entry(version, picked)
         sources = self._sources(entry)
@@ -347,7 +351,7 @@ class BranchProof:
         made = release_commit(
             replace(config, text=self._own_config(commit, version)), self.protected.path, commit.committer,
             scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
-            signer=self._proposer,
+            previous=verdict.previous, signer=self._proposer,
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)

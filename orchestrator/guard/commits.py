@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, picked
+from orchestrator.core.commit_message.release import released_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from orchestrator.core.declaration import Config
     from orchestrator.git.objects import Commit
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
 
-_RELEASE = re.compile(r"chore\(release\): (\S+)")
 
+@dataclass(frozen=True, kw_only=True)
+class ReleaseCommits:
+    """Which commits are release commits, by what release.yaml says of them.
 
-def released_version(commit: Commit) -> str:
-    """The version that a release commit names, "" for any other commit."""
-    found = _RELEASE.fullmatch(commit.text.partition("\n")[0])
-    return found[1] if found else ""
+    Where it leaves the version open, a tag or a proposal tells it; else it is the first that has no tag.
+    """
 
+    config: Config
+    tags: Collection[str]
+    told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
 
-def first_release(commits: Sequence[Commit]) -> Sequence[Commit]:
-    """The commits up to the first release commit, all where there is none."""
-    end = next((number for number, commit in enumerate(commits, 1) if released_version(commit)), len(commits))
-    return commits[:end]
+    def version(self, commit: Commit) -> str:
+        """The version that it is the release commit of, "" for any other commit."""
+        if origins(commit.text):
+            return ""
+        found = released_versions(self.config, commit.subject)
+        told = (each for each in found if len(found) > 1 and self.told(each, commit.sha))
+        open_ = (each for each in found if each not in self.tags)
+        return next(told, "") or next(open_, "") or next(iter(found), "")
+
+    def first(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        """The commits up to the first release commit, all where there is none."""
+        end = next((number for number, commit in enumerate(commits, 1) if self.version(commit)), len(commits))
+        return commits[:end]
 
 
 def made_of(source: Source, commits: Sequence[Commit], ours: str) -> str:

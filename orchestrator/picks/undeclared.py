@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
+from orchestrator.core.commit_message.release import released_versions
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 _NAMED = 20  # so many are named, and how many more there are
-_RELEASE = "chore(release): "  # our own commit
+_RELEASE = "chore(release): "  # our own commit, where release.yaml says nothing else
 
 
-def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], declared: Collection[str]) -> list[str]:
+def undeclared(
+    scratch: Scratch, config: Config, base: str, older: Sequence[str], declared: Collection[str]
+) -> list[str]:
     """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
 
     `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
@@ -34,12 +37,13 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
     if base in older:
         return []
     own = changes.messages(scratch, base, "--not", *older)
+    branch = config.branch
     gone, mine = Undone(own, []), [change.sha for change in own]
     lines = []
     for change in reversed(own):
         subject, names = change.message.partition("\n")[0], origins(change.message)
         takes_back = any(sha.startswith(name) for name in reverted(change.message) for sha in mine)
-        if subject.startswith(_RELEASE) or change.sha in gone.commits or takes_back:
+        if _is_release(config, subject) or change.sha in gone.commits or takes_back:
             continue
         if not {change.sha, *names} & set(declared):
             name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
@@ -49,6 +53,11 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
             )
     more = [f"{len(lines) - _NAMED} more came to {branch} undeclared"] if len(lines) > _NAMED else []
     return [*lines[:_NAMED], *more]
+
+
+def _is_release(config: Config, subject: str) -> bool:
+    """Whether it is our own commit: a release that landed and was not tagged."""
+    return subject.startswith(_RELEASE) or bool(released_versions(config, subject))
 
 
 def older(facts: Facts) -> list[str]:
@@ -71,7 +80,7 @@ def undeclared_since(
     sources, _ = expand(fixes, config.remote, repository, scratch)
     found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
     declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
-    return [*unheard, *undeclared(scratch, config.branch, facts.base, older(facts), declared)]
+    return [*unheard, *undeclared(scratch, config, facts.base, older(facts), declared)]
 
 
 def _unheard(facts: Facts, config: Config) -> str:

@@ -103,7 +103,7 @@ def draft(
     summary = entry.summary if entry else ""
     made = release_commit(
         config, request.config_path, request.identity,
-        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks,
+        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks, previous=verdict.previous,
     )  # fmt: skip
     problems += made.problems
     return Plan(
@@ -168,7 +168,7 @@ def _strangers(
     """What came to the branch by hand and is not declared."""
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
-    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
+    return undeclared(scratch, config, facts.base, older(facts), declared)
 
 
 def _private_sources(

@@ -47,7 +47,7 @@ _OF_THE_FILE = (
     "fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range",
     "moving-name", "range-has-merges", "merge-needs-mainline", "bad-mainline", "cannot-edit",
     "request-unknown", "request-is-issue", "request-open", "request-closed", "request-elsewhere", "request-changed",
-    "request-twice", "request-rewritten",
+    "request-twice", "request-rewritten", "release-commit-empty",
 )  # fmt: skip
 _ONE_BY_ONE = "`land.atomic` is false: the branch is pushed first, then the tag, by the same command if need be"
 

@@ -1,4 +1,4 @@
-"""What a commit holds of a release's inputs: its release.yaml, locks and patches.  The one reader of them."""
+"""What a commit holds of a release's inputs: its release.yaml, locks, patches, VEX.  The one reader of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.config import reader
+from orchestrator.core.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class CommittedFiles:
-    """The files of one tree; its listing is asked for once, and each lock and folder of patches is read once."""
+    """The files of one tree; its listing is asked for once, and each lock and folder is read once."""
 
     def __init__(self, scratch: Scratch, tree: str) -> None:
         self.scratch = scratch
         self.tree = tree
         self._locks: dict[str, dict[str, bytes]] = {}
-        self._patches: dict[str, dict[str, bytes]] = {}
+        self._folders: dict[str, dict[str, bytes]] = {}
 
     @cached_property
     def _paths(self) -> list[str]:
@@ -43,18 +44,33 @@ class CommittedFiles:
             self._locks[path] = self._read({each: each for each in sorted(parts)})
         return self._locks.get(path, {})
 
-    def patches(self, folder: str) -> dict[str, bytes]:
-        """Path within the folder of patches -> bytes; empty when the tree has no such folder, and for ""."""
-        if folder and folder not in self._patches:
+    def below(self, folder: str) -> dict[str, bytes]:
+        """Path within a folder -> bytes of the files in it; empty when the tree has no such folder, and for ""."""
+        if folder and folder not in self._folders:
             head = folder.rstrip("/") + "/"
             inside = (each for each in self._paths if each.startswith(head))
-            self._patches[folder] = self._read({each.removeprefix(head): each for each in inside})
-        return self._patches.get(folder, {})
+            self._folders[folder] = self._read({each.removeprefix(head): each for each in inside})
+        return self._folders.get(folder, {})
 
     def _read(self, paths: Mapping[str, str]) -> dict[str, bytes]:
         """Name -> bytes, for those that are regular files."""
         found = ((name, self.scratch.file(self.tree, path)) for name, path in paths.items())
         return {name: data for name, data in found if data is not None}
+
+
+def released_by(scratch: Scratch, tree: str, path: str, subject: str) -> tuple[Config | None, list[str]]:
+    """What a commit declares itself, and the versions whose release commit it says to be by that; (None, []) for none.
+
+    Several where its subject does not tell them apart.
+    """
+    from orchestrator.core.commit_message.release import released_versions
+
+    try:
+        config = CommittedFiles(scratch, tree).config(path, subject[:40])
+        versions = released_versions(config, subject) if config else []
+    except ReleaseError:
+        return None, []
+    return (config, versions) if versions else (None, [])
 
 
 def _is_part(path: str, folder: str) -> bool:
