@@ -194,20 +194,23 @@ def push(context: TaskContext, reference: Reference, registry: Registry) -> None
     """Give a local name of the engine to its registry, again where that broke off.  What the registry has refused is
     not tried again, but for a login that has ended meanwhile.
     """
-    retry, connections = registry.retry, context.connections
-    stall = context.session.options.push_stall
-    for attempt in range(1, retry.tries + 1):
-        login = connections.credentials(reference.repository.host)
+    retry, connections, host = registry.retry, context.connections, reference.repository.host
+    attempt, may_ask = 1, True
+    while True:
+        login = connections.credentials(host)
         try:
+            stall = context.session.options.push_stall
             connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
         except PushRefusedError as error:
-            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
+            if not error.about_login or not may_ask or connections.credentials(host) == login:
                 raise
+            may_ask = False
         except PushBrokenError as error:
             if attempt == retry.tries:
                 raise
-            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
-            retry.sleep(retry.delay(attempt, None))
+            attempt += 1
+            context.report(Progress(text=f"{error.message}; try {attempt} of {retry.tries} follows"))
+            retry.sleep(retry.delay(attempt - 1, None))
             registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
         else:
             return
