@@ -74,7 +74,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@tools/lint-image
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml .github/workflows/nightly.yml
-	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows action.yml
 	@$(BIN)/uv lock --quiet --check
 	@$(BIN)/python tools/lint_jenkinsfile.py
 
