@@ -37,6 +37,8 @@ NOT_TYPED = {
         "pipelines of forges: tests/forges/test_ci.py",
     # repositories of others
     r"image/patch_import.py: git -C \{\} fetch.*": "a clone of PyTorch: tests/image/test_patch_import.py",
+    r"report/scan.py: release patch import \{\} --repo PATH":
+        "a clone of PyTorch: tests/image/test_patch_import.py",
     r"(image/inputs|image/patches|image/patchfile|thin/prepared).py: release patch import.*":
         "a clone of PyTorch: tests/image/test_patch_import.py",
     r"image/inputs.py: git submodule update --init --recursive -- \{\}":
