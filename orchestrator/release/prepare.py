@@ -31,7 +31,7 @@ from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
 from orchestrator.session.clone.history import have_history
-from orchestrator.session.committed import CommittedFiles
+from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def prepare(
         problems=(
             *option_problems(plan, config.image),
             *image_problems(plan, session.scratch, session.config_name),
+            *(_vex_problems(plan, session) if plan.images else ()),
             *_frontend_problems(plan, session),
             *pointer_problems(plan, session.repository, session.scratch),
             *_heavy_problems(plan, session),
@@ -136,6 +137,15 @@ def prepare(
 def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     """What the builder itself says of flags in Dockerfiles; nobody is asked offline."""
     return () if session.options.offline else frontend_problems(plan, session.scratch, session.connections)
+
+
+def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
+    """What is wrong in the VEX documents that are to be attested."""
+    if not session.scratch.has_folder(plan.tree, VEX_FOLDER):
+        return ()
+    from orchestrator.attest.scan import vex
+
+    return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
 
 
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:

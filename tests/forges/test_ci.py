@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -127,6 +128,18 @@ def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actionlint_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
+    """Where it is: no package that can be installed everywhere brings the program, and a test downloads nothing."""
+    program = shutil.which("actionlint")
+    if program is None:
+        pytest.skip("NOT RUN: there is no actionlint on this machine (https://github.com/rhysd/actionlint)")
+    for name, image in {"none": "", **REGISTRIES}.items():
+        (tmp_path / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
+    command: list[str | Path] = [program, *tmp_path.glob("*.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_written_once_unchanged_after_and_never_over_an_edit(tale: Story) -> None:
