@@ -80,6 +80,7 @@ class ReleaseEntry:
     place: Place
     summary: str = ""
     fixes: tuple[Fix, ...] = ()
+    from_branch: bool = False  # it has what came to the branch since the version before; `fixes` are picked on top
 
 
 @dataclass(frozen=True, kw_only=True)

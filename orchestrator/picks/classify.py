@@ -12,7 +12,7 @@ from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
-from orchestrator.picks.equivalents import TRAILER, Equivalent, twins
+from orchestrator.picks.equivalents import BACKPORT, TRAILER, Equivalent, twins
 from orchestrator.picks.presence import Carrier, Presence
 from orchestrator.picks.resolution import resolution_fault
 
@@ -55,6 +55,7 @@ class Judge:
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
         open_ = [source for source in sources if source.backport is None and source.commit.sha not in made]
         self.twins = twins(scratch, base, {source.commit.sha: source.parent for source in open_})
+        self.carried = _carried(scratch, base, [source for source in sources if source.commit.sha not in made])
 
     def judge(self, source: Source, tip: str) -> Classification:
         """What becomes of `source` on top of commit `tip`."""
@@ -62,6 +63,8 @@ class Judge:
         if self._attributes_stale:
             self.scratch.use_attributes(ours)
         self._attributes_stale = source.commit.sha in self._touch_attributes
+        if source.backport and source.commit.sha in self.carried:
+            return self._present(source, PickState.DUPLICATE, self.carried[source.commit.sha])
         if source.backport:
             return self._apply_stand_in(source, source.backport, ours, "backport")
         if source.commit.sha in self.made and source.commit.sha in self.resolved:
@@ -180,6 +183,23 @@ class Judge:
         if state.value in source.fix.allow:
             return Classification(pick=pick, tree="", like=source.commit)
         return Classification(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _carried(scratch: Scratch, base: str, sources: Sequence[Source]) -> dict[str, Equivalent]:
+    """Source id -> its backport, where that is on the branch already, and its entry allows for it: whatever the
+    signals and the tree say of the source, this commit is what carries it.
+    """
+    backports = {
+        source.commit.sha: source.backport.sha
+        for source in sources
+        if source.backport and PickState.DUPLICATE in source.fix.allow and not source.fix.again
+    }
+    outside = set(scratch.rev_list(*backports.values(), "--not", base, "--")) if backports else set()
+    return {
+        sha: Equivalent(sha=backport, signals=(BACKPORT,))
+        for sha, backport in backports.items()
+        if backport not in outside
+    }
 
 
 def _strays(source: Source, fault: str) -> Problem:

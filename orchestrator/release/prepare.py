@@ -82,6 +82,11 @@ def prepare(
         from orchestrator.plan.requests import freeze
 
         config, by_request = freeze(session, config, wanted, facts.source_tips)
+    by_branch, entry = Judgement(), config.release(wanted)
+    if entry and entry.from_branch:
+        from orchestrator.plan import from_branch
+
+        config, by_branch = from_branch.freeze(config, wanted, facts, session.repository, session.scratch)
     request = PlanRequest(
         version=version,
         config=config,
@@ -120,7 +125,7 @@ def prepare(
             *_heavy_notes(plan, session),
         ),
     )
-    return seal(plan, steps.keys(plan), by_request, by_policy, by_freeze, of_images)
+    return seal(plan, steps.keys(plan), by_request, by_branch, by_policy, by_freeze, of_images)
 
 
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:

@@ -1,0 +1,134 @@
+"""What a guarded release branch takes as it is, where release.yaml on the protected side has a version `from-branch`.
+
+Requests land there by themselves, as forges merge them; what counts is that they are single commits, and that the
+release names all of them and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import ProblemsError, ReleaseError
+from orchestrator.core.tag_message import tagged_account
+from orchestrator.guard.commits import released_version
+from orchestrator.guard.decisions import Protected, RefusedCommitError
+from orchestrator.picks.undeclared import Since, standing
+from orchestrator.plan.from_branch import merge_problems
+from orchestrator.session.committed import CommittedFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from orchestrator.core.declaration import Fix, ReleaseEntry
+    from orchestrator.core.pick import Pick
+    from orchestrator.git.objects import Commit
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.sources import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenCommits:
+    """Judges what came to a branch before a release is made of it."""
+
+    scratch: Scratch
+    protected: Protected
+
+    @property
+    def _entries(self) -> list[ReleaseEntry]:
+        """The versions to come that take what is on the branch."""
+        releases = self.protected.config.releases
+        return [each for each in releases if each.from_branch and each.version not in self.protected.tags]
+
+    def end(self, old: str, new: str, told: Callable[[str, str], str]) -> str:
+        """The last new commit that came by itself: what lies above is what a release made.
+
+        That is `old` where no version takes what is on the branch.  Raises for commits that none can take.
+        """
+        if not self._entries:
+            return old
+        end = self._below_release(new, told)
+        if self.scratch.rev_list("--max-count=1", old, f"^{end}", "--"):
+            return old  # rewritten, or nothing came: the rest is judged as ever
+        return end
+
+    def _below_release(self, new: str, told: Callable[[str, str], str]) -> str:
+        top, proposed = self.scratch.commit(new), self.protected.proposed
+        if len(top.parents) == 2 and proposed.merged(top):  # noqa: PLR2004
+            top = self.scratch.commit(top.parents[1])
+        if proposed.squashed(top):
+            return top.parents[0]
+        version = released_version(top)
+        if not version or self.protected.config.release(version) is None:
+            return new
+        made = sum(row.made for row in tagged_account(told(version, top.sha)))
+        for _ in range(made + 1):
+            if len(top.parents) != 1:
+                return new
+            top = self.scratch.commit(top.parents[0])
+        return top.sha
+
+    def since(self, base: str, older: Sequence[str]) -> Since:
+        """What came to the branch after these commits."""
+        return Since.read(self.scratch, base, older)
+
+    def must_be_single(self, since: Since, well_formed: Callable[[str], Commit]) -> None:
+        """Raises for a commit that is malformed, a source branch that was merged as it is, a merge that adds."""
+        if not since.parents:
+            return
+        for sha in since.parents:
+            if not well_formed(sha).parents:
+                raise RefusedCommitError(
+                    f"commit {sha[:12]} has no parent",
+                    where=self.protected.config.branch,
+                    remedy="a release branch takes what was made on it",
+                    code="not-linear",
+                )
+        declared = {fix.commit for entry in self._entries for fix in entry.fixes}
+        self._must_be_plain(since, declared)
+
+    def _must_be_plain(self, since: Since, declared: Collection[str]) -> None:
+        config, kept = self.protected.config, standing(self.scratch, since, declared, releases=True)
+        problems = merge_problems(
+            self.scratch, since, kept, declared, list(self.protected.tips.values()), config.branch, config.place
+        )
+        if problems:
+            raise ProblemsError(problems)
+
+    def named(self, entry: ReleaseEntry, commit: Commit) -> tuple[Fix, ...]:
+        """What a release commit names of the branch, beside what the protected release.yaml declares."""
+        try:
+            own = CommittedFiles(self.scratch, commit.tree).config(self.protected.path, commit.sha[:12])
+        except ReleaseError:  # which is refused where the two are compared
+            return ()
+        mine = own.release(entry.version) if own else None
+        return mine.fixes[: max(len(mine.fixes) - len(entry.fixes), 0)] if mine else ()
+
+    def must_be_whole(
+        self, named: Sequence[Fix], sources: Sequence[Source], picks: Sequence[Pick], since: Since, head: str
+    ) -> None:
+        """Raises where a release names what did not come to its branch, or leaves out what did."""
+        brought = {pick.source: pick for pick in picks if pick.since_previous}
+        strange = [each for each in sources if each.fix in named and each.commit.sha not in brought]
+        if strange:
+            raise self._refused(head, f"names {strange[0].commit.sha[:12]}, which did not come to the branch since the"
+                                f" last version, and {self.protected.branch} does not declare")  # fmt: skip
+        declared = {each.commit.sha for each in sources} | {pick.carrier for pick in brought.values()}
+        left = standing(self.scratch, since, declared, releases=True)
+        if left:
+            subject = left[0].message.partition("\n")[0]
+            raise self._refused(head, f"leaves out {left[0].sha[:12]} {subject[:60]!r}, which is on the branch")
+        self._must_be_plain(since, declared)
+
+    def _refused(self, sha: str, says: str) -> RefusedCommitError:
+        return RefusedCommitError(
+            f"release commit {sha[:12]} {says}",
+            where=f"{self.protected.config.branch}@{sha[:12]}",
+            remedy="make it again: release cut",
+            code="undeclared",
+        )
+
+
+def taking(entry: ReleaseEntry, named: Sequence[Fix]) -> ReleaseEntry:
+    """The protected entry with what the release commit names of the branch."""
+    return replace(entry, fixes=(*named, *entry.fixes))
