@@ -258,8 +258,10 @@ def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[
         return [fault] if fault else []
     if twice := told_twice(tag.message):
         return [f"says two things of {twice[:12]}"]
-    made = {(source, each.sha) for each in proving.verdicts for source in (*each.sources, *each.missing, each.sha)}
     listed = {(source, commit) for _, source, commit in tagged_picks(tag.message)}
+    of = {commit for _, commit in listed}
+    made = {(source, each.sha) for each in proving.verdicts if each.sha in of
+            for source in (*each.sources, *each.missing, each.sha)}  # fmt: skip
     lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from orchestrator.git.batch import Trees
 from orchestrator.picks.equivalents import twins
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.audit.recompute import CommitReader
     from orchestrator.audit.verdicts import CommitVerdict
@@ -144,7 +145,7 @@ def undoes(known: CommitReader, sources: Sequence[str]) -> tuple[str, ...]:
 
 def _still_there(known: CommitReader, verdicts: Sequence[CommitVerdict], suspects: dict[int, str]) -> set[int]:
     """Those before which the tree held their source's change: it can be taken out of it."""
-    rows = []
+    questions: dict[int, Trees] = {}
     for at in suspects:
         each = verdicts[at]
         if each.sources[0] not in known.commits:
@@ -153,10 +154,20 @@ def _still_there(known: CommitReader, verdicts: Sequence[CommitVerdict], suspect
         before = next(iter(source.parents[max(each.mainline, 1) - 1 :]), "")
         known.read([before] if before else [])
         ours = known.tree(known.parent(each.sha))
-        rows.append((at, ours, Trees(base=source.tree, ours=ours, theirs=known.tree(before))))
-    outcomes = batch.picks(known.scratch, [trees for _, _, trees in rows])
-    return {
-        at
-        for (at, ours, _), merge in zip(rows, outcomes, strict=True)
-        if known.tree(verdicts[at].sha) == ours or (merge and not merge.conflicts and merge.tree != ours)
-    }
+        questions[at] = Trees(base=source.tree, ours=ours, theirs=known.tree(before))
+    held = _held(known, questions)
+    return {at for at, trees in questions.items() if held[at] or known.tree(verdicts[at].sha) == trees.ours}
+
+
+def _held(known: CommitReader, questions: Mapping[int, Trees]) -> dict[int, bool]:
+    """Whether a pick changes anything, cleanly; remembered by its trees and the attributes that a merge sees."""
+    scratch = known.scratch
+    more = (scratch.git_version, scratch.attributes_key)
+    keys = {at: json.dumps([*more, each.base, each.ours, each.theirs]) for at, each in questions.items()}
+    kept = scratch.cache.get("held", keys.values())
+    found = {at: kept[key] == b"1" for at, key in keys.items() if key in kept}
+    rest = [at for at in questions if at not in found]
+    for at, merge in zip(rest, batch.picks(scratch, [questions[at] for at in rest]), strict=True):
+        found[at] = bool(merge and not merge.conflicts and merge.tree != questions[at].ours)
+    scratch.cache.put("held", {keys[at]: b"1" if found[at] else b"0" for at in rest})
+    return found

@@ -25,7 +25,7 @@ Tokens = Counter[tuple[str, bytes]]
 _WORDS = re.compile(rb"\w+")
 _NUMBER = re.compile(rb"[0-9]+")  # the same bump on another branch goes from and to other versions
 _TELLING = 6  # characters that a line needs to say something
-_AT_ONCE = 100  # commits in one process: their patches are held in memory
+_AT_ONCE = 40  # commits in one process: small parts end together, and their patches are held in memory
 
 
 def tokens(scratch: Scratch, commits: Mapping[str, str]) -> dict[str, Tokens]:

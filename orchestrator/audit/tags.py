@@ -59,7 +59,7 @@ def _parsed(name: str, sha: str, data: bytes) -> tuple[str, Tag]:
     target = fields.get(b"object", b"").decode("ascii", "replace")
     own = fields.get(b"tag", b"").decode("utf-8", "replace")
     text = message.decode("utf-8", "replace")
-    signed = bool(_SIGNATURE.search(message))
+    signed = b"-----BEGIN" in message and bool(_SIGNATURE.search(message))
     return target, Tag(name=name, object=sha, commit="", calls_itself=own, message=text, signed=signed)
 
 

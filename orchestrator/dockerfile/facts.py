@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.results import Problem
 from orchestrator.dockerfile.parser import Directive, Instruction, parse
-from orchestrator.dockerfile.stages import StageGraph
+from orchestrator.dockerfile.stages import FROM_OF_MOUNT, StageGraph, mounted
 from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 NEEDS_BUILDKIT = "dockerfile-needs-buildkit"
 INVALID = "dockerfile-invalid"
+LABS = "docker/dockerfile:1-labs"  # the frontend that reads every flag there is
 
 _GIT_SOURCE = re.compile(r"(?:git@|git://|ssh://|https?://[^\s#]+\.git(?:[#?]|$)).*")
 
 # The arguments of the platform; BuildKit sets them on its own, for other builders whoever builds must.
 PLATFORM_ARGS = tuple(f"{side}{part}" for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT"))
 _ASSUMED = "linux/amd64"  # where nobody says a platform, and the engine is not asked yet
+_SYNTAX = "BUILDKIT_SYNTAX"  # a build argument that stands above `# syntax=`
 _PREDEFINED = frozenset(("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"))
 
 
@@ -40,9 +42,11 @@ class DockerfileFacts:
     """What it asks for.
 
     `bases` are the images that FROM lines pull, in order and once each, with arguments filled in, `copied_from` those
-    that COPY --from does; `final_base` is the one under the last stage, "" for scratch or where it is not known;
-    `base_args` are the arguments above the first FROM that hold just its name; `platform_args` those of the platform
-    that are declared without a value; `sources` is what COPY and ADD take from the context; `notes` are no problems.
+    that COPY --from and mounts do; `final_base` is the one under the last stage, "" for scratch or where it is not
+    known; `base_args` are the arguments above the first FROM that hold just its name; `platform_args` those of the
+    platform that are declared without a value; `sources` is what COPY, ADD and mounts take from the context; `notes`
+    are no problems.  `frontend` is the image that reads the Dockerfile, "" for what the builder has inside; `tried` are
+    (instruction, flag, line) that the builder may not know, where it reads the file itself.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -53,6 +57,13 @@ class DockerfileFacts:
     sources: tuple[str, ...] = ()
     final_base: str = ""
     base_args: tuple[str, ...] = ()
+    frontend: str = ""
+    tried: tuple[tuple[str, str, int], ...] = ()
+
+    @property
+    def pulled(self) -> tuple[str, ...]:
+        """Every image that its build asks a registry for."""
+        return (*self.bases, *self.copied_from, *((self.frontend,) if self.frontend else ()))
 
 
 def examine(
@@ -106,12 +117,16 @@ class _Examination:
     bases: dict[str, None] = field(default_factory=dict)
     final_base: str = ""
     seen_from: bool = False
+    frontend: str = ""
+    tried: dict[tuple[str, str], int] = field(default_factory=dict)  # -> the first line with it
 
     def run(self, text: bytes) -> DockerfileFacts:
         dockerfile = parse(text)
         self.escape = dockerfile.escape
         for directive in dockerfile.directives:
             self._directive(directive)
+        if self.dialect.obeys_directives:
+            self.frontend = self.build_args.get(_SYNTAX, self.frontend)
         stages = StageGraph(dockerfile.instructions)
         if self.target and not stages.has(self.target):
             self._no_stage(stages)
@@ -131,6 +146,8 @@ class _Examination:
             sources=tuple(self.sources),
             final_base=self.final_base,
             base_args=tuple(name for name, value in self.global_args.items() if value and value == self.final_base),
+            frontend=self.frontend,
+            tried=() if self.frontend else tuple((*flag, line) for flag, line in self.tried.items()),
         )
 
     def _problem(self, line: int, code: str, message: str, remedy: str) -> None:
@@ -146,6 +163,8 @@ class _Examination:
     def _directive(self, directive: Directive) -> None:
         text = f"# {directive.name}={directive.value}"
         if directive.name != "escape":
+            if directive.name == "syntax" and self.dialect.obeys_directives:
+                self.frontend = directive.value.split()[0]
             if not self.dialect.obeys_directives:
                 note = f"`{text}` is a comment to {self.dialect.builder}: only BuildKit reads it"
                 self.notes.append(f"{self.file}:{directive.line}: {note}")
@@ -158,7 +177,8 @@ class _Examination:
         elif not self.seen_from:
             self._problem(0, INVALID, "the Dockerfile has no FROM line", "begin it with a FROM line")
         for name in sorted(set(self.build_args) - self.declared):
-            if name.lower() not in _PREDEFINED:
+            is_frontends = name.startswith("BUILDKIT_") and self.dialect.obeys_directives
+            if name.lower() not in _PREDEFINED and not is_frontends:
                 near = difflib.get_close_matches(name, self.declared, n=1)
                 remedy = f"did you mean {near[0]!r}?" if near else f"add `ARG {name}`, or drop it"
                 self._problem(0, "build-arg-unused", f"no ARG line takes the build argument {name!r}", remedy)
@@ -177,6 +197,8 @@ class _Examination:
             self._arg(instruction)
         elif instruction.name in ("ADD", "COPY"):
             self._copy(instruction)
+        elif instruction.name == "RUN":
+            self.sources |= dict.fromkeys(mounted(instruction))
         elif instruction.name == "ONBUILD":
             self._onbuild(instruction)
         if not self.seen_from and instruction.name not in ("ARG", "FROM"):
@@ -191,6 +213,7 @@ class _Examination:
     def _check_flags(self, instruction: Instruction) -> None:
         for name, value in instruction.flags:
             if name in self.dialect.flags[instruction.name]:
+                self._known_flag(instruction, name, value)
                 continue
             if name in self.dialect.dropped:
                 note = f"{instruction.name} --{name} is sent without the flag to {self.dialect.builder}: the same files"
@@ -200,6 +223,18 @@ class _Examination:
             code = NEEDS_BUILDKIT if remedy else INVALID
             verb = "needs BuildKit" if remedy else "is not known to the builder"
             self._problem(instruction.line, code, f"{instruction.name} --{name} {verb}", remedy or "drop the flag")
+
+    def _known_flag(self, instruction: Instruction, name: str, value: str) -> None:
+        if (instruction.name, name) in self.dialect.tried:
+            self.tried.setdefault((instruction.name, name), instruction.line)
+        for origin in FROM_OF_MOUNT.findall(value) if name == "mount" else ():
+            self._copied_from(origin)
+
+    def _copied_from(self, origin: str) -> None:
+        """What `--from` names: a stage, or an image."""
+        is_stage = origin.lower() in self.stages or origin.isdigit()
+        if not is_stage and self._expand(origin) == origin:
+            self.copied_from[origin] = None
 
     def _check_heredocs(self, instruction: Instruction) -> None:
         remedy = f"commit the file and {instruction.name} it by its name"
@@ -213,9 +248,7 @@ class _Examination:
         sources = self._sources(instruction)
         origin = next((value for name, value in instruction.flags if name == "from"), "")
         if origin:
-            is_stage = origin.lower() in self.stages or origin.isdigit()
-            if not is_stage and self._expand(origin) == origin:
-                self.copied_from[origin] = None
+            self._copied_from(origin)
             return
         for word in sources:
             if instruction.name == "ADD" and _GIT_SOURCE.fullmatch(word) and not self.dialect.git_sources:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from orchestrator.dockerfile.parser import Instruction
 
-_FROM_OF_MOUNT = re.compile(r"(?:^|,)from=([^,\s]+)")
+FROM_OF_MOUNT = re.compile(r"(?:^|,)from=([^,\s]+)")
 BEFORE = -1  # where ARG lines stand above the first FROM
 
 
@@ -64,13 +64,21 @@ class StageGraph:
         return found
 
 
+def mounted(instruction: Instruction) -> Iterator[str]:
+    """What bind mounts of a RUN take from the context."""
+    for name, value in instruction.flags:
+        options = dict(part.partition("=")[::2] for part in value.split(",")) if name == "mount" else {}
+        if options and options.get("type", "bind") == "bind" and "from" not in options:
+            yield options.get("source") or options.get("src") or "."
+
+
 def _origins(instruction: Instruction) -> Iterator[str]:
     """What `--from` of COPY and of a mount name."""
     for name, value in instruction.flags:
         if name == "from":
             yield value
         elif name == "mount":
-            yield from _FROM_OF_MOUNT.findall(value)
+            yield from FROM_OF_MOUNT.findall(value)
 
 
 def without(text: bytes, flags: Collection[str]) -> bytes:

@@ -158,6 +158,8 @@ class Dialect:
     dropped: tuple[str, ...] = ()  # flags that change no file: the tool leaves them out of what it sends
     obeys_directives: bool  # `# syntax=` and `# check=`; else they are comments
     fills_in_platform: bool  # TARGETARCH and its kin; else whoever builds must
+    tried: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (instruction, flag) that not each builder of
+    # the kind reads without `# syntax=` -> a line with it, for `DirectBuilder.reads`
 
 
 class ImageStore(Protocol):
@@ -261,6 +263,9 @@ class DirectBuilder(Protocol):
     @property
     def incapable(self) -> str:
         """Why it cannot build here, "" where it can: tried, and asked once."""
+
+    def reads(self, line: str) -> bool:
+        """Whether what reads Dockerfiles inside it knows the flag in this line: tried, once for each."""
 
     def build_pushed(
         self,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _NOBODY = b"release <release@localhost> 0 +0000"
 _TYPES = {"commit": 1, "tree": 2}  # of a pack entry
 _FEW = 8  # merges that are not worth a second process
+_PARTS = 6  # one merge may take as long as thirty: two processes at a time, each of a small part, end together
 _AT_ONCE = 400  # merges in one process: so much is lost, and done one by one, where git gives up on one of them
 
 
@@ -76,12 +77,9 @@ def picks(scratch: Scratch, wanted: Sequence[Trees], pack: Pack | None = None) -
 
 def merges(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | None]:
     """The outcome of merging two commits, for each pair, in order; None where git cannot tell."""
-    parts = [pairs[start : start + _AT_ONCE] for start in range(0, len(pairs), _AT_ONCE)]
-    if len(parts) == 1 and len(pairs) > _FEW:
-        parts = [pairs[0::2], pairs[1::2]]
-        first, second = side_by_side(lambda part: _merged(scratch, part), parts)
-        return [(second if number % 2 else first)[number // 2] for number in range(len(pairs))]
-    return [merge for part in side_by_side(lambda part: _merged(scratch, part), parts) for merge in part]
+    number = max(min(_PARTS, len(pairs) // _FEW), -(-len(pairs) // _AT_ONCE), 1)
+    parts = side_by_side(lambda part: _merged(scratch, part), [pairs[first::number] for first in range(number)])
+    return [parts[at % number][at // number] for at in range(len(pairs))]
 
 
 def _merged(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | None]:

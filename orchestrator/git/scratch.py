@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _NOBODY = b"release <release@localhost> 0 +0000"
 
-_ATTRIBUTES = re.compile(rb"(?:\A|(?<=\0))100\d{3} blob ([0-9a-f]+)\t((?:[^\0]*/)?\.gitattributes)(?=\0)")
+_ATTRIBUTES = re.compile(rb"100\d{3} blob ([0-9a-f]+)\t((?:[^\0]*/)?\.gitattributes)")
 _WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
 
 
@@ -375,7 +375,8 @@ class Scratch:
         if known := self.cache.get("attributes", [tree]):
             return [(path, sha) for path, sha in json.loads(known[tree])]
         listed = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout
-        found = [match.groups() for match in _ATTRIBUTES.finditer(listed)]
+        rows = (row for row in listed.split(b"\0") if row.endswith(b".gitattributes"))
+        found = [match.groups() for row in rows if (match := _ATTRIBUTES.fullmatch(row))]
         files = [(path.decode("utf-8", "surrogateescape"), sha.decode()) for sha, path in found]
         self.cache.put("attributes", {tree: json.dumps(files).encode()})
         return files
@@ -384,9 +385,8 @@ class Scratch:
 def _quoted(path: Path) -> str:
     """A path as GIT_ALTERNATE_OBJECT_DIRECTORIES wants it: C-quoted where it holds the separator."""
     text = str(path)
-    if os.pathsep not in text and not text.startswith('"'):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    plain = os.pathsep not in text and not text.startswith('"')
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 class MissingObjectError(UsageError):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
+from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem, at_most
 from orchestrator.core.text import word
-from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
+from orchestrator.dockerfile.facts import LABS, NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
+from orchestrator.image.builders import BUILDX
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.image.patchfile import PatchEntry
     from orchestrator.image.pytorch_builds import Pin
+    from orchestrator.session.connections import Connections
 
 
 def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
@@ -111,6 +115,32 @@ def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:
     if any(image.options.compression for image in plan.builds):
         notes.append("new layers are compressed with zstd: Docker 20.10 and older cannot pull them")
     return tuple(dict.fromkeys(notes))
+
+
+def frontend_problems(plan: Plan, scratch: Scratch, connections: Connections) -> tuple[Problem, ...]:
+    """Flags of a Dockerfile that the builder does not read by itself; only who uses one of these is asked."""
+    found: list[Problem] = []
+    for image in plan.builds if plan.promoted_from is None else ():
+        text = scratch.file(plan.tree, image.dockerfile) if image.engine == BUILDX else None
+        wanted = _examined(text, image).tried if text else ()
+        with suppress(UsageError):  # there is no such program, which its own check says
+            found += [_unread(image, *each) for each in wanted if not _reads(image, connections, *each)]
+    return tuple(dict.fromkeys(found))
+
+
+def _reads(image: PlannedImage, connections: Connections, instruction: str, flag: str, _line: int) -> bool:
+    builder = connections.direct(next(iter(image.options.builders), ""))
+    return builder.reads(dialect_of(image.engine).tried[instruction, flag])
+
+
+def _unread(image: PlannedImage, instruction: str, flag: str, line: int) -> Problem:
+    return Problem(
+        code="builder-cannot",
+        message=f"{instruction} --{flag} is not known to what reads Dockerfiles inside the builder",
+        where=f"{image.dockerfile}:{line}",
+        remedy=f"make `# syntax={LABS}` the first line, or its copy in a registry that the builder reaches; "
+        "or do without the flag",
+    )
 
 
 def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tuple[Problem, ...]:

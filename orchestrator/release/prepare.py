@@ -14,7 +14,7 @@ from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.builders import choose, option_problems
-from orchestrator.image.inputs import image_notes, image_problems, pointer_problems
+from orchestrator.image.inputs import frontend_problems, image_notes, image_problems, pointer_problems
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
@@ -114,6 +114,7 @@ def prepare(
         problems=(
             *option_problems(plan, config.image),
             *image_problems(plan, session.scratch, session.config_name),
+            *_frontend_problems(plan, session),
             *pointer_problems(plan, session.repository, session.scratch),
             *_heavy_problems(plan, session),
         ),
@@ -126,6 +127,11 @@ def prepare(
         ),
     )
     return seal(plan, steps.keys(plan), by_request, by_branch, by_policy, by_freeze, of_images)
+
+
+def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
+    """What the builder itself says of flags in Dockerfiles; nobody is asked offline."""
+    return () if session.options.offline else frontend_problems(plan, session.scratch, session.connections)
 
 
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:

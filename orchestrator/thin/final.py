@@ -84,6 +84,9 @@ def final_stage(
     reader = _Reader(stages, stage, dict(build_args), dict(env or {}))
     if stages.before(stage, stage.base) is not heavy:
         reader.heavy(stage.line, f"FROM {stage.source}", f"begin the last stage with FROM {heavy.name or heavy.index}")
+    for each in heavy.instructions:
+        if each.name == "ONBUILD":
+            reader.heavy(each.line, "ONBUILD runs in the last stage", "take it out of the heavy stage")
     for each in stage.instructions:
         reader.read(each)
     return FinalStage(line=stage.line, steps=tuple(reader.steps), obstacles=tuple(reader.obstacles))

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.dockerfile.facts import PLATFORM_ARGS
+from orchestrator.dockerfile.stages import mounted
 from orchestrator.thin.stages import copied, named_variables, scope
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ class _Reader:
                 self._arguments(instruction, variables.args, line)
             elif instruction.name in ("COPY", "ADD") and not any(name == "from" for name, _ in instruction.flags):
                 self._sources([variables.fill_in(word) for word in copied(instruction, self._stages.escape)[0]], line)
+            elif instruction.name == "RUN":
+                self._sources([variables.fill_in(word) for word in mounted(instruction)], line)
 
     def _arguments(self, instruction: Instruction, values: Mapping[str, str], line: str) -> None:
         for word in instruction.args.split():
@@ -153,7 +156,7 @@ class _Reader:
             if "://" in word:
                 continue  # its text is in the instruction
             if posixpath.normpath(word).lstrip("/") in ("", "."):
-                self.moving.append(f"{line} copies the whole context, so that every commit makes another base")
+                self.moving.append(f"{line} takes the whole context, so that every commit makes another base")
             for path in matching(self._files, word):
                 each = self._files[path]
                 self._add(f"file {path}", f"{each.mode} {each.sha}", path)

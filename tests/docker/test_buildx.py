@@ -33,8 +33,10 @@ from orchestrator.engines import (
     RunRequest,
     direct_module,
 )
+from orchestrator.engines.buildx.dialect import BUILDKIT
 from orchestrator.registry.client import Registry
 from tests.docker.conftest import context_of
+from tests.support import serving
 from tests.support.buildkits import docker
 from tests.support.waiting import until, within
 
@@ -118,6 +120,8 @@ touch /scratch/x
 EOT
 RUN --network=none true
 RUN --mount=type=bind,from=BASE,source=/bin,target=/other test -e /other/sh
+RUN --mount=type=ssh,required=true --mount=type=ssh,id=deploy,target=/agent test -S "$SSH_AUTH_SOCK" -a -S /agent
+RUN test -z "$SSH_AUTH_SOCK"
 
 FROM --platform=$BUILDPLATFORM BASE AS arch
 ARG TARGETARCH TARGETOS BUILDARCH
@@ -154,10 +158,13 @@ RUN exit 9
 FILES = {"tree/a": "a\n", "tree/b.skip": "b\n", "archive.tar": "no archive\n"}
 
 
-def test_every_feature_of_the_dockerfile_reference_in_one_build(builds: Builds) -> None:
-    """`# syntax=` fetches a frontend from elsewhere, ADD of git and URLs does too: `test_a_git_source` has those."""
-    secrets = {"token": b"a-secret-of-23-letters!", "by-name": b"another-secret"}
-    pushed = builds(EVERYTHING, FILES, target="last", secrets=secrets, shm_size=1 << 26, platform="linux/amd64")
+def test_every_feature_of_the_dockerfile_reference_in_one_build(builds: Builds, tmp_path: Path) -> None:
+    """All but what comes from elsewhere: `test_a_git_source`, `test_a_frontend_from_a_registry`."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    secrets = {"token": b"a-secret-of-23-letters!", "by-name": b"another-secret", "key": key.read_bytes()[40:160]}
+    options: dict[str, object] = {"ssh": (f"default={key}", f"deploy={key}"), "shm_size": 1 << 26}
+    pushed = builds(EVERYTHING, FILES, target="last", secrets=secrets, platform="linux/amd64", **options)
     files = builds.files(pushed)
     assert files["out/bound"][1] == b"hi\n"
     assert (files["out/length"][1].strip(), files["out/length-of-variable"][1].strip()) == (b"23", b"14")
@@ -173,6 +180,60 @@ def test_every_feature_of_the_dockerfile_reference_in_one_build(builds: Builds) 
     everything += builds.registry.blob(builds.registry.details(manifest).config)
     everything += "".join(each.text for each in builds.said).encode()
     assert not [secret for secret in secrets.values() if secret in everything]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A git repository with the tag v1 and more behind it, at an address of this machine; and the tag's commit."""
+    work, bare = tmp_path / "work", tmp_path / "served" / "r.git"
+
+    def git(*words: str) -> str:
+        own = ("-c", "user.name=x", "-c", "user.email=x@example.com")
+        return subprocess.run(["git", "-C", work, *own, *words], check=True, capture_output=True, text=True).stdout
+
+    (work / "sub").mkdir(parents=True)
+    git("init", "--quiet", "--initial-branch=main")
+    for text in ("one\n", "two\n"):
+        (work / "sub" / "f").write_text(text)
+        git("add", ".")
+        git("commit", "--quiet", "--message", text)
+        git("tag", *(("v1",) if text == "one\n" else ("v2",)))
+    git("clone", "--quiet", "--bare", str(work), str(bare))
+    with serving.http(bare) as (url, _):
+        yield url, git("rev-parse", "v1").strip()
+
+
+def test_a_git_source(builds: Builds, served: tuple[str, str]) -> None:
+    """By tag and folder, by branch with its history, with the commit that it must be; another commit is refused."""
+    url, commit = served
+    lines = (f"--checksum={commit} {url}#v1 /tag", f"{url}#v1:sub /sub", f"--keep-git-dir=true {url}#main /main")
+    files = builds.files(builds("FROM scratch\n" + "".join(f"ADD {line}\n" for line in lines)))
+    assert [files[path][1] for path in ("tag/sub/f", "sub/f", "main/sub/f")] == [b"one\n", b"one\n", b"two\n"]
+    assert ("main/.git/HEAD" in files, "tag/.git/HEAD" in files) == (True, False)
+    with pytest.raises(UnprovedError, match=f"step 1/1 ADD .*expected checksum .*{'0' * 40}.* got {commit}") as caught:
+        builds(f"FROM scratch\nADD --checksum={'0' * 40} {url}#v1 /r\n")
+    assert "\n" not in caught.value.message
+
+
+def test_a_frontend_from_a_registry(builds: Builds) -> None:
+    """What reads Dockerfiles inside this BuildKit has no --parents; `# syntax=` names another reader.
+
+    There is none to be had here that works, but it is fetched, with the login of its registry, and run.
+    """
+    assert [builds.builder.reads(line) for line in BUILDKIT.tried.values()] == [
+        not line.startswith(("COPY --parents", "RUN")) for line in BUILDKIT.tried.values()
+    ]
+    with pytest.raises(UnprovedError, match=r"Dockerfile:2: .*unknown flag: --parents") as caught:
+        builds("FROM BASE\nCOPY --parents hello /\n")
+    assert "`# syntax=docker/dockerfile:1-labs`" in caught.value.remedy
+    frontend = builds('FROM BASE\nENTRYPOINT ["sh", "-c", "exit 7"]\n')
+    text = f"# syntax={builds.name.repository}@{frontend.digest}\nFROM BASE\nCOPY --parents hello /\n"
+    with pytest.raises(UnprovedError, match=r"^Dockerfile:1: .*exit code: 7$") as caught:
+        builds(text)
+    assert "`# syntax=` names an image that reads the Dockerfile" in caught.value.remedy
+    with pytest.raises(UnprovedError, match=r"^Dockerfile:1: .*nowhere.invalid") as caught:
+        builds("# syntax=nowhere.invalid/dockerfile:1\nFROM BASE\n")
+    assert ("\n" in caught.value.message, "a registry that the builder reaches" in caught.value.remedy) == (False, True)
 
 
 def test_a_secret_is_in_no_command_line_and_its_folder_is_gone(builds: Builds, tmp_path: Path) -> None:

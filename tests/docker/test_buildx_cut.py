@@ -88,6 +88,18 @@ def test_without_buildkit_what_needs_it_is_a_problem_of_the_plan(shipped: Imaged
     assert offline.json["plan_id"] == planned.json["plan_id"]
 
 
+def test_a_flag_that_this_buildkit_does_not_read_is_a_problem_of_the_plan(
+    tmp_path: Path, lab: Lab, buildkit: BuildKit
+) -> None:
+    """Tried, and only where the Dockerfile has it: --parents is not known, --exclude is."""
+    text = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY --exclude=x loader.py /opt/\nCOPY --parents loader.py /x/\n"
+    made = imaged(tmp_path / "story", lab, dockerfile=text)
+    planned = made.release("plan", VERSION, "--json", env=buildkit.environment)
+    assert [(each["code"], each["where"]) for each in planned.json["problems"]] == [("builder-cannot", "Dockerfile:4")]
+    assert "# syntax=docker/dockerfile:1-labs" in planned.json["problems"][0]["remedy"]
+    assert made.release("--offline", "plan", VERSION, "--json", env=buildkit.environment).json["problems"] == []
+
+
 def test_the_answer_is_told_by_doctor(shipped: Imaged, buildkit: BuildKit) -> None:
     asked = shipped.release("doctor", "--json", env=buildkit.environment).json
     (said,) = [each for each in asked["checks"] if each["name"] == "builder"]

@@ -39,6 +39,7 @@ RUN --mount=type=secret,id=token mkdir -p /etc/release && wc -c < /run/secrets/t
  && printf '%s\\n' "$RELEASE_VERSION" > /etc/release/version
 COPY --link loader.py /opt/loader.py
 RUN : a-slow-step; case $FLAVOUR in slow*) ! grep -q /buildkit/b0/ /proc/self/mountinfo || sleep 600 ;; esac
+ONBUILD RUN exit 9
 """
 OPTIONS = """\
   builder: buildx
@@ -162,7 +163,7 @@ def test_where_none_answers_nothing_is_begun(shipped: Imaged, farm: Two, secret:
 
 
 def test_where_no_engine_answers_an_image_is_proved_on_its_builder(shipped: Imaged, farm: Two, secret: str) -> None:
-    """A cut whose smoke test fails, then one that passes; both say where it ran."""
+    """A cut whose smoke test fails, then one that passes; both say where it ran.  The image's ONBUILD does not run."""
     builder, said = f"{farm.names[1]} (remote)", "smoke-tested on their builder, as build steps that nobody keeps"
     config = {"DOCKER_CONFIG": farm.here.environment["DOCKER_CONFIG"], "PATH": farm.here.environment["PATH"]}
     env = {**config, "DOCKER_HOST": "unix:///nowhere.sock", "BUILD_TOKEN": secret}
@@ -181,6 +182,11 @@ def test_where_no_engine_answers_an_image_is_proved_on_its_builder(shipped: Imag
     image = shipped.release("show", VERSION, "--json").json["images"][0]
     checks = {check["name"]: (check["state"], check["message"]) for check in image["checks"]}
     assert builder in checks["proved-on"][1]
+    assert "without its ONBUILD" in checks["proved-on"][1]
+    released = shipped.registry.manifest(VERSION)
+    assert released
+    own = shipped.registry.image(released)
+    assert (own.digest, shipped.registry.config(own).settings["OnBuild"]) == (image["digest"], ["RUN exit 9"])
     assert checks["budget-size"][0] == "skipped"
     passed = {name for name, (state, _) in checks.items() if state == "passed"}
     assert passed >= {"proved-on", "labels", "version-inside", "seen"}

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.dockerfile.facts import examine, platform_values, takes
 from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
+from orchestrator.engines.buildx.dialect import BUILDKIT as BY_BUILDX
 from orchestrator.engines.classic_dialect import CLASSIC
 
 BUILDKIT = "dockerfile-needs-buildkit"
@@ -296,6 +297,33 @@ def test_images_that_copy_takes_from() -> None:
 def test_what_is_taken_from_the_context() -> None:
     text = 'FROM a\nCOPY --chown=1:1 x ./y/ /z/\nADD ["a b", "/c"]\nADD https://h/f /f\nCOPY "q r" /s\nCOPY $V /v\n'
     assert examine(text.encode(), "Dockerfile", {}, CLASSIC).sources == ("x", "./y/", "a b", "q r", "$V")
+
+
+NEW_FLAGS = b"FROM a\nCOPY --parents x /\nRUN --device=d --mount=type=cache,target=/c true\nCOPY --parents y /\n"
+
+
+def test_newer_flags_are_to_be_tried_where_the_builder_reads_the_file_itself() -> None:
+    facts = examine(NEW_FLAGS, "Dockerfile", {}, BY_BUILDX)
+    assert (facts.problems, facts.frontend) == ((), "")
+    assert facts.tried == (("COPY", "parents", 2), ("RUN", "device", 3))
+    named = examine(b"# syntax = r.example/dockerfile:1  \n" + NEW_FLAGS, "Dockerfile", {}, BY_BUILDX)
+    assert (named.tried, named.frontend) == ((), "r.example/dockerfile:1")
+    assert named.pulled == ("a", "r.example/dockerfile:1")
+    given = examine(NEW_FLAGS, "Dockerfile", {"BUILDKIT_SYNTAX": "r.example/other:1"}, BY_BUILDX)
+    assert (given.problems, given.frontend) == ((), "r.example/other:1")
+    assert [each.code for each in examine(NEW_FLAGS, "D", {"BUILDKIT_SYNTAX": "x"}, CLASSIC).problems][:1] == [
+        "build-arg-unused"
+    ]
+
+
+def test_mounts_take_from_images_and_from_the_context() -> None:
+    mounts = " ".join(
+        f"--mount={each}"
+        for each in ("from=r:5000/c:1,target=/a", "type=bind,source=locks,target=/l", "target=/all",
+                     "type=cache,target=/c,source=x", "from=one,source=y,target=/y", "type=secret,id=source")
+    )  # fmt: skip
+    facts = examine(f"FROM a AS one\nFROM b\nRUN {mounts} true\n".encode(), "Dockerfile", {}, BY_BUILDX)
+    assert (facts.copied_from, facts.sources) == (("r:5000/c:1",), ("locks", "."))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.thin.final import Copy, described
+from orchestrator.thin.final import Copy, described, final_stage
+from orchestrator.thin.stages import read_stages
 from tests.thin.dockerfiles import final
 
 FIRST = 19  # the line after `FROM heavy`
@@ -63,6 +64,13 @@ def test_what_needs_a_builder_is_thin_all_the_same(line: str) -> None:
 def test_another_base_is_not_thin() -> None:
     assert not final("FROM unrelated\nCOPY --link a /a\n").is_thin
     assert "begin the last stage with FROM heavy" in next(described("D", final("FROM unrelated\n").obstacles))
+
+
+def test_triggers_of_the_heavy_stage_would_run_in_the_last_one() -> None:
+    stages = read_stages(b"FROM a AS heavy\nONBUILD RUN x\nFROM heavy\nCOPY --link a /a\n", {}, "linux/amd64")
+    found = final_stage(stages, stages.stages[1], stages.stages[0], {})
+    assert not found.is_thin
+    assert next(described("D", found.obstacles)).startswith("D:2: ONBUILD runs in the last stage")
 
 
 def test_variables_are_filled_in_as_the_engine_does() -> None:

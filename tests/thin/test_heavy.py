@@ -66,7 +66,7 @@ def test_what_makes_another_base_with_every_version_is_said() -> None:
     every = HEAVY.replace("ARG MIRROR", "ARG RELEASE_VERSION") + "FROM heavy\n"
     assert inputs(every).moving == ("Dockerfile:10 takes RELEASE_VERSION, which is another one with every version",)
     whole = HEAVY.replace("COPY locks/${VARIANT} /locks/", "COPY . /src") + "FROM heavy\n"
-    assert "copies the whole context" in inputs(whole).moving[0]
+    assert "takes the whole context" in inputs(whole).moving[0]
 
 
 def test_a_base_without_a_digest_is_said() -> None:
@@ -77,6 +77,16 @@ def test_a_base_without_a_digest_is_said() -> None:
 def test_a_mount_from_another_stage_goes_into_it() -> None:
     text = HEAVY.replace("RUN install", "RUN --mount=type=bind,from=unrelated,target=/x install") + "FROM heavy\n"
     assert any(each.name.startswith("stage unrelated") for each in inputs(text).inputs)
+
+
+def test_what_is_mounted_from_the_context_goes_into_it() -> None:
+    """A lock that pip reads through a mount: another one makes another base."""
+    mount = "RUN --mount=type=bind,source=own/${WHAT},target=/x install"
+    text = HEAVY.replace("RUN install", f"ARG WHAT=etc\n{mount}") + "FROM heavy\n"
+    found = inputs(text)
+    assert "file own/etc/motd" in {each.name for each in found.inputs}
+    assert inputs(text, {**FILES, "own/etc/motd": "4" * 40}).key != found.key
+    assert "takes the whole context" in inputs(text.replace("source=own/${WHAT},", "")).moving[0]
 
 
 @pytest.mark.parametrize(

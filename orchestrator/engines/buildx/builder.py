@@ -58,6 +58,7 @@ class BuildxBuilder:
         self._env = env
         self._name = name
         self._tell = tell
+        self._read: dict[str, bool] = {}  # lines of Dockerfiles that were tried
 
     # -------------------------------------------------------------- what it is
 
@@ -102,6 +103,16 @@ class BuildxBuilder:
             return ""
         said = [line for line in error_text.splitlines() if line.startswith("ERROR: ")]
         return f"builder {name} fails at a tiny image: {one_line(said[-1][7:] if said else error_text)}"
+
+    def reads(self, line: str) -> bool:
+        """Only what is said of the flag counts: the file that the line names is not there, and nothing may be run."""
+        if line not in self._read:
+            text = f"FROM scratch\n{line}\n".encode()
+            flags = ["--progress=rawjson", "--provenance=false", "--output=type=cacheonly"]
+            _, _, error = self._ask("build", *self._builder, *flags, "-", stdin=text)
+            said = [each for each in error.splitlines() if each.startswith("ERROR: ")]
+            self._read[line] = not any(failures.UNKNOWN_FLAG.search(each) for each in said)
+        return self._read[line]
 
     @property
     def _builder(self) -> list[str]:

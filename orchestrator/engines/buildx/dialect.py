@@ -1,4 +1,7 @@
-"""What BuildKit reads in a Dockerfile: the frontend that it has inside, without `# syntax=`."""
+"""What BuildKit reads in a Dockerfile: the frontend that it has inside, or the image that `# syntax=` names.
+
+Which of the newer flags the one inside knows depends on how it was built, so those are tried.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +26,12 @@ BUILDKIT: Final = Dialect(
     git_sources=True,
     obeys_directives=True,
     fills_in_platform=True,
+    tried={
+        ("ADD", "exclude"): "ADD --exclude=x a /",
+        ("ADD", "unpack"): "ADD --unpack a /",
+        ("COPY", "exclude"): "COPY --exclude=x a /",
+        ("COPY", "parents"): "COPY --parents a /",
+        ("RUN", "device"): "RUN --device=vendor.example/class=none true",
+        ("RUN", "security"): "RUN --security=sandbox true",
+    },
 )

@@ -30,6 +30,13 @@ _BUILDER: Final = (
                 r"|failed to find driver|no such container|failed to initialize builder"),
      "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"),
 )  # fmt: skip
+_FRONTEND: Final = (
+    "`# syntax=` names an image that reads the Dockerfile: name one in a registry that the builder reaches, or take "
+    "the line out where BuildKit itself reads all that is used"
+)
+# BuildKit's words for a flag that what it reads Dockerfiles with has not, or not in this form.
+UNKNOWN_FLAG: Final = re.compile(r"unknown flag|only supported in Dockerfile frontend")
+_UNREAD: Final = "drop the flag, or name what reads it on the first line: `# syntax=docker/dockerfile:1-labs`"
 _SOLVE: Final = "failed to solve: "
 BUSY: Final = "builder-busy"
 # containerd's words, where a layer is written while its lock is not free yet: moby/buildkit#7166.
@@ -123,11 +130,13 @@ def _refused(follower: Follower, text: str) -> ReleaseError:
     where = str(follower.path)
     limited = disk_full(why, where) or pull_limited(why, where)
     step = follower.failed
+    remedy = "read the log above; the full one is in the file named"
+    remedy = _FRONTEND if follower.is_frontends else _UNREAD if UNKNOWN_FLAG.search(why) else remedy
     what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
     return limited or UnprovedError(
         f"{_at(follower)}{what}{one_line(why)}",
         where=where,
-        remedy="read the log above; the full one is in the file named",
+        remedy=remedy,
         code="build-failed",
     )
 

@@ -24,6 +24,7 @@ _STEP: Final = re.compile(
     r"\[(?P<stage>[^\]]{0,200}?) ?(?P<number>\d{1,6})/(?P<total>\d{1,6})\] (?P<what>.*)", re.DOTALL
 )
 _PLACE: Final = re.compile(r"(?P<place>\S.*:\d+)")  # `Dockerfile:2`, on a line of its own above the excerpt
+_SYNTAX: Final = re.compile(r"\s*\d+ \| >>> #\s*syntax\s*=.*")  # in the excerpt, the line that failed
 _CANCELLED: Final = "context canceled"
 
 
@@ -115,6 +116,11 @@ class Follower:
         """`Dockerfile:2` of the instruction that failed, "" where it is not said."""
         found = [match["place"] for line in self.plain if (match := _PLACE.fullmatch(line))]
         return found[-1] if found else ""
+
+    @property
+    def is_frontends(self) -> bool:
+        """Whether it failed at the image that `# syntax=` names."""
+        return any(_SYNTAX.fullmatch(line) for line in self.plain)
 
     # -------------------------------------------------------------- events
 

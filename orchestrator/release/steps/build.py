@@ -124,7 +124,7 @@ def prepared(
         facts, given = _examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
-        logins = logins_for(context, image, (*facts.bases, *facts.copied_from))
+        logins = logins_for(context, image, facts.pulled)
         found = base(context, image, facts.final_base, logins)
         files = CommittedFiles(scratch, context.plan.tree)
         text = without(text, dialect_of(image.engine).dropped)
