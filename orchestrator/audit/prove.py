@@ -131,6 +131,12 @@ class _Declared:
         """Whether an entry names this very commit of the branch: it was made there, and belongs to the version."""
         return any(each.commit.sha == sha for each in self.sources)
 
+    def stands_in(self, sha: str, listed: Sequence[Pick]) -> bool:
+        """Whether a commit that a version took from its branch for other than a plain pick is what entries name so."""
+        taken = {each.source for each in listed if each.state is PickState.DUPLICATE}
+        mine = [each for each in self.sources if each.commit.sha in taken]
+        return all(each.backport and each.backport.sha == sha for each in mine)
+
 
 def _declared(scratch: Scratch, part: Part, names: Names) -> _Declared:
     """Of a part without a version, what is declared for any."""
@@ -216,6 +222,8 @@ def _answered(
         return replace(proof, kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True, missing=()), ""
     proved = proof.kind is Kind.PROVED and not set(sources).isdisjoint(proof.sources)
     if proved or all(each.state is PickState.CLEAN for each in listed):
+        return proof, ""
+    if part.account and part.account.entry.from_branch and not declared.stands_in(sha, listed):
         return proof, ""
     if faults := _strays(known, sha, listed, declared):
         kind = Kind.ADAPTED if proof.kind is Kind.FORGED else proof.kind  # a person says that it is that fix

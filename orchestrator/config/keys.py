@@ -65,9 +65,7 @@ def _release(got: Got) -> ReleaseEntry:
     if FROM_BRANCH.name in got.nodes and not from_branch and FIXES.name not in got.nodes:
         remedy = "declare `fixes:`, or write true"
         got.faults.add("config-no-fixes", "a release of nothing", got.nodes[FROM_BRANCH.name], remedy)
-    return ReleaseEntry(
-        version="", place=got.place, summary=got(SUMMARY, ""), fixes=fixes, from_branch=from_branch
-    )
+    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), fixes=fixes, from_branch=from_branch)
 
 
 RELEASE = Table(

@@ -55,6 +55,14 @@ class Fix:
         return f"#{self.pr}" if self.pr else self.commit or self.range
 
     @property
+    def is_taken_along(self) -> bool:
+        """Whether it says no more than `from-branch` writes: which commit of the branch it is, and of what source."""
+        bare = Fix(
+            place=self.place, commit=self.commit, backport=self.backport, mainline=self.mainline, allow=("duplicate",)
+        )
+        return self == bare
+
+    @property
     def is_frozen(self) -> bool:
         """Whether it says itself which commits it is."""
         return bool(self.commit or self.range)

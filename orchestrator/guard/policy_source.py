@@ -299,9 +299,9 @@ def _as_declared(entry: ReleaseEntry, there: ReleaseEntry | None, picks: Sequenc
     """The entry without what it names of the branch, where the protected one takes that as it is."""
     if there is None or not (there.from_branch and entry.from_branch):
         return entry
-    on_branch = {pick.declared for pick in picks if pick.since_previous}
-    known = {fix.declared for fix in there.fixes}
-    return replace(entry, fixes=tuple(fix for fix in entry.fixes if fix.declared in known or fix.declared not in on_branch))
+    taken = {pick.declared for pick in picks if pick.since_previous} - {fix.declared for fix in there.fixes}
+    fixes = (fix for fix in entry.fixes if not (fix.is_taken_along and fix.declared in taken))
+    return replace(entry, fixes=tuple(fixes))
 
 
 def _made_otherwise(config: Config, other: Config) -> list[str]:

@@ -13,12 +13,12 @@ from orchestrator.core.errors import ProblemsError, ReleaseError
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.guard.commits import released_version
 from orchestrator.guard.decisions import Protected, RefusedCommitError
-from orchestrator.picks.undeclared import Since, standing
-from orchestrator.plan.from_branch import merge_problems
+from orchestrator.picks.undeclared import Since
+from orchestrator.plan.branch_proof import faults, merge_problems
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from orchestrator.core.declaration import Fix, ReleaseEntry
     from orchestrator.core.pick import Pick
@@ -54,7 +54,7 @@ class TakenCommits:
 
     def _below_release(self, new: str, told: Callable[[str, str], str]) -> str:
         top, proposed = self.scratch.commit(new), self.protected.proposed
-        if len(top.parents) == 2 and proposed.merged(top):  # noqa: PLR2004
+        if len(top.parents) == 2 and proposed.merged(top):
             top = self.scratch.commit(top.parents[1])
         if proposed.squashed(top):
             return top.parents[0]
@@ -85,14 +85,8 @@ class TakenCommits:
                     code="not-linear",
                 )
         declared = {fix.commit for entry in self._entries for fix in entry.fixes}
-        self._must_be_plain(since, declared)
-
-    def _must_be_plain(self, since: Since, declared: Collection[str]) -> None:
-        config, kept = self.protected.config, standing(self.scratch, since, declared, releases=True)
-        problems = merge_problems(
-            self.scratch, since, kept, declared, list(self.protected.tips.values()), config.branch, config.place
-        )
-        if problems:
+        config, tips = self.protected.config, list(self.protected.tips.values())
+        if problems := merge_problems(self.scratch, since, declared, tips, config.branch, config.place):
             raise ProblemsError(problems)
 
     def named(self, entry: ReleaseEntry, commit: Commit) -> tuple[Fix, ...]:
@@ -107,18 +101,18 @@ class TakenCommits:
     def must_be_whole(
         self, named: Sequence[Fix], sources: Sequence[Source], picks: Sequence[Pick], since: Since, head: str
     ) -> None:
-        """Raises where a release names what did not come to its branch, or leaves out what did."""
-        brought = {pick.source: pick for pick in picks if pick.since_previous}
-        strange = [each for each in sources if each.fix in named and each.commit.sha not in brought]
+        """Raises where a release names what did not come to its branch, as what it is not, or leaves out what did."""
+        brought = {pick.source for pick in picks if pick.since_previous}
+        strange = [
+            each
+            for each in sources
+            if each.fix in named and not (each.fix.is_taken_along and each.commit.sha in brought)
+        ]
         if strange:
-            raise self._refused(head, f"names {strange[0].commit.sha[:12]}, which did not come to the branch since the"
-                                f" last version, and {self.protected.branch} does not declare")  # fmt: skip
-        declared = {each.commit.sha for each in sources} | {pick.carrier for pick in brought.values()}
-        left = standing(self.scratch, since, declared, releases=True)
-        if left:
-            subject = left[0].message.partition("\n")[0]
-            raise self._refused(head, f"leaves out {left[0].sha[:12]} {subject[:60]!r}, which is on the branch")
-        self._must_be_plain(since, declared)
+            raise self._refused(head, f"says more of {strange[0].commit.sha[:12]} than that it came to the branch since"
+                                f" the last version, and {self.protected.branch} does not declare it")  # fmt: skip
+        if fault := next(faults(self.scratch, since, sources, picks), ""):
+            raise self._refused(head, fault)
 
     def _refused(self, sha: str, says: str) -> RefusedCommitError:
         return RefusedCommitError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from, origins, reverted
@@ -33,7 +33,7 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
     `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
     """
     lines = []
-    for change in standing(scratch, Since.read(scratch, base, older), declared):
+    for change in Since.read(scratch, base, older).standing(declared):
         names, subject = origins(change.message), change.message.partition("\n")[0]
         name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
         lines.append(
@@ -46,18 +46,42 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
 
 @dataclass(frozen=True, kw_only=True)
 class Since:
-    """What came to a branch since the versions before: every commit with its parents, oldest first, merges too."""
+    """What came to a branch since the versions before: every commit with its parents, oldest first, merges too.
+
+    `own` are the single ones, oldest first, with their messages; `gone` those that were taken back again, exactly, what
+    merges brought that were, and the commits that took them back.
+    """
 
     base: str
     older: tuple[str, ...]
     parents: Mapping[str, tuple[str, ...]]
+    own: tuple[CommitChange, ...] = ()
+    gone: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, scratch: Scratch, base: str, older: Sequence[str]) -> Since:
         """The history from `older` to `base`."""
+        since = cls(base=base, older=tuple(older), parents={})
+        if base in older:
+            return since
         rows = scratch.rev_list("--topo-order", "--reverse", "--parents", base, "--not", *older, "--")
-        found = (row.split(" ") for row in rows) if base not in older else ()
-        return cls(base=base, older=tuple(older), parents={sha: tuple(parents) for sha, *parents in found})
+        since = replace(since, parents={sha: tuple(parents) for sha, *parents in (row.split(" ") for row in rows)})
+        own = changes.messages(scratch, base, "--not", *older)[::-1]
+        return replace(since, own=tuple(own), gone=frozenset(_cancelled(scratch, since, own)))
+
+    def standing(self, declared: Collection[str], *, releases: bool = False) -> list[CommitChange]:
+        """The single commits that no entry declares, oldest first, with their messages.
+
+        What was taken back again needs no entry, nor does what takes it back; what takes back a fix of an older version
+        does.  Release commits of versions that were not tagged count with `releases` only.
+        """
+        return [
+            change
+            for change in self.own
+            if change.sha not in self.gone
+            and (releases or not change.message.startswith(_RELEASE))
+            and not {change.sha, *origins(change.message)} & set(declared)
+        ]
 
     @property
     def merges(self) -> list[str]:
@@ -77,27 +101,6 @@ class Since:
                 found.add(sha)
                 todo += [each for each in self.parents[sha] if each in self.parents]
         return found
-
-
-def standing(
-    scratch: Scratch, since: Since, declared: Collection[str], *, releases: bool = False
-) -> list[CommitChange]:
-    """The single commits that no entry declares, oldest first, with their messages.
-
-    What was taken back again, exactly, needs no entry, nor does what takes it back; what takes back a fix of an older
-    version does.  Release commits of versions that were not tagged count with `releases` only.
-    """
-    if not since.parents:
-        return []
-    own = changes.messages(scratch, since.base, "--not", *since.older)[::-1]
-    gone = _cancelled(scratch, since, own)
-    return [
-        change
-        for change in own
-        if change.sha not in gone
-        and (releases or not change.message.startswith(_RELEASE))
-        and not {change.sha, *origins(change.message)} & set(declared)
-    ]
 
 
 def _cancelled(scratch: Scratch, since: Since, own: Sequence[CommitChange]) -> set[str]:

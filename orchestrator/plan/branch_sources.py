@@ -36,6 +36,7 @@ class Origin:
     sources: tuple[str, ...]
     by: str = ""
     why: str = ""  # why a name that it has does not count, as the middle of a sentence
+    taken: tuple[str, ...] = ()  # those found that are declared already, by an entry or for an earlier commit
 
     @property
     def subject(self) -> str:
@@ -66,7 +67,8 @@ class SourceSearch:
             free = tuple(sha for sha in names if sha not in taken)
             why = ", though it names one whose change it does not carry" if self._claims(change) and not names else ""
             taken.update(free)
-            found.append(Origin(change=change, sources=free or (change.sha,), by=by if free else "", why=why))
+            others = tuple(sha for sha in names if sha not in free)
+            found.append(Origin(change=change, sources=free or (change.sha,), by=by, why=why, taken=others))
         return found
 
     # -------------------------------------------------------------- trailers
@@ -78,7 +80,7 @@ class SourceSearch:
         """
         named = (self.scratch.resolve(name) for name in copied_from(change.message))
         names = tuple(dict.fromkeys(sha for sha in named if sha and sha not in self.since.parents))
-        if len(names) < 2:  # noqa: PLR2004
+        if len(names) < 2:
             return names
         on_source = [sha for sha in names if self._is_on_source(sha)]
         behind = {origin for sha in on_source for origin in self._named_by(sha)}

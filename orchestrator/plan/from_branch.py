@@ -19,24 +19,20 @@ from orchestrator.core.plan import Judgement
 from orchestrator.core.results import Place, Problem
 from orchestrator.core.text import words
 from orchestrator.core.versions import parse_tag
-from orchestrator.git import batch
-from orchestrator.git.batch import Trees
-from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.equivalents import TRAILER, twins
 from orchestrator.picks.sources import expand
-from orchestrator.picks.undeclared import Since, older, standing
+from orchestrator.picks.undeclared import Since, older
+from orchestrator.plan.branch_proof import differing, merge_problems
 from orchestrator.plan.branch_sources import SourceSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config, Fix
     from orchestrator.core.pick import Pick
-    from orchestrator.git.changes import CommitChange
-    from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
-    from orchestrator.picks.sources import Names
+    from orchestrator.picks.sources import Names, Source
     from orchestrator.plan.branch_sources import Origin
     from orchestrator.session.branch_state import Facts
 
@@ -68,13 +64,11 @@ def freeze(config: Config, version: str, facts: Facts, names: Names, scratch: Sc
         return config, Judgement(problems=problems)
     first = entry.fixes[0].declared if entry.fixes else None
     text = editor.insert(config.text, version, found.entries, first, file=config.place.file)
-    return with_entries(replace(config, text=text), entry, found.entries), Judgement(notes=found.notes)
-
-
-def with_entries(config: Config, entry: ReleaseEntry, entries: Sequence[FixEntry]) -> Config:
-    """The configuration with these before the fixes of a release."""
-    made = replace(entry, fixes=(*(each.fix(entry.place) for each in entries), *entry.fixes))
-    return replace(config, releases=tuple(made if each is entry else each for each in config.releases))
+    fixes = (*(each.fix(entry.place) for each in found.entries), *entry.fixes)
+    made = replace(entry, fixes=fixes)
+    releases = tuple(made if each is entry else each for each in config.releases)
+    notes = (_number(config.branch, found.origins), *found.notes)
+    return replace(config, releases=releases, text=text), Judgement(notes=notes)
 
 
 def on_branch(config: Config, version: str, facts: Facts, names: Names, scratch: Scratch) -> OnBranch:
@@ -83,42 +77,73 @@ def on_branch(config: Config, version: str, facts: Facts, names: Names, scratch:
     since = Since.read(scratch, facts.base, older(facts))
     if len(since.parents) > _MOST:
         return OnBranch(problems=(_too_many(config, entry, len(since.parents)),))
-    declared = _declared(entry.fixes, config.remote, names, scratch, facts.base)
     tips = list(dict.fromkeys(facts.source_tips.values()))
-    kept = standing(scratch, since, declared, releases=True)
-    if problems := merge_problems(scratch, since, kept, declared, tips, config.branch, entry.place):
-        return OnBranch(problems=tuple(problems))
-    origins = SourceSearch(scratch=scratch, since=since, tips=tips).find(kept, declared)
-    return OnBranch(
-        entries=_entries(scratch, facts.base, names, origins),
-        origins=tuple(origins),
-        notes=tuple(_notes(scratch, config.branch, origins)),
+    mine = _Declared.of(entry.fixes, config.remote, names, scratch, since)
+    declared, faults = mine.names, mine.problems
+    faults += merge_problems(scratch, since, declared, tips, config.branch, entry.place)
+    if faults:
+        return OnBranch(problems=tuple(faults))
+    origins = SourceSearch(scratch=scratch, since=since, tips=tips).find(
+        since.standing(declared, releases=True), declared
     )
+    if faults := [_there(mine.open[sha], each) for each in origins for sha in each.taken if sha in mine.open]:
+        return OnBranch(problems=tuple(faults))
+    entries, adapted = _entries(scratch, facts.base, names, origins)
+    return OnBranch(entries=entries, origins=tuple(origins), notes=tuple(_notes(config.branch, origins, adapted)))
 
 
-def _declared(fixes: Sequence[Fix], remote: str, names: Names, scratch: Scratch, base: str) -> set[str]:
-    """What entries name, and the commits of the branch that carry it."""
-    sources, _ = expand(fixes, remote, names, scratch)
-    found = twins(scratch, base, {each.commit.sha: each.parent for each in sources})
-    stand_ins = {each.backport.sha for each in sources if each.backport}
-    return {each.commit.sha for each in sources} | {each.sha for each in found.values()} | stand_ins
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """What the entries of a version declare: what they name, and the commits of the branch that carry it.
+
+    `open` are the sources that nothing of the branch is known to carry; `problems` those that are no plain picks there.
+    """
+
+    names: set[str]
+    open: dict[str, Source]
+    problems: list[Problem]
+
+    @classmethod
+    def of(cls, fixes: Sequence[Fix], remote: str, names: Names, scratch: Scratch, since: Since) -> _Declared:
+        sources, _ = expand(fixes, remote, names, scratch)
+        bare = {each.commit.sha: each for each in sources if not each.backport}
+        found = {sha: twin.sha for sha, twin in twins(
+            scratch, since.base, {sha: each.parent for sha, each in bare.items()}).items()}  # fmt: skip
+        there = {twin: [bare[sha]] for sha, twin in found.items() if twin in since.parents and twin != sha}
+        stand_ins = {each.backport.sha for each in sources if each.backport}
+        return cls(
+            names={each.commit.sha for each in sources} | set(found.values()) | stand_ins,
+            open={sha: each for sha, each in bare.items() if sha not in found},
+            problems=[_adapted(there[sha][0], sha, files) for sha, files in differing(scratch, there).items()],
+        )
 
 
 # ------------------------------------------------------------------ entries
 
 
-def _entries(scratch: Scratch, base: str, names: Names, origins: Sequence[Origin]) -> tuple[FixEntry, ...]:
-    """An entry for each source, which names the commit of the branch where the source does not lead to it."""
+def _entries(
+    scratch: Scratch, base: str, names: Names, origins: Sequence[Origin]
+) -> tuple[tuple[FixEntry, ...], dict[str, list[str]]]:
+    """An entry for each source, and the commits that are no plain pick of theirs, with the files in which they differ.
+
+    It names the commit of the branch where that is so, and where the source does not lead to it.
+    """
     plain = [_entry(scratch, source) for origin in origins for source in origin.sources]
     carriers = [origin.change.sha for origin in origins for _ in origin.sources]
     place = Place(file="release.yaml")
     sources, _ = expand([each.fix(place) for each in plain], "", names, scratch)
     judge = Judge(scratch, base, sources, {})
     leads = {source.commit.sha: judge.judge(source, base).pick for source in sources}
-    return tuple(
-        each if _leads_to(leads[each.commit], carrier) else replace(each, backport=carrier)
+    carried: dict[str, list[Source]] = {}
+    for source, carrier in zip(sources, carriers, strict=True):
+        if source.commit.sha != carrier:
+            carried.setdefault(carrier, []).append(source)
+    adapted = differing(scratch, carried)
+    entries = tuple(
+        each if carrier not in adapted and _leads_to(leads[each.commit], carrier) else replace(each, backport=carrier)
         for each, carrier in zip(plain, carriers, strict=True)
     )
+    return entries, adapted
 
 
 def _entry(scratch: Scratch, source: str) -> FixEntry:
@@ -132,68 +157,23 @@ def _leads_to(pick: Pick, carrier: str) -> bool:
     return pick.state is PickState.DUPLICATE and pick.duplicate_of == carrier
 
 
-# ------------------------------------------------------------------ merges
+# ------------------------------------------------------------------ what is said of it
 
 
-def merge_problems(
-    scratch: Scratch, since: Since, kept: Sequence[CommitChange], declared: Collection[str], tips: Sequence[str],
-    branch: str, place: Place,
-) -> list[Problem]:  # fmt: skip
-    """A problem for each merge that brings a source branch as it is, or holds what none of its sides has.
-
-    `kept` are the commits that count; a merge of others, or one that an entry names, is nobody's concern.
-    """
-    counting = {change.sha for change in kept}
-    brought = {sha: since.brought(sha) for sha in since.merges if sha not in declared}
-    merges = [sha for sha, commits in brought.items() if commits & counting]
-    theirs = _own_of_sources(scratch, since, tips) & counting if merges else set()
-    wholesale = [sha for sha in merges if brought[sha] & theirs]
-    rest = [sha for sha in merges if sha not in wholesale]
-    return [
-        *(_wholesale(scratch, sha, len(brought[sha] & counting), branch, place) for sha in wholesale),
-        *(_adds(scratch, sha, place) for sha in _adding(scratch, since, rest)),
-    ]
+def _adapted(source: Source, carrier: str, files: Sequence[str]) -> Problem:
+    return _on_branch_as(source, carrier, f"adapted: another pick in {words(files[:_NAMED], ', ')}")
 
 
-def _own_of_sources(scratch: Scratch, since: Since, tips: Sequence[str]) -> set[str]:
-    """The commits that source branches were made of, not those that they merged, back from here say."""
-    if not tips:
-        return set()
-    mine = scratch.rev_list("--first-parent", since.base, "--not", *since.older, "--")
-    return set(scratch.rev_list("--first-parent", *tips, "--not", *since.older, "--")).difference(mine)
+def _there(source: Source, origin: Origin) -> Problem:
+    return _on_branch_as(source, origin.change.sha, f"by {origin.by}")
 
 
-def _adding(scratch: Scratch, since: Since, merges: Sequence[str]) -> list[str]:
-    """Those that are not what git makes of their sides."""
-    pairs = [since.parents[sha] for sha in merges]
-    outcomes = batch.merges(scratch, [(pair[0], pair[1]) for pair in pairs])
-    return [
-        sha
-        for sha, pair, merge in zip(merges, pairs, outcomes, strict=True)
-        if len(pair) > 2 or not merge or merge.conflicts or merge.tree != scratch.tree_of(sha)  # noqa: PLR2004
-    ]
-
-
-def _wholesale(scratch: Scratch, merge: str, number: int, branch: str, place: Place) -> Problem:
+def _on_branch_as(source: Source, carrier: str, how: str) -> Problem:
     return Problem(
-        code="merge-of-a-source",
-        message=f"{merge[:12]} {scratch.commit(merge).subject[:60]!r} brings a source branch to {branch} as it is, with"
-        f" {number} commits: no picks",
-        where=str(place),
-        remedy=f"take it back on {branch}: git revert -m 1 {merge[:12]}   | or declare what it brought, each with"
-        " `allow: [duplicate]`",
-        exit_code=Exit.DECISION,
-    )
-
-
-def _adds(scratch: Scratch, merge: str, place: Place) -> Problem:
-    return Problem(
-        code="merge-adds",
-        message=f"merge {merge[:12]} {scratch.commit(merge).subject[:60]!r} holds what none of its sides has: somebody"
-        " resolved a conflict in it, or slipped something in",
-        where=str(place),
-        remedy="look at it: git show --cc " + merge[:12] + f"   | where it is right, add under `fixes:`"
-        f" - {{commit: {merge}, mainline: 1, allow: [duplicate]}}",
+        code="adapted-on-branch",
+        message=f"{source.commit.sha[:12]} {source.commit.subject!r} is on the branch as {carrier[:12]}, {how}",
+        where=str(source.fix.place),
+        remedy=f"add `backport: {carrier}` and `allow: [duplicate]` to it, or remove it: `from-branch` brings it",
         exit_code=Exit.DECISION,
     )
 
@@ -219,16 +199,9 @@ def _nothing(config: Config, entry: ReleaseEntry, facts: Facts) -> Problem:
     )
 
 
-# ------------------------------------------------------------------ what is said of it
-
-
-def _notes(scratch: Scratch, branch: str, origins: Sequence[Origin]) -> list[str]:
-    """How many there are, and a line for each whose source a trailer does not tell, or that is no plain pick of it."""
-    here = sum(origin.is_made_here for origin in origins)
-    told = f", {here} of them made there" if here else ""
-    adapted = _adapted(scratch, origins)
-    lines = [f"{len(origins)} commits came to {branch} since the last version{told}: release.yaml in the release commit"
-             " names them"]  # fmt: skip
+def _notes(branch: str, origins: Sequence[Origin], adapted: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each whose source a trailer does not tell, or that is no plain pick of it (`adapted`: its files)."""
+    lines = []
     for origin in origins:
         names = " and ".join(sha[:12] for sha in origin.sources)
         said = f"{origin.change.sha[:12]} {origin.subject!r}"
@@ -243,22 +216,8 @@ def _notes(scratch: Scratch, branch: str, origins: Sequence[Origin]) -> list[str
     return lines
 
 
-def _adapted(scratch: Scratch, origins: Sequence[Origin]) -> dict[str, list[str]]:
-    """Commit -> the files in which it is not what picking its only source there gives."""
-    single = [origin for origin in origins if len(origin.sources) == 1 and not origin.is_made_here]
-    trees = []
-    for origin in single:
-        source, made = scratch.commit(origin.sources[0]), scratch.commit(origin.change.sha)
-        base, ours = (scratch.tree_of(sha) if sha else "" for sha in (_first(source), _first(made)))
-        trees.append(Trees(base=base, ours=ours or EMPTY_TREE, theirs=source.tree))
-    found = {}
-    for origin, merge in zip(single, batch.picks(scratch, trees), strict=True):
-        made_tree = scratch.tree_of(origin.change.sha)
-        if merge and merge.tree and merge.tree != made_tree:
-            output = scratch.git.run("diff-tree", "-r", "--name-only", "-z", merge.tree, made_tree)
-            found[origin.change.sha] = output.fields()
-    return found
-
-
-def _first(commit: Commit) -> str:
-    return next(iter(commit.parents), "")
+def _number(branch: str, origins: Sequence[Origin]) -> str:
+    here = sum(origin.is_made_here for origin in origins)
+    number = f"{len(origins)} commit{'s' if len(origins) != 1 else ''}"
+    made = f", {here} of them made there" if here else ""
+    return f"{number} came to {branch} since the last version{made}: release.yaml in the release commit names them"

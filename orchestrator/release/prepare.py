@@ -23,6 +23,7 @@ from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.clone.history import have_history
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
@@ -86,6 +87,8 @@ def prepare(
     if entry and entry.from_branch:
         from orchestrator.plan import from_branch
 
+        tips = (facts.base, *facts.source_tips.values())
+        have_contents(session.repository, session.scratch, tips, offline=session.options.offline)
         config, by_branch = from_branch.freeze(config, wanted, facts, session.repository, session.scratch)
     request = PlanRequest(
         version=version,

@@ -52,7 +52,7 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}]}
+  v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}], from-branch: true}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -144,6 +144,7 @@ def test_every_key_is_read() -> None:
         ),
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
+    assert got.releases[1].from_branch
     assert got.verify == (
         VerifyCommand(run="make test", line=34),
         VerifyCommand(run="set -e\nmake lint", line=35),
