@@ -6,13 +6,14 @@ READY = .venv/ready
 
 SITE ?= site
 
-.PHONY: docs help venv demo demo-cuda test-cuda test test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
+.PHONY: docs help venv demo demo-cuda test-cuda test test-whole test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
 
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
 	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, 8 to 17 minutes, 25 GB of disk"
 	@echo "make test         all tiers: test-fast, test-history, test-hostile, test-docker"
+	@echo "make test-whole   the same with every case of the long rows, of which make test runs each n-th"
 	@echo "make test-fast    real git, no engine"
 	@echo "make test-history what is asked of histories; a real history replayed"
 	@echo "make test-hostile bad input and interruptions, on real git"
@@ -42,6 +43,9 @@ demo-cuda: $(READY)
 # All tiers at the same time; a failing one hides no other.
 test: $(READY)
 	@$(BIN)/python tools/test.py
+
+test-whole: $(READY)
+	@$(BIN)/python tools/test.py --whole
 
 test-fast test-history test-hostile test-docker: test-%: $(READY)
 	@$(BIN)/python tools/test.py $*

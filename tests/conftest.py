@@ -16,6 +16,7 @@ import pytest
 from orchestrator.__main__ import GIT_LOCAL
 from orchestrator.core import versions
 from tests.support.cli import end_prepared
+from tests.support.sample import SAMPLED
 from tests.support.story import Story, copied, slim, story
 
 if TYPE_CHECKING:
@@ -57,6 +58,28 @@ OUTCOMES = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
 def pytest_itemcollected(item: pytest.Item) -> None:
     marks = {"history" if mark.name == "replay" else mark.name for mark in item.iter_markers()}
     item.user_properties.append(("tier", next((tier for tier in TIERS if tier in marks), "fast")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `wide`, and of the cases of a test marked `wide(n)` all but each n-th, where a sample is
+    asked for; tools/test.py says how many.
+    """
+    if not SAMPLED:
+        return
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    seen: Counter[str] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("wide")
+        name = item.nodeid.partition("[")[0]
+        fits = mark is None or (bool(mark.args) and seen[name] % mark.args[0] == 0)
+        seen[name] += 1
+        (kept if fits else left).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
+    if place := os.environ.get("RELEASE_TEST_COUNTS"):  # each worker of pytest-xdist finds the same
+        tiers = Counter(dict(item.user_properties)["tier"] for item in left)
+        Path(f"{place}.left").write_text(json.dumps(tiers))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -41,7 +41,7 @@ MOST_LINES = 400  # in a file
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
     "rich": "report.live", "sqlite3": "git.cache",
-    "zstandard": "audit.layers",
+    "zstandard": "registry.compression",
     "jinja2": "report.page.render",
     "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",

@@ -29,11 +29,11 @@ LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 30),
     (("schema",), "semver", 52),
-    (("check",), "git gitdb semver sqlite3 yaml", 102),
-    (("duplicates",), "git gitdb semver sqlite3 yaml", 78),
-    (("log", "main"), "git gitdb semver sqlite3 yaml", 94),
-    (("status",), "git gitdb semver yaml", 132),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 172),
+    (("check",), "git gitdb semver sqlite3 yaml", 108),
+    (("duplicates",), "git gitdb semver sqlite3 yaml", 83),
+    (("log", "main"), "git gitdb semver sqlite3 yaml", 98),
+    (("status",), "git gitdb semver yaml", 136),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 178),
 ]
 
 

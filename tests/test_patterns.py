@@ -104,6 +104,7 @@ def growth(pattern: re.Pattern[Any], *, search: bool, whole: bool) -> tuple[str,
     return None
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(("pattern", "search", "whole"), list(patterns()))
 def test_steps_grow_with_the_text(pattern: re.Pattern[Any], search: bool, whole: bool) -> None:
     assert growth(pattern, search=search, whole=whole) is None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +58,20 @@ def test_the_tiers_are_the_same_everywhere() -> None:
     assert set(conftest.TIERS) == set(runner.TIERS)
     chosen = {path.stem.removeprefix("test_") for path in (TESTS / "docker").glob("test_*.py")}
     assert {*runner.HALF, runner.BY_HAND} <= chosen
+
+
+def test_a_sample_leaves_out_what_it_says_and_by_hand_nothing_is(tmp_path: Path) -> None:
+    args = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    place = tmp_path / "counts"
+
+    def collected(sample: str) -> set[str]:
+        env = os.environ | {"RELEASE_TEST_SAMPLE": sample, "RELEASE_TEST_COUNTS": str(place)}
+        run = subprocess.run([*args, str(TESTS / "docker/test_image_kill.py")], env=env, cwd=TESTS.parent,
+                             capture_output=True, text=True, check=True)  # fmt: skip
+        return {line for line in run.stdout.splitlines() if "::" in line}
+
+    whole, sample = collected(""), collected("1")
+    row = [name for name in whole if "test_killed_then_run_again[" in name]
+    assert sample < whole
+    assert len(sample.intersection(row)) == -(-len(row) // 5)
+    assert json.loads(Path(f"{place}.left").read_text()) == {"docker": len(whole - sample)}

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from orchestrator.config.reader import parse
-from orchestrator.forges.ci import pipeline_of, text_of
+from orchestrator.forges.ci import PipelineWish, pipeline_of, text_of
 from tools.lab import packages, talk
 
 BROKEN = "broken"  # the one that must be refused
@@ -62,23 +63,27 @@ def provide() -> None:
 
 
 def write(folder: Path) -> list[Path]:
-    """Both files, and one with a brace too few, which shows that the parser looks."""
+    """The files, and one with a brace too few, which shows that the parser looks."""
     (folder / "Parser.groovy").write_text(PARSER)
     texts = {"without-image": made(""), "with-image": made("image: {repository: r.example.com/x}\n")}
+    whole: dict[str, Any] = {
+        "cut": True,
+        "environment": "live",
+        "tool_image": f"r.example.com/release@sha256:{'a' * 64}",
+    }
+    texts["whole"] = made("image: {repository: r.example.com/x}\n", **whole)
     texts[BROKEN] = texts["with-image"].rstrip().removesuffix("}")
     for name, text in texts.items():
         (folder / name).write_text(text)
     return [folder / name for name in texts]
 
 
-def made(image: str) -> str:
+def made(image: str, **asked: Any) -> str:
     config = parse(f"version: 1\nbranch: release/v2.7\nsource: main\nreleases: {{}}\n{image}".encode(), "release.yaml")
-    return text_of(
-        pipeline_of(
-            config, provider="jenkins", config_path="deploy/release.yaml", branches="release/*", tags="v*",
-            install="python3 -I -m pip install 'git+https://git.example.com/release@COMMIT'",
-        )
-    )  # fmt: skip
+    install = "" if "tool_image" in asked else "python3 -I -m pip install 'git+https://git.example.com/release@COMMIT'"
+    wish = PipelineWish(provider="jenkins", install=install, **asked)
+    made = pipeline_of(config, wish, config_path="deploy/release.yaml", branches="release/*", tags=["v2.7.0"])
+    return text_of(made, wish)
 
 
 def java_home() -> str:

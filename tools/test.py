@@ -1,4 +1,8 @@
-"""The tests: `python tools/test.py [--coverage] [TIER...]`, all tiers without a name; a line for each at the end.
+"""The tests: `python tools/test.py [--whole] [--coverage] [TIER...]`, all tiers without a name; a line for each at the
+end.
+
+Of long rows of similar cases (a kill at each record of the journal, a walk out of each state) each n-th is run, and
+some slow ones are left out: the line says how many.  `--whole` runs all, as every night does.
 
 Those without an engine are one run of pytest.  Those with one wait for it most of the time, so they run meanwhile: two
 halves, each in a lab of its own, because tests look at all that an engine has.  Where an engine is borrowed (tools/lab
@@ -55,11 +59,17 @@ class Part:
         said = self.place / "counts"
         return json.loads(said.read_text()) if said.exists() else None
 
-    def start(self, *, coverage: bool, log: int | None) -> subprocess.Popen[bytes]:
+    def left(self) -> dict[str, int]:
+        """How many tests of each tier were left out."""
+        said = self.place / "counts.left"
+        return json.loads(said.read_text()) if said.exists() else {}
+
+    def start(self, *, coverage: bool, whole: bool, log: int | None) -> subprocess.Popen[bytes]:
         python = [sys.executable, "-m", *(["coverage", "run", "-m"] if coverage else []), "pytest"]
         lab = [sys.executable, str(ROOT / "tools/lab"), "run", "--"] if self.in_lab else []
         options = [f"--basetemp={self.place / 'tmp'}", "-o", "tmp_path_retention_policy=failed"]
         env = os.environ | {"RELEASE_TEST_COUNTS": str(self.place / "counts")}
+        env["RELEASE_TEST_SAMPLE"] = "" if whole else "1"
         env.pop("PYTHONDONTWRITEBYTECODE", None)  # each start of the program would compile all of it
         argv = [*lab, *python, "--continue-on-collection-errors", *options, *self.arguments]
         return subprocess.Popen(argv, cwd=ROOT, env=env, stdout=log, stderr=log and subprocess.STDOUT)
@@ -68,6 +78,7 @@ class Part:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--coverage", action="store_true", help="measure which lines are run, and show it")
+    parser.add_argument("--whole", action="store_true", help="leave nothing out")
     parser.add_argument("tier", nargs="*", choices=[[], *TIERS], metavar="TIER", help=", ".join(TIERS))
     arguments = parser.parse_args()
     tiers = [tier for tier in TIERS if tier in arguments.tier or not arguments.tier]
@@ -75,7 +86,7 @@ def main() -> int:
     if "hostile" in tiers:
         provide("sshd")
     with tempfile.TemporaryDirectory(dir=quick(), prefix="release-tests-", ignore_cleanup_errors=True) as where:
-        codes = run(made := parts(tiers, Path(where)), coverage=arguments.coverage)
+        codes = run(made := parts(tiers, Path(where)), coverage=arguments.coverage, whole=arguments.whole)
         fine = [tell(tier, made, codes) for tier in tiers]
     print(f"{time.monotonic() - begun:.0f} s", flush=True)
     if arguments.coverage:
@@ -124,12 +135,12 @@ def halves() -> list[list[str]]:
     return [rest + first] if engine.borrowed() else [rest, first]
 
 
-def run(made: list[Part], *, coverage: bool) -> list[int]:
+def run(made: list[Part], *, coverage: bool, whole: bool) -> list[int]:
     """Run all at the same time.  The first one is heard at once, the others at their end."""
     with ExitStack() as open_files:
         logs = [open_files.enter_context(tempfile.TemporaryFile()) for _ in made[1:]]
         started = [
-            part.start(coverage=coverage, log=log.fileno() if log else None)
+            part.start(coverage=coverage, whole=whole, log=log.fileno() if log else None)
             for part, log in zip(made, [None, *logs], strict=True)
         ]
         try:
@@ -156,9 +167,10 @@ def tell(tier: str, made: list[Part], codes: list[int]) -> bool:
             absent = True
         else:
             total.update((counts or {}).get(tier, {"broken": 1}))
+            total["left for make test-whole"] += part.left().get(tier, 0)
             broken |= code not in (0, 1)
     bad = broken or any(total[outcome] for outcome in ("failed", "error", "broken"))
-    words = ", ".join(f"{number} {outcome}" for outcome, number in total.items())
+    words = ", ".join(f"{number} {outcome}" for outcome, number in total.items() if number)
     end = "FAILED" if bad else "COULD NOT RUN" if absent else "ok"
     print(f"==> {tier:<8} {end:<14} {words}", flush=True)
     return not bad and not (absent and os.environ.get("CI") == "true")

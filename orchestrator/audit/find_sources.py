@@ -148,7 +148,9 @@ class SourceFinder:
         found = {sha: _decode(kept[key]) for sha, key in keys.items() if key in kept}
         if rest := [sha for sha in names if sha not in found]:
             made = prove(rest)
-            cache.put("proof", {keys[sha]: json.dumps(asdict(proof)).encode() for sha, proof in made.items()})
+            linked = {claim.target for claim in self.known.links}  # of submodules more may be known another time
+            lasting = {keys[sha]: proof for sha, proof in made.items() if sha not in linked}
+            cache.put("proof", {key: json.dumps(asdict(proof)).encode() for key, proof in lasting.items()})
             found |= made
         return found
 
@@ -205,4 +207,4 @@ def _walk(scratch: Scratch, revisions: Sequence[str]) -> set[str]:
 def _decode(data: bytes) -> CommitProof:
     values = json.loads(data)
     tuples = {key: tuple(values[key]) for key in ("sources", "missing", "notes")}
-    return CommitProof(**{**values, **tuples, "kind": Kind(values["kind"])})
+    return CommitProof(**{**values, **tuples, "kind": Kind(values["kind"]), "forwarded": ()})

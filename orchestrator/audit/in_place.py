@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.git.changes import ChangedFile, CommitChange
-    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import TreeItem
     from orchestrator.git.scratch import Scratch
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import tarfile
-import zlib
 from dataclasses import dataclass, fields
 from typing import IO, TYPE_CHECKING, Final, Protocol
+
+from orchestrator.registry.compression import broken, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CHUNK: Final = 1024 * 1024
-_GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_WINDOW: Final = 1 << 27  # bytes; what `zstd --ultra` makes at most without --long, and 16 times what engines make
 _KINDS: Final = {
     tarfile.DIRTYPE: "directory",
     tarfile.SYMTYPE: "symlink",
@@ -82,17 +79,10 @@ class LayerDifference:
 
 def read_layer(stream: IO[bytes]) -> Contents:
     """A layer, plain, gzip or zstd.  Raises LayerError for what is none of them, or broken."""
-    import zstandard
-
     stored = _Hashed(stream)
     buffered = io.BufferedReader(stored, _CHUNK)
-    magic = buffered.peek(4)[:4]
-    plain = stored
-    if magic.startswith(_GZIP):
-        plain = _Hashed(gzip.GzipFile(fileobj=buffered))
-    elif magic.startswith(_ZSTD):
-        reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-        plain = _Hashed(reader.stream_reader(buffered, read_across_frames=True, closefd=False))
+    inner = unpacked(buffered)
+    plain = stored if inner is buffered else _Hashed(inner)
     tar = io.BufferedReader(plain, _CHUNK) if plain is not stored else buffered
     try:
         files = _files(tar)
@@ -100,7 +90,7 @@ def read_layer(stream: IO[bytes]) -> Contents:
             pass
         while buffered.read(_CHUNK):
             pass
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError) as error:
+    except broken() as error:
         raise LayerError(f"it is no layer, or was cut off: {error}") from error
     return Contents(diff_id=plain.digest, digest=stored.digest, files=files)
 

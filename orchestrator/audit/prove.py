@@ -86,6 +86,7 @@ def prove(
             release = TaggedRelease(
                 version=part.version, head=part.head, config=part.config, path=part.config_path,
                 account=part.account, other_tool=part.other_tool,
+                previous=part.account.previous if part.account else "",
             )  # fmt: skip
             made = remade(known, release, wanted.sources, {sha: proofs[sha] for sha in part.commits if sha in proofs})
             proofs |= {part.head: made} if made else traces.prove([part.head])
@@ -190,6 +191,7 @@ def _judged(
         of=proof.sources[0] if proof.kind is Kind.REVERT else "",
         missing=proof.missing,
         undoes=undoes(known, proof.sources),
+        forwarded=proof.forwarded,
         listed=bool(listed),
         notes=proof.notes,
     )

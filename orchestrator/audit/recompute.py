@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING
 from orchestrator.audit.in_place import PickedFiles, decide
 from orchestrator.audit.similarity import inverse, likeness, tokens
 from orchestrator.audit.verdicts import CommitProof, Kind
-from orchestrator.core.commit_message import copied_from, reverted, with_origin, without_trailers
+from orchestrator.core.commit_message import copied_from, picked, reverted, without_trailers
 from orchestrator.core.errors import MismatchError
+from orchestrator.core.text import word
 from orchestrator.git import batch, changes
 from orchestrator.git.batch import Trees
+from orchestrator.git.merge.submodules import Held, held_to
 from orchestrator.git.objects import EMPTY_TREE, encode_commit, later, object_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.audit.similarity import Tokens
     from orchestrator.git.changes import CommitChange
-    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
 _SQUASHED = 20  # picks in one commit that are tried together
-RULES = 1  # part of cache keys: raise it when the same history would get another answer
+RULES = 2  # part of cache keys: raise it when the same history would get another answer
 LEAST = 0.1  # likeness below which a commit does not carry the change that it names (docs/audit.md has the measurement)
 
 
@@ -52,6 +54,7 @@ class CommitReader:
 
     scratch: Scratch
     commits: dict[str, Commit] = field(default_factory=dict)
+    links: dict[PossibleOrigin, Held] = field(default_factory=dict)  # the merges in which both sides moved submodules
     files: dict[tuple[str, str], CommitChange] = field(default_factory=dict)
 
     def read(self, ids: Iterable[str]) -> None:
@@ -197,7 +200,15 @@ def _outcomes(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[Pos
     merges = batch.picks(
         known.scratch, [_trees(known, claim, known.tree(known.parent(claim.target))) for claim in rest]
     )
-    return found | {claim: _clean(merge) for claim, merge in zip(rest, merges, strict=True)}
+    return found | {claim: _clean(_held(known, claim, merge)) for claim, merge in zip(rest, merges, strict=True)}
+
+
+def _held(known: CommitReader, claim: PossibleOrigin, merge: Merge | None) -> Merge | None:
+    """The merge, with submodules that nobody here can tell of as the target has them."""
+    if merge is None or not (merge.links or merge.forwarded):
+        return merge
+    known.links[claim] = held = held_to(known.scratch, merge, known.tree(claim.target))
+    return held.merge
 
 
 def _files(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
@@ -244,8 +255,19 @@ def _proved(known: CommitReader, claim: PossibleOrigin) -> CommitProof:
         signal=claim.signal,
         mainline=claim.mainline,
         identical=_identical(known, claim),
-        notes=_differences(known, claim),
+        notes=(*_differences(known, claim), *(_of_submodules(known.links[claim]) if claim in known.links else ())),
+        forwarded=known.links[claim].merge.forwarded if claim in known.links else (),
     )
+
+
+def _of_submodules(held: Held) -> Iterator[str]:
+    """What is known of the submodules that a merge moved otherwise than its source."""
+    for each in held.merge.forwarded:
+        path, commit = word(each.path), each.commit[:12]
+        if each.path in held.unproved:
+            yield f"submodule {path} is at {commit}; whether that is a fast-forward is not provable here"
+        else:
+            yield f"submodule {path} is fast-forwarded to {commit}"
 
 
 def _identical(known: CommitReader, claim: PossibleOrigin) -> bool:
@@ -254,14 +276,17 @@ def _identical(known: CommitReader, claim: PossibleOrigin) -> bool:
     if not target.parents:
         return False
     when = later(known.commits[target.parents[0]].when, source.when)
-    data = encode_commit(
-        tree=target.tree,
-        parents=target.parents,
-        author=source.author,
-        committer=f"{target.committer} {when}".encode(),
-        message=with_origin(source.message, source.sha),
+    made = (
+        encode_commit(
+            tree=target.tree,
+            parents=target.parents,
+            author=source.author,
+            committer=f"{target.committer} {when}".encode(),
+            message=picked(source.message, source.sha, signer),
+        )
+        for signer in ("", str(target.committer))
     )
-    return object_id("commit", data) == target.sha
+    return target.sha in (object_id("commit", data) for data in made)
 
 
 def _differences(known: CommitReader, claim: PossibleOrigin) -> tuple[str, ...]:
@@ -284,6 +309,7 @@ def _squashed(known: CommitReader, target: str, claims: Sequence[PossibleOrigin]
     for claim in first.values():
         each = _trees(known, claim, tree)
         merge = known.scratch.pick(base=each.base, ours=each.ours, theirs=each.theirs)
+        merge = held_to(known.scratch, merge, known.tree(target)).merge
         if merge.conflicts:
             return None
         tree = merge.tree
@@ -353,8 +379,9 @@ def _joined(scratch: Scratch, ours: str, theirs: str) -> str:
 
 
 def _of_merge(known: CommitReader, sha: str, merge: Merge | None) -> CommitProof:
-    if merge and not merge.conflicts and merge.tree == known.tree(sha):
-        return CommitProof(kind=Kind.MERGE)
+    held = held_to(known.scratch, merge, known.tree(sha)) if merge else None
+    if held and not held.merge.conflicts and held.merge.tree == known.tree(sha):
+        return CommitProof(kind=Kind.MERGE, notes=tuple(_of_submodules(held)))
     if merge is None or merge.conflicts:
         return CommitProof(kind=Kind.ADAPTED, notes=("a merge whose conflicts somebody resolved",))
     return CommitProof(kind=Kind.FOREIGN, notes=("a merge that holds a change which none of its sides has",))

@@ -7,28 +7,26 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.recompute import BACKPORT
 from orchestrator.audit.verdicts import CommitProof, Kind
-from orchestrator.core.errors import ReleaseError
+from orchestrator.core.commit_message import signed_off
+from orchestrator.core.commit_message.release import names as placeholders
+from orchestrator.core.commit_message.release import released_versions
 from orchestrator.core.pick import PickState
-from orchestrator.core.tag_message import commit_message
 from orchestrator.core.text import words
 from orchestrator.git.objects import encode_commit, object_id
 from orchestrator.picks.classify import pick_of
 from orchestrator.picks.sources import expand
-from orchestrator.plan.release_commit import release_files
-from orchestrator.session.committed import CommittedFiles
+from orchestrator.plan.release_commit import message_facts, message_of, release_files
+from orchestrator.session.committed import released_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.audit.recompute import CommitReader
-    from orchestrator.core.declaration import Config
+    from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.core.pick import Pick
     from orchestrator.git.objects import Commit
     from orchestrator.picks.sources import Names, Source
     from orchestrator.plan.account import Account
-
-
-_SUBJECT = "chore(release): "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +42,7 @@ class TaggedRelease:
     path: str
     account: Account | None = None
     other_tool: bool = False
+    previous: str = ""  # the version before, as the tag tells it
 
 
 def remade(
@@ -61,7 +60,7 @@ def remade(
     tree = _tree(known, release, parent, picks, head)
     if tree == head.tree:
         return CommitProof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks))
-    if head.subject != f"chore(release): {release.version}":
+    if release.version not in released_versions(release.config, head.subject):
         return None
     if release.account and release.account.lacking:
         return CommitProof(kind=Kind.UNKNOWN, missing=_lacking(release.account, known))
@@ -80,19 +79,29 @@ def given_up(
     below it.  It is no tag: nobody answers for those picks by it, but they are what a release made.
     """
     commit = known.commits[sha]
-    version = commit.subject.removeprefix(_SUBJECT)
-    if not commit.subject.startswith(_SUBJECT) or len(commit.parents) != 1:
+    config, versions = released_by(known.scratch, commit.tree, path, commit.subject)
+    if config is None or len(commit.parents) != 1:
         return {}
-    try:
-        config = CommittedFiles(known.scratch, commit.tree).config(path, version)
-    except ReleaseError:
-        return {}
-    entry = config.release(version) if config else None
-    if config is None or entry is None:
-        return {}
+    entries = (entry for version in versions if (entry := config.release(version)))
+    tried = (_given_up(known, commit, path, config, entry, names, proofs) for entry in entries)
+    return next((found for found in tried if found), {})
+
+
+def _given_up(
+    known: CommitReader,
+    commit: Commit,
+    path: str,
+    config: Config,
+    entry: ReleaseEntry,
+    names: Names,
+    proofs: Mapping[str, CommitProof],
+) -> dict[str, CommitProof]:
+    """As `given_up`, for one of the versions that it may be."""
+    sha, version = commit.sha, entry.version
     sources, _ = expand(entry.fixes, config.remote, names, known.scratch)
-    told = set(commit.text.splitlines())
-    sources = [each for each in sources if f"- {each.commit.subject} ({each.commit.sha[:12]})" in told]
+    if "picks" in placeholders(config.release_commit.body):
+        told = set(commit.text.splitlines())
+        sources = [each for each in sources if f"- {each.commit.subject} ({each.commit.sha[:12]})" in told]
     release = TaggedRelease(version=version, head=sha, config=config, path=path)
     proof = remade(known, release, sources, proofs)
     if proof is None or proof.kind is not Kind.RELEASE:
@@ -152,6 +161,9 @@ def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
 def _identical(release: TaggedRelease, head: Commit, parent: Commit, picks: Sequence[Pick]) -> bool:
     entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
-    message = commit_message(release.version, entry.summary if entry else "", picks)
+    facts = message_facts(release.config, release.version, picks, previous=release.previous, when=parent.when)
+    facts = replace(facts, summary=entry.summary if entry else "")
+    message = message_of(release.config, facts, head.tree, parent.sha, who)
+    message = signed_off(message, str(head.committer) if release.config.signoff else "")
     data = encode_commit(tree=head.tree, parents=head.parents, author=who, committer=who, message=message)
     return object_id("commit", data) == head.sha

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config
-    from orchestrator.core.pick import Pick
+    from orchestrator.core.pick import Pick, Submodule
     from orchestrator.git.scratch import Scratch
     from orchestrator.plan.account import Account
 
@@ -56,6 +56,7 @@ class CommitProof:
     identical: bool = False  # even the id is the one that this tool would have made
     missing: tuple[str, ...] = ()  # sources that it names and that are not here
     notes: tuple[str, ...] = ()
+    forwarded: tuple[Submodule, ...] = ()  # submodules that were moved otherwise than in its source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,7 @@ class CommitVerdict:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     undoes: tuple[str, ...] = ()  # what its sources say they revert
+    forwarded: tuple[Submodule, ...] = ()
     listed: bool = False  # the tag of its version lists it as one of its picks
     harmless: bool = False  # a reverted one: taken back in a later version than it came with
 

@@ -42,7 +42,7 @@ def init(session: Session, console: Console) -> None:
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the Dockerfile, locks and patches that it names: every fault, with its place."""
     from orchestrator.core.versions import not_understood
-    from orchestrator.image.builders import likely
+    from orchestrator.image.builders import ZSTD_CLIENTS, likely, option_problems_here
     from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
     from orchestrator.picks.undeclared import undeclared_here
     from orchestrator.plan.requests import naming_problems
@@ -52,7 +52,8 @@ def check(session: Session, console: Console) -> None:
         place = (config.image, session.repository.top, session.config_name)
         engine = likely(config.image.options.builder, session.connections)
         problems = (
-            *dockerfile_problems_here(*place, engine),
+            *option_problems_here(config.image, engine),
+            *dockerfile_problems_here(*place, engine, session.connections),
             *lock_problems_here(*place),
             *patch_problems_here(*place),
         )
@@ -61,6 +62,7 @@ def check(session: Session, console: Console) -> None:
     if named_wrongly := naming_problems(session, config):
         raise ProblemsError(named_wrongly)
     notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
+    notes += [ZSTD_CLIENTS] if config.image and config.image.options.compression else []
     for note in notes:
         console.note(f"note: {note}")
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -131,12 +132,50 @@ def init(
     install: Annotated[
         str, typer.Option(metavar="COMMAND", envvar="RELEASE_INSTALL", help="How the job installs this tool.")
     ] = "",
+    tool_image: Annotated[
+        str,
+        typer.Option(
+            "--tool-image",
+            metavar="REF",
+            envvar="RELEASE_TOOL_IMAGE",
+            help="An image with this tool that the jobs run in, instead of --install. GitLab and Jenkins.",
+        ),
+    ] = "",
+    login: Annotated[
+        str,
+        typer.Option(
+            metavar="password|job|aws|gcp|azure",
+            envvar="RELEASE_LOGIN",
+            help="How the jobs log in at the registry; else as its name tells. aws, gcp and azure need no password.",
+        ),
+    ] = "",
+    environment: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            envvar="RELEASE_ENVIRONMENT",
+            help="The forge's environment of the jobs with a secret, where people approve; `none` for none. Else"
+            " `release`; on Jenkins none.",
+        ),
+    ] = "",
+    cut: Annotated[
+        bool, typer.Option("--cut", envvar="RELEASE_CI_CUT", help="With a job that cuts, started by hand.")
+    ] = False,
 ) -> None:
     """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
+    from orchestrator.forges.ci import PipelineWish
     from orchestrator.forges.ci_init import ci_init
 
-    made = ci_init(session, provider=provider, file=file, install=install, write=write, force=force)
+    wish = PipelineWish(
+        provider=provider, file=file, install=install, login=login, environment=environment, tool_image=tool_image,
+        cut=cut,
+    )  # fmt: skip
+    made = ci_init(session, wish, write=write, force=force)
     console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
+    console.note(f"to be set once ({made.where}):")
+    for need in made.needs:
+        console.note(f"  {need.line}")
     console.document(
-        {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text}
-    )
+        {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text,
+         "needs": [asdict(need) for need in made.needs]}
+    )  # fmt: skip

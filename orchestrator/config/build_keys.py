@@ -151,7 +151,7 @@ COMPRESSION = Key(
     name="compression",
     shape=Text(convert=_compression, what="gzip or zstd", json={"pattern": f"^({_COMPRESSION})$"}),
     help="How new layers are compressed: `gzip`, `zstd` or `zstd:LEVEL` (1 to 22). Those of the base stay as they are. "
-    "zstd needs buildx, and Docker 20.10 and older cannot pull it ([platforms.md](platforms.md#zstd)).",
+    "zstd needs buildx, and Docker before 23.0 cannot pull it ([platforms.md](platforms.md#zstd)).",
     default="gzip",
 )
 

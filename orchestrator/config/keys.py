@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
@@ -65,12 +66,19 @@ def _release(got: Got) -> ReleaseEntry:
     if FROM_BRANCH.name in got.nodes and not from_branch and FIXES.name not in got.nodes:
         remedy = "declare `fixes:`, or write true"
         got.faults.add("config-no-fixes", "a release of nothing", got.nodes[FROM_BRANCH.name], remedy)
-    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), fixes=fixes, from_branch=from_branch)
+    return ReleaseEntry(
+        version="",
+        place=got.place,
+        summary=got(SUMMARY, ""),
+        ticket=got(TICKET, ""),
+        fixes=fixes,
+        from_branch=from_branch,
+    )
 
 
 RELEASE = Table(
     title="a release",
-    keys=(SUMMARY, FIXES, FROM_BRANCH),
+    keys=(SUMMARY, TICKET, FIXES, FROM_BRANCH),
     build=_release,
     exactly_one=("fixes",),
     or_else="from-branch",
@@ -241,13 +249,15 @@ def _config(got: Got) -> Config:
             message = f"{rules.quoted(file.path)} is written already, and has no pattern here"
             got.faults.add_at("config-same-file", message, file.place, "remove it, or give a pattern")
         written.add(file.path)
+    releases, commit = got(RELEASES, ()), got(RELEASE_COMMIT, Config.release_commit)
+    check_tickets(got, releases, commit)
     return Config(
         place=Place(file=got.faults.file),
         text=b"",
         branch=got(BRANCH, ""),
         source=got(SOURCE, ()),
         remote=got(REMOTE, Config.remote),
-        releases=got(RELEASES, ()),
+        releases=releases,
         image=got(IMAGE_KEY, None),
         verify=got(VERIFY, ()),
         changelog=changelog,
@@ -255,6 +265,8 @@ def _config(got: Got) -> Config:
         policy=got(POLICY_KEY, None),
         land=got(LAND, None),
         sign=got(SIGN, None),
+        signoff=got(SIGNOFF, Config.signoff),
+        release_commit=commit,
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
         scheme=got(SCHEME, Config.scheme),
@@ -276,6 +288,8 @@ ROOT = Table(
         POLICY_KEY,
         LAND,
         SIGN,
+        SIGNOFF,
+        RELEASE_COMMIT,
         REPOSITORY_URL,
         TAG_PREFIX,
         SCHEME,

@@ -87,6 +87,7 @@ class ReleaseEntry:
     version: str
     place: Place
     summary: str = ""
+    ticket: str = ""  # for `release-commit`
     fixes: tuple[Fix, ...] = ()
     from_branch: bool = False  # it has what came to the branch since the version before; `fixes` are picked on top
 
@@ -312,6 +313,23 @@ class LandSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleaseCommitSpec:
+    """The `release-commit:` section: the message of the release commit, as templates (commit_message/release.py)."""
+
+    place: Place | None = field(default=None, compare=False)
+    subject: str = "chore(release): {tag}"
+    body: str = "{summary}\n\n{picks}"
+    trailers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.subject, self.body, *(value for _, value in self.trailers))
+
+
+PLAIN_COMMIT: Final = ReleaseCommitSpec()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """release.yaml, checked.  `text` is the file's exact bytes: the release commit carries them."""
 
@@ -328,6 +346,8 @@ class Config:
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
     sign: SignSpec | None = None
+    signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
+    release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
     scheme: Kind = "semver"

@@ -33,6 +33,14 @@ class Conflict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Submodule:
+    """A submodule at the commit that a pick brings it to: the branch had another one than the source before it."""
+
+    path: str
+    commit: ObjectId
+
+
+@dataclass(frozen=True, kw_only=True)
 class FollowUp:
     """A later commit that speaks of a pick, or of an earlier follow-up of it (`of`).
 
@@ -74,12 +82,18 @@ class Pick:
     type: str = ""  # Conventional Commit type, "" when the subject has none
     breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
     confirm: bool = False  # release.yaml wants a person's yes to it
+    forwarded: tuple[Submodule, ...] = ()  # submodules that it moved otherwise than its source: fast-forwards
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
     @property
     def carrier(self) -> str:
         """The commit that brings it in this version, "" when none does."""
         return self.result or (self.duplicate_of if self.since_previous else "")
+
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """In words, what it is besides the change of its source."""
+        return tuple(f"submodule {each.path} is fast-forwarded to {each.commit[:12]}" for each in self.forwarded)
 
 
 @dataclass(frozen=True, kw_only=True)

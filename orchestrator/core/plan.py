@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.declaration import PLAIN_BUILD, platform_word
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Skipped
@@ -44,6 +44,7 @@ class PlannedHeavy:
     is_thin: bool = False
     is_direct: bool = False
     ends: int = 0  # the first line of the Dockerfile behind its stage
+    builder: str = "classic"  # who makes it for an image that no engine makes; "" where nobody has to, or was asked
 
     @property
     def name(self) -> str:
@@ -223,13 +224,14 @@ class Decisions:
     """What people decided at conflicts: source id -> resolving commit, source id -> reason for leaving it out.
 
     Of a release that was made already, also what became of the others, as its tag tells: `present` are the picks that
-    no commit was made for, `made` the sources that one was made for.  History is not asked about them again.
+    no commit was made for, `made` the sources that one was made for, with that commit.  History is not asked about them
+    again.
     """
 
     resolved: Mapping[str, str]
     skipped: Mapping[str, str]
     present: Mapping[str, Pick] = field(default_factory=dict)
-    made: Collection[str] = ()
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_DECISIONS = Decisions(resolved={}, skipped={})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.pick import PickState
 from orchestrator.core.plan import Landing, LandingForm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.core.pick import Pick, Skipped
     from orchestrator.core.plan import Plan
@@ -19,10 +19,15 @@ TaggedPick = tuple[str, str, str]  # state, source, the commit that carries it
 
 SKIPPED = "skipped"  # the state of what a person left out
 _BROKEN = "Freeze broken: "
-_OURS = ("Pick: ", "Left-Out: ", "Promoted-From: ", "Landed: ", _BROKEN)  # lines that are read back
+# What a pick is besides the change of its source, a line for each: word, and the texts that a pick has for it.
+_TERMS: Final[Mapping[str, Callable[[Pick], Iterable[str]]]] = {
+    "Submodule": lambda pick: (f"{each.path} {each.commit}" for each in pick.forwarded),
+}
+_OURS = ("Pick: ", "Left-Out: ", *(f"{word}: " for word in _TERMS), "Promoted-From: ", "Landed: ", _BROKEN)  # read back
 _ROW = re.compile(
     r"^(?P<kind>Pick|Left-Out): (?P<state>[a-z]+) (?P<source>[0-9a-f]{40})"
-    r"(?: (?P<commit>[0-9a-f]{40}))?(?: -- (?P<reason>.*))?$",
+    r"(?: (?P<commit>[0-9a-f]{40}))?(?: -- (?P<reason>.*))?"
+    rf"(?P<terms>(?:\n(?:{'|'.join(_TERMS)}): .*)*)$",
     re.MULTILINE,
 )
 _STATES = {"Pick": ("clean", "adapted", "duplicate"), "Left-Out": ("duplicate", "empty", SKIPPED)}
@@ -46,12 +51,13 @@ class TagRow:
     commit: str = ""
     reason: str = ""
     subject: str = ""  # as the line above tells it, with the approvals
+    terms: tuple[str, ...] = ()  # the lines below it: what it is besides the change of its source
 
     @property
     def said(self) -> str:
         """In words: the row, but for what kind of row it is."""
         more = f" as {self.commit[:12]}" if self.commit else f" ({self.reason})" if self.reason else ""
-        return f"{self.source[:12]} {self.subject!r} {self.state}{more}"
+        return f"{self.source[:12]} {self.subject!r} {self.state}{more}" + "".join(f", {term}" for term in self.terms)
 
     @property
     def made(self) -> bool:
@@ -63,14 +69,6 @@ def shipped(picks: Sequence[Pick]) -> list[Pick]:
     """The picks that a version brings: what was made for it, and what came to the branch since the version before."""
     made = (PickState.CLEAN, PickState.ADAPTED)
     return [pick for pick in picks if pick.state in made or pick.since_previous]
-
-
-def commit_message(version: str, summary: str, picks: Sequence[Pick]) -> bytes:
-    """The release commit's message."""
-    lines = [f"chore(release): {version}", ""]
-    lines += [summary, ""] if summary else []
-    lines += [f"- {pick.subject} ({pick.source[:12]})" for pick in shipped(picks)]
-    return ("\n".join(lines).rstrip("\n") + "\n").encode()
 
 
 def tag_message(plan: Plan) -> str:
@@ -93,9 +91,30 @@ def tag_message(plan: Plan) -> str:
 def _account(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> Iterator[str]:
     """The lines that `tagged_account` reads."""
     for pick in shipped(picks):
-        yield from (_subject(pick.subject, pick.approved_by), f"Pick: {pick.state} {pick.source} {pick.carrier}", "")
+        yield from (_subject(pick.subject, pick.approved_by), f"Pick: {pick.state} {pick.source} {pick.carrier}")
+        yield from (*terms(pick), "")
     left = list(_left_out(picks, skipped))
     yield from ["Left out:", "", *left] if left else []
+
+
+def terms(pick: Pick) -> tuple[str, ...]:
+    """The lines of a tag that say what a pick is besides the change of its source."""
+    return tuple(f"{word}: {' '.join(text.split())}" for word, texts in _TERMS.items() for text in texts(pick))
+
+
+def told_terms(message: str) -> dict[str, tuple[str, ...]]:
+    """Source -> the terms that a tag says of it."""
+    return {row.source: row.terms for row in tagged_account(message) if row.shipped}
+
+
+def terms_fault(told: Mapping[str, tuple[str, ...]], picks: Sequence[Pick]) -> str:
+    """Where other terms are told of these picks than they have, as the end of a sentence; "" where none are."""
+    for pick in shipped(picks):
+        said = told.get(pick.source, ())
+        if said != terms(pick):
+            words = (", ".join(each) or "nothing more" for each in (said, terms(pick)))
+            return "says of {} {}, and it is {}".format(pick.source[:12], *words)
+    return ""
 
 
 def written_account(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> list[TagRow]:
@@ -163,6 +182,7 @@ def tagged_account(message: str) -> list[TagRow]:
             source=row["source"],
             commit=row["commit"] or "",
             reason=row["reason"] or "",
+            terms=tuple(filter(None, row["terms"].split("\n"))),
             subject=message[: row.start()].removesuffix("\n").rpartition("\n")[2],  # which may be empty
         )
         for row in _ROW.finditer(message)

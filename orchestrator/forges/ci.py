@@ -9,45 +9,58 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.core.declaration import Variant, platform_word
+from orchestrator.core.declaration import Variant
 from orchestrator.core.errors import UsageError
+from orchestrator.core.reference import parse_reference, parse_repository
 from orchestrator.core.remote_url import without_login
-from orchestrator.forges.ci_templates import GITHUB_QUEUE, GITHUB_SETUP, PINS, PIPELINES
+from orchestrator.forges.pipelines.github import region_of
+from orchestrator.forges.pipelines.regions import BadRegionError, emptied, with_own
+from orchestrator.forges.pipelines.table import PIPELINES
+from orchestrator.forges.pipelines.triggers import version_tags_of
+from orchestrator.forges.pipelines.values import AWS, AZURE, GCP, JOB, PASSWORD, Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.declaration import Config
-    from orchestrator.forges.ci_templates import Template
+    from orchestrator.forges.pipelines.table import PipelineModule
 
-PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires
+NONE: Final = "none"  # of --environment
 _PIP: Final = "python3 -I -m pip install"  # -I: the branch may bring a folder `pip`
 
 _DIGEST: Final = re.compile(r"(?:#|//) sha256 of the lines below: ([0-9a-f]{64})")
 _MADE: Final = "Made by `"
+_YOURS: Final = "and edit only what is marked as your own"
+_WORD: Final = re.compile(r"[A-Za-z0-9._-]+")
+_CLOUDS: Final = {
+    AWS: re.compile(r"[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com(?:[.]cn)?"),
+    GCP: re.compile(r"(?:[a-z0-9-]+-docker[.]pkg[.]dev|(?:[a-z]+[.])?gcr[.]io)"),
+    AZURE: re.compile(r"[a-z0-9]+[.]azurecr[.]io"),
+}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/*+@-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline:
-    """What the pipeline file is made of; the texts are fit for shell, YAML and Groovy."""
+class PipelineWish:
+    """What was asked for at the command line; empty means as release.yaml, remote and provider tell."""
 
     provider: str
-    config_path: str
-    source: str
-    branches: str
-    tags: str
-    has_image: bool
-    install: str
-    platforms: tuple[str, ...] = ()  # that have a publishing job each, none where one job makes all
-    file: str = ""  # where it is written, "" for where the provider looks
-    on_github_com: bool = True
+    install: str = ""
+    file: str = ""
+    login: str = ""
+    environment: str = ""
+    tool_image: str = ""
+    cut: bool = False
 
 
 def pipeline_of(
-    config: Config, *, provider: str, config_path: str, branches: str, tags: str, install: str, file: str = ""
+    config: Config, wish: PipelineWish, *, config_path: str, branches: str, tags: Sequence[str], remote_host: str = ""
 ) -> Pipeline:
-    """The pipeline that release.yaml asks for.  Raises UsageError for a name that no pipeline file can carry."""
+    """The pipeline that release.yaml asks for; `tags` are those of the repository.
+
+    Raises UsageError for a name that no pipeline file can carry, and for what the provider has not.
+    """
+    module = PIPELINES[wish.provider]
     source = config.source[0].removeprefix("refs/heads/").removeprefix(f"{config.remote}/")
     for what, text in (("source", source), ("branch", branches), ("the path of the file", config_path)):
         if not _PLAIN.fullmatch(text):
@@ -57,16 +70,74 @@ def pipeline_of(
                 remedy="use letters, digits and . _ / + @ - there, or write the pipeline by hand (docs/ci.md)",
                 code="ci-name",
             )
+    registry = parse_repository(config.image.repository).host if config.image else ""
+    forge = host_of(config.repository_url) or remote_host
+    return Pipeline(
+        provider=wish.provider, config_path=config_path, source=source, branches=branches, file=wish.file,
+        versions=version_tags_of(tags), has_image=config.image is not None, cut=wish.cut, registry=registry,
+        install="" if wish.tool_image else _one_line(wish.install), platforms=_platforms(config),
+        on_github_com=forge in ("", "github.com", "ssh.github.com"), login=_login(wish, module, registry, forge),
+        environment=_environment(wish, module), tool_image=_tool_image(wish, module),
+    )  # fmt: skip
+
+
+def host_of(page: str) -> str:
+    """The host of a forge's page, "" for none."""
+    return page.partition("://")[2].partition("/")[0]
+
+
+def _one_line(install: str) -> str:
     if not install.isprintable() or "'''" in install or "\\" in install or "${{" in install:
         raise UsageError(
             "--install is not one line of shell", remedy=f"one command, such as `{_PIP} ...`", code="bad-install"
         )
-    return Pipeline(
-        provider=provider, config_path=config_path, source=source, branches=branches, tags=tags,
-        has_image=config.image is not None, install=install, file=file,
-        platforms=_platforms(config),
-        on_github_com=not config.repository_url or config.repository_url.startswith("https://github.com/"),
-    )  # fmt: skip
+    return install
+
+
+def _login(wish: PipelineWish, module: PipelineModule, registry: str, forge: str) -> str:
+    """How the jobs log in: as asked for, else without a password where registry and forge allow it."""
+    if wish.login and wish.login not in module.WAYS_IN:
+        raise UsageError(
+            f"--login {wish.login!r} is not known for {wish.provider}",
+            remedy=f"give --login {'|'.join(module.WAYS_IN)}", code="bad-login",
+        )  # fmt: skip
+    login = wish.login or _usual_login(wish.provider, registry, forge)
+    if login == AWS and registry and not region_of(registry):
+        raise UsageError(
+            f"--login aws is for a registry ACCOUNT.dkr.ecr.REGION.amazonaws.com, and {registry} is none",
+            remedy="--login password", code="bad-login",
+        )  # fmt: skip
+    return login if login in module.WAYS_IN else PASSWORD
+
+
+def _usual_login(provider: str, registry: str, forge: str) -> str:
+    if provider == "github" and registry == "ghcr.io":
+        return JOB
+    if provider == "gitlab" and registry.partition(":")[0] in {forge.partition(":")[0], f"registry.{forge}"} - {""}:
+        return JOB
+    return next((login for login, hosts in _CLOUDS.items() if hosts.fullmatch(registry)), PASSWORD)
+
+
+def _environment(wish: PipelineWish, module: PipelineModule) -> str:
+    name = wish.environment or module.ENVIRONMENT
+    if not _WORD.fullmatch(name or NONE):
+        raise UsageError(
+            f"--environment {name!r} is no name", remedy="letters, digits and . _ -; none for none", code="bad-name"
+        )
+    return "" if name == NONE else name
+
+
+def _tool_image(wish: PipelineWish, module: PipelineModule) -> str:
+    if not wish.tool_image:
+        return ""
+    if not module.TAKES_IMAGE:
+        raise UsageError(
+            f"--tool-image does not go with {wish.provider}: a job in a container has no Docker Engine there",
+            remedy="leave it out: the jobs install the tool", code="options-exclude",
+        )  # fmt: skip
+    if wish.install:
+        raise UsageError("give only one of --install, --tool-image", code="options-exclude")
+    return str(parse_reference(wish.tool_image))
 
 
 def _platforms(config: Config) -> tuple[str, ...]:
@@ -79,43 +150,12 @@ def _platforms(config: Config) -> tuple[str, ...]:
     return platforms if len(platforms) > 1 else ()
 
 
-def _matrix(pipeline: Pipeline, template: Template) -> Mapping[str, str]:
-    """The pieces of a publishing job for each platform; those of one job where there is one."""
-    if not (pipeline.platforms and template.matrix):
-        return template.alone
-    rows = [template.row.format(platform=each, runner=_runner(template, each)) for each in pipeline.platforms]
-    return {name: piece.replace("@ROWS@", "".join(rows)) for name, piece in template.matrix.items()}
-
-
-def _runner(template: Template, platform: str) -> str:
-    return template.runners.get(platform, platform_word(platform))
-
-
-def text_of(pipeline: Pipeline) -> str:
-    """The whole file: how it was made, the digest of what follows, and the pipeline."""
-    template = PIPELINES[pipeline.provider]
-    body = template.text
-    pieces = {
-        "@SETUP@": GITHUB_SETUP,
-        "@QUEUE@": GITHUB_QUEUE if pipeline.on_github_com else "",
-        "@PUBLISH@": template.publish[pipeline.has_image],
-        **_matrix(pipeline, template),
-        "@PLAN_JOB@": PLAN_JOB,
-        "@SOURCE@": pipeline.source,
-        "@BRANCHES@": pipeline.branches,
-        "@TAGS@": pipeline.tags,
-        "@TAG_REGEX@": _regex(pipeline.tags),
-        "@BRANCH_REGEX@": _regex(pipeline.branches),
-        "@CONFIG@": pipeline.config_path,
-        "@OPTION@": "" if pipeline.config_path == "release.yaml" else f" --config {shlex.quote(pipeline.config_path)}",
-        "@INSTALL@": pipeline.install,
-        **{f"@{name}@": pin for name, pin in PINS.items()},
-    }
-    for mark, piece in pieces.items():
-        body = body.replace(mark, piece)
-    return (
-        f"{template.comment} {_made(pipeline)}\n{template.comment} sha256 of the lines below: {_digest(body)}\n{body}"
-    )
+def text_of(pipeline: Pipeline, wish: PipelineWish, own: Mapping[str, str] | None = None) -> str:
+    """The whole file: how it was made, the digest of what follows, and the pipeline with what people have in it."""
+    module = PIPELINES[pipeline.provider]
+    body, sign = module.text(pipeline), module.COMMENT
+    head = f"{sign} {_made(pipeline, wish)}\n{sign} sha256 of the lines below: {_digest(body)}\n"
+    return head + with_own(body, own or {})
 
 
 def install_from(source: str) -> str:
@@ -143,25 +183,37 @@ def _commit_of(data: dict[str, Any]) -> tuple[str, str]:
     return (str(data["url"]), str(info["commit_id"])) if info["vcs"] == "git" else ("", "")
 
 
-def _regex(pattern: str) -> str:
-    """A pattern with `*` as GitLab's regular expression between slashes."""
-    return re.escape(pattern).replace(r"\*", "[^/]*").replace(r"\-", "-").replace("/", r"\/")
-
-
-def _made(pipeline: Pipeline) -> str:
-    given = {"file": pipeline.file, "config": "", "install": pipeline.install}
-    if pipeline.config_path != "release.yaml":
-        given["config"] = pipeline.config_path
+def _made(pipeline: Pipeline, wish: PipelineWish) -> str:
+    given = {
+        "file": wish.file, "config": "" if pipeline.config_path == "release.yaml" else pipeline.config_path,
+        "install": pipeline.install, "login": wish.login, "environment": wish.environment,
+        "tool-image": pipeline.tool_image,
+    }  # fmt: skip
     options = "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value)
-    return f"{_MADE}release ci init --provider {pipeline.provider}{options} --write`: run it again, do not edit."
+    options += " --cut" if wish.cut else ""
+    return f"{_MADE}release ci init --provider {pipeline.provider}{options} --write`: run it again, {_YOURS}."
+
+
+def made_by(text: str) -> list[str]:
+    """The command that made a file, as words; empty for a file that is not this tool's."""
+    first = text.partition("\n")[0]
+    command = first.partition(_MADE)[2].rpartition("`: run it again")[0]
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    return words if words[:3] == ["release", "ci", "init"] else []
 
 
 def is_ours(text: str) -> bool:
-    """Whether a file is one that `text_of` made and nobody has edited since."""
+    """Whether a file is one that `text_of` made, and nobody has edited it since outside of the places for people."""
     first, _, rest = text.partition("\n")
     second, _, body = rest.partition("\n")
     found = _DIGEST.fullmatch(second)
-    return _MADE in first and found is not None and found[1] == _digest(body)
+    try:
+        return _MADE in first and found is not None and found[1] == _digest(emptied(body))
+    except BadRegionError:
+        return False
 
 
 def _digest(body: str) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.remote_url import read_remote
 from orchestrator.forges.ci import install_from, is_ours, pipeline_of, text_of
-from orchestrator.forges.ci_templates import PIPELINES
-from orchestrator.forges.protection import branch_pattern, tag_pattern
+from orchestrator.forges.pipelines.regions import BadRegionError, of_people, without_place
+from orchestrator.forges.pipelines.table import PIPELINES
+from orchestrator.forges.protection import branch_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from orchestrator.forges.ci import PipelineWish
+    from orchestrator.forges.pipelines.table import PipelineModule
+    from orchestrator.forges.pipelines.values import Need, Pipeline
     from orchestrator.session.session import Session
 
 _PROJECT = "release-orchestrator"
@@ -28,29 +34,83 @@ class WrittenPipeline:
     file: str
     text: str
     state: str
+    needs: tuple[Need, ...] = ()
+    where: str = ""  # on the forge, where they are set
 
 
-def ci_init(session: Session, *, provider: str, file: str, install: str, write: bool, force: bool) -> WrittenPipeline:
+def ci_init(session: Session, wish: PipelineWish, *, write: bool, force: bool) -> WrittenPipeline:
     """Make the pipeline from release.yaml.  Raises RefusedError where a file is there that is not as it was made."""
+    module = _module(wish.provider)
+    place = wish.file or module.FILE
+    target = _inside(session.repository.top, place)
+    pipeline = wanted_pipeline(session, wish)
+    old = _old(target)
+    own = own_parts(old)
+    text = text_of(pipeline, wish, own)
+    state = "printed"
+    if write:
+        if old is not None and old != text and not force:
+            _must_be_ours(old, place)
+            _must_keep(text, own, place)
+        state = "unchanged" if old == text else _put(target, text)
+    return WrittenPipeline(
+        provider=wish.provider, file=place, text=text, state=state, needs=module.needs(pipeline), where=module.WHERE
+    )
+
+
+def wanted_pipeline(session: Session, wish: PipelineWish) -> Pipeline:
+    """The pipeline that release.yaml, the remote and the wish ask for."""
+    config = session.config()
+    installed = wish if wish.install or wish.tool_image else replace(wish, install=install_from(_direct_url()))
+    remote = read_remote(session.repository.remote_url(config.remote))
+    return pipeline_of(
+        config, installed, config_path=session.config_path(), branches=branch_pattern(config.branch),
+        tags=[entry.version for entry in config.releases] + sorted(session.repository.local_tags()),
+        remote_host=remote.host if remote else "",
+    )  # fmt: skip
+
+
+def _module(provider: str) -> PipelineModule:
     if provider not in PIPELINES:
         raise UsageError(
             f"--provider {provider!r} is not known" if provider else "no --provider was given",
             remedy=f"give --provider {'|'.join(PIPELINES)}",
             code="bad-provider",
         )
-    place = file or PIPELINES[provider].file
-    target = _inside(session.repository.top, place)
-    config = session.config()
-    versions = [entry.version for entry in config.releases] + sorted(session.repository.local_tags())
-    pipeline = pipeline_of(
-        config, provider=provider, config_path=session.config_path(), install=install or install_from(_direct_url()),
-        branches=branch_pattern(config.branch), tags=tag_pattern(versions), file=file,
-    )  # fmt: skip
-    text = text_of(pipeline)
-    state = "printed"
-    if write:
-        state = "written" if _put(target, text, place, force=force) else "unchanged"
-    return WrittenPipeline(provider=provider, file=place, text=text, state=state)
+    return PIPELINES[provider]
+
+
+def own_parts(old: str | None) -> dict[str, str]:
+    """What people put into the file that is there; nothing of a file whose places cannot be told."""
+    try:
+        return of_people(old or "")
+    except BadRegionError:
+        return {}
+
+
+def _must_be_ours(old: str, place: str) -> None:
+    if is_ours(old):
+        return
+    raise RefusedError(
+        f"{place} is there and is not as `release ci init` made it",
+        where=place,
+        remedy="your own steps go between the marks `>>> your own` and `<<< your own`; --file PATH writes beside it,"
+        " --force over it; without --write it is shown only",
+        code="ci-file-edited",
+        state="nothing was written",
+    )
+
+
+def _must_keep(text: str, own: Mapping[str, str], place: str) -> None:
+    lost = without_place(text, own)
+    if lost:
+        raise RefusedError(
+            f"your own {' and '.join(lost)} would have no place in {place} any more",
+            where=place,
+            remedy="keep a copy of them, then --force",
+            code="ci-own-lost",
+            state="nothing was written",
+        )
 
 
 def _direct_url() -> str:
@@ -76,24 +136,13 @@ def _inside(top: Path, place: str) -> Path:
     return target
 
 
-def _put(target: Path, text: str, place: str, *, force: bool) -> bool:
-    """Write by rename; False where the file is so already."""
-    old = _old(target)
-    if old == text:
-        return False
-    if old is not None and not is_ours(old) and not force:
-        raise RefusedError(
-            f"{place} is there and is not as `release ci init` made it",
-            where=place,
-            remedy="--file PATH writes beside it, --force over it; without --write it is shown only",
-            code="ci-file-edited",
-            state="nothing was written",
-        )
+def _put(target: Path, text: str) -> str:
+    """Write by rename."""
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.new")
     new.write_text(text, encoding="utf-8")
     new.replace(target)
-    return True
+    return "written"
 
 
 def _old(target: Path) -> str | None:

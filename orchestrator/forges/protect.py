@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.errors import MismatchError
 from orchestrator.forges import protection
 from orchestrator.forges.address import address
-from orchestrator.forges.ci import PLAN_JOB
-from orchestrator.forges.ci_templates import PIPELINES
+from orchestrator.forges.pipelines.table import PIPELINES
+from orchestrator.forges.pipelines.values import PLAN_JOB
 from orchestrator.forges.table import forge_module
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _checks(session: Session, wish: ProtectRequest) -> tuple[tuple[str, ...], li
     """The required checks.  One that never reports blocks every pull request, so the pipeline must be there."""
     if wish.checks:
         return wish.checks, []
-    file = PIPELINES[wish.provider].file
+    file = PIPELINES[wish.provider].FILE
     if (session.repository.top / file).is_file():
         return (PLAN_JOB,), []
     remedy = f"release ci init --provider {wish.provider} --write"

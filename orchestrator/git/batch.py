@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.pick import Conflict
-from orchestrator.git.merge_result import Merge
+from orchestrator.git.merge.result import Merge, links_among
 from orchestrator.git.objects import EMPTY_TREE, TreeItem, encode_commit, encode_tree, object_id, parse_commit
 from orchestrator.git.process import GitCommandError, side_by_side
 
@@ -79,7 +79,8 @@ def merges(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | N
     """The outcome of merging two commits, for each pair, in order; None where git cannot tell."""
     number = max(min(_PARTS, len(pairs) // _FEW), -(-len(pairs) // _AT_ONCE), 1)
     parts = side_by_side(lambda part: _merged(scratch, part), [pairs[first::number] for first in range(number)])
-    return [parts[at % number][at // number] for at in range(len(pairs))]
+    outcomes = [parts[at % number][at // number] for at in range(len(pairs))]
+    return [merge and scratch.submodules.settled(scratch, merge) for merge in outcomes]
 
 
 def _merged(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | None]:
@@ -107,7 +108,8 @@ def _parse(fields: Sequence[str]) -> Iterable[Merge]:
         end = fields.index("", at + 2)
         paths = {entry.partition("\t")[2] for entry in fields[at + 2 : end]}
         conflicts = tuple(Conflict(path=path, kind="content") for path in sorted(paths))
-        yield Merge(tree=tree, conflicts=() if clean else conflicts or (Conflict(path="", kind="other"),))
+        conflicts = () if clean else conflicts or (Conflict(path="", kind="other"),)
+        yield Merge(tree=tree, conflicts=conflicts, links=links_among(fields[at + 2 : end]))
         at = end + 1
 
 

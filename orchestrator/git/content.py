@@ -8,13 +8,13 @@ filled in is a function of the tree alone, wherever it is read.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import UsageError
+from orchestrator.git.merge.submodules import directories
 from orchestrator.git.process import Git
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Pointed:
     """Submodules and LFS files of one repository, where git and git-lfs keep them.  Nothing is fetched."""
 
     def __init__(self, repository: Repository) -> None:
-        self._git_dirs = [repository.common_dir, *_module_dirs(repository.common_dir)]
+        self._git_dirs = [repository.common_dir, *directories(repository.common_dir)]
         self._configured = repository.config("lfs.storage")
         self._known: dict[str, Path | None] = {}
 
@@ -129,16 +129,6 @@ class Pointed:
             yield each / "lfs/objects" / oid[:2] / oid[2:4] / oid
         if self._configured:  # relative to the git directory
             yield self._git_dirs[0] / self._configured / "objects" / oid[:2] / oid[2:4] / oid
-
-
-def _module_dirs(common_dir: Path) -> list[Path]:
-    """The git directories of submodules, those inside others too."""
-    found = []
-    for folder, names, files in os.walk(common_dir / "modules"):
-        if "HEAD" in files and "objects" in names:
-            found.append(common_dir / folder)
-            names[:] = [name for name in names if name == "modules"]
-    return sorted(found)
 
 
 def _checked(path: Path, oid: str) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import takewhile
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -34,6 +35,16 @@ class When:
 
     def __str__(self) -> str:
         return f"{self.seconds} {self.zone}"
+
+    @property
+    def day(self) -> str:
+        """The date where it was, as `git log --date=short` shows it: `2026-11-28`; the last there is beyond that."""
+        digits = self.zone.lstrip("+-")
+        east = (int(digits[:-2] or 0) * 60 + int(digits[-2:])) * (-60 if self.zone.startswith("-") else 60)
+        try:
+            return str(date(1970, 1, 1) + timedelta(seconds=self.seconds + east))
+        except OverflowError:
+            return str(date.max)
 
 
 def later(first: When, second: When) -> When:

@@ -15,6 +15,7 @@ from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import without_login
 from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
+from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import Signature, person
 from orchestrator.git.process import FETCH, Git, is_disk_full
 from orchestrator.git.scratch import Scratch
@@ -256,6 +257,7 @@ class Repository:
         """
         opened = Scratch.open(self.common_dir / "objects", Cache(self.common_dir / "release/cache.sqlite"), *more)
         opened.listings = self._listings
+        opened.submodules = Submodules(self.common_dir, self.top)
         return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:

@@ -28,9 +28,11 @@ from orchestrator.core.documents import LARGEST, DocumentError
 from orchestrator.core.errors import UsageError
 from orchestrator.git.cache import Cache
 from orchestrator.git.isolation import isolated, remove, settings
-from orchestrator.git.merge_result import Merge, conflicts, decode_merge, encode_merge
+from orchestrator.git.merge.result import Merge, decode_merge, encode_merge, merged
+from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, failure
+from orchestrator.git.trees import entry_at, items_of, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +70,7 @@ class Scratch:
         (gitdir / "config").write_bytes(os.fsencode(settings(self._tree)))
         self.gitdir = gitdir
         self.git = Git(self._tree, env=isolated(gitdir))
+        self.submodules = Submodules()
         self._commits: dict[str, Commit] = {}
         self._attributes = ""
         self._attributes_key = ""
@@ -196,28 +199,19 @@ class Scratch:
 
     def file(self, tree: str, path: str) -> bytes | None:
         """The content of a regular file in a tree, None when there is none at that path."""
-        item = self._at(tree, path)
+        item = entry_at(self, tree, path)
         return self.blob(item.sha) if item and item.mode.startswith("100") else None
 
     def has_folder(self, tree: str, path: str) -> bool:
-        item = self._at(tree, path)
+        item = entry_at(self, tree, path)
         return item is not None and item.is_tree
-
-    def _at(self, tree: str, path: str) -> TreeItem | None:
-        item = None
-        for name in path.encode("utf-8", "surrogateescape").split(b"/"):
-            item = next((each for each in self._items(tree) if each.name == name), None)
-            if item is None:
-                return None
-            tree = item.sha if item.is_tree else ""
-        return item
 
     def in_the_way(self, tree: str, path: str) -> str:
         """What keeps a regular file from being written at `path`: `docs, a directory`; "" when nothing does."""
         parts = path.split("/")
         for depth, part in enumerate(parts, 1):
             name = part.encode("utf-8", "surrogateescape")
-            item = next((each for each in self._items(tree) if each.name == name), None)
+            item = next((each for each in items_of(self, tree) if each.name == name), None)
             wanted = "100" if depth == len(parts) else "40000"
             if item is None:
                 return ""
@@ -225,10 +219,6 @@ class Scratch:
                 return f"{'/'.join(parts[:depth])}, {_WORDS.get(item.mode, 'a file')},"
             tree = item.sha
         return ""
-
-    def _items(self, tree: str) -> list[TreeItem]:
-        """The entries of one tree, none for the empty name that a file stands for on the way to a path."""
-        return parse_tree(self.read(tree)[1]) if tree else []
 
     def borrowing(self, objects: Path) -> dict[str, str]:
         """Environment for git in a repository with these objects: what it makes comes into this store."""
@@ -267,24 +257,12 @@ class Scratch:
 
     def change_files(self, tree: str, files: Mapping[str, bytes | None]) -> str:
         """The tree with these files written, in mode 100644 or the one that a file has already; None removes it."""
-        for path, data in files.items():
-            blob = "" if data is None else self.write_blob(data)
-            tree = self._change(tree, path.encode().split(b"/"), blob)
-        return tree
+        return put(self, tree, {path: self._entry(tree, path, data) for path, data in files.items()})
 
-    def _change(self, tree: str, path: Sequence[bytes], blob: str) -> str:
-        """The tree with one blob at a path; directories on the way are made, a file in their way is replaced."""
-        items = self._items(tree)
-        old = next((item for item in items if item.name == path[0]), None)
-        if len(path) == 1:
-            mode = old.mode if old and old.mode.startswith("100") else "100644"
-            new = TreeItem(mode=mode, name=path[0], sha=blob)
-        else:
-            below = old.sha if old and old.is_tree else ""
-            new = TreeItem(mode="40000", name=path[0], sha=self._change(below, path[1:], blob))
-        kept = [item for item in items if item is not old]
-        empty = not blob and (len(path) == 1 or new.sha == EMPTY_TREE)
-        return self.write_tree(kept if empty else [*kept, new])
+    def _entry(self, tree: str, path: str, data: bytes | None) -> tuple[str, str] | None:
+        old = entry_at(self, tree, path)
+        mode = old.mode if old and old.mode.startswith("100") else "100644"
+        return None if data is None else (mode, self.write_blob(data))
 
     # -------------------------------------------------------------- merging
 
@@ -293,7 +271,11 @@ class Scratch:
 
         `remember` keeps the outcome in the cache, new objects and all: the same pick costs no process then.
         """
-        key = f"{self.git_version} {base} {ours} {theirs} {self._attributes_key}"
+        return self.submodules.settled(self, self.plain_pick(base=base, ours=ours, theirs=theirs, remember=remember))
+
+    def plain_pick(self, *, base: str, ours: str, theirs: str, remember: bool = False) -> Merge:
+        """As `pick`, where no submodule is at hand: one that both sides moved conflicts."""
+        key = f"2 {self.git_version} {base} {ours} {theirs} {self._attributes_key}"
         if remember and (merge := self._recalled(key)):
             return merge
         root = self._throw_away(base or EMPTY_TREE, ())
@@ -322,7 +304,7 @@ class Scratch:
         if tree == ours or not path.exists():
             return {}
         found = {tree: path.read_bytes()}
-        old = {item.name: item for item in self._items(ours)}
+        old = {item.name: item for item in items_of(self, ours)}
         for item in parse_tree(zlib.decompress(found[tree]).partition(b"\0")[2]):
             before = old.get(item.name)
             if before and before.sha == item.sha:
@@ -346,7 +328,7 @@ class Scratch:
             raise failure(args, output)
         # A file in a directory's way is put aside as `path~<commit>`: our commits are nobody's business.
         fields = [field.removesuffix(f"~{ours}").removesuffix(f"~{theirs}") for field in output.fields()]
-        return Merge(tree=fields[0], conflicts=conflicts(fields[1:]) if output.status else ())
+        return merged(fields) if output.status else Merge(tree=fields[0])
 
     def use_attributes(self, tree: str) -> None:
         """Let merges see the `.gitattributes` of a tree, as a cherry-pick in a checkout of it would.

@@ -9,20 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import DecisionError, PausedError, ReleaseError
 from orchestrator.core.text import word, words
 from orchestrator.git.isolation import remove
-from orchestrator.git.objects import EMPTY_TREE, parse_tree
+from orchestrator.git.merge.result import LINK, links_among
+from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.process import Git, failure
 from orchestrator.git.repository import HOME
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -44,7 +42,6 @@ _MARKERS = (b"<<<<<<<", b"|||||||", b">>>>>>>")
 
 
 _FILTERS_OFF = "filters-off"  # beside the worktree: filters of the user that could not run when it was made
-_LINK = "160000"
 
 # What any merge driver of the user is replaced by: git's own merge, as in the plan.
 _GITS_OWN = "git merge-file -L HEAD -L base -L theirs --marker-size=%L %A %O %B"
@@ -100,6 +97,14 @@ class ConflictWorktree:
         output = Git(self.path, env=git.env, config=(*git.config, *drivers)).attempt(*args)
         if output.status not in (0, 1) or "filter" in output.stderr:  # one that failed exits 1, as a conflict does
             raise failure(tuple(args), output)
+        self._settle_submodules()
+
+    def _settle_submodules(self) -> None:
+        """Where git would move a submodule forward, had it that in this worktree: what is picked of it is there."""
+        known = Submodules(self.repository.common_dir, self.repository.top)
+        for link in links_among(self._git.run("ls-files", "-u", "-z").fields()):
+            if sha := known.forward(link):
+                self._git.run("update-index", "--cacheinfo", f"{LINK},{sha},{link.path}")
 
     def _filters_off(self) -> tuple[tuple[str, str], ...]:
         try:
@@ -137,7 +142,7 @@ class ConflictWorktree:
     def commands(self) -> list[str]:
         """What to type there once the files are edited: what the branch never had is left out, and so on."""
         stages = self._stages()
-        links = [path for path, sides in stages.items() if any(mode == _LINK for mode, _ in sides.values())]
+        links = [path for path, sides in stages.items() if any(mode == LINK for mode, _ in sides.values())]
         gone = [path for path, sides in stages.items() if path not in links and not {"2", "3"} <= sides.keys()]
         rest = sorted(stages.keys() - {*links, *gone})
         found = [_settled_link(path, stages[path].get("3")) for path in links]
@@ -208,12 +213,9 @@ class ConflictWorktree:
 
 def _settled_link(path: str, theirs: tuple[str, str] | None) -> str:
     """A submodule takes the commit that the fix names: one that is not checked out cannot be added."""
-    if theirs and theirs[0] == _LINK:
-        return f"git update-index --cacheinfo {_LINK},{theirs[1]},{word(path)}"
+    if theirs and theirs[0] == LINK:
+        return f"git update-index --cacheinfo {LINK},{theirs[1]},{word(path)}"
     return f"git update-index --force-remove -- {word(path)}"
-
-
-_Path = tuple[bytes, ...]
 
 
 def checkout(scratch: Scratch, tree: str, directory: Path) -> None:
@@ -229,36 +231,3 @@ def checkout(scratch: Scratch, tree: str, directory: Path) -> None:
                 directory.rename(tempfile.mkdtemp(dir=scratch.path))
     directory.mkdir(parents=True, exist_ok=True)
     git.run("read-tree", "--reset", "-u", tree)
-
-
-def partial_tree(scratch: Scratch, tree: str, paths: Sequence[str]) -> str:
-    """`tree` with these files and folders only, and the `.gitattributes` above them, which decide how they are
-    written.  All of it where `paths` is empty.
-    """
-    return _kept(scratch, tree, [_split(path) for path in paths]) if paths else tree
-
-
-def _kept(scratch: Scratch, tree: str, wanted: Collection[_Path]) -> str:
-    items = []
-    for item in parse_tree(scratch.read(tree)[1]):
-        below = [path[1:] for path in wanted if path[0] == item.name]
-        if () in below or item.name == b".gitattributes":
-            items.append(item)
-        elif below and item.is_tree and (part := _kept(scratch, item.sha, below)) != EMPTY_TREE:
-            items.append(replace(item, sha=part))
-    return scratch.write_tree(items)
-
-
-def has_path(scratch: Scratch, tree: str, path: str) -> bool:
-    """Whether there is anything at `path`."""
-    names = _split(path)
-    for depth, name in enumerate(names, 1):
-        item = next((each for each in parse_tree(scratch.read(tree)[1]) if each.name == name), None)
-        if item is None or (depth < len(names) and not item.is_tree):
-            return False
-        tree = item.sha
-    return True
-
-
-def _split(path: str) -> _Path:
-    return tuple(path.encode("utf-8", "surrogateescape").split(b"/"))

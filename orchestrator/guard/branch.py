@@ -5,7 +5,6 @@ What counts is release.yaml, and the source branches, as they stand on the prote
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import differs, first_release, released_version
+from orchestrator.guard.commits import MOST_COMMITS, ReleaseCommits, differs, made_of, refused, well_formed
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -44,15 +43,10 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
     from orchestrator.core.tag_message import TagRow
-    from orchestrator.git.objects import Commit
+    from orchestrator.git.objects import Commit, Signature
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
-
-MOST_COMMITS = 2000  # new ones on a release branch in one push
-LARGEST_COMMIT = 1024 * 1024  # bytes
-_AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
-_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
 
 
 @dataclass(kw_only=True)
@@ -63,7 +57,12 @@ class BranchProof:
     protected: Protected
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
+    _proposer: Signature | None = None  # of the release at hand, where a forge committed it anew
     landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
+
+    @property
+    def _release_commits(self) -> ReleaseCommits:
+        return ReleaseCommits(config=self.protected.config, tags=self.protected.tags, told=self.told)
 
     def prove(self, old: str, new: str) -> list[Problem]:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
@@ -71,7 +70,7 @@ class BranchProof:
             old = self._taken(old, new)
             rest = self._chain(old, new)
             while rest:
-                segment = first_release(rest)
+                segment = self._release_commits.first(rest)
                 self._segment(old, segment)
                 end = segment[-1].sha
                 old, rest = self.landed.get(end, end), rest[len(segment) :]
@@ -83,8 +82,8 @@ class BranchProof:
 
     def _taken(self, old: str, new: str) -> str:
         """The last commit that a version to come takes as it is; `old` where none does."""
-        end = self.taken.end(old, new, self.told)
-        self.taken.must_be_single(self.taken.since(end, [old]), self._well_formed)
+        end = self.taken.end(old, new, self._release_commits)
+        self.taken.must_be_single(self.taken.since(end, [old]))
         return end
 
     @property
@@ -134,36 +133,16 @@ class BranchProof:
         return [self._well_formed(sha) for sha in reversed(chain)]
 
     def _well_formed(self, sha: str) -> Commit:
-        """A commit with nothing in it that a pick has not."""
-        if self.scratch.header(sha)[1] > LARGEST_COMMIT:
-            raise RefusedCommitError(
-                f"commit {sha[:12]} is larger than {LARGEST_COMMIT} bytes",
-                where=self.protected.config.branch,
-                remedy=_MAKE_AGAIN,
-                code="malformed-commit",
-            )
-        data = self.scratch.read(sha)[1]
-        commit = self.scratch.commit(sha)
-        head = data.partition(b"\n\n")[0]
-        names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
-        if names != [b"tree", *[b"parent"] * len(commit.parents), b"author", b"committer"]:
-            said = b", ".join(names[:9]).decode(errors="replace")
-            raise self._refused(sha, f"has other headers than a pick: {said}", "malformed-commit", _MAKE_AGAIN)
-        if b"\0" in data or not 0 <= commit.when.seconds <= self.protected.now + _AHEAD:
-            raise self._refused(sha, f"has a date ({commit.when}) or text that no pick has", "malformed-commit",
-                                _MAKE_AGAIN)  # fmt: skip
-        return commit
+        return well_formed(self.scratch, self.protected, sha)
 
     def _refused(self, sha: str, says: str, code: str, remedy: str) -> RefusedCommitError:
-        subject = self.scratch.commit(sha).subject
-        where = f"{self.protected.config.branch}@{sha[:12]}"
-        return RefusedCommitError(f"commit {sha[:12]} {subject[:60]!r} {says}", where=where, remedy=remedy, code=code)
+        return refused(self.scratch, self.protected, sha, says, code, remedy)
 
     # -------------------------------------------------------------- one release
 
     def _segment(self, base: str, commits: Sequence[Commit]) -> None:
         """Prove picks on `base`, and the release commit that may end them."""
-        version = released_version(commits[-1])
+        version = self._release_commits.version(commits[-1])
         picked = list(commits[:-1] if version else commits)
         entry, tags = self._entry(version, picked), self.protected.tags
         older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
@@ -171,6 +150,7 @@ class BranchProof:
         entry, since = taking(entry, named), self.taken.since(base, older)
         sources = self._sources(entry, since.parents if named else ())
         decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
+        self._proposer = self.protected.proposed.proposer(version, commits[-1].sha)
         picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
         picks = mark_own(self.scratch, picks, older)
         if version and entry.from_branch:
@@ -272,7 +252,7 @@ class BranchProof:
             row = decided.get(source.commit.sha)
             if is_left_out(row):
                 continue
-            verdict = judge.judge(source, tip)
+            verdict = judge.judge(source, tip, made_of(source, commits, self.scratch.tree_of(tip)))
             if not verdict.tree and verdict.pick.state is not PickState.CONFLICT:
                 picks[source.commit.sha] = verdict.pick
                 continue
@@ -281,7 +261,7 @@ class BranchProof:
                     raise self._dropped(source)
                 break
             commit = commits[0]
-            if fault := differs(commit, source, verdict):
+            if fault := differs(commit, source, verdict, self._signer(commit)):
                 raise self._why(commit, source, verdict, sources, fault)
             if verdict.pick.applied == commit.sha:
                 self._resolution(commit, source, tip)
@@ -292,6 +272,10 @@ class BranchProof:
         if commits:
             raise self._why(commits[0], None, None, sources, "")
         return [picks[source.commit.sha] for source in sources if source.commit.sha in picks], tip
+
+    def _signer(self, commit: Commit) -> str:
+        """Who must have signed a commit off, "" where nobody must."""
+        return str(self._proposer or commit.committer) if self.protected.config.signoff else ""
 
     def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
         """Refuse what somebody resolved in files that the pick has nothing to do with."""
@@ -336,8 +320,10 @@ class BranchProof:
             return self._refused(commit.sha, f"resolves a conflict of {named[0][:12]} in a way that nobody declared",
                                  "undeclared-resolution", f"push this commit to a topic branch, and name it on"
                                  f" {self.protected.branch} as `backport:` of the fix")  # fmt: skip
+        short = named[0][:12]
+        pick = f"git cherry-pick -s -x {short}" if self.protected.config.signoff else f"git cherry-pick -x {short}"
         return self._refused(commit.sha, f"is not the pick of {named[0][:12]}: {fault}", "not-the-pick",
-                             f"pick it as it is: release cut, or: git cherry-pick -x {named[0][:12]}")  # fmt: skip
+                             f"pick it as it is: release cut, or: {pick}")  # fmt: skip
 
     # -------------------------------------------------------------- the release commit
 
@@ -353,6 +339,7 @@ class BranchProof:
         made = release_commit(
             replace(config, text=self._own_config(commit, entry)), self.protected.path, commit.committer,
             scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
+            previous=verdict.previous, signer=self._proposer,
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)
@@ -384,9 +371,6 @@ class BranchProof:
     def _unlike(self, tree: str, commit: Commit) -> str:
         output = self.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, commit.tree).fields()
         return "it differs in " + (", ".join(output[:5]) or "author, dates or message")
-
-
-_MAKE_AGAIN = "make it again: release cut"
 
 
 def _itself(commit: Commit) -> Equivalent:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, ReleaseError
-from orchestrator.core.tag_message import SKIPPED, tagged_account, told_twice
+from orchestrator.core.tag_message import (
+    SKIPPED,
+    shipped,
+    tagged_account,
+    tagged_picks,
+    terms_fault,
+    told_terms,
+    told_twice,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +69,18 @@ def decisions(version: str, message: str) -> dict[str, TagRow]:
             code="tag-differs",
         )
     return decided
+
+
+def listing_fault(message: str, release: ProvedRelease) -> str:
+    """Where a tag lists other picks than were proved, or other terms of them; "" where it agrees."""
+    brought = shipped(release.picks)
+    listed = [(pick.state.value, pick.source, pick.carrier) for pick in brought]
+    picks = [(pick.state.value, pick.source, pick.duplicate_of) for pick in release.picks if pick not in brought]
+    left_out = sorted([*picks, *((SKIPPED, source, "") for source in release.skipped)])
+    left = sorted((row.state, row.source, row.commit) for row in tagged_account(message) if not row.shipped)
+    if tagged_picks(message) != listed or left != left_out:
+        return "does not list the picks that it stands on"
+    return terms_fault(told_terms(message), release.picks)
 
 
 def is_left_out(row: TagRow | None) -> bool:

@@ -17,13 +17,15 @@ from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.results import Problem
-from orchestrator.core.tag_message import SKIPPED, promotion, shipped, tagged_account, tagged_picks, tagged_reason
+from orchestrator.core.tag_message import promotion, tagged_reason
 from orchestrator.core.text import word
 from orchestrator.core.versions import final_of, in_use, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
-from orchestrator.guard.branch import LARGEST_COMMIT, BranchProof
+from orchestrator.guard.branch import BranchProof
+from orchestrator.guard.commits import LARGEST_COMMIT
+from orchestrator.guard.decisions import listing_fault
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.received_push import Update
@@ -225,12 +227,8 @@ class PushGuard:
         """What is wrong with what a tag says of its release."""
         if fault := self.standing.proposed.fault(name, message, release.commit):
             return [_no(name, fault, "tag-differs", f"make it: release cut {name}")]
-        listed = [(pick.state.value, pick.source, pick.carrier) for pick in shipped(release.picks)]
-        left = sorted((row.state, row.source, row.commit) for row in tagged_account(message) if not row.shipped)
-        if tagged_picks(message) != listed or left != _left_out(release):
-            fault = "does not list the picks that it stands on"
-            return [_no(name, fault, "tag-differs", f"make it: release cut {name}")]
-        return []
+        fault = listing_fault(message, release)
+        return [_no(name, fault, "tag-differs", f"make it: release cut {name}")] if fault else []
 
     def _policy(self, update: Update, config: Config, message: str) -> list[Problem]:
         """What the policy of the protected branch says of a tag: signed by somebody this server knows, in no freeze."""
@@ -375,13 +373,6 @@ class PushGuard:
         good = [tag for tag in tags if parse_tag(tag) and not final_of(tag) and yanks.yank_ref(tag) not in after]
         fault = consistency.yank_fault(yank, here, record, good)
         return [_no(ref, fault, "yank-differs", remedy)] if fault else []
-
-
-def _left_out(release: ProvedRelease) -> list[tuple[str, str, str]]:
-    """(state, source, what is there instead) of what a tag must list as left out, sorted."""
-    brought = shipped(release.picks)
-    picks = [(pick.state.value, pick.source, pick.duplicate_of) for pick in release.picks if pick not in brought]
-    return sorted([*picks, *((SKIPPED, source, "") for source in release.skipped)])
 
 
 def _meanwhile(update: Update) -> Problem:

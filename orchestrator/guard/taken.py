@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ProblemsError, ReleaseError
 from orchestrator.core.tag_message import tagged_account
-from orchestrator.guard.commits import released_version
+from orchestrator.guard.commits import MAKE_AGAIN, MOST_COMMITS, ReleaseCommits, well_formed
 from orchestrator.guard.decisions import Protected, RefusedCommitError
 from orchestrator.picks.undeclared import Since
 from orchestrator.plan.branch_proof import faults, merge_problems
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from orchestrator.core.declaration import Fix, ReleaseEntry
     from orchestrator.core.pick import Pick
@@ -40,28 +40,28 @@ class TakenCommits:
         releases = self.protected.config.releases
         return [each for each in releases if each.from_branch and each.version not in self.protected.tags]
 
-    def end(self, old: str, new: str, told: Callable[[str, str], str]) -> str:
+    def end(self, old: str, new: str, releases: ReleaseCommits) -> str:
         """The last new commit that came by itself: what lies above is what a release made.
 
         That is `old` where no version takes what is on the branch.  Raises for commits that none can take.
         """
         if not self._entries:
             return old
-        end = self._below_release(new, told)
+        end = self._below_release(new, releases)
         if self.scratch.rev_list("--max-count=1", old, f"^{end}", "--"):
             return old  # rewritten, or nothing came: the rest is judged as ever
         return end
 
-    def _below_release(self, new: str, told: Callable[[str, str], str]) -> str:
+    def _below_release(self, new: str, releases: ReleaseCommits) -> str:
         top, proposed = self.scratch.commit(new), self.protected.proposed
         if len(top.parents) == 2 and proposed.merged(top):
             top = self.scratch.commit(top.parents[1])
         if proposed.squashed(top):
             return top.parents[0]
-        version = released_version(top)
+        version = releases.version(top)
         if not version or self.protected.config.release(version) is None:
             return new
-        made = sum(row.made for row in tagged_account(told(version, top.sha)))
+        made = sum(row.made for row in tagged_account(releases.told(version, top.sha)))
         for _ in range(made + 1):
             if len(top.parents) != 1:
                 return new
@@ -72,12 +72,19 @@ class TakenCommits:
         """What came to the branch after these commits."""
         return Since.read(self.scratch, base, older)
 
-    def must_be_single(self, since: Since, well_formed: Callable[[str], Commit]) -> None:
+    def must_be_single(self, since: Since) -> None:
         """Raises for a commit that is malformed, a source branch that was merged as it is, a merge that adds."""
         if not since.parents:
             return
+        if len(since.parents) > MOST_COMMITS:
+            raise RefusedCommitError(
+                f"more than {MOST_COMMITS} new commits in one push",
+                where=self.protected.config.branch,
+                remedy="is it a source branch that was merged? A release branch takes single commits",
+                code="too-many-commits",
+            )
         for sha in since.parents:
-            if not well_formed(sha).parents:
+            if not well_formed(self.scratch, self.protected, sha).parents:
                 raise RefusedCommitError(
                     f"commit {sha[:12]} has no parent",
                     where=self.protected.config.branch,
@@ -118,7 +125,7 @@ class TakenCommits:
         return RefusedCommitError(
             f"release commit {sha[:12]} {says}",
             where=f"{self.protected.config.branch}@{sha[:12]}",
-            remedy="make it again: release cut",
+            remedy=MAKE_AGAIN,
             code="undeclared",
         )
 

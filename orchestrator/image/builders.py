@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.declaration import PREVIOUS
 from orchestrator.core.errors import UsageError
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem
 from orchestrator.core.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.core.declaration import BuildSecret, ImageSpec
+    from orchestrator.core.declaration import BuildOptions, BuildSecret, ImageSpec
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.session.connections import Connections
 
@@ -34,6 +35,9 @@ _BUILDX_ONLY: Final = {
     "gpus": "do what needs the GPU outside the build",
     "compression": "leave it out: then it is gzip",
 }
+ZSTD_CLIENTS: Final = (
+    "new layers are compressed with zstd: Docker before 23.0 and containerd before 1.5 cannot pull them"
+)
 _NETWORKS: Final = ("", "default", "none", "host")  # BuildKit knows no others
 
 
@@ -68,6 +72,15 @@ def likely(asked: str, connections: Connections) -> str:
     return AUTO
 
 
+def of_base(image: PlannedImage, connections: Connections) -> str:
+    """Who makes the heavy base of an image that no engine makes: BuildKit where it is there and can."""
+    try:
+        can = image.options.builders or not connections.direct().incapable
+    except UsageError:
+        can = False
+    return BUILDX if can else CLASSIC
+
+
 def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
     """What release.yaml asks of a build and its builder cannot give, each once."""
     found = [problem for image in plan.builds for problem in _problems(image, spec)] if spec else []
@@ -75,29 +88,57 @@ def option_problems(plan: Plan, spec: ImageSpec | None) -> tuple[Problem, ...]:
 
 
 def _problems(image: PlannedImage, spec: ImageSpec) -> Iterator[Problem]:
-    places = dict(spec.places)
-    none = image.engine not in (CLASSIC, BUILDX, AUTO)
-    by = "written without an engine" if none else "built by the classic builder"
-    wanted = [(key, instead) for key, instead in _BUILDX_ONLY.items() if getattr(image.options, key)]
-    wanted = [each for each in wanted if not none or each[0] == "compression"]
-    cache = image.options.cache
-    if (cache.sources or cache.to) if none else (cache.to or set(cache.sources) - {PREVIOUS}):
-        wanted.append(("cache", "leave it out" if none else f"say `cache: {{from: [{PREVIOUS}]}}` alone"))
-    for key, instead in wanted:
-        if none or image.engine == CLASSIC:
-            yield Problem(
-                code="builder-cannot",
-                message=f"image.{key} needs BuildKit, and {image.reference} is {by}",
-                where=str(places.get(key, spec.place)),
-                remedy=f"install docker buildx and set `builder: buildx`, or {instead}",
-            )
-    if image.engine == BUILDX and image.network not in _NETWORKS:
-        yield Problem(
-            code="builder-cannot",
-            message=f"image.network: BuildKit knows the networks none and host, not {image.network!r}",
-            where=str(spec.place),
-            remedy="use one of these, or set `builder: classic`",
-        )
+    if image.engine == NO_ENGINE:
+        if image.heavy and image.heavy.builder == CLASSIC:
+            yield from _lacking(image.options, spec, f"the heavy base of {image.reference} is built by")
+        if image.options.cache.sources or image.options.cache.to:
+            yield _cannot("cache", spec, f"{image.reference} is written without an engine", "leave it out")
+    elif image.engine == CLASSIC:
+        yield from _lacking(image.options, spec, f"{image.reference} is built by")
+        yield from _lacking_cache(image.options, spec, str(image.reference))
+    elif image.engine == BUILDX and image.network not in _NETWORKS:
+        yield _no_network(image.network, spec)
+
+
+def option_problems_here(spec: ImageSpec, engine: str) -> tuple[Problem, ...]:
+    """As `option_problems`, before anything is planned; `engine` is to build it (`likely`).
+
+    Where a heavy base is declared the plan says it: it may be there already, and no builder is needed then.
+    """
+    if engine == CLASSIC and spec.heavy is None:
+        by_classic = f"{spec.repository} is built by"
+        return (*_lacking(spec.options, spec, by_classic), *_lacking_cache(spec.options, spec, spec.repository))
+    return (_no_network(spec.network, spec),) if engine == BUILDX and spec.network not in _NETWORKS else ()
+
+
+def _lacking(options: BuildOptions, spec: ImageSpec, built_by: str) -> Iterator[Problem]:
+    for key, instead in _BUILDX_ONLY.items():
+        if getattr(options, key):
+            yield _cannot(key, spec, f"{built_by} the classic builder", instead)
+
+
+def _lacking_cache(options: BuildOptions, spec: ImageSpec, name: str) -> Iterator[Problem]:
+    if options.cache.to or set(options.cache.sources) - {PREVIOUS}:
+        instead = f"say `cache: {{from: [{PREVIOUS}]}}` alone"
+        yield _cannot("cache", spec, f"{name} is built by the classic builder", instead)
+
+
+def _cannot(key: str, spec: ImageSpec, why: str, instead: str) -> Problem:
+    return Problem(
+        code="builder-cannot",
+        message=f"image.{key} needs BuildKit, and {why}",
+        where=str(dict(spec.places).get(key, spec.place)),
+        remedy=f"install docker buildx and set `builder: buildx`, or {instead}",
+    )
+
+
+def _no_network(network: str, spec: ImageSpec) -> Problem:
+    return Problem(
+        code="builder-cannot",
+        message=f"image.network: BuildKit knows the networks none and host, not {network!r}",
+        where=str(spec.place),
+        remedy="use one of these, or set `builder: classic`",
+    )
 
 
 def secret_values(image: PlannedImage, env: Mapping[str, str], top: Path) -> dict[str, bytes]:

@@ -93,7 +93,9 @@ def choice(image: PlannedImage, images: Sequence[PlannedImage], connections: Con
         return Choice()
     farm = ask(image.options.builders, connections)
     key = (image.reference, image.platform)
-    found = next(names for each, names in _assigned(images, farm) if (each.reference, each.platform) == key)
+    assigned = ((each.reference, each.platform, names) for each, names in _assigned(images, farm))
+    own = spread([image.platform], farm.platforms)[0]  # of a heavy base, whose image no engine makes
+    found = next((names for *each, names in assigned if tuple(each) == key), own)
     if not found:
         raise _nobody(image, farm)
     return Choice(names=found, down=_down(farm))

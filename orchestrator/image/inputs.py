@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
-from orchestrator.core.errors import UsageError
+from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import Problem, at_most
 from orchestrator.core.text import word
 from orchestrator.dockerfile.facts import LABS, NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
-from orchestrator.image.builders import BUILDX
+from orchestrator.image.builders import BUILDX, ZSTD_CLIENTS, of_base, option_problems
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from orchestrator.core.declaration import ImageSpec
-    from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.declaration import BuildOptions, ImageSpec
+    from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
     from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
@@ -76,9 +75,10 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
 
 
 def _examined(text: bytes, image: PlannedImage) -> DockerfileFacts:
-    target = image.options.target
-    facts = _read(text, image.dockerfile, dict(image.build_args), image.platform, image.engine, target)
-    if image.engine != NO_ENGINE or image.heavy is None:
+    target, by_none = image.options.target, image.heavy if image.engine == NO_ENGINE else None
+    engine = by_none.builder or BUILDX if by_none else image.engine
+    facts = _read(text, image.dockerfile, dict(image.build_args), image.platform, engine, target)
+    if image.heavy is None or by_none is None:
         return facts
     end = image.heavy.ends  # what is behind it no builder reads
     return replace(
@@ -113,8 +113,36 @@ def image_notes(plan: Plan, scratch: Scratch) -> tuple[str, ...]:
     texts = [(image, scratch.file(plan.tree, image.dockerfile)) for image in plan.builds]
     notes = [note for image, text in texts if text for note in _examined(text, image).notes]
     if any(image.options.compression for image in plan.builds):
-        notes.append("new layers are compressed with zstd: Docker 20.10 and older cannot pull them")
+        notes.append(ZSTD_CLIENTS)
     return tuple(dict.fromkeys(notes))
+
+
+def with_base_builders(plan: Plan, scratch: Scratch, spec: ImageSpec | None, connections: Connections | None) -> Plan:
+    """The plan with who makes the heavy bases of images that no engine makes.
+
+    Registry and builder are asked only where the classic builder could not; without `connections` nobody is.
+    """
+
+    def decided(image: PlannedImage) -> PlannedImage:
+        image = replace(image, parts=tuple(decided(part) for part in image.parts))
+        heavy, text = image.heavy, scratch.file(plan.tree, image.dockerfile)
+        if image.parts or heavy is None or image.engine != NO_ENGINE or text is None:
+            return image
+        needed = any(each.code == NEEDS_BUILDKIT for each in _examined(text, image).problems)
+        if not needed and not option_problems(replace(plan, images=(image,)), spec):
+            return image
+        builder = "" if connections is None or _is_there(heavy, connections) else of_base(image, connections)
+        return replace(image, heavy=replace(heavy, builder=builder))
+
+    return replace(plan, images=tuple(decided(image) for image in plan.images))
+
+
+def _is_there(heavy: PlannedHeavy, connections: Connections) -> bool:
+    """Whether the registry has it; where it does not answer, the preflight says so."""
+    try:
+        return heavy.reference is None or bool(connections.registry(heavy.repository).head(heavy.reference.tag))
+    except RemoteError:
+        return True
 
 
 def frontend_problems(plan: Plan, scratch: Scratch, connections: Connections) -> tuple[Problem, ...]:
@@ -122,25 +150,29 @@ def frontend_problems(plan: Plan, scratch: Scratch, connections: Connections) ->
     found: list[Problem] = []
     for image in plan.builds if plan.promoted_from is None else ():
         text = scratch.file(plan.tree, image.dockerfile) if image.engine == BUILDX else None
-        wanted = _examined(text, image).tried if text else ()
-        with suppress(UsageError):  # there is no such program, which its own check says
-            found += [_unread(image, *each) for each in wanted if not _reads(image, connections, *each)]
+        facts = _examined(text or b"", image)
+        found += _unread(image.dockerfile, facts, connections, image.options)
     return tuple(dict.fromkeys(found))
 
 
-def _reads(image: PlannedImage, connections: Connections, instruction: str, flag: str, _line: int) -> bool:
-    builder = connections.direct(next(iter(image.options.builders), ""))
-    return builder.reads(dialect_of(image.engine).tried[instruction, flag])
-
-
-def _unread(image: PlannedImage, instruction: str, flag: str, line: int) -> Problem:
-    return Problem(
-        code="builder-cannot",
-        message=f"{instruction} --{flag} is not known to what reads Dockerfiles inside the builder",
-        where=f"{image.dockerfile}:{line}",
-        remedy=f"make `# syntax={LABS}` the first line, or its copy in a registry that the builder reaches; "
-        "or do without the flag",
-    )
+def _unread(file: str, facts: DockerfileFacts, connections: Connections, options: BuildOptions) -> list[Problem]:
+    """Of the flags that are to be tried those that the builder does not know; nothing where there is no builder."""
+    tried = dialect_of(BUILDX).tried
+    try:
+        builder = connections.direct(next(iter(options.builders), "")) if facts.tried else None
+    except UsageError:
+        return []
+    return [
+        Problem(
+            code="builder-cannot",
+            message=f"{name} --{flag} is not known to what reads Dockerfiles inside the builder",
+            where=f"{file}:{line}",
+            remedy=f"make `# syntax={LABS}` the first line, or its copy in a registry that the builder reaches; "
+            "or do without the flag",
+        )
+        for name, flag, line in facts.tried
+        if builder and not builder.reads(tried[name, flag])
+    ]
 
 
 def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tuple[Problem, ...]:
@@ -222,7 +254,9 @@ def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
     return [read_lock(files)[0] for files in found if files]
 
 
-def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str, engine: str) -> tuple[Problem, ...]:
+def dockerfile_problems_here(
+    spec: ImageSpec, top: Path, config: str, engine: str, connections: Connections
+) -> tuple[Problem, ...]:
     """As `image_problems`, of the Dockerfile as it is in the work tree; for `release check`.  `engine` is to build it.
 
     Where a heavy base is declared, what of it a builder reads is the plan's to say: what needs BuildKit is left to it.
@@ -239,7 +273,8 @@ def dockerfile_problems_here(spec: ImageSpec, top: Path, config: str, engine: st
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
         target = variant.target or spec.options.target
         for platform in spec.platforms_of(variant):
-            problems += _read(text, spec.dockerfile, arguments, platform, engine, target).problems
+            facts = _read(text, spec.dockerfile, arguments, platform, engine, target)
+            problems += [*facts.problems, *_unread(spec.dockerfile, facts, connections, spec.options)]
     return tuple(at_most(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT)))
 
 

@@ -182,7 +182,7 @@ def _brings(scratch: Scratch, wanted: Proposed, sha: str) -> bool:
     commit = scratch.commit(sha)
     if sha in wanted.commits or set(commit.parents[1:]) & set(wanted.commits):
         return True
-    if commit.subject.startswith(f"chore(release): {wanted.version}") and "revert" not in commit.subject.lower():
+    if commit.subject.startswith(scratch.commit(wanted.head).subject) and "revert" not in commit.subject.lower():
         return True
     named = {name for each in wanted.commits for name in origins(scratch.commit(each).text)[-1:]}
     if named & set(origins(commit.text)):

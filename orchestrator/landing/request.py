@@ -185,6 +185,7 @@ def _cell(text: str) -> str:
 def _findings(pick: Pick) -> list[str]:
     lines = [f"- `{pick.source[:12]}` why: {code(pick.reason)}"] if pick.reason else []
     lines += [f"- `{pick.source[:12]}` approved by {code(', '.join(pick.approved_by))}"] if pick.approved_by else []
+    lines += [f"- `{pick.source[:12]}` {code(each)}" for each in pick.besides]
     if pick.prerequisites:
         lines.append(f"- `{pick.source[:12]}` needs {', '.join(f'`{sha[:12]}`' for sha in pick.prerequisites)}")
     return lines + [

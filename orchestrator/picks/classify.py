@@ -11,6 +11,7 @@ from orchestrator.core.pick import Conflict, Pick, PickState
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.git import changes
+from orchestrator.git.merge.submodules import DIVERGED, UNKNOWN, held_to
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import BACKPORT, TRAILER, Equivalent, twins
 from orchestrator.picks.presence import Carrier, Presence
@@ -19,8 +20,9 @@ from orchestrator.picks.resolution import resolution_fault
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from orchestrator.core.pick import Submodule
     from orchestrator.git.changes import CommitChange
-    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Source
@@ -57,8 +59,11 @@ class Judge:
         self.twins = twins(scratch, base, {source.commit.sha: source.parent for source in open_})
         self.carried = _carried(scratch, base, [source for source in sources if source.commit.sha not in made])
 
-    def judge(self, source: Source, tip: str) -> Classification:
-        """What becomes of `source` on top of commit `tip`."""
+    def judge(self, source: Source, tip: str, made: str = "") -> Classification:
+        """What becomes of `source` on top of commit `tip`.
+
+        `made` is the tree that a release made of it: it tells where submodules went that nobody here knows.
+        """
         ours = self.scratch.tree_of(tip)
         if self._attributes_stale:
             self.scratch.use_attributes(ours)
@@ -66,12 +71,12 @@ class Judge:
         if source.backport and source.commit.sha in self.carried:
             return self._present(source, PickState.DUPLICATE, self.carried[source.commit.sha])
         if source.backport:
-            return self._apply_stand_in(source, source.backport, ours, "backport")
+            return self._apply_stand_in(source, source.backport, ours, "backport", made)
         if source.commit.sha in self.made and source.commit.sha in self.resolved:
             return self._apply_stand_in(
                 source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
             )
-        merge = self._merge(source.parent, source.commit.tree, ours)
+        merge = self._held(source, self._merge(source.parent, source.commit.tree, ours), made)
         twin = None if source.fix.again else self.twins.get(source.commit.sha)
         why = ""
         if twin:
@@ -82,7 +87,14 @@ class Judge:
             return self._conflict(source, ours, merge, why)
         if merge.tree == ours:
             return self._present(source, PickState.EMPTY, None)
-        return Classification(pick=pick_of(source, PickState.CLEAN), tree=merge.tree, like=source.commit)
+        pick = pick_of(source, PickState.CLEAN, forwarded=merge.forwarded)
+        return Classification(pick=pick, tree=merge.tree, like=source.commit)
+
+    def _held(self, source: Source, merge: Merge, made: str) -> Merge:
+        """The merge, with submodules as they were released where nobody here can tell; a person's word goes first."""
+        if source.commit.sha in self.resolved:
+            return replace(merge, conflicts=merge.conflicts or _unsettled(merge))
+        return held_to(self.scratch, merge, made).merge if made else merge
 
     def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
         base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
@@ -140,26 +152,27 @@ class Judge:
             return self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
         return self._conflicting(source, merge.conflicts, "", "", why)
 
-    def _apply_stand_in(self, source: Source, backport: Commit, ours: str, what: str) -> Classification:
+    def _apply_stand_in(self, source: Source, backport: Commit, ours: str, what: str, made: str = "") -> Classification:
         """Apply a commit that a person made in place of the source."""
         parent = backport.parents[0] if backport.parents else ""
+        forwarded: tuple[Submodule, ...] = ()
         if parent and self.scratch.tree_of(parent) == ours:
             tree = backport.tree
         else:
-            merge = self._merge(parent, backport.tree, ours)
+            merge = self._held(source, self._merge(parent, backport.tree, ours), made)
             resolution = self.resolved.get(source.commit.sha, "")
             if merge.conflicts and resolution not in ("", backport.sha):
                 verdict = self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
                 return replace(verdict, like=backport)
             if merge.conflicts:
                 return self._conflicting(source, merge.conflicts, f"{what} {backport.sha[:12]} of ", backport.sha)
-            tree = merge.tree
+            tree, forwarded = merge.tree, merge.forwarded
         if tree == ours:
             return self._present(source, PickState.EMPTY, None)
         like = backport if what == "backport" else source.commit
         fault = resolution_fault(self.scratch, source, ours, tree) if what == "resolution" else ""
         return Classification(
-            pick=pick_of(source, PickState.ADAPTED, applied=backport.sha), tree=tree, like=like,
+            pick=pick_of(source, PickState.ADAPTED, applied=backport.sha, forwarded=forwarded), tree=tree, like=like,
             problems=(_strays(source, fault),) if fault else (),
         )  # fmt: skip
 
@@ -172,11 +185,19 @@ class Judge:
             message=f"{what}{source.commit.sha[:12]} {source.commit.subject!r} conflicts in {files}"
             + (f": {why}" if why else ""),
             where=str(source.fix.place),
-            remedy="`release cut` pauses there for you to resolve it; or declare a hand-made commit as `backport:`",
+            remedy=self._with_submodules(conflicts)
+            + "`release cut` pauses there for you to resolve it; or declare a hand-made commit as `backport:`",
             exit_code=Exit.CONFLICT,
         )
         pick = pick_of(source, PickState.CONFLICT, conflicts=conflicts, applied=applied)
         return Classification(pick=pick, tree="", like=source.commit, problems=(problem,))
+
+    def _with_submodules(self, conflicts: Sequence[Conflict]) -> str:
+        """What brings the submodules here that would tell whether it conflicts at all."""
+        commands = [self.scratch.submodules.fetched_by(each.path) for each in conflicts if each.kind == UNKNOWN]
+        if not commands:
+            return ""
+        return f"git tells whether it is a fast-forward with the submodule's commits: {' && '.join(commands)}; or "
 
     def _present(self, source: Source, state: PickState, twin: Equivalent | None) -> Classification:
         pick = pick_of(source, state, twin=twin)
@@ -231,6 +252,10 @@ def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: 
     return {source for commit, source in stands_for.items() if known[commit] == b"yes"}
 
 
+def _unsettled(merge: Merge) -> tuple[Conflict, ...]:
+    return tuple(Conflict(path=each.path, kind=DIVERGED) for each in merge.forwarded)
+
+
 def _already(source: Source, state: PickState, twin: Equivalent | None) -> Problem:
     said = "changes nothing on the branch"
     if twin and twin.sha == source.commit.sha:
@@ -246,6 +271,11 @@ def _already(source: Source, state: PickState, twin: Equivalent | None) -> Probl
     )
 
 
+def written(submodules: Sequence[Submodule]) -> tuple[Submodule, ...]:
+    """Submodules with their paths as plan, tag and record write them."""
+    return tuple(replace(each, path=word(each.path)) for each in submodules)
+
+
 def pick_of(
     source: Source,
     state: PickState,
@@ -253,6 +283,7 @@ def pick_of(
     conflicts: tuple[Conflict, ...] = (),
     twin: Equivalent | None = None,
     applied: str = "",
+    forwarded: Sequence[Submodule] = (),
 ) -> Pick:
     """The pick of a source, as plans and records have it."""
     return Pick(
@@ -263,6 +294,7 @@ def pick_of(
         duplicate_of=twin.sha if twin else "",
         duplicate_by=twin.signals if twin else (),
         applied=applied,
+        forwarded=written(forwarded),
         mainline=source.mainline,
         declared=source.fix.declared,
         reason=source.fix.reason,

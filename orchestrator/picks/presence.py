@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 _NONE = b"0" * 40  # the id of a file that is not there
-_RELEASE = "chore(release): "  # our own commit: it writes the changelog and the version
+_RELEASE = "chore(release): "  # our own commit, where release.yaml says nothing else; it writes the version
 _REVERT = 'Revert "'
 _CHANGELOG = re.compile(r"(change[-_ ]?s?(log)?|history|news|release[-_ ]?notes)(\.[a-z0-9]+)?", re.IGNORECASE)
 
@@ -172,7 +172,7 @@ class Lost:
             if change.sha == self.carrier.twin.sha:
                 break
             number = sum(self._took(file, left[file.path]) for file in change.files if file.path in left)
-            if number and not _is_pick(change, self.carrier.twin):
+            if number and not self._is_ours(change):
                 by_hand[change.sha] += number
         sha, _ = by_hand.most_common(1)[0] if by_hand else ("", 0)
         return sha if 2 * by_hand.total() > self.total and not self._moved() else ""
@@ -184,18 +184,26 @@ class Lost:
         left.subtract(taken)
         return taken.total()
 
+    def _is_ours(self, change: CommitChange) -> bool:
+        """Whether a later commit came from a source, or is a release commit; what takes the twin back is neither."""
+        subject = change.message.partition("\n")[0]
+        if subject.startswith(_REVERT) and self.carrier.twin.message.partition("\n")[0] in subject:
+            return False
+        if copied_from(change.message) or subject.startswith(_RELEASE):
+            return True
+        from orchestrator.session.committed import released_by  # few branches have such a commit
+
+        paths = (
+            "release.yaml",
+            *(text for file in change.files if (text := _text(file.path)).endswith((".yaml", ".yml"))),
+        )
+        scratch = self.presence.scratch
+        return any(released_by(scratch, scratch.tree_of(change.sha), path, subject)[1] for path in dict.fromkeys(paths))
+
     def _moved(self) -> bool:
         """Whether the files were only given other names."""
         away = [path for path in self.missing if not self.presence.has(path)]
         return bool(away) and {_text(path) for path in away} <= set(self.presence.renamed(self.carrier.twin.sha))
-
-
-def _is_pick(change: CommitChange, twin: CommitChange) -> bool:
-    """Whether a later commit came from a source, or is a release commit; what takes the twin back is neither."""
-    subject = change.message.partition("\n")[0]
-    if subject.startswith(_REVERT) and twin.message.partition("\n")[0] in subject:
-        return False
-    return bool(copied_from(change.message)) or subject.startswith(_RELEASE)
 
 
 def _tells(char: int) -> bool:

@@ -12,7 +12,7 @@ from orchestrator.core.text import word
 from orchestrator.git.objects import EMPTY_TREE
 
 if TYPE_CHECKING:
-    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Source
@@ -41,7 +41,7 @@ def strays(scratch: Scratch, commit: Commit, parent: str, ours: str, made: str) 
 
 def _merged(scratch: Scratch, before: str, ours: str, theirs: str) -> Merge:
     scratch.use_attributes(ours)
-    return scratch.pick(base=before, ours=ours, theirs=theirs)
+    return scratch.plain_pick(base=before, ours=ours, theirs=theirs)  # whoever resolved it may have had no submodules
 
 
 def _strays(scratch: Scratch, merge: Merge, change: tuple[str, str], ours: str, made: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from, origins, reverted
+from orchestrator.core.commit_message.release import released_versions
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session
 
 _NAMED = 20  # so many are named, and how many more there are
-_RELEASE = "chore(release): "  # our own commit
+_RELEASE = "chore(release): "  # our own commit, where release.yaml says nothing else
 
 
-def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], declared: Collection[str]) -> list[str]:
+def undeclared(
+    scratch: Scratch, config: Config, base: str, older: Sequence[str], declared: Collection[str]
+) -> list[str]:
     """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
 
     `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
@@ -35,12 +38,14 @@ def undeclared(scratch: Scratch, branch: str, base: str, older: Sequence[str], d
     lines = []
     for change in Since.read(scratch, base, older).standing(declared):
         names, subject = origins(change.message), change.message.partition("\n")[0]
+        if _is_release(config, subject):
+            continue
         name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
         lines.append(
-            f"{change.sha[:12]} {subject!r} came to {branch} since the last version, and no entry declares it;"
+            f"{change.sha[:12]} {subject!r} came to {config.branch} since the last version, and no entry declares it;"
             f" add: - {{commit: {name}, allow: [duplicate]}}"
         )
-    more = [f"{len(lines) - _NAMED} more came to {branch} undeclared"] if len(lines) > _NAMED else []
+    more = [f"{len(lines) - _NAMED} more came to {config.branch} undeclared"] if len(lines) > _NAMED else []
     return [*lines[:_NAMED], *more]
 
 
@@ -69,18 +74,16 @@ class Since:
         own = changes.messages(scratch, base, "--not", *older)[::-1]
         return replace(since, own=tuple(own), gone=frozenset(_cancelled(scratch, since, own)))
 
-    def standing(self, declared: Collection[str], *, releases: bool = False) -> list[CommitChange]:
+    def standing(self, declared: Collection[str]) -> list[CommitChange]:
         """The single commits that no entry declares, oldest first, with their messages.
 
         What was taken back again needs no entry, nor does what takes it back; what takes back a fix of an older version
-        does.  Release commits of versions that were not tagged count with `releases` only.
+        does.
         """
         return [
             change
             for change in self.own
-            if change.sha not in self.gone
-            and (releases or not change.message.startswith(_RELEASE))
-            and not {change.sha, *origins(change.message)} & set(declared)
+            if change.sha not in self.gone and not {change.sha, *origins(change.message)} & set(declared)
         ]
 
     @property
@@ -137,6 +140,11 @@ def takes_back(scratch: Scratch, revert: str, target: str) -> bool:
     return not merge.conflicts and merge.tree == made.tree
 
 
+def _is_release(config: Config, subject: str) -> bool:
+    """Whether it is our own commit: a release that landed and was not tagged."""
+    return subject.startswith(_RELEASE) or bool(released_versions(config, subject))
+
+
 def older(facts: Facts) -> list[str]:
     """Commits whose histories belong to others: the versions on the branch, where it has none the source branches."""
     return [facts.tags[tag] for tag in facts.reachable if parse_tag(tag)] or list(facts.source_tips.values())
@@ -157,7 +165,7 @@ def undeclared_since(
     sources, _ = expand(fixes, config.remote, repository, scratch)
     found = twins(scratch, facts.base, {each.commit.sha: each.parent for each in sources})
     declared = {each.commit.sha for each in sources} | {each.sha for each in found.values()}
-    return [*unheard, *undeclared(scratch, config.branch, facts.base, older(facts), declared)]
+    return [*unheard, *undeclared(scratch, config, facts.base, older(facts), declared)]
 
 
 def _unheard(facts: Facts, config: Config) -> str:

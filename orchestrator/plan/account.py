@@ -7,14 +7,14 @@ proved by its readers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, origins
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.plan import Decisions, LandingForm
-from orchestrator.core.tag_message import SKIPPED, landed_as, promotion, tagged_account
+from orchestrator.core.tag_message import SKIPPED, landed_as, onto, promotion, tagged_account, told_terms
 from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.landing.forms import below
 from orchestrator.picks.classify import pick_of
@@ -50,7 +50,9 @@ class Account:
     sources: tuple[Source, ...]
     lacking: tuple[Problem, ...]
     untold: tuple[Source, ...]
+    terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # source -> what its tag says besides
     landing: Landing | None = None  # where the forge gave it other commits than were proposed
+    previous: str = ""  # the version before, as the tag tells it
     proposed: tuple[str, ...] = ()  # those that were, oldest first; none where they are not here
 
     @property
@@ -77,7 +79,7 @@ class Account:
             skipped={each.source: each.reason for each in self.skipped}
             | {each.commit.sha: "not in the tag" for each in self.untold},
             present={each.source: each for each in self.picks if not each.result},
-            made=frozenset(each.source for each in self.picks if each.result),
+            made={each.source: each.result for each in self.made if each.result},
         )
 
     def shipped_as(self, commit: str) -> tuple[Pick, ...]:
@@ -119,9 +121,11 @@ def account_of(
     return Account(
         version=version,
         landing=landing,
+        previous=(onto(message) or ("", ""))[1],
         proposed=tuple(below(scratch, landing.planned, sum(1 for pick in picks if pick.result) + 1) if landing else ()),
         config=config,
         entry=entry,
+        terms=told_terms(message),
         picks=tuple(picks),
         skipped=tuple(_skipped(source, reason, rows, known) for source, reason in skipped.items()),
         sources=tuple(sources),

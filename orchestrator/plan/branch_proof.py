@@ -44,7 +44,7 @@ def faults(scratch: Scratch, since: Since, sources: Sequence[Source], picks: Seq
         names = " and ".join(each.commit.sha[:12] for each in carried[sha])
         yield f"lists {names} as {sha[:12]}, which is another change, in {', '.join(files[:5])}"
     declared = known.keys() | {pick.duplicate_of for pick in there}
-    for change in since.standing(declared, releases=True):
+    for change in since.standing(declared):
         subject = change.message.partition("\n")[0]
         yield f"leaves out {change.sha[:12]} {subject[:60]!r}, which is on the branch"
     for sha in adding(scratch, since, declared):
@@ -88,7 +88,7 @@ def merge_problems(
 
     What was taken back, and what entries name, is nobody's concern.
     """
-    kept = {change.sha for change in since.standing(declared, releases=True)}
+    kept = {change.sha for change in since.standing(declared)}
     theirs = _own_of_sources(scratch, since, tips) & kept if since.merges else set()
     brought = {sha: since.brought(sha) & kept for sha in since.merges}
     wholesale = [sha for sha in since.merges if brought[sha] & theirs]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import documents
 from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
-from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped
+from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped, Submodule
 from orchestrator.core.plan import Landing, LandingForm, Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
@@ -119,6 +119,7 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "near": tuple(data.get("near", ())),
             "approved_by": _approvals(data.get("approved_by", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),
+            "forwarded": tuple(Submodule(**each) for each in data.get("forwarded", ())),
             "followups": tuple(FollowUp(**each) for each in data["followups"]),
         }
     )

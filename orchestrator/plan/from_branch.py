@@ -83,9 +83,7 @@ def on_branch(config: Config, version: str, facts: Facts, names: Names, scratch:
     faults += merge_problems(scratch, since, declared, tips, config.branch, entry.place)
     if faults:
         return OnBranch(problems=tuple(faults))
-    origins = SourceSearch(scratch=scratch, since=since, tips=tips).find(
-        since.standing(declared, releases=True), declared
-    )
+    origins = SourceSearch(scratch=scratch, since=since, tips=tips).find(since.standing(declared), declared)
     if faults := [_there(mine.open[sha], each) for each in origins for sha in each.taken if sha in mine.open]:
         return OnBranch(problems=tuple(faults))
     entries, adapted = _entries(scratch, facts.base, names, origins)
@@ -183,7 +181,7 @@ def _too_many(config: Config, entry: ReleaseEntry, number: int) -> Problem:
         code="too-many-commits",
         message=f"{number} commits came to {config.branch} since the last version, and a release takes at most {_MOST}",
         where=str(entry.place),
-        remedy="is the tag of the last version in this clone? git fetch --tags; else declare `fixes:`",
+        remedy="is the tag of the last version on the branch? else declare `fixes:`",
         exit_code=Exit.USAGE,
     )
 

@@ -33,9 +33,11 @@ class Picker:
         base: str,
         effort: float = EFFORT,
         changelog: str = "",
+        signoff: bool = False,
     ) -> None:
         self.scratch = scratch
         self.identity = identity
+        self.signoff = signoff
         self.decisions = decisions
         self.base = base
         self.finder = Finder(scratch, base, effort=effort, for_patch=True, changelog=changelog)
@@ -57,10 +59,13 @@ class Picker:
             if sha in decided.present:
                 picks.append(decided.present[sha])
                 continue
-            verdict = judge.judge(source, tip)
+            made = decided.made.get(sha, "")
+            verdict = judge.judge(source, tip, self.scratch.tree_of(made) if made else "")
             pick = verdict.pick
             if verdict.tree:
-                tip = write_pick(self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity)
+                tip = write_pick(
+                    self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity, signoff=self.signoff
+                )
                 pick = replace(pick, result=tip)
             if pick.state is PickState.CONFLICT and not pick.applied:
                 needs = self._needs(source, pick, tip, picks)
@@ -108,10 +113,18 @@ def lacking(scratch: Scratch, problem: Problem, needs: Needs, declared: Collecti
 
 
 def write_pick(
-    scratch: Scratch, tip: str, tree: str, source: Commit, like: Commit, identity: Signature, when: When | None = None
+    scratch: Scratch,
+    tip: str,
+    tree: str,
+    source: Commit,
+    like: Commit,
+    identity: Signature,
+    when: When | None = None,
+    *,
+    signoff: bool = False,
 ) -> str:
     """The commit of a pick: author and message of `like` (the source, or its backport), `-x` naming the source."""
-    from orchestrator.core.commit_message import with_origin
+    from orchestrator.core.commit_message import picked
 
     when = when or later(scratch.commit(tip).when, source.when)
     return scratch.write_commit(
@@ -119,5 +132,5 @@ def write_pick(
         parents=(tip,),
         author=like.author,
         committer=f"{identity} {when}".encode(),
-        message=with_origin(like.message, source.sha),
+        message=picked(like.message, source.sha, str(identity) if signoff else ""),
     )

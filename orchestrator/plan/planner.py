@@ -52,6 +52,7 @@ _NEWER = (
     "sign",
     "one_by_one",
 )  # fields that count where they say something: ids of older plans stay as they were
+_NEWER_OF_PICK = ("forwarded",)  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
@@ -92,7 +93,7 @@ def draft(
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(
-        scratch, request.identity, decisions, facts.base, request.effort, config.changelog
+        scratch, request.identity, decisions, facts.base, request.effort, config.changelog, config.signoff
     ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
@@ -102,7 +103,7 @@ def draft(
     summary = entry.summary if entry else ""
     made = release_commit(
         config, request.config_path, request.identity,
-        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks,
+        scratch=scratch, tip=tip, version=version, summary=summary, picks=picks, previous=verdict.previous,
     )  # fmt: skip
     problems += made.problems
     return Plan(
@@ -167,7 +168,7 @@ def _strangers(
     """What came to the branch by hand and is not declared."""
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
-    return undeclared(scratch, config.branch, facts.base, older(facts), declared)
+    return undeclared(scratch, config, facts.base, older(facts), declared)
 
 
 def _private_sources(
@@ -216,7 +217,10 @@ def seal(draft: Plan, tasks: tuple[str, ...], *judgements: Judgement) -> Plan:
     content = {key: value for key, value in document.values(plan).items() if key not in _SAID_OF_IT}
     content = {key: value for key, value in content.items() if value or key not in _NEWER}
     content["signed_tag"] = bool(plan.signed_tag)  # where the rule stands does not matter
-    content["picks"] = [{key: pick[key] for key in pick if key not in _ADVICE} for pick in content["picks"]]
+    content["picks"] = [
+        {key: value for key, value in pick.items() if key not in _ADVICE and (value or key not in _NEWER_OF_PICK)}
+        for pick in content["picks"]
+    ]
     content["images"] = [_asked_for(image) for image in content["images"]]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return replace(plan, plan_id=hashlib.sha256(text.encode()).hexdigest())
@@ -229,6 +233,8 @@ def _asked_for(image: Mapping[str, Any]) -> dict[str, Any]:
     used = {
         key: value for key, value in image.items() if key != "engine" and not (key in later and value == later[key])
     }
+    if "heavy" in used:
+        used["heavy"] = {key: value for key, value in used["heavy"].items() if key != "builder"}
     return used | ({"parts": [_asked_for(part) for part in used["parts"]]} if "parts" in used else {})
 
 

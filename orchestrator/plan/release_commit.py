@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.commit_message import signed_off
+from orchestrator.core.commit_message.release import MessageFacts, commit_message, facts_of, lacking
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
-from orchestrator.core.tag_message import commit_message
 from orchestrator.git.content import as_stored
+from orchestrator.git.objects import encode_commit, object_id
 from orchestrator.picks.prerequisites import EFFORT
 from orchestrator.plan import changelog
 from orchestrator.plan.version_files import rewrite
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
-    from orchestrator.git.objects import Signature
+    from orchestrator.git.objects import Signature, When
     from orchestrator.git.scratch import Scratch
 
 
@@ -53,21 +55,62 @@ def release_commit(
     version: str,
     summary: str,
     picks: Sequence[Pick],
+    previous: str = "",
+    signer: Signature | None = None,
 ) -> ReleaseCommit:
-    """The release commit on `tip`, by `identity`: release.yaml as used, the changelog section, version files."""
+    """The release commit on `tip`, by `identity`: release.yaml as used, the changelog section, version files.
+
+    `previous` is the version before, for its message; a `signer` who signs it off where that is somebody else.
+    """
     parent = scratch.commit(tip)
     files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
     tree = scratch.change_files(parent.tree, files)
     who = f"{identity} {parent.when}".encode()
+    facts = message_facts(config, version, picks, previous=previous, when=parent.when)
+    problems += _empty(config, replace(facts, summary=summary))
+    message = message_of(config, replace(facts, summary=summary), tree, parent.sha, who)
     head = scratch.write_commit(
         tree=tree,
         parents=(tip,),
         author=who,
         committer=who,
-        message=commit_message(version, summary, picks),
+        message=signed_off(message, str(signer or identity) if config.signoff else ""),
     )
     return ReleaseCommit(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+
+
+def message_facts(config: Config, version: str, picks: Sequence[Pick], *, previous: str, when: When) -> MessageFacts:
+    """What the message of a release commit is made from; `when` is its date."""
+    facts = facts_of(config, version, config.release(version))
+    return replace(facts, picks=picks, previous=previous, date=when.day)
+
+
+def message_of(config: Config, facts: MessageFacts, tree: str, parent: str, who: bytes) -> bytes:
+    """The message of the release commit with this tree and parent; a Change-Id is made of them as Gerrit's hook does:
+    the id of the commit that it would be with the message so far.
+    """
+
+    def change_id(message: bytes) -> str:
+        data = encode_commit(tree=tree, parents=(parent,), author=who, committer=who, message=message.rstrip(b"\n"))
+        return f"I{object_id('commit', data)}"
+
+    return commit_message(config, facts, change_id)
+
+
+def _empty(config: Config, facts: MessageFacts) -> list[Problem]:
+    """A problem for each placeholder of the message that stands for nothing in this version."""
+    entry = config.release(facts.version)
+    return [
+        Problem(
+            code="release-commit-empty",
+            message=f"the message of the release commit names {{{name}}}, and {facts.version} has none",
+            where=str(entry.place if entry else config.place),
+            remedy=f"add `{name}:` to it, or leave {{{name}}} out of `release-commit`",
+            exit_code=Exit.USAGE,
+        )
+        for name in lacking(config, facts)
+    ]
 
 
 def release_files(

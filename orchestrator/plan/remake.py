@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import NO_DECISIONS, candidate_ref
-from orchestrator.core.tag_message import told_twice
+from orchestrator.core.tag_message import terms_fault, told_twice
 from orchestrator.landing import candidate
 from orchestrator.picks.sources import unknown
 from orchestrator.picks.undeclared import Since, older
@@ -106,6 +106,13 @@ def made_again(
     plan = draft(request, decisions, session.repository, session.scratch, facts)
     if plan.head != made and not plan.problems:
         raise _differs(session, plan, made, version)
+    if account and not plan.problems and (fault := terms_fault(account.terms, plan.picks)):
+        raise MismatchError(
+            f"tag {version} {fault}",
+            where=f"refs/tags/{version}",
+            remedy="the tag's message does not belong to its commit",
+            code="tag-differs",
+        )
     if account and account.entry.from_branch and not plan.problems:
         _must_hold(session, account, facts, version)
     return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing and not plan.problems else plan

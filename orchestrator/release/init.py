@@ -81,4 +81,4 @@ def dockerfile_problems(session: Session, facts: StarterFacts) -> tuple[Problem,
         return ()
     spec = ImageSpec(place=Place(file=session.config_name), repository="", dockerfile=path)
     engine = likely(AUTO, session.connections)
-    return dockerfile_problems_here(spec, session.repository.top, session.config_name, engine)
+    return dockerfile_problems_here(spec, session.repository.top, session.config_name, engine, session.connections)

@@ -70,12 +70,13 @@ def engine_checks(connections: Connections, image: PlannedImage | None = None) -
 def builder_checks(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
     """Whether BuildKit builds what it is to build, and the secrets of the builds are there."""
     direct = next((image for image in plan.builds if image.engine == BUILDX), None)
+    if direct and direct.options.builders:
+        yield run_check("builders", partial(farm.described, plan.builds, connections))
+    elif direct:
+        yield run_check("builder", partial(described, BUILDX, connections))
+    direct = direct or next((image for image in plan.builds if image.heavy and image.heavy.builder == BUILDX), None)
     if direct is None:
         return
-    if direct.options.builders:
-        yield run_check("builders", partial(farm.described, plan.builds, connections))
-    else:
-        yield run_check("builder", partial(described, direct.engine, connections))
     if direct.options.secrets or direct.options.ssh:
         yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
 

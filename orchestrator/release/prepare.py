@@ -14,7 +14,13 @@ from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.builders import choose, option_problems
-from orchestrator.image.inputs import frontend_problems, image_notes, image_problems, pointer_problems
+from orchestrator.image.inputs import (
+    frontend_problems,
+    image_notes,
+    image_problems,
+    pointer_problems,
+    with_base_builders,
+)
 from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
@@ -41,7 +47,7 @@ _OF_THE_FILE = (
     "fix-twice", "fix-and-its-revert", "duplicate-pick", "empty-pick", "unknown-revision", "empty-range",
     "moving-name", "range-has-merges", "merge-needs-mainline", "bad-mainline", "cannot-edit",
     "request-unknown", "request-is-issue", "request-open", "request-closed", "request-elsewhere", "request-changed",
-    "request-twice", "request-rewritten",
+    "request-twice", "request-rewritten", "release-commit-empty",
 )  # fmt: skip
 _ONE_BY_ONE = "`land.atomic` is false: the branch is pushed first, then the tag, by the same command if need be"
 
@@ -112,7 +118,9 @@ def prepare(
     by_freeze = judge_freeze(
         policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
     )
-    plan, engine_notes = (plan, ()) if session.options.offline else choose(plan, session.connections)
+    connections = None if session.options.offline else session.connections
+    plan, engine_notes = choose(plan, connections) if connections else (plan, ())
+    plan = with_base_builders(plan, session.scratch, config.image, connections)
     of_images = Judgement(
         problems=(
             *option_problems(plan, config.image),

@@ -129,7 +129,9 @@ def resume(session: Session, version: str, *, yes: bool) -> Cut:
         tree = state.worktree.resolution(paused.tip, f"release continue {state.version}")
         source = session.scratch.commit(paused.source)
         _refuse_strays(session, state, paused, tree)
-        commit = write_pick(session.scratch, paused.tip, tree, source, source, session.repository.identity())
+        commit = write_pick(
+            session.scratch, paused.tip, tree, source, source, session.repository.identity()
+        )  # its message is written when the pick is made of it
         state.adopt(session.scratch, commit, f"resolved/{paused.source}")
         state.unpause()
         return _go_on(session, state, paused, yes=yes)

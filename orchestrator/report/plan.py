@@ -106,6 +106,7 @@ def _pick_lines(pick: Pick, declared: Collection[str]) -> list[str]:
     if pick.duplicate_of and pick.duplicate_of != pick.source:
         tail = f"  = {pick.duplicate_of[:12]}"
     lines = [f"  {_MARK[pick.state]}  {pick.source[:12]} {pick.state:<9}  {pick.subject}{tail}"]
+    lines += [f"       {each}" for each in pick.besides]
     if pick.prerequisites:
         from orchestrator.config.editor import needed, snippet
 
@@ -137,6 +138,7 @@ def forecast_lines(pick: Pick, which: str, stat: Sequence[str], subjects: Mappin
     lines += [f"    reason    {pick.reason}"] if pick.reason else []
     lines += [f"    approved  {', '.join(pick.approved_by)}"] if pick.approved_by else []
     lines.append(f"    forecast  {said[pick.state]}")
+    lines += [f"    besides   {each}" for each in pick.besides]
     lines += [f"    needs     {sha[:12]} {subjects.get(sha, '')}".rstrip() for sha in pick.prerequisites]
     lines += [f"    lives on  {pick.lives_on}"] if pick.lives_on else []
     lines += followup_lines(pick.source, pick.followups)

@@ -36,6 +36,7 @@ def record_lines(record: Record, yank: Yank | None) -> list[str]:
         f"    {pick.source[:12]} {pick.state:<9} {pick.subject}"
         + (f"  -> {pick.result[:12]}" if pick.result else "")
         + (f"  (from {pick.lives_on})" if pick.lives_on else "")
+        + "".join(f"  ({each})" for each in pick.besides)
         for pick in record.picks
     ]
     lines += [f"    {each.source[:12]} skipped   {each.subject}  ({each.reason})" for each in record.skipped]

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.config import reader
+from orchestrator.core.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,21 @@ class CommittedFiles:
         """Name -> bytes, for those that are regular files."""
         found = ((name, self.scratch.file(self.tree, path)) for name, path in paths.items())
         return {name: data for name, data in found if data is not None}
+
+
+def released_by(scratch: Scratch, tree: str, path: str, subject: str) -> tuple[Config | None, list[str]]:
+    """What a commit declares itself, and the versions whose release commit it says to be by that; (None, []) for none.
+
+    Several where its subject does not tell them apart.
+    """
+    from orchestrator.core.commit_message.release import released_versions
+
+    try:
+        config = CommittedFiles(scratch, tree).config(path, subject[:40])
+        versions = released_versions(config, subject) if config else []
+    except ReleaseError:
+        return None, []
+    return (config, versions) if versions else (None, [])
 
 
 def _is_part(path: str, folder: str) -> bool:

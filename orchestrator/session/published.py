@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
+from orchestrator.core.plan import LandingForm
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
-from orchestrator.core.tag_message import promotion, tagged_account
+from orchestrator.core.tag_message import landed_as, promotion, tagged_account
 from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
 from orchestrator.session import kept_sources, yanks
@@ -52,8 +53,9 @@ def tag_facts(scratch: Scratch, version: str, tag: str, commit: str, **more: Any
 
 def _by_git(scratch: Scratch, commit: str, message: str) -> dict[str, str]:
     """What the commits below a tag say, where each that its release made is one on another, as far as they are here."""
-    head = scratch.commit(commit)
-    chain, made = [head], sum(row.made for row in tagged_account(message))
+    head, landing = scratch.commit(commit), landed_as(message)
+    squashed = landing is not None and landing.form is LandingForm.SQUASH
+    chain, made = [head], 0 if squashed else sum(row.made for row in tagged_account(message))
     while len(chain) < made + 2 and len(chain[-1].parents) == 1 and scratch.has(chain[-1].parents[0]):
         chain.append(scratch.commit(chain[-1].parents[0]))
     facts = {"tree": head.tree}

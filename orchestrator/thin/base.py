@@ -11,25 +11,27 @@ import posixpath
 import re
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.core import documents
 from orchestrator.core.errors import RemoteError
+from orchestrator.registry.compression import broken, unpacked
 from orchestrator.registry.manifest import Manifest, digest_of
 from orchestrator.thin.layer import GZIP_LAYER, WHITEOUT, FileNode, Tree, make_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orchestrator.registry.client import Registry
+    from orchestrator.registry.manifest import Layer
 
 SUFFIX: Final = "-facts"
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _FACTS: Final = "application/vnd.release-orchestrator.base.v1+json"
 _SITE: Final = re.compile(r"(.*/python3\.[0-9]+/site-packages)/([^/]+)\.dist-info/METADATA")
 _OPAQUE: Final = f"{WHITEOUT}{WHITEOUT}.opq"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,18 @@ def odd_parents(tree: Mapping[str, FileNode], facts: BaseFacts) -> list[str]:
     return found
 
 
+def odd_in_image(registry: Registry, manifest: Manifest, below: int, facts: BaseFacts) -> list[str]:
+    """As `odd_parents`, of all layers of an image but the first `below`, as the registry has them."""
+    found: Tree = {}
+    for layer in registry.layers(manifest)[below:]:
+        with _opened(registry, layer) as archive:
+            for member in archive:
+                kind = "folder" if member.isdir() else "link" if member.issym() else "file"
+                path = posixpath.normpath(f"/{member.name}").lstrip("/")
+                found[path] = FileNode(kind=kind, mode=member.mode & 0o7777, uid=member.uid, gid=member.gid)
+    return odd_parents(found, facts)
+
+
 # ------------------------------------------------------------------ reading a base
 
 
@@ -93,11 +107,10 @@ class _Scan:
         self.sources: dict[str, bytes] = {}
         self.metadata: set[str] = set()
 
-    def read(self, stream: IO[bytes]) -> None:
-        with tarfile.open(fileobj=stream, mode="r|*", bufsize=1 << 20) as archive:
-            for member in archive:
-                self._member(archive, member)
-                archive.members = []  # type: ignore[attr-defined]  # else every header of a big layer is kept
+    def read(self, archive: tarfile.TarFile) -> None:
+        for member in archive:
+            self._member(archive, member)
+            archive.members = []  # type: ignore[attr-defined]  # else every header of a big layer is kept
 
     def _member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = posixpath.normpath(f"/{member.name}").lstrip("/")
@@ -146,23 +159,29 @@ class _Scan:
                 yield SitePackage(name=name, version=version, site=found[1])
 
 
+@contextmanager
+def _opened(registry: Registry, layer: Layer) -> Iterator[tarfile.TarFile]:
+    """A layer that the registry has, to be read once from its beginning.  Raises RemoteError for one that is none."""
+    with tempfile.TemporaryFile() as file:
+        registry.download(layer, file)
+        try:
+            with tarfile.open(fileobj=unpacked(file), mode="r|", bufsize=1 << 20) as archive:
+                yield archive
+        except broken() as error:
+            raise RemoteError(
+                f"the layer {layer.digest} cannot be read: {error}",
+                where=str(registry.repository),
+                remedy="with the tag of the heavy base removed, the same command builds it again",
+                code="layer-unreadable",
+            ) from error
+
+
 def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes]:
     """The facts of a base that is in the registry, and the tar of its sources, compressed.  Every layer is read."""
     scan = _Scan()
     for layer in registry.layers(manifest):
-        with tempfile.TemporaryFile() as file:
-            registry.download(layer, file)
-            try:
-                scan.read(file)
-            except tarfile.TarError as error:
-                file.seek(0)
-                how = "it is compressed with zstd" if file.read(4) == _ZSTD else str(error)
-                raise RemoteError(
-                    f"the layer {layer.digest} cannot be read: {how}",
-                    where=str(registry.repository),
-                    remedy="build the heavy base with gzip",
-                    code="layer-unreadable",
-                ) from error
+        with _opened(registry, layer) as archive:
+            scan.read(archive)
     tree: Tree = {path: FileNode(data=data) for path, data in scan.sources.items()}
     blob = make_layer(tree).content if tree else b""
     facts = BaseFacts(

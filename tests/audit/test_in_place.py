@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from orchestrator.git.merge_result import Merge
+    from orchestrator.git.merge.result import Merge
 
 pytestmark = pytest.mark.hostile
 
@@ -104,6 +104,7 @@ def files_of(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
     )  # fmt: skip
 
 
+@pytest.mark.wide
 def test_it_decides_as_the_whole_merge_does(scratch: Scratch) -> None:
     trial = Trial(scratch, 1)
     attributes = trial.tree({b".gitattributes": ("100644", scratch.write_blob(b"union/* merge=union\nb -merge\n"))})

@@ -45,6 +45,7 @@ def signal_in_a_finalizer(number: str, again: str) -> None:
     tag.make_tag = made
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("again", ["yes", "no"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_that_a_finalizer_drops_ends_the_release(tale: Story, number: signal.Signals, again: str) -> None:

@@ -25,6 +25,7 @@ from orchestrator.core.declaration import (
     Fix,
     Freeze,
     Policy,
+    ReleaseCommitSpec,
     ReleaseEntry,
     SignSpec,
     SmokeCommand,
@@ -52,7 +53,7 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1: {fixes: [{commit: "main^{/leak}"}], from-branch: true}
+  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}"}], from-branch: true}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -95,6 +96,14 @@ policy:
   declared-on-source: true
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
+signoff: true
+release-commit:
+  subject: "{ticket}: {tag} [skip ci]"
+  body: |
+    {summary}
+
+    {picks}
+  trailers: {Ticket: "{ticket}", Change-Id: "{change-id}"}
 sign:
   key-env: SIGNING_KEY
   public-keys:
@@ -156,6 +165,13 @@ def test_every_key_is_read() -> None:
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert got.signoff
+    assert got.releases[1].ticket == "OPS-412"
+    assert got.release_commit == ReleaseCommitSpec(
+        subject="{ticket}: {tag} [skip ci]",
+        body="{summary}\n\n{picks}",
+        trailers=(("Ticket", "{ticket}"), ("Change-Id", "{change-id}")),
+    )
     assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
     assert got.text == FULL.encode()
 

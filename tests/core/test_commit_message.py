@@ -8,17 +8,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.core.commit_message import conventional, origins, reverted, with_origin
-from tests.support.story import make_repo
+from orchestrator.core.commit_message import conventional, origins, picked, reverted, signed_off
+from tests.support.story import Repo, make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ME = "Mia Maintainer <mia@example.com>"
 LINES = st.sampled_from(
     [
         "", " ", "subject", "Some words here.", "Signed-off-by: A <a@b.c>", "Fixes: 1234", "key : value", "a b: c",
         "# a comment", " continued", "\tcontinued", "(cherry picked from commit " + "1" * 40 + ")", "Closes #1",
         "https://example.com", "Co-authored-by: B <b@c.d>", "BREAKING CHANGE: x", "----", "---", "-: x", ": x", "é: x",
+        f"Signed-off-by: {ME}",
     ]
 )  # fmt: skip
 MESSAGES = st.lists(LINES, min_size=1, max_size=9).map("\n".join)
@@ -38,20 +40,45 @@ def picker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @given(message=MESSAGES)
 def test_message_is_what_git_writes(picker: Path, message: str) -> None:
-    from tests.support.story import Repo
-
+    """With a sign-off too; but git signs off again who did so above the line of the pick."""
     repo = Repo(picker)
     tree = repo.rev("main^{tree}")
     blob = repo.git("hash-object", "-w", "--stdin", stdin=message)
     changed = repo.git("mktree", stdin=f"100644 blob {blob}\tm\n")
     source = repo.git("commit-tree", changed, "-p", "main", stdin=message)
     raw = repo.attempt("cat-file", "commit", source).stdout.partition("\n\n")[2]
-    repo.git("checkout", "--quiet", "--force", "--detach", "main")
-    picked = repo.attempt("cherry-pick", "--allow-empty", "--allow-empty-message", "-x", source)
-    assert picked.returncode == 0, picked.stderr
-    expected = repo.attempt("cat-file", "commit", "HEAD").stdout.partition("\n\n")[2]
-    assert with_origin(raw.encode(), source).decode() == expected
+    expected = [by_git(repo, *options, source) for options in ((), ("-s",))]
+    plain, signed = (picked(raw.encode(), source, signer).decode() for signer in ("", ME))
+    assert plain == expected[0]
+    line = f"Signed-off-by: {ME}\n"
+    if line in plain.rpartition("\n\n")[2].splitlines(keepends=True):
+        assert (signed, expected[1]) == (plain, plain + line)
+    else:
+        assert signed == expected[1]
     assert tree
+
+
+def by_git(repo: Repo, *args: str) -> str:
+    repo.git("checkout", "--quiet", "--force", "--detach", "main")
+    done = repo.attempt("cherry-pick", "--allow-empty", "--allow-empty-message", "-x", *args)
+    assert done.returncode == 0, done.stderr
+    return repo.attempt("cat-file", "commit", "HEAD").stdout.partition("\n\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("message", "between"),
+    [
+        ("subject\n", "\n"),
+        ("subject\n\nwords of it\n", "\n"),
+        ("subject\n\nFixes: 12\n", ""),
+        ("subject\n\nSigned-off-by: B <b@c.d>\n", ""),
+    ],
+)
+def test_a_message_is_signed_off_once(message: str, between: str) -> None:
+    once = signed_off(message.encode(), ME)
+    assert once.decode() == f"{message}{between}Signed-off-by: {ME}\n"
+    assert signed_off(once, ME) == once
+    assert signed_off(message.encode(), "") == message.encode()
 
 
 def test_last_origin_is_the_direct_source() -> None:

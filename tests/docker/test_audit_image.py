@@ -64,6 +64,7 @@ def test_a_clean_image_then_a_swapped_one(shipped: Imaged, engine: Engine, tmp_p
     assert {name for name, state in states(lying).items() if state == "failed"} == {"record: digest"}
 
 
+@pytest.mark.wide
 def test_a_record_that_moves_the_image_to_another_registry_is_found(shipped: Imaged) -> None:
     """release.yaml at the tag says where the image is; what that registry cannot answer is said, not believed."""
     remote, ref = shipped.story.remote, f"refs/release-records/{VERSION}"

@@ -63,6 +63,7 @@ def test_what_can_never_fit_stops_in_smoke_before_a_byte_is_pushed(shipped: Imag
     assert set(shipped.registry.tags()) == before
 
 
+@pytest.mark.wide
 def test_a_layer_that_comes_twice_is_pulled_once(shipped: Imaged) -> None:
     clone = shipped.story.clone
     clone.git("checkout", "--quiet", "--detach", shipped.story.after)
@@ -102,6 +103,7 @@ def test_more_than_the_budget_stops_the_cut_also_when_it_is_run_again(shipped: I
     assert shipped.release("cut", "v2.7.2", "--yes").code == 0
 
 
+@pytest.mark.wide
 def test_room_for_the_version_before_is_asked_for_where_the_engine_lacks_it(shipped: Imaged) -> None:
     """An empty engine builds everything anew; the registry says how much that was."""
     registry, name = shipped.registry, f"{shipped.repository}:{VERSION}"

@@ -149,6 +149,7 @@ RUN exit 9
 """
 
 
+@pytest.mark.wide(2)
 def test_what_is_asked_for_is_in_the_image_and_the_log(maker: Maker) -> None:
     """A stage, arguments, labels, shared memory; progress counts to its end, and no terminal codes come through."""
     image = maker(GIVEN, target="two", build_args={"A": "yes"}, labels={"a": "b c"}, shm_size=128 << 20, no_cache=True)

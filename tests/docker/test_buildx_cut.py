@@ -80,6 +80,10 @@ def test_without_buildkit_what_needs_it_is_a_problem_of_the_plan(shipped: Imaged
     planned = shipped.release("plan", VERSION, "--json")
     problems = {(each["code"], each["where"].partition(":")[0]) for each in planned.json["problems"]}
     assert problems == {("dockerfile-needs-buildkit", "Dockerfile"), ("builder-cannot", "release.yaml")}
+    checked = shipped.release("check", "--json")
+    assert checked.code == 2
+    told = [{(each["code"], each["where"]) for each in found.json["problems"]} for found in (planned, checked)]
+    assert told[0] == told[1]
     assert planned.json["images"][0]["engine"] == "classic"
     said = shipped.release("--offline", "plan", VERSION).out
     assert "  built by        docker buildx where it can, else the classic builder\n" in said
@@ -96,8 +100,13 @@ def test_a_flag_that_this_buildkit_does_not_read_is_a_problem_of_the_plan(
     made = imaged(tmp_path / "story", lab, dockerfile=text)
     planned = made.release("plan", VERSION, "--json", env=buildkit.environment)
     assert [(each["code"], each["where"]) for each in planned.json["problems"]] == [("builder-cannot", "Dockerfile:4")]
+    checked = made.release("check", "--json", env=buildkit.environment)
+    assert (checked.code, checked.json["problems"]) == (2, planned.json["problems"])
     assert "# syntax=docker/dockerfile:1-labs" in planned.json["problems"][0]["remedy"]
     assert made.release("--offline", "plan", VERSION, "--json", env=buildkit.environment).json["problems"] == []
+    (made.story.clone.path / "release.yaml").unlink()
+    begun = made.release("init", "--json", env=buildkit.environment).json["problems"]
+    assert [each["code"] for each in begun] == ["dockerfile-base-unresolved", "builder-cannot"]
 
 
 def test_the_answer_is_told_by_doctor(shipped: Imaged, buildkit: BuildKit) -> None:
@@ -121,10 +130,13 @@ def test_what_is_built_is_not_built_again(shipped: Imaged, buildkit: BuildKit) -
     assert shipped.registry.head(VERSION) is None
 
 
+@pytest.mark.wide
 def test_new_layers_are_compressed_with_zstd_and_read_again(shipped: Imaged, buildkit: BuildKit) -> None:
     shipped.declare(image=f"{OPTIONS}  compression: zstd:3\n")
     env = {**buildkit.environment, "BUILD_TOKEN": SECRET}
-    assert "cannot pull" in shipped.release("plan", VERSION, env=env).out
+    for command in (("plan", VERSION), ("check",)):
+        said = shipped.release(*command, env=env)
+        assert "Docker before 23.0 and containerd before 1.5 cannot pull them" in said.out + said.err
     done = shipped.release("cut", VERSION, "--yes", env=env)
     assert done.code == 0, done.err
     manifest = shipped.registry.manifest(VERSION)

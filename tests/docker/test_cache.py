@@ -102,6 +102,7 @@ def test_buildkit_takes_over_the_cache_that_the_version_before_left(
     assert made.registry.head(THIRD) is None
 
 
+@pytest.mark.wide
 def test_the_classic_builder_takes_over_the_image_of_the_version_before(
     tmp_path: Path, lab: Lab, client: docker.DockerClient
 ) -> None:

@@ -186,6 +186,7 @@ def get_device_properties(_): return About
 }
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("driver", "available", "says", "remedy"),
     [
@@ -214,6 +215,7 @@ def test_a_gpu_that_does_not_go_with_the_image_is_one_line(
     assert remedy in check["remedy"]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("gpus", ["all", "0", "nvidia.com/gpu=all"])
 def test_gpus_without_a_toolkit_are_one_line_with_the_remedy(story: Imaged, lab: Lab, gpus: str) -> None:
     done = story.release("smoke", lab.base, "--gpus", gpus)

@@ -92,6 +92,7 @@ class TestTrial:
         made = BuildRequest(context=context_of(files), dockerfile="Dockerfile", tag=name, log=log)
         return replace(made, **options)  # type: ignore[arg-type]  # options are free
 
+    @pytest.mark.wide
     def test_only_what_it_made_is_gone_at_its_end(
         self, engine: Engine, lab: Lab, name: Reference, client: docker.DockerClient, build: Build, tmp_path: Path
     ) -> None:

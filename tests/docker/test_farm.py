@@ -138,6 +138,7 @@ def test_the_work_of_one_that_is_down_goes_to_the_other(shipped: Imaged, farm: T
     assert f"builder {first} is down, its work goes to the others" in said
 
 
+@pytest.mark.wide
 def test_one_that_goes_in_the_middle_is_replaced(shipped: Imaged, farm: Two, secret: str) -> None:
     """The step is slow in the first engine alone, which it knows by the folders below it; no cache has it."""
     first, second = farm.names

@@ -119,6 +119,7 @@ def test_the_same_again_is_identical_and_moves_no_layer_and_leaves_nothing(
     assert not [tag for tag in released.registry.tags() if "rebuild" in tag]
 
 
+@pytest.mark.wide
 def test_a_run_that_writes_the_time_is_content_and_one_that_is_later_is_only_times(
     tmp_path: Path, lab: Lab, images: Callable[[], set[str]]
 ) -> None:
@@ -160,6 +161,7 @@ def test_bytes_that_are_not_what_the_config_says_are_found(tampered: Imaged) -> 
     assert "not what its config says" in done.out
 
 
+@pytest.mark.wide
 def test_the_base_of_then_is_built_on_and_only_times_is_an_error_only_when_strict(
     tmp_path: Path, lab: Lab, client: Any
 ) -> None:
@@ -246,6 +248,7 @@ def test_what_a_killed_rebuild_left_is_removed_by_the_next_and_two_do_not_run_at
     assert "had left" not in made.release("rebuild", VERSION, "--cache").err
 
 
+@pytest.mark.wide
 def test_an_interrupted_rebuild_leaves_nothing(tmp_path: Path, lab: Lab, images: Callable[[], set[str]]) -> None:
     made = cut(tmp_path, lab, SLOW)
     before = images()

@@ -63,6 +63,7 @@ def built(engine: Engine, version: str, seconds: int, log: Path) -> tuple[tuple[
         return image.layers, next(each for each in contents if each.diff_id == image.layers[-1])
 
 
+@pytest.mark.wide
 def test_two_releases_from_nothing_differ_in_the_version_alone(engine: Engine, tmp_path: Path) -> None:
     """Another commit, at another time: what is heavy and the patches are the same, and the last layer differs in the
     version's file alone.  Between them are the team's own files, with the time of the commit."""

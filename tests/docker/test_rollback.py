@@ -106,6 +106,7 @@ def test_a_yank_takes_every_floating_tag_back_and_the_next_patch_forward(lines: 
     assert all(names(lines)[tag] == names(lines)[back(tag, "v2.7.3")] for tag in FLOATING)
 
 
+@pytest.mark.wide
 def test_a_yank_killed_anywhere_and_run_again(lines: Imaged) -> None:
     """The calls are one push of the mark and six manifests; each run goes on where the one before was killed."""
     before, sent = names(lines), uploads(lines)
@@ -143,6 +144,7 @@ def test_what_is_gone_from_the_registry_since_the_mark_is_said_and_the_rest_move
     assert lines.release("status", "v2.7.2", "--json").json["releases"][0]["state"] == "released"
 
 
+@pytest.mark.wide
 def test_a_killed_cut_goes_on_after_a_yank_and_moves_nothing_to_it(lines: Imaged) -> None:
     """The float step of v2.7.2 is run again after v2.7.2 was yanked."""
     made, before = lines, names(lines)
@@ -160,6 +162,7 @@ def test_a_killed_cut_goes_on_after_a_yank_and_moves_nothing_to_it(lines: Imaged
     assert names(made)["v2.7.2"] == before["v2.7.2"]
 
 
+@pytest.mark.wide
 def test_no_good_version_before_it_is_said_and_a_tag_elsewhere_is_left_alone(lines: Imaged) -> None:
     before = names(lines)
     assert lines.release("yank", "v2.7.1", *WHY, "--yes").code == 0  # its floating tags have gone on to v2.7.2
@@ -217,6 +220,7 @@ def test_a_candidate_gets_its_final_name_without_a_build(tmp_path: Path, lab: La
     assert yanked.code == 0, yanked.err
 
 
+@pytest.mark.wide
 def test_a_promotion_killed_at_any_name_goes_on_here_or_elsewhere(tmp_path: Path, lab: Lab) -> None:
     made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
     cut(made, "v2.7.1-rc.1", made.story.fix)

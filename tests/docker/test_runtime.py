@@ -102,6 +102,7 @@ def get(container: Container, path: str) -> str:
 # ---------------------------------------------------------------- Jupyter
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("options", [{}, READ_ONLY, {"user": "4711:4711"}], ids=["plain", "read-only", "user"])
 def test_jupyter_makes_a_token_and_answers_only_with_it(runner: Runner, options: dict[str, Any]) -> None:
     with runner.start(**options) as container:
@@ -129,6 +130,7 @@ def test_jupyter_takes_the_token_that_is_given(runner: Runner) -> None:
         assert "lab?token=" + TOKEN not in container.logs(stderr=False).decode()
 
 
+@pytest.mark.wide
 def test_jupyter_takes_a_password_hash(runner: Runner) -> None:
     made = "from jupyter_server.auth import passwd; print(passwd('secret of this test'))"
     code, hashed = runner.run("python", "-c", made)
@@ -324,6 +326,7 @@ def ssh(container: Container, options: str, command: str = "id -un; which python
     return done.exit_code, done.output.decode().strip()
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     ("port", "options"),
     [(22, {}), (22, READ_ONLY), (2222, {"user": "1000:1000"}), (2222, {"user": "1000:1000", **READ_ONLY})],
@@ -344,6 +347,7 @@ def test_ssh_takes_the_key_and_nothing_else(
         assert "Permission denied (publickey)" in asked
 
 
+@pytest.mark.wide
 def test_what_vs_code_remote_needs(runner: Runner, key: tuple[str, str]) -> None:
     """A shell, tar, ps and libstdc++ for its server, a forwarded port to reach it, and copying.
 

@@ -16,6 +16,8 @@ from orchestrator.audit.layer_compare import settings
 from orchestrator.audit.layers import differences, read_layer
 from orchestrator.core.labels import BASE_DIGEST, HEAVY_KEY
 from orchestrator.registry.manifest import Manifest
+from orchestrator.thin.base import find_facts
+from tests.support.bases import base_for, index_base
 from tests.support.buildkits import built, counting, docker, publish, pushed
 from tests.support.counting import counted
 from tests.support.imaged import VERSION, Imaged, imaged
@@ -35,7 +37,7 @@ HEAVY = """\
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE} AS heavy
 RUN mkdir -p /opt /etc/release && head -c 300000 /dev/urandom > /opt/heavy \\
- && mkdir -p /home/train && chown 1000:1000 /home/train
+ && mkdir -p /home/train && chown 1000:1000 /home/train && ln -s opt /linked
 ENV APP=/opt
 """
 DOCKERFILE = f"""\
@@ -126,6 +128,27 @@ def test_a_release_is_written_on_a_heavy_base_that_is_built_once(tmp_path: Path,
     assert f"is {other.digest}, v2.7.1 was made on {heavy.digest}" in refused.err
 
 
+def test_each_platform_has_a_heavy_base_of_its_own(tmp_path: Path, lab: Lab) -> None:
+    """Written without an engine, joined to one index; a base of one platform is never taken for another's."""
+    both = {platform: base_for(lab, platform, {}) for platform in ("linux/amd64", "linux/arm64")}
+    thin = story(tmp_path, replace(lab, base=index_base(lab, both)))
+    image = f"{IMAGE}  platforms: [linux/amd64, linux/arm64]\n"
+    thin.declare(image=image)
+    first = cut(thin)
+    assert [each["engine"] for each in first["platforms"]] == ["none", "none"]
+    bases = [each["heavy"]["reference"] for each in first["platforms"]]
+    assert len(set(bases)) == 2
+    registry = thin.registry
+    for each in first["platforms"]:
+        heavy = manifest(registry, tag_of(each))
+        assert registry.config(heavy).platform == each["platform"]
+        below = registry.layers(heavy)
+        assert registry.layers(manifest(registry, each["digest"]))[: len(below)] == below
+    for command in (("verify", VERSION), ("rebuild", VERSION, "--strict")):
+        again = thin.release(*command)
+        assert again.code == 0, (command, again.out, again.err)
+
+
 def test_a_patch_release_moves_a_few_kilobytes(tmp_path: Path, lab: Lab) -> None:
     with counted(lab.registry) as moved:
         thin = story(tmp_path, lab)
@@ -178,12 +201,24 @@ def _files(registry: Registry, digest: str) -> Any:
     return read_layer(out).files
 
 
-def test_folders_of_the_base_are_kept_as_they_are(tmp_path: Path, lab: Lab) -> None:
-    thin = story(tmp_path, lab, f"{HEAVY}\nFROM heavy\nCOPY --link loader.py /home/train/x/loader.py\n")
-    done = thin.release("cut", VERSION, "--yes")
+@pytest.mark.parametrize(
+    ("copied", "says"),
+    [
+        ("loader.py /home/train/x/loader.py", "/home/train is 1000:1000"),
+        ("load*.py /linked/", "thin-parents: /linked is a link to opt in the heavy base"),
+    ],
+    ids=["none", "buildx"],
+)
+def test_folders_of_the_base_are_kept_as_they_are(
+    tmp_path: Path, lab: Lab, buildkit: BuildKit, copied: str, says: str
+) -> None:
+    """Before anything is pushed where no engine makes the image, else in the smoke test."""
+    last = DOCKERFILE.partition("\nFROM heavy\n")[2].replace("loader.py $APP/loader.py", copied)
+    thin = story(tmp_path, lab, f"{HEAVY}\nFROM heavy\n{last}")
+    done = thin.release("cut", VERSION, "--yes", env=buildkit.environment)
     assert done.code == 6, done.err
+    assert says in done.err
     assert "thin-parents" in done.err
-    assert "/home/train is 1000:1000" in done.err
     assert VERSION not in thin.registry.tags()
 
 
@@ -228,6 +263,58 @@ def test_a_heavy_base_that_says_another_key_is_not_taken(tmp_path: Path, lab: La
     assert theirs.digest in done.err
 
 
+BOUND = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS heavy
+RUN --mount=type=bind,source=Dockerfile,target=/in --mount=type=secret,id=token,required=true \\
+ mkdir -p /opt /etc/release /home/train && cp /in /opt/bound && chown 1000:1000 /home/train
+
+FROM heavy AS other
+FROM heavy AS last
+COPY --link loader.py /opt/loader.py
+ARG RELEASE_VERSION
+COPY --link <<END /etc/release/version
+$RELEASE_VERSION
+END
+"""
+
+
+def test_a_heavy_base_that_needs_buildkit_for_an_image_that_no_engine_makes(
+    tmp_path: Path, lab: Lab, buildkit: BuildKit
+) -> None:
+    """Made by BuildKit, with zstd, a secret and a mount; a machine without it can release once it is there."""
+    image = "  heavy: heavy\n  target: last\n  compression: zstd\n  secrets: {token: {env: BUILD_TOKEN}}\n"
+    thin = story(tmp_path, lab, BOUND, image)
+    alone = thin.release("plan", VERSION, "--json").json["problems"]
+    assert {each["code"] for each in alone} == {"dockerfile-needs-buildkit", "builder-cannot"}
+    assert all("the heavy base of" in each["message"] for each in alone if each["code"] == "builder-cannot")
+    env = {**buildkit.environment, "BUILD_TOKEN": "a-secret-of-23-letters!"}
+    refused = thin.release("cut", VERSION, "--yes", env=buildkit.environment)
+    assert (refused.code, "build secret token: the variable BUILD_TOKEN is not there" in refused.err) == (2, True)
+    done = thin.release("cut", VERSION, "--yes", env=env)
+    assert done.code == 0, done.err
+    first, registry = recorded(thin), thin.registry
+    assert first["engine"] == "none"
+    below = registry.layers(manifest(registry, tag_of(first)))
+    assert {each.media_type.rpartition("+")[2] for each in below[-1:]} == {"zstd"}
+    assert [each.media_type.rpartition("+")[2] for each in registry.layers(manifest(registry, VERSION))[-2:]] == [
+        "gzip"
+    ] * 2
+    facts = find_facts(registry, tag_of(first), first["heavy"]["digest"])
+    assert facts
+    assert facts.folders["home/train"].uid == 1000
+    for command in (("verify", VERSION), ("rebuild", VERSION, "--strict")):
+        again = thin.release(*command, env=env)
+        assert again.code == 0, (command, again.out, again.err)
+
+    # It is there: the next version needs no builder, and its plan is the same one with and without.
+    thin.declare(fix=thin.story.after, version=NEXT, image=image)
+    there = thin.release("plan", NEXT, "--json")
+    assert (there.code, there.json["problems"]) == (0, []), there.err
+    assert there.json["plan_id"] == thin.release("plan", NEXT, "--json", env=env).json["plan_id"]
+
+
+@pytest.mark.wide(5)
 @pytest.mark.parametrize("number", range(4, 14))
 def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
     thin = story(tmp_path, lab)

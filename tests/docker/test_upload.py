@@ -54,6 +54,7 @@ def beside(made: Imaged) -> Registry:
     return Registry(parse_repository(f"{made.lab.registry}/{path}"), credentials=lambda: made.lab.credentials)
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("how", "again"),
     [

@@ -113,6 +113,7 @@ def test_a_variant_that_does_not_build_stops_the_others_and_the_rest_goes_on_lat
     assert json.dumps(mended.json).count("sha256:") >= 3
 
 
+@pytest.mark.wide
 def test_interrupting_builds_that_run_together_ends_them_and_leaves_a_release_to_go_on_with(several: Imaged) -> None:
     cut = subprocess.Popen(
         [sys.executable, "-m", "orchestrator", "cut", VERSION, "--yes"],

@@ -18,7 +18,7 @@ import yaml
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import code
-from orchestrator.forges.ci import install_from, pipeline_of, text_of
+from orchestrator.forges.ci import PipelineWish, install_from, pipeline_of, text_of
 from tests.support.cli import Ran, clean_env, release
 from tests.support.story import Repo
 
@@ -31,6 +31,13 @@ BIN = Path(sys.executable).parent
 FILES = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
 IMAGE = "image:\n  repository: registry.example.com/x\n"
 INSTALL = "python3 -I -m pip install 'git+https://git.example.com/release@COMMIT'"
+REGISTRIES = {
+    "password": "registry.example.com",
+    "job": "ghcr.io",
+    "aws": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+    "gcp": "europe-docker.pkg.dev",
+    "azure": "acme.azurecr.io",
+}
 KEYS = ("released", "version", "tag", "commit_sha", "previous_version", "image", "digest")
 
 
@@ -44,25 +51,23 @@ def init(tale: Story, provider: str, *args: str) -> Ran:
     return release("ci", "init", "--provider", provider, *given, *args, cwd=tale.clone.path)
 
 
-def made(provider: str, *, image: bool, more: str = "") -> str:
-    """The file, without a process."""
+def made(provider: str, *, image: bool | str, more: str = "", **asked: Any) -> str:
+    """The file, without a process; `image` may be the registry that it is in."""
     text = "version: 1\nbranch: release/v2.7\nsource: main\nreleases: {}\n" + (IMAGE if image else "") + more
+    text = text.replace("registry.example.com", image) if isinstance(image, str) else text
     config = parse(text.encode(), "release.yaml")
-    return text_of(
-        pipeline_of(
-            config, provider=provider, config_path="deploy/release.yaml", branches="release/*", tags="v*",
-            install=INSTALL,
-        )
-    )  # fmt: skip
+    wish = PipelineWish(provider=provider, install="" if "tool_image" in asked else INSTALL, **asked)
+    pipeline = pipeline_of(config, wish, config_path="deploy/release.yaml", branches="release/*", tags=["v2.7.0"])
+    return text_of(pipeline, wish)
 
 
 @pytest.mark.parametrize("provider", ["github", "gitlab"])
 def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
     schema = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[provider]
     tags = [] if provider == "github" else ["--data-transform", "gitlab-ci"]
-    files = [tmp_path / "image.yml", tmp_path / "none.yml"]
+    files = [tmp_path / f"{name}.yml" for name in ("none", *REGISTRIES)]
     for file in files:
-        file.write_text(made(provider, image=file.stem == "image"))
+        file.write_text(made(provider, image=REGISTRIES.get(file.stem, False), cut=file.stem != "none"))
     command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *tags]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -84,7 +89,8 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind(tmp_path: Path) -> Non
         "${{ matrix.runner }}",
         "release-publish-${{ matrix.runner }}",
     )
-    assert job["steps"][-1]["env"]["RELEASE_PLATFORM"] == "${{ matrix.platform }}"
+    (publish,) = (step for step in job["steps"] if step.get("name") == "publish")
+    assert publish["env"]["RELEASE_PLATFORM"] == "${{ matrix.platform }}"
     other: dict[str, Any] = yaml.safe_load(lab_text)["release-publish"]
     assert [row["RELEASE_PLATFORM"] for row in other["parallel"]["matrix"]] == ["linux/amd64", "linux/arm64"]
     assert other["resource_group"] == "release-publish-$RELEASE_RUNNER"
@@ -97,9 +103,8 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind(tmp_path: Path) -> Non
         command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *more, file]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
-    assert "@" not in hub_text.replace("@localhost", "").replace("checkout@", "").replace("setup-python@", "").replace(
-        "@COMMIT", ""
-    )
+    for text in (hub_text, lab_text):
+        assert not re.findall("@[A-Z_]+@", text)
     mixed = f"{BOTH}  variants: [{{name: cu126}}, {{name: cu118, platform: linux/amd64}}]\n"
     assert "matrix" not in made("github", image=False, more=mixed)
     assert "matrix" not in made("jenkins", image=False, more=BOTH)  # one job makes all
@@ -108,8 +113,8 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind(tmp_path: Path) -> Non
 def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
-    for image in (False, True):
-        (folder / f"{image}.yml").write_text(made("github", image=image))
+    for name, image in {"none": "", **REGISTRIES}.items():
+        (folder / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
     command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -177,6 +182,7 @@ def test_only_the_job_that_publishes_has_a_secret_or_may_write(image: bool) -> N
         publishes = name == "release-publish"
         assert job["permissions"] == {"contents": "write" if publishes else "read"}
         assert ("secrets." in str(job)) == (publishes and image)
+        assert job.get("environment") == ("release" if publishes else None)
         assert job["steps"][0]["with"] == {"fetch-depth": 0, "persist-credentials": publishes}
         assert not [step for step in job["steps"] if "${{" in step.get("run", "")]  # no text of an event in a shell
     lab: dict[str, Any] = yaml.safe_load(made("gitlab", image=image))
@@ -185,6 +191,9 @@ def test_only_the_job_that_publishes_has_a_secret_or_may_write(image: bool) -> N
     assert [("release-git" in stage, "release-registry" in stage) for stage in stages] == [
         (False, False), (False, False), (False, False), (True, image),
     ]  # fmt: skip
+    asking = made("jenkins", image=image, environment="live").split("\n    stage(")[1:]
+    assert [stage.count("input {") for stage in asking] == [0, 0, 0, 1]
+    assert "beforeInput true" in asking[-1]  # else it would ask on every branch
     install = stages[0]
     assert install.index("git fetch --force") < install.index("pip install")  # what is installed runs after the fetch
 
@@ -251,6 +260,7 @@ def checkout(tale: Story, path: Path, ref: str) -> Repo:
     return repo
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_the_plan_job_on_a_pull_request(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)
@@ -322,6 +332,7 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin"
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_nothing_that_a_branch_brings_is_run(tale: Story, tmp_path: Path, provider: str, fresh_python: Path) -> None:
     """The installation and the plan job, whole, on the checkout of a pull request that brings a folder `pip`."""
@@ -363,7 +374,7 @@ def test_every_python_of_a_pipeline_is_alone_and_outside_of_the_checkout() -> No
             line.strip() for line in text.splitlines() if "python3 " in line and not line.startswith(("#", "//"))
         ]
         assert started
-        assert all(line.startswith("python3 -I ") for line in started), started
+        assert all(line.count("python3 ") == line.count("python3 -I ") for line in started), started
 
 
 @pytest.mark.parametrize(
@@ -400,6 +411,7 @@ def test_without_a_commit_to_install_the_command_asks_for_one(tale: Story) -> No
     assert not (tale.clone.path / FILES["github"]).exists()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)
@@ -415,6 +427,7 @@ def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) ->
         "GITHUB_OUTPUT": str(outputs) if provider == "github" else "", "GITHUB_STEP_SUMMARY": "",
         "CI_COMMIT_TAG": "v2.7.1", "TAG_NAME": "v2.7.1",
         "CI_SERVER_URL": f"file://{tale.remote.path.parent}", "CI_PROJECT_PATH": "remote", "RELEASE_PUSH_TOKEN": "t",
+        "TAG": "v2.7.1",
     }  # fmt: skip
     if provider == "github":
         env["GITHUB_STEP_SUMMARY"] = str(page)
@@ -427,8 +440,11 @@ def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) ->
     assert (values["tag"], values["previous_version"]) == ("v2.7.1", "v2.7.0")
     assert values["commit_sha"] == tale.remote.rev("release/v2.7")
     assert "`fix(loader): close the workers`" in page.read_text()
+    assert "ok       tag: annotated" in log  # the job proves what it found, also where the cut has made all
+    assert "fix(loader): close the workers" in (ci.path / "release-report.html").read_text()
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("provider", FILES)
 def test_the_audit_job_on_a_release_branch(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)

@@ -157,6 +157,7 @@ for _command in (AWAY, ELSEWHERE):
     claim([_command], "test_a_request_that_can_bring_nothing_is_one_line")
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("change", "says", "code", "leaves"),
     [
@@ -199,6 +200,7 @@ def test_abort_closes_it(tale: Story, forge: Requests) -> None:
     assert "request 1 is closed" in ran.out + ran.err
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("broken", ["words", [{"number": 1, "state": "open", "base": 3}]])
 def test_an_answer_that_makes_no_sense_is_one_line(tale: Story, forge: Requests, broken: Any) -> None:
     forge.broken = broken

@@ -204,6 +204,7 @@ def test_a_fix_must_be_on_a_protected_source() -> None:
 NAMES = st.sampled_from(["mia", "ben", "@Mia", "Mia <mia@x>", "eve", "https://x/1", "Fay <fay@x>"])
 
 
+@pytest.mark.wide
 @settings(max_examples=200, deadline=None)
 @given(
     approvals=st.lists(NAMES, max_size=4, unique=True),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hostile
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_push_changes_nothing(guarded_once: Guarded, name: str) -> None:
     make, code = CASES[name]
@@ -99,6 +100,7 @@ def test_branch_first_and_the_tag_alone(g: Guarded) -> None:
 OVER_A_NETWORK = ("forged_trailer", "declared_by_the_same_push", "move_tag", "force_push", "own_softer_rules")
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("transport", ["ssh", "http"])
 def test_over_a_network(g: Guarded, tmp_path: Path, transport: str) -> None:
     """The hostile ones fail, with a hostile environment where ssh carries one; a cut succeeds."""
@@ -169,6 +171,7 @@ def test_whatever_is_broken_refuses(g: Guarded) -> None:
     assert g.push(*both(g, g.tag))[0] == 0
 
 
+@pytest.mark.wide
 def test_the_update_hook_guards_too(g: Guarded) -> None:
     (g.server.path / "hooks/pre-receive").unlink()
     assert making.install(g.server, "update").code == 0

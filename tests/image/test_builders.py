@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.core.declaration import BuildOptions, BuildSecret, ImageSpec
+from orchestrator.core.declaration import BuildOptions, BuildSecret, HeavySpec, ImageSpec
 from orchestrator.core.errors import UsageError
-from orchestrator.core.plan import Plan, PlannedImage
+from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Place
 from orchestrator.image.builders import (
@@ -18,6 +18,7 @@ from orchestrator.image.builders import (
     choose,
     described,
     option_problems,
+    option_problems_here,
     secret_values,
     ssh_agents,
 )
@@ -134,9 +135,28 @@ def test_agents_and_keys(tmp_path: Path) -> None:
         ssh_agents(image(ssh=("k=/nowhere",)), {})
 
 
-@pytest.mark.parametrize(("engine", "refused"), [("classic", True), ("none", True), ("buildx", False), ("auto", False)])
+@pytest.mark.parametrize(("engine", "refused"), [("classic", True), ("buildx", False), ("auto", False)])
 def test_zstd_needs_buildkit_and_gzip_nobody(engine: str, refused: bool) -> None:
-    spec = ImageSpec(place=HERE, repository=NAME)
+    spec = ImageSpec(place=HERE, repository=NAME, options=BuildOptions(compression="zstd:3"))
     problems = option_problems(plan(image(engine, compression="zstd:3")), spec)
     assert [problem.code for problem in problems] == ["builder-cannot"] * refused
     assert option_problems(plan(image(engine)), spec) == ()
+    here = option_problems_here(spec, engine)
+    assert [(problem.code, problem.where) for problem in here] == [("builder-cannot", "release.yaml:3:3")] * refused
+    assert option_problems_here(replace(spec, heavy=HeavySpec(place=HERE, stage="heavy")), engine) == ()
+
+
+@pytest.mark.parametrize(("builder", "refused"), [("classic", True), ("buildx", False), ("", False)])
+def test_of_what_no_engine_makes_the_heavy_base_may_need_buildkit(builder: str, refused: bool) -> None:
+    heavy = PlannedHeavy(stage="heavy", epoch=1, repository=NAME, builder=builder)
+    asked = replace(image("none", compression="zstd", secrets=(BuildSecret(name="a", env="A"),)), heavy=heavy)
+    problems = option_problems(plan(asked), ImageSpec(place=HERE, repository=NAME))
+    assert len(problems) == 2 * refused
+    assert all("the heavy base of" in each.message and "the classic builder" in each.message for each in problems)
+
+
+def test_a_network_that_buildkit_has_not_is_said_by_check_too() -> None:
+    spec = ImageSpec(place=HERE, repository=NAME, network="mine")
+    (problem,) = option_problems_here(spec, "buildx")
+    assert (problem.code, "'mine'" in problem.message) == ("builder-cannot", True)
+    assert option_problems_here(spec, "auto") == option_problems_here(spec, "classic") == ()

@@ -115,6 +115,7 @@ DRIBBLING = {
 }
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("what", DRIBBLING)
 def test_however_an_answer_dribbles_one_deadline_ends_it(server: Script, what: str) -> None:
     """A byte comes every 30 ms, far within the time between two bytes; a retry would begin it all again."""

@@ -57,6 +57,7 @@ def test_malformed_commits_are_one_problem_with_a_place(tale: Story, author: str
     assert "is malformed" in refused.err
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -92,6 +93,7 @@ def other_clone(tale: Story, *args: str) -> Repo:
     return repo
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("args", "code"),
     [
@@ -154,6 +156,7 @@ def _renamed(repo: Repo) -> str:
     return repo.commit("fix: rename", {})
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [(_file, _directory), (_directory, _file), (_binary, _binary), (_link, _link), (_renamed, _renamed)],

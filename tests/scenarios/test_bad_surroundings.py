@@ -99,6 +99,7 @@ def test_personal_settings_replacements_and_grafts_change_no_release(tale: Story
     assert tale.remote.git("tag").split() == ["v2.7.0", VERSION]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     "env",
     [
@@ -119,6 +120,7 @@ def test_surroundings_change_no_plan(tale: Story, env: dict[str, str]) -> None:
 # ------------------------------------------------------------------ interrupted
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("where", ["verify", "push"])
 def test_interrupted_in_the_middle_of_a_step(tale: Story, tmp_path: Path, how: signal.Signals, where: str) -> None:
@@ -203,6 +205,7 @@ def test_no_git_that_runs(tale: Story, tmp_path: Path, script: str | None) -> No
     assert ran.err.startswith("error: there is no git on PATH that runs [git-missing]\n  do: install git")
 
 
+@pytest.mark.wide
 def test_a_path_that_is_no_utf8_and_a_terminal_that_is_ascii(tale: Story, tmp_path: Path) -> None:
     tale.release_yaml(f"{fix_line(tale.fix)}\n        reason: größer ✓", extra="verify:\n  - test -e loader.py\n")
     clone = tmp_path / os.fsdecode(b"caf\xe9")

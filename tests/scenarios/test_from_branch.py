@@ -14,6 +14,7 @@ import pytest
 from tests.support.cli import Ran, release
 from tests.support.forge_repo import BRANCH, ForgeRepo
 from tests.support.guarded import install
+from tests.support.printed import types
 from tests.support.remedies import said, typed
 from tests.support.story import Repo, Story, copied, slim, story
 
@@ -163,6 +164,7 @@ def _entries(notes: str) -> list[str]:
     return found
 
 
+@types("report/history.py: release declare {} --from-branch --write", "report/history.py: release plan {}")
 def test_what_is_declared_by_a_command_is_the_same_release(world: Landed) -> None:
     """`declare --from-branch --write` in place of the key: the same picks, and a branch that audit calls right."""
     wanted = [(pick["source"], pick["duplicate_of"]) for pick in world.run("plan", "--json").json["picks"]]
@@ -174,6 +176,7 @@ def test_what_is_declared_by_a_command_is_the_same_release(world: Landed) -> Non
     assert "v2.7.1" not in (clone.path / "release.yaml").read_text()
     written = typed(said(shown, "release declare v2.7.1"), clone.path)
     assert written.returncode == 0, written.stderr
+    assert typed(said(Ran(0, written.stdout, ""), "release plan v2.7.1"), clone.path).returncode == 0
     plan = world.run("plan", "v2.7.1", "--json").json
     assert [(pick["source"], pick["duplicate_of"]) for pick in plan["picks"]] == wanted
     nothing = world.run("declare", "v2.7.1", "--from-branch", "--json").json

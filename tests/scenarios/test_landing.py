@@ -108,6 +108,7 @@ def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
     assert not remote.git("for-each-ref", "refs/release-candidates", f"refs/heads/{CANDIDATE}")
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("how", WAYS)
 def test_every_judge_calls_it_right(proposed: Proposed, how: str) -> None:
     remote = proposed.tale.remote
@@ -145,6 +146,7 @@ def guard(proposed: Proposed) -> None:
     assert ran.code == 0, ran.err
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("how", WAYS)
 def test_the_server_s_hook_lets_it_through(proposed: Proposed, how: str) -> None:
     """The merge, which comes without a tag, and then the tag, the record and what is kept."""
@@ -158,6 +160,7 @@ def test_the_server_s_hook_lets_it_through(proposed: Proposed, how: str) -> None
     assert "is what was proposed as it" in moved.stderr
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("how", FOUR)
 def test_the_server_s_hook_finds_a_byte(proposed: Proposed, how: str) -> None:
     guard(proposed)
@@ -179,6 +182,7 @@ def merge_with_a_byte(proposed: Proposed, how: str) -> None:
     Slipping(worker).merge(CANDIDATE, how)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("how", FOUR)
 def test_a_byte_that_was_slipped_in_is_named_before_anything_is_tagged(proposed: Proposed, how: str) -> None:
     merge_with_a_byte(proposed, how)
@@ -189,6 +193,7 @@ def test_a_byte_that_was_slipped_in_is_named_before_anything_is_tagged(proposed:
     assert not proposed.tale.remote.git("for-each-ref", TAG)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("how", FOUR)
 def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(proposed: Proposed, how: str) -> None:
     """As a forger would do it who has the whole server: the right tag's text on another commit."""

@@ -109,6 +109,7 @@ def lfs(clone: Repo) -> str:
 CHANGES: list[Callable[[Repo], str]] = [mode, symlink, symlink_to_file, submodule, binary, crlf, rename, root, lfs]
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
 def test_a_change_is_picked_as_git_does(tale: Story, tmp_path: Path, change: Callable[[Repo], str]) -> None:
     fix = change(tale.clone)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.support.sample import SAMPLED
 from tests.support.walk.machine import Tally, Walk
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.history
 
 SEED = int(os.environ.get("RELEASE_SEED", "1"))
-WALKS = int(os.environ.get("RELEASE_WALKS", "3"))
+WALKS = int(os.environ.get("RELEASE_WALKS", "1" if SAMPLED else "3"))
 STEPS = int(os.environ.get("RELEASE_STEPS", "5"))
 QUIETLY = settings(
     max_examples=WALKS,

@@ -198,6 +198,7 @@ def guarded_once(told_once: Story, tmp_path_factory: pytest.TempPathFactory) -> 
         return making.make(copied(told_once, tmp_path_factory.mktemp("guarded") / "story"))
 
 
+@pytest.mark.wide(3)
 @types("guard/branch.py: release cut {}", "guard/push.py: release cut {}", "guard/branch.py: release cut")
 @pytest.mark.parametrize("what", ["another commit", "a tag alone", "a light tag"])
 def test_what_a_server_refuses_is_made_by_cut(guarded_once: Guarded, tmp_path: Path, what: str) -> None:

@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
-from orchestrator.core.errors import ProblemsError, RemoteError, UsageError
+from orchestrator.core.errors import ProblemsError, RemoteError
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedCache, RecordedHeavy, RecordedLock, RecordedPatch
 from orchestrator.core.remote_url import source_url
-from orchestrator.image.builders import BUILDX, CLASSIC
-from orchestrator.image.inputs import lock_digest, not_at_hand, patches_of
+from orchestrator.image.builders import BUILDX, CLASSIC, of_base
+from orchestrator.image.inputs import lock_digest, patches_of
 from orchestrator.image.patches import label, recorded
 from orchestrator.release.steps.builds.base import base, logins_for
 from orchestrator.release.steps.builds.cache import left, with_cache
 from orchestrator.release.steps.builds.direct import build_pushed, made, options_of
+from orchestrator.release.steps.builds.dockerfile import dockerfile_text, examined, refuse_missing
 from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, heavy_text, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
-    from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.engines import BuildRequest
-    from orchestrator.git.scratch import Scratch
-    from orchestrator.image.context import BuildContext
     from orchestrator.release.steps.heavy import HeavyBase
     from orchestrator.thin.made import ThinRelease
     from orchestrator.thin.write import ThinImage
@@ -121,7 +119,7 @@ def prepared(
     with context.repository.scratch(*pointed.stores) as scratch, tempfile.TemporaryFile() as tar:
         text = dockerfile_text(scratch, context.plan.tree, image.dockerfile)
         text = heavy_text(text, heavy) if heavy else on.instead(text) if on else text
-        facts, given = _examined(context, image, text)
+        facts, given = examined(context, image, text)
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
         logins = logins_for(context, image, facts.pulled)
@@ -129,7 +127,7 @@ def prepared(
         files = CommittedFiles(scratch, context.plan.tree)
         text = without(text, dialect_of(image.engine).dropped)
         sent = tree_context(scratch, context.plan.tree, image, seconds, tar, text, pointed.lfs)
-        _refuse_missing(sent, image, facts)
+        refuse_missing(sent, image, facts)
         tar.seek(0)
         request = BuildRequest(
             context=tar,
@@ -153,36 +151,6 @@ def prepared(
             lock=RecordedLock(path=image.lock, sha256=lock_digest(files.lock(image.lock))) if image.lock else None,
             patches=tuple(recorded(entry) for entry in patches_of(files, image)),
         )
-
-
-def _examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[DockerfileFacts, dict[str, str]]:
-    """What the Dockerfile asks for, and the build arguments of the platform that it wants and its builder lacks."""
-    from orchestrator.dockerfile.facts import examine, platform_values
-    from orchestrator.engines import dialect_of
-
-    dialect, arguments, target = dialect_of(image.engine), dict(image.build_args), image.options.target
-    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, target=target)
-    if not facts.platform_args or dialect.fills_in_platform:
-        return facts, {}
-    health = context.connections.builder().health()
-    native = f"{health.os}/{health.architecture}"
-    facts = examine(text, image.dockerfile, arguments, dialect, platform=image.platform, native=native, target=target)
-    values = platform_values(image.platform or native, native)
-    return facts, {name: values[name] for name in facts.platform_args}
-
-
-def _refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
-    """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
-    from orchestrator.dockerfile.facts import takes
-
-    for path, is_submodule in (
-        *((path, True) for path in sent.submodules),
-        *((path, False) for path in sent.lfs_pointers),
-    ):
-        if takes(facts.sources, path):
-            root = "" if image.context in (".", "") else image.context.rstrip("/") + "/"
-            problem = not_at_hand(f"{root}{path}", submodule=is_submodule)
-            raise UsageError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
 def _run(context: TaskContext, image: PlannedImage) -> Built:
@@ -318,9 +286,11 @@ def thin_labels(context: TaskContext, image: PlannedImage, base: HeavyBase) -> d
 def _make_heavy(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> str:
     """Build the stage and push it under a private name; its digest there."""
     registry, candidate = context.connections.registry(heavy.repository), candidate_of(heavy)
+    engine = of_base(image, context.connections) if image.engine == NO_ENGINE else image.engine
+    image = replace(image, engine=engine, options=replace(image.options, target=""))  # its stage is the last one now
     with prepared(context, image, context.state.logs / f"heavy-{image.log}", heavy) as ready:
         if image.engine == BUILDX:
-            request = replace(ready.request, epoch=heavy.epoch, target="")
+            request = replace(ready.request, epoch=heavy.epoch)
             return build_pushed(context, image, request).digest
         built = context.connections.builder().build(ready.request, context.report)
     before = registry.head(candidate.tag)
@@ -384,16 +354,3 @@ def expected_labels(context: TaskContext, image: PlannedImage) -> dict[str, str]
 
 def _title(image: PlannedImage) -> str:
     return image.repository.rpartition("/")[2]
-
-
-def dockerfile_text(scratch: Scratch, tree: str, path: str) -> bytes:
-    """The Dockerfile in a tree.  Raises UsageError when there is none."""
-    text = scratch.file(tree, path)
-    if text is None:
-        raise UsageError(
-            f"{path} is not in the released tree",
-            where=path,
-            remedy="correct `image.dockerfile`, or add the file to the release branch by a fix",
-            code="no-dockerfile",
-        )
-    return text

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.core.results import CheckResult
     from orchestrator.engines import EngineHealth
-    from orchestrator.image.smoke import InsideChecks
+    from orchestrator.image.smoke import Check, InsideChecks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +91,12 @@ def prove(
         report=context.report,
         inside=_inside(context, image),
         foreign=_foreign(engine.health(), image) if image.platform else "",
-        more=budget_checks(
-            engine, found.measurable(image), image_id, lambda: context.connections.registry(image.repository)
-        ),
+        more=[
+            *budget_checks(
+                engine, found.measurable(image), image_id, lambda: context.connections.registry(image.repository)
+            ),
+            *_thin_checks(context, image),
+        ],
         light_passed=light_passed,
     )
     failed = [result for result in results if result.state is CheckState.FAILED]
@@ -108,6 +111,28 @@ def prove(
             f"the image is {image_id[:19]} {found.place}",
         )
     return results
+
+
+def _thin_checks(context: TaskContext, image: PlannedImage) -> list[Check]:
+    """`thin-parents`: the layers on a heavy base change none of its folders."""
+    built = context.find(Built, image)
+    heavy, digest = (built.heavy, built.digest) if built else (None, "")
+    if heavy is None:
+        return []
+
+    def check() -> tuple[CheckState, str, str]:
+        from orchestrator.thin.base import find_facts, odd_in_image
+
+        registry = context.connections.registry(str(heavy.reference.repository))
+        base, own = registry.manifest(heavy.digest), context.connections.registry(image.repository).manifest(digest)
+        facts = find_facts(registry, heavy.reference.tag, heavy.digest)
+        if base is None or own is None or facts is None:
+            return CheckState.SKIPPED, f"the registry does not tell what is in {heavy.reference}", ""
+        odd = odd_in_image(registry, registry.image(own, image.platform), len(registry.layers(base)), facts)
+        message, _, remedy = (odd or ["; "])[0].rpartition("; ")
+        return (CheckState.FAILED, message, remedy) if odd else (CheckState.PASSED, f"as in {heavy.reference}", "")
+
+    return [("thin-parents", check)]
 
 
 def _foreign(health: EngineHealth, image: PlannedImage) -> str:

@@ -135,7 +135,7 @@ class _Bench:
     # -------------------------------------------------------------- what is run
 
     def _job(self, command: VerifyCommand, number: int) -> _Job:
-        from orchestrator.git.worktree import partial_tree
+        from orchestrator.git.trees import partial_tree
 
         tree = partial_tree(self.scratch, self._tree(number), command.paths)
         told = [value for name, value in self._told(number).items() if name in command.run]
@@ -217,7 +217,7 @@ class _Bench:
 
     def _missing_path(self) -> Problem | None:
         """A path that is in no tree: the command would look at nothing, and might call that a success."""
-        from orchestrator.git.worktree import has_path
+        from orchestrator.git.trees import has_path
 
         for command in self.plan.verify:
             for path in command.paths:

@@ -85,6 +85,7 @@ def commands(place: Path) -> Iterator[list[str]]:
                 yield json.loads(line)["argv"]
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_clone_that_lacks_something_plans_what_a_full_one_plans(served: Served, tmp_path: Path, kind: str) -> None:
     repo = served.clone(kind, tmp_path / kind)

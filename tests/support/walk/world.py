@@ -77,10 +77,15 @@ class World:
         self.clone = make_repo(root / "clone")
         self.clone.git("remote", "add", "origin", str(self.remote.path))
         self.text = [f"line {n}" for n in range(LINES)]
+        self.lib = make_repo(root / "lib")
+        self.libs = {line: self.lib.commit("feat: lib", {"lib.txt": "0\n"}) for line in ALONE}
         self._free = list(range(0, 200, 5))
         self._drifted = list(DRIFTED)
         self.lines = [Line(name="v2.7", file="release.yaml"), Line(name="v2.8", file="release-v2.8.yaml")]
+        for name, sha in self.libs.items():
+            self._link(name, sha)
         self.clone.commit("feat: start", {"app.txt": self._whole()})
+        self.clone.git("clone", "--quiet", "--bare", str(self.lib.path), ".git/modules/lib")
         for line in self.lines:
             self.clone.git("branch", line.branch)
             self.clone.git("tag", "-a", "-m", f"{line.name}.0", f"{line.name}.0")
@@ -238,6 +243,24 @@ class World:
         line.hostile = True  # it is on no source branch
         return Declared("direct", (f"commit: {made}, allow: [duplicate]",), (made,))
 
+    def _submodule(self, line: Line) -> Declared:
+        """Main moves a submodule, goes back, and moves it further: the second one is a fast-forward on the branch."""
+        old = self.libs[line.name]
+        new = [self.lib.commit(f"fix: lib {self.clone.minutes}", {"lib.txt": f"{number}\n"}) for number in (1, 2)]
+        self.clone.git("-C", ".git/modules/lib", "fetch", "--quiet", "origin", "+HEAD:refs/heads/main")
+        shas = [self._linked(line, "fix: lib", new[0]), self._linked(line, "fix: back", old),
+                self._linked(line, "fix: lib at last", new[1])]  # fmt: skip
+        self.libs[line.name] = new[1]
+        return Declared("submodule", (f"commit: {shas[0]}", f"commit: {shas[2]}"), (shas[0], shas[2]))
+
+    def _link(self, name: str, sha: str) -> None:
+        self.clone.git("update-index", "--add", "--cacheinfo", f"160000,{sha},lib-{name}")
+        (self.clone.path / f"lib-{name}").mkdir(exist_ok=True)
+
+    def _linked(self, line: Line, subject: str, sha: str) -> str:
+        self._link(line.name, sha)
+        return self.clone.commit(subject, {})
+
     def _on_branch(self, line: Line, make: Callable[[Repo], object]) -> str:
         hand = self._worktree(f"origin/{line.branch}")
         make(hand)
@@ -260,7 +283,7 @@ class World:
 BEFORE = ("by_hand", "late", "touched_up", "direct", "again")  # what is on the branch before the release is cut
 KINDS = (
     "clean", "adapted", "skipped", "doubtful", "by_hand", "late", "touched_up", "direct", "backport", "span", "amended",
-    "merge", "revert", "again", "repeated", "across", "empty",
+    "merge", "revert", "again", "repeated", "across", "empty", "submodule",
 )  # fmt: skip
 
 

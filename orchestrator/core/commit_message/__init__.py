@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 _BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
-_GENERATED = (b"Signed-off-by: ", b"(cherry picked from commit ")
+_SIGNED_OFF = b"Signed-off-by: "
+_GENERATED = (_SIGNED_OFF, b"(cherry picked from commit ")
 _PICKED = re.compile(r"^\(cherry picked from commit ([0-9a-f]{40}|[0-9a-f]{64})\)$", re.MULTILINE)
 _COPIED = re.compile(
     r"\((?:cherry[ -]picked|back-?ported) from commit ([0-9a-f]{7,40})\b[^)\n]*\)"
@@ -25,14 +26,31 @@ _MOST_REVERTS = 16  # of a revert of a revert ...
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE(?::[ \t]*| #)(?P<text>.*(?:\n.+)*)", re.MULTILINE)
 
 
-def with_origin(message: bytes, source: str) -> bytes:
-    """`message` as `git cherry-pick -x` would write it for a pick of `source` (a full id)."""
+def picked(message: bytes, source: str, signer: str = "") -> bytes:
+    """`message` as `git cherry-pick -x` would write it for a pick of `source` (a full id); with a `signer`, `Name
+    <mail>`, as `git cherry-pick -s -x`.
+
+    Unlike git, who signed off once does not do so again after the line of the pick.
+    """
     text = _skip_blank_lines(message)
     if text and not text.endswith(b"\n"):
         text += b"\n"
     if not has_trailer_block(text):
         text += b"\n"
-    return _strip_space(text + b"(cherry picked from commit " + source.encode() + b")\n")
+    return _strip_space(signed_off(text + b"(cherry picked from commit " + source.encode() + b")\n", signer))
+
+
+def signed_off(message: bytes, signer: str) -> bytes:
+    """`message` with the `Signed-off-by:` of a `signer`, among its trailers and not twice; as it is for ""."""
+    line = _SIGNED_OFF + signer.encode()
+    if not signer or (has_trailer_block(message) and line in _last_paragraph(message)):
+        return message
+    text = message if message.endswith(b"\n") else message + b"\n"
+    return text + (b"" if has_trailer_block(text) else b"\n") + line + b"\n"
+
+
+def _last_paragraph(text: bytes) -> list[bytes]:
+    return text.rstrip(b"\n").rpartition(b"\n\n")[2].split(b"\n")
 
 
 def _strip_space(message: bytes) -> bytes:
