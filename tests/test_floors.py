@@ -26,6 +26,7 @@ ROOMS = (
     "session dockerfile",
     "image forges",
     "landing thin attest",
+    "attest.scan",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
     "guard",
@@ -43,10 +44,12 @@ DOORS = {
     "rich": "report.live", "sqlite3": "git.cache",
     "zstandard": "registry.compression",
     "jinja2": "report.page.render",
+    "univers": "attest.scan.matching", "cvss": "attest.scan.advisory", "packageurl": "attest.scan.vex",
     "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab",
+    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab "
+    "attest.scan.osv_dev",
     "urllib3": "registry.http registry.transport engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, docker buildx, what runs inside an image

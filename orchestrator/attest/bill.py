@@ -58,6 +58,8 @@ class Component:
     cuda: str = ""
     locked: str = ""
     patches: tuple[AppliedPatch, ...] = ()
+    source: str = ""  # of a Debian package: its source package and that one's version, where they differ from its own
+    source_version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +174,8 @@ def _debian(package: InstalledPackage, distro: str) -> Component:
         version=package.version,
         purl=f"{purl}?{query}" if query else purl,
         licences=package.licences,
+        source=package.source,
+        source_version=package.source_version,
     )
 
 

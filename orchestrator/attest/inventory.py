@@ -35,6 +35,7 @@ class InstalledPackage:
     licences: tuple[str, ...] = ()
     architecture: str = ""  # of a Debian package
     source: str = ""  # of a Debian package: the source package, where it has another name
+    source_version: str = ""  # where it has another version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ def debian(status: bytes, licences: Mapping[str, list[str]]) -> Iterator[Install
                     version=fields["Version"],
                     architecture=fields.get("Architecture", ""),
                     source=fields.get("Source", "").partition(" ")[0],
+                    source_version=fields.get("Source", "").partition("(")[2].rstrip(") "),
                     licences=tuple(licences.get(fields["Package"], ())),
                 )
             )

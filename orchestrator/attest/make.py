@@ -46,7 +46,7 @@ def make_bill(
             remedy="let the Dockerfile install what the lock names and nothing else, then release the next version",
             code="sbom-differs",
         )
-    patches = concerning(committed.patches(image.patches), read_lock(lock)[0]) if image.patches else []
+    patches = concerning(committed.below(image.patches), read_lock(lock)[0]) if image.patches else []
     return Bill(
         repository=name.repository,
         tag=name.tag,

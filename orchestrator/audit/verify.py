@@ -211,7 +211,7 @@ def _signed(
         if each.digest == digest
         for check in image_signatures(
             record, each, config.repository_url, keys,
-            session.connections.registry(str(each.reference.repository)), files.lock,
+            session.connections.registry(str(each.reference.repository)), files,
         )
     ]  # fmt: skip
 

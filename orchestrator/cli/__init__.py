@@ -6,6 +6,7 @@ Importing a module of commands registers them, so the order of these imports is 
 # isort: off
 from orchestrator.cli import plan as plan
 from orchestrator.cli import release as release
+from orchestrator.cli import scan as scan
 from orchestrator.cli import config as config
 from orchestrator.cli import status as status
 from orchestrator.cli import image as image

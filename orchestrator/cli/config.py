@@ -15,7 +15,7 @@ def init(session: Session, console: Console) -> None:
     """Write a commented release.yaml from what is found in the repository; never over an existing one."""
     from orchestrator.config.template import starter
     from orchestrator.plan.document import public
-    from orchestrator.release.init import branch_to_make, dockerfile_problems, starter_facts
+    from orchestrator.release.setup.init import branch_to_make, dockerfile_problems, starter_facts
 
     facts = starter_facts(session.repository, offline=session.options.offline)
     target, text = session.config_file, starter(facts)

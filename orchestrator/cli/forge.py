@@ -175,6 +175,7 @@ def init(
     console.note(f"to be set once ({made.where}):")
     for need in made.needs:
         console.note(f"  {need.line}")
+    console.note("to see what is there: release doctor --ci")
     console.document(
         {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text,
          "needs": [asdict(need) for need in made.needs]}

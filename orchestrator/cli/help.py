@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Make a release": ("declare", "plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
-    "Look": ("status", "show", "report", "notes", "sbom", "log", "duplicates", "candidates"),
+    "Look": ("status", "show", "report", "notes", "sbom", "scan", "log", "duplicates", "candidates"),
     "Prove": ("audit", "verify", "rebuild", "smoke"),
     "Guard": ("protect", "hook"),
     "Set up": ("init", "check", "doctor", "ci", "patch", "schema"),
@@ -37,6 +37,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "report": ("release report v2.7.1 --open", "release report --all"),
     "notes": ("release notes v2.7.1 --format md > notes.md",),
     "sbom": ("release sbom v2.7.1", "release sbom v2.7.1 --diff v2.7.0"),
+    "scan": ("release scan v2.7.1", "release scan v2.7.1 --data osv.zip --fail-on high"),
     "log": ("release log 3f1c2d4",),
     "duplicates": ("release duplicates",),
     "candidates": ("release candidates",),
@@ -48,7 +49,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "hook": ("release hook install",),
     "init": ("release init",),
     "check": ("release check",),
-    "doctor": ("release doctor",),
+    "doctor": ("release doctor", "release doctor --ci"),
     "ci init": ("release ci init --provider github --write",),
     "patch import": ("release patch import COMMIT --repo ../pytorch",),
     "patch list": ("release patch list",),

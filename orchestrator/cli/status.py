@@ -82,17 +82,37 @@ def doctor(
             help="Say instead which drivers and GPUs this image of the engine can run on.",
         ),
     ] = "",
+    pipelines: Annotated[
+        bool,
+        typer.Option(
+            "--ci",
+            envvar="RELEASE_DOCTOR_CI",
+            help="Look instead at the pipelines of `release ci init`, and at what the forge has for them.",
+        ),
+    ] = False,
+    repository: Annotated[
+        str,
+        typer.Option(metavar="OWNER/NAME", envvar="RELEASE_REPOSITORY", help="With --ci: the repository on the forge."),
+    ] = "",
+    url: Annotated[str, typer.Option(metavar="URL", envvar="RELEASE_URL", help="With --ci: the forge's API.")] = "",
 ) -> int:
     """Run every preflight check alone and report all of them, each with its remedy."""
-    from orchestrator.release.doctor import examine, image_build
+    from orchestrator.release.setup.doctor import examine, image_build
     from orchestrator.report import text as report
 
+    if image and pipelines:
+        raise UsageError("give only one of --image, --ci", code="options-exclude")
     if image:
         pins, build = image_build(session, image)
         console.lines(report.machine_lines(image, pins, build))
         console.document(report.machine_document(image, pins, build))
         return Exit.DONE
-    findings = examine(session)
+    if pipelines:
+        from orchestrator.release.setup.pipeline_checks import examine_pipelines
+
+        findings = examine_pipelines(session, repository=repository, url=url)
+    else:
+        findings = examine(session)
     console.lines(report.finding_lines(findings))
     console.document({"schema_version": 1, "checks": [asdict(finding.result) for finding in findings]})
     return worst([finding.problem for finding in findings if finding.result.state == "failed"])

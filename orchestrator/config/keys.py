@@ -63,7 +63,7 @@ def _release(got: Got) -> ReleaseEntry:
                 f"the first is on line {first.place.line}: keep one",
             )
     from_branch = got(FROM_BRANCH, False)
-    if FROM_BRANCH.name in got.nodes and not from_branch and FIXES.name not in got.nodes:
+    if got(FROM_BRANCH, True) is False and FIXES.name not in got.nodes:
         remedy = "declare `fixes:`, or write true"
         got.faults.add("config-no-fixes", "a release of nothing", got.nodes[FROM_BRANCH.name], remedy)
     return ReleaseEntry(

@@ -70,6 +70,14 @@ class RequestFacts(MergeRequest):
     is_issue: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptSetting:
+    """Whether a secret, a variable or an environment is there; never its value.  `remark` is what is odd about it."""
+
+    is_there: bool
+    remark: str = ""
+
+
 class Forge(Protocol):
     """A repository on a forge.  Everything raises RemoteError or RefusedError with one line and a remedy."""
 
@@ -93,3 +101,9 @@ class Forge(Protocol):
 
     def close_request(self, number: int) -> None:
         """Close one without a merge."""
+
+    def kept(self, kind: str, name: str, environment: str) -> KeptSetting:
+        """What there is of a `secret`, `variable` or `environment`; the first two may be that environment's own.
+
+        Raises ForgeDeniedError where this token may not look.
+        """

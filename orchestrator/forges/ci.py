@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.declaration import Variant
@@ -31,6 +32,7 @@ _PIP: Final = "python3 -I -m pip install"  # -I: the branch may bring a folder `
 _DIGEST: Final = re.compile(r"(?:#|//) sha256 of the lines below: ([0-9a-f]{64})")
 _MADE: Final = "Made by `"
 _YOURS: Final = "and edit only what is marked as your own"
+_SAID: Final = ("provider", "file", "install", "login", "environment", "tool_image")  # with a value
 _WORD: Final = re.compile(r"[A-Za-z0-9._-]+")
 _CLOUDS: Final = {
     AWS: re.compile(r"[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com(?:[.]cn)?"),
@@ -203,6 +205,16 @@ def made_by(text: str) -> list[str]:
     except ValueError:
         return []
     return words if words[:3] == ["release", "ci", "init"] else []
+
+
+def wish_of(text: str) -> PipelineWish | None:
+    """What a file was made of, read off its first line; None for a file that is not this tool's."""
+    words = made_by(text)[3:]
+    given = {name.removeprefix("--").replace("-", "_"): value for name, value in pairwise(words) if name[:2] == "--"}
+    if given.get("provider") not in PIPELINES:
+        return None
+    known = {name: value for name, value in given.items() if name in _SAID}
+    return PipelineWish(**known, cut="--cut" in words)
 
 
 def is_ours(text: str) -> bool:

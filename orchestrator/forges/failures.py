@@ -27,6 +27,10 @@ class ForgeDeniedError(RemoteError):
     """The forge does not show it to this token: not permitted, or not there at all, which forges do not tell apart."""
 
 
+class ForgeMissingError(ForgeDeniedError):
+    """The forge says that it is not there; of what a token may not see at all it says the same."""
+
+
 def missing_library(provider: str, error: ImportError) -> UsageError:
     """The optional extra is not installed."""
     return UsageError(
@@ -36,12 +40,15 @@ def missing_library(provider: str, error: ImportError) -> UsageError:
     )
 
 
+_KINDS: Final[Mapping[int, type[RemoteError]]] = {403: ForgeDeniedError, 404: ForgeMissingError}
+
+
 def refusal(address: Address, what: str, status: int, message: object, headers: Mapping[str, str]) -> ReleaseError:
     """The error for an answer that is not a yes; `message` is what the forge said, of any shape."""
     said = _said(address, message)
     shown = f"{_NAMES[address.provider]}: {what}: {status}{f' {said}' if said else ''}"
     code, remedy = _meaning(address, status, said, {name.lower(): value for name, value in headers.items()})
-    kind = ForgeDeniedError if status in (403, 404) and code != "forge-rate-limit" else RemoteError
+    kind = RemoteError if code == "forge-rate-limit" else _KINDS.get(status, RemoteError)
     return kind(shown, where=f"{address.api} {address.repository}", remedy=remedy, code=code)
 
 

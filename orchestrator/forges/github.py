@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, MergeRequest, RequestFacts, Setting
-from orchestrator.forges.failures import ForgeDeniedError, bad_answer, missing_library, refusal, unreachable
+from orchestrator.forges import Current, KeptSetting, MergeRequest, RequestFacts, Setting
+from orchestrator.forges.failures import (
+    ForgeDeniedError,
+    ForgeMissingError,
+    bad_answer,
+    missing_library,
+    refusal,
+    unreachable,
+)
 from orchestrator.forges.protection import Actor
 
 if TYPE_CHECKING:
@@ -113,6 +120,26 @@ class GitHub:
     def close_request(self, number: int) -> None:
         path = f"{self._repository}/pulls/{number}"
         self._ask("PATCH", path, f"close pull request {number}", body={"state": "closed"})
+
+    # -------------------------------------------------------------- what pipelines need
+
+    def kept(self, kind: str, name: str, environment: str) -> KeptSetting:
+        if kind == "environment":
+            return KeptSetting(is_there=self._is_there(f"{self._repository}/environments/{quote(name, safe='')}"))
+        own = f"{self._repository}/environments/{quote(environment, safe='')}"
+        places = [f"{self._repository}/actions", *([own] if environment else [])]
+        if any(self._is_there(f"{place}/{kind}s/{quote(name)}") for place in places):
+            return KeptSetting(is_there=True)
+        shared = self._ask("GET", f"{self._repository}/actions/organization-{kind}s", f"list {kind}s",
+                           query={"per_page": _PER_PAGE})  # fmt: skip
+        return KeptSetting(is_there=any(each["name"] == name for each in shared.get(f"{kind}s", ())))
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._ask("GET", path, f"read {path.removeprefix(self._repository).strip('/')}")
+        except ForgeMissingError:
+            return False
+        return True
 
     # -------------------------------------------------------------- settings
 

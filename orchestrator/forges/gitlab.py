@@ -10,8 +10,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, MergeRequest, RequestFacts, Setting
-from orchestrator.forges.failures import ForgeDeniedError, bad_answer, missing_library, refusal, unreachable
+from orchestrator.forges import Current, KeptSetting, MergeRequest, RequestFacts, Setting
+from orchestrator.forges.failures import (
+    ForgeDeniedError,
+    ForgeMissingError,
+    bad_answer,
+    missing_library,
+    refusal,
+    unreachable,
+)
 from orchestrator.forges.protection import Actor
 
 if TYPE_CHECKING:
@@ -128,6 +135,22 @@ class GitLab:
     def close_request(self, number: int) -> None:
         with self._said(f"close merge request {number}"):
             self._project.mergerequests.update(number, {"state_event": "close"}, **_WRITING)
+
+    # -------------------------------------------------------------- what pipelines need
+
+    def kept(self, kind: str, name: str, environment: str) -> KeptSetting:  # noqa: ARG002  # one list for all of them
+        project = self._project
+        if kind == "environment":
+            with self._said(f"read environment {name!r}"):
+                return KeptSetting(is_there=bool(project.environments.list(name=name, get_all=True, **_READING)))
+        try:
+            with self._said(f"read variable {name}"):
+                found = project.variables.get(name, **_READING).asdict()
+        except ForgeMissingError:
+            return KeptSetting(is_there=False)
+        wanted = ("protected", "masked") if kind == "secret" else ()
+        lacking = [f"not {word}" for word in wanted if not found.get(word)]
+        return KeptSetting(is_there=True, remark=" and ".join(lacking))
 
     # -------------------------------------------------------------- settings
 

@@ -50,7 +50,7 @@ def _patch_problems(plan: Plan, committed: CommittedFiles, config: str) -> list[
     if not folder:
         return []
     locks = [read_lock(committed.lock(image.lock))[0] for image in plan.builds if image.lock]
-    files = committed.patches(folder)
+    files = committed.below(folder)
     missing = [] if files else [_missing("no-patches", folder, "image.patches", plan, config)]
     return [*missing, *judge_patches(folder, files, locks)]
 
@@ -234,7 +234,7 @@ def patches_of(committed: CommittedFiles, image: PlannedImage) -> list[PatchEntr
     if not image.patches:
         return []
     pins, _ = read_lock(committed.lock(image.lock))
-    return concerning(committed.patches(image.patches), pins)
+    return concerning(committed.below(image.patches), pins)
 
 
 def patch_files_here(top: Path, folder: Path) -> dict[str, bytes]:

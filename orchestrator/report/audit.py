@@ -29,7 +29,7 @@ _REMEDY = {
     Kind.REVERTED: "the version says that it has this fix, and has not: release the next one without it",
 }
 _MARK = {Kind.PROVED: "+", Kind.RELEASE: "*", Kind.MERGE: "m", Kind.REVERT: "-", Kind.REVERTED: "-"}
-_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def commit_problem(verdict: CommitVerdict) -> Problem | None:
@@ -127,7 +127,7 @@ def sarif(lines: Sequence[BranchAudit], problems: Sequence[Problem], config: str
     rows += [("", "", each) for each in problems]
     rules = list(dict.fromkeys(problem.code for _, _, problem in rows))
     return {
-        "$schema": _SARIF,
+        "$schema": SARIF_SCHEMA,
         "version": "2.1.0",
         "runs": [
             {

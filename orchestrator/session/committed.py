@@ -1,4 +1,4 @@
-"""What a commit holds of a release's inputs: its release.yaml, locks and patches.  The one reader of them."""
+"""What a commit holds of a release's inputs: its release.yaml, locks, patches, VEX.  The one reader of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class CommittedFiles:
-    """The files of one tree; its listing is asked for once, and each lock and folder of patches is read once."""
+    """The files of one tree; its listing is asked for once, and each lock and folder is read once."""
 
     def __init__(self, scratch: Scratch, tree: str) -> None:
         self.scratch = scratch
         self.tree = tree
         self._locks: dict[str, dict[str, bytes]] = {}
-        self._patches: dict[str, dict[str, bytes]] = {}
+        self._folders: dict[str, dict[str, bytes]] = {}
 
     @cached_property
     def _paths(self) -> list[str]:
@@ -44,13 +44,13 @@ class CommittedFiles:
             self._locks[path] = self._read({each: each for each in sorted(parts)})
         return self._locks.get(path, {})
 
-    def patches(self, folder: str) -> dict[str, bytes]:
-        """Path within the folder of patches -> bytes; empty when the tree has no such folder, and for ""."""
-        if folder and folder not in self._patches:
+    def below(self, folder: str) -> dict[str, bytes]:
+        """Path within a folder -> bytes of the files in it; empty when the tree has no such folder, and for ""."""
+        if folder and folder not in self._folders:
             head = folder.rstrip("/") + "/"
             inside = (each for each in self._paths if each.startswith(head))
-            self._patches[folder] = self._read({each.removeprefix(head): each for each in inside})
-        return self._patches.get(folder, {})
+            self._folders[folder] = self._read({each.removeprefix(head): each for each in inside})
+        return self._folders.get(folder, {})
 
     def _read(self, paths: Mapping[str, str]) -> dict[str, bytes]:
         """Name -> bytes, for those that are regular files."""

@@ -125,7 +125,7 @@ def _patching(release: ThinRelease, base: BaseImage, scratch: Scratch) -> Patchi
     folder = release.image.patches
     return Patching(
         folder=folder,
-        files=CommittedFiles(scratch, release.tree).patches(folder),
+        files=CommittedFiles(scratch, release.tree).below(folder),
         installed=base.facts.installed if base.facts else (),
         mtime=release.heavy.epoch,
     )

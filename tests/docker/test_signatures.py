@@ -16,11 +16,13 @@ import pytest
 from orchestrator.attest import bundle, cyclonedx, spdx
 from orchestrator.attest.attach import bundles
 from orchestrator.attest.keys import signing_key
+from orchestrator.attest.scan import vex
 from orchestrator.attest.statement import PICKS, PROVENANCE, SIGNATURE
 from orchestrator.core.labels import CREATED
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.referrers import Artifact, attach
-from tests.support.imaged import VERSION, Imaged, imaged
+from tests.attest.scan.advisories import document, statement
+from tests.support.imaged import DOCKERFILE, VERSION, Imaged, imaged
 from tests.support.signing import PASSWORD, Cosign, cosign, pair
 from tools.lab.cosign import programs, unavailable
 from tools.lab.slots import cache
@@ -30,6 +32,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 KINDS = (SIGNATURE, PROVENANCE, PICKS, cyclonedx.PREDICATE, spdx.PREDICATE)
+WITH_VEX = (*KINDS, vex.PREDICATE)
+PACKAGE = "bash"
+STATUS = f"Package: {PACKAGE}\\nStatus: install ok installed\\nVersion: 5.2.15-2+b7\\nArchitecture: amd64\\n"
+WITH_PACKAGE = f"""{DOCKERFILE}\
+RUN mkdir -p /var/lib/dpkg && printf '{STATUS}' > /var/lib/dpkg/status \\
+ && printf 'ID=debian\\nVERSION_ID="12"\\n' > /etc/os-release
+"""
+CLOSED = "def load(): return 5  # closed\n"
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Signed:
     shipped: Imaged
     cosigns: tuple[Cosign, ...]
     keys: Path  # a folder: cosign.key, cosign.pub, other.pub
+    fix: str  # it brings a VEX statement too
     journal: str
     said: str
 
@@ -69,13 +80,17 @@ def signed(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Signed:
     assert cosigns[0].run("generate-key-pair").returncode == 0
     (keys / "other.pub").write_text(pair().pem)
     public = "".join((keys / "cosign.pub").read_text().splitlines()[1:-1])
-    shipped = imaged(root / "story", lab)
-    shipped.declare(smoke=sign_section(keys, public))
+    shipped = imaged(root / "story", lab, dockerfile=WITH_PACKAGE)
+    clone = shipped.story.clone
+    words = [statement(vulnerability={"name": "CVE-2025-3333"}, products=[{"@id": f"pkg:deb/debian/{PACKAGE}"}])]
+    fix = clone.commit("fix: close it", {"loader.py": CLOSED, "vex/2025.json": json.dumps(document(*words))})
+    clone.git("push", "--quiet", "origin", "main")
+    shipped.declare(smoke=sign_section(keys, public), fix=fix)
     env = {"COSIGN_PASSWORD": PASSWORD}
     done = shipped.release("cut", VERSION, "--yes", env=env)
     assert done.code == 0, done.err
     journal = (shipped.story.clone.path / ".git/release" / VERSION / "journal.jsonl").read_text()
-    return Signed(shipped=shipped, cosigns=cosigns, keys=keys, journal=journal, said=done.out + done.err)
+    return Signed(shipped=shipped, cosigns=cosigns, keys=keys, fix=fix, journal=journal, said=done.out + done.err)
 
 
 def statements(signed: Signed) -> dict[str, dict[str, Any]]:
@@ -85,7 +100,7 @@ def statements(signed: Signed) -> dict[str, dict[str, Any]]:
 
 def test_both_cosigns_verify_all_of_it_and_refuse_another_key(signed: Signed) -> None:
     for program in signed.cosigns:
-        for kind in KINDS:
+        for kind in WITH_VEX:
             good = program.attested(signed.image, kind, signed.keys / "cosign.pub")
             assert good.returncode == 0, (program.program, kind, good.stderr)
             payload = json.loads(base64.b64decode(json.loads(good.stdout.splitlines()[-1])["payload"]))
@@ -100,10 +115,10 @@ def test_both_cosigns_verify_all_of_it_and_refuse_another_key(signed: Signed) ->
 
 def test_the_statements_say_what_the_record_says(signed: Signed) -> None:
     said = statements(signed)
-    assert set(said) == set(KINDS)
+    assert set(said) == set(WITH_VEX)
     record = signed.shipped.release("show", VERSION, "--json").json
     (pick,) = said[PICKS]["picks"]
-    assert (pick["source"], pick["state"]) == (signed.shipped.story.fix, "clean")
+    assert (pick["source"], pick["state"]) == (signed.fix, "clean")
     assert pick["result"] == record["picks"][0]["result"]
     assert said[PICKS]["tag"]["object"] == signed.shipped.story.remote.rev(f"refs/tags/{VERSION}")
     commits = [
@@ -111,8 +126,32 @@ def test_the_statements_say_what_the_record_says(signed: Signed) -> None:
         for each in said[PROVENANCE]["buildDefinition"]["resolvedDependencies"]
         if "gitCommit" in each["digest"]
     ]
-    assert commits == [record["commit"], record["base"], signed.shipped.story.fix]
+    assert commits == [record["commit"], record["base"], signed.fix]
     assert said[cyclonedx.PREDICATE]["metadata"]["component"]["version"] == VERSION
+
+
+def test_what_is_known_against_it(signed: Signed, tmp_path: Path) -> None:
+    """Two advisories about a package of the image: one is answered by the VEX statement that was released with it."""
+    package = {"ecosystem": "Debian:12", "name": PACKAGE}
+    affected = [{"package": package, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]}]
+    names, rated = ("CVE-2025-3333", "CVE-2025-4444"), {"severity": "HIGH"}
+    rows = [{"id": name, "affected": affected, "database_specific": rated} for name in names]
+    (tmp_path / "osv.json").write_text(json.dumps(rows))
+    args = ("scan", VERSION, "--data", str(tmp_path / "osv.json"))
+    told = signed.shipped.release(*args, "--json")
+    assert told.code == 0, told.err
+    (image,) = told.json["images"]
+    assert image["digest"] == signed.manifest.digest
+    assert {each["id"]: each["state"] for each in image["findings"]} == {
+        "CVE-2025-3333": "not-affected", "CVE-2025-4444": "open"
+    }  # fmt: skip
+    assert [signed.shipped.release(*args, "--fail-on", level).code for level in ("high", "critical")] == [6, 0]
+    sarif = signed.shipped.release(*args, "--sarif", "-").json
+    assert len(sarif["runs"][0]["results"]) == 2
+    offline = signed.shipped.release("scan", VERSION, "--offline")
+    assert (offline.code, "--data FILE" in offline.err) == (2, True), offline.err
+    nobody = signed.shipped.release("scan", VERSION, "--service", "http://127.0.0.1:1")
+    assert (nobody.code, "Traceback" in nobody.err) == (7, False), nobody.err
 
 
 def test_no_secret_is_told(signed: Signed) -> None:
@@ -184,7 +223,7 @@ def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed:
     good = signed.shipped.release("verify", VERSION)
     assert good.code == 0, good.out
     assert all(f"signature: {signed.shipped.repository}:{VERSION}: {word}" in good.out
-               for word in ("signature", "provenance", "picks", "SBOM (CycloneDX)", "SBOM (SPDX)"))  # fmt: skip
+               for word in ("signature", "provenance", "picks", "VEX", "SBOM (CycloneDX)", "SBOM (SPDX)"))  # fmt: skip
     image, remote = f"{signed.shipped.repository}:{VERSION}", str(signed.shipped.story.remote.path)
     for more, code in (
         (("--remote", remote), 0),
@@ -195,7 +234,7 @@ def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed:
         done = signed.shipped.release("verify", "--image", image, *more)
         assert done.code == code, (more, done.out, done.err)
     bare = signed.shipped.release("verify", "--image", image)
-    assert "5 bundles are there, and no key is at hand" in bare.out
+    assert "6 bundles are there, and no key is at hand" in bare.out
 
 
 def pin(signed: Signed) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.git.repository import Repository
-from orchestrator.release.init import starter_facts
+from orchestrator.release.setup.init import starter_facts
 from tests.support.cli import release
 from tests.support.story import fix_line, make_repo
 

@@ -126,7 +126,7 @@ def test_no_remote_of_that_name(odd: Story) -> None:
     assert cut(odd.clone.path).code == 0
 
 
-@types("release/init.py: git push {} {}")
+@types("release/setup/init.py: git push {} {}")
 def test_init_before_there_is_a_release_branch(odd: Story) -> None:
     odd.remote.git("update-ref", "-d", "refs/heads/release/v2.7")
     odd.clone.git("branch", "-D", "release/v2.7")

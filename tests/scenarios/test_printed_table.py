@@ -23,7 +23,7 @@ NOT_TYPED = {
     # an engine, a registry, several machines: what leads out is tried in the tier that has them
     r"engines/(contexts|failures).py: docker (context ls|system df)": "shows something and changes nothing",
     r"engines/failures.py: docker system prune": "empties the engine that all tests share",
-    r"(engines/refusals|image/smoke|release/doctor|report/notes).py: docker pull.*": "an engine: tests/docker",
+    r"(engines/refusals|image/smoke|release/setup/doctor|report/notes).py: docker pull.*": "an engine: tests/docker",
     r"engines/failures.py: release doctor --image REF": "an engine: tests/docker/test_doctor_image.py",
     r"image/contents.py: docker run --rm IMAGE": "an image that is wrong: tests/docker/test_contents.py",
     r"image/contents.py: release smoke IMAGE --gpus": "a GPU",
@@ -33,9 +33,12 @@ NOT_TYPED = {
         "a job for each machine: tests/docker/test_platforms.py",
     # a forge that is hosted
     r"forges/protect.py: release protect --dry-run": "a hosted forge: tests/forges/test_protect.py",
-    r"forges/(ci|ci_init|protect).py: release ci init.*": "pipelines of forges: tests/forges/test_ci.py",
+    r"(forges/(ci|ci_init|protect)|release/setup/pipeline_checks|cli/status).py: release ci init.*":
+        "pipelines of forges: tests/forges/test_ci.py",
     # repositories of others
     r"image/patch_import.py: git -C \{\} fetch.*": "a clone of PyTorch: tests/image/test_patch_import.py",
+    r"report/scan.py: release patch import \{\} --repo PATH":
+        "a clone of PyTorch: tests/image/test_patch_import.py",
     r"(image/inputs|image/patches|image/patchfile|thin/prepared).py: release patch import.*":
         "a clone of PyTorch: tests/image/test_patch_import.py",
     r"image/inputs.py: git submodule update --init --recursive -- \{\}":

@@ -61,15 +61,15 @@ def test_a_lock_is_a_file_or_the_texts_of_a_folder(files: CommittedFiles) -> Non
 
 
 def test_patches_are_named_within_their_folder(files: CommittedFiles) -> None:
-    assert files.patches("patches") == {"torch-2.7.0/0001-x.patch": b"p", "torch-2.7.0/0001-x.py": b"t"}
-    assert files.patches("") == files.patches("absent") == {}
+    assert files.below("patches") == {"torch-2.7.0/0001-x.patch": b"p", "torch-2.7.0/0001-x.py": b"t"}
+    assert files.below("") == files.below("absent") == {}
 
 
 def test_the_tree_is_listed_once(files: CommittedFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tmp_path / "trace"
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
     for _ in range(3):
-        files.lock("locks"), files.lock("one.txt"), files.patches("patches")
+        files.lock("locks"), files.lock("one.txt"), files.below("patches")
     events = [json.loads(line) for line in trace.read_text().splitlines()]
     started = [event["argv"] for event in events if event["event"] == "start"]
     assert len([argv for argv in started if "ls-tree" in argv]) == 1

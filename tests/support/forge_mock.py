@@ -18,7 +18,7 @@ from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DATA = Path(__file__).parent / "data"
 
@@ -46,6 +46,7 @@ class _Response:
     content_type: str = "application/json"
 
 
+_DATES = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
 _AS_NEW = {  # of a new project on GitLab
     "disable_overriding_approvers_per_merge_request": False,
     "merge_requests_author_approval": False,
@@ -71,6 +72,9 @@ class Forge:
     answer: tuple[int, str, dict[str, str]] | None = None  # given to everything
     failing: int = 0  # so many 502s first
     refusals: list[str] = field(default_factory=list)  # the next POST that names one gets a 422
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)  # `secret NAME` and the like -> more of its answer
+    query: dict[str, str] = field(default_factory=dict)  # of the request that is answered
+    closed: bool = False  # whether this token may not look at what is kept
 
     @property
     def writes(self) -> list[str]:
@@ -84,6 +88,8 @@ class Forge:
         return self._github(method, parts, body) if self.provider == "github" else self._gitlab(method, parts[2:], body)
 
     def _github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if parts[3:4] in (["actions"], ["environments"]):
+            return self._kept_by_github(parts[3:])
         if parts[:4] != ["repos", "acme", "image", "rulesets"]:
             return 404, {"message": "Not Found", "documentation_url": "https://docs.github.com", "status": "404"}
         if len(parts) == 4 and method == "GET":
@@ -98,12 +104,44 @@ class Forge:
                     rule["parameters"]["allowed_merge_methods"] = ["merge", "squash", "rebase"]
         return (201 if method == "POST" else 200), self.rulesets[number]
 
+    def _kept_by_github(self, parts: list[str]) -> tuple[int, Any]:
+        """`actions/secrets/NAME`, `environments/E`, `environments/E/variables/NAME`, `actions/organization-secrets`."""
+        kind = parts[-2].removesuffix("s")
+        if self.closed:
+            return 403, {"message": "Resource not accessible by personal access token"}
+        if parts[-1].startswith("organization-"):
+            plural = parts[-1].removeprefix("organization-")
+            shared = [name.split()[-1] for name in self.kept if name.startswith(f"shared {plural[:-1]} ")]
+            more = {} if plural == "secrets" else {"value": "x"}
+            return 200, {"total_count": len(shared), plural: [{"name": each, **_DATES, **more} for each in shared]}
+        scope = f"{parts[1]} " if len(parts) == 4 and parts[0] == "environments" else ""
+        if f"{scope}{kind} {parts[-1]}" not in self.kept:
+            return 404, {"message": "Not Found", "documentation_url": "https://docs.github.com", "status": "404"}
+        if kind == "environment":
+            page = "https://github.com/acme/image"
+            return 200, {"id": 1, "node_id": "x", "name": parts[-1], "url": page, "html_url": page, **_DATES}
+        return 200, {"name": parts[-1], **_DATES, **({"value": "x"} if kind == "variable" else {})}
+
+    def _kept_by_gitlab(self, parts: list[str], query: Mapping[str, str]) -> tuple[int, Any]:
+        if self.closed:
+            return 403, {"message": "403 Forbidden"}
+        if parts[2] == "environments":
+            name = query.get("name", "")
+            found = [{"id": 1, "name": name, "slug": name, "state": "available"}]
+            return 200, found if f"environment {name}" in self.kept else []
+        if f"variable {parts[3]}" not in self.kept:
+            return 404, {"message": "404 Variable Not Found"}
+        own = {"key": parts[3], "value": "x", "variable_type": "env_var", "protected": True, "masked": True}
+        return 200, {**own, **self.kept[f"variable {parts[3]}"]}
+
     def _gitlab(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
         if parts[:1] != ["projects"] or parts[1] not in ("acme/image", "7"):
             return 404, {"message": "404 Project Not Found"}
         if len(parts) == 2:
             self.project |= body
             return 200, self.project
+        if parts[2] in ("variables", "environments"):
+            return self._kept_by_gitlab(parts, self.query)
         if parts[2] == "approvals" and self.approvals is not None:
             self.approving |= body
             return (201 if method == "POST" else 200), self.approving
@@ -173,6 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         known = parts.path.startswith(("/repos/acme/image/", "/api/v4/projects/"))
         with self.noting(known=known):
             spec.validate_request(request)
+        state.query = dict(parse_qsl(parts.query))
         status, data = state.reply(self.command, parts.path, json.loads(body) if body else {})
         with self.noting(known=known and status < 300 and data is not None):
             spec.validate_response(request, _Response(status, json.dumps(data).encode()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orchestrator.attest import cyclonedx, spdx, statement
 from orchestrator.attest.attach import bundles
 from orchestrator.attest.bill import hashes_of
+from orchestrator.attest.scan import vex
 from orchestrator.attest.signing import pinned
 from orchestrator.core.errors import MismatchError, RemoteError
 from orchestrator.core.labels import OWN
@@ -32,6 +33,7 @@ NAMES: Final = {
     statement.PICKS: "picks",
     cyclonedx.PREDICATE: "SBOM (CycloneDX)",
     spdx.PREDICATE: "SBOM (SPDX)",
+    vex.PREDICATE: "VEX",
 }
 _WHO: Final = "do not use the image before you know who wrote that; the record and the tag say what was released"
 _RESIGN: Final = "release the next version, signed; or ask who removed it from the registry"
@@ -54,7 +56,7 @@ def release_signatures(session: Session, policy: EffectivePolicy, record: Record
             checks.append(_check(f"signature: {image.reference}", CheckState.SKIPPED, text))
             continue
         registry = session.connections.registry(str(image.reference.repository))
-        checks += image_signatures(record, image, config.repository_url, keys, registry, files.lock)
+        checks += image_signatures(record, image, config.repository_url, keys, registry, files)
     return checks
 
 
@@ -64,16 +66,18 @@ def image_signatures(
     page: str,
     keys: Sequence[PublicKey],
     registry: RegistryReader,
-    lock: Callable[[str], Mapping[str, bytes]],
+    released: CommittedFiles,
 ) -> list[CheckResult]:
-    """Everything that a signed release leaves beside one of its images.  `lock` reads one of the tag's by its path."""
+    """Everything that a signed release leaves beside one of its images; `released` are the files at its tag."""
     made = {each.predicate_type: each.predicate for each in (
         statement.provenance(record, image, page), statement.picks(record, image))}  # fmt: skip
     wanted: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
         image.digest: {statement.SIGNATURE: _anything, **{kind: _same(each) for kind, each in made.items()}}
     }
+    if said := vex.merged(vex.documents_in(released.below(vex.FOLDER))):
+        wanted[image.digest][vex.PREDICATE] = _same(said)
     for build in image.platforms or (image,):
-        files = lock(build.lock.path) if build.lock else {}
+        files = released.lock(build.lock.path) if build.lock else {}
         here = wanted.setdefault(build.digest, {statement.SIGNATURE: _anything})
         here |= {cyclonedx.PREDICATE: _inventory(files, build.patches), spdx.PREDICATE: _anything}
     name = f"signature: {image.reference}"

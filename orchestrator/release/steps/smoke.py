@@ -155,7 +155,7 @@ def _inside(context: TaskContext, image: PlannedImage) -> InsideChecks:
     with context.repository.scratch() as scratch:
         committed = CommittedFiles(scratch, context.plan.tree)
         lock = committed.lock(image.lock)
-        patches = committed.patches(image.patches) if image.patches else None
+        patches = committed.below(image.patches) if image.patches else None
     return InsideChecks(checks=image.checks, lock=lock, patches=patches)
 
 

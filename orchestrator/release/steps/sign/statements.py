@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.attest import statement
 from orchestrator.attest.make import bill_statements, make_bill
+from orchestrator.attest.scan import vex
+from orchestrator.attest.statement import Statement
 from orchestrator.release.steps.builds.proving import by_digest
 from orchestrator.release.steps.record import record
 from orchestrator.release.steps.smoke import Smoked, in_engine
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.attest.bill import Bill
-    from orchestrator.attest.statement import Statement
     from orchestrator.core.plan import PlannedImage
     from orchestrator.core.record import RecordedImage
     from orchestrator.release.steps.runner import TaskContext
@@ -29,10 +30,18 @@ def statements(context: TaskContext, image: PlannedImage) -> Iterator[Statement]
     yield statement.signature(repository, recorded.digest)
     yield statement.provenance(made, recorded, image.repository_url)
     yield statement.picks(made, recorded)
+    if said := _vex(context):
+        yield Statement(repository=repository, digest=recorded.digest, predicate_type=vex.PREDICATE, predicate=said)
     for each in recorded.platforms:
         yield statement.signature(repository, each.digest)
     for build in image.builds:
         yield from bill_statements(_bill(context, image, build, recorded))
+
+
+def _vex(context: TaskContext) -> dict[str, Any] | None:
+    """What the project itself says of vulnerabilities, at the commit that is released."""
+    with context.repository.scratch() as scratch:
+        return vex.merged(vex.documents_in(CommittedFiles(scratch, context.plan.tree).below(vex.FOLDER)))
 
 
 def _bill(context: TaskContext, image: PlannedImage, build: PlannedImage, recorded: RecordedImage) -> Bill:
