@@ -10,6 +10,7 @@ import pytest
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import EXIT_MEANINGS
 from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group
+from tools.tool_lock import LOCK, exported
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,6 +40,11 @@ def test_release_yaml_of_the_readme_is_valid() -> None:
     config = parse(text.encode(), "README.md")
     assert [entry.version for entry in config.releases] == ["v2.7.1"]
     assert len(text.splitlines()) <= 24
+
+
+def test_the_lock_of_action_and_image_is_that_of_the_project() -> None:
+    """Repair with `make tool-lock`."""
+    assert exported() == LOCK.read_text()
 
 
 def test_the_pages_made_from_the_command_line_are_fresh() -> None:

@@ -12,9 +12,11 @@ from orchestrator.core.commit_message.release import names as placeholders
 from orchestrator.core.commit_message.release import released_versions
 from orchestrator.core.pick import PickState
 from orchestrator.core.text import words
+from orchestrator.core.versions import TagVersion
 from orchestrator.git.objects import encode_commit, object_id
 from orchestrator.picks.classify import pick_of
 from orchestrator.picks.sources import expand
+from orchestrator.plan.changelog_style import day_of, unlinked, version_headings
 from orchestrator.plan.release_commit import message_facts, message_of, release_files
 from orchestrator.session.committed import released_by
 
@@ -57,14 +59,16 @@ def remade(
         return None
     parent = known.commits[head.parents[0]]
     picks = list(release.account.picks) if release.account else _picks(sources, proofs)
-    tree = _tree(known, release, parent, picks, head)
-    if tree == head.tree:
-        return CommitProof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks))
+    days = _days(known, release, parent, head)
+    trees = [_tree(known, release, parent, picks, head, day) for day in days]
+    if head.tree in trees:
+        day = days[trees.index(head.tree)]
+        return CommitProof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks, day))
     if release.version not in released_versions(release.config, head.subject):
         return None
     if release.account and release.account.lacking:
         return CommitProof(kind=Kind.UNKNOWN, missing=_lacking(release.account, known))
-    paths = known.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, head.tree).fields()
+    paths = known.scratch.git.run("diff-tree", "-r", "--name-only", "-z", trees[0], head.tree).fields()
     named = words(paths[:5], ", ") + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
     return CommitProof(kind=Kind.FOREIGN, notes=(f"a release commit that is not what would be made, in {named}",))
 
@@ -135,11 +139,28 @@ def _picks(sources: Sequence[Source], proofs: Mapping[str, CommitProof]) -> list
     return found
 
 
-def _tree(known: CommitReader, release: TaggedRelease, parent: Commit, picks: Sequence[Pick], head: Commit) -> str:
+def _days(known: CommitReader, release: TaggedRelease, parent: Commit, head: Commit) -> list[str]:
+    """The days that its texts may tell: that of the commit below it, or of the one that was proposed.
+
+    Where nobody knows what was proposed it is the one that the changelog tells.
+    """
+    scratch, account = known.scratch, release.account
+    landing = account.landing if account else None
+    if landing and scratch.is_commit(landing.planned):
+        return [scratch.commit(landing.planned).when.day]
+    told = ""
+    if (landing or account is None) and (text := scratch.file(head.tree, release.config.changelog)):
+        told = day_of(text.decode("utf-8", "replace"), release.version)
+    return list(dict.fromkeys(filter(None, (parent.when.day, told))))
+
+
+def _tree(
+    known: CommitReader, release: TaggedRelease, parent: Commit, picks: Sequence[Pick], head: Commit, day: str
+) -> str:
     scratch, config = known.scratch, release.config
     entry = config.release(release.version)
     files, _ = release_files(
-        config, release.path, scratch, parent.tree, release.version, entry.summary if entry else "", picks
+        config, release.path, scratch, parent.tree, release.version, entry.summary if entry else "", picks, day
     )
     if release.other_tool and config.changelog:
         old, new = (scratch.file(tree, config.changelog) or b"" for tree in (parent.tree, head.tree))
@@ -150,18 +171,24 @@ def _tree(known: CommitReader, release: TaggedRelease, parent: Commit, picks: Se
 
 
 def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
-    """Whether the new text is the old one, byte for byte, with one piece in it that begins a section of that name."""
+    """Whether the new text is the old one, byte for byte, with one piece in it that begins a section of that name.
+
+    Links of that version, and of what is not released, are not looked at.
+    """
+    old, new = unlinked(old, version), unlinked(new, version)
     at = next((number for number, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(old))
-    heading = f"## {version}\n".encode()
     start = new.rfind(b"\n", 0, at) + 1  # the new heading may begin as the old one does
     piece = new[start : len(new) - (len(old) - start)]
-    return new.endswith(old[start:]) and heading in piece and piece.count(b"\n## ") <= 1
+    text = piece.decode("utf-8", "replace")
+    named = [str(each.version.bare) for each in version_headings(text)]
+    is_one = named == [TagVersion.from_text(version).bare] and piece.count(b"\n## ") <= 1
+    return new.endswith(old[start:]) and is_one
 
 
-def _identical(release: TaggedRelease, head: Commit, parent: Commit, picks: Sequence[Pick]) -> bool:
+def _identical(release: TaggedRelease, head: Commit, parent: Commit, picks: Sequence[Pick], day: str) -> bool:
     entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
-    facts = message_facts(release.config, release.version, picks, previous=release.previous, when=parent.when)
+    facts = message_facts(release.config, release.version, picks, previous=release.previous, day=day)
     facts = replace(facts, summary=entry.summary if entry else "")
     message = message_of(release.config, facts, head.tree, parent.sha, who)
     message = signed_off(message, str(head.committer) if release.config.signoff else "")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.app import command
 from orchestrator.core.errors import ProblemsError, UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
+
+if TYPE_CHECKING:
+    from orchestrator.core.results import Problem
 
 
 @command("init")
@@ -56,6 +60,7 @@ def check(session: Session, console: Console) -> None:
             *dockerfile_problems_here(*place, engine, session.connections),
             *lock_problems_here(*place),
             *patch_problems_here(*place),
+            *_vex_problems(session),
         )
         if problems:
             raise ProblemsError(problems)
@@ -68,6 +73,19 @@ def check(session: Session, console: Console) -> None:
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])
     names = [entry.version for entry in config.releases]
     console.document({"schema_version": 1, "valid": True, "releases": names, "notes": notes})
+
+
+def _vex_problems(session: Session) -> tuple[Problem, ...]:
+    """What is wrong in the VEX documents of the work tree."""
+    from orchestrator.session.committed import VEX_FOLDER
+
+    top = session.repository.top
+    if not (top / VEX_FOLDER).is_dir():
+        return ()
+    from orchestrator.attest.scan import vex
+    from orchestrator.image.inputs import patch_files_here
+
+    return vex.problems(patch_files_here(top, top / VEX_FOLDER))
 
 
 @command("schema")

@@ -199,7 +199,7 @@ VERIFY = Key(
 CHANGELOG = Key(
     name="changelog",
     shape=Text(convert=rules.changelog_file, what="a path, or false", json={"pattern": FILE.json["pattern"]}),
-    help="The file that the release commit adds a section to; `false`: none.",
+    help="The Markdown file that the release commit adds a section to, headed as the newest there; `false`: none.",
     default="CHANGELOG.md",
 )
 VERSION_FILES = Key(

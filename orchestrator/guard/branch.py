@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Problem
     from orchestrator.core.tag_message import TagRow
-    from orchestrator.git.objects import Commit, Signature
+    from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
@@ -57,7 +57,7 @@ class BranchProof:
     protected: Protected
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
-    _proposer: Signature | None = None  # of the release at hand, where a forge committed it anew
+    _before: Commit | None = None  # the release commit at hand as it was proposed, where a forge committed it anew
     landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
 
     @property
@@ -150,7 +150,7 @@ class BranchProof:
         entry, since = taking(entry, named), self.taken.since(base, older)
         sources = self._sources(entry, since.parents if named else ())
         decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
-        self._proposer = self.protected.proposed.proposer(version, commits[-1].sha)
+        self._before = self.protected.proposed.before_rebase(version, commits[-1].sha)
         picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
         picks = mark_own(self.scratch, picks, older)
         if version and entry.from_branch:
@@ -275,7 +275,7 @@ class BranchProof:
 
     def _signer(self, commit: Commit) -> str:
         """Who must have signed a commit off, "" where nobody must."""
-        return str(self._proposer or commit.committer) if self.protected.config.signoff else ""
+        return str((self._before or commit).committer) if self.protected.config.signoff else ""
 
     def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
         """Refuse what somebody resolved in files that the pick has nothing to do with."""
@@ -339,7 +339,7 @@ class BranchProof:
         made = release_commit(
             replace(config, text=self._own_config(commit, entry)), self.protected.path, commit.committer,
             scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
-            previous=verdict.previous, signer=self._proposer,
+            previous=verdict.previous, proposed=self._before,
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)

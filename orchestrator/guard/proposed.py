@@ -21,7 +21,7 @@ from orchestrator.landing import forms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.git.objects import Commit, Signature
+    from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
 _TAG = re.compile(r"object ([0-9a-f]{40})\ntype commit\ntag ([^\n]*)\n")
@@ -66,12 +66,10 @@ class ProposedVersions:
             return ""
         return renamed(message, dict(zip(planned, landed, strict=True)))
 
-    def proposer(self, version: str, commit: str) -> Signature | None:
-        """Who proposed what a forge rebased to this release commit, and so signed it off; None for any other."""
+    def before_rebase(self, version: str, commit: str) -> Commit | None:
+        """The release commit that was proposed, where a forge rebased it to this one; None for any other."""
         head, _ = self._known.get(version, ("", ""))
-        return (
-            self.scratch.commit(head).committer if head not in ("", commit) and self.message(version, commit) else None
-        )
+        return self.scratch.commit(head) if head not in ("", commit) and self.message(version, commit) else None
 
     def squashed(self, commit: Commit) -> list[str]:
         """The proposed commits that a commit is the squash of, oldest first; empty where it is none."""

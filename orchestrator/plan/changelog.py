@@ -1,6 +1,7 @@
-"""The text of a release: changelog section, release commit, annotated tag.  Pure; the same plan, the same text.
+"""The text of a release: its section in the changelog.  Pure; the same plan, the same text.
 
-No date appears: a text that depends on the day could not be planned.  git and the record carry the dates.
+Where the changelog has dates, a section has that of the release commit, which is planned: that of the newest pick.  No
+text depends on the day on which it is made.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from orchestrator.core.commit_message import conventional
 from orchestrator.core.pick import PickState
 from orchestrator.core.remote_url import commit_page
 from orchestrator.core.tag_message import shipped
+from orchestrator.plan import changelog_style
 from orchestrator.plan.line_ends import line_end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orchestrator.core.pick import Pick
 
@@ -40,7 +42,6 @@ _MARKUP = re.compile(r"[\\<\[\]`]|&(?=#?\w+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 _BLOCKS = tuple("#>+*~=_-")  # what begins a heading, a quotation, a list, a fence, a rule
 _NUMBERED = re.compile(r"^([0-9]+)(?=[.)])")
-_SECTION = re.compile(r"^## ", re.MULTILINE)
 
 
 def grouped(picks: Sequence[Pick]) -> list[tuple[str, list[Pick]]]:
@@ -52,9 +53,9 @@ def grouped(picks: Sequence[Pick]) -> list[tuple[str, list[Pick]]]:
     return [(title, groups[title]) for title in _ORDER if title in groups]
 
 
-def section(version: str, summary: str, picks: Sequence[Pick], page: str = "") -> str:
+def section(version: str, summary: str, picks: Sequence[Pick], page: str = "", heading: str = "") -> str:
     """The changelog section of a version, grouped by Conventional Commit type; links where there is a `page`."""
-    parts = [f"## {version}", *([markdown(summary)] if summary else [])]
+    parts = [heading or f"## {version}", *([markdown(summary)] if summary else [])]
     for title, members in grouped(picks):
         parts.append(f"### {title}\n\n" + "\n".join(f"- {_entry(pick, page)}" for pick in members))
     return "\n\n".join(parts) + "\n"
@@ -100,19 +101,19 @@ def _marked(text: str) -> str:
     return _MARKUP.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), text)
 
 
-def insert(changelog: bytes | None, text: str) -> bytes:
-    """The changelog with a new section above the newest one, in its line ends; all other bytes stay.
+def insert(changelog: bytes | None, version: str, day: str, section: Callable[[str], str]) -> bytes:
+    """The changelog with a new section, made with the heading given, above the newest one, in its line ends.
 
-    An absent file is begun.
+    All other bytes stay, but for the links of versions below it.  An absent file is begun.
     """
     if not changelog or not changelog.strip():
-        return f"# Changelog\n\n{text}".encode()
+        return f"# Changelog\n\n{section(f'## {version}')}".encode()
     old = changelog.decode("utf-8", "surrogateescape")
-    found = [
-        match for match in _SECTION.finditer(old) if not old[match.start() :].lower().startswith("## [unreleased]")
-    ]
-    at = found[0].start() if found else len(old)
-    end = line_end(changelog).decode()
+    text, at, end = section(changelog_style.heading(old, version, day)), changelog_style.place(old), line_end(changelog)
+    made = _with_text(old, at, text, end.decode())
+    return changelog_style.linked(old, made, version, end.decode()).encode("utf-8", "surrogateescape")
+
+
+def _with_text(old: str, at: int, text: str, end: str) -> str:
     before = old[:at] if old[:at].endswith(end * 2) or not old[:at] else old[:at].rstrip("\r\n") + end * 2
-    new = (text + "\n" if found else text).replace("\n", end)
-    return (before + new + old[at:]).encode("utf-8", "surrogateescape")
+    return before + (text + "\n" if at < len(old) else text).replace("\n", end) + old[at:]

@@ -137,6 +137,7 @@ def draft(
             *_only_here(facts, version, config),
             *_taken_back(facts, verdict.previous),
             *after.notes,
+            *made.notes,
             *(_strangers(facts, config, scratch, picks, skipped) if entry and not is_made else ()),
             *(_private_sources(facts, config, repository, scratch, version, sources) if not is_made else ()),
         ),

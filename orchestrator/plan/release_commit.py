@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import signed_off
@@ -12,7 +13,7 @@ from orchestrator.core.results import Problem
 from orchestrator.git.content import as_stored
 from orchestrator.git.objects import encode_commit, object_id
 from orchestrator.picks.prerequisites import EFFORT
-from orchestrator.plan import changelog
+from orchestrator.plan import changelog, changelog_style
 from orchestrator.plan.version_files import rewrite
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
-    from orchestrator.git.objects import Signature, When
+    from orchestrator.git.objects import Commit, Signature
     from orchestrator.git.scratch import Scratch
 
 
@@ -43,6 +44,7 @@ class ReleaseCommit:
     tree: str
     when: str
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 def release_commit(
@@ -56,18 +58,20 @@ def release_commit(
     summary: str,
     picks: Sequence[Pick],
     previous: str = "",
-    signer: Signature | None = None,
+    proposed: Commit | None = None,
 ) -> ReleaseCommit:
     """The release commit on `tip`, by `identity`: release.yaml as used, the changelog section, version files.
 
-    `previous` is the version before, for its message; a `signer` who signs it off where that is somebody else.
+    `previous` is the version before, for its message.  `proposed` is the commit that it was, where a forge made it
+    anew: who signed it off, and the day that its texts tell, are that one's.
     """
     parent = scratch.commit(tip)
-    files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks)
+    when, signer = (proposed.when, proposed.committer) if proposed else (parent.when, identity)
+    files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks, when.day)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
     tree = scratch.change_files(parent.tree, files)
     who = f"{identity} {parent.when}".encode()
-    facts = message_facts(config, version, picks, previous=previous, when=parent.when)
+    facts = message_facts(config, version, picks, previous=previous, day=when.day)
     problems += _empty(config, replace(facts, summary=summary))
     message = message_of(config, replace(facts, summary=summary), tree, parent.sha, who)
     head = scratch.write_commit(
@@ -75,15 +79,29 @@ def release_commit(
         parents=(tip,),
         author=who,
         committer=who,
-        message=signed_off(message, str(signer or identity) if config.signoff else ""),
+        message=signed_off(message, str(signer) if config.signoff else ""),
     )
-    return ReleaseCommit(head=head, tree=tree, when=str(parent.when), problems=tuple(problems))
+    return ReleaseCommit(
+        head=head,
+        tree=tree,
+        when=str(parent.when),
+        problems=tuple(problems),
+        notes=_notes(config, scratch, parent.tree),
+    )
 
 
-def message_facts(config: Config, version: str, picks: Sequence[Pick], *, previous: str, when: When) -> MessageFacts:
-    """What the message of a release commit is made from; `when` is its date."""
+def _notes(config: Config, scratch: Scratch, tree: str) -> tuple[str, ...]:
+    """What is said of a changelog that only its people can write."""
+    path = config.changelog
+    what = changelog_style.format_of(path, scratch.file(tree, path)) if path else ""
+    said = f"{path} is {what}, and the release commit leaves it alone: write there what is new yourself; without a word"
+    return (f"{said} of it: `changelog: false`",) if what else ()
+
+
+def message_facts(config: Config, version: str, picks: Sequence[Pick], *, previous: str, day: str) -> MessageFacts:
+    """What the message of a release commit is made from."""
     facts = facts_of(config, version, config.release(version))
-    return replace(facts, picks=picks, previous=previous, date=when.day)
+    return replace(facts, picks=picks, previous=previous, date=day)
 
 
 def message_of(config: Config, facts: MessageFacts, tree: str, parent: str, who: bytes) -> bytes:
@@ -114,13 +132,23 @@ def _empty(config: Config, facts: MessageFacts) -> list[Problem]:
 
 
 def release_files(
-    config: Config, config_path: str, scratch: Scratch, tree: str, version: str, summary: str, picks: Sequence[Pick]
+    config: Config,
+    config_path: str,
+    scratch: Scratch,
+    tree: str,
+    version: str,
+    summary: str,
+    picks: Sequence[Pick],
+    day: str,
 ) -> tuple[dict[str, bytes], list[Problem]]:
-    """What a release commit writes on a tree, by path, and a problem for each version file that cannot be."""
+    """What a release commit of that `day` writes on a tree, by path, and a problem for each version file that cannot
+    be.
+    """
     files = {config_path: config.text}
-    if config.changelog:
-        text = changelog.section(version, summary, picks, config.repository_url)
-        files[config.changelog] = changelog.insert(scratch.file(tree, config.changelog), text)
+    old = scratch.file(tree, config.changelog) if config.changelog else None
+    if config.changelog and not changelog_style.format_of(config.changelog, old):
+        section = partial(changelog.section, version, summary, picks, config.repository_url)
+        files[config.changelog] = changelog.insert(old, version, day, section)
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
     return as_stored(scratch, tree, files | rewritten), problems
 

@@ -12,7 +12,13 @@ from orchestrator.plan.changelog import insert
 from orchestrator.plan.line_ends import line_end
 from orchestrator.plan.version_files import rewrite
 
-SECTION = "## v2.7.1\n\n- one\n"
+
+def section(heading: str) -> str:
+    return f"{heading}\n\n- one\n"
+
+
+def new(changelog: bytes) -> bytes:
+    return insert(changelog, "v2.7.1", "2026-11-28", section)
 
 
 def rewritten(text: bytes, pattern: str = "") -> bytes | None:
@@ -64,18 +70,17 @@ def test_all_but_the_version_stays(parts: list[bytes], crlf: bool) -> None:
         b"# Changelog",
         b"## v2.7.0\n",
         b"# Changelog\n\ntext\n\n\n",
+        b"# Changelog\n\n## [2.7.0] - 2026-01-02\n\n- start\n\n[2.7.0]: https://x/compare/v2.6.9..v2.7.0\n",
     ],
 )
 def test_a_changelog_with_crlf_gets_what_one_with_lf_gets(old: bytes) -> None:
-    assert insert(old.replace(b"\n", b"\r\n") + b"\r\n", SECTION) == insert(old + b"\n", SECTION).replace(
-        b"\n", b"\r\n"
-    )
+    assert new(old.replace(b"\n", b"\r\n") + b"\r\n") == new(old + b"\n").replace(b"\n", b"\r\n")
 
 
 def test_a_mixed_changelog_keeps_each_line_and_gets_the_commoner_end() -> None:
     old = b"# Changelog\n\r\n## v2.7.0\r\n\r\n- start\r\n"
-    new = insert(old, SECTION)
+    made = new(old)
     assert line_end(old) == b"\r\n"
-    assert b"## v2.7.1\r\n\r\n- one\r\n" in new
-    assert new.endswith(b"## v2.7.0\r\n\r\n- start\r\n")
-    assert new.startswith(b"# Changelog")
+    assert b"## v2.7.1\r\n\r\n- one\r\n" in made
+    assert made.endswith(b"## v2.7.0\r\n\r\n- start\r\n")
+    assert made.startswith(b"# Changelog")
