@@ -14,7 +14,7 @@ from orchestrator.core.tag_message import tagged_account
 from orchestrator.guard.commits import MAKE_AGAIN, MOST_COMMITS, ReleaseCommits, well_formed
 from orchestrator.guard.decisions import Protected, RefusedCommitError
 from orchestrator.picks.undeclared import Since
-from orchestrator.plan.branch_proof import faults, merge_problems
+from orchestrator.plan.from_branch.proof import faults, merge_problems
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from orchestrator.landing import candidate
 from orchestrator.picks.sources import unknown
 from orchestrator.picks.undeclared import Since, older
 from orchestrator.plan.account import account_of
-from orchestrator.plan.branch_proof import faults
+from orchestrator.plan.from_branch.proof import faults
 from orchestrator.plan.landed import as_landed
 from orchestrator.plan.picker import mark_own
 from orchestrator.plan.planner import draft

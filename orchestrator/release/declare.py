@@ -17,7 +17,7 @@ from orchestrator.config import editor
 from orchestrator.core.errors import ProblemsError, RefusedError, UsageError
 from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.picks.candidates import entries
-from orchestrator.plan.from_branch import on_branch
+from orchestrator.plan.from_branch.entries import on_branch
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release.prepare import prepare
 from orchestrator.session.branch_state import gather
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.picks.candidates import Candidate
-    from orchestrator.plan.from_branch import OnBranch
+    from orchestrator.plan.from_branch.entries import OnBranch
     from orchestrator.session.session import Session
 
 ROUNDS = 5  # a prerequisite may need another one, which only the next plan sees

@@ -92,11 +92,11 @@ def prepare(
         config, by_request = freeze(session, config, wanted, facts.source_tips)
     by_branch, entry = Judgement(), config.release(wanted)
     if entry and entry.from_branch:
-        from orchestrator.plan import from_branch
+        from orchestrator.plan.from_branch import entries
 
         tips = (facts.base, *facts.source_tips.values())
         have_contents(session.repository, session.scratch, tips, offline=session.options.offline)
-        config, by_branch = from_branch.freeze(config, wanted, facts, session.repository, session.scratch)
+        config, by_branch = entries.freeze(config, wanted, facts, session.repository, session.scratch)
     request = PlanRequest(
         version=version,
         config=config,

@@ -23,8 +23,8 @@ from orchestrator.picks.classify import Judge
 from orchestrator.picks.equivalents import TRAILER, twins
 from orchestrator.picks.sources import expand
 from orchestrator.picks.undeclared import Since, older
-from orchestrator.plan.branch_proof import differing, merge_problems
-from orchestrator.plan.branch_sources import SourceSearch
+from orchestrator.plan.from_branch.proof import differing, merge_problems
+from orchestrator.plan.from_branch.sources import SourceSearch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Names, Source
-    from orchestrator.plan.branch_sources import Origin
+    from orchestrator.plan.from_branch.sources import Origin
     from orchestrator.session.branch_state import Facts
 
 _MOST = 1000  # commits that one release takes from its branch
