@@ -44,11 +44,11 @@ class FixEntry:
     mainline: int = 0
     allow: tuple[str, ...] = ()
 
-    def fix(self, place: Place) -> Fix:
-        """It as a value."""
+    def fix(self, place: Place, exclude: tuple[str, ...]) -> Fix:
+        """It as a value, in a file that excludes these from all fixes."""
         return Fix(
             place=place, commit=self.commit, reason=_shown(self.reason), backport=self.backport,
-            mainline=self.mainline, allow=self.allow,
+            mainline=self.mainline, allow=self.allow, exclude=exclude,
         )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ def _is_alias(key: Scalar, value: Node) -> bool:
 def _prove(old: Config, new: bytes, version: str, entries: Sequence[FixEntry], at: int, file: str) -> None:
     """Raises UsageError unless the new text says what the old one said, and the new fixes."""
     place = Place(file=file)
-    fixes = tuple(entry.fix(place) for entry in entries)
+    fixes = tuple(entry.fix(place, old.exclude) for entry in entries)
     release = old.release(version) or ReleaseEntry(version=version, place=place)
     release = replace(release, fixes=(*release.fixes[:at], *fixes, *release.fixes[at:]))
     others = [each for each in old.releases if each.version != version]

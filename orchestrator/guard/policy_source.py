@@ -275,7 +275,7 @@ def _declared(
     How a release is made may change there for the next one: what is made already may be made as it said `before`.
     """
     there = guard.declared.release(entry.version) if guard.declared else None
-    entry = _as_declared(_as_named(entry, there), there, picks)
+    entry = _as_declared(_as_named(entry, there), there, picks, config.exclude)
     if guard.declared is None or there is None or _bare(there) != _bare(entry):
         known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
         odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
@@ -295,12 +295,14 @@ def _as_named(entry: ReleaseEntry, there: ReleaseEntry | None) -> ReleaseEntry:
     return replace(entry, fixes=tuple(fixes))
 
 
-def _as_declared(entry: ReleaseEntry, there: ReleaseEntry | None, picks: Sequence[Pick]) -> ReleaseEntry:
+def _as_declared(
+    entry: ReleaseEntry, there: ReleaseEntry | None, picks: Sequence[Pick], exclude: tuple[str, ...]
+) -> ReleaseEntry:
     """The entry without what it names of the branch, where the protected one takes that as it is."""
     if there is None or not (there.from_branch and entry.from_branch):
         return entry
     taken = {pick.declared for pick in picks if pick.since_previous} - {fix.declared for fix in there.fixes}
-    fixes = (fix for fix in entry.fixes if not (fix.is_taken_along and fix.declared in taken))
+    fixes = (fix for fix in entry.fixes if not (fix.is_taken_along(exclude) and fix.declared in taken))
     return replace(entry, fixes=tuple(fixes))
 
 

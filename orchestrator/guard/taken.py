@@ -113,7 +113,8 @@ class TakenCommits:
         strange = [
             each
             for each in sources
-            if each.fix in named and not (each.fix.is_taken_along and each.commit.sha in brought)
+            if each.fix in named
+            and not (each.fix.is_taken_along(self.protected.config.exclude) and each.commit.sha in brought)
         ]
         if strange:
             raise self._refused(head, f"says more of {strange[0].commit.sha[:12]} than that it came to the branch since"

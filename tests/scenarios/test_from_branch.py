@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.history
-HEAD = "version: 1\nbranch: release/v2.7\nsource: main\nreleases:\n"
+HEAD = "version: 1\nbranch: release/v2.7\nsource: main\nexclude: ["*.news.md"]\nreleases:\n"
 YAML = f"{HEAD}  v2.7.1:\n    summary: all of it\n    from-branch: true\n"
 TAG = "refs/tags/v2.7.1"
 JUDGES = (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1"))
@@ -65,29 +65,32 @@ def landed(root: Path) -> Landed:
     for number, name in enumerate(("squash", "merged", "also", "rebased", "numbered", "wrong", "again", "new"), 1):
         edits.append((number * 10, f"fixed {name}"))
         subject = {"wrong": "fix: wrong", "again": "fix: wrong again"}.get(name, f"fix({name}): one thing")
-        sources[name] = clone.commit(f"{subject} (#{400 + number})", text(*edits))
+        news = {f"{name}.news.md": f"{name}\n"} if name in ("merged", "rebased") else {}
+        sources[name] = clone.commit(f"{subject} (#{400 + number})", text(*edits) | news)
     clone.git("push", "--quiet", "--force", "origin", "main", "release/v2.7", "v2.7.0")
     forge = ForgeRepo.of(tale, root / "forge")
 
-    def topic(*picks: str, options: tuple[str, ...] = ("-x",)) -> str:
+    def topic(*picks: str, options: tuple[str, ...] = ("-x",)) -> None:
         clone.minutes += 1
         clone.git("fetch", "--quiet", "origin")
         clone.git("checkout", "--quiet", "-B", "topic", "origin/release/v2.7")
         for pick in picks:
             clone.git("cherry-pick", *options, sources[pick])
         clone.git("push", "--quiet", "--force", "origin", "topic")
-        return clone.rev("topic")
 
     topic("squash")
     forge.merge("topic", "squash", message=f"fix: squashed (#501)\n\n(cherry picked from commit {sources['squash']})")
     topic("merged", "also", options=())
     forge.merge("topic", "merge")
     topic("rebased")
+    clone.git("rm", "--quiet", "rebased.news.md")  # which is excluded; of the one before it came with the pick
+    clone.git("commit", "--quiet", "--amend", "--no-edit")
+    clone.git("push", "--quiet", "--force", "origin", "topic")
     forge.merge("topic", "rebase")
     clone.git("checkout", "--quiet", "-B", "topic", "origin/release/v2.7")
     worded = [(10, "fixed squash"), (20, "fixed merged"), (30, "fixed also"), (40, "fixed rebased")]
     forge.commit("Backport: one thing (#405) (#503)", text(*worded, (50, "fixed numbered"), (51, "and this, for 2.7")))
-    wrong = topic("wrong")
+    topic("wrong")
     merge = forge.merge("topic", "merge")
     take_back(forge.worker, merge, "-m", "1")
     forge.push()
@@ -131,7 +134,9 @@ def test_every_judge_calls_it_right(world: Landed) -> None:
     assert not plan["problems"], plan["problems"]
     assert [pick["source"] for pick in plan["picks"]] == [*shipped(world), world.tip]
     assert all(pick["since_previous"] for pick in plan["picks"])
-    assert any("by request #405, adapted on the branch: another pick in app.txt" in note for note in plan["notes"])
+    adapted = [note for note in plan["notes"] if "adapted on the branch" in note]
+    assert len(adapted) == 1
+    assert "by request #405, adapted on the branch: another pick in app.txt" in adapted[0]
     assert any("'fix: only here' has no known source: declared as made on" in note for note in plan["notes"])
     before = world.run("audit")
     assert before.code == 0, before.out

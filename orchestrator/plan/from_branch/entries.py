@@ -64,7 +64,7 @@ def freeze(config: Config, version: str, facts: Facts, names: Names, scratch: Sc
         return config, Judgement(problems=problems)
     first = entry.fixes[0].declared if entry.fixes else None
     text = editor.insert(config.text, version, found.entries, first, file=config.place.file)
-    fixes = (*(each.fix(entry.place) for each in found.entries), *entry.fixes)
+    fixes = (*(each.fix(entry.place, config.exclude) for each in found.entries), *entry.fixes)
     made = replace(entry, fixes=fixes)
     releases = tuple(made if each is entry else each for each in config.releases)
     notes = (_number(config.branch, found.origins), *found.notes)
@@ -86,7 +86,7 @@ def on_branch(config: Config, version: str, facts: Facts, names: Names, scratch:
     origins = SourceSearch(scratch=scratch, since=since, tips=tips).find(since.standing(declared), declared)
     if faults := [_there(mine.open[sha], each) for each in origins for sha in each.taken if sha in mine.open]:
         return OnBranch(problems=tuple(faults))
-    entries, adapted = _entries(scratch, facts.base, names, origins)
+    entries, adapted = _entries(scratch, facts.base, names, origins, config.exclude)
     return OnBranch(entries=entries, origins=tuple(origins), notes=tuple(_notes(config.branch, origins, adapted)))
 
 
@@ -120,7 +120,7 @@ class _Declared:
 
 
 def _entries(
-    scratch: Scratch, base: str, names: Names, origins: Sequence[Origin]
+    scratch: Scratch, base: str, names: Names, origins: Sequence[Origin], exclude: tuple[str, ...]
 ) -> tuple[tuple[FixEntry, ...], dict[str, list[str]]]:
     """An entry for each source, and the commits that are no plain pick of theirs, with the files in which they differ.
 
@@ -129,7 +129,7 @@ def _entries(
     plain = [_entry(scratch, source) for origin in origins for source in origin.sources]
     carriers = [origin.change.sha for origin in origins for _ in origin.sources]
     place = Place(file="release.yaml")
-    sources, _ = expand([each.fix(place) for each in plain], "", names, scratch)
+    sources, _ = expand([each.fix(place, exclude) for each in plain], "", names, scratch)
     judge = Judge(scratch, base, sources, {})
     leads = {source.commit.sha: judge.judge(source, base).pick for source in sources}
     carried: dict[str, list[Source]] = {}

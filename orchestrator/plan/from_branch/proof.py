@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import Pick
     from orchestrator.core.results import Place
+    from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Source
     from orchestrator.picks.undeclared import Since
@@ -52,18 +53,31 @@ def faults(scratch: Scratch, since: Since, sources: Sequence[Source], picks: Seq
 
 
 def differing(scratch: Scratch, carried: Mapping[str, Sequence[Source]]) -> dict[str, list[str]]:
-    """Commit -> the files in which it is not what picking its sources there, one after another, gives."""
-    trees = {sha: scratch.tree_of(sha) for sha in carried}
-    tips = {sha: _before(scratch, sha) for sha in carried}
-    rest = dict(carried)
+    """Commit -> the files in which it is not what picking its sources there, one after another, gives.
+
+    Of files that are excluded it may hold what they bring, or nothing.
+    """
+    whole = _picked(scratch, {sha: [each.commit for each in those] for sha, those in carried.items()}, carried)
+    rest = {sha: those for sha, those in carried.items() if whole[sha] != scratch.tree_of(sha)}
+    less = {sha: those for sha, those in rest.items() if any(each.part for each in those)}
+    parts = _picked(scratch, {sha: [each.change for each in those] for sha, those in less.items()}, less)
+    wrong = {sha: parts.get(sha) or whole[sha] for sha in rest if parts.get(sha) != scratch.tree_of(sha)}
+    return {sha: _files(scratch, tree or _before(scratch, sha), scratch.tree_of(sha)) for sha, tree in wrong.items()}
+
+
+def _picked(
+    scratch: Scratch, commits: Mapping[str, Sequence[Commit]], carried: Mapping[str, Sequence[Source]]
+) -> dict[str, str]:
+    """Commit -> the tree that picking these on its parent gives, "" where that conflicts; all of them at once."""
+    tips = {sha: _before(scratch, sha) for sha in commits}
+    rest = {sha: [*zip(those, carried[sha], strict=True)] for sha, those in commits.items()}
     while rest:  # the first source of all, then the second of those that have several
-        wanted = [Trees(base=_tree(scratch, each[0].parent), ours=tips[sha], theirs=each[0].commit.tree)
+        wanted = [Trees(base=_tree(scratch, each[0][1].parent), ours=tips[sha], theirs=each[0][0].tree)
                   for sha, each in rest.items()]  # fmt: skip
         for sha, merge in zip(rest, batch.picks(scratch, wanted), strict=True):
             tips[sha] = merge.tree if merge and merge.tree and not merge.conflicts else ""
         rest = {sha: each[1:] for sha, each in rest.items() if len(each) > 1 and tips[sha]}
-    return {sha: _files(scratch, tips[sha] or _before(scratch, sha), tree)
-            for sha, tree in trees.items() if tips[sha] != tree}  # fmt: skip
+    return tips
 
 
 def _before(scratch: Scratch, sha: str) -> str:
