@@ -53,8 +53,7 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1:
-    {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}], from-branch: true}
+  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}], from-branch: true}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile

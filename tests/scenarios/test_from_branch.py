@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.history
-HEAD = "version: 1\nbranch: release/v2.7\nsource: main\nexclude: ["*.news.md"]\nreleases:\n"
+HEAD = "version: 1\nbranch: release/v2.7\nsource: main\nexclude: ['*.news.md']\nreleases:\n"
 YAML = f"{HEAD}  v2.7.1:\n    summary: all of it\n    from-branch: true\n"
 TAG = "refs/tags/v2.7.1"
 JUDGES = (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1"))
