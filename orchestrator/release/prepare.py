@@ -27,6 +27,7 @@ from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
+from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
 from orchestrator.session.clone.history import have_history
@@ -164,7 +165,13 @@ def _heavy_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
         return ()
     from orchestrator.thin.planned import heavy_problems
 
-    return tuple(heavy_problems(plan, session.scratch, session.config_name))
+    def weight(image: PlannedImage) -> int:
+        with suppress(ReleaseError):  # it is only told with what is wrong
+            before, _ = recorded_before(session, plan, image)
+            return before.compressed_size if before else 0
+        return 0
+
+    return tuple(heavy_problems(plan, session.scratch, session.config_name, weight))
 
 
 def _heavy_notes(plan: Plan, session: Session) -> tuple[str, ...]:
