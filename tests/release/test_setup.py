@@ -12,6 +12,7 @@ from orchestrator.config.reader import load
 from orchestrator.release.setup.project_facts import registry_of, schema_of
 from tests.support.cli import Ran, release
 from tests.support.printed import types
+from tests.support.remedies import typed
 from tests.support.story import fix_line, make_repo
 from tests.support.terminal import CTRL_D, Terminal
 
@@ -151,7 +152,9 @@ def test_who_leaves_the_dialogue_leaves_nothing_behind(project: Repo) -> None:
     assert "nothing was written" in person.seen
     assert not (project.path / "release.yaml").exists()
     assert "do: release init --yes takes what is found" in person.seen
-    person = Terminal("init", "--offline", "--yes", cwd=project.path)  # the command that was told, on a terminal too
+    assert typed("release init --yes", project.path, env={"RELEASE_OFFLINE": "1"}).returncode == 0
+    (project.path / "release.yaml").unlink()
+    person = Terminal("init", "--offline", "--yes", cwd=project.path)  # on a terminal too
     assert person.end() == 0, person.seen
 
 
