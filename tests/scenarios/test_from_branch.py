@@ -66,7 +66,7 @@ def landed(root: Path) -> Landed:
         edits.append((number * 10, f"fixed {name}"))
         subject = {"wrong": "fix: wrong", "again": "fix: wrong again"}.get(name, f"fix({name}): one thing")
         news = {f"{name}.news.md": f"{name}\n"} if name in ("merged", "rebased") else {}
-        sources[name] = clone.commit(f"{subject} (#{400 + number})", text(*edits) | news)
+        sources[name] = clone.commit(f"{subject} (#{400 + number})", {**text(*edits), **news})
     clone.git("push", "--quiet", "--force", "origin", "main", "release/v2.7", "v2.7.0")
     forge = ForgeRepo.of(tale, root / "forge")
 
