@@ -54,8 +54,8 @@ releases:
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
   v2.7.2-rc.1:
-    ticket: OPS-412
-    fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt], strategy-option: [ours, find-renames=60]}]
+    {ticket: OPS-412, from-branch: true,
+     fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt], strategy-option: [ours, find-renames=60]}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -158,6 +158,7 @@ def test_every_key_is_read() -> None:
         ),
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
+    assert got.releases[1].from_branch
     assert got.releases[1].fixes[0].exclude == ("CHANGES.txt", ".github/**", "/docs/")  # those for all, then its own
     assert got.releases[1].fixes[0].strategy_options == ("ours", "find-renames=60%")
     assert got.exclude == ("CHANGES.txt", ".github/**")
