@@ -32,7 +32,7 @@ def differing(tmp_path: Path) -> tuple[Repo, str, dict[str, str]]:
     other = {"both.txt": lines(9, l4="ours"), "blank.txt": lines(9, l4="line   4"), "end.txt": lines(9, l4="line 4\r")}
     tip = repo.commit("refactor: other words", {**other, "new.py": WORDS.replace("argument", "given", 7)})
     repo.git("checkout", "--quiet", "main")
-    fixes = {
+    fixes: dict[str, dict[str, str | None]] = {
         "both sides": {"both.txt": lines(9, l4="theirs", l8="end")},
         "blanks": {"blank.txt": lines(9, l4="line 4  ")},
         "line ends": {"end.txt": lines(9, l4="line 4 ")},
