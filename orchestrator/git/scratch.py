@@ -28,7 +28,6 @@ from orchestrator.core.documents import LARGEST, DocumentError
 from orchestrator.core.errors import UsageError
 from orchestrator.git.cache import Cache
 from orchestrator.git.isolation import isolated, remove, settings
-from orchestrator.git.merge.options import picked_with
 from orchestrator.git.merge.result import Merge, decode_merge, encode_merge, merged
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
@@ -286,6 +285,8 @@ class Scratch:
         root = self._throw_away(base or EMPTY_TREE, ())
         commit = self._throw_away(theirs, (root,))
         if options:
+            from orchestrator.git.merge.options import picked_with
+
             merge = picked_with(options, gitdir=self.gitdir, env=self.git.env, ours=ours, theirs=commit)
         else:
             merge = self.merge_commits(self._throw_away(ours, (root,)), commit)
