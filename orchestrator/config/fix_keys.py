@@ -94,7 +94,7 @@ STRATEGY_OPTION: Key[tuple[str, ...]] = Key(
         text=Mapped(shape=_OPTION, into=lambda option, _: (option,)),
         items=ListOf(item=_OPTION, empty_code="config-no-option", empty_remedy="name one, or remove it", unique=True),
     ),
-    help="What git is given for the merge of this fix, as `git cherry-pick -X` takes it, one or a list:"
+    help="What git is given for the merge of this fix (its option `-X`), one or a list:"
     f" {', '.join(f'`{option}`' for option in STRATEGY_OPTIONS)}, `find-renames=N` (percent).",
 )
 
