@@ -5,7 +5,6 @@ What counts is release.yaml, and the source branches, as they stand on the prote
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import ReleaseCommits, differs, made_of
+from orchestrator.guard.commits import ReleaseCommits, differs, made_of, malformed
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -25,6 +24,8 @@ from orchestrator.guard.decisions import (
 )
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
+from orchestrator.landing.forms import below
+from orchestrator.landing.signed import unsigned
 from orchestrator.picks.classify import Judge, pick_of
 from orchestrator.picks.equivalents import Equivalent
 from orchestrator.picks.requests import with_frozen
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 MOST_COMMITS = 2000  # new ones on a release branch in one push
 LARGEST_COMMIT = 1024 * 1024  # bytes
 _AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
-_HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
-_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
 
 
 @dataclass(kw_only=True)
@@ -136,17 +135,9 @@ class BranchProof:
                 remedy=_MAKE_AGAIN,
                 code="malformed-commit",
             )
-        data = self.scratch.read(sha)[1]
-        commit = self.scratch.commit(sha)
-        head = data.partition(b"\n\n")[0]
-        names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
-        if names != _HEADERS:
-            said = b", ".join(names[:9]).decode(errors="replace")
-            raise self._refused(sha, f"has other headers than a pick: {said}", "malformed-commit", _MAKE_AGAIN)
-        if b"\0" in data or not 0 <= commit.when.seconds <= self.protected.now + _AHEAD:
-            raise self._refused(sha, f"has a date ({commit.when}) or text that no pick has", "malformed-commit",
-                                _MAKE_AGAIN)  # fmt: skip
-        return commit
+        if fault := malformed(self.scratch, sha, self.protected.now + _AHEAD):
+            raise self._refused(sha, fault, "malformed-commit", _MAKE_AGAIN)
+        return self.scratch.commit(sha)
 
     def _refused(self, sha: str, says: str, code: str, remedy: str) -> RefusedCommitError:
         subject = self.scratch.commit(sha).subject
@@ -163,6 +154,8 @@ class BranchProof:
         sources = self._sources(entry)
         decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
         self._before = self.protected.proposed.before_rebase(version, commits[-1].sha)
+        if bare := next((each.sha for each in commits if not each.signed), "") if self._must_sign else "":
+            raise self._refused(bare, "is not signed", "not-signed", _SIGN)
         picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
         tags = self.protected.tags
         older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
@@ -289,6 +282,11 @@ class BranchProof:
         """Who must have signed a commit off, "" where nobody must."""
         return str((self._before or commit).committer) if self.protected.config.signoff else ""
 
+    @property
+    def _must_sign(self) -> bool:
+        """Whether release.yaml wants each commit signed; what a forge rebased was signed when it was proposed."""
+        return bool(self.protected.config.sign_commits) and self._before is None
+
     def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
         """Refuse what somebody resolved in files that the pick has nothing to do with."""
         if fault := resolution_fault(self.scratch, source, self.scratch.tree_of(tip), commit.tree):
@@ -348,14 +346,17 @@ class BranchProof:
                                 existing=self.protected.tags, where=where)  # fmt: skip
         for problem in verdict.problems:
             raise _error(problem)
+        chain = below(self.scratch, commit.sha, sum(1 for pick in picks if pick.result) + 1)
+        *below_it, plain = unsigned(self.scratch, chain)
         made = release_commit(
             replace(config, text=self._own_config(commit, version)), self.protected.path, commit.committer,
-            scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
-            previous=verdict.previous, proposed=self._before,
+            scratch=self.scratch, tip=next(reversed(below_it), tip), version=version, summary=entry.summary,
+            picks=picks, previous=verdict.previous, proposed=self._before,
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)
-        if made.head != commit.sha and not self.protected.proposed.rebased(version, made.head, commit):
+        one = self.scratch.commit(plain)
+        if made.head != plain and not self.protected.proposed.rebased(version, made.head, one):
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
             raise self._refused(commit.sha, says, "not-the-release-commit", f"make it: release cut {version}")
 
@@ -387,6 +388,7 @@ class BranchProof:
 
 
 _MAKE_AGAIN = "make it again: release cut"
+_SIGN = "git config commit.gpgSign true; and set user.signingKey (and gpg.format ssh for an ssh key); or: release cut"
 
 
 def _itself(commit: Commit) -> Equivalent:

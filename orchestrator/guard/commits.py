@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.objects import Commit
+    from orchestrator.git.scratch import Scratch
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
+
+_HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
+_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,18 @@ class ReleaseCommits:
         """The commits up to the first release commit, all where there is none."""
         end = next((number for number, commit in enumerate(commits, 1) if self.version(commit)), len(commits))
         return commits[:end]
+
+
+def malformed(scratch: Scratch, sha: str, latest: int) -> str:
+    """What a commit has that no pick has, as the end of a sentence, "" for none; `latest` is the last date there is."""
+    data, commit = scratch.read(sha)[1], scratch.commit(sha)
+    head = data.partition(b"\n\n")[0]
+    names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
+    if names != _HEADERS:
+        return f"has other headers than a pick: {b', '.join(names[:9]).decode(errors='replace')}"
+    if b"\0" in data or not 0 <= commit.when.seconds <= latest:
+        return f"has a date ({commit.when}) or text that no pick has"
+    return ""
 
 
 def made_of(source: Source, commits: Sequence[Commit], ours: str) -> str:

@@ -26,7 +26,7 @@ from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
-from orchestrator.release import steps
+from orchestrator.release import signing, steps
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
 from orchestrator.session.clone.history import have_history
@@ -104,7 +104,8 @@ def prepare(
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
     on = proposed_on or request_branch(session, config, plan.version)
-    plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic)
+    plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
+                   sign_commits=signing.how(session.repository, config))  # fmt: skip
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
     by_freeze = judge_freeze(
@@ -124,6 +125,7 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
+            *([signing.note(plan)] if plan.sign_commits else []),
             *engine_notes,
             *_proving_notes(plan, session),
             *image_notes(plan, session.scratch),
