@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from orchestrator.core.errors import Exit
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Make a release": ("plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
+    "Make a release": ("declare", "plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
     "Look": ("status", "show", "report", "notes", "sbom", "scan", "log", "duplicates", "candidates"),
     "Prove": ("audit", "verify", "rebuild", "smoke"),
     "Guard": ("protect", "hook"),
-    "Set up": ("init", "check", "doctor", "ci", "patch", "schema"),
+    "Set up": ("init", "check", "doctor", "ci", "patch", "schema", "prune"),
 }
 OTHER: Final = "Other commands"
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "declare": ("release declare v2.7.1 --from-branch", "release declare v2.7.1 --from-branch --write"),
     "plan": ("release plan v2.7.1", "release plan v2.7.1 --json > plan.json"),
     "cut": ("release cut v2.7.1", "release cut v2.7.1 --yes --plan plan.json"),
     "continue": ("release continue",),
@@ -44,9 +45,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "verify": ("release verify v2.7.1",),
     "rebuild": ("release rebuild v2.7.1",),
     "smoke": ("release smoke IMAGE",),
+    "prune": ("release prune", "release prune --older-than 30 --write"),
     "protect": ("release protect --provider github",),
     "hook": ("release hook install",),
-    "init": ("release init",),
+    "init": ("release init", "release init --yes --image ghcr.io/acme/image"),
     "check": ("release check",),
     "doctor": ("release doctor", "release doctor --ci"),
     "ci init": ("release ci init --provider github --write",),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
-from orchestrator.config.fix_keys import FIX
+from orchestrator.config.fix_keys import EXCLUDE, FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
 from orchestrator.config.policy_keys import POLICY
@@ -38,8 +38,15 @@ FIXES = Key(
         empty_code="config-no-fixes",
         empty_remedy="declare at least one, such as `- commit: 4f1c2d9a`, or remove the release",
     ),
-    help="What the release takes over, in this order. At least one.",
-    required=True,
+    help="What the release takes over, in this order. At least one; may be left out with `from-branch`.",
+    default="**required**",
+)
+FROM_BRANCH = Key(
+    name="from-branch",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether the release has what came to the branch since the version before, by requests say; `fixes` are"
+    " picked on top of that. The release names each commit beside it (docs/from-branch.md).",
+    default="false",
 )
 
 
@@ -55,10 +62,27 @@ def _release(got: Got) -> ReleaseEntry:
                 fix.place,
                 f"the first is on line {first.place.line}: keep one",
             )
-    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), ticket=got(TICKET, ""), fixes=fixes)
+    from_branch = got(FROM_BRANCH, False)
+    if got(FROM_BRANCH, True) is False and FIXES.name not in got.nodes:
+        remedy = "declare `fixes:`, or write true"
+        got.faults.add("config-no-fixes", "a release of nothing", got.nodes[FROM_BRANCH.name], remedy)
+    return ReleaseEntry(
+        version="",
+        place=got.place,
+        summary=got(SUMMARY, ""),
+        ticket=got(TICKET, ""),
+        fixes=fixes,
+        from_branch=from_branch,
+    )
 
 
-RELEASE = Table(title="a release", keys=(SUMMARY, TICKET, FIXES), build=_release)
+RELEASE = Table(
+    title="a release",
+    keys=(SUMMARY, TICKET, FIXES, FROM_BRANCH),
+    build=_release,
+    exactly_one=("fixes",),
+    or_else="from-branch",
+)
 
 
 def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:
@@ -178,6 +202,7 @@ CHANGELOG = Key(
     help="The Markdown file that the release commit adds a section to, headed as the newest there; `false`: none.",
     default="CHANGELOG.md",
 )
+EXCLUDE_ALL = replace(EXCLUDE, help="Files that are never picked, of no fix, by patterns as in CODEOWNERS.")
 VERSION_FILES = Key(
     name="version-files",
     shape=ListOf(
@@ -216,6 +241,12 @@ REPOSITORY_URL = Key(
 )
 
 
+def _excluding(entry: ReleaseEntry, exclude: tuple[str, ...]) -> ReleaseEntry:
+    """The release with what no fix brings, in each of its fixes."""
+    fixes = (replace(fix, exclude=tuple(dict.fromkeys((*exclude, *fix.exclude)))) for fix in entry.fixes)
+    return replace(entry, fixes=tuple(fixes)) if exclude else entry
+
+
 def _config(got: Got) -> Config:
     changelog = got(CHANGELOG, Config.changelog)
     files = got(VERSION_FILES, ())
@@ -233,7 +264,8 @@ def _config(got: Got) -> Config:
         branch=got(BRANCH, ""),
         source=got(SOURCE, ()),
         remote=got(REMOTE, Config.remote),
-        releases=releases,
+        releases=tuple(_excluding(entry, got(EXCLUDE_ALL, ())) for entry in releases),
+        exclude=got(EXCLUDE_ALL, ()),
         image=got(IMAGE_KEY, None),
         verify=got(VERIFY, ()),
         changelog=changelog,
@@ -260,6 +292,7 @@ ROOT = Table(
         RELEASES,
         IMAGE_KEY,
         VERIFY,
+        EXCLUDE_ALL,
         CHANGELOG,
         VERSION_FILES,
         POLICY_KEY,

@@ -48,11 +48,23 @@ class Fix:
     allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
     confirm: bool = False  # a person must say yes to each of its picks
     again: bool = False  # pick it whatever the branch is said to have
+    exclude: tuple[str, ...] = ()  # patterns of files that are not picked of it; those for all fixes first
 
     @property
     def declared(self) -> str:
         """As people named it."""
         return f"#{self.pr}" if self.pr else self.commit or self.range
+
+    def is_taken_along(self, exclude: tuple[str, ...]) -> bool:
+        """Whether it says no more than `from-branch` writes: which commit of the branch it is, and of what source.
+
+        `exclude` is what its file excludes from all fixes.
+        """
+        bare = Fix(
+            place=self.place, commit=self.commit, backport=self.backport, mainline=self.mainline,
+            allow=("duplicate",), exclude=exclude,
+        )  # fmt: skip
+        return self == bare
 
     @property
     def is_frozen(self) -> bool:
@@ -81,6 +93,7 @@ class ReleaseEntry:
     summary: str = ""
     ticket: str = ""  # for `release-commit`
     fixes: tuple[Fix, ...] = ()
+    from_branch: bool = False  # it has what came to the branch since the version before; `fixes` are picked on top
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +350,7 @@ class Config:
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
     sign: SignSpec | None = None
+    exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set

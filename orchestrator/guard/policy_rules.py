@@ -9,12 +9,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, is_feature
 from orchestrator.core.errors import Exit
-from orchestrator.core.glob import ANY_BUT_SLASH, FOLDERS, WITHIN, Glob, Part, literal
+from orchestrator.core.glob import owns
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import parse_tag
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 
-_PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
 _MAIL = re.compile(r"(?:[0-9]+\+)?(?P<account>[^@+\s]+)(?:\+[^@]*)?@[^@\s]+")  # GitHub: 123+mia@users.noreply...
 FROZEN = "frozen"  # the code of the problem that a freeze is
 _SHOWN = 3  # paths in a message
@@ -47,10 +45,16 @@ class PolicyChange:
     adapted: bool = False
     allow: tuple[str, ...] = ()
     on_protected_source: bool = True
+    by_branch: bool = False  # `from-branch` brings it: it has no entry yet
 
     @property
     def said(self) -> str:
         return f"{self.source[:12]} {self.subject!r}"
+
+    def remedy(self, text: str) -> str:
+        """What to do in its entry; the entry too where it has none."""
+        entry = f"- {{commit: {self.source}, allow: [duplicate]}}"
+        return f"{text}, in an entry of its own under `fixes:`: {entry}" if self.by_branch else text
 
 
 def rules(policy: Policy, changes: Sequence[PolicyChange], version: str) -> list[Problem]:
@@ -105,7 +109,9 @@ def _not_in_a_patch(change: PolicyChange, version: str, word: str, what: str) ->
         code=f"{word}-in-patch",
         message=f"{change.said} brings {what}, and {version} is a patch release (rule: semver.org, item 6)",
         where=change.where,
-        remedy=f"leave it to the next minor release, or add `allow: [{word}]` and a `reason:` to the fix",
+        remedy=change.remedy(
+            f"leave it to the next minor release, or add `allow: [{word}]` and a `reason:` to the fix"
+        ),
         exit_code=Exit.REFUSED,
     )
 
@@ -146,7 +152,7 @@ def _approved(policy: Policy, change: PolicyChange) -> Iterator[Problem]:
         yield _broken(
             policy, key if _given(policy, key) else "code-owners", change, "approvals-missing",
             f"{change.said} is {why}approved by {_listed(counted) or 'nobody who counts'}: {len(counted)} of {needed}",
-            f"add to `approved-by:` who has approved it; {_who(groups)} counts, its authors do not",
+            change.remedy(f"add to `approved-by:` who has approved it; {_who(groups)} counts, its authors do not"),
         )  # fmt: skip
         return
     for entry, paths in groups.items():
@@ -157,7 +163,7 @@ def _approved(policy: Policy, change: PolicyChange) -> Iterator[Problem]:
                 message=f"{change.said} changes {', '.join(paths[:_SHOWN])}{more} without an approval by"
                 f" {_listed(entry.owners)} (policy.code-owners, {entry.place})",
                 where=change.where,
-                remedy="add the one who has approved it to `approved-by:`",
+                remedy=change.remedy("add the one who has approved it to `approved-by:`"),
                 exit_code=Exit.REFUSED,
             )
 
@@ -224,34 +230,6 @@ def _words(person: str) -> set[str]:
     name, opened, mail = whole.removesuffix(">").rpartition("<")
     told = opened and whole.endswith(">") and ">" not in mail
     return {whole, *((name.rstrip(), mail) if told else ())} - {""}
-
-
-@cache
-def _pattern(pattern: str) -> Glob:
-    """A pattern of CODEOWNERS, up to the file or folder that it names."""
-    anchored = "/" in pattern.rstrip("/")
-    parts: list[Part] = [] if anchored else [FOLDERS]
-    for part in _PART.findall(pattern.strip("/")):
-        if part == "**/":
-            parts.append(FOLDERS)
-        elif part == "?":
-            parts.append(ANY_BUT_SLASH)
-        else:
-            parts.append(WITHIN if part[0] == "*" else literal(part))
-    return Glob(parts)
-
-
-def owns(pattern: str, path: str) -> bool:
-    """Whether a pattern of CODEOWNERS matches a file: gitignore's rules, except that `docs/*` does not reach below."""
-    glob, shallow, folder = _pattern(pattern), pattern.endswith("/*"), pattern.endswith("/")
-    *above, name = path.split("/")
-    state = glob.start
-    for part in above:
-        state = glob.after(state, part)
-        if glob.accepts(state) and not shallow:
-            return True
-        state = glob.after(state, "/")
-    return glob.accepts(glob.after(state, name)) and not folder
 
 
 # ------------------------------------------------------------------ freezes and signatures

@@ -14,8 +14,11 @@ from orchestrator.core.tag_message import terms_fault, told_twice
 from orchestrator.landing import candidate, forms
 from orchestrator.landing.signed import signing_fault, unsigned
 from orchestrator.picks.sources import unknown
+from orchestrator.picks.undeclared import Since, older
 from orchestrator.plan.account import account_of
+from orchestrator.plan.from_branch.proof import faults
 from orchestrator.plan.landed import as_landed, as_signed
+from orchestrator.plan.picker import mark_own
 from orchestrator.plan.planner import draft
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.session import kept_sources
@@ -118,6 +121,8 @@ def made_again(
             remedy="the tag's message does not belong to its commit",
             code="tag-differs",
         )
+    if account and account.entry.from_branch:
+        _must_hold(session, account, facts, version)
     return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing else plan
 
 
@@ -131,6 +136,18 @@ def _refuse_other_signatures(session: Session, account: Account | None, made: st
             where=f"refs/tags/{version}",
             remedy="somebody changed its commits after they were signed, or its message",
             code="tag-differs",
+        )
+
+
+def _must_hold(session: Session, account: Account, facts: Facts, version: str) -> None:
+    """Raises MismatchError where a release that takes what is on its branch does not say what that is."""
+    since = Since.read(session.scratch, facts.base, older(facts))
+    picks = mark_own(session.scratch, account.made, older(facts))
+    if fault := next(faults(session.scratch, since, account.sources, picks), ""):
+        raise MismatchError(
+            f"tag {version} {fault}",
+            remedy="the branch holds something undeclared; compare its git log with the tag's message",
+            code="tag-differs-from-history",
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.registry.responses import HttpResponse
 
 MAX_MANIFEST: Final = 4 * 1024 * 1024  # bytes that a registry must take, by the OCI distribution specification
+_NO_DELETE: Final = (400, 405, 501)  # how registries say that they remove nothing
 _STORED: Final = range(200, 300)  # what a registry may answer when it has done what it was asked
 
 
@@ -179,6 +180,22 @@ class Registry(RegistryReader):
             self._put(reference, manifest)
             self._confirm(reference, digest, before=previous, looks=1)
         return Promotion(reference=reference, digest=digest, previous=previous)
+
+    # -------------------------------------------------------------- removing
+
+    def delete(self, digest: str) -> None:
+        """Remove a manifest with every name that it has here; one that is gone already is no error.
+
+        Raises RemoteError `registry-no-delete` where the registry does not do that.
+        """
+        path = self._manifest_path(self.repository.digest(digest).digest)
+        what = f"remove {digest} of {self._name}"
+        _, answer = self._wire.ask("DELETE", path, what=what, expect=(200, 202, 204, 404, *_NO_DELETE), label="delete")
+        if answer.status in _NO_DELETE:
+            raise failure(
+                "registry-no-delete", self._wire.host, f"{what}: this registry removes nothing that way",
+                remedy="remove them by the registry's own means, or let it remove untagged and old images by itself",
+            )  # fmt: skip
 
     def _source(self, digest: str) -> Manifest:
         manifest = self.await_manifest(self.repository.digest(digest).digest)

@@ -113,6 +113,7 @@ class ImageConfig:
     diff_ids: tuple[str, ...]
     history: tuple[str, ...]  # the instruction of each step
     made_layers: tuple[str, ...]  # of those that made a layer; as many as there are, or the image does not say
+    created: str = ""  # when it was made, as it says; RFC 3339
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +222,7 @@ def parse_config(data: bytes) -> ImageConfig:
         diff_ids=_diff_ids(document.get("rootfs")),
         history=tuple(_created_by(step) for step in steps),
         made_layers=tuple(_created_by(step) for step in steps if not step.get("empty_layer")),
+        created=made if isinstance(made := document.get("created"), str) else "",
     )
 
 

@@ -18,7 +18,6 @@ from orchestrator.git.tags import must_sign
 from orchestrator.image import farm
 from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
 from orchestrator.release.checks import Finding, SkipCheck, run_check
-from orchestrator.release.signing import try_key
 from orchestrator.release.steps.builds.cache import sources
 from orchestrator.release.steps.builds.proving import on_builder
 
@@ -92,6 +91,8 @@ def cache_checks(session: Session, plan: Plan) -> Iterator[Finding]:
 def signing_checks(session: Session, plan: Plan, state: ReleaseState) -> Iterator[Finding]:
     """Whether the key signs commits, where they are to be signed."""
     if plan.sign_commits:
+        from orchestrator.release.signing import try_key
+
         yield run_check("commit-signing", partial(try_key, session, plan, state))
 
 

@@ -26,9 +26,11 @@ from orchestrator.plan.images import planned_images
 from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
-from orchestrator.release import signing, steps
+from orchestrator.release import steps
+from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.clone.history import have_history
 from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 from orchestrator.session.state import ReleaseState
@@ -88,6 +90,13 @@ def prepare(
         from orchestrator.plan.requests import freeze
 
         config, by_request = freeze(session, config, wanted, facts.source_tips)
+    by_branch, entry = Judgement(), config.release(wanted)
+    if entry and entry.from_branch:
+        from orchestrator.plan.from_branch import entries
+
+        tips = (facts.base, *facts.source_tips.values())
+        have_contents(session.repository, session.scratch, tips, offline=session.options.offline)
+        config, by_branch = entries.freeze(config, wanted, facts, session.repository, session.scratch)
     request = PlanRequest(
         version=version,
         config=config,
@@ -105,7 +114,7 @@ def prepare(
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
     on = proposed_on or request_branch(session, config, plan.version)
     plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
-                   sign_commits=signing.how(session.repository, config))  # fmt: skip
+                   sign_commits=signing(session, config))  # fmt: skip
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
     by_freeze = judge_freeze(
@@ -125,14 +134,14 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
-            *([signing.note(plan)] if plan.sign_commits else []),
+            *_signing_notes(plan),
             *engine_notes,
             *_proving_notes(plan, session),
             *image_notes(plan, session.scratch),
             *_heavy_notes(plan, session),
         ),
     )
-    return seal(plan, steps.keys(plan), by_request, by_policy, by_freeze, of_images)
+    return seal(plan, steps.keys(plan), by_request, by_branch, by_policy, by_freeze, of_images)
 
 
 def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
@@ -147,6 +156,27 @@ def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     from orchestrator.attest.scan import vex
 
     return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
+
+
+def signing(session: Session, config: Config) -> str:
+    """How the commits of a release are signed: by release.yaml, else as git is set."""
+    if config.sign_commits is False:
+        return ""
+    told = session.repository.git.attempt("config", "--type=bool", "commit.gpgSign").text.strip()
+    if not (config.sign_commits or told == "true"):
+        return ""
+    from orchestrator.git.signing import Signing
+
+    return Signing(repository=session.repository).format
+
+
+def _signing_notes(plan: Plan) -> tuple[str, ...]:
+    """What is said of commits that will be signed."""
+    said = (
+        f"its commits are signed ({plan.sign_commits}) when they are made, which gives them other ids: promised are"
+        " their trees, and these ids without the signatures"
+    )
+    return (said,) if plan.sign_commits else ()
 
 
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:
@@ -166,7 +196,13 @@ def _heavy_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
         return ()
     from orchestrator.thin.planned import heavy_problems
 
-    return tuple(heavy_problems(plan, session.scratch, session.config_name))
+    def weight(image: PlannedImage) -> int:
+        with suppress(ReleaseError):  # it is only told with what is wrong
+            before, _ = recorded_before(session, plan, image)
+            return before.compressed_size if before else 0
+        return 0
+
+    return tuple(heavy_problems(plan, session.scratch, session.config_name, weight))
 
 
 def _heavy_notes(plan: Plan, session: Session) -> tuple[str, ...]:

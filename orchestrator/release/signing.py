@@ -21,33 +21,14 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
-    from orchestrator.git.repository import Repository
     from orchestrator.session.session import Session
     from orchestrator.session.state import ReleaseState
 
 _OFF = "   | git config commit.gpgSign false   (signs no commits)"
 
 
-def how(repository: Repository, config: Config) -> str:
-    """How the commits of a release are signed, as plans have it: by release.yaml, else as git is set."""
-    if config.sign_commits is False:
-        return ""
-    on = config.sign_commits or repository.git.attempt("config", "--type=bool", "commit.gpgSign").text.strip() == "true"
-    return Signing(repository=repository).format if on else ""
-
-
-def note(plan: Plan) -> str:
-    """What a plan says of commits that will be signed."""
-    return (
-        f"its commits are signed ({plan.sign_commits}) when they are made, which gives them other ids: promised are"
-        " their trees, and these ids without the signatures"
-    )
-
-
 def signed(session: Session, state: ReleaseState, plan: Plan) -> Plan:
-    """The plan with its commits signed; as it is where they are not to be.  Raises UsageError where one cannot be."""
-    if not plan.sign_commits:
-        return plan
+    """The plan with its commits signed.  Raises UsageError where one cannot be."""
     return as_signed(plan, _signed(session, state, plan, forms.proposed(plan).commits))
 
 
@@ -66,8 +47,9 @@ def trial(session: Session, config: Config) -> str:
     tree = scratch.tree_of(parent)
     made = scratch.write_commit(tree=tree, parents=(parent,), author=who, committer=who, message=b"try the key\n")
     off = "" if config.sign_commits else _OFF
-    sign_commit(Signing(repository=session.repository), scratch, made, parent=parent, what="a commit", off=off)
-    return f"{how(session.repository, config)} signs"
+    signing = Signing(repository=session.repository)
+    sign_commit(signing, scratch, made, parent=parent, what="a commit", off=off)
+    return f"{signing.format} signs"
 
 
 def is_by_this_key(session: Session, state: ReleaseState, plan: Plan) -> bool:
