@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.declaration import Fix
-    from orchestrator.git.merge.excluded import Part
+    from orchestrator.git.merge.excluded import WantedPart
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
@@ -40,16 +40,16 @@ class Source:
     scratch: Scratch | None = field(default=None, repr=False, compare=False)  # needed where something is excluded
 
     @cached_property
-    def part(self) -> Part | None:
+    def part(self) -> WantedPart | None:
         """What is picked where files of it are excluded; None where all of it is."""
         return self._part_of(self.commit, self.parent)
 
     @cached_property
-    def stand_in_part(self) -> Part | None:
+    def stand_in_part(self) -> WantedPart | None:
         """The same of its backport."""
         return self._part_of(self.backport, next(iter(self.backport.parents), "")) if self.backport else None
 
-    def _part_of(self, commit: Commit, parent: str) -> Part | None:
+    def _part_of(self, commit: Commit, parent: str) -> WantedPart | None:
         return part_of(self.scratch, commit, parent, self.fix.exclude) if self.scratch and self.fix.exclude else None
 
     @property
@@ -63,7 +63,7 @@ class Source:
         return self.stand_in_part.commit if self.stand_in_part else self.backport
 
     @property
-    def applied(self) -> Part | None:
+    def applied(self) -> WantedPart | None:
         """What is left of what is applied, where something is left out."""
         return self.stand_in_part if self.backport else self.part
 

@@ -20,7 +20,7 @@ _NOTHING = "000000"  # the mode of what is not there
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class WantedPart:
     """A commit of a scratch store that makes a part of another one's change, and says the same; `without` are the
     patterns that something was left out for.  The same commit and patterns always give the same id.
     """
@@ -30,7 +30,7 @@ class Part:
     is_empty: bool
 
 
-def part_of(scratch: Scratch, commit: Commit, parent: str, patterns: Sequence[str]) -> Part | None:
+def part_of(scratch: Scratch, commit: Commit, parent: str, patterns: Sequence[str]) -> WantedPart | None:
     """What is left of a commit's change against `parent` ("" for a root commit); None where that is all of it.
 
     A file that a pattern matches is as it was in the parent: one that was moved from there to where none matches is
@@ -57,4 +57,4 @@ def part_of(scratch: Scratch, commit: Commit, parent: str, patterns: Sequence[st
         message=commit.message,
     )
     without = tuple(pattern for pattern in patterns if pattern in matched)
-    return Part(commit=scratch.commit(made), without=without, is_empty=tree == before)
+    return WantedPart(commit=scratch.commit(made), without=without, is_empty=tree == before)

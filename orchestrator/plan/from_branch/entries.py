@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Names, Source
-    from orchestrator.plan.from_branch.sources import Origin
+    from orchestrator.plan.from_branch.sources import FoundOrigin
     from orchestrator.session.branch_state import Facts
 
 _MOST = 1000  # commits that one release takes from its branch
@@ -46,7 +46,7 @@ class OnBranch:
     """What came to a branch, oldest first: entries to declare, what each is, and what stops it from being declared."""
 
     entries: tuple[FixEntry, ...] = ()
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[FoundOrigin, ...] = ()
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -120,7 +120,7 @@ class _Declared:
 
 
 def _entries(
-    scratch: Scratch, base: str, names: Names, origins: Sequence[Origin], exclude: tuple[str, ...]
+    scratch: Scratch, base: str, names: Names, origins: Sequence[FoundOrigin], exclude: tuple[str, ...]
 ) -> tuple[tuple[FixEntry, ...], dict[str, list[str]]]:
     """An entry for each source, and the commits that are no plain pick of theirs, with the files in which they differ.
 
@@ -162,7 +162,7 @@ def _adapted(source: Source, carrier: str, files: Sequence[str]) -> Problem:
     return _on_branch_as(source, carrier, f"adapted: another pick in {words(files[:_NAMED], ', ')}")
 
 
-def _there(source: Source, origin: Origin) -> Problem:
+def _there(source: Source, origin: FoundOrigin) -> Problem:
     return _on_branch_as(source, origin.change.sha, f"by {origin.by}")
 
 
@@ -197,7 +197,7 @@ def _nothing(config: Config, entry: ReleaseEntry, facts: Facts) -> Problem:
     )
 
 
-def _notes(branch: str, origins: Sequence[Origin], adapted: Mapping[str, Sequence[str]]) -> list[str]:
+def _notes(branch: str, origins: Sequence[FoundOrigin], adapted: Mapping[str, Sequence[str]]) -> list[str]:
     """A line for each whose source a trailer does not tell, or that is no plain pick of it (`adapted`: its files)."""
     lines = []
     for origin in origins:
@@ -214,7 +214,7 @@ def _notes(branch: str, origins: Sequence[Origin], adapted: Mapping[str, Sequenc
     return lines
 
 
-def _number(branch: str, origins: Sequence[Origin]) -> str:
+def _number(branch: str, origins: Sequence[FoundOrigin]) -> str:
     here = sum(origin.is_made_here for origin in origins)
     number = f"{len(origins)} commit{'s' if len(origins) != 1 else ''}"
     made = f", {here} of them made there" if here else ""

@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(?:[#!]|/(?:pull|pulls|merge_requests)/)([1-9][0-9]{0,8})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class FoundOrigin:
     """A commit of the branch, and what it is a pick of: itself where nothing tells.  `by` is what told."""
 
     change: CommitChange
@@ -55,7 +55,7 @@ class SourceSearch:
     since: Since
     tips: Sequence[str]
 
-    def find(self, kept: Sequence[CommitChange], declared: Collection[str]) -> list[Origin]:
+    def find(self, kept: Sequence[CommitChange], declared: Collection[str]) -> list[FoundOrigin]:
         """What each is, in their order.  A source that is `declared`, or that an earlier commit carries, is taken."""
         told = self._by_trailer(kept)
         alike = self._by_patch([change for change in kept if change.sha not in told])
@@ -68,7 +68,7 @@ class SourceSearch:
             why = ", though it names one whose change it does not carry" if self._claims(change) and not names else ""
             taken.update(free)
             others = tuple(sha for sha in names if sha not in free)
-            found.append(Origin(change=change, sources=free or (change.sha,), by=by, why=why, taken=others))
+            found.append(FoundOrigin(change=change, sources=free or (change.sha,), by=by, why=why, taken=others))
         return found
 
     # -------------------------------------------------------------- trailers
