@@ -159,7 +159,7 @@ class ReleaseState:
         if not path.exists():
             return None
         try:
-            data = json.loads(path.read_text())
+            data = dict(json.loads(path.read_text()))
             lists = {key: tuple(data.get(key, ())) for key in ("exclude", "options")}
             return Paused(**{**data, "files": tuple(data["files"]), **lists})
         except (ValueError, TypeError, KeyError) as error:
