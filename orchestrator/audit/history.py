@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,43 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
     for at, twin in story.suspects.items():
         if at in twice and not verdicts[at].listed:  # who released it decided that it is to be there again
             told[at] = replace(told[at], kind=Kind.DUPLICATE, of=twin)
+    for at, by in _came_and_went(verdicts).items():
+        if verdicts[at].proof is Kind.REVERT and by == at:
+            told[at] = replace(told[at], kind=Kind.REVERT)
+        else:
+            told[at] = replace(told[at], kind=Kind.REVERTED, of=verdicts[by].sha, harmless=True)
     return told
+
+
+def _came_and_went(verdicts: Sequence[CommitVerdict]) -> dict[int, int]:
+    """What came and was taken back within one version -> by what; and what took it back -> itself.  By position.
+
+    It needs no entry, as nothing of it is in the version, and `plan` names it no more; unless the tag lists it, or
+    nobody knows what was declared.
+    """
+    position = {each.sha: at for at, each in enumerate(verdicts)}
+    pairs = [(target, at) for at, each in enumerate(verdicts) if each.declared is not None
+             for target in _targets(each, verdicts, position)
+             if target < at and verdicts[target].version == each.version]  # fmt: skip
+    takers: dict[int, list[int]] = defaultdict(list)
+    for target, at in pairs:
+        takers[target].append(at)
+    gone: dict[int, int] = {}
+    for target in sorted(takers, reverse=True):  # whether a revert counts is told by those after it
+        if standing := [at for at in takers[target] if at not in gone]:
+            gone[target] = standing[-1]
+    needless = {at: at for target, at in pairs if verdicts[at].proof is Kind.REVERT and not verdicts[target].listed}
+    return needless | {target: by for target, by in gone.items() if not verdicts[target].listed}
+
+
+def _targets(each: CommitVerdict, verdicts: Sequence[CommitVerdict], position: Mapping[str, int]) -> list[int]:
+    """What a commit takes back: exactly, or with more or less, where it is declared and a source tells what it was."""
+    if each.proof is Kind.REVERT:
+        return [position[each.of]] if each.of in position else []
+    if each.signal != ITSELF or not each.declared:
+        return []
+    named = [at for name in each.undoes for sha, at in position.items() if sha.startswith(name)]
+    return [at for at in named if verdicts[at].proof is Kind.PROVED]
 
 
 def _taken_back(pick: CommitVerdict, by: CommitVerdict, *, released: bool) -> CommitVerdict:

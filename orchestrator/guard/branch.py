@@ -64,6 +64,7 @@ class BranchProof:
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
     _before: Commit | None = None  # the release commit at hand as it was proposed, where a forge committed it anew
+    _there: str = ""  # the tip before the push
     landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
 
     @property
@@ -72,6 +73,7 @@ class BranchProof:
 
     def prove(self, old: str, new: str) -> list[Problem]:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
+        self._there = old
         try:
             rest = self._chain(old, new)
             while rest:
@@ -216,13 +218,13 @@ class BranchProof:
         return f"declare it in release.yaml on {self.protected.branch} first, then: release cut"
 
     def _sources(self, entry: ReleaseEntry) -> list[Source]:
-        """The declared commits, all of them on a source branch."""
+        """The declared commits, all of them on a source branch, or made by hand on this one before the push."""
         sources, problems = expand(entry.fixes, "", self.protected.names, self.scratch)
         for problem in problems:
             raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
         ids = [source.commit.sha for source in sources]
         tips = self.protected.tips
-        outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), "--")) if ids else set()
+        outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), self._there, "--")) if ids else set()
         for source in sources:
             if source.backport and source.backport.sha != source.fix.backport:
                 raise RefusedCommitError(

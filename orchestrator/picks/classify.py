@@ -55,7 +55,7 @@ class Judge:
         self.made = made
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
-        open_ = [source for source in sources if source.backport is None and source.commit.sha not in made]
+        open_ = [_applied(source) for source in sources if source.commit.sha not in made]
         self.twins = twins(scratch, base, {source.commit.sha: source.parent for source in open_})
 
     def judge(self, source: Source, tip: str, made: str = "") -> Classification:
@@ -68,6 +68,8 @@ class Judge:
             self.scratch.use_attributes(ours)
         self._attributes_stale = source.commit.sha in self._touch_attributes
         if source.backport:
+            if twin := self._backported(source, ours, tip):
+                return self._present(source, PickState.DUPLICATE, twin)
             return self._apply_stand_in(source, source.backport, ours, "backport", made)
         if source.commit.sha in self.made and source.commit.sha in self.resolved:
             return self._apply_stand_in(
@@ -86,6 +88,15 @@ class Judge:
             return self._present(source, PickState.EMPTY, None)
         pick = pick_of(source, PickState.CLEAN, forwarded=merge.forwarded)
         return Classification(pick=pick, tree=merge.tree, like=source.commit)
+
+    def _backported(self, source: Source, ours: str, tip: str) -> Equivalent | None:
+        """The commit of the branch that brought the backport, perhaps the backport itself, where it is still there."""
+        applied = _applied(source)
+        twin = None if source.fix.again else self.twins.get(applied.commit.sha)
+        if twin is None:
+            return None
+        merge = self._merge(applied.parent, applied.commit.tree, ours)
+        return twin if self._still_there(applied, ours, tip, merge, twin)[0] else None
 
     def _held(self, source: Source, merge: Merge, made: str) -> Merge:
         """The merge, with submodules as they were released where nobody here can tell; a person's word goes first."""
@@ -201,6 +212,13 @@ class Judge:
         if state.value in source.fix.allow:
             return Classification(pick=pick, tree="", like=source.commit)
         return Classification(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _applied(source: Source) -> Source:
+    """The commit that is applied, as a source of its own."""
+    if source.backport is None:
+        return source
+    return replace(source, commit=source.backport, parent=next(iter(source.backport.parents), ""), backport=None)
 
 
 def _strays(source: Source, fault: str) -> Problem:

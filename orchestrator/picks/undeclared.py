@@ -9,6 +9,7 @@ from orchestrator.core.commit_message.release import released_versions
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes
+from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import Undone, twins
 from orchestrator.picks.sources import expand
 from orchestrator.session.branch_state import gather
@@ -27,12 +28,18 @@ _RELEASE = "chore(release): "  # our own commit, where release.yaml says nothing
 
 
 def undeclared(
-    scratch: Scratch, config: Config, base: str, older: Sequence[str], declared: Collection[str]
+    scratch: Scratch,
+    config: Config,
+    base: str,
+    older: Sequence[str],
+    declared: Collection[str],
+    picked: Collection[str] = (),
 ) -> list[str]:
     """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
 
-    `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
-    What was taken back again needs no entry; what takes back a fix of an older version does.
+    `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it,
+    `picked` the sources that are picked now: what names one of them did not bring it.
+    What was taken back again needs no entry; what takes back a fix of an older version, or more than a commit, does.
     """
     if base in older:
         return []
@@ -42,10 +49,18 @@ def undeclared(
     lines = []
     for change in reversed(own):
         subject, names = change.message.partition("\n")[0], origins(change.message)
-        takes_back = any(sha.startswith(name) for name in reverted(change.message) for sha in mine)
+        taken = [sha for name in reverted(change.message) for sha in mine if sha.startswith(name)]
+        takes_back = bool(taken) and all(_takes_back(scratch, change.sha, each) for each in taken)
         if _is_release(config, subject) or change.sha in gone.commits or takes_back:
             continue
-        if not {change.sha, *names} & set(declared):
+        again = sorted(set(names) & set(picked))
+        if again and change.sha not in declared:
+            lines.append(
+                f"{change.sha[:12]} {subject!r} came to {branch} since the last version and names {again[0][:12]},"
+                f" which is picked all the same, so it is not that; look at it, and"
+                f" add: - {{commit: {change.sha}, allow: [duplicate]}}"
+            )
+        elif not {change.sha, *names} & set(declared):
             name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
             lines.append(
                 f"{change.sha[:12]} {subject!r} came to {branch} since the last version, and no entry declares it;"
@@ -53,6 +68,14 @@ def undeclared(
             )
     more = [f"{len(lines) - _NAMED} more came to {branch} undeclared"] if len(lines) > _NAMED else []
     return [*lines[:_NAMED], *more]
+
+
+def _takes_back(scratch: Scratch, sha: str, other: str) -> bool:
+    """Whether a commit is the very inverse of another, and nothing else."""
+    before, above = (next(iter(scratch.commit(each).parents), "") for each in (other, sha))
+    trees = {each: scratch.tree_of(each) if each else EMPTY_TREE for each in (before, above, other)}
+    merge = scratch.pick(base=trees[other], ours=trees[above], theirs=trees[before])
+    return not merge.conflicts and merge.tree == scratch.tree_of(sha)
 
 
 def _is_release(config: Config, subject: str) -> bool:
