@@ -6,7 +6,7 @@ READY = .venv/ready
 
 SITE ?= site
 
-.PHONY: docs help venv demo demo-cuda test-cuda test test-whole test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
+.PHONY: tool-lock docs help venv demo demo-cuda test-cuda test test-whole test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
 
 help:
 	@echo "make venv         the project and its tools in .venv"
@@ -26,6 +26,7 @@ help:
 	@echo "make docs         the documentation as a site, in $(SITE)/; every link is checked"
 	@echo "make reproduce    two builds with BuildKit (Docker 28 is fetched): are the image digests the same?"
 	@echo "make lock         the image's locks, resolved inside its base"
+	@echo "make tool-lock    uv.lock for the GitHub Action and the image of the tool"
 	@echo "make clean        remove .venv and caches; the lab's images: $(LAB) clean"
 
 venv: $(READY)
@@ -74,7 +75,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@tools/lint-image
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/ci.yml .github/workflows/nightly.yml
-	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows action.yml
 	@$(BIN)/uv lock --quiet --check
 	@$(BIN)/python tools/lint_jenkinsfile.py
 
@@ -86,6 +87,9 @@ docs: $(READY)
 
 lock:
 	@$(LAB) run -- $(PYTHON) tools/lock
+
+tool-lock: $(READY)
+	@$(BIN)/python tools/tool_lock.py
 
 clean:
 	rm -rf site .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import EXIT_MEANINGS
-from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group
+from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group, schema_text
+from tools.tool_lock import LOCK, exported
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,10 +42,16 @@ def test_release_yaml_of_the_readme_is_valid() -> None:
     assert len(text.splitlines()) <= 24
 
 
+def test_the_lock_of_action_and_image_is_that_of_the_project() -> None:
+    """Repair with `make tool-lock`."""
+    assert exported() == LOCK.read_text()
+
+
 def test_the_pages_made_from_the_command_line_are_fresh() -> None:
     """Repair with: python tools/clidoc.py"""
     assert (DOCS / "cli.md").read_text() == cli_page()
     assert between((DOCS / "environment.md").read_text(), "variables") == environment_table() + "\n"
+    assert (DOCS / "release.schema.json").read_text() == schema_text()
 
 
 def test_every_command_has_its_document_described() -> None:

@@ -1,4 +1,5 @@
-"""`python tools/clidoc.py`: write docs/cli.md and the tables of docs/environment.md from the command line itself.
+"""`python tools/clidoc.py`: write docs/cli.md and the tables of docs/environment.md from the command line itself, and
+the schema of release.yaml for editors (docs/release.schema.json).
 
 tests/test_docs.py compares both.  Rendered here and not by the help formatter, so that another version of typer
 does not change the pages.
@@ -6,6 +7,7 @@ does not change the pages.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import typer
 
 from orchestrator.cli import app
+from orchestrator.config.reader import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +32,11 @@ What `release COMMAND --help` says, on one page. `release` alone says where this
 likely next. Options can stand in any order; those that every command takes may stand before it too
 (`release -C DIR plan`). The variables are those of [environment.md](environment.md).
 """
+
+
+def schema_text() -> str:
+    """docs/release.schema.json."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def group() -> Any:
@@ -116,11 +124,12 @@ def between(text: str, name: str, new: str | None = None) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write all of them."""
     (DOCS / "cli.md").write_text(cli_page())
     page = DOCS / "environment.md"
     page.write_text(between(page.read_text(), "variables", environment_table()))
-    print("docs/cli.md, docs/environment.md")
+    (DOCS / "release.schema.json").write_text(schema_text())
+    print("docs/cli.md, docs/environment.md, docs/release.schema.json")
 
 
 if __name__ == "__main__":

@@ -285,7 +285,9 @@ def _other_words(scratch: Scratch, part: Part) -> list[str]:
 def _other_terms(part: Part, proving: Proving) -> list[str]:
     """Where a tag says more or less of its picks than what was proved of them."""
     account, verdicts = part.account, {each.sha: each for each in proving.verdicts}
-    made = [(pick, verdicts[pick.result]) for pick in account.made if pick.result in verdicts] if account else []
+    here = {each.commit.sha for each in account.sources} if account else set()
+    made = [(pick, verdicts[pick.result]) for pick in account.made
+            if pick.result in verdicts and pick.source in here] if account else []  # fmt: skip
     picks = [replace(pick, forwarded=written(verdict.forwarded)) for pick, verdict in made if verdict.ok]
     fault = terms_fault(account.terms, picks) if account else ""
     return [fault] if fault else []

@@ -24,6 +24,7 @@ from orchestrator.audit.recompute import (  # fmt: skip
     ways,
 )
 from orchestrator.audit.verdicts import CommitProof, Kind
+from orchestrator.core.pick import PickState
 from orchestrator.git import changes
 from orchestrator.picks.equivalents import signal_rules
 
@@ -44,17 +45,23 @@ class SourceFinder:
         known: CommitReader,
         base: str,
         tips: Sequence[str],
-        declared: Sequence[Source],
+        declared: Mapping[str, Sequence[Source]],
         listed: Mapping[str, Sequence[Pick]],
     ) -> None:
-        """`listed` are the picks that tags list, by the commit that carries them."""
+        """By the commit of the branch: what is declared for its version, and the picks that its tag lists as it."""
         self.known = known
         self.scratch = known.scratch
         self.base = base
         self.tips = tips
         self.listed = listed
-        self.stand_ins = {each.commit.sha: each.backport.sha for each in declared if each.backport}
-        self.declared = sorted({each.commit.sha for each in declared} | set(self.stand_ins.values()))
+        found = {id(each): each for sources in declared.values() for each in sources}.values()
+        self.stand_ins = {each.commit.sha: each.backport.sha for each in found if each.backport}
+        whole = {each.commit.sha for each in found} | set(self.stand_ins.values())
+        of = {id(each): _parts(each) for each in found}
+        self.parts = {target: {key: part for each in sources for key, part in of[id(each)].items()}
+                      for target, sources in declared.items()}  # fmt: skip
+        self.whole = {part: sha for parts in of.values() for (sha, _), part in parts.items()}
+        self.declared = sorted(whole | self.whole.keys())
 
     def prove(self, targets: Sequence[str]) -> dict[str, CommitProof]:
         """The proof of each commit; one proved before costs nothing."""
@@ -69,7 +76,7 @@ class SourceFinder:
 
     def _singles(self, targets: Sequence[str]) -> dict[str, CommitProof]:
         claims, missing = claimed(self.known, targets, {sha: self._told(sha) for sha in targets})
-        self.known.read(self.stand_ins.values())
+        self.known.read([*self.stand_ins.values(), *self.whole])
         proofs = self._attempted({sha: [*each, *self._stand_ins(sha, each)] for sha, each in claims.items()})
         for kind, pool, key in (
             ("declared", self._of_declared, self.declared),
@@ -135,8 +142,20 @@ class SourceFinder:
     # -------------------------------------------------------------- remembered
 
     def _attempted(self, claims: Mapping[str, Sequence[PossibleOrigin]]) -> dict[str, CommitProof]:
+        claims = {sha: [one for claim in each for one in self._as_declared(claim)] for sha, each in claims.items()}
         names = {sha: json.dumps([asdict(claim) for claim in each]) for sha, each in claims.items()}
         return self._remembered(names, lambda rest: attempt(self.known, {sha: claims[sha] for sha in rest}))
+
+    def _as_declared(self, claim: PossibleOrigin) -> list[PossibleOrigin]:
+        """The claim, of what is not excluded there; what was there already may be all of it."""
+        if claim.source in self.whole:  # found by what it changes
+            return [replace(claim, source=self.whole[claim.source], part=claim.source)]
+        part = self.parts.get(claim.target, {}).get((claim.source, claim.parent), "")
+        if not part or claim.backward:
+            return [claim]
+        listed = self.listed.get(claim.target, ())
+        by_hand = any(each.state is PickState.DUPLICATE and each.source == claim.source for each in listed)
+        return [replace(claim, part=part), *([claim] if by_hand else [])]
 
     def _remembered(
         self, names: Mapping[str, str], prove: Callable[[Sequence[str]], dict[str, CommitProof]]
@@ -191,6 +210,16 @@ class SourceFinder:
             stdin="".join(f"{sha}\n" for sha in targets).encode(),
         )  # fmt: skip
         return {line.split(" ")[0] for line in output.lines()} & set(targets)
+
+
+def _parts(source: Source) -> dict[tuple[str, str], str]:
+    """(commit, the parent that its change is taken against) -> what is left of it, where files are excluded."""
+    found = {}
+    if source.part:
+        found[source.commit.sha, source.parent] = source.part.commit.sha
+    if source.backport and source.stand_in_part:
+        found[source.backport.sha, next(iter(source.backport.parents), "")] = source.stand_in_part.commit.sha
+    return found
 
 
 def outside(scratch: Scratch, tips: Sequence[str], commits: Collection[str]) -> set[str]:

@@ -78,7 +78,8 @@ def prove(
     known.need(parent for sha in order for parent in known.commits[sha].parents)
     declared = [_declared(scratch, part, names or scratch) for part in parts]
     listed = {sha: picks for part in parts for sha in part.commits if (picks := part.listed(sha))}
-    traces = SourceFinder(known, base, tips, [source for wanted in declared for source in wanted.sources], listed)
+    asked = {sha: wanted.sources for part, wanted in zip(parts, declared, strict=True) for sha in part.commits}
+    traces = SourceFinder(known, base, tips, asked, listed)
     heads = {part.head for part in parts if part.config and part.head in part.commits}
     proofs = traces.prove([sha for sha in order if sha not in heads])
     for part, wanted in zip(parts, declared, strict=True):

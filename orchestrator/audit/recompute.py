@@ -46,6 +46,12 @@ class PossibleOrigin:
     signal: str
     mainline: int = 0
     backward: bool = False
+    part: str = ""  # a commit that stands for what is not excluded of the source
+
+    @property
+    def change(self) -> str:
+        """The commit whose change it is."""
+        return self.part or self.source
 
 
 @dataclass(kw_only=True)
@@ -190,7 +196,7 @@ def _outcomes(known: CommitReader, claims: Sequence[PossibleOrigin]) -> dict[Pos
     A pick against another parent of a merge than the first is looked at only where it touches the very same files: it
     would be all that happened on the other side.
     """
-    known.compare((claim.source, claim.parent) for claim in claims)
+    known.compare((claim.change, claim.parent) for claim in claims)
     claims = [claim for claim in claims if claim.mainline < 2 or _same_paths(known, claim)]
     found = {claim: known.tree(claim.target) for claim in claims if _same_files(known, claim)}
     open_ = [claim for claim in claims if claim not in found]
@@ -212,15 +218,15 @@ def _held(known: CommitReader, claim: PossibleOrigin, merge: Merge | None) -> Me
 
 
 def _files(known: CommitReader, claim: PossibleOrigin) -> PickedFiles:
-    before, start = known.parent(claim.target), claim.source if claim.backward else claim.parent
+    before, start = known.parent(claim.target), claim.change if claim.backward else claim.parent
     return PickedFiles(
-        source=known.files[claim.source, claim.parent], target=known.files[claim.target, before],
+        source=known.files[claim.change, claim.parent], target=known.files[claim.target, before],
         base=known.tree(start), ours=known.tree(before), made=known.tree(claim.target), backward=claim.backward,
     )  # fmt: skip
 
 
 def _same_paths(known: CommitReader, claim: PossibleOrigin) -> bool:
-    mine, theirs = known.files[claim.target, known.parent(claim.target)], known.files[claim.source, claim.parent]
+    mine, theirs = known.files[claim.target, known.parent(claim.target)], known.files[claim.change, claim.parent]
     return mine.paths == theirs.paths
 
 
@@ -229,7 +235,7 @@ def _clean(merge: Merge | None) -> str:
 
 
 def _trees(known: CommitReader, claim: PossibleOrigin, ours: str) -> Trees:
-    before, after = known.tree(claim.parent), known.tree(claim.source)
+    before, after = known.tree(claim.parent), known.tree(claim.change)
     base, theirs = (after, before) if claim.backward else (before, after)
     return Trees(base=base, ours=ours, theirs=theirs)
 
@@ -240,7 +246,7 @@ def _same_files(known: CommitReader, claim: PossibleOrigin) -> bool:
     Only where files are changed in place: beside new or removed ones a merge looks for renames.
     """
     target = known.files[claim.target, known.parent(claim.target)]
-    source = known.files[claim.source, claim.parent]
+    source = known.files[claim.change, claim.parent]
     in_place = all(b"000000" not in file.modes for file in source.files)
     digest = source.inverse_digest if claim.backward else source.digest
     return in_place and bool(source.files) and target.digest == digest
@@ -324,14 +330,14 @@ def _likeliest(
     """For what cannot be proved: how much of the change is there."""
     scratch = known.scratch
     wanted = [(target, known.parent(target)) for target in claims]
-    wanted += [(claim.source, claim.parent) for each in claims.values() for claim in each]
+    wanted += [(claim.change, claim.parent) for each in claims.values() for claim in each]
     read: dict[tuple[str, str], Tokens] = {}
     for part in _distinct(list(dict.fromkeys(wanted))):
         read |= {(sha, part[sha]): found for sha, found in tokens(scratch, part).items()}
     proofs = {}
     for target, each in claims.items():
         mine = read[target, known.parent(target)]
-        scored = [(_carried(read[claim.source, claim.parent], mine, claim), claim) for claim in each]
+        scored = [(_carried(read[claim.change, claim.parent], mine, claim), claim) for claim in each]
         score, best = max(scored, key=lambda pair: pair[0])
         proofs[target] = _unproved(best, score, conflicts=not outcomes[best])
     return proofs

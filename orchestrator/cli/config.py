@@ -3,29 +3,73 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from orchestrator.cli.app import command
+from orchestrator.cli.options import Yes
 from orchestrator.core.errors import ProblemsError, UsageError
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.core.results import Problem
+
 
 @command("init")
-def init(session: Session, console: Console) -> None:
-    """Write a commented release.yaml from what is found in the repository; never over an existing one."""
+def init(
+    session: Session,
+    console: Console,
+    branch: Annotated[
+        str, typer.Option(metavar="BRANCH", envvar="RELEASE_INIT_BRANCH", help="The release branch; else as found.")
+    ] = "",
+    source: Annotated[
+        str, typer.Option(metavar="REF", envvar="RELEASE_INIT_SOURCE", help="Where fixes come from; else as found.")
+    ] = "",
+    image: Annotated[
+        str,
+        typer.Option(
+            metavar="REPOSITORY",
+            envvar="RELEASE_INIT_IMAGE",
+            help="The image that is built and pushed; `none` for none. Else as the remote's URL tells.",
+        ),
+    ] = "",
+    dockerfile: Annotated[
+        str, typer.Option(metavar="PATH", envvar="RELEASE_INIT_DOCKERFILE", help="Its Dockerfile; else as found.")
+    ] = "",
+    version_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="RELEASE_INIT_VERSION_FILE",
+            help="A file that the version is written into; may be repeated, `none` for none. Else as found.",
+        ),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Write a release.yaml from what is found in the repository, and from answers on a terminal; never over one."""
     from orchestrator.config.template import starter
     from orchestrator.plan.document import public
+    from orchestrator.release.setup.dialogue import Choices, asked, chosen
     from orchestrator.release.setup.init import branch_to_make, dockerfile_problems, starter_facts
 
-    facts = starter_facts(session.repository, offline=session.options.offline)
-    target, text = session.config_file, starter(facts)
+    target, top = session.config_file, session.repository.top
+    if target.exists():
+        raise _is_there(target)
+    choices = Choices(
+        branch=branch, source=source, image=image, dockerfile=dockerfile, version_files=tuple(version_file or ())
+    )
+    facts = chosen(starter_facts(session.repository, offline=session.options.offline), choices, top)
+    if session.terminal.interactive and not yes:
+        facts = asked(facts, choices, top, session.terminal)
     try:
         with target.open("x", encoding="utf-8") as out:
-            out.write(text)
+            out.write(starter(facts))
     except FileExistsError as error:
-        raise UsageError(
-            f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
-        ) from error
+        raise _is_there(target) from error
     console.lines([str(target)])
     if make := branch_to_make(facts):
         console.note(f"the release branch that it names is not there yet: {make}")
@@ -36,6 +80,12 @@ def init(session: Session, console: Console) -> None:
         console.note(f"note: {each.where}: {each.message}; {each.remedy}".removesuffix("; "))
     console.note("next: declare the fixes in it, then release check, and release plan")
     console.document({"schema_version": 1, "file": str(target), "problems": [public(each) for each in problems]})
+
+
+def _is_there(target: Path) -> UsageError:
+    return UsageError(
+        f"{target.name} is there already", where=str(target), remedy="edit it, or: release check", code="exists"
+    )
 
 
 @command("check")
@@ -56,6 +106,7 @@ def check(session: Session, console: Console) -> None:
             *dockerfile_problems_here(*place, engine, session.connections),
             *lock_problems_here(*place),
             *patch_problems_here(*place),
+            *_vex_problems(session),
         )
         if problems:
             raise ProblemsError(problems)
@@ -68,6 +119,19 @@ def check(session: Session, console: Console) -> None:
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])
     names = [entry.version for entry in config.releases]
     console.document({"schema_version": 1, "valid": True, "releases": names, "notes": notes})
+
+
+def _vex_problems(session: Session) -> tuple[Problem, ...]:
+    """What is wrong in the VEX documents of the work tree."""
+    from orchestrator.session.committed import VEX_FOLDER
+
+    top = session.repository.top
+    if not (top / VEX_FOLDER).is_dir():
+        return ()
+    from orchestrator.attest.scan import vex
+    from orchestrator.image.inputs import patch_files_here
+
+    return vex.problems(patch_files_here(top, top / VEX_FOLDER))
 
 
 @command("schema")

@@ -46,7 +46,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "smoke": ("release smoke IMAGE",),
     "protect": ("release protect --provider github",),
     "hook": ("release hook install",),
-    "init": ("release init",),
+    "init": ("release init", "release init --yes --image ghcr.io/acme/image"),
     "check": ("release check",),
     "doctor": ("release doctor", "release doctor --ci"),
     "ci init": ("release ci init --provider github --write",),

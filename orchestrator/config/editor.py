@@ -301,7 +301,9 @@ def _is_alias(key: Scalar, value: Node) -> bool:
 def _prove(old: Config, new: bytes, version: str, entries: Sequence[FixEntry], at: int, file: str) -> None:
     """Raises UsageError unless the new text says what the old one said, and the new fixes."""
     place = Place(file=file)
-    fixes = tuple(Fix(place=place, commit=entry.commit, reason=_shown(entry.reason)) for entry in entries)
+    fixes = tuple(
+        Fix(place=place, commit=entry.commit, reason=_shown(entry.reason), exclude=old.exclude) for entry in entries
+    )
     release = old.release(version) or ReleaseEntry(version=version, place=place)
     release = replace(release, fixes=(*release.fixes[:at], *fixes, *release.fixes[at:]))
     others = [each for each in old.releases if each.version != version]

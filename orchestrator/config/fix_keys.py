@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.config import revision_rules
 from orchestrator.config import validators as rules
+from orchestrator.config.policy_keys import owned_path
 from orchestrator.config.schema import Either, Got, Key, ListOf, Mapped, Table, Text
 from orchestrator.config.smoke_keys import LINE
 from orchestrator.core.declaration import ALLOWED, ALLOWED_WITH_REASON, Fix
@@ -68,6 +69,19 @@ AGAIN = Key(
 )
 
 
+EXCLUDE: Key[tuple[str, ...]] = Key(
+    name="exclude",
+    shape=ListOf(
+        item=Text(convert=owned_path, what="a pattern", json={"pattern": r"^[^!\[\]\\]+$"}),
+        what="a list of patterns",
+        empty_code="config-no-paths",
+        empty_remedy="name files that are not to be picked, or remove the key",
+        unique=True,
+    ),
+    help="Files that are not picked of it, by patterns as in CODEOWNERS: `CHANGELOG.md`, `.github/`, `/docs/**`.",
+)
+
+
 def _fix(got: Got) -> Fix:
     bold = [word for word in got(ALLOW, ()) if word in ALLOWED_WITH_REASON]
     if bold and REASON.name not in got.nodes:
@@ -89,6 +103,7 @@ def _fix(got: Got) -> Fix:
         allow=got(ALLOW, ()),
         confirm=got(CONFIRM, False),
         again=got(AGAIN, False),
+        exclude=got(EXCLUDE, ()),
     )
 
 
@@ -104,7 +119,7 @@ def _check_mainline(got: Got) -> None:
 
 FIX = Table(
     title="a fix",
-    keys=(COMMIT, RANGE, PR, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM, AGAIN),
+    keys=(COMMIT, RANGE, PR, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM, AGAIN, EXCLUDE),
     build=_fix,
     exactly_one=("commit", "range"),
     or_else="pr",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGNOFF, TICKET, check_tickets
-from orchestrator.config.fix_keys import FIX
+from orchestrator.config.fix_keys import EXCLUDE, FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
 from orchestrator.config.policy_keys import POLICY
@@ -178,6 +178,7 @@ CHANGELOG = Key(
     help="The Markdown file that the release commit adds a section to, headed as the newest there; `false`: none.",
     default="CHANGELOG.md",
 )
+EXCLUDE_ALL = replace(EXCLUDE, help="Files that are never picked, of no fix, by patterns as in CODEOWNERS.")
 VERSION_FILES = Key(
     name="version-files",
     shape=ListOf(
@@ -216,6 +217,12 @@ REPOSITORY_URL = Key(
 )
 
 
+def _excluding(entry: ReleaseEntry, exclude: tuple[str, ...]) -> ReleaseEntry:
+    """The release with what no fix brings, in each of its fixes."""
+    fixes = (replace(fix, exclude=tuple(dict.fromkeys((*exclude, *fix.exclude)))) for fix in entry.fixes)
+    return replace(entry, fixes=tuple(fixes)) if exclude else entry
+
+
 def _config(got: Got) -> Config:
     changelog = got(CHANGELOG, Config.changelog)
     files = got(VERSION_FILES, ())
@@ -233,7 +240,8 @@ def _config(got: Got) -> Config:
         branch=got(BRANCH, ""),
         source=got(SOURCE, ()),
         remote=got(REMOTE, Config.remote),
-        releases=releases,
+        releases=tuple(_excluding(entry, got(EXCLUDE_ALL, ())) for entry in releases),
+        exclude=got(EXCLUDE_ALL, ()),
         image=got(IMAGE_KEY, None),
         verify=got(VERIFY, ()),
         changelog=changelog,
@@ -259,6 +267,7 @@ ROOT = Table(
         RELEASES,
         IMAGE_KEY,
         VERIFY,
+        EXCLUDE_ALL,
         CHANGELOG,
         VERSION_FILES,
         POLICY_KEY,

@@ -33,7 +33,14 @@ class StarterFacts:
     project: str = "pytorch-cuda"  # the repository's name, for the example image
     page: str = ""  # the repository's page on its forge
     versions: Scheme = field(default_factory=Scheme)  # how its tags are written
-    unread: tuple[str, ...] = ()  # what is to be said of tags that are written otherwise
+    unread: tuple[str, ...] = ()  # what is to be said of tags and files that are written otherwise
+    version_files: tuple[tuple[str, str], ...] = ()  # path and pattern, "" for a whole file; what is to be written
+    seen_version_files: tuple[tuple[str, str], ...] = ()  # the same of all files that say one
+    image: str = ""  # the repository of the image, where the remote tells one
+    smoke: str = ""  # a command that shows that an image of this project works
+    schema: str = ""  # where editors find the schema
+    chosen_branch: str = ""  # what a person said, stronger than what is found
+    chosen_dockerfile: str = ""
 
 
 def starter(facts: StarterFacts) -> str:
@@ -41,26 +48,76 @@ def starter(facts: StarterFacts) -> str:
     latest = parse_tag(facts.latest_tag)
     branch_name = release_branch(facts)
     return _TEMPLATE.format(
+        schema=_SCHEMA.format(facts.schema) if facts.schema else "",
+        image=_image(facts, line=_example_line(branch_name, latest)),
+        version_files=_version_files(facts.version_files),
         branch=_scalar(branch_name),
         source=_scalar(_usable(ref, facts.default_branch, "main")),
         remote=_scalar(_usable(remote, facts.remote, "origin")),
         scheme=_scheme_lines(facts.versions),
         version=_example_version(branch_name, latest),
-        line=_example_line(branch_name, latest),
-        repository=f"registry.example.com/{_image_name(facts.project)}",
-        dockerfile=_scalar(dockerfile_of(facts)),
         url="repository-url: " + facts.page if facts.page else "#repository-url: https://github.com/org/project",
     )
 
 
+def _image(facts: StarterFacts, *, line: str) -> str:
+    """The section of the image: at work where its Dockerfile and its name are known, else an example."""
+    known = bool(facts.image and (facts.dockerfiles or facts.chosen_dockerfile))
+    text = _IMAGE.format(
+        repository=_scalar(facts.image or f"registry.example.com/{_image_name(facts.project)}"),
+        dockerfile=_scalar(dockerfile_of(facts)),
+        line=line,
+    )
+    smoke = _SMOKE.format(json.dumps(facts.smoke or "cat /etc/os-release", ensure_ascii=False))
+    lines = (text if known else _commented(text)) + _commented(smoke)
+    return lines.rstrip("\n")
+
+
+def _commented(text: str) -> str:
+    return "".join(f"#{line}\n" for line in text.splitlines())
+
+
+def _version_files(files: tuple[tuple[str, str], ...]) -> str:
+    """The version files, or an example of one."""
+    if not files:
+        return _commented(_VERSION_FILE.format("VERSION")).rstrip("\n")
+    lines = ["version-files:"]
+    for path, pattern in files:
+        lines.append(f"  - path: {_scalar(path)}")
+        lines += [f"    pattern: {json.dumps(pattern)}"] if pattern else []
+    return "\n".join(lines)
+
+
 def dockerfile_of(facts: StarterFacts) -> str:
-    """The Dockerfile that the example of an image names: the shallowest one."""
+    """The Dockerfile that the image is made of: as said, else the shallowest one."""
+    if facts.chosen_dockerfile:
+        return facts.chosen_dockerfile
     found = sorted(facts.dockerfiles, key=lambda path: (path.count("/"), path))
     return _usable(file_path, *found, "Dockerfile")
 
 
+_SCHEMA = "# yaml-language-server: $schema={}\n"
+
+_IMAGE = """\
+image:
+  repository: {repository}
+  dockerfile: {dockerfile}
+  context: .
+  floating: ["{line}"]
+"""
+
+_SMOKE = """\
+  smoke:
+    - {}
+"""
+
+_VERSION_FILE = """\
+version-files:
+  - path: {}
+"""
+
 _TEMPLATE = """\
-# What this repository releases.  `release check` reads this file, `release schema` describes it to editors.
+{schema}# What this repository releases.  `release check` reads this file, `release schema` describes it to editors.
 version: 1
 
 # The release branch: fixes are picked onto it, version tags are made on it.
@@ -82,14 +139,12 @@ releases:
 #        approved-by: name or link
 #      - range: e4f5a6b^..c7d8e9f
 
+# Files that say the version: the release commit writes it there.
+{version_files}
+
 # The image that is built of the tag, proved and pushed.  Without this section a release ends with the tag.
-#image:
-#  repository: {repository}
-#  dockerfile: {dockerfile}
-#  context: .
-#  floating: ["{line}"]
-#  smoke:
-#    - python -c "import torch; print(torch.__version__)"
+# `smoke` are commands that are run in it before anything is public.
+{image}
 
 # Commands run after each pick; one that fails stops the release.
 #verify:
@@ -106,7 +161,11 @@ releases:
 
 
 def release_branch(facts: StarterFacts) -> str:
-    """The branch of the newest line, of several the one with the plainest name; or what the latest tag suggests."""
+    """As said; else the branch of the newest line, of several the one with the plainest name; or what the latest tag
+    suggests.
+    """
+    if facts.chosen_branch:
+        return facts.chosen_branch
     named = [name for name in facts.branches if line_of_branch(name) and _usable(branch, name, "")]
     if named:
         return min(named, key=lambda name: (_newest_first(line_of_branch(name)), name.count("/"), len(name), name))

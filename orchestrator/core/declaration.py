@@ -48,6 +48,7 @@ class Fix:
     allow: tuple[str, ...] = ()  # findings that the author knows of; values in ALLOWED
     confirm: bool = False  # a person must say yes to each of its picks
     again: bool = False  # pick it whatever the branch is said to have
+    exclude: tuple[str, ...] = ()  # patterns of files that are not picked of it; those for all fixes first
 
     @property
     def declared(self) -> str:
@@ -337,6 +338,7 @@ class Config:
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
     sign: SignSpec | None = None
+    exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end

@@ -6,7 +6,9 @@ a match is the set of places that the text so far may have led to, kept as the b
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -111,3 +113,34 @@ class Glob:
             self._steps.clear()
         self._steps[state, char] = found
         return found
+
+
+_PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
+
+
+@cache
+def _owned(pattern: str) -> Glob:
+    """A pattern of CODEOWNERS, up to the file or folder that it names."""
+    anchored = "/" in pattern.rstrip("/")
+    parts: list[Part] = [] if anchored else [FOLDERS]
+    for part in _PART.findall(pattern.strip("/")):
+        if part == "**/":
+            parts.append(FOLDERS)
+        elif part == "?":
+            parts.append(ANY_BUT_SLASH)
+        else:
+            parts.append(WITHIN if part[0] == "*" else literal(part))
+    return Glob(parts)
+
+
+def owns(pattern: str, path: str) -> bool:
+    """Whether a pattern of CODEOWNERS matches a file: gitignore's rules, except that `docs/*` does not reach below."""
+    glob, shallow, folder = _owned(pattern), pattern.endswith("/*"), pattern.endswith("/")
+    *above, name = path.split("/")
+    state = glob.start
+    for part in above:
+        state = glob.after(state, part)
+        if glob.accepts(state) and not shallow:
+            return True
+        state = glob.after(state, "/")
+    return glob.accepts(glob.after(state, name)) and not folder

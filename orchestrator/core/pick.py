@@ -82,6 +82,7 @@ class Pick:
     type: str = ""  # Conventional Commit type, "" when the subject has none
     breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
     confirm: bool = False  # release.yaml wants a person's yes to it
+    exclude: tuple[str, ...] = ()  # patterns that files of its source are left out for
     forwarded: tuple[Submodule, ...] = ()  # submodules that it moved otherwise than its source: fast-forwards
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
@@ -93,7 +94,11 @@ class Pick:
     @property
     def besides(self) -> tuple[str, ...]:
         """In words, what it is besides the change of its source."""
-        return tuple(f"submodule {each.path} is fast-forwarded to {each.commit[:12]}" for each in self.forwarded)
+        without = (f"without {', '.join(self.exclude)}",) if self.exclude else ()
+        return (
+            *without,
+            *(f"submodule {each.path} is fast-forwarded to {each.commit[:12]}" for each in self.forwarded),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ SKIPPED = "skipped"  # the state of what a person left out
 _BROKEN = "Freeze broken: "
 # What a pick is besides the change of its source, a line for each: word, and the texts that a pick has for it.
 _TERMS: Final[Mapping[str, Callable[[Pick], Iterable[str]]]] = {
+    "Without": lambda pick: pick.exclude,
     "Submodule": lambda pick: (f"{each.path} {each.commit}" for each in pick.forwarded),
 }
 _OURS = ("Pick: ", "Left-Out: ", *(f"{word}: " for word in _TERMS), "Promoted-From: ", "Landed: ", _BROKEN)  # read back

@@ -40,8 +40,16 @@ def push_failed(text: str, reference: Reference) -> RemoteError:
         return PushBrokenError(
             message, where=str(reference), remedy="run the same command again: what is there is kept"
         )
-    error = PushRefusedError(message, where=str(reference), remedy=PUSH_REMEDY)
-    error.about_login = _LOGIN.search(text) is not None
+    if not _LOGIN.search(text):
+        return PushRefusedError(message, where=str(reference), remedy=PUSH_REMEDY)
+    remedy = f"log in with `docker login {reference.repository.host}`, or set RELEASE_REGISTRY_USERNAME and "
+    error = PushRefusedError(
+        message,
+        where=str(reference),
+        remedy=f"{remedy}RELEASE_REGISTRY_PASSWORD; then run the same command again: what was uploaded is kept",
+        code="registry-unauthorized",
+    )
+    error.about_login = True
     return error
 
 

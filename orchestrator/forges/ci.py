@@ -167,7 +167,7 @@ def install_from(source: str) -> str:
     UsageError where it comes from elsewhere.
     """
     try:
-        url, commit = _commit_of(json.loads(source or "{}"))
+        url, commit = commit_of(json.loads(source or "{}"))
     except (ValueError, TypeError, KeyError, AttributeError):
         url, commit = "", ""
     if not (re.fullmatch(r"(?:https|ssh)://[^\s'\"\\$`]+", url) and re.fullmatch(r"[0-9a-f]{40}", commit)):
@@ -179,7 +179,7 @@ def install_from(source: str) -> str:
     return f"{_PIP} 'git+{without_login(url)}@{commit}'"
 
 
-def _commit_of(data: dict[str, Any]) -> tuple[str, str]:
+def commit_of(data: dict[str, Any]) -> tuple[str, str]:
     """URL and commit of an installation from git."""
     info = data["vcs_info"]
     return (str(data["url"]), str(info["commit_id"])) if info["vcs"] == "git" else ("", "")

@@ -61,7 +61,7 @@ def ci_init(session: Session, wish: PipelineWish, *, write: bool, force: bool) -
 def wanted_pipeline(session: Session, wish: PipelineWish) -> Pipeline:
     """The pipeline that release.yaml, the remote and the wish ask for."""
     config = session.config()
-    installed = wish if wish.install or wish.tool_image else replace(wish, install=install_from(_direct_url()))
+    installed = wish if wish.install or wish.tool_image else replace(wish, install=install_from(installed_from()))
     remote = read_remote(session.repository.remote_url(config.remote))
     return pipeline_of(
         config, installed, config_path=session.config_path(), branches=branch_pattern(config.branch),
@@ -113,7 +113,7 @@ def _must_keep(text: str, own: Mapping[str, str], place: str) -> None:
         )
 
 
-def _direct_url() -> str:
+def installed_from() -> str:
     """What the installer of this copy wrote down of where it comes from, "" where it wrote nothing (PEP 610)."""
     try:
         return importlib.metadata.distribution(_PROJECT).read_text("direct_url.json") or ""

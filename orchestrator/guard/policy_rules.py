@@ -9,12 +9,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, is_feature
 from orchestrator.core.errors import Exit
-from orchestrator.core.glob import ANY_BUT_SLASH, FOLDERS, WITHIN, Glob, Part, literal
+from orchestrator.core.glob import owns
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import parse_tag
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import CodeOwners, Freeze, Policy
 
-_PART = re.compile(r"(?:(?<=/)|^)\*\*(?:/|$)|\*+|\?|[^*?]", re.DOTALL)
 _MAIL = re.compile(r"(?:[0-9]+\+)?(?P<account>[^@+\s]+)(?:\+[^@]*)?@[^@\s]+")  # GitHub: 123+mia@users.noreply...
 FROZEN = "frozen"  # the code of the problem that a freeze is
 _SHOWN = 3  # paths in a message
@@ -224,34 +222,6 @@ def _words(person: str) -> set[str]:
     name, opened, mail = whole.removesuffix(">").rpartition("<")
     told = opened and whole.endswith(">") and ">" not in mail
     return {whole, *((name.rstrip(), mail) if told else ())} - {""}
-
-
-@cache
-def _pattern(pattern: str) -> Glob:
-    """A pattern of CODEOWNERS, up to the file or folder that it names."""
-    anchored = "/" in pattern.rstrip("/")
-    parts: list[Part] = [] if anchored else [FOLDERS]
-    for part in _PART.findall(pattern.strip("/")):
-        if part == "**/":
-            parts.append(FOLDERS)
-        elif part == "?":
-            parts.append(ANY_BUT_SLASH)
-        else:
-            parts.append(WITHIN if part[0] == "*" else literal(part))
-    return Glob(parts)
-
-
-def owns(pattern: str, path: str) -> bool:
-    """Whether a pattern of CODEOWNERS matches a file: gitignore's rules, except that `docs/*` does not reach below."""
-    glob, shallow, folder = _pattern(pattern), pattern.endswith("/*"), pattern.endswith("/")
-    *above, name = path.split("/")
-    state = glob.start
-    for part in above:
-        state = glob.after(state, part)
-        if glob.accepts(state) and not shallow:
-            return True
-        state = glob.after(state, "/")
-    return glob.accepts(glob.after(state, name)) and not folder
 
 
 # ------------------------------------------------------------------ freezes and signatures

@@ -238,7 +238,7 @@ def patches_of(committed: CommittedFiles, image: PlannedImage) -> list[PatchEntr
 
 
 def patch_files_here(top: Path, folder: Path) -> dict[str, bytes]:
-    """As `CommittedFiles.patches`, of the work tree at `top`.  Raises UsageError for a link."""
+    """As `CommittedFiles.below`, of the work tree at `top`.  Raises UsageError for a link."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files_below(top, folder)}
 
 

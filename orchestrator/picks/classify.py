@@ -56,7 +56,13 @@ class Judge:
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
         open_ = [_applied(source) for source in sources if source.commit.sha not in made]
-        self.twins = twins(scratch, base, {source.commit.sha: source.parent for source in open_})
+        asked = {sha: each.parent for each in open_ for sha in (each.commit.sha, each.change.sha)}
+        found = twins(scratch, base, asked)
+        self.twins = {
+            each.commit.sha: twin
+            for each in open_
+            if (twin := found.get(each.commit.sha) or found.get(each.change.sha))
+        }
 
     def judge(self, source: Source, tip: str, made: str = "") -> Classification:
         """What becomes of `source` on top of commit `tip`.
@@ -67,15 +73,17 @@ class Judge:
         if self._attributes_stale:
             self.scratch.use_attributes(ours)
         self._attributes_stale = source.commit.sha in self._touch_attributes
-        if source.backport:
+        if source.applied and source.applied.is_empty:
+            return self._nothing_left(source)
+        if source.stand_in:
             if twin := self._backported(source, ours, tip):
                 return self._present(source, PickState.DUPLICATE, twin)
-            return self._apply_stand_in(source, source.backport, ours, "backport", made)
+            return self._apply_stand_in(source, source.stand_in, ours, "backport", made)
         if source.commit.sha in self.made and source.commit.sha in self.resolved:
             return self._apply_stand_in(
                 source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
             )
-        merge = self._held(source, self._merge(source.parent, source.commit.tree, ours), made)
+        merge = self._held(source, self._merge(source.parent, source.change.tree, ours), made)
         twin = None if source.fix.again else self.twins.get(source.commit.sha)
         why = ""
         if twin:
@@ -95,7 +103,7 @@ class Judge:
         twin = None if source.fix.again else self.twins.get(applied.commit.sha)
         if twin is None:
             return None
-        merge = self._merge(applied.parent, applied.commit.tree, ours)
+        merge = self._merge(applied.parent, applied.change.tree, ours)
         return twin if self._still_there(applied, ours, tip, merge, twin)[0] else None
 
     def _held(self, source: Source, merge: Merge, made: str) -> Merge:
@@ -119,7 +127,7 @@ class Judge:
         if forward.conflicts:
             return self._stands(source, tip, twin)
         before = self.scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
-        backward = self.scratch.pick(base=source.commit.tree, ours=ours, theirs=before, remember=True)
+        backward = self.scratch.pick(base=source.change.tree, ours=ours, theirs=before, remember=True)
         if backward.conflicts or backward.tree == ours:
             return False, ""
         return not self._is_part(source, tip, twin), ""
@@ -132,7 +140,7 @@ class Judge:
             return False, f"{twin.sha[:12]} brought only a part of it"
         wanted, carried = self._changes(source, (twin.sha,))
         presence = Presence(scratch=self.scratch, tip=tip)
-        by = presence.overwritten([Carrier(source=wanted, twin=carried[0])]).get(source.commit.sha, "")
+        by = presence.overwritten([Carrier(source=wanted, twin=carried[0])]).get(source.change.sha, "")
         subject = self.scratch.commit(by).subject if by else ""
         return not by, f"{twin.sha[:12]} brought it, and {by[:12]} {subject!r} wrote over that"
 
@@ -146,13 +154,13 @@ class Judge:
         wanted, carried = self._changes(source, (twin.sha, *twin.others))
         if not Presence(scratch=self.scratch, tip=tip).is_part(wanted, carried):
             return False
-        then = self._merge(source.parent, source.commit.tree, self.scratch.tree_of(carried[0].parent))
+        then = self._merge(source.parent, source.change.tree, self.scratch.tree_of(carried[0].parent))
         return not then.conflicts
 
     def _changes(self, source: Source, twins: Sequence[str]) -> tuple[CommitChange, list[CommitChange]]:
         parents = {sha: next(iter(self.scratch.commit(sha).parents), "") for sha in twins}
-        found = {each.sha: each for each in changes.of(self.scratch, parents | {source.commit.sha: source.parent})}
-        return found[source.commit.sha], [found[sha] for sha in twins]
+        found = {each.sha: each for each in changes.of(self.scratch, parents | {source.change.sha: source.parent})}
+        return found[source.change.sha], [found[sha] for sha in twins]
 
     def _conflict(self, source: Source, ours: str, merge: Merge, why: str) -> Classification:
         resolution = self.resolved.get(source.commit.sha)
@@ -161,7 +169,8 @@ class Judge:
         return self._conflicting(source, merge.conflicts, "", "", why)
 
     def _apply_stand_in(self, source: Source, backport: Commit, ours: str, what: str, made: str = "") -> Classification:
-        """Apply a commit that a person made in place of the source."""
+        """Apply a commit that a person made in place of the source; of a backport what is not excluded."""
+        named = source.backport.sha if source.backport and what == "backport" else backport.sha
         parent = backport.parents[0] if backport.parents else ""
         forwarded: tuple[Submodule, ...] = ()
         if parent and self.scratch.tree_of(parent) == ours:
@@ -169,18 +178,18 @@ class Judge:
         else:
             merge = self._held(source, self._merge(parent, backport.tree, ours), made)
             resolution = self.resolved.get(source.commit.sha, "")
-            if merge.conflicts and resolution not in ("", backport.sha):
+            if merge.conflicts and resolution not in ("", named):
                 verdict = self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
                 return replace(verdict, like=backport)
             if merge.conflicts:
-                return self._conflicting(source, merge.conflicts, f"{what} {backport.sha[:12]} of ", backport.sha)
+                return self._conflicting(source, merge.conflicts, f"{what} {named[:12]} of ", named)
             tree, forwarded = merge.tree, merge.forwarded
         if tree == ours:
             return self._present(source, PickState.EMPTY, None)
         like = backport if what == "backport" else source.commit
         fault = resolution_fault(self.scratch, source, ours, tree) if what == "resolution" else ""
         return Classification(
-            pick=pick_of(source, PickState.ADAPTED, applied=backport.sha, forwarded=forwarded), tree=tree, like=like,
+            pick=pick_of(source, PickState.ADAPTED, applied=named, forwarded=forwarded), tree=tree, like=like,
             problems=(_strays(source, fault),) if fault else (),
         )  # fmt: skip
 
@@ -199,6 +208,18 @@ class Judge:
         )
         pick = pick_of(source, PickState.CONFLICT, conflicts=conflicts, applied=applied)
         return Classification(pick=pick, tree="", like=source.commit, problems=(problem,))
+
+    def _nothing_left(self, source: Source) -> Classification:
+        problem = Problem(
+            code="excluded-pick",
+            message=f"{source.commit.sha[:12]} {source.commit.subject!r} changes nothing but what is excluded"
+            f" ({', '.join(source.excluded)})",
+            where=str(source.fix.place),
+            remedy="remove the entry, exclude less, or add `allow: [empty]` to it to leave it out knowingly",
+            exit_code=Exit.DECISION,
+        )
+        problems = () if PickState.EMPTY in source.fix.allow else (problem,)
+        return Classification(pick=pick_of(source, PickState.EMPTY), tree="", like=source.commit, problems=problems)
 
     def _with_submodules(self, conflicts: Sequence[Conflict]) -> str:
         """What brings the submodules here that would tell whether it conflicts at all."""
@@ -301,4 +322,5 @@ def pick_of(
         type=conventional(source.commit.subject).type,
         breaking=breaks(source.commit.text),
         confirm=source.fix.confirm,
+        exclude=source.excluded,
     )

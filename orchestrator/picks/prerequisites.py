@@ -97,7 +97,7 @@ class Finder:
             return Needs(complete=False)  # each change adds a line there: nothing is missing
         tree = self.scratch.tree_of(tip)
         rules = [_RULES, self.for_patch, signal_rules(), self.scratch.git_version]
-        asked = [self.base, tree, source.commit.sha, source.parent, sorted(present)]
+        asked = [self.base, tree, source.commit.sha, source.change.sha, source.parent, sorted(present)]
         key = hashlib.sha256(json.dumps([*rules, *asked]).encode()).hexdigest()
         hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
         if known := self.scratch.cache.get("needs", [key, hurried]):
@@ -127,7 +127,7 @@ class Finder:
     ) -> Needs:
         """Wider and wider: the lines in conflict, then the files in conflict, then what the candidates need in turn."""
         rounds: tuple[Callable[[], list[str]], ...] = (
-            lambda: suspects.of_lines(source.parent, source.commit.sha, replay.tree, paths),
+            lambda: suspects.of_lines(source.parent, source.change.sha, replay.tree, paths),
             lambda: suspects.of_files(source.parent, replay.tree, paths),
             lambda: suspects.of_suspects(replay),
             lambda: suspects.of_suspects(replay),
@@ -169,7 +169,7 @@ class _Fix:
     def __init__(self, scratch: Scratch, source: Source) -> None:
         self.sha = source.commit.sha
         self.before = scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
-        self.after = source.commit.tree
+        self.after = source.change.tree
 
 
 def _decoded(data: bytes) -> Needs:

@@ -22,8 +22,8 @@ _NOT_THERE = ("modify/delete", "rename/delete")  # the branch may have the file 
 
 def resolution_fault(scratch: Scratch, source: Source, ours: str, made: str) -> str:
     """Why tree `made` resolves no conflict of the pick on tree `ours`, "" where it does; as the end of a sentence."""
-    stand_in = source.backport
-    commit, parent = (stand_in, next(iter(stand_in.parents), "")) if stand_in else (source.commit, source.parent)
+    stand_in = source.stand_in
+    commit, parent = (stand_in, next(iter(stand_in.parents), "")) if stand_in else (source.change, source.parent)
     before = scratch.tree_of(parent) if parent else EMPTY_TREE
     merge = _merged(scratch, before, ours, commit.tree)
     if not merge.conflicts:

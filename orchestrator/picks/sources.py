@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.commit_message import reverted
 from orchestrator.core.errors import Exit, ReleaseError, as_problem
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import parse_tag
+from orchestrator.git.merge.excluded import part_of
 from orchestrator.session.branch_state import fetch_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.core.declaration import Fix
+    from orchestrator.git.merge.excluded import Part
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
@@ -26,7 +29,7 @@ _FIRST = re.compile(r"[^~^@:{}]+(?=$|[~^])")  # of a revision, what its suffixes
 class Source:
     """One commit to pick.  `parent` is the tree-giving side ("" for a root commit), `backport` its backport.
 
-    `start` is the A of a range A..B.
+    `start` is the A of a range A..B.  What is picked of it, and of the backport, is `change` and `stand_in`.
     """
 
     fix: Fix
@@ -34,6 +37,40 @@ class Source:
     parent: str
     backport: Commit | None = None
     start: str = ""
+    scratch: Scratch | None = field(default=None, repr=False, compare=False)  # needed where something is excluded
+
+    @cached_property
+    def part(self) -> Part | None:
+        """What is picked where files of it are excluded; None where all of it is."""
+        return self._part_of(self.commit, self.parent)
+
+    @cached_property
+    def stand_in_part(self) -> Part | None:
+        """The same of its backport."""
+        return self._part_of(self.backport, next(iter(self.backport.parents), "")) if self.backport else None
+
+    def _part_of(self, commit: Commit, parent: str) -> Part | None:
+        return part_of(self.scratch, commit, parent, self.fix.exclude) if self.scratch and self.fix.exclude else None
+
+    @property
+    def change(self) -> Commit:
+        """The commit, without what is excluded of it."""
+        return self.part.commit if self.part else self.commit
+
+    @property
+    def stand_in(self) -> Commit | None:
+        """The backport, without what is excluded of it."""
+        return self.stand_in_part.commit if self.stand_in_part else self.backport
+
+    @property
+    def applied(self) -> Part | None:
+        """What is left of what is applied, where something is left out."""
+        return self.stand_in_part if self.backport else self.part
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The patterns that something is left out for."""
+        return self.applied.without if self.applied else ()
 
     @property
     def mainline(self) -> int:
@@ -155,7 +192,7 @@ class _Names:
                 remedy="give a commit with one parent",
                 code="backport-is-merge",
             )
-        return Source(fix=fix, commit=commit, parent=_parent(commit, fix), backport=backport)
+        return Source(fix=fix, commit=commit, parent=_parent(commit, fix), backport=backport, scratch=self.scratch)
 
     def range(self, fix: Fix) -> list[Source]:
         """The commits of `A..B` or `A^..B`, oldest first."""
@@ -179,7 +216,10 @@ class _Names:
                 remedy="add `mainline: 1`: each merge is picked as a whole; or declare the commits one by one",
                 code="range-has-merges",
             )
-        return [Source(fix=fix, commit=each, parent=_parent(each, fix), start=start.sha) for each in commits]
+        return [
+            Source(fix=fix, commit=each, parent=_parent(each, fix), start=start.sha, scratch=self.scratch)
+            for each in commits
+        ]
 
 
 def _parent(commit: Commit, fix: Fix) -> str:

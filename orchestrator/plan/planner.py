@@ -24,6 +24,7 @@ from orchestrator.plan import document
 from orchestrator.plan.images import planned_images
 from orchestrator.plan.picker import Picker, mark_own
 from orchestrator.plan.release_commit import PlanRequest, release_commit
+from orchestrator.plan.version_kinds import left_behind
 from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.session.branch_state import Facts, gather
 from orchestrator.session.clone.contents import have_contents
@@ -52,7 +53,7 @@ _NEWER = (
     "sign",
     "one_by_one",
 )  # fields that count where they say something: ids of older plans stay as they were
-_NEWER_OF_PICK = ("forwarded",)  # the same, of a pick
+_NEWER_OF_PICK = ("forwarded", "exclude")  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
@@ -138,6 +139,7 @@ def draft(
             *_taken_back(facts, verdict.previous),
             *after.notes,
             *made.notes,
+            *(left_behind(scratch, made.tree, verdict.previous) if entry and not is_made else ()),
             *(_strangers(facts, config, scratch, picks, skipped) if entry and not is_made else ()),
             *(_private_sources(facts, config, repository, scratch, version, sources) if not is_made else ()),
         ),

@@ -11,6 +11,7 @@ from orchestrator.core.pick import PickState
 from orchestrator.core.plan import LAND
 from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
+from orchestrator.git.merge.excluded import part_of
 from orchestrator.git.push import holds
 from orchestrator.plan import document
 from orchestrator.release import landing, steps
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
+    from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Session
 
 
@@ -213,6 +215,7 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
     pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)
     if pick:
         answers.keep(state)
+        part = _part(session.scratch, pick, state.ref(f"resolved/{pick.source}"))
         paused = Paused(
             source=pick.source,
             applied=pick.applied,
@@ -221,8 +224,20 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             files=tuple(conflict.path for conflict in pick.conflicts),
             config=str(session.config_file) if session.options.config else "",
             yes=yes,
+            part=part,
+            exclude=pick.exclude,
         )
         raise waiting(state, state.pause(paused, session.scratch), pick)
+
+
+def _part(scratch: Scratch, pick: Pick, resolution: str) -> str:
+    """What is applied of a pick that leaves files out; "" for one that leaves none out, and for a resolution."""
+    if not pick.exclude or (pick.applied and pick.applied == resolution):
+        return ""
+    commit = scratch.commit(pick.applied or pick.source)
+    number = max(0 if pick.applied else pick.mainline, 1) - 1
+    found = part_of(scratch, commit, next(iter(commit.parents[number:]), ""), pick.exclude)
+    return found.commit.sha if found else ""
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:

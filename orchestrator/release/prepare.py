@@ -27,10 +27,11 @@ from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
+from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
 from orchestrator.session.clone.history import have_history
-from orchestrator.session.committed import CommittedFiles
+from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def prepare(
         problems=(
             *option_problems(plan, config.image),
             *image_problems(plan, session.scratch, session.config_name),
+            *(_vex_problems(plan, session) if plan.images else ()),
             *_frontend_problems(plan, session),
             *pointer_problems(plan, session.repository, session.scratch),
             *_heavy_problems(plan, session),
@@ -137,6 +139,15 @@ def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     return () if session.options.offline else frontend_problems(plan, session.scratch, session.connections)
 
 
+def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
+    """What is wrong in the VEX documents that are to be attested."""
+    if not session.scratch.has_folder(plan.tree, VEX_FOLDER):
+        return ()
+    from orchestrator.attest.scan import vex
+
+    return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
+
+
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:
     """That images will be proved without an engine; nobody is asked offline."""
     said = "" if session.options.offline else on_builder(plan, session.connections)
@@ -154,7 +165,13 @@ def _heavy_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
         return ()
     from orchestrator.thin.planned import heavy_problems
 
-    return tuple(heavy_problems(plan, session.scratch, session.config_name))
+    def weight(image: PlannedImage) -> int:
+        with suppress(ReleaseError):  # it is only told with what is wrong
+            before, _ = recorded_before(session, plan, image)
+            return before.compressed_size if before else 0
+        return 0
+
+    return tuple(heavy_problems(plan, session.scratch, session.config_name, weight))
 
 
 def _heavy_notes(plan: Plan, session: Session) -> tuple[str, ...]:

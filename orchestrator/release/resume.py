@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import DecisionError, RefusedError, UsageError
 from orchestrator.core.plan import LAND, PROPOSE, UPLOAD
 from orchestrator.core.text import word, words
+from orchestrator.git.merge.excluded import part_of
 from orchestrator.picks.resolution import strays
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
@@ -142,7 +143,9 @@ def _refuse_strays(session: Session, state: ReleaseState, paused: Paused, tree: 
     scratch = session.scratch
     again = paused.applied in ("", state.ref(f"resolved/{paused.source}"))  # a resolution that conflicts in its turn
     commit = scratch.commit(paused.source if again else paused.applied)
-    parent = next(iter(commit.parents[max(paused.mainline if commit.sha == paused.source else 1, 1) - 1 :]), "")
+    parent = next(iter(commit.parents[max(paused.mainline if again else 1, 1) - 1 :]), "")
+    part = part_of(scratch, commit, parent, paused.exclude) if paused.exclude else None
+    commit = part.commit if part else commit
     if files := strays(scratch, commit, parent, scratch.tree_of(paused.tip), tree):
         back = f"git restore --source={paused.tip[:12]} --staged --worktree -- {words(files)}"
         raise DecisionError(

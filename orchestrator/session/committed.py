@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.config import reader
 from orchestrator.core.errors import ReleaseError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.scratch import Scratch
+
+VEX_FOLDER: Final = "vex"  # of the repository: what its people say about vulnerabilities
 
 
 class CommittedFiles:

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Paused:
-    """A conflict that waits: the source, what is being applied for it, and the tip it is applied to."""
+    """A conflict that waits: the source, what is being applied for it, and the tip it is applied to.
+
+    `part` is what is applied in place of either, where files of it are left out by the patterns `exclude`.
+    """
 
     source: str
     applied: str
@@ -46,6 +49,13 @@ class Paused:
     files: tuple[str, ...]
     config: str  # absolute path of the release.yaml in use, "" for the default
     yes: bool = False  # whether `cut` was given --yes
+    part: str = ""
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def opened(self) -> str:
+        """The commit that is picked in the worktree."""
+        return self.part or self.applied or self.source
 
 
 def releases_directory(repository: Repository) -> Path:
@@ -148,7 +158,7 @@ class ReleaseState:
             return None
         try:
             data = json.loads(path.read_text())
-            return Paused(**{**data, "files": tuple(data["files"])})
+            return Paused(**{**data, "files": tuple(data["files"]), "exclude": tuple(data.get("exclude", ()))})
         except (ValueError, TypeError, KeyError) as error:
             raise DamagedStateError(
                 "the note on the paused conflict is damaged",
@@ -164,8 +174,8 @@ class ReleaseState:
         of a directory.
         """
         self.adopt(scratch, paused.tip, "tip")
-        self.adopt(scratch, paused.applied or paused.source, "picking")  # it may come from the remote, just now
-        self.worktree.open(tip=paused.tip, source=paused.applied or paused.source, mainline=paused.mainline)
+        self.adopt(scratch, paused.opened, "picking")  # it may come from the remote, just now
+        self.worktree.open(tip=paused.tip, source=paused.opened, mainline=0 if paused.part else paused.mainline)
         paused = replace(paused, files=tuple(self.worktree.unmerged()) or paused.files)
         path = self.directory / "paused.json"
         temporary = path.with_suffix(".new")

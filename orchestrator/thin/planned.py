@@ -17,7 +17,7 @@ from orchestrator.thin.heavy import ContextFile, HeavyInputs, changes, heavy_inp
 from orchestrator.thin.stages import read_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.core.declaration import HeavySpec, ImageSpec
     from orchestrator.core.plan import Plan
@@ -109,8 +109,13 @@ def context_files(image: PlannedImage, scratch: Scratch, tree: str) -> list[Cont
 # ------------------------------------------------------------------ what is said at plan
 
 
-def heavy_problems(plan: Plan, scratch: Scratch, config: str) -> Iterator[Problem]:
-    """What makes `image.heavy` impossible; `config` is the file that declares it."""
+def heavy_problems(
+    plan: Plan, scratch: Scratch, config: str, weight: Callable[[PlannedImage], int] = lambda _: 0
+) -> Iterator[Problem]:
+    """What makes `image.heavy` impossible; `config` is the file that declares it.
+
+    `weight` is the size of the version before in the registry, 0 where it is not known: what each release would move.
+    """
     for image in plan.builds:
         if image.heavy is None or scratch.file(plan.tree, image.dockerfile) is None:
             continue
@@ -127,10 +132,12 @@ def heavy_problems(plan: Plan, scratch: Scratch, config: str) -> Iterator[Proble
             where, _, said = line.partition(" ")
             remedy = "move it behind the heavy stage"
             yield Problem(code="heavy-moves", message=f"the heavy stage {said}", where=where, remedy=remedy)
-        for each in read.final.obstacles:
-            if each.is_heavy:
-                where = f"{image.dockerfile}:{each.line}"
-                yield Problem(code="not-thin", message=each.message, where=where, remedy=each.move)
+        heavy = [each for each in read.final.obstacles if each.is_heavy]
+        size = weight(image) if heavy else 0
+        cost = f", {size >> 10:,} KiB as {plan.previous} has them" if size else ""
+        for each in heavy:
+            where = f"{image.dockerfile}:{each.line}"
+            yield Problem(code="not-thin", message=f"{each.message}{cost}", where=where, remedy=each.move)
 
 
 def heavy_notes(

@@ -53,7 +53,7 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}"}]}
+  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -97,6 +97,7 @@ policy:
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
 signoff: true
+exclude: [CHANGES.txt, .github/**]
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
   body: |
@@ -141,6 +142,7 @@ def test_every_key_is_read() -> None:
                 backport="1e5",
                 mainline=1,
                 allow=("duplicate", "empty"),
+                exclude=("CHANGES.txt", ".github/**"),
             ),
             Fix(
                 place=Place(file="release.yaml", line=15, column=9),
@@ -149,10 +151,13 @@ def test_every_key_is_read() -> None:
                 again=True,
                 reason="it was lost",
                 approved_by=("mia", "@org/team"),
+                exclude=("CHANGES.txt", ".github/**"),
             ),
         ),
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
+    assert got.releases[1].fixes[0].exclude == ("CHANGES.txt", ".github/**", "/docs/")  # those for all, then its own
+    assert got.exclude == ("CHANGES.txt", ".github/**")
     assert got.verify == (
         VerifyCommand(run="make test", line=34),
         VerifyCommand(run="set -e\nmake lint", line=35),

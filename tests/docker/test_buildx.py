@@ -339,6 +339,22 @@ def test_a_builder_whose_engine_is_gone(builds: Builds, tmp_path: Path) -> None:
     assert (caught.value.code, "\n" in caught.value.message) == ("builder-unusable", False)
 
 
+def test_a_builder_that_cannot_be_started(builds: Builds, buildkit: BuildKit) -> None:
+    """Its image is nowhere; what it is asked to build says so in a line, and is another builder's work then."""
+    name = f"b{os.urandom(4).hex()}"
+    image = "--driver-opt=image=nowhere.invalid/buildkit:1"
+    docker(buildkit, "buildx", "create", "--name", name, "--driver=docker-container", image)
+    builds.builder = direct_module().connect(builds.env, builder=name)
+    try:
+        assert f"builder {name} fails at a tiny image: " in builds.builder.incapable
+        with pytest.raises(BuilderLostError, match=f"builder {name} cannot build: .*nowhere.invalid") as caught:
+            builds("FROM BASE\n")
+    finally:
+        docker(buildkit, "buildx", "rm", name)
+    assert (caught.value.code, "\n" in caught.value.message) == ("builder-unusable", False)
+    assert "docker buildx inspect --bootstrap" in caught.value.remedy
+
+
 def test_an_engine_without_the_new_store_is_not_capable(lab: Lab, builds: Builds) -> None:
     """The lab's own engine, of an older Docker: found out by trying."""
     old = direct_module().connect({**builds.env, "DOCKER_HOST": lab.docker_host})

@@ -92,7 +92,7 @@ class TestPush:
                 report=silent,
                 stall=STALL,
             )
-        assert (caught.value.code, caught.value.where) == ("push-failed", str(name))
+        assert (caught.value.code, caught.value.where) == ("registry-unauthorized", str(name))
         assert "wr0ng-one" not in str(vars(caught.value))
 
     @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])

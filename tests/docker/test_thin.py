@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import tarfile
 import uuid
@@ -11,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from orchestrator.audit.layer_compare import settings
 from orchestrator.audit.layers import differences, read_layer
@@ -21,9 +23,12 @@ from tests.support.bases import base_for, index_base
 from tests.support.buildkits import built, counting, docker, publish, pushed
 from tests.support.counting import counted
 from tests.support.imaged import VERSION, Imaged, imaged
+from tests.support.story import copied
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from docker import DockerClient
 
     from orchestrator.registry.client import Registry
     from tests.support.lab import Lab
@@ -79,7 +84,9 @@ def tag_of(image: dict[str, Any]) -> str:
     return str(image["heavy"]["reference"]).rpartition(":")[2]
 
 
-def test_a_release_is_written_on_a_heavy_base_that_is_built_once(tmp_path: Path, lab: Lab) -> None:
+def test_a_release_is_written_on_a_heavy_base_that_is_built_once(
+    tmp_path: Path, lab: Lab, client: DockerClient
+) -> None:
     thin = story(tmp_path, lab)
     planned = thin.release("plan", VERSION)
     assert planned.code == 0, planned.err
@@ -114,7 +121,7 @@ def test_a_release_is_written_on_a_heavy_base_that_is_built_once(tmp_path: Path,
     assert names == {"heavy base", "heavy base key", "heavy base label", "heavy base layers"}
 
     # A version on another base; then somebody replaces the first one: found, and nothing is released on it.
-    third, fourth = (thin.story.clone.commit(f"fix: {name}", {f"{name}.txt": name}) for name in ("three", "four"))
+    third, fourth, fifth = (thin.story.clone.commit(f"fix: {name}", {f"{name}.txt": name}) for name in "345")
     thin.story.clone.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
     thin.declare(fix=third, version="v2.7.3", image="  heavy: {stage: heavy, epoch: 5}\n")
     assert tag_of(cut(thin, "v2.7.3")) != tag_of(image)
@@ -126,6 +133,35 @@ def test_a_release_is_written_on_a_heavy_base_that_is_built_once(tmp_path: Path,
     refused = thin.release("cut", "v2.7.4", "--yes")
     assert (refused.code, "heavy-differs" in refused.err) == (9, True), refused.err
     assert f"is {other.digest}, v2.7.1 was made on {heavy.digest}" in refused.err
+
+    # The name is gone: it is given back.  The base itself is gone too, and the engine makes another one: refused.
+    remove(registry, lab, other.digest)
+    done = thin.release("cut", "v2.7.4", "--yes")
+    assert (done.code, f"was gone: it is {heavy.digest} again, as in v2.7.1" in done.err) == (0, True), done.err
+    assert recorded(thin, "v2.7.4")["heavy"] == image["heavy"]
+    remove(registry, lab, heavy.digest)
+    for each in client.images.list(filters={"label": f"{HEAVY_KEY}={image['heavy']['key']}"}):
+        client.images.remove(str(each.id), force=True)
+    thin.declare(fix=fifth, version="v2.7.5", image=IMAGE)
+    anew = thin.release("cut", "v2.7.5", "--yes")
+    assert (anew.code, "heavy-differs" in anew.err) == (9, True), anew.err
+    assert f"is gone, on which v2.7.4 was made as {heavy.digest}; built again it is sha256:" in anew.err
+    assert tag_of(image) not in registry.tags()
+
+    # A last stage that is not thin any more: what each release would cost is known from the version before.
+    text = thin.story.clone.git("show", "release/v2.7:Dockerfile")
+    last = thin.story.clone.commit("fix: more", {"Dockerfile": f"{text}\nRUN true\n"})
+    thin.story.clone.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    thin.declare(fix=last, version="v2.7.5", image=IMAGE)
+    heavier = [each for each in thin.release("plan", "v2.7.5", "--json").json["problems"] if each["code"] == "not-thin"]
+    assert [each["where"] for each in heavier] == [f"Dockerfile:{text.count(chr(10)) + 2}"]
+    assert re.fullmatch(r"RUN: .* at every release, [1-9][0-9,]* KiB as v2.7.4 has them", heavier[0]["message"])
+
+
+def remove(registry: Registry, lab: Lab, digest: str) -> None:
+    """A manifest out of the registry, with every tag that stands for it."""
+    place = f"http://{lab.registry}/v2/{registry.repository.path}/manifests/{digest}"
+    requests.delete(place, auth=(lab.username, lab.password), timeout=30).raise_for_status()
 
 
 def test_each_platform_has_a_heavy_base_of_its_own(tmp_path: Path, lab: Lab) -> None:
@@ -328,7 +364,10 @@ def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
 def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
     tmp_path: Path, lab: Lab, counted: BuildKit
 ) -> None:
-    """On an engine that is emptied in between and counted; the smoke test runs on the lab's other one."""
+    """On an engine that is emptied in between and counted; the smoke test runs on the lab's other one.
+
+    The same release once more, as if nobody had ever made it, from that engine emptied again: the same digest.
+    """
     counted.load(lab.base)
     base, far = f"{lab.registry}/{uuid.uuid4().hex[:10]}/base:1", f"far{uuid.uuid4().hex[:8]}"
     publish(counted, lab.base, base)
@@ -344,9 +383,10 @@ def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
     assert "by a builder" in planned.out
     done = thin.release("cut", VERSION, "--yes", env=env)
     assert done.code == 0, done.err
+    thin.declare(fix=thin.story.after, version=NEXT, image=image)
+    twin = replace(thin, story=copied(thin.story, tmp_path / "twin"))
     counted.empty()
     before = counting(counted)
-    thin.declare(fix=thin.story.after, version=NEXT, image=image)
     done = thin.release("cut", NEXT, "--yes", env=env)
     assert done.code == 0, done.err
     moved = counting(counted) - before
@@ -359,8 +399,13 @@ def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
     assert thin.registry.layers(manifest(thin.registry, NEXT))[: len(below)] == below
     assert made["delta"]["size"] < 16 * 1024
     assert thin.release("verify", NEXT).code == 0
-    counted.empty()
     rebuilt = thin.release("rebuild", NEXT, "--strict", "--json", env=env)
     assert rebuilt.code == 0, rebuilt.err
     assert {layer["verdict"] for layer in rebuilt.json["images"][0]["layers"]} == {"identical"}
+    counted.empty()
+    remove(thin.registry, lab, made["digest"])
+    assert thin.registry.head(made["digest"]) is None
+    again = twin.release("cut", NEXT, "--yes", env=env)
+    assert again.code == 0, again.err
+    assert (recorded(twin, NEXT)["digest"], twin.registry.head(NEXT) is None) == (made["digest"], False)
     docker(counted, "buildx", "rm", far)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
-import re
 import shutil
 import subprocess
-import time
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,34 +77,68 @@ def test_a_push_that_breaks_off_is_tried_again_and_a_refused_one_never(
     assert (beside(made).head(VERSION) is not None) is again
 
 
-def test_a_login_that_ends_during_the_build_is_asked_for_again(proxy: Proxy, lab: Lab, tmp_path: Path) -> None:
-    """What the helper says is a time; the registry takes it for four seconds."""
-    made = behind(proxy, lab, tmp_path, "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY loader.py /opt/\nRUN sleep 6\n")
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    helper = programs / "docker-credential-short"
-    helper.write_text('#!/bin/sh\nprintf \'{"Username":"token","Secret":"%s"}\' $(date +%s)\n')
-    helper.chmod(0o755)
-    (tmp_path / "docker").mkdir()
-    (tmp_path / "docker/config.json").write_text(f'{{"credHelpers": {{"{proxy.host}": "short"}}}}')
-    proxy.login = "Basic " + base64.b64encode(f"{lab.username}:{lab.password}".encode()).decode()
+class Rotating:
+    """Logins of a helper that end: what it says is in a file, and the registry takes nothing else."""
 
-    def ask(asked: Asked) -> Answer | None:
-        sent = base64.b64decode(asked.authorization.removeprefix("Basic ") or "").decode()
-        made_at = re.fullmatch(r"token:(\d+)", sent)
-        if made_at and time.time() - float(made_at[1]) < 5:
-            return None
+    def __init__(self, proxy: Proxy, lab: Lab, folder: Path) -> None:
+        self.current, self.ended = folder / "current", list[str]()
+        self.end_at = {"DELETE", "PATCH"}  # an upload that is given up is the end of the preflight
+        self.for_good, self.broken = False, list[Answer]()
+        programs, config = folder / "bin", folder / "docker"
+        programs.mkdir()
+        config.mkdir()
+        helper = programs / "docker-credential-short"
+        helper.write_text(f'#!/bin/sh\nprintf \'{{"Username":"token","Secret":"%s"}}\' "$(cat {self.current})"\n')
+        helper.chmod(0o755)
+        (config / "config.json").write_text(json.dumps({"credHelpers": {proxy.host: "short"}}))
+        self.rotate()
+        proxy.login = "Basic " + base64.b64encode(f"{lab.username}:{lab.password}".encode()).decode()
+        proxy.before = self.ask
+        self.env = {
+            "RELEASE_REGISTRY_USERNAME": "",
+            "RELEASE_REGISTRY_PASSWORD": "",
+            "DOCKER_CONFIG": str(config),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        }
+
+    def rotate(self) -> None:
+        self.current.write_text(f"token-{uuid.uuid4().hex}")
+
+    def ask(self, asked: Asked) -> Answer | None:
+        kind = "TAG" if asked.tag and asked.method == "PUT" else asked.method
+        if kind == "TAG" and self.broken:
+            return self.broken.pop()
+        sent = base64.b64decode(asked.authorization.removeprefix("Basic ") or "").decode().partition(":")[2]
+        is_good = sent == self.current.read_text() and not (self.for_good and len(self.ended) == 2)
+        if is_good and kind in self.end_at:
+            self.end_at.remove(kind)
+            self.ended.append(kind)
+            self.rotate()
+            return None if kind == "DELETE" else self.refused
+        return None if is_good else self.refused
+
+    @property
+    def refused(self) -> Answer:
         return refusal(401, "UNAUTHORIZED", "the token has expired", WWW_Authenticate='Basic realm="x"')
 
-    proxy.before = ask
-    env = {
-        "RELEASE_REGISTRY_USERNAME": "",
-        "RELEASE_REGISTRY_PASSWORD": "",
-        "DOCKER_CONFIG": str(tmp_path / "docker"),
-        "PATH": f"{programs}:{os.environ['PATH']}",
-    }
-    done = made.release("cut", VERSION, "--yes", env=env)
-    assert done.code == 0, done.err
+
+@pytest.mark.parametrize("when", ["at-the-second-try", "for-good"])
+def test_a_login_that_ends_is_asked_for_again(proxy: Proxy, lab: Lab, tmp_path: Path, when: str) -> None:
+    """It ends behind the preflight, and again while the engine uploads: after a try that broke off, or for good."""
+    made = behind(proxy, lab, tmp_path / "story", CHANGING)
+    logins = Rotating(proxy, lab, tmp_path)
+    logins.for_good = when == "for-good"
+    if when == "at-the-second-try":
+        logins.end_at, logins.broken = {"DELETE", "TAG"}, [refusal(500, "UNKNOWN", "internal error")]
+    done = made.release("cut", VERSION, "--yes", env=logins.env)
+    assert logins.ended[0] == "DELETE"
+    assert len(logins.ended) == 2
+    if when != "for-good":
+        assert done.code == 0, done.err
+        return
+    assert (done.code, "[registry-unauthorized]" in done.err) == (7, True), done.err
+    assert f"docker login {proxy.host}" in done.err
+    assert beside(made).head(VERSION) is None
 
 
 class Immutable:

@@ -59,6 +59,9 @@ def test_what_is_never_tried_again(text: str) -> None:
     error = push_failed(text, NAME)
     assert isinstance(error, PushRefusedError)
     assert error.about_login == (text in LOGIN)
+    assert (error.code, "docker login" in error.remedy) == (
+        ("registry-unauthorized", True) if text in LOGIN else ("push-failed", False)
+    )
 
 
 @pytest.mark.parametrize(

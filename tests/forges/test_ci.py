@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -107,7 +108,16 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind(tmp_path: Path) -> Non
         assert not re.findall("@[A-Z_]+@", text)
     mixed = f"{BOTH}  variants: [{{name: cu126}}, {{name: cu118, platform: linux/amd64}}]\n"
     assert "matrix" not in made("github", image=False, more=mixed)
-    assert "matrix" not in made("jenkins", image=False, more=BOTH)  # one job makes all
+    assert "matrix" not in made("jenkins", image=False, more=mixed)
+    jenkins = made("jenkins", image=False, more=BOTH)
+    assert not re.findall("@[A-Z_]+@", jenkins)
+    assert "values 'linux-amd64', 'linux-arm64'\n" in jenkins
+    assert 'label "${RELEASE_AGENT}"' in jenkins
+    publish = jenkins[jenkins.index("stage('release-publish-platform')") :]
+    assert publish.index("git fetch") < publish.index("pip install") < publish.index("release publish")  # on its agent
+    assert 'RELEASE_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" release publish' in publish
+    assert 'lock("release-publish-${RELEASE_AGENT}")' in publish
+    assert "'release-*.env, release-summary-*.md, release-report.html'" in publish  # of each agent, none over another
 
 
 def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
@@ -118,6 +128,18 @@ def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actionlint_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
+    """Where it is: no package that can be installed everywhere brings the program, and a test downloads nothing."""
+    program = shutil.which("actionlint")
+    if program is None:
+        pytest.skip("NOT RUN: there is no actionlint on this machine (https://github.com/rhysd/actionlint)")
+    for name, image in {"none": "", **REGISTRIES}.items():
+        (tmp_path / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
+    command: list[str | Path] = [program, *tmp_path.glob("*.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_written_once_unchanged_after_and_never_over_an_edit(tale: Story) -> None:

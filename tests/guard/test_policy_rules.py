@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.core.declaration import Policy
+from orchestrator.core.glob import owns
 from orchestrator.guard.policy_rules import (
     PolicyChange,
     freeze_problem,
     frozen,
     is_patch,
-    owns,
     rules,
     unsigned_problem,
 )

@@ -1,4 +1,4 @@
-"""Picks that are something else than their sources by rule: submodules that go forward.
+"""Picks that are something else than their sources by rule: submodules that go forward, files that are excluded.
 
 What git makes of them, what everybody says of them in every clone, and that everybody finds what is neither.
 """
@@ -14,7 +14,6 @@ from tests.support.printed import types
 from tests.support.remedies import said, typed
 from tests.support.story import Repo, make_repo
 from tests.support.walk.attacks import Attack, Attacked
-from tests.support.walk.judges import PLACES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tests.support.walk.releases import Released
 
 pytestmark = pytest.mark.history
+KINDS = ["submodule", "excluded", "adapted", "backport", "clean"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Attacked, Release
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
         world = Attacked(tmp_path_factory.mktemp("adapted") / "world")
-        made = world.release(world.lines[0], ["submodule", "clean"], candidate=True, turned=False, kill=0, abort=False)
+        made = world.release(world.lines[0], KINDS, candidate=True, turned=False, kill=0, abort=False)
         return world, made
 
 
@@ -39,7 +39,7 @@ def source_of(made: Released, kind: str) -> str:
     return next(entry.brings[-1] for entry in made.line.declared[made.version] if entry.kind == kind)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", ["offline", "shallow"])
 def test_everybody_calls_it_right(adapted: tuple[Attacked, Released], place: str) -> None:
     world, made = adapted
     world.judged(made, place)
@@ -51,7 +51,8 @@ def test_git_makes_the_same_of_it(adapted: tuple[Attacked, Released]) -> None:
     record = world._record(made)
     hand = world._worktree(record["base"])
     hand.git("clone", "--quiet", str(world.lib.path), "lib-v2.7")
-    for pick in record["picks"]:
+    excluded = source_of(made, "excluded")
+    for pick in record["picks"][: [each["source"] for each in record["picks"]].index(excluded)]:
         hand.git("-C", "lib-v2.7", "checkout", "--quiet", hand.git("rev-parse", "HEAD:lib-v2.7"))
         hand.git("cherry-pick", "-x", pick["source"])
         assert hand.rev("HEAD^{tree}") == hand.rev(f"{pick['result']}^{{tree}}")
@@ -78,6 +79,32 @@ def test_the_audit_says_what_it_can_prove(adapted: tuple[Attacked, Released]) ->
         (commit,) = (each for each in line["commits"] if source_of(made, "submodule") in each["sources"])
         assert (commit["kind"], commit["ok"]) == ("proved", True)
         assert any(words in note for note in commit["notes"]), commit
+
+
+def test_what_is_excluded_is_not_there(adapted: tuple[Attacked, Released]) -> None:
+    world, made = adapted
+    source, record = source_of(made, "excluded"), world._record(made)
+    (pick,) = (each for each in record["picks"] if each["source"] == source)
+    assert (pick["state"], pick["exclude"]) == ("clean", ["NEWS.txt", ".ci/**"])  # and no docs, which it has not
+    changed = world.remote.git("diff-tree", "-r", "--name-only", f"{pick['result']}^", pick["result"]).split()
+    assert changed == ["app.txt"]
+    assert f"\nPick: clean {source} {pick['result']}\nWithout: NEWS.txt\nWithout: .ci/**\n" in world._tag_text(made)
+    assert "(without NEWS.txt, .ci/**)" in world.must(0, made.line, "show", made.version).out
+
+
+def test_a_byte_of_an_excluded_file_is_found(adapted: tuple[Attacked, Released]) -> None:
+    world, made = adapted
+    source = source_of(made, "excluded")
+    news = world.remote.rev(f"{source}:NEWS.txt")
+    for attack in (
+        Attack("not-the-pick", frozenset({"adapted"}), "differ in", entries=(("100644", news, "NEWS.txt"),)),
+        Attack("not-the-pick", frozenset({"adapted"}), "differ in", files=(".ci/x.yml",)),
+        Attack("tag-differs", frozenset({"tag-differs"}), "says of",
+               tag=lambda text, _: text.replace("Without: NEWS.txt\n", "")),
+        Attack("tag-differs", frozenset({"tag-differs"}), "says of",
+               tag=lambda text, _: text.replace("Without: NEWS.txt\n", "Without: NEWS.txt\nWithout: *\n")),
+    ):  # fmt: skip
+        world.everybody_sees(made, attack, source)
 
 
 def test_a_third_commit_of_a_submodule_is_found(adapted: tuple[Attacked, Released]) -> None:

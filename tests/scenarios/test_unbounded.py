@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import ConfigError, UsageError
+from orchestrator.core.glob import owns
 from orchestrator.core.results import MAX_SHOWN, Progress
 from orchestrator.dockerfile.ignore import ignore_filter
-from orchestrator.guard.policy_rules import owns
 from orchestrator.image.context import ContextEntry, IgnoreRules, write_context
 from orchestrator.plan.line_ends import group_place
 from orchestrator.report.console import Console

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.credentials import Credentials
+from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest
 from orchestrator.thin.base import BaseFacts, OddFolder, find_facts, odd_parents, publish_facts, read_base, read_sources
 from orchestrator.thin.layer import FileNode, Tree, add_parents, make_layer, owned
-from orchestrator.thin.write import CopyOrigin, make_image, read_base_image
+from orchestrator.thin.write import CopyOrigin, make_image, push_image, read_base_image
 from tests.support.registry_images import upload
 from tests.support.registry_process import USERS, running_registry
+from tests.support.registry_proxy import Answer, proxied
 from tests.thin.dockerfiles import final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from orchestrator.thin.write import ThinImage
 
 pytestmark = pytest.mark.docker
 SITE = "opt/venv/lib/python3.11/site-packages"
@@ -106,8 +110,8 @@ def test_folders_that_would_change_are_found() -> None:
     assert odd_parents(kept, facts) == []
 
 
-def test_an_image_is_the_base_and_what_is_copied(registry: Registry, base: Manifest) -> None:
-    image = make_image(
+def made(registry: Registry, base: Manifest) -> ThinImage:
+    return make_image(
         read_base_image(registry, base, None),
         final("COPY --link a x\nENV A=1\n"),
         {"": CopyOrigin(tree=lambda: {"a": FileNode(data=b"a")})},
@@ -117,8 +121,29 @@ def test_an_image_is_the_base_and_what_is_copied(registry: Registry, base: Manif
         file="Dockerfile",
         escape="\\",
     )
+
+
+def test_an_image_is_the_base_and_what_is_copied(registry: Registry, base: Manifest) -> None:
+    image = made(registry, base)
     below = registry.layers(base)
     assert registry.layers(image.manifest)[: len(below)] == below
     assert len(image.contents) == 1
     assert sorted(image.trees[0]) == ["workspace", "workspace/x"]  # the base's working directory
     assert b'"Labels":{"version":"v1"}' in image.config
+
+
+def test_a_base_of_another_repository_is_mounted_or_said(registry: Registry, base: Manifest) -> None:
+    """A registry that does not mount answers as to any upload (OCI distribution): refused, and nothing is stored."""
+    own, image = read_base_image(registry, base, None), made(registry, base)
+    login = Credentials(username="ada", password=USERS["ada"])
+    with proxied(registry.repository.host) as proxy:
+        elsewhere = Registry(ImageRepository(host=proxy.host, path="team/image"), credentials=lambda: login)
+        proxy.before = lambda asked: Answer(202, {"Location": "/v2/x/1"}) if "mount=" in asked.path else None
+        with pytest.raises(RemoteError, match=r"does not mount sha256:\w+ from team/base") as caught:
+            push_image(elsewhere, own, image)
+        assert (caught.value.code, "`image.heavy.repository`" in caught.value.remedy) == ("no-mount", True)
+        assert proxy.count("PUT") == 0
+        proxy.before = lambda _: None
+        push_image(elsewhere, own, image)
+        assert elsewhere.lacking(image.manifest) == ()
+        assert elsewhere.head(image.manifest.digest)

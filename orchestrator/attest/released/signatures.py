@@ -13,7 +13,7 @@ from orchestrator.core.errors import MismatchError, RemoteError
 from orchestrator.core.labels import OWN
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.image.pytorch_builds import read_lock
-from orchestrator.session.committed import CommittedFiles
+from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ def image_signatures(
     wanted: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
         image.digest: {statement.SIGNATURE: _anything, **{kind: _same(each) for kind, each in made.items()}}
     }
-    if said := vex.merged(vex.documents_in(released.below(vex.FOLDER))):
+    if said := vex.merged(vex.documents_in(released.below(VEX_FOLDER))):
         wanted[image.digest][vex.PREDICATE] = _same(said)
     for build in image.platforms or (image,):
         files = released.lock(build.lock.path) if build.lock else {}

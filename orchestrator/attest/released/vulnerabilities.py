@@ -10,7 +10,7 @@ from orchestrator.attest.released.bills import bills
 from orchestrator.attest.scan import advisory, matching, snapshot, vex
 from orchestrator.attest.scan.findings import find
 from orchestrator.core.errors import UsageError
-from orchestrator.session.committed import CommittedFiles
+from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,6 +89,6 @@ def _statements(session: Session, version: str) -> Iterator[VexStatement]:
     """What stands in `vex/` at the tag and at HEAD: what was found out after the release is said there."""
     for name in dict.fromkeys((f"refs/tags/{version}", "HEAD")):
         if commit := session.repository.resolve(name):
-            files = CommittedFiles(session.scratch, session.scratch.tree_of(commit)).below(vex.FOLDER)
+            files = CommittedFiles(session.scratch, session.scratch.tree_of(commit)).below(VEX_FOLDER)
             for path, data in sorted(vex.documents_in(files).items()):
                 yield from vex.read(f"{name.removeprefix('refs/tags/')}:{path}", data)

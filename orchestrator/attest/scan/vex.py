@@ -15,11 +15,12 @@ from packageurl import PackageURL
 from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import UsageError
+from orchestrator.core.results import Problem
+from orchestrator.session.committed import VEX_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-FOLDER: Final = "vex"
 PREDICATE: Final = "https://openvex.dev/ns/v0.2.0"
 STATUSES: Final = ("not_affected", "affected", "fixed", "under_investigation")
 CLOSED: Final = ("not_affected", "fixed")
@@ -168,6 +169,17 @@ def _names(wanted: str, purl: str) -> bool:
     return same and all(given.get(key) == text for key, text in asks.items())
 
 
+def problems(files: Mapping[str, bytes]) -> tuple[Problem, ...]:
+    """What is wrong in the documents of the folder, the first fault of each; `files` are by their paths in it."""
+    found = []
+    for path, data in sorted(documents_in(files).items()):
+        try:
+            read(path, data)
+        except UsageError as error:
+            found.append(Problem(code=error.code, message=error.message, where=error.where, remedy=error.remedy))
+    return tuple(found)
+
+
 def newest(statements: Iterable[VexStatement]) -> VexStatement | None:
     """The one that counts: the last of the latest time."""
     found: VexStatement | None = None
@@ -204,4 +216,4 @@ def merged(documents_: Mapping[str, bytes]) -> dict[str, Any] | None:
 
 def documents_in(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The VEX documents among the files of the folder, by their paths from the top."""
-    return {f"{FOLDER}/{path}": data for path, data in files.items() if path.endswith(".json")}
+    return {f"{VEX_FOLDER}/{path}": data for path, data in files.items() if path.endswith(".json")}

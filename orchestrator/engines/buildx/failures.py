@@ -37,6 +37,7 @@ _FRONTEND: Final = (
 # BuildKit's words for a flag that what it reads Dockerfiles with has not, or not in this form.
 UNKNOWN_FLAG: Final = re.compile(r"unknown flag|only supported in Dockerfile frontend")
 _UNREAD: Final = "drop the flag, or name what reads it on the first line: `# syntax=docker/dockerfile:1-labs`"
+_BOOT: Final = "look at it with `docker buildx inspect --bootstrap`, or choose another builder; see `docker buildx ls`"
 _SOLVE: Final = "failed to solve: "
 BUSY: Final = "builder-busy"
 # containerd's words, where a layer is written while its lock is not free yet: moby/buildkit#7166.
@@ -46,7 +47,13 @@ _LOCKED: Final = re.compile(r"\bref \S{1,300} locked for [^:(]{1,60}(?:\(since [
 def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError:
     """The error for a build that came to a bad end; the log is the follower's."""
     text = follower.error or (follower.tail[-1] if follower.tail else "it ended without a word")
-    found = _busy(text, builder) or _registry(text, target) or _step(follower) or _by_builder(text, builder)
+    found = (
+        _unbootable(follower, text, builder)
+        or _busy(text, builder)
+        or _registry(text, target)
+        or _step(follower)
+        or _by_builder(text, builder)
+    )
     found = found or _refused(follower, text)
     found.detail = found.detail or "\n".join(follower.tail)
     return found
@@ -63,6 +70,12 @@ def _registry(text: str, target: Reference) -> ReleaseError | None:
         )
     push = _PUSH.match(text)
     return push_failed(push["why"], target) if push else None
+
+
+def _unbootable(follower: Follower, text: str, builder: str) -> ReleaseError | None:
+    """A builder that is started when it is needed, and cannot be: its image is not to be had, its cluster says no."""
+    step = follower.failed
+    return builder_gone(text, builder, _BOOT) if step and step.name.startswith("[internal] booting") else None
 
 
 def _busy(text: str, builder: str) -> ReleaseError | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.declaration import platform_word
 from orchestrator.forges.pipelines.regions import region
 from orchestrator.forges.pipelines.values import PASSWORD, PLAN_JOB, Need, Pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from orchestrator.forges.pipelines.values import Pipeline
 
 FILE: Final = "Jenkinsfile"
@@ -33,14 +37,7 @@ pipeline {
 @CUT_WHEN@        }
       }
       steps {
-        withCredentials([gitUsernamePassword(credentialsId: 'release-read')]) {
-          sh '''
-            if [ "$(git rev-parse --is-shallow-repository)" = true ]; then git fetch --unshallow origin; fi
-            git fetch --force origin "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*"
-            git fetch --force origin "+refs/release-*:refs/release-*" "+refs/notes/release*:refs/notes/release*"
-          '''
-        }
-@INSTALL_STEP@      }
+@FETCH@@INSTALL_STEP@      }
     }
     stage('@PLAN_JOB@') {
       when { changeRequest target: '@SOURCE@' }
@@ -74,14 +71,30 @@ pipeline {
       when {
 @ASKED_LATER@        tag pattern: '@TAG_REGEX@', comparator: 'REGEXP'
       }
-@INPUT@      steps {
-@PUBLISH_BEFORE@        lock('release-publish') {
+@INPUT@@PUBLISH@    }
+@CUT@@STAGES@  }
+}
+"""
+
+# What makes a clone whole; also on each agent of a matrix, which has a checkout of its own.
+_FETCH: Final = """\
+        withCredentials([gitUsernamePassword(credentialsId: 'release-read')]) {
+          sh '''
+            if [ "$(git rev-parse --is-shallow-repository)" = true ]; then git fetch --unshallow origin; fi
+            git fetch --force origin "+refs/heads/*:refs/remotes/origin/*" "+refs/tags/*:refs/tags/*"
+            git fetch --force origin "+refs/release-*:refs/release-*" "+refs/notes/release*:refs/notes/release*"
+          '''
+        }
+"""
+_PUBLISH: Final = """\
+      steps {
+@PUBLISH_BEFORE@        lock(@LOCK@) {
           withCredentials([
             @LOGIN@
           ]) {
             sh '''
-              @PIPE@release publish@STDIN@@OPTION@ --outputs release.env --summary release-summary.md
-              if grep -qs '^tag=' release.env; then
+              @PIPE@@PLATFORM@release publish@STDIN@@OPTION@ @OUTPUTS@
+              if grep -qs '^tag=' "release@OF@.env"; then
                 release verify --allow-unchecked@OPTION@ -- "$TAG_NAME"
                 release report@OPTION@ --output release-report.html -- "$TAG_NAME"
               fi
@@ -91,12 +104,35 @@ pipeline {
 @PUBLISH_AFTER@      }
       post {
         always {
-          archiveArtifacts artifacts: 'release.env, release-summary.md, release-report.html', allowEmptyArchive: true
+          archiveArtifacts artifacts: '@KEPT@', allowEmptyArchive: true
         }
       }
-    }
-@CUT@@STAGES@  }
+"""
+_FILES: Final = {
+    "@OUTPUTS@": '--outputs "release@OF@.env" --summary "release-summary@OF@.md"',
+    "@KEPT@": "release@ANY@.env, release-summary@ANY@.md, release-report.html",
 }
+# A publishing job for each platform, on an agent of that kind: the last one joins their images.
+_MATRIX: Final = """\
+      matrix {
+        axes {
+          axis {
+            name 'RELEASE_AGENT'
+            values @AGENTS@
+          }
+        }
+        agent {
+@ON@        }
+        stages {
+          stage('release-publish-platform') {
+@STEPS@          }
+        }
+      }
+"""
+_PATH_HERE: Final = """\
+      environment {
+        PATH = "${env.WORKSPACE}/.git/release-venv/bin:${env.PATH}"
+      }
 """
 
 _PARAMETERS: Final = """\
@@ -141,13 +177,11 @@ _INSTALL: Final = """\
           @INSTALL@
         '''
 """
-_AGENT: Final = """\
-  agent {
-    docker {
-      image '@IMAGE@'
-      args '--entrypoint= -v /var/run/docker.sock:/var/run/docker.sock'
-    }
-  }
+_DOCKER: Final = """\
+docker {
+  image '@IMAGE@'
+@LABEL@  args '--entrypoint= -v /var/run/docker.sock:/var/run/docker.sock'
+}
 """
 
 _PUSH: Final = "gitUsernamePassword(credentialsId: 'release-git')"
@@ -172,9 +206,11 @@ def text(pipeline: Pipeline) -> str:
         "@PARAMETERS@": _PARAMETERS if pipeline.cut else "",
         "@CUT_WHEN@": _CUT_WHEN if pipeline.cut else "",
         "@CUT@": _CUT if pipeline.cut else "",
+        "@PUBLISH@": _publish(pipeline, job_steps),
         **job_steps,
         "@STAGES@": region("stages", 4, COMMENT),
-        "@AGENT@": _AGENT.replace("@IMAGE@", pipeline.tool_image) if pipeline.tool_image else "  agent any\n",
+        "@FETCH@": _FETCH,
+        "@AGENT@": _agent(pipeline),
         "@PATH@": "" if pipeline.tool_image else _PATH,
         "@INSTALL_STEP@": "" if pipeline.tool_image else _INSTALL,
         "@ASKED_LATER@": "        beforeInput true\n" if pipeline.environment else "",
@@ -193,6 +229,42 @@ def text(pipeline: Pipeline) -> str:
     return Pieces(text=_TEXT, marks=marks).filled()
 
 
+def _publish(pipeline: Pipeline, places: Mapping[str, str]) -> str:
+    """What the publishing stage does: by itself, or on an agent for each platform."""
+    if not pipeline.platforms:
+        marks = {"@PLATFORM@": "", "@LOCK@": "'release-publish'", **_FILES, "@OF@": "", "@ANY@": ""}
+        return Pieces(text=_PUBLISH, marks=marks).filled()
+    opening = "      steps {\n"
+    steps = Pieces(
+        text=_PUBLISH.replace(opening, f"{'' if pipeline.tool_image else _PATH_HERE}{opening}@FETCH@@INSTALL_STEP@", 1),
+        marks={
+            **places,
+            "@FETCH@": _FETCH,
+            "@INSTALL_STEP@": "" if pipeline.tool_image else _INSTALL,
+            "@PLATFORM@": 'RELEASE_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" ',
+            "@LOCK@": '"release-publish-${RELEASE_AGENT}"',
+            **_FILES,
+            "@OF@": "-$RELEASE_AGENT",
+            "@ANY@": "-*",
+        },
+    )
+    label = 'label "${RELEASE_AGENT}"\n'
+    docker = Pieces(text=_DOCKER, marks={"@LABEL@": f"  {label}", "@IMAGE@": pipeline.tool_image}).filled()
+    marks = {
+        "@AGENTS@": ", ".join(f"'{platform_word(each)}'" for each in pipeline.platforms),
+        "@ON@": indent(docker if pipeline.tool_image else label, " " * 10),
+        "@STEPS@": indent(steps.filled(), " " * 6),
+    }
+    return Pieces(text=_MATRIX, marks=marks).filled()
+
+
+def _agent(pipeline: Pipeline) -> str:
+    if not pipeline.tool_image:
+        return "  agent any\n"
+    docker = Pieces(text=_DOCKER, marks={"@LABEL@": "", "@IMAGE@": pipeline.tool_image}).filled()
+    return f"  agent {{\n{indent(docker, ' ' * 4)}  }}\n"
+
+
 def needs(pipeline: Pipeline) -> tuple[Need, ...]:
     """What to set in Jenkins."""
     found = [
@@ -203,6 +275,9 @@ def needs(pipeline: Pipeline) -> tuple[Need, ...]:
         found.append(Need(kind="credential", name="release-registry", why=f"user and password at {pipeline.registry}"))
     plugins = "Git, Credentials Binding, Lockable Resources" + (", Docker Pipeline" if pipeline.tool_image else "")
     found.append(Need(kind="other", name="plugins", why=f"{plugins}; a multibranch job that discovers tags"))
+    if pipeline.platforms:
+        labels = " and ".join(platform_word(each) for each in pipeline.platforms)
+        found.append(Need(kind="other", name="agents", why=f"with the labels {labels}, one machine of each kind"))
     if pipeline.cut:
         why = "git on the agents has user.name and user.email: who commits what the job cuts"
         found.append(Need(kind="other", name="committer", why=why))

@@ -10,6 +10,8 @@ from orchestrator.core.remote_url import page_of
 from orchestrator.core.text import word
 from orchestrator.core.versions import not_understood, suggested, use, version_tags
 from orchestrator.git.repository import RemoteRefs
+from orchestrator.release.setup import project_facts
+from orchestrator.release.setup.project_facts import registry_of
 
 if TYPE_CHECKING:
     from orchestrator.core.results import Problem
@@ -31,17 +33,21 @@ def starter_facts(repository: Repository, *, offline: bool = False) -> StarterFa
     use(scheme)
     latest = max(version_tags(tags), key=lambda each: (each.order, str(each)), default=None)
     files = repository.git.run("ls-files", "-z").fields()
-    return StarterFacts(
+    dockerfiles = tuple(path for path in files if path.rpartition("/")[2].startswith("Dockerfile"))
+    url = repository.remote_url(remote)
+    found = StarterFacts(
         branches=tuple(sorted(theirs or ours)),
         default_branch=public.head or next((name for name in _USUAL if name in theirs | ours), "main"),
         remote=remote,
         latest_tag=str(latest or ""),
-        dockerfiles=tuple(path for path in files if path.rpartition("/")[2].startswith("Dockerfile")),
+        dockerfiles=dockerfiles,
         project=repository.top.name,
-        page=page_of(repository.remote_url(remote)),
+        page=page_of(url),
         versions=scheme,
         unread=tuple(not_understood(tags)),
+        image=registry_of(url),
     )
+    return project_facts.with_files(repository, found)
 
 
 def _asked(repository: Repository, remote: str) -> RemoteRefs:

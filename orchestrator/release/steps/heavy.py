@@ -65,10 +65,7 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
     if planned is None or planned.reference is None:
         raise ReleaseError(f"the heavy base of {image.reference} cannot be read", code="no-heavy-stage")
     reference, registry = planned.reference, context.connections.registry(planned.repository)
-    found = registry.manifest(reference.tag)
-    if found is None:
-        context.report(Progress(text=f"{reference} is not there: it is built once, and every release takes it then"))
-        found = _named(registry, reference, make())
+    found = registry.manifest(reference.tag) or _had_back(context, image, planned, reference, make)
     manifest = registry.image(found, image.platform or HEAVY_PLATFORM)
     base = read_base_image(registry, manifest, None)
     _must_be(context, image, planned, reference, base)
@@ -79,6 +76,31 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
         facts, sources = read_base(registry, manifest)
         publish_facts(registry, reference.tag, facts, sources)
     return HeavyBase(planned=planned, reference=reference, base=replace(base, facts=facts))
+
+
+def _had_back(
+    context: TaskContext, image: PlannedImage, planned: PlannedHeavy, reference: Reference, make: Callable[[], str]
+) -> Manifest:
+    """A base whose name stands for nothing: the one that an earlier version was made on, else a new one."""
+    registry = context.connections.registry(planned.repository)
+    version, before = _recorded(context, planned.key)
+    if before and registry.head(before.digest):
+        context.report(Progress(text=f"{reference} was gone: it is {before.digest} again, as in {version}"))
+        return _named(registry, reference, before.digest)
+    context.report(Progress(text=f"{reference} is not there: it is built once, and every release takes it then"))
+    digest = make()
+    made = registry.await_manifest(digest)
+    own = registry.image(made, image.platform or HEAVY_PLATFORM).digest if made else digest
+    if before and before.digest != own:
+        raise MismatchError(
+            f"{reference} is gone, on which {version} was made as {before.digest}; built again it is {own}",
+            where=str(reference),
+            remedy="have it back from a copy of the registry, or change `image.heavy.epoch`: then it is another base, "
+            "which everybody pulls once",
+            code="heavy-differs",
+            state="nothing is public, and the new one has no name",
+        )
+    return _named(registry, reference, digest)
 
 
 def _named(registry: Registry, reference: Reference, digest: str) -> Manifest:
@@ -172,20 +194,23 @@ def push(context: TaskContext, reference: Reference, registry: Registry) -> None
     """Give a local name of the engine to its registry, again where that broke off.  What the registry has refused is
     not tried again, but for a login that has ended meanwhile.
     """
-    retry, connections = registry.retry, context.connections
-    stall = context.session.options.push_stall
-    for attempt in range(1, retry.tries + 1):
-        login = connections.credentials(reference.repository.host)
+    retry, connections, host = registry.retry, context.connections, reference.repository.host
+    attempt, may_ask = 1, True
+    while True:
+        login = connections.credentials(host)
         try:
+            stall = context.session.options.push_stall
             connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
         except PushRefusedError as error:
-            if not error.about_login or attempt > 1 or connections.credentials(reference.repository.host) == login:
+            if not error.about_login or not may_ask or connections.credentials(host) == login:
                 raise
+            may_ask = False
         except PushBrokenError as error:
             if attempt == retry.tries:
                 raise
-            context.report(Progress(text=f"{error.message}; try {attempt + 1} of {retry.tries} follows"))
-            retry.sleep(retry.delay(attempt, None))
+            attempt += 1
+            context.report(Progress(text=f"{error.message}; try {attempt} of {retry.tries} follows"))
+            retry.sleep(retry.delay(attempt - 1, None))
             registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
         else:
             return

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.attest.scan import vex
 from orchestrator.core.errors import UsageError
 from tests.attest.scan.advisories import document, statement
+from tests.support.cli import release
+from tests.support.story import VERSION, fix_line
+
+if TYPE_CHECKING:
+    from tests.support.story import Story
 
 
 def encoded(value: object) -> bytes:
@@ -56,3 +61,17 @@ def test_several_documents_become_one_that_says_the_same() -> None:
     assert vex.read("merged", encoded(made))[1].status == "fixed"
     assert vex.merged(dict(reversed(files.items()))) == made
     assert vex.merged({}) is None
+
+
+def test_check_and_plan_refuse_a_document_that_is_wrong(tale: Story) -> None:
+    """What is released is what would be attested: the tree of the plan, and for `check` the work tree."""
+    wrong = json.dumps(document(statement(status="safe")))
+    fix = tale.clone.commit("fix: say so", {"vex/a.json": wrong})
+    tale.clone.git("push", "--quiet", "origin", "main")
+    tale.release_yaml(fix_line(fix), extra="image:\n  repository: registry.example.com/team/image\n")
+    for args in (("check",), ("plan", VERSION, "--offline")):
+        done = release(*args, cwd=tale.clone.path)
+        assert done.code == 2, done.out
+        assert "vex/a.json: statements[0].status is 'safe'" in done.out + done.err
+    tale.clone.write("vex/a.json", json.dumps(document(statement())))
+    assert release("check", cwd=tale.clone.path).code == 0

@@ -84,14 +84,14 @@ class World:
         self.lines = [Line(name="v2.7", file="release.yaml"), Line(name="v2.8", file="release-v2.8.yaml")]
         for name, sha in self.libs.items():
             self._link(name, sha)
-        self.clone.commit("feat: start", {"app.txt": self._whole()})
+        self.clone.commit("feat: start", {"app.txt": self._whole(), "NEWS.txt": "first\n"})
         self.clone.git("clone", "--quiet", "--bare", str(self.lib.path), ".git/modules/lib")
         for line in self.lines:
             self.clone.git("branch", line.branch)
             self.clone.git("tag", "-a", "-m", f"{line.name}.0", f"{line.name}.0")
         for n in (*DRIFTED, *ALONE.values()):
             self.text[n] = f"main says {n}"
-        self.clone.commit("refactor: other words", {"app.txt": self._whole()})
+        self.clone.commit("refactor: other words", {"app.txt": self._whole(), "NEWS.txt": "second\n"})
         self.clone.git("push", "--quiet", "--tags", "origin", "main", *(line.branch for line in self.lines))
 
     def _whole(self) -> str:
@@ -253,6 +253,17 @@ class World:
         self.libs[line.name] = new[1]
         return Declared("submodule", (f"commit: {shas[0]}", f"commit: {shas[2]}"), (shas[0], shas[2]))
 
+    def _excluded(self, _: Line) -> Declared:
+        """A fix with files beside it that are not picked: one that the branch has in other words, and a new one."""
+        self.clone.minutes += 1
+        number = self._free.pop()
+        self.text[number] = f"fixed {number} at {self.clone.minutes}"
+        sha = self.clone.commit(
+            f"fix: line {number}",
+            {"app.txt": self._whole(), "NEWS.txt": f"{number}\n", f".ci/{number}.yml": "on: push\n"},
+        )
+        return Declared("excluded", (f"commit: {sha}, exclude: [NEWS.txt, .ci/**, docs/]",), (sha,))
+
     def _link(self, name: str, sha: str) -> None:
         self.clone.git("update-index", "--add", "--cacheinfo", f"160000,{sha},lib-{name}")
         (self.clone.path / f"lib-{name}").mkdir(exist_ok=True)
@@ -284,6 +295,7 @@ BEFORE = ("by_hand", "late", "touched_up", "direct", "again")  # what is on the 
 KINDS = (
     "clean", "adapted", "skipped", "doubtful", "by_hand", "late", "touched_up", "direct", "backport", "span", "amended",
     "merge", "revert", "again", "repeated", "across", "empty", "submodule",
+    "excluded",
 )  # fmt: skip
 
 

@@ -69,14 +69,16 @@ def _by(context: TaskContext, builder: DirectBuilder, image: PlannedImage, reque
         stall = context.session.options.push_stall
         return builder.build_pushed(request, context.report, credentials=login, stall=stall)
 
+    may_ask = True
     for number in range(1, retry.tries + 1):
         login = connections.credentials(host)
         try:
             return attempt(request, login)
         except PushRefusedError as error:
-            changed = error.about_login and number == 1 and connections.credentials(host) != login
+            changed = error.about_login and may_ask and connections.credentials(host) != login
             if not changed and not _taken(registry, request, error):
                 raise
+            may_ask = may_ask and not changed
             if not changed:
                 request = replace(request, tag=request.tag.repository.tag(f"candidate-{uuid4().hex[:12]}"))
         except PushBrokenError as error:

@@ -11,7 +11,7 @@ from orchestrator.attest.statement import Statement
 from orchestrator.release.steps.builds.proving import by_digest
 from orchestrator.release.steps.record import record
 from orchestrator.release.steps.smoke import Smoked, in_engine
-from orchestrator.session.committed import CommittedFiles
+from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def statements(context: TaskContext, image: PlannedImage) -> Iterator[Statement]
 def _vex(context: TaskContext) -> dict[str, Any] | None:
     """What the project itself says of vulnerabilities, at the commit that is released."""
     with context.repository.scratch() as scratch:
-        return vex.merged(vex.documents_in(CommittedFiles(scratch, context.plan.tree).below(vex.FOLDER)))
+        return vex.merged(vex.documents_in(CommittedFiles(scratch, context.plan.tree).below(VEX_FOLDER)))
 
 
 def _bill(context: TaskContext, image: PlannedImage, build: PlannedImage, recorded: RecordedImage) -> Bill:
