@@ -178,7 +178,10 @@ def _tail(world: Snapshot, wanted: Range, parts: Sequence[Part], commits: tuple[
     """What no version holds: on a branch that this tool keeps, it must be declared for some version to come."""
     path, scratch = world.session.config_path(), world.session.scratch
     kept = any(part.config for part in parts) or bool(wanted.base and scratch.file(scratch.tree_of(wanted.base), path))
-    return Part(version="", commits=commits, config=_open_config(world, wanted.branch, parts) if kept else None)
+    config = _open_config(world, wanted.branch, parts)
+    coming = [each.version for each in config.releases if each.from_branch and each.version not in world.tags] if (
+        config and config.branch == wanted.branch) else []  # fmt: skip
+    return Part(version="", commits=commits, config=config if kept or coming else None, for_version="".join(coming[:1]))
 
 
 def _open_config(world: Snapshot, branch: str, parts: Sequence[Part]) -> Config | None:

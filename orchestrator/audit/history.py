@@ -29,12 +29,11 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
     A pick of what is there already is a duplicate only where the tree says so too: what was undone by hand since may
     be picked again.
     """
-    story = _Story(verdicts, _before(known, base, verdicts))
+    story = _Story(known, verdicts, _before(known, base, verdicts))
     twice = _still_there(known, verdicts, story.suspects)
     told = list(verdicts)
-    released = {each.version for each in verdicts if each.listed}
     for at, taken in story.taken.items():
-        told[at] = _taken_back(told[at], verdicts[taken], released=told[at].version in released)
+        told[at] = _taken_back(told[at], verdicts[taken])
     for at, twin in story.suspects.items():
         if at in twice and not verdicts[at].listed:  # who released it decided that it is to be there again
             told[at] = replace(told[at], kind=Kind.DUPLICATE, of=twin)
@@ -49,11 +48,12 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
 def _came_and_went(verdicts: Sequence[CommitVerdict]) -> dict[int, int]:
     """What came and was taken back within one version -> by what; and what took it back -> itself.  By position.
 
-    It needs no entry, as nothing of it is in the version, and `plan` names it no more; unless the tag lists it, or
-    nobody knows what was declared.
+    It needs no entry, as nothing of it is in the version, and `plan` names it no more; unless the tag lists it, or the
+    version is one of which nobody knows what it promised.
     """
+    told = {"", *(each.version for each in verdicts if each.listed or each.declared is not None)}
     position = {each.sha: at for at, each in enumerate(verdicts)}
-    pairs = [(target, at) for at, each in enumerate(verdicts) if each.declared is not None
+    pairs = [(target, at) for at, each in enumerate(verdicts) if each.version in told
              for target in _targets(each, verdicts, position)
              if target < at and verdicts[target].version == each.version]  # fmt: skip
     takers: dict[int, list[int]] = defaultdict(list)
@@ -77,14 +77,10 @@ def _targets(each: CommitVerdict, verdicts: Sequence[CommitVerdict], position: M
     return [at for at in named if verdicts[at].proof is Kind.PROVED]
 
 
-def _taken_back(pick: CommitVerdict, by: CommitVerdict, *, released: bool) -> CommitVerdict:
-    """`released`: the tag of its version lists picks; what it does not list it does not promise."""
-    return replace(
-        pick,
-        kind=Kind.REVERTED if pick.ok or pick.kind is Kind.ADAPTED else pick.kind,
-        of=by.sha,
-        harmless=pick.ok and (pick.version != by.version or (released and not pick.listed)),
-    )
+def _taken_back(pick: CommitVerdict, by: CommitVerdict) -> CommitVerdict:
+    known = pick.ok or pick.kind is Kind.ADAPTED
+    harmless = pick.ok and pick.version != by.version
+    return replace(pick, kind=Kind.REVERTED if known else pick.kind, of=by.sha, harmless=harmless)
 
 
 def _before(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) -> dict[str, str]:
@@ -108,8 +104,9 @@ class _Story:
     taken: dict[int, int]
     suspects: dict[int, str]
 
-    def __init__(self, verdicts: Sequence[CommitVerdict], before: dict[str, str]) -> None:
+    def __init__(self, known: CommitReader, verdicts: Sequence[CommitVerdict], before: dict[str, str]) -> None:
         self.taken, self.suspects = {}, {}
+        self._known = known
         self._verdicts = verdicts
         self._position = {each.sha: at for at, each in enumerate(verdicts)}
         self._carried: dict[str, int] = {}
@@ -132,14 +129,30 @@ class _Story:
         position = self._position.get(target)
         if position is None or position >= at:
             return False
-        again = next((done for done, by in self.taken.items() if by == position), None)
-        if again is not None:  # a revert of a revert
+        for again in [done for done, by in self.taken.items() if by == position]:  # a revert of a revert
             del self.taken[again]
             self._carried |= dict.fromkeys(self._verdicts[again].sources, again)
         self.taken[position] = at
-        for source in self._verdicts[position].sources:
-            self._carried.pop(source, None)
+        for each in (position, *self._brought(target)):
+            self.taken.setdefault(each, at)
+            for source in self._verdicts[each].sources:
+                self._carried.pop(source, None)
         return True
+
+    def _brought(self, merge: str) -> list[int]:
+        """The commits that a merge brought to its first parent; those of another commit are none."""
+        ours, *theirs = self._known.commits[merge].parents or ("",)
+        kept = self._below([ours]) if theirs else set()
+        return sorted(self._below(theirs) - kept)
+
+    def _below(self, tips: Sequence[str]) -> set[int]:
+        found, todo = set[int](), [tip for tip in tips if tip in self._position]
+        while todo:
+            sha = todo.pop()
+            if self._position[sha] not in found:
+                found.add(self._position[sha])
+                todo += [each for each in self._known.commits[sha].parents if each in self._position]
+        return found
 
     def _picked_revert(self, at: int, each: CommitVerdict) -> bool:
         """Whether it is a pick of what takes back, on the source, something that was picked here."""

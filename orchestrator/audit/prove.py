@@ -133,6 +133,12 @@ class _Declared:
         """Whether an entry names this very commit of the branch: it was made there, and belongs to the version."""
         return any(each.commit.sha == sha for each in self.sources)
 
+    def stands_in(self, sha: str, listed: Sequence[Pick]) -> bool:
+        """Whether a commit that a version took from its branch for other than a plain pick is what entries name so."""
+        taken = {each.source for each in listed if each.state is PickState.DUPLICATE}
+        mine = [each for each in self.sources if each.commit.sha in taken]
+        return all(each.backport and each.backport.sha == sha for each in mine)
+
 
 def _declared(scratch: Scratch, part: Part, names: Names) -> _Declared:
     """Of a part without a version, what is declared for any."""
@@ -161,12 +167,12 @@ def _missing(part: Part, wanted: _Declared, verdicts: Sequence[CommitVerdict]) -
 def _judged(
     known: CommitReader, sha: str, proof: CommitProof, part: Part, declared: _Declared, away: AbstractSet[str]
 ) -> CommitVerdict:
-    listed = part.listed(sha)
+    listed, taken = part.listed(sha), _is_taken(known, sha, proof, part)
     proof, answer = _answered(known, sha, proof, part, declared)
     entries = declared.of(proof)
     is_pick = bool(proof.sources) and proof.kind in (Kind.PROVED, Kind.ADAPTED)
     said = len(entries) >= len(proof.sources) if is_pick else declared.names(sha)
-    said = said or (bool(listed) and all(each.declared for each in listed))
+    said = said or (bool(listed) and all(each.declared for each in listed)) or taken
     known_ = part.config is not None and (is_pick or proof.kind is Kind.REVERT)
     kind = Kind.ADAPTED if proof.signal == BACKPORT and proof.kind is Kind.PROVED else proof.kind
     return CommitVerdict(
@@ -182,7 +188,7 @@ def _judged(
         identical=proof.identical,
         declared=said if known_ else None,
         on_source=away.isdisjoint(proof.sources) if is_pick else None,
-        accepted=answer or _accepted(proof, entries, listed),
+        accepted=answer or _accepted(proof, entries, listed) or (_taken_along(proof, part) if taken else ""),
         of=proof.sources[0] if proof.kind is Kind.REVERT else "",
         missing=proof.missing,
         undoes=undoes(known, proof.sources),
@@ -190,6 +196,16 @@ def _judged(
         listed=bool(listed),
         notes=proof.notes,
     )
+
+
+def _is_taken(known: CommitReader, sha: str, proof: CommitProof, part: Part) -> bool:
+    """Whether a version to come takes it as it is on the branch: a single commit that is no source branch's own."""
+    return bool(part.for_version) and len(known.commits[sha].parents) == 1 and proof.signal != ITSELF
+
+
+def _taken_along(proof: CommitProof, part: Part) -> str:
+    """Who answers for an adapted pick that a version to come takes."""
+    return f"{part.for_version}, which takes what is on the branch" if proof.kind is Kind.ADAPTED else ""
 
 
 def _answered(
@@ -204,10 +220,13 @@ def _answered(
         return proof, ""
     listed = part.listed(sha)
     sources = tuple(each.source for each in listed)
-    if sha in sources or (declared.names(sha) and proof.kind is Kind.FOREIGN):
+    by_hand = declared.names(sha) or _is_taken(known, sha, proof, part)
+    if sha in sources or (by_hand and proof.kind is Kind.FOREIGN):
         return replace(proof, kind=Kind.PROVED, sources=(sha,), signal=ITSELF, identical=True, missing=()), ""
     proved = proof.kind is Kind.PROVED and not set(sources).isdisjoint(proof.sources)
     if proved or all(each.state is PickState.CLEAN for each in listed):
+        return proof, ""
+    if part.account and part.account.entry.from_branch and not declared.stands_in(sha, listed):
         return proof, ""
     if faults := _strays(known, sha, listed, declared):
         kind = Kind.ADAPTED if proof.kind is Kind.FORGED else proof.kind  # a person says that it is that fix

@@ -136,7 +136,7 @@ class Part:
     `config` is release.yaml as it counts for them; None: nobody knows what was declared, and nothing is undeclared.
     `account` is what the version says of itself; None for a tag that lists no picks, and where none is.  `head` is the
     commit that the version names.  `other_tool`: another version of this tool wrote the changelog, so its text may
-    differ.
+    differ.  `for_version` is the version to come that takes what is on the branch as it is; "" where none does.
     """
 
     version: str
@@ -146,6 +146,7 @@ class Part:
     account: Account | None = None
     head: str = ""
     other_tool: bool = False
+    for_version: str = ""
 
     def listed(self, sha: str) -> tuple[Pick, ...]:
         """The picks that the tag lists as this commit."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.core.errors import Exit
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Make a release": ("plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
+    "Make a release": ("declare", "plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
     "Look": ("status", "show", "report", "notes", "sbom", "scan", "log", "duplicates", "candidates"),
     "Prove": ("audit", "verify", "rebuild", "smoke"),
     "Guard": ("protect", "hook"),
@@ -23,6 +23,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 OTHER: Final = "Other commands"
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "declare": ("release declare v2.7.1 --from-branch", "release declare v2.7.1 --from-branch --write"),
     "plan": ("release plan v2.7.1", "release plan v2.7.1 --json > plan.json"),
     "cut": ("release cut v2.7.1", "release cut v2.7.1 --yes --plan plan.json"),
     "continue": ("release continue",),

@@ -129,6 +129,51 @@ def _prove(session: Session, console: Console, plan: Plan) -> VerifyResult:
     return verify(plan, session.scratch, logs=logs, report=lambda progress: console.note(progress.text))
 
 
+@command("declare")
+def declare(
+    session: Session,
+    console: Console,
+    version: Version = "",
+    from_branch: Annotated[
+        bool,
+        typer.Option(
+            "--from-branch",
+            envvar="RELEASE_FROM_BRANCH",
+            help="What came to the release branch since its last version, each by its source.",
+        ),
+    ] = False,
+    write: Annotated[bool, typer.Option("--write", envvar="RELEASE_WRITE", help="Write it into release.yaml.")] = False,
+) -> None:
+    """Declare what stands on the release branch: shows the entries, and with --write puts them into release.yaml."""
+    from orchestrator.release.declare import declare_branch
+    from orchestrator.report.history import declared_lines
+
+    if not from_branch:
+        raise UsageError(
+            "nothing says what to declare",
+            remedy="--from-branch: what is on the branch; commits of the source: release candidates --write VERSION",
+            code="nothing-to-declare",
+        )
+    made = declare_branch(session, version, write_it=write)
+    for note in made.found.notes:
+        console.note(f"note: {note}")
+    console.lines(declared_lines(made))
+    console.document(
+        {
+            "schema_version": 1,
+            "version": made.version,
+            "branch": made.branch,
+            "base": made.base,
+            "commits": [
+                {"sha": each.change.sha, "subject": each.subject, "sources": each.sources, "by": each.by}
+                for each in made.found.origins
+            ],
+            "entries": [asdict(each) for each in made.found.entries],
+            "written": made.written,
+        }
+    )
+
+
 @command("duplicates")
 def duplicates(
     session: Session,

@@ -79,7 +79,9 @@ def _at_rest(session: Session) -> Overview:
     stands = [f"{config.branch}: " + (f"the newest version here is {last}" if last else "no version is released yet")]
     if wanted:
         version = wanted[-1].version
-        stands.append(f"{version} is declared in {session.config_name}, with {len(wanted[-1].fixes)} fix(es)")
+        what = f"{len(wanted[-1].fixes)} fix(es)"
+        what = f"what is on the branch and {what} more" if wanted[-1].from_branch else what
+        stands.append(f"{version} is declared in {session.config_name}, with {what}")
         commands = [
             (f"release plan {version}", "shows what a cut would do"),
             (f"release cut {version}", "makes it"),

@@ -40,6 +40,16 @@ class FixEntry:
     commit: str
     reason: str = ""
     subject: str = ""
+    backport: str = ""
+    mainline: int = 0
+    allow: tuple[str, ...] = ()
+
+    def fix(self, place: Place, exclude: tuple[str, ...]) -> Fix:
+        """It as a value, in a file that excludes these from all fixes."""
+        return Fix(
+            place=place, commit=self.commit, reason=_shown(self.reason), backport=self.backport,
+            mainline=self.mainline, allow=self.allow, exclude=exclude,
+        )  # fmt: skip
 
 
 def snippet(entries: Sequence[FixEntry], indent: int) -> str:
@@ -120,6 +130,9 @@ def _lines(entries: Sequence[FixEntry], indent: int) -> list[str]:
         lines.append(f"{pad}- commit: {entry.commit}" + (f"  # {subject}" if subject else ""))
         if reason := _shown(entry.reason):
             lines.append(f"{pad}  reason: {_text(reason)}")
+        lines += [f"{pad}  backport: {entry.backport}"] if entry.backport else []
+        lines += [f"{pad}  mainline: {entry.mainline}"] if entry.mainline else []
+        lines += [f"{pad}  allow: [{', '.join(entry.allow)}]"] if entry.allow else []
     return lines
 
 
@@ -177,8 +190,14 @@ class _Editor:
         """New items of the list that is there, before item `at`."""
         key, value = self._pair(self._root, "releases")
         releases = self._block(value, "`releases:`", key)
-        key, value = self._pair(releases, version)
-        key, value = self._pair(self._block(value, version, key), "fixes")
+        key, value = next(pair for pair in releases.pairs if version in (pair[0].text, completed(pair[0].text)))
+        release = self._block(value, version, key)
+        if release.find("fixes") is None:  # which `from-branch` may do without
+            column = release.column - 1
+            lines = [f"{' ' * column}fixes:", *_lines(entries, column + self._habit(releases))]
+            self._put(self._below(release.last, column), lines)
+            return
+        key, value = self._pair(release, "fixes")
         if _is_empty(value):
             self._clear(key)
             self._put(key.line, _lines(entries, key.column - 1 + self._habit(releases)))
@@ -301,9 +320,7 @@ def _is_alias(key: Scalar, value: Node) -> bool:
 def _prove(old: Config, new: bytes, version: str, entries: Sequence[FixEntry], at: int, file: str) -> None:
     """Raises UsageError unless the new text says what the old one said, and the new fixes."""
     place = Place(file=file)
-    fixes = tuple(
-        Fix(place=place, commit=entry.commit, reason=_shown(entry.reason), exclude=old.exclude) for entry in entries
-    )
+    fixes = tuple(entry.fix(place, old.exclude) for entry in entries)
     release = old.release(version) or ReleaseEntry(version=version, place=place)
     release = replace(release, fixes=(*release.fixes[:at], *fixes, *release.fixes[at:]))
     others = [each for each in old.releases if each.version != version]

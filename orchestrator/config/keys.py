@@ -38,8 +38,15 @@ FIXES = Key(
         empty_code="config-no-fixes",
         empty_remedy="declare at least one, such as `- commit: 4f1c2d9a`, or remove the release",
     ),
-    help="What the release takes over, in this order. At least one.",
-    required=True,
+    help="What the release takes over, in this order. At least one; may be left out with `from-branch`.",
+    default="**required**",
+)
+FROM_BRANCH = Key(
+    name="from-branch",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether the release has what came to the branch since the version before, by requests say; `fixes` are"
+    " picked on top of that. The release names each commit beside it (docs/from-branch.md).",
+    default="false",
 )
 
 
@@ -55,10 +62,27 @@ def _release(got: Got) -> ReleaseEntry:
                 fix.place,
                 f"the first is on line {first.place.line}: keep one",
             )
-    return ReleaseEntry(version="", place=got.place, summary=got(SUMMARY, ""), ticket=got(TICKET, ""), fixes=fixes)
+    from_branch = got(FROM_BRANCH, False)
+    if got(FROM_BRANCH, True) is False and FIXES.name not in got.nodes:
+        remedy = "declare `fixes:`, or write true"
+        got.faults.add("config-no-fixes", "a release of nothing", got.nodes[FROM_BRANCH.name], remedy)
+    return ReleaseEntry(
+        version="",
+        place=got.place,
+        summary=got(SUMMARY, ""),
+        ticket=got(TICKET, ""),
+        fixes=fixes,
+        from_branch=from_branch,
+    )
 
 
-RELEASE = Table(title="a release", keys=(SUMMARY, TICKET, FIXES), build=_release)
+RELEASE = Table(
+    title="a release",
+    keys=(SUMMARY, TICKET, FIXES, FROM_BRANCH),
+    build=_release,
+    exactly_one=("fixes",),
+    or_else="from-branch",
+)
 
 
 def _releases(entries: Sequence[tuple[Scalar, str, ReleaseEntry]], faults: Faults) -> tuple[ReleaseEntry, ...]:

@@ -55,6 +55,17 @@ class Fix:
         """As people named it."""
         return f"#{self.pr}" if self.pr else self.commit or self.range
 
+    def is_taken_along(self, exclude: tuple[str, ...]) -> bool:
+        """Whether it says no more than `from-branch` writes: which commit of the branch it is, and of what source.
+
+        `exclude` is what its file excludes from all fixes.
+        """
+        bare = Fix(
+            place=self.place, commit=self.commit, backport=self.backport, mainline=self.mainline,
+            allow=("duplicate",), exclude=exclude,
+        )  # fmt: skip
+        return self == bare
+
     @property
     def is_frozen(self) -> bool:
         """Whether it says itself which commits it is."""
@@ -82,6 +93,7 @@ class ReleaseEntry:
     summary: str = ""
     ticket: str = ""  # for `release-commit`
     fixes: tuple[Fix, ...] = ()
+    from_branch: bool = False  # it has what came to the branch since the version before; `fixes` are picked on top
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ What counts is release.yaml, and the source branches, as they stand on the prote
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
-from orchestrator.guard.commits import ReleaseCommits, differs, made_of
+from orchestrator.guard.commits import MOST_COMMITS, ReleaseCommits, differs, made_of, refused, well_formed
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
     Protected,
@@ -25,6 +24,7 @@ from orchestrator.guard.decisions import (
 )
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
+from orchestrator.guard.taken import TakenCommits, taking
 from orchestrator.picks.classify import Judge, pick_of
 from orchestrator.picks.equivalents import Equivalent
 from orchestrator.picks.requests import with_frozen
@@ -37,7 +37,7 @@ from orchestrator.plan.version_rule import check_version
 from orchestrator.session.branch_state import reachable_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.core.declaration import ReleaseEntry
     from orchestrator.core.pick import Pick
@@ -47,12 +47,6 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
-
-MOST_COMMITS = 2000  # new ones on a release branch in one push
-LARGEST_COMMIT = 1024 * 1024  # bytes
-_AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
-_HEADERS = [b"tree", b"parent", b"author", b"committer"]  # what a pick has, and a signature below
-_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
 
 
 @dataclass(kw_only=True)
@@ -75,6 +69,7 @@ class BranchProof:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
         self._there = old
         try:
+            old = self._taken(old, new)
             rest = self._chain(old, new)
             while rest:
                 segment = self._release_commits.first(rest)
@@ -86,6 +81,16 @@ class BranchProof:
         except ReleaseError as error:
             return [as_problem(error)]
         return []
+
+    def _taken(self, old: str, new: str) -> str:
+        """The last commit that a version to come takes as it is; `old` where none does."""
+        end = self.taken.end(old, new, self._release_commits)
+        self.taken.must_be_single(self.taken.since(end, [old]))
+        return end
+
+    @property
+    def taken(self) -> TakenCommits:
+        return TakenCommits(scratch=self.scratch, protected=self.protected)
 
     def _policy(self, entry: ReleaseEntry, picks: Sequence[Pick]) -> list[Problem]:
         """What the policy of the protected branch has against the picks."""
@@ -130,30 +135,10 @@ class BranchProof:
         return [self._well_formed(sha) for sha in reversed(chain)]
 
     def _well_formed(self, sha: str) -> Commit:
-        """A commit with nothing in it that a pick has not."""
-        if self.scratch.header(sha)[1] > LARGEST_COMMIT:
-            raise RefusedCommitError(
-                f"commit {sha[:12]} is larger than {LARGEST_COMMIT} bytes",
-                where=self.protected.config.branch,
-                remedy=_MAKE_AGAIN,
-                code="malformed-commit",
-            )
-        data = self.scratch.read(sha)[1]
-        commit = self.scratch.commit(sha)
-        head = data.partition(b"\n\n")[0]
-        names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
-        if names != _HEADERS:
-            said = b", ".join(names[:9]).decode(errors="replace")
-            raise self._refused(sha, f"has other headers than a pick: {said}", "malformed-commit", _MAKE_AGAIN)
-        if b"\0" in data or not 0 <= commit.when.seconds <= self.protected.now + _AHEAD:
-            raise self._refused(sha, f"has a date ({commit.when}) or text that no pick has", "malformed-commit",
-                                _MAKE_AGAIN)  # fmt: skip
-        return commit
+        return well_formed(self.scratch, self.protected, sha)
 
     def _refused(self, sha: str, says: str, code: str, remedy: str) -> RefusedCommitError:
-        subject = self.scratch.commit(sha).subject
-        where = f"{self.protected.config.branch}@{sha[:12]}"
-        return RefusedCommitError(f"commit {sha[:12]} {subject[:60]!r} {says}", where=where, remedy=remedy, code=code)
+        return refused(self.scratch, self.protected, sha, says, code, remedy)
 
     # -------------------------------------------------------------- one release
 
@@ -161,14 +146,17 @@ class BranchProof:
         """Prove picks on `base`, and the release commit that may end them."""
         version = self._release_commits.version(commits[-1])
         picked = list(commits[:-1] if version else commits)
-        entry = self._entry(version, picked)
-        sources = self._sources(entry)
+        entry, tags = self._entry(version, picked), self.protected.tags
+        older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
+        named = self.taken.named(entry, commits[-1]) if version and entry.from_branch else ()
+        entry, since = taking(entry, named), self.taken.since(base, older)
+        sources = self._sources(entry, since.parents if named else ())
         decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
         self._before = self.protected.proposed.before_rebase(version, commits[-1].sha)
         picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
-        tags = self.protected.tags
-        older = [tags[tag] for tag in reachable_tags(self.scratch, base, tags)] or list(self.protected.tips.values())
         picks = mark_own(self.scratch, picks, older)
+        if version and entry.from_branch:
+            self.taken.must_be_whole(named, sources, picks, since, commits[-1].sha)
         judged = [source for source in sources if source.commit.sha in {pick.source for pick in picks}]
         after = aftermath(self.protected.names, self.scratch, judged, picks,
                           base=base, tips=self.protected.tips, remote="")  # fmt: skip
@@ -217,8 +205,8 @@ class BranchProof:
     def _declare(self) -> str:
         return f"declare it in release.yaml on {self.protected.branch} first, then: release cut"
 
-    def _sources(self, entry: ReleaseEntry) -> list[Source]:
-        """The declared commits, all of them on a source branch, or made by hand on this one before the push."""
+    def _sources(self, entry: ReleaseEntry, own: Collection[str] = ()) -> list[Source]:
+        """The declared commits, on a source branch all of them, or on this one: before the push, or as its `own`."""
         sources, problems = expand(entry.fixes, "", self.protected.names, self.scratch)
         for problem in problems:
             raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
@@ -233,7 +221,7 @@ class BranchProof:
                     remedy=f"write all 40 digits in release.yaml on {self.protected.branch}",
                     code="backport-abbreviated",
                 )
-            if source.commit.sha in outside:
+            if source.commit.sha in outside and source.commit.sha not in own:
                 raise RefusedCommitError(
                     f"{source.commit.sha[:12]} {source.commit.subject!r} is not on {' or '.join(tips) or 'any source'}",
                     where=str(source.fix.place),
@@ -351,7 +339,7 @@ class BranchProof:
         for problem in verdict.problems:
             raise _error(problem)
         made = release_commit(
-            replace(config, text=self._own_config(commit, version)), self.protected.path, commit.committer,
+            replace(config, text=self._own_config(commit, entry)), self.protected.path, commit.committer,
             scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
             previous=verdict.previous, proposed=self._before,
         )  # fmt: skip
@@ -361,9 +349,9 @@ class BranchProof:
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
             raise self._refused(commit.sha, says, "not-the-release-commit", f"make it: release cut {version}")
 
-    def _own_config(self, commit: Commit, version: str) -> bytes:
+    def _own_config(self, commit: Commit, entry: ReleaseEntry) -> bytes:
         """release.yaml as the release commit carries it: all that it says of this version is what is protected."""
-        path, config = self.protected.path, self.protected.config
+        path, config, version = self.protected.path, self.protected.config, entry.version
         text = self.scratch.file(commit.tree, path)
         if text == config.text:
             return config.text
@@ -375,8 +363,7 @@ class BranchProof:
         except ConfigError as error:
             raise self._refused(commit.sha, f"has a {path} that is not valid: {error.message}", "config-differs",
                                 remedy) from error  # fmt: skip
-        mine = (self._frozen(each) for each in config.releases if each.version == version)
-        protected = replace(config, releases=tuple(mine))
+        protected = replace(config, releases=(entry,))
         ours, theirs = identity(protected, version), identity(own, version)
         if different := [key for key in ours if ours[key] != theirs[key]]:
             says = f"has another {path} than {self.protected.branch}, in {', '.join(different)}"
@@ -386,9 +373,6 @@ class BranchProof:
     def _unlike(self, tree: str, commit: Commit) -> str:
         output = self.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, commit.tree).fields()
         return "it differs in " + (", ".join(output[:5]) or "author, dates or message")
-
-
-_MAKE_AGAIN = "make it again: release cut"
 
 
 def _itself(commit: Commit) -> Equivalent:

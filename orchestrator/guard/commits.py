@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, picked
 from orchestrator.core.commit_message.release import released_versions
+from orchestrator.guard.decisions import RefusedCommitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from orchestrator.core.declaration import Config
     from orchestrator.git.objects import Commit
+    from orchestrator.git.scratch import Scratch
+    from orchestrator.guard.decisions import Protected
     from orchestrator.picks.classify import Classification
     from orchestrator.picks.sources import Source
+
+
+MOST_COMMITS = 2000  # new ones on a release branch in one push
+LARGEST_COMMIT = 1024 * 1024  # bytes
+_AHEAD = 86_400  # seconds that a committer's clock may be ahead of ours
+_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*\Z")
+MAKE_AGAIN = "make it again: release cut"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +78,32 @@ def differs(commit: Commit, source: Source, verdict: Classification, signer: str
     if commit.message == plain + f"Signed-off-by: {signer}\n".encode():
         return ""
     return "its message differs" if commit.message != plain else f"it is not signed off by {signer}"
+
+
+def well_formed(scratch: Scratch, protected: Protected, sha: str) -> Commit:
+    """A commit with nothing in it that a pick has not, a merge only further parents.  Raises for another."""
+    if scratch.header(sha)[1] > LARGEST_COMMIT:
+        raise RefusedCommitError(
+            f"commit {sha[:12]} is larger than {LARGEST_COMMIT} bytes",
+            where=protected.config.branch,
+            remedy=MAKE_AGAIN,
+            code="malformed-commit",
+        )
+    data, commit = scratch.read(sha)[1], scratch.commit(sha)
+    head = data.partition(b"\n\n")[0]
+    names = [line.partition(b" ")[0] for line in _SIGNED.sub(b"", head).split(b"\n")]
+    if names != [b"tree", *[b"parent"] * len(commit.parents), b"author", b"committer"]:
+        said = b", ".join(names[:9]).decode(errors="replace")
+        says = f"has other headers than a pick: {said}"
+        raise refused(scratch, protected, sha, says, "malformed-commit", MAKE_AGAIN)
+    if b"\0" in data or not 0 <= commit.when.seconds <= protected.now + _AHEAD:
+        says = f"has a date ({commit.when}) or text that no pick has"
+        raise refused(scratch, protected, sha, says, "malformed-commit", MAKE_AGAIN)
+    return commit
+
+
+def refused(scratch: Scratch, protected: Protected, sha: str, says: str, code: str, remedy: str) -> RefusedCommitError:
+    """The error of a commit; `says` ends a sentence that begins with it."""
+    subject = scratch.commit(sha).subject
+    where = f"{protected.config.branch}@{sha[:12]}"
+    return RefusedCommitError(f"commit {sha[:12]} {subject[:60]!r} {says}", where=where, remedy=remedy, code=code)

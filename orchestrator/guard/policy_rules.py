@@ -45,10 +45,16 @@ class PolicyChange:
     adapted: bool = False
     allow: tuple[str, ...] = ()
     on_protected_source: bool = True
+    by_branch: bool = False  # `from-branch` brings it: it has no entry yet
 
     @property
     def said(self) -> str:
         return f"{self.source[:12]} {self.subject!r}"
+
+    def remedy(self, text: str) -> str:
+        """What to do in its entry; the entry too where it has none."""
+        entry = f"- {{commit: {self.source}, allow: [duplicate]}}"
+        return f"{text}, in an entry of its own under `fixes:`: {entry}" if self.by_branch else text
 
 
 def rules(policy: Policy, changes: Sequence[PolicyChange], version: str) -> list[Problem]:
@@ -103,7 +109,9 @@ def _not_in_a_patch(change: PolicyChange, version: str, word: str, what: str) ->
         code=f"{word}-in-patch",
         message=f"{change.said} brings {what}, and {version} is a patch release (rule: semver.org, item 6)",
         where=change.where,
-        remedy=f"leave it to the next minor release, or add `allow: [{word}]` and a `reason:` to the fix",
+        remedy=change.remedy(
+            f"leave it to the next minor release, or add `allow: [{word}]` and a `reason:` to the fix"
+        ),
         exit_code=Exit.REFUSED,
     )
 
@@ -144,7 +152,7 @@ def _approved(policy: Policy, change: PolicyChange) -> Iterator[Problem]:
         yield _broken(
             policy, key if _given(policy, key) else "code-owners", change, "approvals-missing",
             f"{change.said} is {why}approved by {_listed(counted) or 'nobody who counts'}: {len(counted)} of {needed}",
-            f"add to `approved-by:` who has approved it; {_who(groups)} counts, its authors do not",
+            change.remedy(f"add to `approved-by:` who has approved it; {_who(groups)} counts, its authors do not"),
         )  # fmt: skip
         return
     for entry, paths in groups.items():
@@ -155,7 +163,7 @@ def _approved(policy: Policy, change: PolicyChange) -> Iterator[Problem]:
                 message=f"{change.said} changes {', '.join(paths[:_SHOWN])}{more} without an approval by"
                 f" {_listed(entry.owners)} (policy.code-owners, {entry.place})",
                 where=change.where,
-                remedy="add the one who has approved it to `approved-by:`",
+                remedy=change.remedy("add the one who has approved it to `approved-by:`"),
                 exit_code=Exit.REFUSED,
             )
 

@@ -150,7 +150,7 @@ class PolicyResolver:
         except ReleaseError as error:
             problems.append(_unknown(error))
         if guard.policy.declared_on_source and entry:
-            problems += _declared(guard, config, entry, self._before(guard, plan, config.branch))
+            problems += _declared(guard, config, entry, plan.picks, self._before(guard, plan, config.branch))
         problems += _signed(guard, plan)
         signed = str(guard.policy.place_of("signed-tags")) if guard.policy.signed_tags else ""
         return Judgement(problems=tuple(problems), notes=guard.notes, signed_tag=signed), guard.policy
@@ -168,13 +168,22 @@ class PolicyResolver:
     def changes(self, judged: Sequence[Pick], entry: ReleaseEntry, policy: Policy) -> list[rulebook.PolicyChange]:
         """The picks of a release, as the rules look at them."""
         fixes = {fix.declared: fix for fix in entry.fixes}
-        picks = [pick for pick in judged if pick.state in _JUDGED and pick.declared in fixes]
+        picks = [
+            pick
+            for pick in judged
+            if (pick.state in _JUDGED or (entry.from_branch and pick.since_previous)) and pick.declared in fixes
+        ]
         paths = self._paths(picks) if policy.required_approvals or policy.adapted_approvals else {}
         outside = self._outside(policy, [pick.source for pick in picks])
-        return [self._change(pick, fixes[pick.declared], paths.get(pick.source, ()), outside) for pick in picks]
+        return [
+            replace(self._change(pick, fix, paths.get(pick.source, ()), outside), by_branch=fix.place == entry.place)
+            for pick in picks
+            for fix in [fixes[pick.declared]]
+        ]
 
     def _change(self, pick: Pick, fix: Fix, paths: tuple[str, ...], outside: Collection[str]) -> rulebook.PolicyChange:
         commits = self._commits(pick, fix)
+        stands_in = pick.state is PickState.DUPLICATE and bool(fix.backport)
         return rulebook.PolicyChange(
             where=str(fix.place),
             source=pick.source,
@@ -183,7 +192,7 @@ class PolicyResolver:
             paths=paths,
             authors=tuple(dict.fromkeys([pick.author, *(commit.author_name for commit in commits)])),
             approvals=pick.approved_by,
-            adapted=pick.state is PickState.ADAPTED,
+            adapted=pick.state is PickState.ADAPTED or stands_in,
             allow=fix.allow,
             on_protected_source=pick.source not in outside,
         )
@@ -196,23 +205,22 @@ class PolicyResolver:
             kept = source.parents[max(pick.mainline, 1) - 1]
             brought = self.scratch.rev_list("--topo-order", "--no-merges", pick.source, f"^{kept}", "--")
             said = [self.scratch.commit(sha) for sha in brought] or said
-        stands_in = [self.scratch.commit(pick.applied)] if fix.backport and pick.applied else []
-        return [*said, *stands_in]
+        other = pick.carrier if pick.state is PickState.DUPLICATE else pick.applied if fix.backport else ""
+        return [*said, *([self.scratch.commit(other)] if other not in ("", pick.source) else [])]
 
     def _paths(self, picks: list[Pick]) -> dict[str, tuple[str, ...]]:
         """Source -> the files that it changes: on the branch where it applies, else where it comes from."""
         commits: dict[str, str] = {}
-        sources: dict[str, str] = {}
         for pick in picks:
-            sha = pick.result or pick.source
+            sha = pick.carrier or pick.source
             parents = self.scratch.commit(sha).parents
-            number = 0 if pick.result else max(pick.mainline, 1) - 1
+            number = 0 if pick.carrier else max(pick.mainline, 1) - 1
             commits[sha] = parents[number] if parents else ""
-            sources[sha] = pick.source
-        return {
-            sources[change.sha]: tuple(sorted(path.decode("utf-8", "surrogateescape") for path in change.paths))
+        paths = {
+            change.sha: tuple(sorted(path.decode("utf-8", "surrogateescape") for path in change.paths))
             for change in changes.of(self.scratch, commits)
         }
+        return {pick.source: paths[pick.carrier or pick.source] for pick in picks}
 
     def _outside(self, policy: Policy, sources: list[str]) -> set[str]:
         """The sources that are on no protected branch of the remote."""
@@ -259,13 +267,15 @@ def _unknown(error: ReleaseError) -> Problem:
     )
 
 
-def _declared(guard: EffectivePolicy, config: Config, entry: ReleaseEntry, before: Iterable[Config]) -> list[Problem]:
+def _declared(
+    guard: EffectivePolicy, config: Config, entry: ReleaseEntry, picks: Sequence[Pick], before: Iterable[Config]
+) -> list[Problem]:
     """Whether the protected release.yaml declares the very same release, to be made in the same way.
 
     How a release is made may change there for the next one: what is made already may be made as it said `before`.
     """
     there = guard.declared.release(entry.version) if guard.declared else None
-    entry = _as_named(entry, there)
+    entry = _as_declared(_as_named(entry, there), there, picks, config.exclude)
     if guard.declared is None or there is None or _bare(there) != _bare(entry):
         known = {fix.declared: _bare(fix) for fix in there.fixes} if there else {}
         odd = next((fix for fix in entry.fixes if known.get(fix.declared) != _bare(fix)), None)
@@ -282,6 +292,17 @@ def _as_named(entry: ReleaseEntry, there: ReleaseEntry | None) -> ReleaseEntry:
     """The entry without the commits that were found for requests which the protected branch names by number alone."""
     bare = {fix.pr for fix in there.fixes if not fix.is_frozen} if there else set()
     fixes = (replace(fix, commit="", range="", mainline=0) if fix.pr in bare else fix for fix in entry.fixes)
+    return replace(entry, fixes=tuple(fixes))
+
+
+def _as_declared(
+    entry: ReleaseEntry, there: ReleaseEntry | None, picks: Sequence[Pick], exclude: tuple[str, ...]
+) -> ReleaseEntry:
+    """The entry without what it names of the branch, where the protected one takes that as it is."""
+    if there is None or not (there.from_branch and entry.from_branch):
+        return entry
+    taken = {pick.declared for pick in picks if pick.since_previous} - {fix.declared for fix in there.fixes}
+    fixes = (fix for fix in entry.fixes if not (fix.is_taken_along(exclude) and fix.declared in taken))
     return replace(entry, fixes=tuple(fixes))
 
 

@@ -23,7 +23,8 @@ from orchestrator.core.versions import final_of, in_use, parse_tag
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
-from orchestrator.guard.branch import LARGEST_COMMIT, BranchProof
+from orchestrator.guard.branch import BranchProof
+from orchestrator.guard.commits import LARGEST_COMMIT
 from orchestrator.guard.decisions import listing_fault
 from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_problem
 from orchestrator.guard.policy_source import NO_POLICY

@@ -13,7 +13,7 @@ from orchestrator.core.text import word
 from orchestrator.git import changes
 from orchestrator.git.merge.submodules import DIVERGED, UNKNOWN, held_to
 from orchestrator.git.objects import EMPTY_TREE
-from orchestrator.picks.equivalents import TRAILER, Equivalent, twins
+from orchestrator.picks.equivalents import BACKPORT, TRAILER, Equivalent, twins
 from orchestrator.picks.presence import Carrier, Presence
 from orchestrator.picks.resolution import resolution_fault
 
@@ -63,6 +63,7 @@ class Judge:
             for each in open_
             if (twin := found.get(each.commit.sha) or found.get(each.change.sha))
         }
+        self.carried = _carried(scratch, base, [source for source in sources if source.commit.sha not in made])
 
     def judge(self, source: Source, tip: str, made: str = "") -> Classification:
         """What becomes of `source` on top of commit `tip`.
@@ -73,6 +74,8 @@ class Judge:
         if self._attributes_stale:
             self.scratch.use_attributes(ours)
         self._attributes_stale = source.commit.sha in self._touch_attributes
+        if source.backport and source.commit.sha in self.carried:
+            return self._present(source, PickState.DUPLICATE, self.carried[source.commit.sha])
         if source.applied and source.applied.is_empty:
             return self._nothing_left(source)
         if source.stand_in:
@@ -240,6 +243,23 @@ def _applied(source: Source) -> Source:
     if source.backport is None:
         return source
     return replace(source, commit=source.backport, parent=next(iter(source.backport.parents), ""), backport=None)
+
+
+def _carried(scratch: Scratch, base: str, sources: Sequence[Source]) -> dict[str, Equivalent]:
+    """Source id -> its backport, where that is on the branch already, and its entry allows for it: whatever the
+    signals and the tree say of the source, this commit is what carries it.
+    """
+    backports = {
+        source.commit.sha: source.backport.sha
+        for source in sources
+        if source.backport and PickState.DUPLICATE in source.fix.allow and not source.fix.again
+    }
+    outside = set(scratch.rev_list(*backports.values(), "--not", base, "--")) if backports else set()
+    return {
+        sha: Equivalent(sha=backport, signals=(BACKPORT,))
+        for sha, backport in backports.items()
+        if backport not in outside
+    }
 
 
 def _strays(source: Source, fault: str) -> Problem:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ANCESTOR, TRAILER, PATCH_ID, ZERO_CONTEXT = "ancestor", "trailer", "patch-id", "zero-context patch-id"
 ORIGIN, MERGE = "common origin", "picked merge"
+BACKPORT = "backport"  # an entry names it: no signal of history
 STRENGTH = (TRAILER, PATCH_ID, ZERO_CONTEXT, ORIGIN, MERGE)  # the strongest first
 _RULES = 2  # raise it when the same signals would say something else of the same history
 _FULL = 40  # digits of a whole id
@@ -113,11 +114,11 @@ def match(
     for source, twin, signal in _by_patch(scratch, wanted, near, settled):
         if not gone or not gone.lacks(source, twin):
             signals[source, twin].add(signal)
-    unlike = _unlike(scratch, wanted, own, [pair for pair, said in signals.items() if said == {ORIGIN}])
+    strange = unlike(scratch, wanted, own, [pair for pair, said in signals.items() if said == {ORIGIN}])
     order = {change.sha: number for number, change in enumerate(own)}
     rows = sorted(
         ((min(map(STRENGTH.index, said)), order.get(twin, 0), source, twin) for (source, twin), said in signals.items()
-         if (source, twin) not in unlike)
+         if (source, twin) not in strange)
     )  # fmt: skip
     found: dict[str, Equivalent] = {}
     for _, _, source, twin in rows:
@@ -149,7 +150,7 @@ def _by_trailer(wanted: Sequence[CommitChange], own: Sequence[CommitChange]) -> 
     ]
 
 
-def _unlike(
+def unlike(
     scratch: Scratch, wanted: Sequence[CommitChange], own: Sequence[CommitChange], pairs: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Those of the pairs that have an origin in common and little else: it was split over several commits."""
@@ -316,8 +317,8 @@ class Undone:
         targets, parts = set(), set()
         said = reverted(change.message)
         for name in (*said, *(each for merge in said for each in self._merged.get(merge, ()))):
-            targets.add(_full(self._known, name))
-            origin = _full(self._origins, name)
+            targets.add(full(self._known, name))
+            origin = full(self._origins, name)
             for twin in self._carried.get(origin, ()):
                 if self._whole(twin, change.sha):
                     targets.add(twin)
@@ -340,7 +341,7 @@ class Undone:
             self.commits.add(target)
 
 
-def _full(known: Sequence[str], name: str) -> str:
+def full(known: Sequence[str], name: str) -> str:
     """The commit of the branch that an abbreviated id names, else the name itself."""
     at = bisect_left(known, name)
     return known[at] if at < len(known) and known[at].startswith(name) else name

@@ -13,8 +13,11 @@ from orchestrator.core.plan import NO_DECISIONS, candidate_ref
 from orchestrator.core.tag_message import terms_fault, told_twice
 from orchestrator.landing import candidate
 from orchestrator.picks.sources import unknown
+from orchestrator.picks.undeclared import Since, older
 from orchestrator.plan.account import account_of
+from orchestrator.plan.from_branch.proof import faults
 from orchestrator.plan.landed import as_landed
+from orchestrator.plan.picker import mark_own
 from orchestrator.plan.planner import draft
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.session import kept_sources
@@ -110,7 +113,21 @@ def made_again(
             remedy="the tag's message does not belong to its commit",
             code="tag-differs",
         )
+    if account and account.entry.from_branch and not plan.problems:
+        _must_hold(session, account, facts, version)
     return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing and not plan.problems else plan
+
+
+def _must_hold(session: Session, account: Account, facts: Facts, version: str) -> None:
+    """Raises MismatchError where a release that takes what is on its branch does not say what that is."""
+    since = Since.read(session.scratch, facts.base, older(facts))
+    picks = mark_own(session.scratch, account.made, older(facts))
+    if fault := next(faults(session.scratch, since, account.sources, picks), ""):
+        raise MismatchError(
+            f"tag {version} {fault}",
+            remedy="the branch holds something undeclared; compare its git log with the tag's message",
+            code="tag-differs-from-history",
+        )
 
 
 def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> str:

@@ -1,4 +1,4 @@
-"""release.yaml written for a person: the proved prerequisites of a plan, or commits that were chosen.
+"""release.yaml written for a person: proved prerequisites, commits that were chosen, what came to the branch.
 
 The file is replaced in one step and only while it is what was read; a person's editor may have it open.
 """
@@ -14,9 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.config import editor
-from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.core.errors import ProblemsError, RefusedError, UsageError
+from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.picks.candidates import entries
+from orchestrator.plan.from_branch.entries import on_branch
+from orchestrator.plan.version_rule import default_version
 from orchestrator.release.prepare import prepare
+from orchestrator.session.branch_state import gather
+from orchestrator.session.clone.contents import have_contents
+from orchestrator.session.clone.history import have_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.picks.candidates import Candidate
+    from orchestrator.plan.from_branch.entries import OnBranch
     from orchestrator.session.session import Session
 
 ROUNDS = 5  # a prerequisite may need another one, which only the next plan sees
@@ -72,6 +79,50 @@ def add(session: Session, config: Config, version: str, candidates: Sequence[Can
     """Declare candidates for a version, behind what it has; returns the change as a unified diff."""
     new = editor.insert(config.text, version, entries(candidates), file=config.place.file)
     return write(session, config, new)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What came to the branch and `version` does not declare, and the edit that declares it, as a unified diff."""
+
+    version: str
+    branch: str
+    base: str
+    found: OnBranch
+    diff: str
+    written: bool
+
+
+def declare_branch(session: Session, version: str, *, write_it: bool) -> Declared:
+    """Declare what came to the branch since the last version ("" for the next patch); the file only where wanted.
+
+    Raises ProblemsError for what no entry can declare.
+    """
+    config, offline = session.config(unfinished=True), session.options.offline
+    have_history(session.repository, config.remote, offline=offline)
+    facts = gather(session.repository, session.scratch, config, offline=offline, now=session.now())
+    version = version or default_version(config.branch, facts.reachable)
+    if parse_tag(version) is None:
+        raise not_a_version(version)
+    if version in facts.tags:
+        raise RefusedError(
+            f"{version} is released already",
+            remedy="name the next version; `release plan` without one tells which",
+            code="tag-exists",
+            state="release.yaml is unchanged",
+        )
+    have_contents(session.repository, session.scratch, (facts.base, *facts.source_tips.values()), offline=offline)
+    found = on_branch(config, version, facts, session.repository, session.scratch)
+    if found.problems:
+        raise ProblemsError(found.problems)
+    entry = config.release(version)
+    first = entry.fixes[0].declared if entry and entry.fixes else None
+    new = editor.insert(config.text, version, found.entries, first, file=config.place.file) if found.entries else b""
+    if new and write_it:
+        replace_file(session.config_file, config.text, new)
+    diff = difference(config.text, new, config.place.file) if new else ""
+    return Declared(version=version, branch=config.branch, base=facts.base, found=found, diff=diff,
+                    written=bool(new) and write_it)  # fmt: skip
 
 
 def undeclared(plan: Plan) -> dict[str, list[FixEntry]]:

@@ -30,6 +30,7 @@ from orchestrator.release import steps
 from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.clone.history import have_history
 from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 from orchestrator.session.state import ReleaseState
@@ -89,6 +90,13 @@ def prepare(
         from orchestrator.plan.requests import freeze
 
         config, by_request = freeze(session, config, wanted, facts.source_tips)
+    by_branch, entry = Judgement(), config.release(wanted)
+    if entry and entry.from_branch:
+        from orchestrator.plan.from_branch import entries
+
+        tips = (facts.base, *facts.source_tips.values())
+        have_contents(session.repository, session.scratch, tips, offline=session.options.offline)
+        config, by_branch = entries.freeze(config, wanted, facts, session.repository, session.scratch)
     request = PlanRequest(
         version=version,
         config=config,
@@ -131,7 +139,7 @@ def prepare(
             *_heavy_notes(plan, session),
         ),
     )
-    return seal(plan, steps.keys(plan), by_request, by_policy, by_freeze, of_images)
+    return seal(plan, steps.keys(plan), by_request, by_branch, by_policy, by_freeze, of_images)
 
 
 def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:

@@ -9,8 +9,11 @@ from orchestrator.core.text import word
 from orchestrator.report.plan import followup_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.picks.candidates import Candidate, Found
     from orchestrator.picks.released import Whereabouts
+    from orchestrator.release.declare import Declared
 
 _MARK = {PickState.CLEAN: "+", PickState.DUPLICATE: "=", PickState.EMPTY: "0", PickState.CONFLICT: "!"}
 _FILES = 5  # conflicting files that are named; the rest are counted
@@ -56,3 +59,22 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
     if candidate.declared_in:
         lines.append(f"       declared in {', '.join(candidate.declared_in)}")
     return lines + followup_lines(candidate.sha, candidate.followups)
+
+
+def declared_lines(made: Declared) -> list[str]:
+    """What `declare --from-branch` shows: each commit of the branch with its source, and the edit."""
+    found = made.found.origins
+    if not found:
+        return [f"{made.branch} at {made.base[:12]} holds nothing that {made.version} does not declare"]
+    lines = [f"{len(found)} on {made.branch} at {made.base[:12]} to declare for {made.version}", ""]
+    for each in found:
+        said = "made on the branch" if each.is_made_here else f"{_short(each.sources)}, by {each.by}"
+        lines.append(f"  {each.change.sha[:12]}  {each.subject}  ({said})")
+    lines += ["", *made.diff.splitlines(), ""]
+    again = f"release declare {made.version} --from-branch --write"
+    last = f"written: look at it, then: release plan {made.version}" if made.written else f"to write it: {again}"
+    return [*lines, last]
+
+
+def _short(ids: Sequence[str]) -> str:
+    return " and ".join(sha[:12] for sha in ids)

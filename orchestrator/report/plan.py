@@ -91,7 +91,9 @@ def proof_lines(proof: VerifyResult) -> list[str]:
 
 def _heading(plan: Plan) -> str:
     picks = f"{len(_made(plan))} of {len(plan.picks)} picks"
-    return f"{plan.version} after {plan.previous or 'nothing'}: {picks} onto {plan.branch} at {plan.base[:12]}"
+    there = sum(pick.since_previous for pick in plan.picks)
+    more = f"; {there} came there since {plan.previous or 'it began'}" if there else ""
+    return f"{plan.version} after {plan.previous or 'nothing'}: {picks} onto {plan.branch} at {plan.base[:12]}{more}"
 
 
 def _made(plan: Plan) -> list[Pick]:

@@ -53,7 +53,7 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}]}
+  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}], from-branch: true}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -156,6 +156,7 @@ def test_every_key_is_read() -> None:
         ),
     )
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
+    assert got.releases[1].from_branch
     assert got.releases[1].fixes[0].exclude == ("CHANGES.txt", ".github/**", "/docs/")  # those for all, then its own
     assert got.exclude == ("CHANGES.txt", ".github/**")
     assert got.verify == (

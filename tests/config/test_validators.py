@@ -142,6 +142,8 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ),
     ("empty release", top("releases: {v2.7.1: }"), "4:19", "config-no-value"),
     ("no fixes", top("releases: {v2.7.1: {summary: x}}"), "4:20", "config-missing-key"),
+    ("nothing from nowhere", top("releases: {v2.7.1: {from-branch: false}}"), "4:34", "config-no-fixes"),
+    ("half of a branch", top("releases: {v2.7.1: {from-branch: some}}"), "4:34", "config-bad-word"),
     ("empty fixes", top("releases: {v2.7.1: {fixes: []}}"), "4:28", "config-no-fixes"),
     ("null fixes", top("releases: {v2.7.1: {fixes: }}"), "4:27", "config-no-fixes"),
     ("text as fix", top("releases: {v2.7.1: {fixes: [4f1c2d9a]}}"), "4:29", "config-wrong-kind"),

@@ -43,6 +43,7 @@ def refused(g: Guarded, *specs: str) -> Ran:
 @types(
     "guard/branch.py: git cherry-pick -x {}", "guard/push.py: git push REMOTE COMMIT:{}",
     "guard/push.py: release cut {}", "guard/branch.py: release cut {}", "guard/branch.py: release cut",
+    "guard/commits.py: release cut",
     "guard/decisions.py: release cut {}", "guard/repository.py: release cut",
     "guard/push.py: git notes --ref=release add -m TEXT COMMIT",
     "guard/push.py: git fetch REMOTE {} && git notes --ref=release merge FETCH_HEAD",

@@ -49,7 +49,8 @@ NOT_TYPED = {
     r"cli/(help|release|forge).py: .*": "the help: examples, and other names of commands",
     r"cli/start.py: .*": "tests/cli types what `release` alone prints",
     r"cli/exits.py: release status": "at an interruption; what it shows then is walked by test_every_state",
-    r"cli/(audit|hook).py: release (verify VERSION|hook run NAME)": "usage, with a word to fill in",
+    r"cli/(audit|hook|plan).py: release (verify VERSION|hook run NAME|candidates --write VERSION)":
+        "usage, with a word to fill in",
     r"guard/hook_install.py: release hook run": "a line for somebody's own hook",
     r"guard/push.py: git clone -b": "a word of a sentence",
     r"(config|core|cli)/.*: git remote.*": "a word of a sentence",

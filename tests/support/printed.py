@@ -25,8 +25,8 @@ _GIT = (
     "cherry-pick notes commit update-index check-attr for-each-ref merge-file worktree clone merge"
 )
 _RELEASE = (
-    "init check doctor schema plan candidates cut status continue skip abort build smoke publish promote audit verify "
-    "show log notes yank duplicates rebuild hook ci protect patch"
+    "init check doctor schema plan declare candidates cut status continue skip abort build smoke publish promote audit "
+    "verify show log notes yank duplicates rebuild hook ci protect patch"
 )
 _BEGIN = re.compile(
     rf"(?<![\w./-])(?:git (?:-[Cc] \S+ )*(?:{'|'.join(_GIT.split())})|release (?:{'|'.join(_RELEASE.split())})|"
