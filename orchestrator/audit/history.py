@@ -32,12 +32,13 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
     story = _Story(known, verdicts, _before(known, base, verdicts))
     twice = _still_there(known, verdicts, story.suspects)
     told = list(verdicts)
+    released = {"", *(each.version for each in verdicts if each.listed)}
     for at, taken in story.taken.items():
-        told[at] = _taken_back(told[at], verdicts[taken])
+        told[at] = _taken_back(told[at], verdicts[taken], released=told[at].version in released)
     for at, twin in story.suspects.items():
         if at in twice and not verdicts[at].listed:  # who released it decided that it is to be there again
             told[at] = replace(told[at], kind=Kind.DUPLICATE, of=twin)
-    for at, by in _came_and_went(verdicts).items():
+    for at, by in _came_and_went(verdicts, story.taken).items():
         if verdicts[at].proof is Kind.REVERT and by == at:
             told[at] = replace(told[at], kind=Kind.REVERT)
         else:
@@ -45,7 +46,7 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
     return told
 
 
-def _came_and_went(verdicts: Sequence[CommitVerdict]) -> dict[int, int]:
+def _came_and_went(verdicts: Sequence[CommitVerdict], taken: Mapping[int, int]) -> dict[int, int]:
     """What came and was taken back within one version -> by what; and what took it back -> itself.  By position.
 
     It needs no entry, as nothing of it is in the version, and `plan` names it no more; unless the tag lists it, or the
@@ -53,8 +54,12 @@ def _came_and_went(verdicts: Sequence[CommitVerdict]) -> dict[int, int]:
     """
     told = {"", *(each.version for each in verdicts if each.listed or each.declared is not None)}
     position = {each.sha: at for at, each in enumerate(verdicts)}
+    known: dict[int, list[int]] = defaultdict(list)  # what merges brought, and what picked reverts take back
+    for target, at in taken.items():
+        if verdicts[at].proof is Kind.REVERT or (verdicts[at].ok and verdicts[target].proof is Kind.PROVED):
+            known[at].append(target)
     pairs = [(target, at) for at, each in enumerate(verdicts) if each.version in told
-             for target in _targets(each, verdicts, position)
+             for target in (*_targets(each, verdicts, position), *known[at])
              if target < at and verdicts[target].version == each.version]  # fmt: skip
     takers: dict[int, list[int]] = defaultdict(list)
     for target, at in pairs:
@@ -77,9 +82,10 @@ def _targets(each: CommitVerdict, verdicts: Sequence[CommitVerdict], position: M
     return [at for at in named if verdicts[at].proof is Kind.PROVED]
 
 
-def _taken_back(pick: CommitVerdict, by: CommitVerdict) -> CommitVerdict:
+def _taken_back(pick: CommitVerdict, by: CommitVerdict, *, released: bool) -> CommitVerdict:
+    """`released`: the tag of its version lists picks, or none is there yet; what is not listed is not promised."""
     known = pick.ok or pick.kind is Kind.ADAPTED
-    harmless = pick.ok and pick.version != by.version
+    harmless = pick.ok and (pick.version != by.version or (released and not pick.listed))
     return replace(pick, kind=Kind.REVERTED if known else pick.kind, of=by.sha, harmless=harmless)
 
 

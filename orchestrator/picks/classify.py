@@ -79,9 +79,7 @@ class Judge:
         if source.applied and source.applied.is_empty:
             return self._nothing_left(source)
         if source.stand_in:
-            if twin := self._backported(source, ours, tip):
-                return self._present(source, PickState.DUPLICATE, twin)
-            return self._apply_stand_in(source, source.stand_in, ours, "backport", made)
+            return self._backport(source, source.stand_in, tip, made)
         if source.commit.sha in self.made and source.commit.sha in self.resolved:
             return self._apply_stand_in(
                 source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
@@ -100,14 +98,14 @@ class Judge:
         pick = pick_of(source, PickState.CLEAN, forwarded=merge.forwarded)
         return Classification(pick=pick, tree=merge.tree, like=source.commit)
 
-    def _backported(self, source: Source, ours: str, tip: str) -> Equivalent | None:
-        """The commit of the branch that brought the backport, perhaps the backport itself, where it is still there."""
-        applied = _applied(source)
-        twin = None if source.fix.again else self.twins.get(applied.commit.sha)
-        if twin is None:
-            return None
-        merge = self._merge(applied.parent, applied.change.tree, ours)
-        return twin if self._still_there(applied, ours, tip, merge, twin)[0] else None
+    def _backport(self, source: Source, stand_in: Commit, tip: str, made: str) -> Classification:
+        """Apply it, unless the branch has what it brings, by itself or by another commit."""
+        ours, applied = self.scratch.tree_of(tip), _applied(source)
+        if not source.fix.again and (twin := self.twins.get(applied.commit.sha)):
+            merge = self._merge(applied.parent, applied.change.tree, ours)
+            if self._still_there(applied, ours, tip, merge, twin)[0]:
+                return self._present(source, PickState.DUPLICATE, twin)
+        return self._apply_stand_in(source, stand_in, ours, "backport", made)
 
     def _held(self, source: Source, merge: Merge, made: str) -> Merge:
         """The merge, with submodules as they were released where nobody here can tell; a person's word goes first."""

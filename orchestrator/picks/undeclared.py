@@ -42,10 +42,11 @@ def undeclared(
     `picked` the sources that are picked now: what names one of them did not bring it.
     """
     lines = []
-    for change in Since.read(scratch, base, older).standing(declared, picked):
+    since = Since.read(scratch, base, older)
+    for change in since.standing(declared, picked):
         names, subject = origins(change.message), change.message.partition("\n")[0]
-        if _is_release(config, subject):
-            continue
+        if _is_release(config, subject) or (names and change.sha in since.spoken_of):
+            continue  # of a pick that is taken back with something else, what took it back is named
         name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
         why = ", and no entry declares it;"
         if again := next((each for each in names if each in picked), ""):
@@ -97,6 +98,12 @@ class Since:
             if change.sha not in {*self.gone, *known}
             and ((names := set(origins(change.message))).isdisjoint(known) or not names.isdisjoint(picked))
         ]
+
+    @property
+    def spoken_of(self) -> set[str]:
+        """The commits that others say they take back, exactly or not."""
+        known = sorted(self.parents)
+        return {full(known, name) for change in self.own for name in reverted(change.message)}
 
     @property
     def merges(self) -> list[str]:
