@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.recompute import ITSELF
+from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.commit_message import reverted
 from orchestrator.git import batch
@@ -17,7 +17,7 @@ from orchestrator.picks.equivalents import twins
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.recompute import CommitReader
+    from orchestrator.audit.origins.claims import CommitReader
     from orchestrator.audit.verdicts import CommitVerdict
 
 _CARRIES = (Kind.PROVED, Kind.ADAPTED)

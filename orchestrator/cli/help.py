@@ -18,7 +18,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "Look": ("status", "show", "report", "notes", "sbom", "scan", "log", "duplicates", "candidates"),
     "Prove": ("audit", "verify", "rebuild", "smoke"),
     "Guard": ("protect", "hook"),
-    "Set up": ("init", "check", "doctor", "ci", "patch", "schema"),
+    "Set up": ("init", "check", "doctor", "ci", "patch", "schema", "prune"),
 }
 OTHER: Final = "Other commands"
 
@@ -45,6 +45,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "verify": ("release verify v2.7.1",),
     "rebuild": ("release rebuild v2.7.1",),
     "smoke": ("release smoke IMAGE",),
+    "prune": ("release prune", "release prune --older-than 30 --write"),
     "protect": ("release protect --provider github",),
     "hook": ("release hook install",),
     "init": ("release init", "release init --yes --image ghcr.io/acme/image"),

@@ -1,4 +1,4 @@
-"""Commands about an image: smoke, rebuild, and the patches to what is installed in it."""
+"""Commands about an image: smoke, prune, rebuild, and the patches to what is installed in it."""
 
 from __future__ import annotations
 
@@ -66,6 +66,29 @@ def smoke(
     console.lines(report.check_lines(results))
     console.document({"schema_version": 1, "image": image, "checks": [asdict(result) for result in results]})
     return Exit.UNPROVED if any(result.state == "failed" for result in results) else Exit.DONE
+
+
+@command("prune", REGISTRY)
+def prune(
+    session: Session,
+    console: Console,
+    older_than: Annotated[
+        int,
+        typer.Option(
+            "--older-than", metavar="DAYS", min=0, envvar="RELEASE_PRUNE_DAYS", help="Only what was made before."
+        ),
+    ] = 14,
+    write: Annotated[
+        bool, typer.Option("--write", envvar="RELEASE_PRUNE_WRITE", help="Remove them; without it, they are shown.")
+    ] = False,
+) -> None:
+    """List the private `candidate-*` names of the registry, and with --write remove those that nobody needs."""
+    from orchestrator.release.prune import prune
+    from orchestrator.report.registry import prune_lines
+
+    found = prune(session, days=older_than, write=write)
+    console.lines(prune_lines(found))
+    console.document({"schema_version": 1, **asdict(found)})
 
 
 @command("rebuild", REGISTRY)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.registry.responses import HttpResponse
 
 MAX_MANIFEST: Final = 4 * 1024 * 1024  # bytes that a registry must take, by the OCI distribution specification
+_NO_DELETE: Final = (400, 405, 501)  # how registries say that they remove nothing
 _STORED: Final = range(200, 300)  # what a registry may answer when it has done what it was asked
 
 
@@ -60,10 +61,10 @@ class Registry(RegistryReader):
 
     # -------------------------------------------------------------- naming
 
-    def put_blob(self, content: bytes) -> str:
-        """Store a small blob, unless it is there, and return its digest."""
+    def put_blob(self, content: bytes, *, is_new: bool = False) -> str:
+        """Store a small blob, unless it is there, and return its digest; what `is_new` is sent unasked."""
         digest = digest_of(content)
-        if not self.has_blob(digest):
+        if is_new or not self.has_blob(digest):
             path = self._open_upload("")
             sign = "&" if "?" in path else "?"
             self._wire.ask(
@@ -154,20 +155,28 @@ class Registry(RegistryReader):
         if found is None or found.digest != manifest.digest:
             raise self._taken(self.repository.tag(tag), manifest.digest, found.digest if found else "not there")
 
-    def promote(self, digest: str, tag: str) -> Promotion:
+    def promote(self, digest: str, tag: str, *, settled: bool = True) -> Promotion:
         """Give what is there as `digest` the name `tag`, once and for all.  No layer moves.
 
         A tag that already stands for it is left as it is.  Raises RefusedError when the tag stands for
         another digest, and MismatchError when somebody else put another one at the same moment.  Registries
-        have no compare-and-swap: looking, putting and looking twice more is what can be done.
+        have no compare-and-swap: looking, putting and looking twice more is what can be done.  The last look comes
+        half a second later; who has other things to do meanwhile calls `settle` himself.
         """
         reference = self.repository.tag(tag)
         manifest = self._source(digest)
         if self._holds(reference, digest):
             return Promotion(reference=reference, digest=digest, previous=digest)
         self._put(reference, manifest, before_retry=lambda: self._holds(reference, digest))
-        self._confirm(reference, digest, before="", looks=2)
-        return Promotion(reference=reference, digest=digest)
+        self._confirm(reference, digest, before="", looks=2 if settled else 1)
+        return Promotion(reference=reference, digest=digest, put_at=self._retry.clock())
+
+    def settle(self, promotion: Promotion) -> None:
+        """The second look at a tag that was promoted and not settled.  Raises MismatchError as `promote` does."""
+        left = self._retry.settle - (self._retry.clock() - promotion.put_at)
+        if left > 0:
+            self._retry.sleep(left)
+        self._confirm(promotion.reference, promotion.digest, before="", looks=1)
 
     def move(self, digest: str, tag: str) -> Promotion:
         """Let a floating tag stand for what is there as `digest`, whatever it stood for before."""
@@ -179,6 +188,22 @@ class Registry(RegistryReader):
             self._put(reference, manifest)
             self._confirm(reference, digest, before=previous, looks=1)
         return Promotion(reference=reference, digest=digest, previous=previous)
+
+    # -------------------------------------------------------------- removing
+
+    def delete(self, digest: str) -> None:
+        """Remove a manifest with every name that it has here; one that is gone already is no error.
+
+        Raises RemoteError `registry-no-delete` where the registry does not do that.
+        """
+        path = self._manifest_path(self.repository.digest(digest).digest)
+        what = f"remove {digest} of {self._name}"
+        _, answer = self._wire.ask("DELETE", path, what=what, expect=(200, 202, 204, 404, *_NO_DELETE), label="delete")
+        if answer.status in _NO_DELETE:
+            raise failure(
+                "registry-no-delete", self._wire.host, f"{what}: this registry removes nothing that way",
+                remedy="remove them by the registry's own means, or let it remove untagged and old images by itself",
+            )  # fmt: skip
 
     def _source(self, digest: str) -> Manifest:
         manifest = self.await_manifest(self.repository.digest(digest).digest)

@@ -113,15 +113,20 @@ class ImageConfig:
     diff_ids: tuple[str, ...]
     history: tuple[str, ...]  # the instruction of each step
     made_layers: tuple[str, ...]  # of those that made a layer; as many as there are, or the image does not say
+    created: str = ""  # when it was made, as it says; RFC 3339
 
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing."""
+    """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing.
+
+    `put_at` is when, by a clock that only goes forward; 0 where nothing was put.
+    """
 
     reference: Reference
     digest: str
     previous: str = ""
+    put_at: float = 0.0
 
     @property
     def changed(self) -> bool:
@@ -221,6 +226,7 @@ def parse_config(data: bytes) -> ImageConfig:
         diff_ids=_diff_ids(document.get("rootfs")),
         history=tuple(_created_by(step) for step in steps),
         made_layers=tuple(_created_by(step) for step in steps if not step.get("empty_layer")),
+        created=made if isinstance(made := document.get("created"), str) else "",
     )
 
 

@@ -178,6 +178,10 @@ class RegistryReader:
             own = [self.config(found).platform] if found else []
         return tuple(own)
 
+    def parts(self, manifest: Manifest) -> tuple[str, ...]:
+        """The digests of the images that an index lists; none of an image."""
+        return tuple(each.digest for each in self._read(manifest, parse_index)) if manifest.is_index else ()
+
     def image(self, manifest: Manifest, platform: str = "") -> Manifest:
         """As `find_image`.  Raises RemoteError also where an index has no such image."""
         found = self.find_image(manifest, platform)
