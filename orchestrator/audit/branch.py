@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.audit.links import beside, candidates, facts_of, failures, heavy_links, image_links, record_links
+from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.prove import Proving, prove
-from orchestrator.audit.recompute import ITSELF
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
 from orchestrator.audit.verdicts import Kind, Part

@@ -102,7 +102,7 @@ class Judge:
         """Apply it, unless the branch has what it brings, by itself or by another commit."""
         ours, applied = self.scratch.tree_of(tip), _applied(source)
         if not source.fix.again and (twin := self.twins.get(applied.commit.sha)):
-            merge = self._merge(applied.parent, applied.change.tree, ours)
+            merge = self._merge(source, applied.parent, applied.change.tree, ours)
             if self._still_there(applied, ours, tip, merge, twin)[0]:
                 return self._present(source, PickState.DUPLICATE, twin)
         return self._apply_stand_in(source, stand_in, ours, "backport", made)
