@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.audit.links import beside, candidates, facts_of, failures, heavy_links, image_links, record_links
+from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
@@ -342,7 +343,7 @@ def _missing(each: Missing) -> Problem:
 def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tuple[list[Problem], list[str]]:
     """Fixes in released versions that the source has taken back since, or fixed again."""
     since = {source: each.version for each in proving.verdicts
-             if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and each.signal != "itself"
+             if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and _is_pick(each)
              for source in each.sources if source not in each.missing}  # fmt: skip
     carried = {source for each in proving.verdicts for source in each.sources}
     scratch = world.session.scratch
@@ -368,6 +369,11 @@ def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tu
             elif each.kind != REVERT:
                 said.append(f"{each.sha[:12]} {each.subject!r} fixes {each.of[:12]} of {since[sha]}, and is not here")
     return problems, said
+
+
+def _is_pick(verdict: CommitVerdict) -> bool:
+    """Whether its sources are what it brings: of a revert they are what it takes away."""
+    return verdict.proof is not Kind.REVERT and verdict.signal != ITSELF
 
 
 _SHOWN = 20  # of them; each costs a process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,30 +32,61 @@ def retell(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) ->
     story = _Story(known, verdicts, _before(known, base, verdicts))
     twice = _still_there(known, verdicts, story.suspects)
     told = list(verdicts)
-    released = {each.version for each in verdicts if each.listed}
+    released = {"", *(each.version for each in verdicts if each.listed)}
     for at, taken in story.taken.items():
         told[at] = _taken_back(told[at], verdicts[taken], released=told[at].version in released)
-        if told[at].harmless and verdicts[taken].proof is Kind.REVERT and told[at].version == verdicts[taken].version:
-            told[taken] = replace(told[taken], kind=Kind.REVERT)  # neither is in the release: nothing to declare
     for at, twin in story.suspects.items():
         if at in twice and not verdicts[at].listed:  # who released it decided that it is to be there again
             told[at] = replace(told[at], kind=Kind.DUPLICATE, of=twin)
+    for at, by in _came_and_went(verdicts, story.taken).items():
+        if verdicts[at].proof is Kind.REVERT and by == at:
+            told[at] = replace(told[at], kind=Kind.REVERT)
+        else:
+            told[at] = replace(told[at], kind=Kind.REVERTED, of=verdicts[by].sha, harmless=True)
     return told
 
 
-def _taken_back(pick: CommitVerdict, by: CommitVerdict, *, released: bool) -> CommitVerdict:
-    """`released`: the tag of its version lists picks; what it does not list it does not promise.
+def _came_and_went(verdicts: Sequence[CommitVerdict], taken: Mapping[int, int]) -> dict[int, int]:
+    """What came and was taken back within one version -> by what; and what took it back -> itself.  By position.
 
-    What came and was taken back again, exactly, before a version was made is in none.
+    It needs no entry, as nothing of it is in the version, and `plan` names it no more; unless the tag lists it, or the
+    version is one of which nobody knows what it promised.
     """
-    gone = pick.version == by.version and not pick.listed and (released or not pick.version)
+    told = {"", *(each.version for each in verdicts if each.listed or each.declared is not None)}
+    position = {each.sha: at for at, each in enumerate(verdicts)}
+    known: dict[int, list[int]] = defaultdict(list)  # what merges brought, and what picked reverts take back
+    for target, at in taken.items():
+        if verdicts[at].proof is Kind.REVERT or (verdicts[at].ok and verdicts[target].proof is Kind.PROVED):
+            known[at].append(target)
+    pairs = [(target, at) for at, each in enumerate(verdicts) if each.version in told
+             for target in (*_targets(each, verdicts, position), *known[at])
+             if target < at and verdicts[target].version == each.version]  # fmt: skip
+    takers: dict[int, list[int]] = defaultdict(list)
+    for target, at in pairs:
+        takers[target].append(at)
+    gone: dict[int, int] = {}
+    for target in sorted(takers, reverse=True):  # whether a revert counts is told by those after it
+        if standing := [at for at in takers[target] if at not in gone]:
+            gone[target] = standing[-1]
+    needless = {at: at for target, at in pairs if verdicts[at].proof is Kind.REVERT and not verdicts[target].listed}
+    return needless | {target: by for target, by in gone.items() if not verdicts[target].listed}
+
+
+def _targets(each: CommitVerdict, verdicts: Sequence[CommitVerdict], position: Mapping[str, int]) -> list[int]:
+    """What a commit takes back: exactly, or with more or less, where it is declared and a source tells what it was."""
+    if each.proof is Kind.REVERT:
+        return [position[each.of]] if each.of in position else []
+    if each.signal != ITSELF or not each.declared:
+        return []
+    named = [at for name in each.undoes for sha, at in position.items() if sha.startswith(name)]
+    return [at for at in named if verdicts[at].proof is Kind.PROVED]
+
+
+def _taken_back(pick: CommitVerdict, by: CommitVerdict, *, released: bool) -> CommitVerdict:
+    """`released`: the tag of its version lists picks, or none is there yet; what is not listed is not promised."""
     known = pick.ok or pick.kind is Kind.ADAPTED
-    return replace(
-        pick,
-        kind=Kind.REVERTED if known or gone else pick.kind,
-        of=by.sha,
-        harmless=gone or (pick.ok and pick.version != by.version),
-    )
+    harmless = pick.ok and (pick.version != by.version or (released and not pick.listed))
+    return replace(pick, kind=Kind.REVERTED if known else pick.kind, of=by.sha, harmless=harmless)
 
 
 def _before(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.audit.branch import checks_of, part_of, tag_faults
 from orchestrator.audit.links import compared, failed, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
-from orchestrator.audit.snapshot import look, ranges
+from orchestrator.audit.snapshot import fork, look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
@@ -119,7 +119,7 @@ def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
 
 
 def _before(world: Snapshot, tag: Tag, branch: str) -> str:
-    """The commit of the version before, "" for none: what is below it belongs to others."""
+    """The commit of the version before; of the first one on its branch, where that left the source branches."""
     lower = of_line(branch, list(world.tags))
     lower = lower[: lower.index(tag.name)] if tag.name in lower else []
     outside = (
@@ -130,8 +130,9 @@ def _before(world: Snapshot, tag: Tag, branch: str) -> str:
     there = [name for name in lower if world.tags[name].commit not in outside]
     if there:
         return world.tags[there[-1]].commit
+    left = fork(world, tag.commit)
     parents = world.session.scratch.commit(tag.commit).parents
-    return parents[0] if parents else ""
+    return left if left != tag.commit else next(iter(parents), "")
 
 
 # ------------------------------------------------------------------ nothing but an image

@@ -60,6 +60,7 @@ class BranchProof:
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
     releases: list[ProvedRelease] = field(default_factory=list)
     _before: Commit | None = None  # the release commit at hand as it was proposed, where a forge committed it anew
+    _there: str = ""  # the tip before the push
     landed: dict[str, str] = field(default_factory=dict)  # the last commit proposed -> what a forge squashed them to
 
     @property
@@ -68,6 +69,7 @@ class BranchProof:
 
     def prove(self, old: str, new: str) -> list[Problem]:
         """Every reason against moving the branch from `old` to `new`; `releases` has what was proved."""
+        self._there = old
         try:
             old = self._taken(old, new)
             rest = self._chain(old, new)
@@ -208,13 +210,13 @@ class BranchProof:
         return f"declare it in release.yaml on {self.protected.branch} first, then: release cut"
 
     def _sources(self, entry: ReleaseEntry, own: Collection[str] = ()) -> list[Source]:
-        """The declared commits, all of them on a source branch, or the `own` of the release branch."""
+        """The declared commits, on a source branch all of them, or on this one: before the push, or as its `own`."""
         sources, problems = expand(entry.fixes, "", self.protected.names, self.scratch)
         for problem in problems:
             raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
         ids = [source.commit.sha for source in sources]
         tips = self.protected.tips
-        outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), "--")) if ids else set()
+        outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), self._there, "--")) if ids else set()
         for source in sources:
             if source.backport and source.backport.sha != source.fix.backport:
                 raise RefusedCommitError(

@@ -55,7 +55,7 @@ class Judge:
         self.made = made
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
-        open_ = [source for source in sources if source.backport is None and source.commit.sha not in made]
+        open_ = [_applied(source) for source in sources if source.commit.sha not in made]
         asked = {sha: each.parent for each in open_ for sha in (each.commit.sha, each.change.sha)}
         found = twins(scratch, base, asked)
         self.twins = {
@@ -79,7 +79,7 @@ class Judge:
         if source.applied and source.applied.is_empty:
             return self._nothing_left(source)
         if source.stand_in:
-            return self._apply_stand_in(source, source.stand_in, ours, "backport", made)
+            return self._backport(source, source.stand_in, tip, made)
         if source.commit.sha in self.made and source.commit.sha in self.resolved:
             return self._apply_stand_in(
                 source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
@@ -97,6 +97,15 @@ class Judge:
             return self._present(source, PickState.EMPTY, None)
         pick = pick_of(source, PickState.CLEAN, forwarded=merge.forwarded)
         return Classification(pick=pick, tree=merge.tree, like=source.commit)
+
+    def _backport(self, source: Source, stand_in: Commit, tip: str, made: str) -> Classification:
+        """Apply it, unless the branch has what it brings, by itself or by another commit."""
+        ours, applied = self.scratch.tree_of(tip), _applied(source)
+        if not source.fix.again and (twin := self.twins.get(applied.commit.sha)):
+            merge = self._merge(source, applied.parent, applied.change.tree, ours)
+            if self._still_there(applied, ours, tip, merge, twin)[0]:
+                return self._present(source, PickState.DUPLICATE, twin)
+        return self._apply_stand_in(source, stand_in, ours, "backport", made)
 
     def _held(self, source: Source, merge: Merge, made: str) -> Merge:
         """The merge, with submodules as they were released where nobody here can tell; a person's word goes first."""
@@ -225,6 +234,13 @@ class Judge:
         if state.value in source.fix.allow:
             return Classification(pick=pick, tree="", like=source.commit)
         return Classification(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _applied(source: Source) -> Source:
+    """The commit that is applied, as a source of its own."""
+    if source.backport is None:
+        return source
+    return replace(source, commit=source.backport, parent=next(iter(source.backport.parents), ""), backport=None)
 
 
 def _carried(scratch: Scratch, base: str, sources: Sequence[Source]) -> dict[str, Equivalent]:

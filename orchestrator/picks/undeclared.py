@@ -29,20 +29,31 @@ _RELEASE = "chore(release): "  # our own commit, where release.yaml says nothing
 
 
 def undeclared(
-    scratch: Scratch, config: Config, base: str, older: Sequence[str], declared: Collection[str]
+    scratch: Scratch,
+    config: Config,
+    base: str,
+    older: Sequence[str],
+    declared: Collection[str],
+    picked: Collection[str] = (),
 ) -> list[str]:
     """A line for each, with the entry to paste: a release holds all that is on its branch, and should say so.
 
-    `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it.
+    `older` are the commits of the versions before, `declared` what the entries name and the commits that carry it,
+    `picked` the sources that are picked now: what names one of them did not bring it.
     """
     lines = []
-    for change in Since.read(scratch, base, older).standing(declared):
+    since = Since.read(scratch, base, older)
+    for change in since.standing(declared, picked):
         names, subject = origins(change.message), change.message.partition("\n")[0]
-        if _is_release(config, subject):
-            continue
+        if _is_release(config, subject) or (names and change.sha in since.spoken_of):
+            continue  # of a pick that is taken back with something else, what took it back is named
         name = next((each for each in reversed(names) if scratch.is_commit(each)), change.sha)
+        why = ", and no entry declares it;"
+        if again := next((each for each in names if each in picked), ""):
+            why = f" and names {again[:12]}, which is picked all the same, so it is not that; look at it, and"
+            name = change.sha
         lines.append(
-            f"{change.sha[:12]} {subject!r} came to {config.branch} since the last version, and no entry declares it;"
+            f"{change.sha[:12]} {subject!r} came to {config.branch} since the last version{why}"
             f" add: - {{commit: {name}, allow: [duplicate]}}"
         )
     more = [f"{len(lines) - _NAMED} more came to {config.branch} undeclared"] if len(lines) > _NAMED else []
@@ -74,17 +85,25 @@ class Since:
         own = changes.messages(scratch, base, "--not", *older)[::-1]
         return replace(since, own=tuple(own), gone=frozenset(_cancelled(scratch, since, own)))
 
-    def standing(self, declared: Collection[str]) -> list[CommitChange]:
+    def standing(self, declared: Collection[str], picked: Collection[str] = ()) -> list[CommitChange]:
         """The single commits that no entry declares, oldest first, with their messages.
 
         What was taken back again needs no entry, nor does what takes it back; what takes back a fix of an older version
-        does.
+        does.  An entry that is `picked` declares no commit that names it.
         """
+        known = set(declared)
         return [
             change
             for change in self.own
-            if change.sha not in self.gone and not {change.sha, *origins(change.message)} & set(declared)
+            if change.sha not in {*self.gone, *known}
+            and ((names := set(origins(change.message))).isdisjoint(known) or not names.isdisjoint(picked))
         ]
+
+    @property
+    def spoken_of(self) -> set[str]:
+        """The commits that others say they take back, exactly or not."""
+        known = sorted(self.parents)
+        return {full(known, name) for change in self.own for name in reverted(change.message)}
 
     @property
     def merges(self) -> list[str]:

@@ -173,7 +173,8 @@ def _strangers(
     """What came to the branch by hand and is not declared."""
     declared = {pick.source for pick in picks} | {each.source for each in skipped}
     declared |= {pick.duplicate_of for pick in picks}
-    return undeclared(scratch, config, facts.base, older(facts), declared)
+    picked = {pick.source for pick in picks if pick.result}
+    return undeclared(scratch, config, facts.base, older(facts), declared, picked)
 
 
 def _private_sources(

@@ -405,3 +405,16 @@ def test_a_promoted_candidate(tale: Story) -> None:
     verified = release("verify", "v2.7.1", "--json", cwd=tale.clone.path)
     assert (verified.code, verified.json["result"]) == (0, "verified"), verified.out
     assert "its candidate v2.7.1-rc.1" in verified.out
+
+
+def test_the_first_version_of_a_line(tale: Story) -> None:
+    """Nothing is below it but what the source branches have: its picks are its own."""
+    tale.clone.git("push", "--quiet", "origin", "main:refs/heads/release/v2.8")
+    yaml = "version: 1\nbranch: release/v2.8\nsource: main\nreleases:\n  v2.8.0:\n    fixes:\n"
+    tale.declare(f"{yaml}      - commit: {tale.fix}\n")
+    assert release("cut", "v2.8.0", "--yes", cwd=tale.clone.path).code == 0
+    assert audit(tale, "--json").code == 0
+    verified = release("verify", "v2.8.0", "--json", cwd=tale.clone.path)
+    assert (verified.code, verified.json["result"]) == (0, "verified"), verified.out
+    (said,) = (each["message"] for each in verified.json["checks"] if each["name"] == "commits")
+    assert said.startswith("all 2 since")
