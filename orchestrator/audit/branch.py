@@ -22,7 +22,6 @@ from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, terms_fault, told_twice
 from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
-from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import promotion_fault
 from orchestrator.landing.signed import fault_of_tag
 from orchestrator.picks import containing_branches
@@ -374,28 +373,3 @@ def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tu
 def _is_pick(verdict: CommitVerdict) -> bool:
     """Whether its sources are what it brings: of a revert they are what it takes away."""
     return verdict.proof is not Kind.REVERT and verdict.signal != ITSELF
-
-
-_SHOWN = 20  # of them; each costs a process
-
-
-_LINES = 60  # of each
-
-
-def range_diffs(scratch: Scratch, verdicts: Sequence[CommitVerdict]) -> dict[str, list[str]]:
-    """Commit -> the range-diff of its source and itself, of the newest adapted ones that nobody answers for."""
-    wanted = [each for each in verdicts if each.kind is Kind.ADAPTED and not each.ok and each.source]
-    shown = [each for each in wanted[-_SHOWN:] if len(scratch.commit(each.source).parents) == 1]
-    diffs = side_by_side(lambda each: _range_diff(scratch, each), shown)
-    return {each.sha: diff for each, diff in zip(shown, diffs, strict=True)}
-
-
-def _range_diff(scratch: Scratch, verdict: CommitVerdict) -> list[str]:
-    sides = (f"{verdict.source}^..{verdict.source}", f"{verdict.sha}^..{verdict.sha}")
-    output = scratch.git.attempt("range-diff", "--no-color", "--creation-factor=100", "--no-notes", *sides)
-    lines = output.lines() if output.status == 0 else []
-    return (
-        lines
-        if len(lines) <= _LINES
-        else [*lines[:_LINES], f"... {len(lines) - _LINES} more lines: git range-diff {' '.join(sides)}"]
-    )

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.audit.verdicts import Kind
 from orchestrator.git import diff
 from orchestrator.git.process import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.git.diff import FileDiff
     from orchestrator.git.scratch import Scratch
 
@@ -77,3 +79,28 @@ def _words(text: bytes) -> bytes:
 
 def _name(patch: FileDiff) -> bytes:
     return (patch.new or patch.old).rpartition("/")[2].encode("utf-8", "surrogateescape")
+
+
+# ------------------------------------------------------------------ shown
+
+_SHOWN: Final = 20  # commits; each costs a process
+_LINES: Final = 60  # of each
+
+
+def range_diffs(scratch: Scratch, verdicts: Sequence[CommitVerdict]) -> dict[str, list[str]]:
+    """Commit -> the range-diff of its source and itself, of the newest adapted ones that nobody answers for."""
+    wanted = [each for each in verdicts if each.kind is Kind.ADAPTED and not each.ok and each.source]
+    shown = [each for each in wanted[-_SHOWN:] if len(scratch.commit(each.source).parents) == 1]
+    diffs = side_by_side(lambda each: _range_diff(scratch, each), shown)
+    return {each.sha: diff for each, diff in zip(shown, diffs, strict=True)}
+
+
+def _range_diff(scratch: Scratch, verdict: CommitVerdict) -> list[str]:
+    sides = (f"{verdict.source}^..{verdict.source}", f"{verdict.sha}^..{verdict.sha}")
+    output = scratch.git.attempt("range-diff", "--no-color", "--creation-factor=100", "--no-notes", *sides)
+    lines = output.lines() if output.status == 0 else []
+    return (
+        lines
+        if len(lines) <= _LINES
+        else [*lines[:_LINES], f"... {len(lines) - _LINES} more lines: git range-diff {' '.join(sides)}"]
+    )

@@ -47,7 +47,8 @@ def audit(
     ] = "",
 ) -> int:
     """Prove every commit, tag, record and image of the release branches again; exit 9 on a finding."""
-    from orchestrator.audit.branch import audit_line, range_diffs
+    from orchestrator.audit.branch import audit_line
+    from orchestrator.audit.similarity import range_diffs
     from orchestrator.audit.snapshot import look, ranges
     from orchestrator.report import audit as report
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.branch import audit_line, range_diffs
+from orchestrator.audit.branch import audit_line
+from orchestrator.audit.similarity import range_diffs
 from orchestrator.audit.snapshot import Range, look, ranges
 from orchestrator.audit.tags import of_line
 from orchestrator.core.versions import TagVersion
