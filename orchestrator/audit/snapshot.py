@@ -56,7 +56,7 @@ def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:
         if session.options.config or session.config_file.exists():
             raise
         config = None
-    remote = config.remote if config else "origin"
+    remote = config.remote if config else session.repository.usual_remote()
     have_history(session.repository, remote, offline=session.options.offline)
     world = Snapshot(session=session, config=config, remote=remote, remote_refs=None, tips={}, tags={}, records={})
     named = tuple(sources) or (config.source if config else ("main",))

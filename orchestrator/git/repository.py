@@ -214,6 +214,11 @@ class Repository:
 
     # -------------------------------------------------------------- the remote
 
+    def usual_remote(self) -> str:
+        """`origin`, or the first remote of a clone that calls it otherwise (`git clone -o upstream`)."""
+        names = self.git.run("remote").lines()
+        return "origin" if "origin" in names or not names else names[0]
+
     def remote_url(self, remote: str) -> str:
         """The URL fetches use, "" when there is no such remote."""
         if remote not in self._urls:

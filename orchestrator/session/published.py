@@ -237,8 +237,8 @@ def read_yank(session: Session, version: str, remote: str) -> Yank | None:
 
 
 def remote_name(session: Session) -> str:
-    """The remote of release.yaml; `origin` when there is no readable release.yaml (reading needs none)."""
+    """The remote of release.yaml; the clone's own when there is no readable release.yaml (reading needs none)."""
     try:
         return session.config().remote
     except ReleaseError:
-        return "origin"
+        return session.repository.usual_remote()

@@ -23,9 +23,9 @@ _USUAL = ("main", "master", "develop", "trunk")
 
 def starter_facts(repository: Repository, *, offline: bool = False) -> StarterFacts:
     """Branches, remote, newest tag and Dockerfiles.  A remote that does not answer is known by its last fetch."""
-    remotes = repository.git.run("remote").lines()
-    remote = "origin" if "origin" in remotes or not remotes else remotes[0]
-    public = _fetched(repository, remote) if offline or not remotes else _asked(repository, remote)
+    remote = repository.usual_remote()
+    is_there = bool(repository.remote_url(remote))
+    public = _asked(repository, remote) if is_there and not offline else _fetched(repository, remote)
     theirs = {ref.removeprefix("refs/heads/") for ref in public.refs if ref.startswith("refs/heads/")}
     ours = {ref.removeprefix("refs/heads/") for ref in repository.refs("refs/heads")}
     tags = {**repository.local_tags(), **public.tags()}
