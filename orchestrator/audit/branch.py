@@ -17,6 +17,7 @@ from orchestrator.audit.verdicts import Kind, Part
 from orchestrator.core.commit_message import picked
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
+from orchestrator.core.pick import PickState
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, terms_fault, told_twice
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from orchestrator.audit.tags import Tag
     from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.declaration import Config
+    from orchestrator.core.pick import Pick, Submodule
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.scratch import Scratch
@@ -295,9 +297,17 @@ def _other_terms(part: Part, proving: Proving) -> list[str]:
     here = {each.commit.sha for each in account.sources} if account else set()
     made = [(pick, verdicts[pick.result]) for pick in account.made
             if pick.result in verdicts and pick.source in here] if account else []  # fmt: skip
-    picks = [replace(pick, forwarded=written(verdict.forwarded)) for pick, verdict in made if verdict.ok]
+    picks = [
+        replace(pick, forwarded=_moved(pick, verdict, account)) for pick, verdict in made if verdict.ok and account
+    ]
     fault = terms_fault(account.terms, picks) if account else ""
     return [fault] if fault else []
+
+
+def _moved(pick: Pick, verdict: CommitVerdict, account: Account) -> tuple[Submodule, ...]:
+    """The submodules that a tag has to tell of: where a person resolved the conflict, only if it does."""
+    told = any(each.startswith("Submodule: ") for each in account.terms.get(pick.source, ()))
+    return written(verdict.forwarded) if told or pick.state is not PickState.ADAPTED else ()
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:

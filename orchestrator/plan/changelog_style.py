@@ -20,7 +20,7 @@ _UNDERLINED = re.compile(r"^(?P<text>[^\s#>|-][^\r\n]*)\r?\n(?P<line>-{3,}|={3,}
 _TEXT = re.compile(
     r"(?P<lead>(?:(?i:version|release) )?)"
     r"(?P<open>\[?)(?P<version>[^\s\[\](),:]*[0-9]\.[0-9][^\s\[\](),:]*)(?P<close>\]?)"
-    r"(?P<link>(?:\([^()\s]+\))?)(?P<rest>.*)"
+    r"(?P<link>(?:\([^()\s]+\))?)(?P<rest>[\s\S]*)"  # which cannot fail, so nothing is tried twice
 )
 _DATED = re.compile(r"(?P<before>(?: [-\u2013\u2014]|,|:)? \(?)(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})(?P<after>\)?)")
 _LINK = re.compile(r"^\[(?P<label>[^\]\r\n]+)\]:[ \t]*(?P<url>\S+)[ \t\r]*$", re.MULTILINE)

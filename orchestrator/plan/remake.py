@@ -107,12 +107,13 @@ def made_again(
     plan = draft(request, decisions, session.repository, session.scratch, facts)
     chain = forms.line(session.scratch, base, made)
     plain = unsigned(session.scratch, chain)
+    was = plain[-1] if plain else made  # a merge among them, and there is no line
     if plan.problems:
         return plan
-    if plan.head != plain[-1]:
+    if plan.head != was:
         raise _differs(session, plan, made, version)
     _refuse_other_signatures(session, account, made, version)
-    if made != plain[-1]:
+    if made != was:
         plan = as_signed(plan, dict(zip(plain, chain, strict=True)))
     if account and (fault := terms_fault(account.terms, plan.picks)):
         raise MismatchError(

@@ -99,6 +99,6 @@ def _of_file(scratch: Scratch, path: str, item: TreeItem) -> Iterator[WrittenVer
 def _found(path: str, text: bytes, pattern: str) -> WrittenVersion | None:
     place = group_place(pattern, text) if pattern else slice(0, len(text))
     number = text[place].decode("utf-8", "replace").strip() if place else ""
-    if place is None or not re.fullmatch(r"\d+\.\d+[0-9A-Za-z.+-]*", number):
+    if place is None or not re.fullmatch(r"\d+\.\d[0-9A-Za-z.+-]*", number):
         return None
     return WrittenVersion(path=path, pattern=pattern, number=number, line=1 + text.count(b"\n", 0, place.start))

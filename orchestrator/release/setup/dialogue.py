@@ -133,7 +133,7 @@ def _version_file(facts: StarterFacts, path: str, top: Path) -> list[tuple[str, 
     known = [each for each in facts.seen_version_files if each[0] == file]
     if known:
         return known
-    if not re.fullmatch(r"\s*v?\d+\.\d+\S*\s*", (top / file).read_text("utf-8", "replace")[:_LONGEST]):
+    if not re.fullmatch(r"v?\d+\.\d\S*", (top / file).read_text("utf-8", "replace")[:_LONGEST].strip()):
         raise UsageError(
             f"--version-file {path!r}: which line says the version is not known",
             remedy="leave it out, and write it into release.yaml with a `pattern:` (docs/release-yaml.md)",
