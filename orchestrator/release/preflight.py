@@ -24,7 +24,6 @@ from orchestrator.release.steps.builds.proving import on_builder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from orchestrator.core.declaration import SignSpec
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import EngineHealth
     from orchestrator.git.repository import Repository
@@ -51,7 +50,7 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     if not plan.images:
         return
     if plan.sign:
-        yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
+        yield run_check("signing-key", partial(signing_key, plan, repository, connections))
     if building and plan.builds:
         if said := on_builder(plan, connections):
             yield run_check("engine", lambda: said)
@@ -146,11 +145,11 @@ def tag_signing(repository: Repository, rule: str) -> str:
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
-def signing_key(spec: SignSpec, repository: Repository, connections: Connections) -> str:
-    """The key that images are to be signed with is there, opens, and is one that release.yaml pins."""
-    from orchestrator.attest.signing import load_key
+def signing_key(plan: Plan, repository: Repository, connections: Connections) -> str:
+    """Who is to sign images can: the key is there, opens, and is one that release.yaml pins; CI says who it is."""
+    from orchestrator.attest.signing import signer
 
-    return f"signed with the key {load_key(spec, connections.env, repository.top).public.hint}"
+    return f"signed by {signer(plan.sign, str(plan.version), connections.env, repository.top).name}"
 
 
 def engine(health: Callable[[], EngineHealth]) -> str:

@@ -24,6 +24,7 @@ from orchestrator.core.declaration import (
     Config,
     Fix,
     Freeze,
+    KeylessSpec,
     Policy,
     ReleaseCommitSpec,
     ReleaseEntry,
@@ -115,6 +116,14 @@ sign:
 repository-url: https://github.com/org/project.git
 """
 
+KEYLESS = """\
+sign:
+  keyless:
+    identity: [mia@example.com, "https://ci.example.com/release.yml@refs/tags/{version}"]
+    issuer: https://ci.example.com
+    trusted-root: sigstore/root.json
+    signing-config: sigstore/config.json
+"""
 MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
 
 
@@ -182,6 +191,16 @@ def test_every_key_is_read() -> None:
         trailers=(("Ticket", "{ticket}"), ("Change-Id", "{change-id}")),
     )
     assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
+    assert read(MINIMAL + KEYLESS).sign == SignSpec(
+        keyless=KeylessSpec(
+            identities=("mia@example.com", "https://ci.example.com/release.yml@refs/tags/{version}"),
+            issuer="https://ci.example.com",
+            trusted_root="sigstore/root.json",
+            signing_config="sigstore/config.json",
+        )
+    )
+    kms = read(f"{MINIMAL}sign: {{key: 'awskms:///alias/release', public-keys: [{key}]}}\n").sign
+    assert kms == SignSpec(key="awskms:///alias/release", public_keys=(key,))
     assert got.text == FULL.encode()
 
 
