@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.announce_keys import FORGE_RELEASE, NOTIFY
-from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGNOFF, TICKET, check_tickets
+from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import EXCLUDE, FIX
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
@@ -278,6 +278,7 @@ def _config(got: Got) -> Config:
         release_commit=commit,
         notify=got(NOTIFY, ()),
         forge_release=got(FORGE_RELEASE, None),
+        sign_commits=got(SIGN_COMMITS, None),
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
         scheme=got(SCHEME, Config.scheme),
@@ -301,6 +302,7 @@ ROOT = Table(
         LAND,
         SIGN,
         SIGNOFF,
+        SIGN_COMMITS,
         RELEASE_COMMIT,
         NOTIFY,
         FORGE_RELEASE,

@@ -50,6 +50,7 @@ class Fix:
     confirm: bool = False  # a person must say yes to each of its picks
     again: bool = False  # pick it whatever the branch is said to have
     exclude: tuple[str, ...] = ()  # patterns of files that are not picked of it; those for all fixes first
+    strategy_options: tuple[str, ...] = ()  # given to git, as it takes them
 
     @property
     def declared(self) -> str:
@@ -80,6 +81,15 @@ ALLOWED_WITH_REASON = {
     "feature": "a patch release adds a feature",
     "breaking": "a patch release breaks what its users rely on",
 }
+
+
+# What `strategy-option:` may name, besides `find-renames=N`; the first two decide conflicts by themselves.
+SIDES: Final = ("ours", "theirs")
+STRATEGY_OPTIONS: Final = (
+    *SIDES, "ignore-space-change", "ignore-all-space", "ignore-space-at-eol", "ignore-cr-at-eol", "patience",
+    "diff-algorithm=patience", "diff-algorithm=minimal", "diff-algorithm=histogram", "diff-algorithm=myers",
+    "no-renames",
+)  # fmt: skip
 
 
 ALLOWED = ("duplicate", "empty", *ALLOWED_WITH_REASON)
@@ -356,6 +366,7 @@ class Config:
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     notify: tuple[Webhook, ...] = ()
     forge_release: ForgeReleaseSpec | None = None
+    sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
     scheme: Kind = "semver"

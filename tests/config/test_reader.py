@@ -54,7 +54,9 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}], from-branch: true}
+  v2.7.2-rc.1:
+    {ticket: OPS-412, from-branch: true,
+     fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt], strategy-option: [ours, find-renames=60]}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -98,6 +100,7 @@ policy:
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
 signoff: true
+sign-commits: true
 exclude: [CHANGES.txt, .github/**]
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
@@ -163,15 +166,16 @@ def test_every_key_is_read() -> None:
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.releases[1].from_branch
     assert got.releases[1].fixes[0].exclude == ("CHANGES.txt", ".github/**", "/docs/")  # those for all, then its own
+    assert got.releases[1].fixes[0].strategy_options == ("ours", "find-renames=60%")
     assert got.exclude == ("CHANGES.txt", ".github/**")
     assert got.verify == (
-        VerifyCommand(run="make test", line=34),
-        VerifyCommand(run="set -e\nmake lint", line=35),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=38),
-        VerifyCommand(run="make all", line=39),
+        VerifyCommand(run="make test", line=36),
+        VerifyCommand(run="set -e\nmake lint", line=37),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=40),
+        VerifyCommand(run="make all", line=41),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=42, column=5)
+    place = Place(file="release.yaml", line=44, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
@@ -180,7 +184,7 @@ def test_every_key_is_read() -> None:
     assert [(each.kind, each.url_env, each.text) for each in got.notify] == [
         ("slack", "SLACK_URL", "{tag} is out"), ("teams", "TEAMS_URL", USUAL_TEXT),
     ]  # fmt: skip
-    assert got.signoff
+    assert (got.signoff, got.sign_commits, read(MINIMAL).sign_commits) == (True, True, None)
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(
         subject="{ticket}: {tag} [skip ci]",
@@ -218,8 +222,8 @@ def test_the_policy_is_read() -> None:
             ),
         ),
     )
-    assert str(got.policy.place_of("types")) == "release.yaml:51:10"
-    assert str(got.policy.place_of("freeze-")) == "release.yaml:46:3"
+    assert str(got.policy.place_of("types")) == "release.yaml:53:10"
+    assert str(got.policy.place_of("freeze-")) == "release.yaml:48:3"
     assert got.repository_url == "https://github.com/org/project"
 
 

@@ -73,6 +73,7 @@ def _written(context: TaskContext) -> Recorded:
     kept = _kept(context)
     mine = {name: sha for name, sha in ((ref, blob), (kept_ref, kept)) if sha}
     push.update_refs(context.repository, {name: (sha, "") for name, sha in mine.items()})
+    context.connections.settle()
     push.push_new_refs(context.repository, remote=plan.remote, refs={
         name: sha for name, sha in mine.items() if there.get(name) != sha
     })  # fmt: skip
@@ -123,6 +124,7 @@ def record(context: TaskContext) -> Record:
         freeze_broken=plan.freeze_broken,
         skipped=plan.skipped,
         verify=parts.get("verify"),
+        signed_from="" if plan.promoted_from else plan.signed_from,
         promoted_from=_origin(plan.promoted_from) if plan.promoted_from else None,
         images=tuple(_image(image, _parts(context, image)) for image in plan.images),
         tool=RecordedTool(name="release", version=__version__, git=plan.git_version),
