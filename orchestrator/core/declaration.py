@@ -10,6 +10,7 @@ from orchestrator.core.versions import Kind, Scheme
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from orchestrator.core.announcement import ForgeReleaseSpec, Webhook
     from orchestrator.core.results import Place
 
 
@@ -363,6 +364,8 @@ class Config:
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
+    notify: tuple[Webhook, ...] = ()
+    forge_release: ForgeReleaseSpec | None = None
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
