@@ -7,10 +7,12 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.commit_message.release import filled
-from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.declaration import LandSpec
+from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
+from orchestrator.core.results import Place
 from orchestrator.core.versions import version_tags
 from orchestrator.forges import ReleaseText, webhook
 from orchestrator.git.push import push_new_refs, write_blob
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 
     from orchestrator.core.announcement import Webhook
     from orchestrator.core.declaration import Config
-    from orchestrator.core.record import Record
+    from orchestrator.forges import Forge
     from orchestrator.session.session import Session
 
 TOLD: Final = "refs/release-announced/"  # on the remote: <version>/<what>, so that nobody is told twice
+
+_FORGE: Final = "forge-release"  # its name there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +45,53 @@ class Announced:
 
 
 def announce(session: Session, version: str) -> list[Announced]:
-    """Tell of a released version what its release.yaml asks for.  Raises UsageError for one that is not released."""
+    """Tell of a released version what its release.yaml asks for.
+
+    Raises UsageError for one that is not released, MismatchError where its record is not what its tag says.
+    """
     release = _Release(session, version)
-    spec = release.config.forge_release
-    parts: list[tuple[str, Callable[[], str]]] = []
-    if spec:
-        parts.append(("forge release", partial(_forge_release, release)))
-        parts += [(f"asset {name}", partial(_asset, release, name)) for name in spec.assets]
-    parts += [(f"{each.kind} {each.url_env}", partial(_webhook, release, each)) for each in release.config.notify]
-    return [_tried(what, part) for what, part in parts]
+    if release.is_yanked:
+        raise RefusedError(
+            f"{version} was yanked: nobody is told of it", remedy=f"see why: release show {version}", code="yanked",
+            state="nothing was changed",
+        )  # fmt: skip
+    done = []
+    if spec := release.config.forge_release:
+        done.append(_tried("forge release", partial(_forge_release, release)))
+        done += [_tried(f"asset {name}", partial(_asset, release, name)) for name in spec.assets]
+        if not any(each.failed for each in done):
+            done += _marked(release)
+    done += [_tried(f"{each.kind} {each.url_env}", partial(_webhook, release, each)) for each in release.config.notify]
+    return done
+
+
+def _marked(release: _Release) -> list[Announced]:
+    try:
+        _mark(release, _FORGE)
+    except ReleaseError as error:
+        return [Announced(what="forge release", message=f"could not be marked on {release.remote}: {error.message}")]
+    return []
+
+
+def untold(session: Session, version: str) -> list[str]:
+    """Who was not told of a released version, of those whom its release.yaml names; nothing is sent."""
+    release = _Release(session, version)
+    wanted = {_FORGE: "forge release"} if release.config.forge_release else {}
+    wanted |= {_key(each): f"{each.kind} {each.url_env}" for each in release.config.notify}
+    if not wanted or release.is_yanked:
+        return []
+    marks = session.repository.ls_remote(release.remote, f"{TOLD}{version}/*").refs
+    return [what for key, what in wanted.items() if f"{TOLD}{version}/{key}" not in marks]
 
 
 def _tried(what: str, part: Callable[[], str]) -> Announced:
+    """What one part did.  Nothing that goes wrong in it may end the others, or the command that released."""
     try:
         return Announced(what=what, message=part())
     except ReleaseError as error:
         return Announced(what=what, message=error.message, remedy=error.remedy, failed=True)
+    except Exception as error:  # a fault of ours, or of a library: the version is released all the same
+        return Announced(what=what, message=f"failed: {type(error).__name__}", failed=True)
 
 
 class _Release:
@@ -64,34 +99,37 @@ class _Release:
 
     def __init__(self, session: Session, version: str) -> None:
         self.session, self.version, self.remote = session, version, remote_name(session)
-        self.record, self.stored = read_stored_record(session, version, self.remote)
+        self.public = PublishedReleases(session, self.remote)
+        self.record = self.public.proved(version)
+        _, self.stored = read_stored_record(session, version, self.remote)
         self.url = ""  # of its page on the forge
 
     @cached_property
     def config(self) -> Config:
         """Its own release.yaml."""
-        record: Record = self.record
-        commit = record.commit
-        if not self.session.scratch.is_commit(commit):
-            self.public.bring(f"refs/tags/{self.version}")
-        return config_at(self.session, self.version, commit, record.config.path)
+        return config_at(self.session, self.version, self.record.commit, self.record.config.path)
 
     @cached_property
-    def public(self) -> PublishedReleases:
-        return PublishedReleases(self.session, self.remote)
+    def forge(self) -> Forge:
+        """The one that the released release.yaml names, whatever is checked out.
 
-    @cached_property
-    def forge(self) -> Any:
-        """Raises UsageError where the forge cannot be asked."""
-        found, why = connect(self.session, self.remote)
+        Raises UsageError where it cannot be asked.
+        """
+        spec = self.config.land or LandSpec(place=Place(file=self.record.config.path))
+        found, why = connect(self.session, self.remote, spec)
         if found is None:
             raise UsageError(f"the forge cannot be asked: {why}", code="no-forge")
         return found
 
     @property
+    def is_yanked(self) -> bool:
+        return self.version in self.public.yanks
+
+    @property
     def is_latest(self) -> bool:
-        """Whether no final version is newer."""
-        finals = [each for each in version_tags(self.public.versions) if not each.is_candidate]
+        """Whether no final version is newer, of those that nobody took back."""
+        good = [each for each in self.public.versions if each not in self.public.yanks]
+        finals = [each for each in version_tags(good) if not each.is_candidate]
         return bool(finals) and str(max(finals, key=lambda each: each.order)) == self.version
 
     @property
@@ -166,10 +204,16 @@ def _webhook(release: _Release, hook: Webhook) -> str:
     facts = {"schema_version": 1, "event": "released", **release.facts, "record": release.stored}
     webhook.post(hook.kind, hook.url_env, url, webhook.payload(hook.kind, text, facts))
     try:
-        push_new_refs(session.repository, remote=release.remote, refs={ref: write_blob(session.repository, b"told\n")})
+        _mark(release, _key(hook))
     except ReleaseError as error:
         return f"told; that it was could not be marked on {release.remote}: {error.message}"
     return "told"
+
+
+def _mark(release: _Release, key: str) -> None:
+    repository = release.session.repository
+    ref = f"{TOLD}{release.version}/{key}"
+    push_new_refs(repository, remote=release.remote, refs={ref: write_blob(repository, b"told\n")})
 
 
 def _key(hook: Webhook) -> str:

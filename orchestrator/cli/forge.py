@@ -214,20 +214,28 @@ def _as_check(part: Announced) -> CheckResult:
 
 def announce_end(session: Session, console: Console, done: Cut) -> None:
     """Tell of what has just been released.  It fails nothing: what could not be told is said."""
-    if done.already or done.waits_for:
+    if done.waits_for:
         return
-    text = session.scratch.file(session.scratch.tree_of(done.plan.head), done.plan.config_path) or b""
-    if not any(key in text for key in _KEYS):
-        return
-    from orchestrator.announce.announce import announce as tell
-
     version = done.plan.version
+    again = f"release announce {version}"
     try:
-        parts = tell(session, version)
+        text = session.scratch.file(session.scratch.tree_of(done.plan.head), done.plan.config_path) or b""
+        if any(key in text for key in _KEYS):
+            _tell_end(session, console, version, again, already=done.already)
     except ReleaseError as error:
-        console.note(f"note: nobody was told of {version}: {error.message}; again: release announce {version}")
+        console.note(f"note: who was told of {version} is not known: {error.message}; again: {again}")
+
+
+def _tell_end(session: Session, console: Console, version: str, again: str, *, already: bool) -> None:
+    from orchestrator.announce.announce import announce as tell
+    from orchestrator.announce.announce import untold
+
+    if already:
+        if left := untold(session, version):
+            console.note(f"note: not told of {version} yet: {', '.join(left)}; {again}")
         return
+    parts = tell(session, version)
     for each in parts:
         console.note(f"note: {each.what}: {each.message}" if each.failed else f"{each.what}: {each.message}")
     if any(each.failed for each in parts):
-        console.note(f"the release is not touched by that; again: release announce {version}")
+        console.note(f"the release is not touched by that; again: {again}")

@@ -147,21 +147,25 @@ class GitHub:
     # -------------------------------------------------------------- releases
 
     def release(self, tag: str) -> ForgeRelease | None:
+        path, what = f"{self._repository}/releases/tags/{quote(tag, safe='')}", "read a release"
         try:
-            return _release(
-                self._ask("GET", f"{self._repository}/releases/tags/{quote(tag, safe='')}", "read a release")
-            )
+            return self._released(self._ask("GET", path, what), what)
         except ForgeMissingError:
             return None
 
     def describe_release(self, text: ReleaseText, there: ForgeRelease | None) -> ForgeRelease:
         values = {"tag_name": text.tag, "name": text.tag, "body": text.body, "prerelease": text.is_candidate,
                   "make_latest": str(text.is_latest).lower()}  # fmt: skip
-        if there is None:
-            return _release(self._ask("POST", f"{self._repository}/releases", "make a release", body=values))
-        return _release(
-            self._ask("PATCH", f"{self._repository}/releases/{there.key}", "describe a release", body=values)
-        )
+        verb, path, what = "POST", f"{self._repository}/releases", "make a release"
+        if there is not None:
+            verb, path, what = "PATCH", f"{path}/{there.key}", "describe a release"
+        return self._released(self._ask(verb, path, what, body=values), what)
+
+    def _released(self, data: Any, what: str) -> ForgeRelease:
+        try:
+            return _release(data)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise bad_answer(self._address, what, data) from None
 
     def attach(self, release: ForgeRelease, name: str, content: bytes, media_type: str) -> None:
         what = f"attach {name} to the release"

@@ -157,33 +157,38 @@ class GitLab:
     # -------------------------------------------------------------- releases
 
     def release(self, tag: str) -> ForgeRelease | None:
-        project = self._project
         try:
             with self._said("read a release"):
-                return _release(project.releases.get(quote(tag, safe=""), **_READING).asdict())
+                return _release(self._unread.releases.get(tag, **_READING).asdict())
         except ForgeMissingError:
             return None
 
     def describe_release(self, text: ReleaseText, there: ForgeRelease | None) -> ForgeRelease:
-        values, project = {"name": text.tag, "description": text.body}, self._project
+        values, project = {"name": text.tag, "description": text.body}, self._unread
         with self._said("describe a release" if there else "make a release"):
             if there is None:
                 return _release(project.releases.create({"tag_name": text.tag, **values}, **_WRITING).asdict())
-            project.releases.update(quote(text.tag, safe=""), values, **_WRITING)
+            project.releases.update(text.tag, values, **_WRITING)
         return there
 
     def attach(self, release: ForgeRelease, name: str, content: bytes, media_type: str) -> None:  # noqa: ARG002
         """In the project's package registry, under the version; the release links to it."""
-        project, version = self._project, re.sub(r"[^A-Za-z0-9.+_-]", "-", release.tag)
+        project, version = self._unread, re.sub(r"[^A-Za-z0-9.+_-]", "-", release.tag)
         with self._said(f"attach {name} to the release"):
             project.generic_packages.upload("release", version, name, data=content, **_WRITING)
             if name in release.assets:
                 return
-            url = f"{self._address.api}/api/v4/projects/{project.get_id()}/packages/generic/release/{version}/{name}"
+            here = f"/projects/{quote(self._address.repository, safe='')}"
+            url = f"{self._address.api}/api/v4{here}/packages/generic/release/{version}/{name}"
             self._client.http_post(
-                f"/projects/{project.get_id()}/releases/{quote(release.tag, safe='')}/assets/links",
+                f"{here}/releases/{quote(release.tag, safe='')}/assets/links",
                 post_data={"name": name, "url": url, "link_type": "other"}, **_WRITING,
             )  # fmt: skip
+
+    @property
+    def _unread(self) -> Project:
+        """The project without asking for it: CI_JOB_TOKEN may write its releases, and not read the project itself."""
+        return self._client.projects.get(self._address.repository, lazy=True)
 
     # -------------------------------------------------------------- settings
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAUSES: Final = (1.0, 5.0)  # seconds before each further try
 _TIMEOUT: Final = 20  # seconds
 _LONGEST: Final = 200  # characters of an answer that are shown
+_READ: Final = 4096  # bytes of it that are read
 _CALLS: Final = re.compile(r"@(?=(?:channel|here|all|everyone)\b)", re.IGNORECASE)
 _CARD: Final = "application/vnd.microsoft.card.adaptive"
 
@@ -61,13 +62,15 @@ def post(kind: str, variable: str, url: str, message: Mapping[str, Any], pauses:
     for pause in (0.0, *pauses):
         time.sleep(pause)
         try:
-            answer = requests.post(url, json=message, timeout=_TIMEOUT, allow_redirects=False)
+            answer = requests.post(url, json=message, timeout=_TIMEOUT, allow_redirects=False, stream=True)
+            said = next(answer.iter_content(_READ), b"").decode("utf-8", "replace")
+            answer.close()
         except requests.RequestException as error:  # its text has the address
             fault = f"no answer ({type(error).__name__})"
             continue
         if answer.ok and not answer.is_redirect:
             return
-        said = _without(url, one_line(answer.text))[:_LONGEST]
+        said = _without(url, one_line(said))[:_LONGEST]
         fault = f"HTTP {answer.status_code}{f': {said}' if said and not said.startswith('<') else ''}"
         if answer.status_code != 429 and answer.status_code < 500:
             break

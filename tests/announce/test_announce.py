@@ -92,7 +92,10 @@ def test_told_once_whatever_fails_first(tale: Story, provider: str) -> None:
         done = run(tale, "cut", "v2.7.1", "--yes", SLACK_URL=hook.url, OWN_URL=hook.url)
         assert done.code == 0, done.err  # what cannot be told fails nothing
         assert (done.err.count("note: "), hook.sent) == (5, [])
-        there.answer = None
+        there.answer, before = None, len(there.writes)
+        left = run(tale, "cut", "v2.7.1", "--yes", SLACK_URL=hook.url)  # as after a kill: it says so, and sends nothing
+        assert "not told of v2.7.1 yet: forge release, slack SLACK_URL, generic OWN_URL" in left.err
+        assert (left.code, hook.sent, there.writes[before:]) == (0, [], [])
         env = TOKEN | {"SLACK_URL": hook.url, "OWN_URL": hook.url}
         again = typed(said(done, "release announce"), tale.clone.path, env=env)
         assert again.returncode == 0, again.stdout + again.stderr
@@ -113,7 +116,8 @@ def test_told_once_whatever_fails_first(tale: Story, provider: str) -> None:
         assert there.faults == []
     if provider == "github":
         assert (there.releases["v2.7.1"]["make_latest"], there.releases["v2.7.1"]["prerelease"]) == ("true", False)
-    assert run(tale, "cut", "v2.7.1", "--yes").code == 0  # already released: nobody is told again
+    last = run(tale, "cut", "v2.7.1", "--yes")  # already released: nobody is told again
+    assert (last.code, "not told" in last.err) == (0, False)
     assert run(tale, "audit").code == 0
 
 
@@ -129,8 +133,13 @@ def test_who_asks_for_nothing_and_what_is_not_there(tale: Story) -> None:
     done = run(tale, "cut", "v2.7.2", "--yes")
     assert done.code == 0, done.err
     assert "SLACK_URL is not set" in done.err
+    (tale.clone.path / "release.yaml").write_text("land: {by: push, provider: gitlab, api: 'http://127.0.0.1:9'}\n")
     ran = run(tale, "announce", "v2.7.2")
     assert (ran.code, "do: set SLACK_URL to the webhook's address" in ran.out) == (7, True)
+    assert "GitHub" in ran.out  # the forge that was released with, not the one that is checked out
+    assert run(tale, "yank", "v2.7.2", "--reason", "it leaks", "--yes").code == 0
+    ran = run(tale, "announce", "v2.7.2")
+    assert (ran.code, "v2.7.2 was yanked" in ran.err) == (4, True)
 
 
 @pytest.mark.parametrize(
