@@ -121,6 +121,7 @@ def test_told_once_whatever_fails_first(tale: Story, provider: str) -> None:
     assert run(tale, "audit").code == 0
 
 
+@types("announce/announce.py: release show {}")
 def test_who_asks_for_nothing_and_what_is_not_there(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     assert run(tale, "announce", "v2.7.1").code == 2
@@ -140,6 +141,7 @@ def test_who_asks_for_nothing_and_what_is_not_there(tale: Story) -> None:
     assert run(tale, "yank", "v2.7.2", "--reason", "it leaks", "--yes").code == 0
     ran = run(tale, "announce", "v2.7.2")
     assert (ran.code, "v2.7.2 was yanked" in ran.err) == (4, True)
+    assert "it leaks" in typed(said(ran, "release show"), tale.clone.path).stdout
 
 
 @pytest.mark.parametrize(
