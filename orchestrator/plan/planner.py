@@ -53,7 +53,7 @@ _NEWER = (
     "sign",
     "one_by_one",
 )  # fields that count where they say something: ids of older plans stay as they were
-_NEWER_OF_PICK = ("forwarded", "exclude")  # the same, of a pick
+_NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options")  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
