@@ -23,6 +23,7 @@ from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import promotion_fault
+from orchestrator.landing.signed import fault_of_tag
 from orchestrator.picks import containing_branches
 from orchestrator.picks.classify import written
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
@@ -263,6 +264,8 @@ def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[
     of = {commit for _, commit in listed}
     made = {(source, each.sha) for each in proving.verdicts if each.sha in of
             for source in (*each.sources, *each.missing, each.sha)}  # fmt: skip
+    if fault := fault_of_tag(world.session.scratch, tag.message, tag.commit):
+        return [fault]
     lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
@@ -277,7 +280,9 @@ def _other_words(scratch: Scratch, part: Part) -> list[str]:
     for pick in account.made if account else ():
         if pick.result in (*part.commits, *(account.proposed if account else ())) and pick.source in like:
             commit, model = scratch.commit(pick.result), like[pick.source]
-            if commit.author != model.author:
+            if account and account.config.sign_commits and not commit.signed:
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which is not signed (`sign-commits`)")
+            elif commit.author != model.author:
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
             elif commit.message != picked(model.message, pick.source, str(commit.committer) if signoff else ""):
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")

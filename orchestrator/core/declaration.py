@@ -363,6 +363,7 @@ class Config:
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
+    sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
     scheme: Kind = "semver"

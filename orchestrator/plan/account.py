@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import breaks, conventional, origins
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.plan import Decisions, LandingForm
-from orchestrator.core.tag_message import SKIPPED, landed_as, onto, promotion, tagged_account, told_terms
+from orchestrator.core.tag_message import SKIPPED, landed_as, onto, promotion, signed_from, tagged_account, told_terms
 from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.landing.forms import below
 from orchestrator.picks.classify import pick_of
@@ -53,6 +53,7 @@ class Account:
     terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # source -> what its tag says besides
     landing: Landing | None = None  # where the forge gave it other commits than were proposed
     previous: str = ""  # the version before, as the tag tells it
+    signed_from: str = ""  # what the release commit was before it was signed
     proposed: tuple[str, ...] = ()  # those that were, oldest first; none where they are not here
 
     @property
@@ -122,6 +123,7 @@ def account_of(
         version=version,
         landing=landing,
         previous=(onto(message) or ("", ""))[1],
+        signed_from=signed_from(message),
         proposed=tuple(below(scratch, landing.planned, sum(1 for pick in picks if pick.result) + 1) if landing else ()),
         config=config,
         entry=entry,
