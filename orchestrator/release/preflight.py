@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
 from orchestrator.image import farm
@@ -53,7 +54,7 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     if plan.sign:
         yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
     if building and plan.builds:
-        if said := on_builder(plan, connections):
+        if said := on_builder(plan, connections, made_by=(BUILDX, NO_ENGINE)):
             yield run_check("engine", lambda: said)
         else:
             yield from engine_checks(connections, plan.builds[0])
