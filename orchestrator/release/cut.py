@@ -47,6 +47,7 @@ class Cut:
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
     waits_for: str = ""  # the platform that another job has yet to upload: nothing has the version's name so far
+    built_by: str = ""  # who is to build the images from the tag: plan.built_by
 
 
 def cut(session: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -226,6 +227,7 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             yes=yes,
             part=part,
             exclude=pick.exclude,
+            image=session.options.image,
         )
         raise waiting(state, state.pause(paused, session.scratch), pick)
 
@@ -315,7 +317,8 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object
-    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
+    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes),
+               built_by=plan.built_by)  # fmt: skip
 
 
 def _after_proposal(session: Session, state: ReleaseState, plan: Plan, url: str) -> Cut:

@@ -51,6 +51,7 @@ class Paused:
     yes: bool = False  # whether `cut` was given --yes
     part: str = ""
     exclude: tuple[str, ...] = ()
+    image: bool | None = None  # whether `cut` was given --image or --no-image
 
     @property
     def opened(self) -> str:

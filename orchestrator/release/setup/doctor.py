@@ -11,6 +11,7 @@ from orchestrator.image.builders import described
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
+from orchestrator.release.setup.who_builds import who_builds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,7 @@ def examine(session: Session) -> list[Finding]:
     findings.append(run_check("remote", lambda: _remote(session, config)))
     findings.append(run_check("disk", lambda: preflight.disk(session.repository.common_dir, preflight.DISK_FOR_GIT)))
     if config and config.image:
+        findings.append(run_check("who-builds", partial(who_builds, session, config)))
         repository = str(parse_repository(config.image.repository))
         findings += [*preflight.engine_checks(session.connections)]
         findings.append(run_check("builder", partial(described, config.image.options.builder, session.connections)))
