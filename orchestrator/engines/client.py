@@ -17,7 +17,7 @@ class ApiClient(docker.APIClient):
     def __init__(self, **settings: Any) -> None:
         self.logins: dict[str, dict[str, str]] = {}
         try:
-            super().__init__(version="auto", **settings)
+            super().__init__(**settings)
         except (errors.InvalidConfigFile, ValueError, TypeError, AttributeError, KeyError) as error:
             # docker-py reads config.json for proxies and logins, and takes its shape for granted.
             raise UsageError(

@@ -28,7 +28,7 @@ class Connection:
 
     def __init__(
         self,
-        open_api: Callable[[float | None], ApiClient],
+        open_api: Callable[[float | None, str], ApiClient],
         place: str,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:
@@ -36,7 +36,7 @@ class Connection:
         self._tell = tell
         self.place = place
         with self.reaching("reach the engine"):
-            self.api = open_api(FIRST_TIMEOUT)
+            self.api = open_api(FIRST_TIMEOUT, "")
         self.api.timeout = CALL_TIMEOUT  # type: ignore[assignment]  # the stubs want an int; requests takes any number
 
     @contextmanager
@@ -45,7 +45,7 @@ class Connection:
 
         docker-py hands out generators only and leaves closing to the garbage collector.
         """
-        api = self._open_api(timeout)
+        api = self._open_api(timeout, self.api.api_version)
         answers: list[Any] = []
         api.hooks["response"].append(lambda answer, **_: answers.append(answer))
         try:

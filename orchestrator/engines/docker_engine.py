@@ -40,7 +40,7 @@ class DockerEngine:
 
     def __init__(
         self,
-        open_api: Callable[[float | None], ApiClient],
+        open_api: Callable[[float | None, str], ApiClient],
         *,
         place: str,
         owner: str,
@@ -48,6 +48,7 @@ class DockerEngine:
     ) -> None:
         self._connection = Connection(open_api, place, tell)
         self._containers = Containers(self._connection, {labels.OWNER: owner})
+        self._by_id: dict[str, ImageInfo] = {}  # an id never stands for another image
 
     # -------------------------------------------------------------- what is there
 
@@ -67,11 +68,15 @@ class DockerEngine:
     def inspect(self, name: str) -> ImageInfo | None:
         from docker.errors import NotFound
 
+        if name in self._by_id:
+            return self._by_id[name]
         with self._connection.calling(f"inspect {name}"):
             try:
-                return image_info(self._connection.api.inspect_image(name))  # type: ignore[no-untyped-call]  # untyped stub
+                info = image_info(self._connection.api.inspect_image(name))  # type: ignore[no-untyped-call]  # untyped stub
             except NotFound:
                 return None
+        self._by_id[info.id] = info
+        return info
 
     def resolve(
         self,
@@ -113,8 +118,8 @@ class DockerEngine:
 
     def history(self, image: str) -> tuple[HistoryStep, ...]:
         with self._connection.calling(f"read the history of {image}"):
-            info = image_info(self._connection.api.inspect_image(image))  # type: ignore[no-untyped-call]  # untyped stub
-            return steps(info.layers, self._connection.api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
+            info = self.inspect(image)
+            return steps(info.layers if info else (), self._connection.api.history(image))  # type: ignore[no-untyped-call]  # untyped stub
 
     def layers(self, image: str) -> Generator[IO[bytes], None, None]:
         with self._connection.reaching(f"read the layers of {image}"), self._connection.streaming(None) as api:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _DEFAULT_SOCKET: Final = "unix:///var/run/docker.sock"
 
 
-def opener(env: Mapping[str, str]) -> tuple[str, Callable[[float | None], ApiClient]]:
-    """The engine's address, and what opens a client of it for calls of at most so many seconds without a byte.
+def opener(env: Mapping[str, str]) -> tuple[str, Callable[[float | None, str], ApiClient]]:
+    """The engine's address, and what opens a client of it: for calls of at most so many seconds without a byte, of that
+    version of the API ("": asks the engine for its own).
 
     Raises what `connect` raises.
     """
@@ -42,10 +43,10 @@ def opener(env: Mapping[str, str]) -> tuple[str, Callable[[float | None], ApiCli
 
     probe_socket(place)
 
-    def open_api(timeout: float | None) -> ApiClient:
+    def open_api(timeout: float | None, version: str) -> ApiClient:
         from orchestrator.engines.client import ApiClient
 
-        return ApiClient(timeout=timeout, **settings)
+        return ApiClient(timeout=timeout, version=version or "auto", **settings)
 
     return place, open_api
 

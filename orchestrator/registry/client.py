@@ -61,10 +61,10 @@ class Registry(RegistryReader):
 
     # -------------------------------------------------------------- naming
 
-    def put_blob(self, content: bytes) -> str:
-        """Store a small blob, unless it is there, and return its digest."""
+    def put_blob(self, content: bytes, *, is_new: bool = False) -> str:
+        """Store a small blob, unless it is there, and return its digest; what `is_new` is sent unasked."""
         digest = digest_of(content)
-        if not self.has_blob(digest):
+        if is_new or not self.has_blob(digest):
             path = self._open_upload("")
             sign = "&" if "?" in path else "?"
             self._wire.ask(
@@ -155,20 +155,28 @@ class Registry(RegistryReader):
         if found is None or found.digest != manifest.digest:
             raise self._taken(self.repository.tag(tag), manifest.digest, found.digest if found else "not there")
 
-    def promote(self, digest: str, tag: str) -> Promotion:
+    def promote(self, digest: str, tag: str, *, settled: bool = True) -> Promotion:
         """Give what is there as `digest` the name `tag`, once and for all.  No layer moves.
 
         A tag that already stands for it is left as it is.  Raises RefusedError when the tag stands for
         another digest, and MismatchError when somebody else put another one at the same moment.  Registries
-        have no compare-and-swap: looking, putting and looking twice more is what can be done.
+        have no compare-and-swap: looking, putting and looking twice more is what can be done.  The last look comes
+        half a second later; who has other things to do meanwhile calls `settle` himself.
         """
         reference = self.repository.tag(tag)
         manifest = self._source(digest)
         if self._holds(reference, digest):
             return Promotion(reference=reference, digest=digest, previous=digest)
         self._put(reference, manifest, before_retry=lambda: self._holds(reference, digest))
-        self._confirm(reference, digest, before="", looks=2)
-        return Promotion(reference=reference, digest=digest)
+        self._confirm(reference, digest, before="", looks=2 if settled else 1)
+        return Promotion(reference=reference, digest=digest, put_at=self._retry.clock())
+
+    def settle(self, promotion: Promotion) -> None:
+        """The second look at a tag that was promoted and not settled.  Raises MismatchError as `promote` does."""
+        left = self._retry.settle - (self._retry.clock() - promotion.put_at)
+        if left > 0:
+            self._retry.sleep(left)
+        self._confirm(promotion.reference, promotion.digest, before="", looks=1)
 
     def move(self, digest: str, tag: str) -> Promotion:
         """Let a floating tag stand for what is there as `digest`, whatever it stood for before."""

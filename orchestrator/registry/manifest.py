@@ -118,11 +118,15 @@ class ImageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing."""
+    """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing.
+
+    `put_at` is when, by a clock that only goes forward; 0 where nothing was put.
+    """
 
     reference: Reference
     digest: str
     previous: str = ""
+    put_at: float = 0.0
 
     @property
     def changed(self) -> bool:

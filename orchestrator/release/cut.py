@@ -227,6 +227,7 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             yes=yes,
             part=part,
             exclude=pick.exclude,
+            options=pick.strategy_options,
             image=session.options.image,
         )
         raise waiting(state, state.pause(paused, session.scratch), pick)
@@ -309,6 +310,7 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     if already:
         tasks = tuple(task for task in tasks if not task.once)
     execute(tasks, context, journal)
+    session.connections.settle()  # what was promoted, and its record was there already
     if proposed := context.find(ProposedRequest):
         return _after_proposal(session, state, plan, proposed.url)
     if not already:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,11 @@ from orchestrator.release.steps.builds.cache import sources
 from orchestrator.release.steps.builds.proving import on_builder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from orchestrator.core.declaration import SignSpec
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.engines import EngineHealth
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
     from orchestrator.session.session import Session
@@ -66,8 +67,9 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
 
 def engine_checks(connections: Connections, image: PlannedImage | None = None) -> Iterator[Finding]:
     """Whether the engine can build, and has room for this image."""
-    yield run_check("engine", partial(engine, connections))
-    yield run_check("engine-disk", partial(engine_disk, image, connections))
+    health = cache(lambda: connections.builder().health())  # asked once; again only where that failed
+    yield run_check("engine", partial(engine, health))
+    yield run_check("engine-disk", partial(engine_disk, image, connections, health))
 
 
 def builder_checks(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
@@ -145,21 +147,21 @@ def signing_key(spec: SignSpec, repository: Repository, connections: Connections
     return f"signed with the key {load_key(spec, connections.env, repository.top).public.hint}"
 
 
-def engine(connections: Connections) -> str:
+def engine(health: Callable[[], EngineHealth]) -> str:
     """The Docker Engine answers, and its API is one that this tool speaks."""
-    health = connections.builder().health()
-    return f"Docker Engine {health.version}, API {health.api_version}, {health.storage_driver}"
+    said = health()
+    return f"Docker Engine {said.version}, API {said.api_version}, {said.storage_driver}"
 
 
-def engine_disk(image: PlannedImage | None, connections: Connections) -> str:
+def engine_disk(image: PlannedImage | None, connections: Connections, health: Callable[[], EngineHealth]) -> str:
     """There is room for the build in the engine's data directory, where that is on this machine.
 
     An engine that lacks the version before will build all of it anew: its size in the registry, unpacked, is a guess.
     """
-    health = connections.builder().health()
-    if not health.is_local or not health.root or not os.access(health.root, os.X_OK):
+    said = health()
+    if not said.is_local or not said.root or not os.access(said.root, os.X_OK):
         raise SkipCheck("the engine's data directory is not on this machine, or not readable")
-    return disk(Path(health.root), max(_DISK_FOR_BUILD, _unpacked(image, connections) if image else 0))
+    return disk(Path(said.root), max(_DISK_FOR_BUILD, _unpacked(image, connections) if image else 0))
 
 
 def _unpacked(image: PlannedImage, connections: Connections) -> int:

@@ -80,6 +80,8 @@ def prepare(
     is for who will not cut: a freeze is a note then.  `proposed_on` is the branch that it is proposed on already.
     """
     config = session.config()
+    if config.image and not (looking or session.options.offline):
+        session.connections.warm()
     have_history(session.repository, config.remote, offline=session.options.offline)
     if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from threading import Lock, get_ident
+from importlib import import_module
+from threading import Lock, Thread, get_ident
 from typing import TYPE_CHECKING
 
 from orchestrator.core.reference import parse_repository
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.engines import Builder, DirectBuilder, Engine, Runtime
     from orchestrator.registry.client import Registry
     from orchestrator.registry.documents import Documents
+    from orchestrator.registry.manifest import Promotion
 
 
 class Connections:
@@ -42,6 +44,7 @@ class Connections:
         self._documents: Documents | None = None
         self._first: dict[str, Registry] = {}  # of each repository
         self._sweeping, self._swept = Lock(), False
+        self.unsettled: list[tuple[Registry, Promotion]] = []  # version tags to look at once more
 
     def builder(self) -> Builder:
         """What builds images and publishes them."""
@@ -65,6 +68,16 @@ class Connections:
     def registry(self, repository: str) -> Registry:
         """The registry of a repository, for the thread that asks: each has a conversation of its own."""
         return self._registry(repository, get_ident())
+
+    def settle(self) -> None:
+        """Look once more at version tags that were put.  Raises MismatchError where one stands for another image."""
+        while self.unsettled:
+            registry, promotion = self.unsettled.pop()
+            registry.settle(promotion)
+
+    def warm(self) -> None:
+        """Load the libraries of engine and registries, which takes a while, beside what is done until they are used."""
+        Thread(target=_load, daemon=True).start()
 
     def base_registry(self, repository: str, *, released_to: bool) -> Registry:
         """The registry of an image that is only built on; `released_to` as for `credentials`."""
@@ -115,3 +128,8 @@ class Connections:
             patience=RetryPolicy(tell=self._tell),
             documents=self._documents if released_to else None,
         )
+
+
+def _load() -> None:
+    for name in ("orchestrator.registry.client", "orchestrator.engines.client", "orchestrator.engines.docker_engine"):
+        import_module(name)

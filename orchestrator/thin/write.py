@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.thin.base import BaseFacts
     from orchestrator.thin.layer import FileNode, Tree
 
+_SENT_UNASKED: Final = 8 * 1024  # bytes: to ask whether a blob of that size is there costs as much as to send it
 _DOCKER: Final = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
@@ -199,5 +200,5 @@ def push_image(registry: Registry, base: BaseImage, image: ThinImage) -> None:
                     code="no-mount",
                 )
     for content in (*image.contents, image.config):
-        registry.put_blob(content)
+        registry.put_blob(content, is_new=len(content) <= _SENT_UNASKED)
     registry.put_manifest("", image.manifest)

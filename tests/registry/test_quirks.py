@@ -159,6 +159,23 @@ def test_a_put_that_is_never_shown_is_said_so_and_nobody_is_accused(
     assert sum(slept) == pytest.approx(30)
 
 
+def test_the_second_look_at_a_version_may_come_when_other_things_are_done(
+    proxy: Proxy, client: Registry, beside: Beside, slept: list[float]
+) -> None:
+    """As long after the PUT as ever: what has gone by meanwhile is not waited for again."""
+    mine, theirs = (candidate(beside.registry, name) for name in "ab")
+    promoted = client.promote(mine.digest, "v1", settled=False)
+    assert (slept, proxy.count("HEAD", "v1")) == ([], 2)
+    client.settle(promoted)
+    assert (len(slept), proxy.count("HEAD", "v1")) == (1, 3)
+    client.settle(replace(promoted, put_at=promoted.put_at - 60))
+    assert len(slept) == 1
+    beside.registry.put_manifest("v1", theirs)
+    with pytest.raises(MismatchError, match=theirs.digest) as caught:
+        client.settle(promoted)
+    assert caught.value.code == "tag-race"
+
+
 def test_a_third_digest_is_somebody_else_also_when_it_comes_late(
     proxy: Proxy, client: Registry, beside: Beside, slept: list[float]
 ) -> None:

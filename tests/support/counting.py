@@ -1,8 +1,9 @@
-"""A relay of TCP before a registry that counts the bytes of this tool's connections, and of no others."""
+"""A relay of TCP before a registry or an engine that counts bytes and requests of this tool, and of no others."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from dataclasses import dataclass
@@ -11,24 +12,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OURS = b"release-orchestrator/"  # in the User-Agent of each request
+_OURS = (b"release-orchestrator/", b"docker-sdk-python/")  # in the User-Agent of each request
+_REQUEST = re.compile(rb"^(?:GET|HEAD|POST|PUT|PATCH|DELETE) [^ ]+ HTTP/1\.1\r\n", re.MULTILINE)
 
 
 @dataclass
 class Moved:
-    """Bytes to and from the registry, headers included."""
+    """Bytes to and from what is behind it, headers included, and the requests that they were."""
 
     host: str
     sent: int = 0
     received: int = 0
+    requests: int = 0
 
     def clear(self) -> None:
-        self.sent = self.received = 0
+        self.sent = self.received = self.requests = 0
+
+    def count(self, data: bytes) -> None:
+        self.sent += len(data)
+        self.requests += len(_REQUEST.findall(data))
 
 
 @contextlib.contextmanager
 def counted(upstream: str) -> Iterator[Moved]:
-    """A relay before `host:port`; it is gone afterwards."""
+    """A relay before `host:port`, or a socket's path; it is gone afterwards."""
     server = socket.create_server(("127.0.0.1", 0))
     moved = Moved(f"127.0.0.1:{server.getsockname()[1]}")
     threading.Thread(target=_accept, args=(server, upstream, moved), daemon=True).start()
@@ -46,19 +53,27 @@ def _accept(server: socket.socket, upstream: str, moved: Moved) -> None:
 
 
 def _relay(client: socket.socket, upstream: str, moved: Moved) -> None:
-    host, _, port = upstream.partition(":")
-    with client, socket.create_connection((host, int(port))) as registry, contextlib.suppress(OSError):
+    with client, _reached(upstream) as registry, contextlib.suppress(OSError):
         first = client.recv(65536)
-        ours = _OURS in first
+        ours = any(each in first for each in _OURS)
         registry.sendall(first)
-        moved.sent += len(first) if ours else 0
+        moved.count(first if ours else b"")
         back = threading.Thread(target=_back, args=(registry, client, moved, ours), daemon=True)
         back.start()
         while data := client.recv(65536):
             registry.sendall(data)
-            moved.sent += len(data) if ours else 0
+            moved.count(data if ours else b"")
         registry.shutdown(socket.SHUT_WR)
         back.join()
+
+
+def _reached(upstream: str) -> socket.socket:
+    if not upstream.startswith("/"):
+        host, _, port = upstream.partition(":")
+        return socket.create_connection((host, int(port)))
+    reached = socket.socket(socket.AF_UNIX)
+    reached.connect(upstream)
+    return reached
 
 
 def _back(registry: socket.socket, client: socket.socket, moved: Moved, ours: bool) -> None:

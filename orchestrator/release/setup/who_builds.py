@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 _FILES: Final = (":(glob)**/*.yml", ":(glob)**/*.yaml", ":(glob)**/Jenkinsfile*")
 _PUBLISHES: Final = re.compile(r"\brelease publish\b|\bcommand: *[\"']?publish\b")
-_REMEDY: Final = (
-    "make it again: release ci init --provider PROVIDER --write; one of your own: `release publish --no-build`"
-)
+_INIT: Final = "release ci init --provider {} --write"
 
 
 def who_builds(session: Session, config: Config) -> str:
@@ -32,12 +30,13 @@ def who_builds(session: Session, config: Config) -> str:
     if said == BY_CUT and found:
         raise MismatchError(
             f"`image.built-by` is cut, and a pipeline builds from the tag: {found[0]}", where=found[0],
-            remedy=_REMEDY, code="built-twice",
+            remedy=f"make it again: {_init(found[0])}; in one of your own: `release publish --no-build`",
+            code="built-twice",
         )  # fmt: skip
     if said == BY_CI and not found:
         raise SkipCheck(
             "`image.built-by` is ci, and no pipeline in this repository runs `release publish`: is it elsewhere?"
-            " else: release ci init --provider PROVIDER --write"
+            f" else: {_init('')}"
         )
     return f"{said}, by {', '.join(found)}" if found else said
 
@@ -51,3 +50,9 @@ def builds_from_tags(session: Session) -> list[str]:
         path for path, line in lines
         if _PUBLISHES.search(line) and "--no-build" not in line and not line.startswith(("#", "//"))
     })  # fmt: skip
+
+
+def _init(path: str) -> str:
+    """The command that makes such a pipeline file."""
+    provider = "gitlab" if "gitlab" in path else "jenkins" if "Jenkinsfile" in path else "github"
+    return _INIT.format(provider)

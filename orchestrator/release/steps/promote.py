@@ -59,7 +59,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Promoted:
     uploaded = context.outcome(Uploaded, image)
     registry = context.connections.registry(image.repository)
     registry.renew_login()
-    done = [registry.promote(uploaded.digest, name.tag) for name in image.names]
+    done = [registry.promote(uploaded.digest, name.tag, settled=False) for name in image.names]
+    context.connections.unsettled += [(registry, each) for each in done if each.changed]  # before the record is public
     return Promoted(image=image.reference, digest=uploaded.digest, already=not any(each.changed for each in done))
 
 

@@ -100,6 +100,7 @@ def _written(context: TaskContext) -> Recorded:
     kept = _kept(context)
     mine = {name: sha for name, sha in ((ref, blob), (kept_ref, kept)) if sha}
     push.update_refs(context.repository, {name: (sha, "") for name, sha in mine.items()})
+    context.connections.settle()
     push.push_new_refs(context.repository, remote=plan.remote, refs={
         name: sha for name, sha in mine.items() if there.get(name) != sha
     })  # fmt: skip

@@ -83,6 +83,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Uploaded:
     try:
         if built.digest:  # its layers are there: no byte of them moves
             before = registry.move(built.digest, image.candidate.tag).previous
+            if manifest := registry.manifest(built.digest):  # which the name stands for, as the registry has just said
+                return _uploaded(registry, image, manifest)
         else:
             there = registry.head(image.candidate.tag)
             before = there.digest if there else ""
