@@ -54,6 +54,7 @@ _NEWER = (
     "one_by_one",
     "sign_commits",
     "signed_from",
+    "built_by",
 )  # fields that count where they say something: ids of older plans stay as they were
 _NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options")  # the same, of a pick
 _ADVICE = (

@@ -53,6 +53,7 @@ class Paused:
     part: str = ""
     exclude: tuple[str, ...] = ()
     options: tuple[str, ...] = ()  # with which git merges it
+    image: bool | None = None  # whether `cut` was given --image or --no-image
 
     @property
     def opened(self) -> str:
