@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.attest import cosign
 from orchestrator.attest.keys import PublicKey
-from orchestrator.core.declaration import VERSION_IN_IDENTITY
 from orchestrator.core.documents import DocumentError, parse
+from orchestrator.core.signing import VERSION_IN_IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.attest.bundle import Bundle
     from orchestrator.attest.cosign import Cosign
-    from orchestrator.core.declaration import KeylessSpec, SignSpec
+    from orchestrator.core.signing import KeylessSpec, SignSpec
 
 NO_KEY: Final = "no key is at hand"
 

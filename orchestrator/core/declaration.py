@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.announcement import ForgeReleaseSpec, Webhook
     from orchestrator.core.results import Place
+    from orchestrator.core.signing import SignSpec
 
 
 # The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.
@@ -33,8 +34,6 @@ PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
 DEFAULT_BRANCH: Final = "release-candidate/{version}"
 BY_PUSH, BY_REQUEST = "push", "pull-request"
 WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
-IDENTITY_TOKENS: Final = ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")  # variables that say who signs
-VERSION_IN_IDENTITY: Final = "{version}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,37 +300,6 @@ class Policy:
     def place_of(self, key: str) -> Place:
         """Where a key's value stands; the section where the key is not given."""
         return dict(self.places).get(key, self.place)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeylessSpec:
-    """`sign.keyless`: an identity of CI signs.  `{version}` in an identity stands for the version that is signed.
-
-    All `identities` are believed; the paths are of the repository, "" for sigstore's public services.
-    """
-
-    identities: tuple[str, ...] = ()
-    issuer: str = ""
-    trusted_root: str = ""
-    signing_config: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignSpec:
-    """The `sign:` section.  Exactly one of `key_file`, `key_env`, `key` and `keyless` is given; no secret is here."""
-
-    key_file: str = ""
-    key_env: str = ""
-    key: str = ""  # URI of a key in a KMS, as cosign knows it
-    keyless: KeylessSpec | None = None
-    password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
-    public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The variables that hold a secret."""
-        tokens = IDENTITY_TOKENS if self.keyless else ()
-        return tuple(filter(None, (self.key_env, self.password_env, *tokens)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.attest.bundle import read, sign
 from orchestrator.attest.keys import signing_key
 from orchestrator.attest.trust import Trust, identity_pattern, pinned, root_fault
-from orchestrator.core.declaration import KeylessSpec, SignSpec
+from orchestrator.core.signing import KeylessSpec, SignSpec
 from tests.support.signing import pair
 
 KEYLESS = KeylessSpec(identities=("https://ci.example.com/a+b@refs/tags/{version}", "mia@example.com"), issuer="x")

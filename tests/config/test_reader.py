@@ -25,17 +25,16 @@ from orchestrator.core.declaration import (
     Config,
     Fix,
     Freeze,
-    KeylessSpec,
     Policy,
     ReleaseCommitSpec,
     ReleaseEntry,
-    SignSpec,
     SmokeCommand,
     VerifyCommand,
     VersionFile,
 )
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place
+from orchestrator.core.signing import KeylessSpec, SignSpec
 
 DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
 
