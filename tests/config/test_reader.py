@@ -100,6 +100,7 @@ policy:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
 signoff: true
 exclude: [CHANGES.txt, .github/**]
+reuse-resolutions: true
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
   body: |
@@ -174,6 +175,7 @@ def test_every_key_is_read() -> None:
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
     assert got.signoff
+    assert got.reuse_resolutions
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(
         subject="{ticket}: {tag} [skip ci]",
