@@ -22,6 +22,7 @@ from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git.process import side_by_side
 from orchestrator.guard.consistency import promotion_fault
+from orchestrator.landing.signed import fault_of_tag
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
@@ -261,6 +262,8 @@ def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[
     of = {commit for _, commit in listed}
     made = {(source, each.sha) for each in proving.verdicts if each.sha in of
             for source in (*each.sources, *each.missing, each.sha)}  # fmt: skip
+    if fault := fault_of_tag(world.session.scratch, tag.message, tag.commit):
+        return [fault]
     lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]

@@ -16,7 +16,7 @@ from orchestrator.core.text import word
 from orchestrator.git import batch
 from orchestrator.git.batch import Trees
 from orchestrator.git.merge.submodules import Held, held_to
-from orchestrator.git.objects import encode_commit, later, object_id
+from orchestrator.git.objects import encode_commit, later, object_id, without_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -163,7 +163,10 @@ def _identical(known: CommitReader, claim: PossibleOrigin) -> bool:
         )
         for signer in ("", str(target.committer))
     )
-    return target.sha in (object_id("commit", data) for data in made)
+    sha = target.sha
+    if target.signed:
+        sha = object_id("commit", without_signature(known.scratch.read(sha)[1]))
+    return sha in (object_id("commit", data) for data in made)
 
 
 def _differences(known: CommitReader, claim: PossibleOrigin) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from orchestrator.core.pick import PickState
 from orchestrator.core.text import words
 from orchestrator.core.versions import TagVersion
 from orchestrator.git.objects import encode_commit, object_id
+from orchestrator.landing.forms import below
+from orchestrator.landing.signed import unsigned
 from orchestrator.picks.classify import pick_of
 from orchestrator.picks.sources import expand
 from orchestrator.plan.changelog_style import day_of, unlinked, version_headings
@@ -63,7 +65,7 @@ def remade(
     trees = [_tree(known, release, parent, picks, head, day) for day in days]
     if head.tree in trees:
         day = days[trees.index(head.tree)]
-        return CommitProof(kind=Kind.RELEASE, identical=_identical(release, head, parent, picks, day))
+        return CommitProof(kind=Kind.RELEASE, identical=_identical(known, release, head, picks, day))
     if release.version not in released_versions(release.config, head.subject):
         return None
     if release.account and release.account.lacking:
@@ -185,7 +187,11 @@ def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
     return new.endswith(old[start:]) and is_one
 
 
-def _identical(release: TaggedRelease, head: Commit, parent: Commit, picks: Sequence[Pick], day: str) -> bool:
+def _identical(known: CommitReader, release: TaggedRelease, signed: Commit, picks: Sequence[Pick], day: str) -> bool:
+    """Whether its id is that of the commit that a release makes for its committer, or was before it was signed."""
+    chain = below(known.scratch, signed.sha, sum(1 for pick in picks if pick.result) + 1) or [signed.sha]
+    head = known.scratch.commit(unsigned(known.scratch, chain)[-1])
+    parent = known.scratch.commit(head.parents[0])
     entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
     facts = message_facts(release.config, release.version, picks, previous=release.previous, day=day)

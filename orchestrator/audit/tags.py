@@ -133,7 +133,9 @@ def other_words(scratch: Scratch, part: Part) -> list[str]:
     for pick in account.made if account else ():
         if pick.result in (*part.commits, *(account.proposed if account else ())) and pick.source in like:
             commit, model = scratch.commit(pick.result), like[pick.source]
-            if commit.author != model.author:
+            if account and account.config.sign_commits and not commit.signed:
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which is not signed (`sign-commits`)")
+            elif commit.author != model.author:
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
             elif commit.message != picked(model.message, pick.source, str(commit.committer) if signoff else ""):
                 found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")

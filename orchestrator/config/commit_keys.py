@@ -29,6 +29,13 @@ SIGNOFF = Key(
     " puts it, for servers that want the Developer Certificate of Origin.",
     default="false",
 )
+SIGN_COMMITS: Key[bool] = Key(
+    name="sign-commits",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether picks and release commit are signed with git's key (`user.signingKey`, `gpg.format`), and must be."
+    " `false` signs none, whatever git is set to.",
+    default="as `commit.gpgSign` of git says",
+)
 TICKET = Key(
     name="ticket",
     shape=LINE,

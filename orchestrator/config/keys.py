@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
-from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGNOFF, TICKET, check_tickets
+from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import EXCLUDE, FIX, REUSE_RESOLUTIONS
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
@@ -276,6 +276,7 @@ def _config(got: Got) -> Config:
         sign=got(SIGN, None),
         signoff=got(SIGNOFF, Config.signoff),
         release_commit=commit,
+        sign_commits=got(SIGN_COMMITS, None),
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
         scheme=got(SCHEME, Config.scheme),
@@ -300,6 +301,7 @@ ROOT = Table(
         LAND,
         SIGN,
         SIGNOFF,
+        SIGN_COMMITS,
         RELEASE_COMMIT,
         REPOSITORY_URL,
         TAG_PREFIX,

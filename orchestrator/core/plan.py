@@ -180,6 +180,8 @@ class Plan:
     promoted_from: PromotedFrom | None = None  # its commit and images are taken: no pick, no build
     request: str = ""  # the branch that it is proposed on, to be landed by a pull request; "" to push it
     landed: Landing | None = None  # what a proposed one became on its branch
+    sign_commits: str = ""  # how its commits are signed: `gpg`, `ssh`, `x509`; "" for not at all
+    signed_from: str = ""  # once they are: the release commit before, as it was planned
     one_by_one: bool = False  # the branch is pushed first, then the tag, for a server that takes no atomic push
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""

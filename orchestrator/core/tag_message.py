@@ -26,7 +26,8 @@ _TERMS: Final[Mapping[str, Callable[[Pick], Iterable[str]]]] = {
     "Resolved-As": lambda pick: (f"{pick.resolution.commit} {pick.resolution.version}",) if pick.resolution else (),
     "Submodule": lambda pick: (f"{each.path} {each.commit}" for each in pick.forwarded),
 }
-_OURS = ("Pick: ", "Left-Out: ", *(f"{word}: " for word in _TERMS), "Promoted-From: ", "Landed: ", _BROKEN)  # read back
+_READ_BACK = ("Pick", "Left-Out", *_TERMS, "Promoted-From", "Landed", "Signed-From")
+_OURS = (*(f"{word}: " for word in _READ_BACK), _BROKEN)
 _ROW = re.compile(
     r"^(?P<kind>Pick|Left-Out): (?P<state>[a-z]+) (?P<source>[0-9a-f]{40})"
     r"(?: (?P<commit>[0-9a-f]{40}))?(?: -- (?P<reason>.*))?"
@@ -37,6 +38,7 @@ _STATES = {"Pick": ("clean", "adapted", "duplicate"), "Left-Out": ("duplicate", 
 _LANDED = re.compile(r"^Landed: (?P<form>rebase|squash) (?P<planned>[0-9a-f]{40})$", re.MULTILINE)
 _PROMOTED = re.compile(r"^Promoted-From: (?P<version>\S+) (?P<tag>[0-9a-f]{40})$", re.MULTILINE)
 
+_SIGNED = re.compile(r"^Signed-From: (?P<commit>[0-9a-f]{40})$", re.MULTILINE)
 _ONTO = re.compile(r"^Picked onto (?P<branch>\S+?)(?: since (?P<previous>\S+))?:$", re.MULTILINE)
 
 
@@ -86,6 +88,7 @@ def tag_message(plan: Plan) -> str:
         lines += [f"Promoted-From: {origin.version} {origin.tag_object}", ""]
     if plan.landed and plan.landed.commit != plan.landed.planned:
         lines += [f"Landed: {plan.landed.form} {plan.landed.planned}", ""]
+    lines += [f"Signed-From: {plan.signed_from}", ""] if plan.signed_from and not plan.promoted_from else []
     lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
     lines += [f"Picked onto {plan.branch}{since}:", "", *_account(plan.picks, plan.skipped)]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -173,6 +176,12 @@ def landed_as(message: str, commit: str = "") -> Landing | None:
     """How a release got another commit than was proposed, by the message of its tag (on `commit`); None where not."""
     found = _LANDED.search(message)
     return Landing(form=LandingForm(found["form"]), planned=found["planned"], commit=commit) if found else None
+
+
+def signed_from(message: str) -> str:
+    """What the release commit was before it was signed, by the message of a tag; "" for one that says nothing of it."""
+    found = _SIGNED.search(message)
+    return found["commit"] if found else ""
 
 
 def renamed(message: str, ids: Mapping[str, str]) -> str:

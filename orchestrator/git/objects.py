@@ -12,6 +12,9 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _LATEST = 1 << 62  # seconds; git cannot write a date beyond its time_t
 
+_SIGNATURE = b"gpgsig"  # the header of a SHA-1 repository's commits
+_SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*")
+_PARENT = re.compile(rb"\nparent [0-9a-f]{40}")
 _DATE = re.compile(rb"(-?\d+) ([+-]\d+)")
 
 
@@ -63,6 +66,7 @@ class Commit:
     committer: Signature
     when: When
     message: bytes
+    signed: bool = False  # it carries a signature, of whomever
 
     @property
     def text(self) -> str:
@@ -118,7 +122,23 @@ def parse_commit(sha: str, data: bytes) -> Commit:
         committer=committer[0],
         when=committer[1],
         message=_utf8(message, encoding),
+        signed=_SIGNATURE in first,
     )
+
+
+def without_signature(data: bytes, parent: str = "") -> bytes:
+    """The content of a commit as it was before it was signed; where given, on another `parent` than its first."""
+    head, separator, message = data.partition(b"\n\n")
+    head = _SIGNED.sub(b"", head)
+    if parent:
+        head = _PARENT.sub(b"\nparent " + parent.encode(), head, count=1)
+    return head + separator + message
+
+
+def signature(data: bytes) -> bytes:
+    """The header of a commit that holds its signature, b"" for none."""
+    found = _SIGNED.search(data.partition(b"\n\n")[0])
+    return found[0].lstrip(b"\n") if found else b""
 
 
 def _utf8(data: bytes, encoding: str) -> bytes:

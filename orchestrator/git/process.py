@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.core.errors import LockedError, ReleaseError, UsageError
@@ -64,14 +67,22 @@ class Git:
         self.remaining: Callable[[], float] | None = None  # seconds left, while a search with a limit goes on
         self.silence = Silence()
 
-    def attempt(self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> Output:
-        """Run `git ARGS` and return how it ended, whatever the status."""
+    def attempt(
+        self, *args: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, limit: float = 0
+    ) -> Output:
+        """Run `git ARGS` and return how it ended, whatever the status.
+
+        With a `limit` in seconds it is ended after that, where nobody can be asked with all that it started.  Raises
+        TimeUpError then.
+        """
         with tempfile.TemporaryFile() as feed:
             if stdin is not None:
                 feed.write(stdin)
                 feed.seek(0)
-            process = self._started(args, env, istream=feed if stdin is not None else None)
-            stdout, stderr = _to_its_end(process, max(self.remaining(), 0.001) if self.remaining else None)
+            alone = {"start_new_session": True} if limit and not has_terminal() else {}
+            process = self._started(args, env, istream=feed if stdin is not None else None, **alone)
+            left = max(self.remaining(), 0.001) if self.remaining else limit or None
+            stdout, stderr = _to_its_end(process, left, whole=bool(alone))
         return Output(status=process.returncode, stdout=stdout, stderr=stderr.decode("utf-8", "replace"))
 
     def talk(
@@ -133,14 +144,17 @@ def _missing() -> UsageError:
     )
 
 
-def _to_its_end(process: Any, timeout: float | None) -> tuple[bytes, bytes]:
+def _to_its_end(process: Any, timeout: float | None, *, whole: bool = False) -> tuple[bytes, bytes]:
     """stdout and stderr of a process.  An interrupted release leaves no git behind that would go on pushing.
 
-    Raises TimeUpError after `timeout` seconds.
+    Raises TimeUpError after `timeout` seconds.  `whole`: it has a session of its own, which is ended with it.
     """
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except BaseException as error:
+        if whole:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
         process.terminate()  # git removes its lock files on SIGTERM and ends at once
         process.proc.wait()
         if isinstance(error, subprocess.TimeoutExpired):

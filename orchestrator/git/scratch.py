@@ -233,7 +233,8 @@ class Scratch:
 
     # -------------------------------------------------------------- writing
 
-    def _store(self, kind: str, data: bytes) -> str:
+    def write_raw(self, kind: str, data: bytes) -> str:
+        """Store an object whose content is known."""
         from gitdb import IStream
         from gitdb.db import LooseObjectDB
 
@@ -241,16 +242,16 @@ class Scratch:
         return str(stream.hexsha.decode())
 
     def write_blob(self, data: bytes) -> str:
-        return self._store("blob", data)
+        return self.write_raw("blob", data)
 
     def write_tree(self, items: list[TreeItem]) -> str:
-        return self._store("tree", encode_tree(items))
+        return self.write_raw("tree", encode_tree(items))
 
     def write_commit(
         self, *, tree: str, parents: tuple[str, ...], author: bytes, committer: bytes, message: bytes
     ) -> str:
         """Store a commit; the same arguments always give the same id."""
-        return self._store(
+        return self.write_raw(
             "commit",
             encode_commit(tree=tree, parents=parents, author=author, committer=committer, message=message),
         )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.core.text import word
 from orchestrator.git.process import Git, failure
 from orchestrator.git.push import said_by
+from orchestrator.git.signing import Signing, sign
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -30,34 +27,21 @@ def make_tag(
         must_sign(repository, rule)
     identity, _, when = tagger.rpartition("> ")
     person, _, mail = identity.partition(" <")
-    signing = repository.config_items(r"^(gpg\..*|user\.signingkey|tag\.gpgsign|tag\.forcesignannotated)$")
-    env = {key: value for key, value in scratch.git.env.items() if key not in ("GIT_CONFIG_GLOBAL",)}
-    env |= {"GIT_COMMITTER_NAME": person, "GIT_COMMITTER_EMAIL": mail, "GIT_COMMITTER_DATE": when}
-    git = Git(repository.top, env=env, config=tuple(signing))
+    signing = Signing(repository=repository)
+    git = signing.git(scratch, {"GIT_COMMITTER_NAME": person, "GIT_COMMITTER_EMAIL": mail, "GIT_COMMITTER_DATE": when})
     args = ("tag", "--annotate", "--force", "--cleanup=verbatim", "--file=-", name, commit)
-    output = git.attempt(*args, stdin=message.encode())
-    if output.status and not signing:
+    output, said = sign(git, *args, stdin=message.encode())
+    if output and output.status and not signing.settings:
         raise failure(args, output)
-    if output.status or (signs(git) and not is_signed(git, f"refs/tags/{name}")):
+    if not output or output.status or (signs(git) and not is_signed(git, f"refs/tags/{name}")):
         raise UsageError(
-            f"the tag could not be signed: {said_by(output)}",
-            remedy=_unlocked(dict(signing), rule),
+            f"the tag could not be signed: {said}",
+            remedy=signing.unlock + ("" if rule else "   | git config tag.gpgSign false   (signs no tags)"),
             code="cannot-sign",
-            detail=output.stderr,
+            detail=output.stderr if output else "",
             state="nothing was pushed",
         )
     return git.text("rev-parse", f"refs/tags/{name}")
-
-
-def _unlocked(settings: Mapping[str, str], rule: str) -> str:
-    """What to type where a key does not sign: most often it is locked, and nobody could be asked for its passphrase."""
-    key = settings.get("user.signingkey", "")
-    if settings.get("gpg.format") == "ssh" and not key.startswith(("key::", "ssh-")):
-        unlock = f"ssh-add {word(str(Path(key).expanduser()).removesuffix('.pub'))}"
-    else:
-        unlock = "git tag --sign --message=try signing-try && git tag --delete signing-try"
-    off = "" if rule else "   | git config tag.gpgSign false   (signs no tags)"
-    return f"check user.signingKey and gpg.format; unlock the key: {unlock}   (in a terminal){off}"
 
 
 def must_sign(repository: Repository, rule: str) -> None:

@@ -26,6 +26,8 @@ from orchestrator.guard.decisions import (
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
 from orchestrator.guard.taken import TakenCommits, taking
+from orchestrator.landing.forms import below
+from orchestrator.landing.signed import unsigned
 from orchestrator.picks.classify import Judge, pick_of
 from orchestrator.picks.equivalents import Equivalent
 from orchestrator.picks.requests import with_frozen
@@ -152,6 +154,8 @@ class BranchProof:
         sources = self._sources(entry, since.parents if named else ())
         decided = decisions(version, self.told(version, commits[-1].sha)) if version else {}
         self._before = self.protected.proposed.before_rebase(version, commits[-1].sha)
+        if bare := next((each.sha for each in commits if not each.signed), "") if self._must_sign else "":
+            raise self._refused(bare, "is not signed", "not-signed", _SIGN)
         picks, tip = self._replay(base, picked, sources, decided, complete=bool(version))
         picks = mark_own(self.scratch, picks, older)
         if version and entry.from_branch:
@@ -278,6 +282,11 @@ class BranchProof:
         """Who must have signed a commit off, "" where nobody must."""
         return str((self._before or commit).committer) if self.protected.config.signoff else ""
 
+    @property
+    def _must_sign(self) -> bool:
+        """Whether release.yaml wants each commit signed; what a forge rebased was signed when it was proposed."""
+        return bool(self.protected.config.sign_commits) and self._before is None
+
     def _resolution(self, commit: Commit, source: Source, tip: str) -> None:
         """Refuse what somebody resolved in files that the pick has nothing to do with."""
         if fault := resolution_fault(self.scratch, source, self.scratch.tree_of(tip), commit.tree):
@@ -337,14 +346,17 @@ class BranchProof:
                                 existing=self.protected.tags, where=where)  # fmt: skip
         for problem in verdict.problems:
             raise _error(problem)
+        chain = below(self.scratch, commit.sha, sum(1 for pick in picks if pick.result) + 1)
+        *below_it, plain = unsigned(self.scratch, chain or [commit.sha])
         made = release_commit(
             replace(config, text=self._own_config(commit, entry)), self.protected.path, commit.committer,
-            scratch=self.scratch, tip=tip, version=version, summary=entry.summary, picks=picks,
-            previous=verdict.previous, proposed=self._before,
+            scratch=self.scratch, tip=next(reversed(below_it), tip), version=version, summary=entry.summary,
+            picks=picks, previous=verdict.previous, proposed=self._before,
         )  # fmt: skip
         for problem in made.problems:
             raise _error(problem)
-        if made.head != commit.sha and not self.protected.proposed.rebased(version, made.head, commit):
+        one = self.scratch.commit(plain)
+        if made.head != plain and not self.protected.proposed.rebased(version, made.head, one):
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
             raise self._refused(commit.sha, says, "not-the-release-commit", f"make it: release cut {version}")
 
@@ -372,6 +384,9 @@ class BranchProof:
     def _unlike(self, tree: str, commit: Commit) -> str:
         output = self.scratch.git.run("diff-tree", "-r", "--name-only", "-z", tree, commit.tree).fields()
         return "it differs in " + (", ".join(output[:5]) or "author, dates or message")
+
+
+_SIGN = "git config commit.gpgSign true; and set user.signingKey (and gpg.format ssh for an ssh key); or: release cut"
 
 
 def _itself(commit: Commit) -> Equivalent:

@@ -30,6 +30,7 @@ from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_pro
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.received_push import Update
 from orchestrator.guard.repository import HEADS, TAGS, GuardedRepository
+from orchestrator.landing.signed import fault_of_tag
 from orchestrator.plan.version_rule import check_version
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import reachable_tags
@@ -227,7 +228,7 @@ class PushGuard:
         """What is wrong with what a tag says of its release."""
         if fault := self.standing.proposed.fault(name, message, release.commit):
             return [_no(name, fault, "tag-differs", f"make it: release cut {name}")]
-        fault = listing_fault(message, release)
+        fault = listing_fault(message, release) or fault_of_tag(self.scratch, message, release.commit)
         return [_no(name, fault, "tag-differs", f"make it: release cut {name}")] if fault else []
 
     def _policy(self, update: Update, config: Config, message: str) -> list[Problem]:

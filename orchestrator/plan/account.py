@@ -19,6 +19,7 @@ from orchestrator.core.tag_message import (
     landed_as,
     onto,
     promotion,
+    signed_from,
     tagged_account,
     told_resolution,
     told_terms,
@@ -61,6 +62,7 @@ class Account:
     terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # source -> what its tag says besides
     landing: Landing | None = None  # where the forge gave it other commits than were proposed
     previous: str = ""  # the version before, as the tag tells it
+    signed_from: str = ""  # what the release commit was before it was signed
     proposed: tuple[str, ...] = ()  # those that were, oldest first; none where they are not here
 
     @property
@@ -131,6 +133,7 @@ def account_of(
         version=version,
         landing=landing,
         previous=(onto(message) or ("", ""))[1],
+        signed_from=signed_from(message),
         proposed=tuple(below(scratch, landing.planned, sum(1 for pick in picks if pick.result) + 1) if landing else ()),
         config=config,
         entry=entry,

@@ -1,4 +1,4 @@
-"""A plan after its pull request was merged: the same trees, under the commits that the forge made of it."""
+"""A plan whose commits got other ids: the same trees, signed, or as the forge made them of a pull request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from orchestrator.landing import forms
 from orchestrator.plan.account import landed_pick
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.core.plan import Landing, Plan, PlannedImage
     from orchestrator.git.scratch import Scratch
@@ -34,6 +34,18 @@ def as_landed(scratch: Scratch, plan: Plan, landing: Landing) -> Plan:
         picks=picks,
         images=tuple(_image(image, plan.head, landing.commit) for image in plan.images),
         landed=landing,
+        signed_from=plan.signed_from if landing.commit == plan.head else "",  # what the forge made is not ours
+    )
+
+
+def as_signed(plan: Plan, ids: Mapping[str, str]) -> Plan:
+    """The plan with signed commits in place of those that it promised (`ids`); what it promised is its id."""
+    return replace(
+        plan,
+        head=ids[plan.head],
+        picks=tuple(landed_pick(pick, ids[pick.result]) if pick.result else pick for pick in plan.picks),
+        images=tuple(_image(image, plan.head, ids[plan.head]) for image in plan.images),
+        signed_from=plan.head,
     )
 
 

@@ -53,6 +53,8 @@ _NEWER = (
     "landed",
     "sign",
     "one_by_one",
+    "sign_commits",
+    "signed_from",
 )  # fields that count where they say something: ids of older plans stay as they were
 _NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options", "resolution")  # the same, of a pick
 _ADVICE = (

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import NO_DECISIONS, candidate_ref
 from orchestrator.core.tag_message import terms_fault, told_twice
-from orchestrator.landing import candidate
+from orchestrator.landing import candidate, forms
+from orchestrator.landing.signed import signing_fault, unsigned
 from orchestrator.picks.sources import unknown
 from orchestrator.picks.undeclared import Since, older
 from orchestrator.plan.account import account_of
 from orchestrator.plan.from_branch.proof import faults
-from orchestrator.plan.landed import as_landed
+from orchestrator.plan.landed import as_landed, as_signed
 from orchestrator.plan.picker import mark_own
 from orchestrator.plan.planner import draft
 from orchestrator.plan.release_commit import PlanRequest
@@ -104,18 +105,38 @@ def made_again(
     )
     decisions = account.decisions if account else NO_DECISIONS
     plan = draft(request, decisions, session.repository, session.scratch, facts)
-    if plan.head != made and not plan.problems:
+    chain = forms.line(session.scratch, base, made)
+    plain = unsigned(session.scratch, chain)
+    if plan.problems:
+        return plan
+    if plan.head != plain[-1]:
         raise _differs(session, plan, made, version)
-    if account and not plan.problems and (fault := terms_fault(account.terms, plan.picks)):
+    _refuse_other_signatures(session, account, made, version)
+    if made != plain[-1]:
+        plan = as_signed(plan, dict(zip(plain, chain, strict=True)))
+    if account and (fault := terms_fault(account.terms, plan.picks)):
         raise MismatchError(
             f"tag {version} {fault}",
             where=f"refs/tags/{version}",
             remedy="the tag's message does not belong to its commit",
             code="tag-differs",
         )
-    if account and account.entry.from_branch and not plan.problems:
+    if account and account.entry.from_branch:
         _must_hold(session, account, facts, version)
-    return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing and not plan.problems else plan
+    return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing else plan
+
+
+def _refuse_other_signatures(session: Session, account: Account | None, made: str, version: str) -> None:
+    """Raises MismatchError where a tag says of what was signed another thing than its commits do."""
+    told = account.signed_from if account else ""
+    number = sum(1 for pick in account.made if pick.result) if account else 0
+    if fault := signing_fault(session.scratch, told, made, number):
+        raise MismatchError(
+            f"tag {version} {fault}",
+            where=f"refs/tags/{version}",
+            remedy="somebody changed its commits after they were signed, or its message",
+            code="tag-differs",
+        )
 
 
 def _must_hold(session: Session, account: Account, facts: Facts, version: str) -> None:

@@ -101,10 +101,35 @@ def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None
                 "the inputs of this release have changed since it was begun: starting with a new plan"
             )
             set_aside(session, state, journal)
-        begin(session, plan, journal, yes=yes, answers=answers)
+        plan = begin(session, plan, journal, yes=yes, answers=answers)
     else:
         answers.keep(state)
+        plan = _as_begun(session, state, plan, journal)
     return _execute(session, state, plan, journal)
+
+
+def _as_begun(session: Session, state: ReleaseState, plan: Plan, journal: Journal) -> Plan:
+    """The plan that the journal was opened with, which is this one; signed commits of it are by the same key."""
+    if not plan.sign_commits:
+        return plan
+    from orchestrator.release import signing
+
+    begun = document.recall(journal.plan() or {}, str(journal.path))
+    if signing.is_by_this_key(session, state, begun):
+        return begun
+    session.terminal.note("commits are signed in another way than when this release was begun: they are signed anew")
+    set_aside(session, state, journal)
+    return _opened(session, state, plan, journal)
+
+
+def _opened(session: Session, state: ReleaseState, plan: Plan, journal: Journal) -> Plan:
+    """The journal's first record: the plan, with its commits signed where they are to be."""
+    if plan.sign_commits:
+        from orchestrator.release import signing
+
+        plan = signing.signed(session, state, plan)
+    journal.append("opened", plan=document.encode(plan))
+    return plan
 
 
 def _not_paused(session: Session, plan: Plan) -> ReleaseState:
@@ -286,15 +311,21 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     )
 
 
-def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> None:
-    """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it."""
+def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> Plan:
+    """Preflight, the one question, and the journal's first record; the answers for single picks are kept before it.
+
+    Returns the plan as it was opened.
+    """
     from orchestrator.release import preflight
+
+    state = ReleaseState(session.repository, plan.version)
 
     failed = [
         problem
         for finding in (
             *preflight.run(plan, session.repository, session.connections),
             *preflight.cache_checks(session, plan),
+            *preflight.signing_checks(session, plan, state),
         )
         if finding.result.state is CheckState.FAILED
         for problem in (finding.problem,)
@@ -314,8 +345,8 @@ def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers:
         if not answer:
             raise RefusedError("not confirmed", code="not-confirmed", state="nothing was changed")
     if answers:
-        answers.keep(ReleaseState(session.repository, plan.version))
-    journal.append("opened", plan=document.encode(plan))
+        answers.keep(state)
+    return _opened(session, state, plan, journal)
 
 
 def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal) -> Cut:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
     from orchestrator.session.session import Session
+    from orchestrator.session.state import ReleaseState
 
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
@@ -87,6 +88,14 @@ def cache_checks(session: Session, plan: Plan) -> Iterator[Finding]:
     """Whether the caches of the builds are there, and what they were."""
     if any(image.engine == BUILDX and image.options.cache.sources for image in plan.builds):
         yield run_check("build-caches", partial(build_caches, session, plan))
+
+
+def signing_checks(session: Session, plan: Plan, state: ReleaseState) -> Iterator[Finding]:
+    """Whether the key signs commits, where they are to be signed."""
+    if plan.sign_commits:
+        from orchestrator.release.signing import try_key
+
+        yield run_check("commit-signing", partial(try_key, session, plan, state))
 
 
 def build_caches(session: Session, plan: Plan) -> str:

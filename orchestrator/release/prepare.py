@@ -115,7 +115,8 @@ def prepare(
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
     on = proposed_on or request_branch(session, config, plan.version)
-    plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic)
+    plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
+                   sign_commits=signing(session, config))  # fmt: skip
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
     by_freeze = judge_freeze(
@@ -135,6 +136,7 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
+            *_signing_notes(plan),
             *engine_notes,
             *_proving_notes(plan, session),
             *image_notes(plan, session.scratch),
@@ -156,6 +158,27 @@ def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     from orchestrator.attest.scan import vex
 
     return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
+
+
+def signing(session: Session, config: Config) -> str:
+    """How the commits of a release are signed: by release.yaml, else as git is set."""
+    if config.sign_commits is False:
+        return ""
+    told = session.repository.git.attempt("config", "--type=bool", "commit.gpgSign").text.strip()
+    if not (config.sign_commits or told == "true"):
+        return ""
+    from orchestrator.git.signing import Signing
+
+    return Signing(repository=session.repository).format
+
+
+def _signing_notes(plan: Plan) -> tuple[str, ...]:
+    """What is said of commits that will be signed."""
+    said = (
+        f"its commits are signed ({plan.sign_commits}) when they are made, which gives them other ids: promised are"
+        " their trees, and these ids without the signatures"
+    )
+    return (said,) if plan.sign_commits else ()
 
 
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:

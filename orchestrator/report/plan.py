@@ -36,7 +36,7 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
         *(line for pick in plan.picks for line in _pick_lines(pick, {each.source for each in plan.picks})),
         *(f"  -  {skipped.source[:12]} skipped    {skipped.subject}  ({skipped.reason})" for skipped in plan.skipped),
         "",
-        f"  release commit  {plan.head}" + (f"  (that of {plan.promoted_from.version})" if plan.promoted_from else ""),
+        f"  release commit  {plan.head}{_of_commit(plan)}",
         f"  tag             {plan.version} (annotated)",
     ]
     for image in plan.images:
@@ -62,6 +62,15 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")
     return lines
+
+
+def _of_commit(plan: Plan) -> str:
+    """What is said of the release commit's id."""
+    if plan.promoted_from:
+        return f"  (that of {plan.promoted_from.version})"
+    if plan.signed_from:
+        return f"  (signed; {plan.signed_from[:12]} without)"
+    return "  (before it is signed)" if plan.sign_commits else ""
 
 
 def _caches(plan: Plan) -> list[str]:

@@ -25,7 +25,7 @@ def record_lines(record: Record, yank: Yank | None) -> list[str]:
         f"{record.version}" + (f": {record.summary}" if record.summary else ""),
         *(f"  {line}" for line in (_mark_lines(yank) if yank else ())),
         f"  after     {record.previous or 'nothing'}, on {record.branch}",
-        f"  commit    {record.commit}",
+        f"  commit    {record.commit}" + (f"  (signed; {record.signed_from} without)" if record.signed_from else ""),
         f"  tree      {record.tree}",
         f"  tag       {record.tag.object}",
         *([_origin_line(record.promoted_from)] if record.promoted_from else []),

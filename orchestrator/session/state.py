@@ -9,6 +9,7 @@
 refs/release/<version>/candidate, tag, tip          commits and the tag object before they are public
 refs/release/<version>/picking                      the commit that conflicts, while the release is paused
 refs/release/<version>/sources                      keeps what the release is picked from
+refs/release/<version>/signed/<key>/<commit>        what a planned commit became when it was signed with that key
 refs/release/<version>/resolved/<source>            a person's resolution, as a commit
 refs/release/<version>/skipped/<source>             a blob with the reason
 """

@@ -99,6 +99,7 @@ policy:
   freeze:
     - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
 signoff: true
+sign-commits: true
 exclude: [CHANGES.txt, .github/**]
 reuse-resolutions: true
 release-commit:
@@ -174,7 +175,7 @@ def test_every_key_is_read() -> None:
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
-    assert got.signoff
+    assert (got.signoff, got.sign_commits, read(MINIMAL).sign_commits) == (True, True, None)
     assert got.reuse_resolutions
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(

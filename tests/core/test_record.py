@@ -25,7 +25,8 @@ from tests.support.records import A, B, C, image, name_of, pick, places, record
 REF = "refs/release-records/v2.7.1"
 WAYS = list(places(record()))
 OPTIONAL = {  # what records of before did not have yet, or what may be none
-    "freeze_broken", "promoted_from", "verify.image", "images[0].variant", "images[0].aliases", "images[0].delta",
+    "freeze_broken", "promoted_from", "signed_from", "verify.image",
+    "images[0].variant", "images[0].aliases", "images[0].delta",
     "images[0].platforms",
     "images[0].engine", "images[0].builder", "images[0].heavy", "images[0].cache",
     "images[0].cache.taken", "images[0].cache.tag", "images[0].cache.left", "images[0].lock", "images[0].patches",
@@ -197,6 +198,11 @@ def test_a_record_that_agrees_has_no_differences() -> None:
         ({"branch": "release/v2.8"}, "branch in the tag", "it is release/v2.7"),
         ({"previous": "v2.6.9"}, "version before", "says version before v2.6.9, and it is v2.7.0"),
         ({"freeze_broken": "haste"}, "reason to break a freeze", "says reason to break a freeze haste"),
+        (
+            {"signed_from": A},
+            "commit before it was signed",
+            f"says commit before it was signed {A}, and it is not there",
+        ),
         ({"images": []}, "images", "has no registry.example.com/team/cuda:v2.7.1"),
         ({"images": [image(digest=f"sha256:{'0' * 64}")]}, "images", "cuda:v2.7.1 is sha256:000"),
         (

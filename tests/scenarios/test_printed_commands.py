@@ -197,8 +197,9 @@ def test_a_branch_of_no_line(tale: Story) -> None:
 # ------------------------------------------------------------------ signatures
 
 
-@types("git/tags.py: ssh-add {}")
-def test_a_key_that_is_locked(odd: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+@types("git/signing/__init__.py: ssh-add {}")
+@pytest.mark.parametrize("what", ["tag.gpgSign", "commit.gpgSign"])
+def test_a_key_that_is_locked(odd: Story, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """`ssh-add` asks for the passphrase in a terminal; here a program answers."""
     declared(odd)
     place = odd.clone.path.parent / "my keys"
@@ -206,7 +207,7 @@ def test_a_key_that_is_locked(odd: Story, monkeypatch: pytest.MonkeyPatch) -> No
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", place / "key"], check=True)
     (place / "ask").write_text("#!/bin/sh\necho secret\n")
     (place / "ask").chmod(0o755)
-    for key, value in (("gpg.format", "ssh"), ("user.signingKey", str(place / "key")), ("tag.gpgSign", "true")):
+    for key, value in (("gpg.format", "ssh"), ("user.signingKey", str(place / "key")), (what, "true")):
         odd.clone.git("config", key, value)
     socket = f"/tmp/agent-{os.getpid()}"  # a socket's path is short
     with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
@@ -217,6 +218,7 @@ def test_a_key_that_is_locked(odd: Story, monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
             locked = cut(odd.clone.path)
             assert (locked.code, "cannot-sign" in locked.err) == (2, True), locked.err
+            assert not odd.remote.git("for-each-ref", f"refs/tags/{VERSION}")
             monkeypatch.setenv("SSH_ASKPASS", str(place / "ask"))
             works(said(locked, "ssh-add"), odd.clone.path)
             monkeypatch.setenv("SSH_ASKPASS", "/bin/false")
@@ -225,22 +227,25 @@ def test_a_key_that_is_locked(odd: Story, monkeypatch: pytest.MonkeyPatch) -> No
             agent.terminate()
             Path(socket).unlink(missing_ok=True)
     assert done.code == 0, done.err
-    assert "BEGIN SSH SIGNATURE" in odd.remote.git("cat-file", "tag", VERSION)
+    kind, name = ("tag", VERSION) if what == "tag.gpgSign" else ("commit", f"{VERSION}^{{commit}}")
+    assert "BEGIN SSH SIGNATURE" in odd.remote.git("cat-file", kind, name)
 
 
 @types(
     "git/tags.py: git config tag.gpgSign false",
-    "git/tags.py: git tag --sign --message=try signing-try && git tag --delete signing-try",
+    "release/signing.py: git config commit.gpgSign false",
+    "git/signing/__init__.py: git tag --sign --message=try signing-try && git tag --delete signing-try",
 )
 def test_no_key_that_signs(odd: Story) -> None:
     """A program that signs is missing; the command that tries it says why, the other one does without."""
     declared(odd)
     odd.clone.git("config", "gpg.program", "/nowhere/gpg")
-    odd.clone.git("config", "tag.gpgSign", "true")
-    refused = cut(odd.clone.path)
-    shown = typed(said(refused, "git tag --sign"), odd.clone.path)
-    assert (shown.returncode != 0, "/nowhere/gpg" in shown.stderr) == (True, True)
-    works(said(refused, "git config tag.gpgSign"), odd.clone.path)
+    for what in ("commit.gpgSign", "tag.gpgSign"):
+        odd.clone.git("config", what, "true")
+        refused = cut(odd.clone.path)
+        shown = typed(said(refused, "git tag --sign"), odd.clone.path)
+        assert (shown.returncode != 0, "/nowhere/gpg" in shown.stderr) == (True, True)
+        works(said(refused, f"git config {what}"), odd.clone.path)
     assert cut(odd.clone.path).code == 0
 
 

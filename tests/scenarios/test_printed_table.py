@@ -18,7 +18,7 @@ NOT_TYPED = {
     r"audit/snapshot.py: git fetch --force \{\} \{\}": "tests/audit/test_branch.py types it",
     r"(git/content|image/inputs).py: git lfs fetch --all": "git-lfs is not on every machine",
     r"(engines/failures|forges/ci|forges/failures).py: pip install.*": "changes the Python that runs the tests",
-    r"image/builders.py: ssh-add": "the agent and the key of git/tags.py, which are typed",
+    r"image/builders.py: ssh-add": "the agent and the key of git/signing, which are typed",
     r"release/confirm.py: release cut -i \{\}": "asks in a terminal: tests/release/test_confirm.py answers it there",
     # an engine, a registry, several machines: what leads out is tried in the tier that has them
     r"engines/(contexts|failures).py: docker (context ls|system df)": "shows something and changes nothing",

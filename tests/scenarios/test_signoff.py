@@ -13,46 +13,15 @@ from tests.support.printed import types
 from tests.support.remedies import said, works
 from tests.support.rewriting import rewrite
 from tests.support.server_rules import SIGNED_OFF, demand
-from tests.support.story import Repo
+from tests.support.three_picks import BRANCH, ME, TAG, copied_clone, declare, judged_right, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.story import Story
+    from tests.support.story import Repo, Story
 
 pytestmark = pytest.mark.history
-BRANCH, TAG, CANDIDATE = "refs/heads/release/v2.7", "refs/tags/v2.7.1", "release-candidate/v2.7.1"
-ME = "Signed-off-by: Mia Maintainer <mia@example.com>"
-
-
-def declare(tale: Story, extra: str) -> None:
-    """A clean fix of somebody else, one that conflicts, one with a backport that its picker signed off already."""
-    clone = tale.clone
-    clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", tale.fix)
-    clone.commit("feat: other words", {"words.txt": "one\ntwo\nthree\n"})
-    conflicting = clone.commit("fix(words): the second", {"words.txt": "one\n2\nthree\n"})
-    large = clone.commit("fix(speed): less waiting", {"speed.py": "FAST = True\n", "new.py": "NEW = 1\n"})
-    clone.git("checkout", "--quiet", "-b", "backports", "release/v2.7")
-    backport = clone.commit(f"fix(speed): less waiting, for 2.7\n\n{ME}\n", {"speed.py": "FAST = 1\n"})
-    clone.git("checkout", "--quiet", "main")
-    tale.release_yaml(
-        f"      - commit: {tale.fix}\n      - commit: {conflicting}\n"
-        f"      - commit: {large}\n        backport: {backport}",
-        extra=f"signoff: true\n{extra}",
-    )
-    clone.commit("chore: declare v2.7.1", {"release.yaml": (clone.path / "release.yaml").read_bytes()})
-    clone.git("push", "--quiet", "origin", "main", "backports")
-
-
-def resolve(tale: Story, expected: int) -> None:
-    """Cut as far as the conflict, resolve it, go on."""
-    paused = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
-    assert paused.code == 3, paused.err
-    tree = Repo(tale.clone.path / ".git/release/v2.7.1/worktree")
-    tree.write("words.txt", "two\n")
-    tree.git("add", "words.txt")
-    ran = release("continue", "v2.7.1", "--yes", cwd=tale.clone.path)
-    assert ran.code == expected, ran.err
+CANDIDATE = "release-candidate/v2.7.1"
 
 
 def messages(repo: Repo, head: str) -> list[str]:
@@ -60,27 +29,9 @@ def messages(repo: Repo, head: str) -> list[str]:
     return repo.git("log", "-4", "--reverse", "--format=%B%x00", head).split("\0")[:-1]
 
 
-def copied_clone(tale: Story, tmp_path: Path) -> Repo:
-    tale.clone.git("clone", "--quiet", str(tale.remote.path), str(tmp_path / "fresh"))
-    return Repo(tmp_path / "fresh")
-
-
-def judged_right(tale: Story, tmp_path: Path) -> None:
-    for place in (tale.clone.path, copied_clone(tale, tmp_path).path):
-        for command in (
-            ("audit",),
-            ("verify", "v2.7.1"),
-            ("publish", "v2.7.1"),
-            ("notes", "v2.7.1"),
-            ("log", tale.fix),
-        ):
-            ran = release(*command, cwd=place)
-            assert ran.code == 0, (place.name, command, ran.out, ran.err)
-
-
 def test_every_commit_is_signed_off_once(tale: Story, tmp_path: Path) -> None:
     """The server refuses the same release without; with it every judge agrees, its own hook too."""
-    declare(tale, "")
+    declare(tale, "signoff: true\n")
     assert install(tale.remote, quick=True).code == 0
     demand(tale.remote, SIGNED_OFF)
     clone = tale.clone
@@ -105,7 +56,7 @@ def test_every_commit_is_signed_off_once(tale: Story, tmp_path: Path) -> None:
 @types("guard/branch.py: git cherry-pick -s -x {}")
 def test_a_sign_off_that_is_missing_is_named(tale: Story, tmp_path: Path) -> None:
     """Of a pick by hand, and of a release from which somebody took it; by all judges."""
-    declare(tale, "")
+    declare(tale, "signoff: true\n")
     assert install(tale.remote, quick=True).code == 0
     clone = tale.clone
     clone.git("checkout", "--quiet", "--detach", tale.base)
@@ -119,7 +70,7 @@ def test_a_sign_off_that_is_missing_is_named(tale: Story, tmp_path: Path) -> Non
 
 
 def test_a_release_from_which_a_sign_off_was_taken(tale: Story, tmp_path: Path) -> None:
-    declare(tale, "")
+    declare(tale, "signoff: true\n")
     resolve(tale, 0)
     server = tale.remote
     rewrite(server, 4, lambda at, text: text.replace(f"{ME}\n", "") if at == 0 else text)
@@ -135,7 +86,7 @@ def test_a_release_from_which_a_sign_off_was_taken(tale: Story, tmp_path: Path) 
 
 
 def test_what_a_forge_rebases_keeps_the_sign_off_of_who_proposed_it(tale: Story, tmp_path: Path) -> None:
-    declare(tale, "land: pull-request\n")
+    declare(tale, "signoff: true\nland: pull-request\n")
     assert install(tale.remote, quick=True).code == 0
     resolve(tale, 10)
     ForgeRepo.of(tale, tmp_path / "forge").merge(CANDIDATE, "rebase")

@@ -35,7 +35,7 @@ _BEGIN = re.compile(
 # A word of a command: a hole, an option, a placeholder, a quoted text, a path or ref, or one of git's own words.
 _WORD = re.compile(
     r" (?:&& git [\w-]+|&& release \w+|\S*\{\}\S*|-[\w=.-]+|[A-Z][A-Z_]+\S*|\"[^\"]*\"|'[^']*'|FETCH_HEAD|"
-    r"(?:tag|origin|install|import|init|run|get-url|set-url|add|true|false|tag\.gpgSign|v2\.7\.[01]|signing-try|"
+    r"(?:tag|origin|install|import|init|run|get-url|set-url|add|true|false|tag\.gpgSign|commit\.gpgSign|v2\.7\.[01]|signing-try|"
     r"user\.\w+|you@\S+|safe\.directory|release\.\w+|ls|df|prune|fetch|update|paramiko|audit|add|merge)(?=[ ,;:)`]|$))"
 )
 _NOT_PRINTED = ("forges/pipelines/", "config/template.py")  # files that are written, tried in tests/forges

@@ -18,7 +18,7 @@ def pick(source: str = A, result: str = B, **changes: Any) -> dict[str, Any]:
         "followups": [{"sha": C, "kind": "mention", "subject": "chore: x", "of": source, "stands": True}],
         "applied": "", "mainline": 0, "declared": source, "reason": "it leaks", "approved_by": ["mia"],
         "author": "Mia <m@example.com>", "type": "fix", "breaking": "", "confirm": False, "lives_on": "",
-        "since_previous": False, **changes,
+        "since_previous": False, "forwarded": [], "exclude": [], **changes,
     }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "schema_version": 1, "version": "v2.7.1", "previous": "v2.7.0", "summary": "leak", "branch": "release/v2.7",
         "base": A, "commit": C, "tree": A, "picked_tree": B, "tag": {"name": "v2.7.1", "object": B},
         "plan_id": "2" * 64, "config": {"path": "release.yaml", "sha256": "3" * 64},
-        "committer": "Mia <m@example.com>", "picks": [pick()], "freeze_broken": "",
+        "committer": "Mia <m@example.com>", "picks": [pick()], "freeze_broken": "", "signed_from": "",
         "skipped": [{"source": B, "subject": "fix: other", "reason": "not here"}],
         "verify": {"image": "", "commands": 1, "trees": 1},
         "promoted_from": {"version": "v2.7.1-rc.1", "tag": A, "record": B, "version_inside": "v2.7.1-rc.1"},

@@ -12,6 +12,7 @@ from orchestrator.core.tag_message import (
     onto,
     promotion,
     shipped,
+    signed_from,
     tagged_account,
     tagged_reason,
     written_account,
@@ -181,6 +182,7 @@ def _message(record: Record, version: str, message: str) -> Iterator[Comparison]
         name="summary", actual=title, fault="" if same else f"has the summary {record.summary!r}, the tag {title!r}"
     )
     yield _equal("reason to break a freeze", " ".join(record.freeze_broken.split()), tagged_reason(message).strip())
+    yield _equal("commit before it was signed", record.signed_from, signed_from(message))
     if place := onto(message):
         yield _equal("branch in the tag", record.branch, place[0])
         yield _equal("version before", str(record.previous or ""), place[1])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.core import documents
-from orchestrator.core.documents import Digest, DocumentError, ObjectId, Sha256
+from orchestrator.core.documents import Digest, DocumentError, ObjectId, ObjectIdOrNone, Sha256
 from orchestrator.core.errors import MismatchError, UsageError
 from orchestrator.core.pick import Pick, Skipped
 from orchestrator.core.reference import Reference
@@ -211,6 +211,7 @@ class Record:
     skipped: tuple[Skipped, ...]
     verify: RecordedVerify | None
     promoted_from: Origin | None = None
+    signed_from: ObjectIdOrNone = ""  # what the commit was before it was signed, as it was planned
     images: tuple[RecordedImage, ...]
     tool: RecordedTool
     finished_at: str

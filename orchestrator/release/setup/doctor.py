@@ -11,6 +11,8 @@ from orchestrator.image.builders import described
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
+from orchestrator.release.prepare import signing as signs
+from orchestrator.release.signing import trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,8 @@ def examine(session: Session) -> list[Finding]:
     ]
     config = found[0] if found else None
     findings.append(run_check("remote", lambda: _remote(session, config)))
+    if config and signs(session, config):
+        findings.append(run_check("commit-signing", partial(trial, session, config)))
     findings.append(run_check("disk", lambda: preflight.disk(session.repository.common_dir, preflight.DISK_FOR_GIT)))
     if config and config.image:
         repository = str(parse_repository(config.image.repository))

@@ -124,6 +124,7 @@ def record(context: TaskContext) -> Record:
         freeze_broken=plan.freeze_broken,
         skipped=plan.skipped,
         verify=parts.get("verify"),
+        signed_from="" if plan.promoted_from else plan.signed_from,
         promoted_from=_origin(plan.promoted_from) if plan.promoted_from else None,
         images=tuple(_image(image, _parts(context, image)) for image in plan.images),
         tool=RecordedTool(name="release", version=__version__, git=plan.git_version),
