@@ -21,6 +21,7 @@ from orchestrator.guard.decisions import (
     by_hand_order,
     decisions,
     is_left_out,
+    told_earlier,
 )
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
@@ -252,7 +253,7 @@ class BranchProof:
         resolved = {
             row.source: row.commit for row in decided.values() if row.state == PickState.ADAPTED and row.commit in place
         }
-        judge = Judge(self.scratch, base, sources, resolved)
+        judge = Judge(self.scratch, base, sources, resolved, earlier=told_earlier(self.scratch, decided))
         tip, picks = base, {}
         for source in sorted(sources, key=lambda source: by_hand_order(decided.get(source.commit.sha), place)):
             row = decided.get(source.commit.sha)

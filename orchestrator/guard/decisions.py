@@ -12,9 +12,11 @@ from orchestrator.core.tag_message import (
     tagged_account,
     tagged_picks,
     terms_fault,
+    told_resolution,
     told_terms,
     told_twice,
 )
+from orchestrator.picks.resolutions.known import Earlier, KnownResolutions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.core.pick import Pick
     from orchestrator.core.tag_message import TagRow
     from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
     from orchestrator.guard.proposed import ProposedVersions
 
 
@@ -69,6 +72,12 @@ def decisions(version: str, message: str) -> dict[str, TagRow]:
             code="tag-differs",
         )
     return decided
+
+
+def told_earlier(scratch: Scratch, decided: Mapping[str, TagRow]) -> Earlier:
+    """Where the tag says that conflicts were resolved before, to be held against it."""
+    told = {source: before for source, row in decided.items() if (before := told_resolution(row.terms))}
+    return Earlier(known=KnownResolutions(scratch=scratch), told=told, all_here=True)
 
 
 def listing_fault(message: str, release: ProvedRelease) -> str:

@@ -10,6 +10,7 @@ from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.git.objects import later
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.prerequisites import EFFORT, Finder
+from orchestrator.picks.resolutions.known import Earlier, KnownResolutions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -34,10 +35,12 @@ class Picker:
         effort: float = EFFORT,
         changelog: str = "",
         signoff: bool = False,
+        earlier: Earlier | None = None,
     ) -> None:
         self.scratch = scratch
         self.identity = identity
         self.signoff = signoff
+        self.earlier = earlier or Earlier(known=KnownResolutions(scratch=scratch), told=decisions.told)
         self.decisions = decisions
         self.base = base
         self.finder = Finder(scratch, base, effort=effort, for_patch=True, changelog=changelog)
@@ -45,7 +48,7 @@ class Picker:
     def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
         """(tip, picks, skipped, problems)."""
         decided = self.decisions
-        judge = Judge(self.scratch, self.base, sources, decided.resolved, decided.made)
+        judge = Judge(self.scratch, self.base, sources, decided.resolved, decided.made, self.earlier)
         tip = self.base
         declared = {source.commit.sha for source in sources}
         picks: list[Pick] = []
@@ -66,7 +69,8 @@ class Picker:
                 tip = write_pick(
                     self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity, signoff=self.signoff
                 )
-                pick = replace(pick, result=tip)
+                by_itself = pick.state is PickState.ADAPTED and not pick.applied
+                pick = replace(pick, result=tip, applied=tip if by_itself else pick.applied)
             if pick.state is PickState.CONFLICT and not pick.applied:
                 needs = self._needs(source, pick, tip, picks)
                 pick = replace(pick, prerequisites=needs.commits, near=needs.near, search=needs.said)

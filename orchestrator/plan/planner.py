@@ -17,6 +17,7 @@ from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.core.versions import parse_tag
+from orchestrator.picks.resolutions.known import Earlier, known_here
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
 from orchestrator.picks.undeclared import older, undeclared
@@ -55,7 +56,7 @@ _NEWER = (
     "sign_commits",
     "signed_from",
 )  # fields that count where they say something: ids of older plans stay as they were
-_NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options")  # the same, of a pick
+_NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options", "resolution")  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
@@ -96,7 +97,14 @@ def draft(
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(
-        scratch, request.identity, decisions, facts.base, request.effort, config.changelog, config.signoff
+        scratch,
+        request.identity,
+        decisions,
+        facts.base,
+        request.effort,
+        config.changelog,
+        config.signoff,
+        None if is_made else _earlier(config, request, repository, scratch),
     ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
@@ -146,6 +154,12 @@ def draft(
             *(_private_sources(facts, config, repository, scratch, version, sources) if not is_made else ()),
         ),
     )
+
+
+def _earlier(config: Config, request: PlanRequest, repository: Repository, scratch: Scratch) -> Earlier:
+    """What the version tags of this clone resolved; who released it may have it applied without a question."""
+    known = known_here(repository, scratch)
+    return Earlier(known=known, own=str(request.identity) if config.reuse_resolutions else "")
 
 
 def _images(

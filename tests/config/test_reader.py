@@ -101,6 +101,7 @@ policy:
 signoff: true
 sign-commits: true
 exclude: [CHANGES.txt, .github/**]
+reuse-resolutions: true
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
   body: |
@@ -175,6 +176,7 @@ def test_every_key_is_read() -> None:
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
     assert (got.signoff, got.sign_commits, read(MINIMAL).sign_commits) == (True, True, None)
+    assert got.reuse_resolutions
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(
         subject="{ticket}: {tag} [skip ci]",

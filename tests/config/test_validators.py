@@ -233,6 +233,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
         "4:12",
         "config-unused-ticket",
     ),
+    ("reused perhaps", top("reuse-resolutions: 1"), "4:20", "config-bad-word"),
     ("signed commits perhaps", top("sign-commits: auto"), "4:15", "config-bad-word"),
     ("signed off perhaps", top("signoff: yes"), "4:10", "config-bad-word"),
     ("signed perhaps", policy("signed-tags: yes"), "5:16", "config-bad-word"),
