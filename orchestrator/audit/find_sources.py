@@ -11,18 +11,16 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.recompute import (  # fmt: skip
+from orchestrator.audit.origins.claims import (  # fmt: skip
     BACKPORT,
     ITSELF,
-    RULES,
     CommitReader,
     PossibleOrigin,
     alike,
-    attempt,
     claimed,
-    prove_merges,
     ways,
 )
+from orchestrator.audit.recompute import RULES, attempt, prove_merges
 from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.core.pick import PickState
 from orchestrator.git import changes
@@ -57,10 +55,10 @@ class SourceFinder:
         found = {id(each): each for sources in declared.values() for each in sources}.values()
         self.stand_ins = {each.commit.sha: each.backport.sha for each in found if each.backport}
         whole = {each.commit.sha for each in found} | set(self.stand_ins.values())
-        of = {id(each): _parts(each) for each in found}
-        self.parts = {target: {key: part for each in sources for key, part in of[id(each)].items()}
+        of = {id(each): _terms(each) for each in found}
+        self.terms = {target: {key: terms for each in sources for key, terms in of[id(each)].items()}
                       for target, sources in declared.items()}  # fmt: skip
-        self.whole = {part: sha for parts in of.values() for (sha, _), part in parts.items()}
+        self.whole = {part: key for terms in of.values() for key, (part, _) in terms.items() if part}
         self.declared = sorted(whole | self.whole.keys())
 
     def prove(self, targets: Sequence[str]) -> dict[str, CommitProof]:
@@ -149,13 +147,13 @@ class SourceFinder:
     def _as_declared(self, claim: PossibleOrigin) -> list[PossibleOrigin]:
         """The claim, of what is not excluded there; what was there already may be all of it."""
         if claim.source in self.whole:  # found by what it changes
-            return [replace(claim, source=self.whole[claim.source], part=claim.source)]
-        part = self.parts.get(claim.target, {}).get((claim.source, claim.parent), "")
-        if not part or claim.backward:
+            claim = replace(claim, source=self.whole[claim.source][0])
+        part, options = self.terms.get(claim.target, {}).get((claim.source, claim.parent), ("", ""))
+        if not (part or options) or claim.backward:
             return [claim]
         listed = self.listed.get(claim.target, ())
         by_hand = any(each.state is PickState.DUPLICATE and each.source == claim.source for each in listed)
-        return [replace(claim, part=part), *([claim] if by_hand else [])]
+        return [replace(claim, part=part, options=options), *([claim] if by_hand else [])]
 
     def _remembered(
         self, names: Mapping[str, str], prove: Callable[[Sequence[str]], dict[str, CommitProof]]
@@ -212,14 +210,14 @@ class SourceFinder:
         return {line.split(" ")[0] for line in output.lines()} & set(targets)
 
 
-def _parts(source: Source) -> dict[tuple[str, str], str]:
-    """(commit, the parent that its change is taken against) -> what is left of it, where files are excluded."""
-    found = {}
-    if source.part:
-        found[source.commit.sha, source.parent] = source.part.commit.sha
-    if source.backport and source.stand_in_part:
-        found[source.backport.sha, next(iter(source.backport.parents), "")] = source.stand_in_part.commit.sha
-    return found
+def _terms(source: Source) -> dict[tuple[str, str], tuple[str, str]]:
+    """(commit, the parent that its change is taken against) -> what is left of it, "" for all, and git's options."""
+    options = " ".join(source.fix.strategy_options)
+    found = {(source.commit.sha, source.parent): (source.part.commit.sha if source.part else "", options)}
+    if source.backport:
+        parent, part = next(iter(source.backport.parents), ""), source.stand_in_part
+        found[source.backport.sha, parent] = (part.commit.sha if part else "", options)
+    return {key: terms for key, terms in found.items() if any(terms)}
 
 
 def outside(scratch: Scratch, tips: Sequence[str], commits: Collection[str]) -> set[str]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.recompute import ITSELF
+from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.commit_message import reverted
 from orchestrator.git import batch
@@ -16,7 +16,7 @@ from orchestrator.picks.equivalents import twins
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.recompute import CommitReader
+    from orchestrator.audit.origins.claims import CommitReader
     from orchestrator.audit.verdicts import CommitVerdict
 
 _CARRIES = (Kind.PROVED, Kind.ADAPTED)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.audit.find_sources import SourceFinder, outside
 from orchestrator.audit.history import retell, undoes
-from orchestrator.audit.recompute import BACKPORT, ITSELF, CommitReader
+from orchestrator.audit.origins.claims import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, given_up, remade
 from orchestrator.audit.verdicts import CommitVerdict, Kind, unfold
 from orchestrator.core.pick import PickState

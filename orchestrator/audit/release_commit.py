@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.recompute import BACKPORT
+from orchestrator.audit.origins.claims import BACKPORT
 from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.core.commit_message import signed_off
 from orchestrator.core.commit_message.release import names as placeholders
@@ -25,7 +25,7 @@ from orchestrator.session.committed import released_by
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.audit.recompute import CommitReader
+    from orchestrator.audit.origins.claims import CommitReader
     from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.core.pick import Pick
     from orchestrator.git.objects import Commit

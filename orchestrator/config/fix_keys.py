@@ -7,7 +7,7 @@ from orchestrator.config import validators as rules
 from orchestrator.config.policy_keys import owned_path
 from orchestrator.config.schema import Either, Got, Key, ListOf, Mapped, Table, Text
 from orchestrator.config.smoke_keys import LINE
-from orchestrator.core.declaration import ALLOWED, ALLOWED_WITH_REASON, Fix
+from orchestrator.core.declaration import ALLOWED, ALLOWED_WITH_REASON, STRATEGY_OPTIONS, Fix
 
 _REVISION = Text(convert=revision_rules.revision, what="a revision", json={"pattern": r"^(:/.+|[^-^\s:][^\s]*)$"})
 COMMIT = Key(
@@ -82,6 +82,23 @@ EXCLUDE: Key[tuple[str, ...]] = Key(
 )
 
 
+_OPTION = Text(
+    convert=revision_rules.strategy_option,
+    what="a strategy option",
+    json={"pattern": f"^({'|'.join(STRATEGY_OPTIONS)}|find-renames=(100|[1-9][0-9]?)%?)$"},
+)
+STRATEGY_OPTION: Key[tuple[str, ...]] = Key(
+    name="strategy-option",
+    shape=Either(
+        what="a strategy option or a list of them",
+        text=Mapped(shape=_OPTION, into=lambda option, _: (option,)),
+        items=ListOf(item=_OPTION, empty_code="config-no-option", empty_remedy="name one, or remove it", unique=True),
+    ),
+    help="What git is given for the merge of this fix (its option `-X`), one or a list:"
+    f" {', '.join(f'`{option}`' for option in STRATEGY_OPTIONS)}, `find-renames=N` (percent).",
+)
+
+
 def _fix(got: Got) -> Fix:
     bold = [word for word in got(ALLOW, ()) if word in ALLOWED_WITH_REASON]
     if bold and REASON.name not in got.nodes:
@@ -104,7 +121,18 @@ def _fix(got: Got) -> Fix:
         confirm=got(CONFIRM, False),
         again=got(AGAIN, False),
         exclude=got(EXCLUDE, ()),
+        strategy_options=_options(got),
     )
+
+
+def _options(got: Got) -> tuple[str, ...]:
+    options = got(STRATEGY_OPTION, ())
+    for kind in ("ours theirs", "find-renames no-renames", "patience diff-algorithm"):
+        found = [option for option in options if option.partition("=")[0] in kind.split()]
+        if len(found) > 1:
+            says = f"{' and '.join(repr(each) for each in found)} exclude each other"
+            got.faults.add("config-contradiction", says, got.nodes[STRATEGY_OPTION.name], "keep one of them")
+    return options
 
 
 def _check_mainline(got: Got) -> None:
@@ -119,7 +147,7 @@ def _check_mainline(got: Got) -> None:
 
 FIX = Table(
     title="a fix",
-    keys=(COMMIT, RANGE, PR, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM, AGAIN, EXCLUDE),
+    keys=(COMMIT, RANGE, PR, REASON, APPROVED_BY, BACKPORT, MAINLINE, ALLOW, CONFIRM, AGAIN, EXCLUDE, STRATEGY_OPTION),
     build=_fix,
     exactly_one=("commit", "range"),
     or_else="pr",

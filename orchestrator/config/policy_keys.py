@@ -100,7 +100,8 @@ REQUIRED_APPROVALS = Key(
 ADAPTED_APPROVALS = Key(
     name="adapted-approvals",
     shape=_NUMBER,
-    help="The same for a pick that is not the original change: a conflict resolved by hand, or a `backport`.",
+    help="The same for a pick that is not the original change: a conflict resolved by hand, a `backport`,"
+    " or one merged with `strategy-option: ours` or `theirs`.",
     default="as `required-approvals`",
 )
 CODE_OWNERS = Key(

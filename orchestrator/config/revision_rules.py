@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.config.validators import BadTextError, not_an_option
+from orchestrator.core.declaration import STRATEGY_OPTIONS
 
 
 def revision(text: str) -> str:
@@ -43,6 +44,16 @@ def request_number(text: str) -> int:
     if not re.fullmatch(r"[#!]?[1-9][0-9]{0,8}", text):
         raise BadTextError("config-bad-request", "is not the number of a request", "write it as 412")
     return int(text.lstrip("#!"))
+
+
+def strategy_option(text: str) -> str:
+    """One of git's, as `git cherry-pick -X` takes it; a number of find-renames is a percentage."""
+    if found := re.fullmatch(r"find-renames=(100|[1-9][0-9]?)%?", text):
+        return f"find-renames={found[1]}%"
+    if text not in STRATEGY_OPTIONS:
+        known = ", ".join((*STRATEGY_OPTIONS, "find-renames=N"))
+        raise BadTextError("config-bad-word", "is not known here", f"one of: {known} (N is 1 to 100)")
+    return text
 
 
 def parent_number(text: str) -> int:

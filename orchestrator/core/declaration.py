@@ -49,6 +49,7 @@ class Fix:
     confirm: bool = False  # a person must say yes to each of its picks
     again: bool = False  # pick it whatever the branch is said to have
     exclude: tuple[str, ...] = ()  # patterns of files that are not picked of it; those for all fixes first
+    strategy_options: tuple[str, ...] = ()  # given to git, as it takes them
 
     @property
     def declared(self) -> str:
@@ -79,6 +80,15 @@ ALLOWED_WITH_REASON = {
     "feature": "a patch release adds a feature",
     "breaking": "a patch release breaks what its users rely on",
 }
+
+
+# What `strategy-option:` may name, besides `find-renames=N`; the first two decide conflicts by themselves.
+SIDES: Final = ("ours", "theirs")
+STRATEGY_OPTIONS: Final = (
+    *SIDES, "ignore-space-change", "ignore-all-space", "ignore-space-at-eol", "ignore-cr-at-eol", "patience",
+    "diff-algorithm=patience", "diff-algorithm=minimal", "diff-algorithm=histogram", "diff-algorithm=myers",
+    "no-renames",
+)  # fmt: skip
 
 
 ALLOWED = ("duplicate", "empty", *ALLOWED_WITH_REASON)

@@ -83,6 +83,7 @@ class Pick:
     breaking: str = ""  # what it breaks, in its own words; "" for nothing that its message tells
     confirm: bool = False  # release.yaml wants a person's yes to it
     exclude: tuple[str, ...] = ()  # patterns that files of its source are left out for
+    strategy_options: tuple[str, ...] = ()  # with which git merges it
     forwarded: tuple[Submodule, ...] = ()  # submodules that it moved otherwise than its source: fast-forwards
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
@@ -93,10 +94,14 @@ class Pick:
 
     @property
     def besides(self) -> tuple[str, ...]:
-        """In words, what it is besides the change of its source."""
+        """In words, what it is besides the change of its source; of what was there already nothing is told."""
+        if self.state is PickState.DUPLICATE:
+            return ()
         without = (f"without {', '.join(self.exclude)}",) if self.exclude else ()
+        options = (f"merged with {', '.join(self.strategy_options)}",) if self.strategy_options else ()
         return (
             *without,
+            *options,
             *(f"submodule {each.path} is fast-forwarded to {each.commit[:12]}" for each in self.forwarded),
         )
 

@@ -22,6 +22,7 @@ _BROKEN = "Freeze broken: "
 # What a pick is besides the change of its source, a line for each: word, and the texts that a pick has for it.
 _TERMS: Final[Mapping[str, Callable[[Pick], Iterable[str]]]] = {
     "Without": lambda pick: pick.exclude,
+    "Strategy-Option": lambda pick: pick.strategy_options,
     "Submodule": lambda pick: (f"{each.path} {each.commit}" for each in pick.forwarded),
 }
 _READ_BACK = ("Pick", "Left-Out", *_TERMS, "Promoted-From", "Landed", "Signed-From")
@@ -102,7 +103,9 @@ def _account(picks: Sequence[Pick], skipped: Sequence[Skipped]) -> Iterator[str]
 
 
 def terms(pick: Pick) -> tuple[str, ...]:
-    """The lines of a tag that say what a pick is besides the change of its source."""
+    """The lines of a tag that say what a pick is besides the change of its source; none of what was there already."""
+    if pick.state is PickState.DUPLICATE:
+        return ()
     return tuple(f"{word}: {' '.join(text.split())}" for word, texts in _TERMS.items() for text in texts(pick))
 
 

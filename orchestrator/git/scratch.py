@@ -267,20 +267,30 @@ class Scratch:
 
     # -------------------------------------------------------------- merging
 
-    def pick(self, *, base: str, ours: str, theirs: str, remember: bool = False) -> Merge:
+    def pick(self, *, base: str, ours: str, theirs: str, remember: bool = False, options: Sequence[str] = ()) -> Merge:
         """Apply the change from tree `base` to tree `theirs` on tree `ours`, as a cherry-pick does.
 
         `remember` keeps the outcome in the cache, new objects and all: the same pick costs no process then.
+        `options` are strategy options.
         """
-        return self.submodules.settled(self, self.plain_pick(base=base, ours=ours, theirs=theirs, remember=remember))
+        merge = self.plain_pick(base=base, ours=ours, theirs=theirs, remember=remember, options=options)
+        return self.submodules.settled(self, merge)
 
-    def plain_pick(self, *, base: str, ours: str, theirs: str, remember: bool = False) -> Merge:
+    def plain_pick(
+        self, *, base: str, ours: str, theirs: str, remember: bool = False, options: Sequence[str] = ()
+    ) -> Merge:
         """As `pick`, where no submodule is at hand: one that both sides moved conflicts."""
-        key = f"2 {self.git_version} {base} {ours} {theirs} {self._attributes_key}"
+        key = f"2 {self.git_version} {base} {ours} {theirs} {self._attributes_key}{''.join(options)}"
         if remember and (merge := self._recalled(key)):
             return merge
         root = self._throw_away(base or EMPTY_TREE, ())
-        merge = self.merge_commits(self._throw_away(ours, (root,)), self._throw_away(theirs, (root,)))
+        commit = self._throw_away(theirs, (root,))
+        if options:
+            from orchestrator.git.merge.options import picked_with
+
+            merge = picked_with(options, gitdir=self.gitdir, env=self.git.env, ours=ours, theirs=commit)
+        else:
+            merge = self.merge_commits(self._throw_away(ours, (root,)), commit)
         if remember:
             new = {} if merge.conflicts else self._new_objects(merge.tree, ours)
             self.cache.put("merge", {key: encode_merge(merge, new)})

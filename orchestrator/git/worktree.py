@@ -21,6 +21,8 @@ from orchestrator.git.process import Git, failure
 from orchestrator.git.repository import HOME
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -62,13 +64,15 @@ class ConflictWorktree:
     def _git(self) -> Git:
         return Git(self.path, env={"GIT_NO_REPLACE_OBJECTS": "1"}, config=(*_PINNED, *self._filters_off()))
 
-    def open(self, *, tip: str, source: str, mainline: int) -> None:
+    def open(self, *, tip: str, source: str, mainline: int, options: Sequence[str] = ()) -> None:
         """Make the worktree at `tip` and apply `source` there, leaving the conflict for a person.
+
+        `options` are strategy options.
 
         Where a filter of the user (git-lfs, say) cannot run, files are there as the repository keeps them.
         """
         try:
-            self._open_as_set(tip, source, mainline)
+            self._open_as_set(tip, source, mainline, options)
         except ReleaseError:
             names = {key.split(".", 1)[1].rpartition(".")[0] for key, _ in self.repository.config_items(r"^filter\.")}
             if not names:
@@ -77,21 +81,22 @@ class ConflictWorktree:
             self._clear()
             (self.path.parent / _FILTERS_OFF).write_text("\n".join(sorted(names)))
             try:
-                self._apply(tip, source, mainline)
+                self._apply(tip, source, mainline, options)
             except ReleaseError:
                 self.remove()
                 raise
 
-    def _open_as_set(self, tip: str, source: str, mainline: int) -> None:
+    def _open_as_set(self, tip: str, source: str, mainline: int, options: Sequence[str]) -> None:
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         (self.path.parent / HOME).write_bytes(os.fsencode(self.repository.top))
-        self._apply(tip, source, mainline)
+        self._apply(tip, source, mainline, options)
 
-    def _apply(self, tip: str, source: str, mainline: int) -> None:
+    def _apply(self, tip: str, source: str, mainline: int, options: Sequence[str]) -> None:
         adder = Git(self.repository.top, config=(*_PINNED, *self._filters_off()))
         adder.run("worktree", "add", "--quiet", "--detach", "--", str(self.path), tip)
-        args = ["cherry-pick", "--no-commit", *(["-m", str(mainline)] if mainline else []), source]
+        which = ["-m", str(mainline)] if mainline else []
+        args = ["cherry-pick", "--no-commit", *(f"-X{each}" for each in options), *which, source]
         drivers = tuple((key, _GITS_OWN) for key, _ in self.repository.config_items(r"^merge\..*\.driver$"))
         git = self._git
         output = Git(self.path, env=git.env, config=(*git.config, *drivers)).attempt(*args)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.declaration import Policy
+from orchestrator.core.declaration import SIDES, Policy
 from orchestrator.core.errors import ConfigError, Exit, ReleaseError
 from orchestrator.core.pick import PickState
 from orchestrator.core.plan import Judgement
@@ -192,7 +192,7 @@ class PolicyResolver:
             paths=paths,
             authors=tuple(dict.fromkeys([pick.author, *(commit.author_name for commit in commits)])),
             approvals=pick.approved_by,
-            adapted=pick.state is PickState.ADAPTED or stands_in,
+            adapted=pick.state is PickState.ADAPTED or stands_in or not {*SIDES}.isdisjoint(pick.strategy_options),
             allow=fix.allow,
             on_protected_source=pick.source not in outside,
         )

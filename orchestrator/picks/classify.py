@@ -84,7 +84,7 @@ class Judge:
             return self._apply_stand_in(
                 source, self.scratch.commit(self.resolved[source.commit.sha]), ours, "resolution"
             )
-        merge = self._held(source, self._merge(source.parent, source.change.tree, ours), made)
+        merge = self._held(source, self._merge(source, source.parent, source.change.tree, ours), made)
         twin = None if source.fix.again else self.twins.get(source.commit.sha)
         why = ""
         if twin:
@@ -104,9 +104,9 @@ class Judge:
             return replace(merge, conflicts=merge.conflicts or _unsettled(merge))
         return held_to(self.scratch, merge, made).merge if made else merge
 
-    def _merge(self, parent: str, theirs: str, ours: str) -> Merge:
-        base = self.scratch.tree_of(parent) if parent else EMPTY_TREE
-        return self.scratch.pick(base=base, ours=ours, theirs=theirs, remember=True)
+    def _merge(self, source: Source, parent: str, theirs: str, ours: str) -> Merge:
+        base, options = self.scratch.tree_of(parent) if parent else EMPTY_TREE, source.fix.strategy_options
+        return self.scratch.pick(base=base, ours=ours, theirs=theirs, remember=True, options=options)
 
     def _still_there(self, source: Source, ours: str, tip: str, forward: Merge, twin: Equivalent) -> tuple[bool, str]:
         """(whether the tree holds the change, else why not where that helps).
@@ -146,7 +146,7 @@ class Judge:
         wanted, carried = self._changes(source, (twin.sha, *twin.others))
         if not Presence(scratch=self.scratch, tip=tip).is_part(wanted, carried):
             return False
-        then = self._merge(source.parent, source.change.tree, self.scratch.tree_of(carried[0].parent))
+        then = self._merge(source, source.parent, source.change.tree, self.scratch.tree_of(carried[0].parent))
         return not then.conflicts
 
     def _changes(self, source: Source, twins: Sequence[str]) -> tuple[CommitChange, list[CommitChange]]:
@@ -168,7 +168,7 @@ class Judge:
         if parent and self.scratch.tree_of(parent) == ours:
             tree = backport.tree
         else:
-            merge = self._held(source, self._merge(parent, backport.tree, ours), made)
+            merge = self._held(source, self._merge(source, parent, backport.tree, ours), made)
             resolution = self.resolved.get(source.commit.sha, "")
             if merge.conflicts and resolution not in ("", named):
                 verdict = self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
@@ -325,4 +325,5 @@ def pick_of(
         breaking=breaks(source.commit.text),
         confirm=source.fix.confirm,
         exclude=source.excluded,
+        strategy_options=source.fix.strategy_options,
     )

@@ -97,7 +97,15 @@ class Finder:
             return Needs(complete=False)  # each change adds a line there: nothing is missing
         tree = self.scratch.tree_of(tip)
         rules = [_RULES, self.for_patch, signal_rules(), self.scratch.git_version]
-        asked = [self.base, tree, source.commit.sha, source.change.sha, source.parent, sorted(present)]
+        asked = [
+            self.base,
+            tree,
+            source.commit.sha,
+            source.change.sha,
+            *source.fix.strategy_options,
+            source.parent,
+            sorted(present),
+        ]
         key = hashlib.sha256(json.dumps([*rules, *asked]).encode()).hexdigest()
         hurried = f"{key} {self.effort}"  # what was found in that time; more time asks again
         if known := self.scratch.cache.get("needs", [key, hurried]):
@@ -170,6 +178,7 @@ class _Fix:
         self.sha = source.commit.sha
         self.before = scratch.tree_of(source.parent) if source.parent else EMPTY_TREE
         self.after = source.change.tree
+        self.options = source.fix.strategy_options
 
 
 def _decoded(data: bytes) -> Needs:

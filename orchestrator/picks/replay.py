@@ -26,6 +26,8 @@ class ReplayChange(Protocol):
     def before(self) -> str: ...
     @property
     def after(self) -> str: ...
+    @property
+    def options(self) -> Sequence[str]: ...
 
 
 class Replay:
@@ -59,11 +61,11 @@ class Replay:
         key = (tree, self.fix.sha)
         if key not in self._known:
             self.stop_if_late()
-            self._known[key] = self._merge(self.fix.before, self.fix.after, tree)
+            self._known[key] = self._merge(self.fix.before, self.fix.after, tree, self.fix.options)
         return self._known[key][0] not in (_CONFLICT, tree)
 
-    def _merge(self, before: str, after: str, ours: str) -> tuple[str, tuple[str, ...]]:
-        merge = self.scratch.pick(base=before, ours=ours, theirs=after)
+    def _merge(self, before: str, after: str, ours: str, options: Sequence[str] = ()) -> tuple[str, tuple[str, ...]]:
+        merge = self.scratch.pick(base=before, ours=ours, theirs=after, options=options)
         return (_CONFLICT if merge.conflicts else merge.tree), tuple(each.path for each in merge.conflicts)
 
     def proves(self, commits: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from orchestrator.core.text import word
 from orchestrator.git.objects import EMPTY_TREE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
@@ -25,7 +27,7 @@ def resolution_fault(scratch: Scratch, source: Source, ours: str, made: str) -> 
     stand_in = source.stand_in
     commit, parent = (stand_in, next(iter(stand_in.parents), "")) if stand_in else (source.change, source.parent)
     before = scratch.tree_of(parent) if parent else EMPTY_TREE
-    merge = _merged(scratch, before, ours, commit.tree)
+    merge = _merged(scratch, before, ours, commit.tree, source.fix.strategy_options)
     if not merge.conflicts:
         return "" if merge.tree == made else "applies without a conflict, and gives other files"
     strays = _strays(scratch, merge, (before, commit.tree), ours, made)
@@ -33,15 +35,18 @@ def resolution_fault(scratch: Scratch, source: Source, ours: str, made: str) -> 
     return f"changes {said}, which neither the fix nor the conflict touches" if strays else ""
 
 
-def strays(scratch: Scratch, commit: Commit, parent: str, ours: str, made: str) -> list[str]:
+def strays(
+    scratch: Scratch, commit: Commit, parent: str, ours: str, made: str, options: Sequence[str] = ()
+) -> list[str]:
     """The files that tree `made` changes on tree `ours`, and neither the picked commit nor its conflict touches."""
     before = scratch.tree_of(parent) if parent else EMPTY_TREE
-    return _strays(scratch, _merged(scratch, before, ours, commit.tree), (before, commit.tree), ours, made)
+    return _strays(scratch, _merged(scratch, before, ours, commit.tree, options), (before, commit.tree), ours, made)
 
 
-def _merged(scratch: Scratch, before: str, ours: str, theirs: str) -> Merge:
+def _merged(scratch: Scratch, before: str, ours: str, theirs: str, options: Sequence[str]) -> Merge:
     scratch.use_attributes(ours)
-    return scratch.plain_pick(base=before, ours=ours, theirs=theirs)  # whoever resolved it may have had no submodules
+    # whoever resolved it may have had no submodules
+    return scratch.plain_pick(base=before, ours=ours, theirs=theirs, options=options)
 
 
 def _strays(scratch: Scratch, merge: Merge, change: tuple[str, str], ours: str, made: str) -> list[str]:

@@ -117,6 +117,7 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "conflicts": tuple(Conflict(**each) for each in data["conflicts"]),
             "prerequisites": tuple(data["prerequisites"]),
             "near": tuple(data.get("near", ())),
+            "strategy_options": tuple(data.get("strategy_options", ())),
             "exclude": tuple(data.get("exclude", ())),
             "approved_by": _approvals(data.get("approved_by", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),

@@ -55,7 +55,7 @@ _NEWER = (
     "sign_commits",
     "signed_from",
 )  # fields that count where they say something: ids of older plans stay as they were
-_NEWER_OF_PICK = ("forwarded", "exclude")  # the same, of a pick
+_NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options")  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",

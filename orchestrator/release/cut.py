@@ -251,6 +251,7 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             yes=yes,
             part=part,
             exclude=pick.exclude,
+            options=pick.strategy_options,
         )
         raise waiting(state, state.pause(paused, session.scratch), pick)
 

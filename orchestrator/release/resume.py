@@ -146,7 +146,7 @@ def _refuse_strays(session: Session, state: ReleaseState, paused: Paused, tree: 
     parent = next(iter(commit.parents[max(paused.mainline if again else 1, 1) - 1 :]), "")
     part = part_of(scratch, commit, parent, paused.exclude) if paused.exclude else None
     commit = part.commit if part else commit
-    if files := strays(scratch, commit, parent, scratch.tree_of(paused.tip), tree):
+    if files := strays(scratch, commit, parent, scratch.tree_of(paused.tip), tree, paused.options):
         back = f"git restore --source={paused.tip[:12]} --staged --worktree -- {words(files)}"
         raise DecisionError(
             f"the resolution changes {words(files[:5], ', ')}, which neither the fix nor the conflict touches",

@@ -52,6 +52,7 @@ class Paused:
     yes: bool = False  # whether `cut` was given --yes
     part: str = ""
     exclude: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # with which git merges it
 
     @property
     def opened(self) -> str:
@@ -159,7 +160,8 @@ class ReleaseState:
             return None
         try:
             data = json.loads(path.read_text())
-            return Paused(**{**data, "files": tuple(data["files"]), "exclude": tuple(data.get("exclude", ()))})
+            lists = {key: tuple(data.get(key, ())) for key in ("exclude", "options")}
+            return Paused(**{**data, "files": tuple(data["files"]), **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise DamagedStateError(
                 "the note on the paused conflict is damaged",
@@ -176,7 +178,8 @@ class ReleaseState:
         """
         self.adopt(scratch, paused.tip, "tip")
         self.adopt(scratch, paused.opened, "picking")  # it may come from the remote, just now
-        self.worktree.open(tip=paused.tip, source=paused.opened, mainline=0 if paused.part else paused.mainline)
+        mainline = 0 if paused.part else paused.mainline
+        self.worktree.open(tip=paused.tip, source=paused.opened, mainline=mainline, options=paused.options)
         paused = replace(paused, files=tuple(self.worktree.unmerged()) or paused.files)
         path = self.directory / "paused.json"
         temporary = path.with_suffix(".new")

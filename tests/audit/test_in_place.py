@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.audit.in_place import ANOTHER, PickedFiles, decide
-from orchestrator.audit.recompute import TRAILER, CommitReader, PossibleOrigin, attempt
+from orchestrator.audit.origins.claims import TRAILER, CommitReader, PossibleOrigin
+from orchestrator.audit.recompute import attempt
 from orchestrator.audit.verdicts import Kind
 from orchestrator.git import batch
 from orchestrator.git.batch import Pack, Trees

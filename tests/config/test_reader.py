@@ -53,7 +53,9 @@ releases:
         mainline: 1
         allow: [duplicate, empty]
       - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1: {ticket: OPS-412, fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt]}], from-branch: true}
+  v2.7.2-rc.1:
+    {ticket: OPS-412, from-branch: true,
+     fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt], strategy-option: [ours, find-renames=60]}]}
 image:
   repository: registry.example.com:5000/team/pytorch-cuda
   dockerfile: ./images/pytorch-cuda/Dockerfile
@@ -159,15 +161,16 @@ def test_every_key_is_read() -> None:
     assert got.releases[1].fixes[0].commit == "main^{/leak}"
     assert got.releases[1].from_branch
     assert got.releases[1].fixes[0].exclude == ("CHANGES.txt", ".github/**", "/docs/")  # those for all, then its own
+    assert got.releases[1].fixes[0].strategy_options == ("ours", "find-renames=60%")
     assert got.exclude == ("CHANGES.txt", ".github/**")
     assert got.verify == (
-        VerifyCommand(run="make test", line=34),
-        VerifyCommand(run="set -e\nmake lint", line=35),
-        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=38),
-        VerifyCommand(run="make all", line=39),
+        VerifyCommand(run="make test", line=36),
+        VerifyCommand(run="set -e\nmake lint", line=37),
+        VerifyCommand(run="make docs", paths=("docs", "setup.py"), timeout=600.0, line=40),
+        VerifyCommand(run="make all", line=41),
     )
     assert got.changelog == "docs/CHANGES.md"
-    place = Place(file="release.yaml", line=42, column=5)
+    place = Place(file="release.yaml", line=44, column=5)
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
@@ -209,8 +212,8 @@ def test_the_policy_is_read() -> None:
             ),
         ),
     )
-    assert str(got.policy.place_of("types")) == "release.yaml:51:10"
-    assert str(got.policy.place_of("freeze-")) == "release.yaml:46:3"
+    assert str(got.policy.place_of("types")) == "release.yaml:53:10"
+    assert str(got.policy.place_of("freeze-")) == "release.yaml:48:3"
     assert got.repository_url == "https://github.com/org/project"
 
 

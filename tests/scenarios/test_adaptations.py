@@ -1,4 +1,5 @@
-"""Picks that are something else than their sources by rule: submodules that go forward, files that are excluded.
+"""Picks that are something else than their sources by rule: submodules that go forward, files that are excluded,
+strategy options.
 
 What git makes of them, what everybody says of them in every clone, and that everybody finds what is neither.
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.support.walk.releases import Released
 
 pytestmark = pytest.mark.history
-KINDS = ["submodule", "excluded", "adapted", "backport", "clean"]
+KINDS = ["submodule", "excluded", "sided", "adapted", "backport", "clean"]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,23 @@ def test_a_byte_of_an_excluded_file_is_found(adapted: tuple[Attacked, Released])
                tag=lambda text, _: text.replace("Without: NEWS.txt\n", "")),
         Attack("tag-differs", frozenset({"tag-differs"}), "says of",
                tag=lambda text, _: text.replace("Without: NEWS.txt\n", "Without: NEWS.txt\nWithout: *\n")),
+    ):  # fmt: skip
+        world.everybody_sees(made, attack, source)
+
+
+def test_what_was_merged_with_an_option_is_that(adapted: tuple[Attacked, Released]) -> None:
+    """Said in tag and record; another resolution of the same conflict is found, and another word about it."""
+    world, made = adapted
+    source, record = source_of(made, "sided"), world._record(made)
+    (pick,) = (each for each in record["picks"] if each["source"] == source)
+    assert (pick["state"], pick["strategy_options"]) == ("clean", ["theirs", "find-renames=60%"])
+    assert "\nStrategy-Option: theirs\nStrategy-Option: find-renames=60%\n" in world._tag_text(made)
+    assert "(merged with theirs, find-renames=60%)" in world.must(0, made.line, "show", made.version).out
+    before = world.remote.git("ls-tree", f"{pick['result']}^", "app.txt").split()[2]  # as with `ours`
+    for attack in (
+        Attack("not-the-pick", frozenset({"forged"}), "", entries=(("100644", before, "app.txt"),)),
+        Attack("tag-differs", frozenset({"tag-differs"}), "says of",
+               tag=lambda text, _: text.replace("Strategy-Option: theirs\n", "")),
     ):  # fmt: skip
         world.everybody_sees(made, attack, source)
 

@@ -277,6 +277,11 @@ class World:
         self.libs[line.name] = new[1]
         return Declared("submodule", (f"commit: {shas[0]}", f"commit: {shas[2]}"), (shas[0], shas[2]))
 
+    def _sided(self, _: Line) -> Declared:
+        """A fix of a line that the branch has in other words, merged in favour of one side."""
+        sha = self._fix(self._drifted.pop())
+        return Declared("sided", (f"commit: {sha}, strategy-option: [theirs, find-renames=60]",), (sha,))
+
     def _excluded(self, _: Line) -> Declared:
         """A fix with files beside it that are not picked: one that the branch has in other words, and a new one."""
         self.clone.minutes += 1
@@ -319,7 +324,7 @@ BEFORE = ("by_hand", "late", "touched_up", "direct", "again")  # what is on the 
 KINDS = (
     "clean", "adapted", "skipped", "doubtful", "by_hand", "late", "touched_up", "direct", "backport", "span", "amended",
     "merge", "revert", "again", "repeated", "across", "empty", "submodule",
-    "excluded",
+    "excluded", "sided",
 )  # fmt: skip
 
 
