@@ -266,9 +266,8 @@ def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[
     lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
-    return (
-        lost or other_words(world.session.scratch, part) or other_terms(world.session.scratch, part, proving.verdicts)
-    )
+    scratch = world.session.scratch
+    return lost or other_words(scratch, part) or other_terms(scratch, part, proving.verdicts, world.tags)
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:

@@ -142,14 +142,15 @@ def other_words(scratch: Scratch, part: Part) -> list[str]:
     return found
 
 
-def other_terms(scratch: Scratch, part: Part, proved: Sequence[CommitVerdict]) -> list[str]:
-    """Where a tag says more or less of its picks than what was proved of them."""
+def other_terms(scratch: Scratch, part: Part, proved: Sequence[CommitVerdict], tags: Mapping[str, Tag]) -> list[str]:
+    """Where a tag says more or less of its picks than what was proved of them; `tags` are all that are known."""
+    known = KnownResolutions(scratch=scratch, tags=lambda: {name: tag.object for name, tag in tags.items()})
     account, verdicts = part.account, {each.sha: each for each in proved}
     here = {each.commit.sha for each in account.sources} if account else set()
     made = [(pick, verdicts[pick.result]) for pick in account.made
             if pick.result in verdicts and pick.source in here] if account else []  # fmt: skip
     picks = [
-        replace(pick, forwarded=_moved(pick, verdict, account), resolution=_earlier(scratch, pick, account))
+        replace(pick, forwarded=_moved(pick, verdict, account), resolution=_earlier(known, pick, account))
         for pick, verdict in made
         if verdict.ok and account
     ]
@@ -163,12 +164,13 @@ def _moved(pick: Pick, verdict: CommitVerdict, account: Account) -> tuple[Submod
     return written(verdict.forwarded) if told or pick.state is not PickState.ADAPTED else ()
 
 
-def _earlier(scratch: Scratch, pick: Pick, account: Account) -> Resolution | None:
+def _earlier(known: KnownResolutions, pick: Pick, account: Account) -> Resolution | None:
     """The earlier resolution that a pick says it is, where making it again gives its tree, or cannot be tried here."""
     source = next(each for each in account.sources if each.commit.sha == pick.source)
     if pick.resolution is None or pick.state is not PickState.ADAPTED:
         return None
+    scratch = known.scratch
     made = scratch.commit(pick.result)
-    earlier = Earlier(known=KnownResolutions(scratch=scratch), told={pick.source: pick.resolution})
+    earlier = Earlier(known=known, told={pick.source: pick.resolution})
     ours = scratch.tree_of(made.parents[0]) if made.parents else EMPTY_TREE
     return earlier.of(question(source, ours), made.tree)

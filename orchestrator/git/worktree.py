@@ -34,6 +34,7 @@ _PINNED = (
     ("merge.renames", "true"),
     ("merge.directoryRenames", "conflict"),
     ("merge.renameLimit", "7000"),
+    ("rerere.autoUpdate", "false"),  # a person adds what was resolved before
     ("commit.gpgSign", "false"),
     ("advice.detachedHead", "false"),
     ("submodule.recurse", "false"),

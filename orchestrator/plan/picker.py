@@ -10,7 +10,6 @@ from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.git.objects import later
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.prerequisites import EFFORT, Finder
-from orchestrator.picks.resolutions.known import Earlier, KnownResolutions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.git.objects import Commit, Signature, When
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.prerequisites import Needs
+    from orchestrator.picks.resolutions.known import Earlier
     from orchestrator.picks.sources import Source
 
 
@@ -35,12 +35,13 @@ class Picker:
         effort: float = EFFORT,
         changelog: str = "",
         signoff: bool = False,
-        earlier: Earlier | None = None,
+        *,
+        earlier: Earlier,
     ) -> None:
         self.scratch = scratch
         self.identity = identity
         self.signoff = signoff
-        self.earlier = earlier or Earlier(known=KnownResolutions(scratch=scratch), told=decisions.told)
+        self.earlier = earlier
         self.decisions = decisions
         self.base = base
         self.finder = Finder(scratch, base, effort=effort, for_patch=True, changelog=changelog)

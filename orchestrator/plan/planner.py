@@ -104,7 +104,9 @@ def draft(
         request.effort,
         config.changelog,
         config.signoff,
-        None if is_made else _earlier(config, request, repository, scratch),
+        earlier=Earlier(known=known_here(repository, scratch), told=decisions.told)
+        if is_made
+        else _earlier(request, facts, repository, scratch),
     ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
@@ -156,10 +158,14 @@ def draft(
     )
 
 
-def _earlier(config: Config, request: PlanRequest, repository: Repository, scratch: Scratch) -> Earlier:
-    """What the version tags of this clone resolved; who released it may have it applied without a question."""
-    known = known_here(repository, scratch)
-    return Earlier(known=known, own=str(request.identity) if config.reuse_resolutions else "")
+def _earlier(request: PlanRequest, facts: Facts, repository: Repository, scratch: Scratch) -> Earlier:
+    """What released versions resolved; who released it may have it applied without a question.
+
+    What is here alone, or another tag here than on the remote, is not released; what was yanked is no example.
+    """
+    known = known_here(repository, scratch, facts.tag_objects, facts.yanks)
+    own = str(request.identity) if request.config.reuse_resolutions else ""
+    return Earlier(known=known, own=own, public=facts.public_tags)
 
 
 def _images(

@@ -282,7 +282,7 @@ def _before(session: Session, pick: Pick, paused: Paused) -> Reused | None:
         source=pick.source, change=commit, parent=next(iter(commit.parents[number:]), ""),
         ours=scratch.tree_of(paused.tip), options=pick.strategy_options,
     )  # fmt: skip
-    return known_here(session.repository, scratch).find(asked)
+    return known_here(session.repository, scratch).as_in(asked, pick.resolution)
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:

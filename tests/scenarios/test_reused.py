@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import Ran, release
+from tests.support.commit_keys import ssh_key
 from tests.support.guarded import install
 from tests.support.remedies import said, typed
 from tests.support.story import Repo, lines, make_repo
@@ -124,8 +125,13 @@ def test_a_person_looks_at_it_unless_the_file_says_otherwise(told: Lines, tmp_pa
     everybody(told, "v2.8.1", tmp_path / "fresh")
 
 
-def test_who_resolved_it_may_have_it_applied(told: Lines, tmp_path: Path) -> None:
-    told.declare("v2.8", "v2.8.1", "reuse-resolutions: true\n")
+@pytest.mark.parametrize("signed", [False, True])
+def test_who_resolved_it_may_have_it_applied(told: Lines, tmp_path: Path, signed: bool) -> None:
+    told.declare("v2.8", "v2.8.1", "reuse-resolutions: true\n" + "sign-commits: true\n" * signed)
+    if signed:
+        told.clone.git("config", "gpg.format", "ssh")
+        told.clone.git("config", "user.signingKey", str(ssh_key(tmp_path / "key")))
+    assert install(told.remote, quick=True).code == 0
     told.clone.git("config", "user.name", "Somebody Else")
     other = told.run("plan", "v2.8.1", "--json").json
     assert other["picks"][0]["state"] == "conflict"  # of somebody else: it is shown, and never released unseen
@@ -137,15 +143,41 @@ def test_who_resolved_it_may_have_it_applied(told: Lines, tmp_path: Path) -> Non
     done = told.run("cut", "v2.8.1", "--yes")
     assert done.code == 0, done.err
     assert told.remote.git("show", "v2.8.1:words.txt") == lines(40, l20=BOTH, l38="of 2.8").strip()
-    assert f"\nPick: adapted {told.fix} {pick['result']}\nResolved-As: {told.first} v2.7.1" in told.message("v2.8.1")
+    made = told.remote.rev("v2.8.1~1")
+    assert f"\nPick: adapted {told.fix} {made}\nResolved-As: {told.first} v2.7.1" in told.message("v2.8.1")
     assert told.remote.rev("v2.8.1") == told.clone.rev("v2.8.1")
-    assert plan["head"] == told.clone.rev("v2.8.1^{}")
+    assert (pick["result"] == made, plan["head"] == told.clone.rev("v2.8.1^{}")) == (not signed, not signed)
     everybody(told, "v2.8.1", tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("lie", ["it is not", "another commit", "nothing said"])
+def test_what_is_not_released_is_no_example(told: Lines) -> None:
+    """A tag that only this clone has may be from anywhere, and a yanked version is none to follow."""
+    told.declare("v2.8", "v2.8.1", "reuse-resolutions: true\n")
+    tag = told.remote.rev("refs/tags/v2.7.1")
+    told.remote.git("update-ref", "-d", "refs/tags/v2.7.1")
+    private = told.run("plan", "v2.8.1", "--json").json["picks"][0]
+    other = told.remote.git("cat-file", "tag", tag).replace("v2.7.1: ", "v2.7.1:  ") + "\n"
+    forged = told.remote.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=other.replace("Mia", "Mio", 1))
+    told.remote.git("update-ref", "refs/tags/v2.7.1", forged)
+    differs = told.run("plan", "v2.8.1", "--json").json["picks"][0]
+    told.remote.git("update-ref", "refs/tags/v2.7.1", tag)
+    offline = told.run("plan", "v2.8.1", "--json", "--offline").json["picks"][0]
+    released = told.run("plan", "v2.8.1", "--json").json["picks"][0]
+    assert told.run("yank", "v2.7.1", "--reason", "wrong words", "--yes").code == 0
+    yanked = told.run("plan", "v2.8.1", "--json").json["picks"][0]
+    known = {"commit": told.first, "version": "v2.7.1"}
+    assert [(pick["state"], pick["resolution"]) for pick in (private, differs, offline, released, yanked)] == [
+        ("conflict", None), ("conflict", None), ("conflict", known), ("adapted", known), ("conflict", None),
+    ]  # fmt: skip
+
+
+LIES = ("it is not", "another commit", "another version", "a commit of nowhere", "nothing said")
+
+
+@pytest.mark.wide(3)
+@pytest.mark.parametrize("lie", LIES)
 def test_what_a_tag_says_of_it_is_made_again(told: Lines, lie: str, tmp_path: Path) -> None:
-    """One that says so of another resolution, names another commit, or does not say it though the record does."""
+    """One that says so of another resolution, names another commit or version, or keeps silent."""
     assert install(told.remote, quick=True).code == 0
     told.declare("v2.8", "v2.8.1")
     text = lines(40, l20="something else" if lie == "it is not" else BOTH, l38="of 2.8")
@@ -159,6 +191,8 @@ def test_what_a_tag_says_of_it_is_made_again(told: Lines, lie: str, tmp_path: Pa
     forged = {
         "it is not": before + line,
         "another commit": before.replace(told.first, told.clone.rev("v2.7.0~0^{commit}")),
+        "another version": before.replace(f"{told.first} v2.7.1", f"{told.first} v2.7.0"),
+        "a commit of nowhere": before.replace(told.first, "1" * 40),
         "nothing said": before.replace(line, ""),
     }[lie]
     sha = told.remote.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=forged + "\n")
@@ -198,6 +232,7 @@ def test_gits_own_rerere_is_honoured_and_left_as_it_was(told: Lines) -> None:
     clone = told.clone
     clone.git("tag", "--delete", "v2.7.1")  # nothing but what git remembers
     clone.git("config", "rerere.enabled", "true")
+    clone.git("config", "rerere.autoUpdate", "true")  # git would add it unseen
     told.declare("v2.8", "v2.8.1")
     clone.git("checkout", "--quiet", "--detach", "release/v2.8")
     assert clone.attempt("cherry-pick", told.fix).returncode

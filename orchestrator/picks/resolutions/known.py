@@ -20,14 +20,16 @@ from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.trees import entry_at, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from orchestrator.core.tag_message import TagRow
     from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
 _MOST = 500  # adapted picks that are looked at, the newest versions first
+_OF_TEXT = ("content", "add/add")  # conflicts in which the text is all that two sides disagree about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class Reused:
 
 @dataclass(kw_only=True)
 class KnownResolutions:
-    """Those of version tags; `tags` gives their objects by name, when the first conflict is met."""
+    """Those of version tags; `tags` gives the ids of their objects by name, when the first conflict is met."""
 
     scratch: Scratch
     tags: Callable[[], Mapping[str, str]] = dict
@@ -78,17 +80,28 @@ class KnownResolutions:
         return None
 
     def gives(self, asked: Question, known: Resolution, made: str) -> bool | None:
-        """Whether that resolution gives tree `made` here; None where it, or what it is a pick of, is not here."""
-        if not self.scratch.is_commit(known.commit):
+        """Whether its version resolved it, and that gives tree `made` here.
+
+        None where that version, the resolution, or what it is a pick of, is not here.
+        """
+        tag = self.tags().get(known.version, "")
+        if not tag or not self.scratch.has(tag):
             return None
-        sources = origins(self.scratch.commit(known.commit).text)
+        sources = [source for source, each in _adapted(self.scratch, known.version, tag) if each == known]
         if not sources:
-            return False
-        if not self.scratch.is_commit(sources[-1]):
-            return None
-        now = texts_of(self.scratch, asked)
-        found = self._put_on(now, sources[-1], known) if now else None
+            return None if self._lists(tag, known.commit) else False
+        found = self.as_in(asked, known, sources[0])
         return found is not None and found.tree == made
+
+    def _lists(self, tag: str, commit: str) -> bool:
+        """Whether a tag lists an adapted pick, be it here or not."""
+        return any(row.commit == commit and row.state == PickState.ADAPTED for row in _rows_of(self.scratch, tag))
+
+    def as_in(self, asked: Question, known: Resolution, source: str = "") -> Reused | None:
+        """A conflict resolved as that pick (of `source`) was; None where that does not fit."""
+        sources = [source] if source else origins(self.scratch.commit(known.commit).text)[-1:]
+        now = texts_of(self.scratch, asked)
+        return self._put_on(now, sources[0], known) if now and sources else None
 
     @cached_property
     def _rows(self) -> list[tuple[str, Resolution]]:
@@ -141,26 +154,28 @@ class KnownResolutions:
 class Earlier:
     """What counts of earlier resolutions: those by `own` (`Name <mail>`, "" for nobody) are applied without a question.
 
-    `told` are those that the tag of a release says it used: they are held against it.
+    That needs the remote to have them: `public` are the version tags that it was seen to have.  `told` are those that
+    the tag of a release says it used: they are held against it.
     """
 
     known: KnownResolutions
     own: str = ""
-    told: Mapping[str, Resolution] = field(default_factory=dict)
+    public: Collection[str] = ()
+    told: Mapping[str, Resolution] | None = None  # None: nothing is released yet
     all_here: bool = False  # what is not here is not so: a server has every released commit
 
     def applies(self, found: Reused) -> bool:
         """Whether it is applied without a question."""
-        return found.by == self.own
+        return found.by == self.own and found.resolution.version in self.public
 
     def of(self, asked: Question, made: str) -> Resolution | None:
         """The earlier resolution that tree `made` is: by the tag, as far as that is so; else what is known here."""
+        if self.told is None:
+            found = self.known.find(asked)
+            return found.resolution if found and found.tree == made else None
         told = self.told.get(asked.source)
-        if told:
-            gives = self.known.gives(asked, told, made)
-            return told if gives or (gives is None and not self.all_here) else None
-        found = self.known.find(asked)
-        return found.resolution if found and found.tree == made else None
+        gives = self.known.gives(asked, told, made) if told else False
+        return told if gives or (gives is None and not self.all_here) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,19 +186,36 @@ class Conflicting:
     texts: Mapping[str, ConflictText]
 
 
-def known_here(repository: Repository, scratch: Scratch) -> KnownResolutions:
-    """What the version tags of a clone resolved."""
-    prefix = "refs/tags/"
-    return KnownResolutions(
-        scratch=scratch,
-        tags=lambda: {ref.removeprefix(prefix): sha for ref, sha in repository.refs(prefix.rstrip("/")).items()},
-    )
+def known_here(
+    repository: Repository, scratch: Scratch, public: Mapping[str, str] | None = None, without: Collection[str] = ()
+) -> KnownResolutions:
+    """What the version tags of a clone resolved.
+
+    Of `public` (name -> object, as the remote has it; None: it was not asked), where that is another object or none, a
+    tag is somebody's own, and counts for nothing; nor do those in `without`.
+    """
+
+    def tags() -> dict[str, str]:
+        prefix = "refs/tags/"
+        here = {ref.removeprefix(prefix): sha for ref, sha in repository.refs(prefix.rstrip("/")).items()}
+        return {
+            name: sha
+            for name, sha in here.items()
+            if name not in without and (public is None or public.get(name) == sha)
+        }
+
+    return KnownResolutions(scratch=scratch, tags=tags)
 
 
 def texts_of(scratch: Scratch, asked: Question) -> Conflicting | None:
-    """None where something conflicts that is no text of two sides, and where nothing does."""
+    """None where something conflicts that is no text of two sides, and where nothing does.
+
+    A submodule that moves by the way is one too: what is told of such a pick is told by a person.
+    """
     before = scratch.tree_of(asked.parent) if asked.parent else EMPTY_TREE
     merge = scratch.pick(base=before, ours=asked.ours, theirs=asked.change.tree, options=asked.options)
+    if merge.forwarded or any(each.kind not in _OF_TEXT for each in merge.conflicts):
+        return None
     found = {each.path: conflict_text(scratch.file(merge.tree, each.path) or b"") for each in merge.conflicts}
     texts = {path: text for path, text in found.items() if text}
     return Conflicting(merge=merge, texts=texts) if texts and len(texts) == len(found) else None
@@ -191,9 +223,12 @@ def texts_of(scratch: Scratch, asked: Question) -> Conflicting | None:
 
 def _adapted(scratch: Scratch, name: str, sha: str) -> Iterator[tuple[str, Resolution]]:
     """(source, where it was resolved) of the adapted picks that a tag object lists, and that are here."""
-    if not scratch.has(sha):
-        return
-    kind, data = scratch.read(sha)
-    for row in tagged_account(data.decode("utf-8", "replace")) if kind == "tag" else ():
+    for row in _rows_of(scratch, sha):
         if row.state == PickState.ADAPTED and scratch.is_commit(row.source) and scratch.is_commit(row.commit):
             yield row.source, Resolution(commit=row.commit, version=name)
+
+
+def _rows_of(scratch: Scratch, sha: str) -> list[TagRow]:
+    """What a tag object says of each pick; nothing of one that is not here."""
+    kind, data = scratch.read(sha) if scratch.has(sha) else ("", b"")
+    return tagged_account(data.decode("utf-8", "replace")) if kind == "tag" else []
