@@ -29,7 +29,7 @@ ROOMS = (
     "attest.scan",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
-    "guard",
+    "guard release.modes",
     "attest.released",
     "release",
     "audit",

@@ -33,7 +33,7 @@ LOADS = [
     (("duplicates",), "git gitdb semver sqlite3 yaml", 83),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 98),
     (("status",), "git gitdb semver yaml", 136),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 178),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 182),
 ]
 
 

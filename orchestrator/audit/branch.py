@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import beside, candidates, facts_of, failures, heavy_links, image_links, record_links
+from orchestrator.audit.links import (
+    TO_COME,
+    beside,
+    candidates,
+    facts_of,
+    failures,
+    heavy_links,
+    image_links,
+    record_links,
+)
 from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
@@ -18,7 +27,7 @@ from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
-from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, told_twice
+from orchestrator.core.tag_message import built_later, promotion, tagged_account, tagged_picks, told_twice
 from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.guard.consistency import promotion_fault
@@ -176,9 +185,8 @@ def _tail(world: Snapshot, wanted: Range, parts: Sequence[Part], commits: tuple[
     path, scratch = world.session.config_path(), world.session.scratch
     kept = any(part.config for part in parts) or bool(wanted.base and scratch.file(scratch.tree_of(wanted.base), path))
     config = _open_config(world, wanted.branch, parts)
-    coming = [each.version for each in config.releases if each.from_branch and each.version not in world.tags] if (
-        config and config.branch == wanted.branch) else []  # fmt: skip
-    return Part(version="", commits=commits, config=config if kept or coming else None, for_version="".join(coming[:1]))
+    coming = config.taking(wanted.branch, world.tags)[:1] if config else ()
+    return Part(version="", commits=commits, config=config if kept or coming else None, for_version="".join(coming))
 
 
 def _open_config(world: Snapshot, branch: str, parts: Sequence[Part]) -> Config | None:
@@ -241,6 +249,8 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
     if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
+        elif built_later(tag.message):
+            unchecked.append(f"{tag.name}: {TO_COME}")
         else:
             problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
                                      "the run that made it was broken off, or it was deleted"))  # fmt: skip

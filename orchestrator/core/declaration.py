@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.versions import Kind, Scheme
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from orchestrator.core.results import Place
@@ -139,6 +140,10 @@ class BuildSecret:
     required: bool = True
 
 
+BY_CUT, BY_CI = "cut", "ci"
+BUILT_BY: Final = (BY_CUT, BY_CI)  # the values of `image.built-by`
+
+
 PREVIOUS: Final = "previous"  # in `image.cache.from`: what the version before left
 
 
@@ -223,6 +228,7 @@ class ImageSpec:
     places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key of `options` -> where it stands
     heavy: HeavySpec | None = None
     allow: tuple[str, ...] = ()  # differences to the version before that are meant; values in IMAGE_ALLOWED
+    built_by: str = ""  # one of BUILT_BY; "": the cut, or the CI job where the image is not there
 
     def platforms_of(self, variant: Variant) -> tuple[str, ...]:
         """What a variant is built for; "" stands for the engine's own platform."""
@@ -373,6 +379,11 @@ class Config:
     def versions(self) -> Scheme:
         """How the project writes its versions."""
         return Scheme.of(self.tag_prefix, self.scheme)
+
+    def taking(self, branch: str, tags: Collection[str]) -> tuple[str, ...]:
+        """The versions to come, without a tag, that take what is on that branch."""
+        mine = self.releases if branch == self.branch else ()
+        return tuple(each.version for each in mine if each.from_branch and each.version not in tags)
 
     def release(self, version: str) -> ReleaseEntry | None:
         return next((entry for entry in self.releases if entry.version == version), None)

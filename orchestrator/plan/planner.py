@@ -55,6 +55,7 @@ _NEWER = (
     "one_by_one",
     "sign_commits",
     "signed_from",
+    "built_by",
 )  # fields that count where they say something: ids of older plans stay as they were
 _NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options", "resolution")  # the same, of a pick
 _ADVICE = (

@@ -15,9 +15,10 @@ from orchestrator.git.merge.excluded import part_of
 from orchestrator.git.push import holds
 from orchestrator.picks.resolutions.known import Question, known_here
 from orchestrator.plan import document
-from orchestrator.release import landing, steps
+from orchestrator.release import steps
 from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
+from orchestrator.release.modes import landing
 from orchestrator.release.prepare import prepare
 from orchestrator.release.steps.land import Landed, ProposedRequest
 from orchestrator.release.steps.promote import Floated, Promoted
@@ -49,6 +50,7 @@ class Cut:
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
     waits_for: str = ""  # the platform that another job has yet to upload: nothing has the version's name so far
+    built_by: str = ""  # who is to build the images from the tag: plan.built_by
 
 
 def cut(session: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -254,6 +256,7 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             part=part,
             exclude=pick.exclude,
             options=pick.strategy_options,
+            image=session.options.image,
         )
         before = _before(session, pick, paused)
         known = tuple(f"{word(path)} as in {before.said}" for path in before.files) if before else ()
@@ -369,7 +372,8 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object
-    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
+    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes),
+               built_by=plan.built_by)  # fmt: skip
 
 
 def _after_proposal(session: Session, state: ReleaseState, plan: Plan, url: str) -> Cut:

@@ -54,6 +54,7 @@ class Paused:
     exclude: tuple[str, ...] = ()
     options: tuple[str, ...] = ()  # with which git merges it
     known: tuple[str, ...] = ()  # files in the worktree that are as they were resolved before, and where: a line each
+    image: bool | None = None  # whether `cut` was given --image or --no-image
 
     @property
     def opened(self) -> str:

@@ -104,7 +104,7 @@ def unprotect(remote: Repo) -> None:
     (remote.path / "hooks/pre-receive").unlink()
 
 
-@types("release/landing.py: release cut {}", "release/landing.py: release abort {}",
+@types("release/modes/landing.py: release cut {}", "release/modes/landing.py: release abort {}",
        "release/publish.py: release cut {} --pull-request")  # fmt: skip
 def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
     again = proposed.run("cut", "v2.7.1", "--yes")
@@ -305,7 +305,7 @@ def test_the_branch_moved_on_before_the_merge(proposed: Proposed) -> None:
 
 
 @types("landing/request.py: git fetch {} {} && git log {}..FETCH_HEAD", "landing/request.py: release abort {}",
-       "release/landing.py: git push {} :refs/heads/{}")  # fmt: skip
+       "release/modes/landing.py: git push {} :refs/heads/{}")  # fmt: skip
 def test_somebody_pushed_to_what_was_proposed(proposed: Proposed) -> None:
     added = proposed.forge.commit("fix: while we are at it", {"own.txt": "x\n"}, CANDIDATE)
     ran = proposed.run("cut", "v2.7.1", "--yes")
@@ -321,7 +321,7 @@ def test_somebody_pushed_to_what_was_proposed(proposed: Proposed) -> None:
     assert not proposed.tale.remote.git("for-each-ref", f"refs/heads/{CANDIDATE}")
 
 
-@types("release/landing.py: release check", "release/landing.py: release cut {}")
+@types("release/modes/landing.py: release check", "release/modes/landing.py: release cut {}")
 def test_it_is_given_up_after_it_landed(proposed: Proposed) -> None:
     """What landed stays, and is released by what `abort` prints."""
     here = proposed.tale.clone.path

@@ -302,8 +302,8 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
         "@CUT_ENV@": login,
         "@PROVE_ENV@": user + secret.replace("@PREFIX@", "RELEASE_"),
         "@PASSWORD@": f"          export RELEASE_{asked}\n" if asked else "",
-        "@PUBLISH@": _piped(asked, "release publish --password-stdin@OPTION@"),
-        "@CUT_RUN@": _piped(asked, f"release cut --yes --password-stdin@OPTION@ {_VERSION}"),
+        "@PUBLISH@": _piped(asked, f"{pipeline.publishing} --password-stdin@OPTION@"),
+        "@CUT_RUN@": _piped(asked, f"{pipeline.cutting} --password-stdin@OPTION@ {_VERSION}"),
         "@REGION@": region_of(pipeline.registry),
         "@REGISTRY_NAME@": pipeline.registry.partition(".")[0],
     }

@@ -89,7 +89,7 @@ release-publish:
   rules:
     - if: $CI_COMMIT_TAG =~ /^@TAG_REGEX@$/
 @ENGINE@  script:
-@PUSH@@LOGIN@@PUBLISH_BEFORE@    - @PIPE@release publish@STDIN@@OPTION@
+@PUSH@@LOGIN@@PUBLISH_BEFORE@    - @PIPE@@PUBLISHING@@STDIN@@OPTION@
       --outputs release.env --summary release-summary.md
     - |
       if grep -qs '^tag=' release.env; then
@@ -131,7 +131,7 @@ release-cut:
     - if: $CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "@SOURCE@" && $CUT_VERSION
 @CUT_ENGINE@  script:
 @PUSH@    - if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi
-@LOGIN@@CUT_BEFORE@    - @PIPE@release cut --yes@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
+@LOGIN@@CUT_BEFORE@    - @PIPE@@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
 @CUT_AFTER@"""
 
 _PUSH: Final = """\
@@ -234,6 +234,8 @@ def text(pipeline: Pipeline) -> str:
         **_of_image(pipeline),
         **_rows(pipeline),
         "@PLAN_JOB@": PLAN_JOB,
+        "@PUBLISHING@": pipeline.publishing,
+        "@CUTTING@": pipeline.cutting,
         "@SOURCE@": pipeline.source,
         "@TAG_REGEX@": pipeline.versions.regex.replace("/", r"\/"),
         "@BRANCH_REGEX@": _regex(pipeline.branches),
