@@ -15,7 +15,6 @@ from orchestrator.core.commit_message import origins
 from orchestrator.core.pick import PickState, Resolution
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import parse_tag
-from orchestrator.git.merge.rerere import ConflictText, conflict_text, replayed
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.trees import entry_at, put
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from orchestrator.core.tag_message import TagRow
+    from orchestrator.git.merge.rerere import ConflictText
     from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
@@ -131,6 +131,8 @@ class KnownResolutions:
         return self._texts[known]
 
     def _put_on(self, now: Conflicting, source: str, known: Resolution) -> Reused | None:
+        from orchestrator.git.merge.rerere import replayed  # a plan without a conflict has no use for it
+
         then = {each.id: (path, each) for path, each in self._then(source, known).items()}
         made, files = self.scratch.tree_of(known.commit), {}
         for path, text in now.texts.items():
@@ -212,6 +214,8 @@ def texts_of(scratch: Scratch, asked: Question) -> Conflicting | None:
 
     A submodule that moves by the way is one too: what is told of such a pick is told by a person.
     """
+    from orchestrator.git.merge.rerere import conflict_text
+
     before = scratch.tree_of(asked.parent) if asked.parent else EMPTY_TREE
     merge = scratch.pick(base=before, ours=asked.ours, theirs=asked.change.tree, options=asked.options)
     if merge.forwarded or any(each.kind not in _OF_TEXT for each in merge.conflicts):
