@@ -34,6 +34,7 @@ ROOMS = (
     "release",
     "audit",
     "report",
+    "announce",
     "cli",
     "__main__",
 )
@@ -48,7 +49,7 @@ DOORS = {
     "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab "
+    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab forges.webhook "
     "attest.scan.osv_dev",
     "urllib3": "registry.http registry.transport engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",

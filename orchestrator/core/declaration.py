@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
+    from orchestrator.core.announcement import ForgeReleaseSpec, Webhook
     from orchestrator.core.results import Place
 
 
@@ -370,6 +371,8 @@ class Config:
     reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
+    notify: tuple[Webhook, ...] = ()
+    forge_release: ForgeReleaseSpec | None = None
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
