@@ -250,6 +250,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
         "4:12",
         "config-unused-ticket",
     ),
+    ("reused perhaps", top("reuse-resolutions: 1"), "4:20", "config-bad-word"),
     ("told by pigeon", top("notify: [{kind: pigeon, url-env: X}]"), "4:17", "config-bad-word"),
     ("an address in the file", top("notify: [{kind: slack, url-env: 'https://x/y'}]"), "4:33", "config-bad-text"),
     ("told nowhere", top("notify: [{kind: slack}]"), "4:10", "config-missing-key"),
