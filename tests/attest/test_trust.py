@@ -32,7 +32,8 @@ def test_an_identity_is_all_of_it_and_of_this_version(who: str, believed: bool) 
 
 
 def test_a_root_must_say_who_and_when() -> None:
-    who, when = {"certificateAuthorities": [{}]}, {"timestampAuthorities": [{}]}
+    who: dict[str, object] = {"certificateAuthorities": [{}]}
+    when: dict[str, object] = {"timestampAuthorities": [{}]}
     for document, says in ((who | when, ""), (who | {"tlogs": [{}]}, ""), (who, "neither a log"), (when, "authority")):
         found = root_fault(json.dumps(document).encode())
         assert (says in found, bool(found)) == (True, bool(says))
