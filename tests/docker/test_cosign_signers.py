@@ -207,9 +207,9 @@ def test_a_key_in_a_kms_signs_and_everybody_with_the_public_one_sees_it(keyless:
     ):
         with pytest.raises(ReleaseError, match=re.escape(says)):
             signer(SignSpec(key=key, public_keys=(pinned,)), VERSION, {"PATH": keyless.path}, tmp_path)
-    for program, says in (
+    for path, says in (
         ("", "no cosign on the path"),
         (str(keyless.cosigns[0].program.parent), "older than version 3"),
     ):
         with pytest.raises(UsageError, match=says):
-            signer(SignSpec(key=uri, public_keys=(public,)), VERSION, {"PATH": program}, tmp_path)
+            signer(SignSpec(key=uri, public_keys=(public,)), VERSION, {"PATH": path}, tmp_path)
