@@ -29,11 +29,11 @@ LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 30),
     (("schema",), "semver", 52),
-    (("check",), "git gitdb semver sqlite3 yaml", 108),
+    (("check",), "git gitdb semver sqlite3 yaml", 112),
     (("duplicates",), "git gitdb semver sqlite3 yaml", 83),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 98),
-    (("status",), "git gitdb semver yaml", 136),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 182),
+    (("status",), "git gitdb semver yaml", 138),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 186),
 ]
 
 
