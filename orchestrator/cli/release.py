@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import command
+from orchestrator.cli.forge import announce_end
 from orchestrator.cli.options import (
     BREAK_FREEZE,
     BUILD,
@@ -73,6 +74,7 @@ def cut(
         plan_file = session.directory / plan if plan else None
         done = cutting.cut(session, version, yes=yes, plan_file=plan_file, each=interactive)
     show_end(console, done)
+    announce_end(session, console, done)
     return None
 
 
@@ -88,6 +90,7 @@ def go_on(
 
     done = resume(session, version, yes=yes)
     show_end(console, done)
+    announce_end(session, console, done)
 
 
 @command("skip", REGISTRY, EFFORT, BREAK_FREEZE, LAND, BUILD)
@@ -103,6 +106,7 @@ def skip(
 
     done = leave_out(session, version, reason=reason, yes=yes)
     show_end(console, done)
+    announce_end(session, console, done)
 
 
 @command("abort")
@@ -187,6 +191,7 @@ def publish(
         console.document({"schema_version": 1, "released": False, "version": ""})
         return
     show_end(console, done, outputs=outputs, summary=summary)
+    announce_end(session, console, done)
 
 
 def _in_a_directory(session: Session, option: str, path: Path | None) -> Path | None:
@@ -320,4 +325,5 @@ def promote(
         return worst(plan.problems)
     done = give_name(session, candidate, version, yes=yes, allow_older=allow_older)
     show_end(console, done)
+    announce_end(session, console, done)
     return None

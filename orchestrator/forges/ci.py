@@ -79,6 +79,8 @@ def pipeline_of(
         versions=version_tags_of(tags), has_image=config.image is not None, cut=wish.cut, registry=registry,
         install="" if wish.tool_image else _one_line(wish.install), platforms=_platforms(config),
         on_github_com=forge in ("", "github.com", "ssh.github.com"), login=_login(wish, module, registry, forge),
+        announces=bool(config.notify or config.forge_release),
+        secrets=tuple(dict.fromkeys(each.url_env for each in config.notify)),
         environment=_environment(wish, module), tool_image=_tool_image(wish, module),
         built_by=config.image.built_by if config.image else "",
     )  # fmt: skip

@@ -27,6 +27,7 @@ NOT_TYPED = {
     r"engines/failures.py: release doctor --image REF": "an engine: tests/docker/test_doctor_image.py",
     r"image/contents.py: docker run --rm IMAGE": "an image that is wrong: tests/docker/test_contents.py",
     r"image/contents.py: release smoke IMAGE --gpus": "a GPU",
+    r"report/registry.py: release prune --write": "a registry: tests/docker/test_prune.py",
     r"audit/links.py: release publish \{\}": "a registry: tests/docker/test_audit_image.py",
     r"audit/rebuild.py: release (rebuild \{\}|status)": "an engine: tests/docker/test_rebuild.py",
     r"release/(publish|steps/join).py: release (publish \{\} --platform \{\}|cut \{\})":

@@ -38,6 +38,8 @@ class Pipeline:
     login: str = PASSWORD  # one of LOGINS
     environment: str = ""  # of the forge, that the jobs with a secret run in; "" for none
     cut: bool = False  # whether it has a job that cuts
+    announces: bool = False  # whether release.yaml asks to tell anybody
+    secrets: tuple[str, ...] = ()  # variables with the addresses of webhooks
     tool_image: str = ""  # that the jobs run in, "" where they install the tool
 
     built_by: str = ""  # `image.built-by`
@@ -72,6 +74,12 @@ class Need:
     @property
     def line(self) -> str:
         return f"{self.kind} {self.name}: {self.why}{' (optional)' if self.optional else ''}"
+
+
+def webhook_needs(pipeline: Pipeline) -> list[Need]:
+    """The addresses of the webhooks of `notify:`."""
+    why = "the address of a webhook of `notify:`"
+    return [Need(kind="secret", name=each, why=why, environment=pipeline.environment) for each in pipeline.secrets]
 
 
 def of_the_cloud(login: str) -> tuple[Need, ...]:
