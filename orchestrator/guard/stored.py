@@ -57,7 +57,7 @@ class StoredRecords:
             if self.scratch.git.attempt("merge-base", "--is-ancestor", sha, update.new).status:
                 return [Problem(
                     code="sources-differ", message=f"{update.short} names {sha[:12]}, and does not keep it",
-                    where=update.ref, remedy="let `release cut` write it", exit_code=Exit.REFUSED,
+                    where=update.ref, remedy="leave it to the release that writes it", exit_code=Exit.REFUSED,
                 )]  # fmt: skip
         return []
 
