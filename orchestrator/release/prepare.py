@@ -28,6 +28,7 @@ from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.release.modes import building
+from orchestrator.release.modes.step_hooks import plan_notes
 from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
@@ -138,6 +139,7 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
+            *plan_notes(guards, plan, config),
             *_signing_notes(plan),
             *engine_notes,
             *(building.told(plan) if plan.built_by else _proving_notes(plan, session)),
