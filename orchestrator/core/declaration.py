@@ -368,6 +368,7 @@ class Config:
     land: LandSpec | None = None  # None: by a push
     sign: SignSpec | None = None
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
+    reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     notify: tuple[Webhook, ...] = ()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
-    from orchestrator.core.pick import Pick, Skipped
+    from orchestrator.core.pick import Pick, Resolution, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
 
@@ -242,6 +242,9 @@ class Decisions:
     skipped: Mapping[str, str]
     present: Mapping[str, Pick] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, Resolution] = field(
+        default_factory=dict
+    )  # where a conflict was resolved before, as its tag says
 
 
 NO_DECISIONS = Decisions(resolved={}, skipped={})

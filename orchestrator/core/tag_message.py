@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.pick import PickState
+from orchestrator.core.pick import PickState, Resolution
 from orchestrator.core.plan import Landing, LandingForm
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _BROKEN = "Freeze broken: "
 _TERMS: Final[Mapping[str, Callable[[Pick], Iterable[str]]]] = {
     "Without": lambda pick: pick.exclude,
     "Strategy-Option": lambda pick: pick.strategy_options,
+    "Resolved-As": lambda pick: (f"{pick.resolution.commit} {pick.resolution.version}",) if pick.resolution else (),
     "Submodule": lambda pick: (f"{each.path} {each.commit}" for each in pick.forwarded),
 }
 _LATER = "Images: built from this tag"
@@ -114,6 +115,15 @@ def terms(pick: Pick) -> tuple[str, ...]:
 def told_terms(message: str) -> dict[str, tuple[str, ...]]:
     """Source -> the terms that a tag says of it."""
     return {row.source: row.terms for row in tagged_account(message) if row.shipped}
+
+
+def told_resolution(terms: Sequence[str]) -> Resolution | None:
+    """Where a pick with these terms says that its conflict was resolved before."""
+    for term in terms:
+        found = re.fullmatch(r"Resolved-As: ([0-9a-f]{40}) (\S+)", term)
+        if found:
+            return Resolution(commit=found[1], version=found[2])
+    return None
 
 
 def terms_fault(told: Mapping[str, tuple[str, ...]], picks: Sequence[Pick]) -> str:

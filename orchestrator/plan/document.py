@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import documents
 from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
-from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped, Submodule
+from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Resolution, Skipped, Submodule
 from orchestrator.core.plan import LATER, Landing, LandingForm, Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
@@ -123,6 +123,7 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "prerequisites": tuple(data["prerequisites"]),
             "near": tuple(data.get("near", ())),
             "strategy_options": tuple(data.get("strategy_options", ())),
+            "resolution": Resolution(**data["resolution"]) if data.get("resolution") else None,
             "exclude": tuple(data.get("exclude", ())),
             "approved_by": _approvals(data.get("approved_by", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),

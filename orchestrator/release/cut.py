@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
 from orchestrator.git.merge.excluded import part_of
 from orchestrator.git.push import holds
+from orchestrator.picks.resolutions.known import Question, known_here
 from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.release.adopt import close, finished_elsewhere
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
     from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.resolutions.known import Reused
     from orchestrator.session.session import Session
 
 
@@ -258,7 +260,10 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             options=pick.strategy_options,
             image=session.options.image,
         )
-        raise waiting(state, state.pause(paused, session.scratch), pick)
+        before = _before(session, pick, paused)
+        known = tuple(f"{word(path)} as in {before.said}" for path in before.files) if before else ()
+        paused = state.pause(replace(paused, known=known), session.scratch, before.files if before else {})
+        raise waiting(state, paused, pick)
 
 
 def _part(scratch: Scratch, pick: Pick, resolution: str) -> str:
@@ -269,6 +274,20 @@ def _part(scratch: Scratch, pick: Pick, resolution: str) -> str:
     number = max(0 if pick.applied else pick.mainline, 1) - 1
     found = part_of(scratch, commit, next(iter(commit.parents[number:]), ""), pick.exclude)
     return found.commit.sha if found else ""
+
+
+def _before(session: Session, pick: Pick, paused: Paused) -> Reused | None:
+    """The files of a conflict as a released version resolved them, for a person to look at."""
+    if pick.resolution is None:
+        return None
+    scratch = session.scratch
+    commit = scratch.commit(paused.opened)
+    number = max(0 if paused.part else paused.mainline, 1) - 1
+    asked = Question(
+        source=pick.source, change=commit, parent=next(iter(commit.parents[number:]), ""),
+        ours=scratch.tree_of(paused.tip), options=pick.strategy_options,
+    )  # fmt: skip
+    return known_here(session.repository, scratch).as_in(asked, pick.resolution)
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:
@@ -285,8 +304,10 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     commands = (state.worktree.commands() if state.worktree.exists else []) or ["git add --update"]
     keeping = state.worktree.keeping()
     keep = f"   | {keeping} keeps what one side has not" if keeping else ""
+    known = f"; it was resolved before, look at it: {', '.join(paused.known)}" if paused.known else ""
+    files = words(paused.files, ", ")
     return PausedError(
-        f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
+        f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {files}{needs}{known}",
         where=str(tree),
         remedy=f"cd {word(str(tree))}   (resolve, then)   {' && '.join(commands)} "
         f"&& release continue {state.version}"

@@ -102,6 +102,7 @@ policy:
 signoff: true
 sign-commits: true
 exclude: [CHANGES.txt, .github/**]
+reuse-resolutions: true
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
   body: |
@@ -191,6 +192,7 @@ def test_every_key_is_read() -> None:
         ("slack", "SLACK_URL", "{tag} is out"), ("teams", "TEAMS_URL", USUAL_TEXT),
     ]  # fmt: skip
     assert (got.signoff, got.sign_commits, read(MINIMAL).sign_commits) == (True, True, None)
+    assert got.reuse_resolutions
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(
         subject="{ticket}: {tag} [skip ci]",

@@ -236,6 +236,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("a hook before what is public", top("hooks: [{before: record, run: x}]"), "4:18", "config-bad-word"),
     ("a hook of two steps", top("hooks: [{before: land, after: land, run: x}]"), "4:24", "config-both-keys"),
     ("a hook of no step", top("hooks: [{run: x}]"), "4:9", "config-missing-key"),
+    ("reused perhaps", top("reuse-resolutions: 1"), "4:20", "config-bad-word"),
     ("told by pigeon", top("notify: [{kind: pigeon, url-env: X}]"), "4:17", "config-bad-word"),
     ("an address in the file", top("notify: [{kind: slack, url-env: 'https://x/y'}]"), "4:33", "config-bad-text"),
     ("told nowhere", top("notify: [{kind: slack}]"), "4:10", "config-missing-key"),
