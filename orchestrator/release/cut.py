@@ -19,9 +19,9 @@ from orchestrator.release import steps
 from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.modes import landing
-from orchestrator.release.modes.step_hooks import Hooked
-from orchestrator.release.modes.step_hooks import tasks as hooked
 from orchestrator.release.prepare import prepare
+from orchestrator.release.step_hooks import Hooked
+from orchestrator.release.step_hooks import tasks as hooked
 from orchestrator.release.steps.land import Landed, ProposedRequest
 from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute

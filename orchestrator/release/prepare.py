@@ -28,7 +28,7 @@ from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.release.modes import building
-from orchestrator.release.modes.step_hooks import plan_notes
+from orchestrator.release.step_hooks import plan_notes
 from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
