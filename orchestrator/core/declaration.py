@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.announcement import ForgeReleaseSpec, StepHook, Webhook
     from orchestrator.core.results import Place
+    from orchestrator.core.signing import SignSpec
 
 
 # The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.
@@ -299,21 +300,6 @@ class Policy:
     def place_of(self, key: str) -> Place:
         """Where a key's value stands; the section where the key is not given."""
         return dict(self.places).get(key, self.place)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignSpec:
-    """The `sign:` section.  Exactly one of `key_file` and `key_env` is given; no secret is here."""
-
-    key_file: str = ""
-    key_env: str = ""
-    password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
-    public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The variables that hold a secret."""
-        return tuple(filter(None, (self.key_env, self.password_env)))
 
 
 @dataclass(frozen=True, kw_only=True)
