@@ -28,7 +28,6 @@ from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
 from orchestrator.release.modes import building
-from orchestrator.release.step_hooks import plan_notes
 from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
@@ -139,7 +138,7 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
-            *plan_notes(guards, plan, config),
+            *(_hook_notes(guards, plan, config) if config.hooks else ()),
             *_signing_notes(plan),
             *engine_notes,
             *(building.told(plan) if plan.built_by else _proving_notes(plan, session)),
@@ -162,6 +161,12 @@ def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     from orchestrator.attest.scan import vex
 
     return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
+
+
+def _hook_notes(guards: PolicyResolver, plan: Plan, config: Config) -> tuple[str, ...]:
+    from orchestrator.release.step_hooks import plan_notes
+
+    return plan_notes(guards, plan, config)
 
 
 def signing(session: Session, config: Config) -> str:

@@ -77,8 +77,6 @@ def trusted(guards: PolicyResolver, config: Config, config_path: str, base: str)
 
 def plan_notes(guards: PolicyResolver, plan: Plan, config: Config) -> tuple[str, ...]:
     """What a plan says of them; of a protected branch that cannot be read its policy tells."""
-    if not config.hooks:
-        return ()
     try:
         found = trusted(guards, config, plan.config_path, plan.base)
     except ProblemsError:
