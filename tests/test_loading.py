@@ -33,7 +33,7 @@ LOADS = [
     (("duplicates",), "git gitdb semver sqlite3 yaml", 86),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 101),
     (("status",), "git gitdb semver yaml", 141),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 190),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 193),
 ]
 
 

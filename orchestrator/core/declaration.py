@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from orchestrator.core.announcement import ForgeReleaseSpec, Webhook
+    from orchestrator.core.announcement import ForgeReleaseSpec, StepHook, Webhook
     from orchestrator.core.results import Place
     from orchestrator.core.signing import SignSpec
 
@@ -361,6 +361,7 @@ class Config:
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     notify: tuple[Webhook, ...] = ()
+    hooks: tuple[StepHook, ...] = ()
     forge_release: ForgeReleaseSpec | None = None
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
