@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 NO_POLICY = Policy(place=Place(file="release.yaml"))
 _DEFAULT_PATH = "release.yaml"
-_MAKING = ("branch", "image", "verify", "changelog", "version_files")  # what else shapes a release
+_MAKING = ("branch", "image", "verify", "changelog", "version_files", "hooks")  # what else shapes a release
 _JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
 
 

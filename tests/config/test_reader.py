@@ -114,6 +114,9 @@ sign:
   key-env: SIGNING_KEY
   public-keys:
     - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+hooks:
+  - {before: land, run: ./gate}
+  - {after: record, run: ./tell, timeout: 5}
 forge-release: {assets: [record]}
 notify:
   - {kind: slack, url-env: SLACK_URL, text: "{tag} is out"}
@@ -188,6 +191,9 @@ def test_every_key_is_read() -> None:
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert [(each.when, each.step, each.run, each.timeout) for each in got.hooks] == [
+        ("before", "land", "./gate", 600), ("after", "record", "./tell", 5),
+    ]  # fmt: skip
     assert got.forge_release is not None
     assert got.forge_release.assets == ("record",)
     assert [(each.kind, each.url_env, each.text) for each in got.notify] == [

@@ -60,6 +60,10 @@ def freeze(start: str, end: str, reason: str = ", reason: x") -> str:
 BAD: list[tuple[str, str | bytes, str, str]] = [
     ("atomic for who pushes nothing", top("land: {by: pull-request, atomic: false}"), "4:34", "config-land-atomic"),
     ("atomic, perhaps", top("land: {by: push, atomic: maybe}"), "4:26", "config-bad-word"),
+    ("records in a file", top("records: folder x"), "4:10", "config-bad-records"),
+    ("records on no branch", top("records: branch -x"), "4:10", "config-bad-branch"),
+    ("records on the release branch", top("records: branch release/v2.7"), "4:10", "config-records-branch"),
+    ("a proposal that nobody keeps", top("records: none\nland: pull-request"), "4:10", "config-records-none"),
     # the bytes
     ("empty", b"", "1:1", "config-empty"),
     ("only a comment", "# nothing\n", "1:1", "config-empty"),
@@ -250,6 +254,9 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
         "4:12",
         "config-unused-ticket",
     ),
+    ("a hook before what is public", top("hooks: [{before: record, run: x}]"), "4:18", "config-bad-word"),
+    ("a hook of two steps", top("hooks: [{before: land, after: land, run: x}]"), "4:24", "config-both-keys"),
+    ("a hook of no step", top("hooks: [{run: x}]"), "4:9", "config-missing-key"),
     ("reused perhaps", top("reuse-resolutions: 1"), "4:20", "config-bad-word"),
     ("told by pigeon", top("notify: [{kind: pigeon, url-env: X}]"), "4:17", "config-bad-word"),
     ("an address in the file", top("notify: [{kind: slack, url-env: 'https://x/y'}]"), "4:33", "config-bad-text"),
