@@ -71,7 +71,8 @@ def held(value: Any, schema: dict[str, Any] | None, place: str = "spec") -> None
 
 
 def test_kyvernos_policy_is_as_its_schema_says(tale: Story) -> None:
-    key, root = pair(), {"certificateAuthorities": [{}], "timestampAuthorities": [{}]}
+    key = pair()
+    root: dict[str, Any] = {"certificateAuthorities": [{}], "timestampAuthorities": [{}]}
     (tale.clone.path / "root.json").write_text(json.dumps(root))
     keyless = "{identity: 'https://ci.example.com/a.yml@{version}', issuer: 'https://ci.example.com', "
     own = "trusted-root: root.json, signing-config: c.json}"

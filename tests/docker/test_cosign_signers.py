@@ -209,7 +209,7 @@ def test_a_key_in_a_kms_signs_and_everybody_with_the_public_one_sees_it(keyless:
             signer(SignSpec(key=key, public_keys=(pinned,)), VERSION, {"PATH": keyless.path}, tmp_path)
     for path, says in (
         ("", "no cosign on the path"),
-        (str(keyless.cosigns[0].program.parent), "older than version 3"),
+        (str(keyless.cosigns[0].program.parent), "too old: its attest-blob takes no --statement"),
     ):
         with pytest.raises(UsageError, match=says):
             signer(SignSpec(key=uri, public_keys=(public,)), VERSION, {"PATH": path}, tmp_path)

@@ -307,7 +307,7 @@ def test_another_build_of_the_tag_says_the_same(signed: Signed, tmp_path: Path, 
         remote.git("update-ref", "-d", name)
     shipped.registry.delete(digest)
     assert shipped.registry.head(VERSION) is None
-    for each in {image.id for image in client.images.list(name=shipped.repository)}:
+    for each in {str(image.id) for image in client.images.list(name=shipped.repository)}:
         client.images.remove(each, force=True)
     remote.git("clone", "--quiet", str(remote.path), str(tmp_path / "ci"))
     env = {"COSIGN_PASSWORD": PASSWORD, **shipped.lab.env}
