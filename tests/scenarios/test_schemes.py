@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import release
-from tests.support.printed import types
 from tests.support.remedies import said, typed
 from tests.support.story import Repo, fix_line
 
@@ -109,7 +108,6 @@ def test_a_prefix_that_no_tag_has_is_named(tale: Story) -> None:
         assert "such as v2.7.0" in shown
 
 
-@types("release/adopt.py: release -c {} cut {}")
 def test_two_products_of_one_prefix_are_told_apart(tale: Story, tmp_path: Path) -> None:
     """The second one is not told that it is released, neither where the first was cut nor anywhere else."""
     clone = tale.clone
