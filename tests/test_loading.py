@@ -33,7 +33,7 @@ LOADS = [
     (("duplicates",), "git gitdb semver sqlite3 yaml", 86),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 101),
     (("status",), "git gitdb semver yaml", 139),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 185),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 186),
 ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
-from orchestrator.config.announce_keys import FORGE_RELEASE, NOTIFY
+from orchestrator.config.announce_keys import FORGE_RELEASE, HOOKS, NOTIFY
 from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import EXCLUDE, FIX, REUSE_RESOLUTIONS
 from orchestrator.config.image_keys import IMAGE
@@ -277,6 +277,7 @@ def _config(got: Got) -> Config:
         sign=got(SIGN, None),
         signoff=got(SIGNOFF, Config.signoff),
         release_commit=commit,
+        hooks=got(HOOKS, ()),
         notify=got(NOTIFY, ()),
         forge_release=got(FORGE_RELEASE, None),
         sign_commits=got(SIGN_COMMITS, None),
@@ -306,6 +307,7 @@ ROOT = Table(
         SIGNOFF,
         SIGN_COMMITS,
         RELEASE_COMMIT,
+        HOOKS,
         NOTIFY,
         FORGE_RELEASE,
         REPOSITORY_URL,

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from orchestrator.core.announcement import ForgeReleaseSpec, Webhook
+    from orchestrator.core.announcement import ForgeReleaseSpec, StepHook, Webhook
     from orchestrator.core.results import Place
+    from orchestrator.core.signing import SignSpec
 
 
 # The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.
@@ -302,21 +303,6 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignSpec:
-    """The `sign:` section.  Exactly one of `key_file` and `key_env` is given; no secret is here."""
-
-    key_file: str = ""
-    key_env: str = ""
-    password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
-    public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The variables that hold a secret."""
-        return tuple(filter(None, (self.key_env, self.password_env)))
-
-
-@dataclass(frozen=True, kw_only=True)
 class LandSpec:
     """The `land:` section: how a release comes onto its branch."""
 
@@ -372,6 +358,7 @@ class Config:
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     notify: tuple[Webhook, ...] = ()
+    hooks: tuple[StepHook, ...] = ()
     forge_release: ForgeReleaseSpec | None = None
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
