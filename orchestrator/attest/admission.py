@@ -55,7 +55,7 @@ def _controller(name: str, repository: str, sign: SignSpec, root: bytes) -> Docu
     if root:
         raise UsageError(
             "policy-controller takes a trusted root of one's own as a TrustRoot, which is not written here",
-            remedy="write that by hand, or use Kyverno: release protect --provider kyverno",
+            remedy="write that by hand, or let Kyverno look: --provider kyverno has it in the policy",
             code="not-signed",
         )
     attestations = [{"name": each, "predicateType": kind} for each, kind in _ASKED.items()]
