@@ -27,11 +27,12 @@ ROOMS = (
     "attest.scan",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
-    "guard",
+    "guard release.modes",
     "attest.released",
     "release",
     "audit",
     "report",
+    "announce",
     "cli",
     "__main__",
 )
@@ -46,7 +47,7 @@ DOORS = {
     "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab "
+    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab forges.webhook "
     "attest.scan.osv_dev",
     "urllib3": "registry.http registry.transport engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.branch import checks_of, part_of, tag_faults
-from orchestrator.audit.links import compared, failed, origin, passed, record_links, skipped
+from orchestrator.audit.links import TO_COME, compared, failed, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import fork, look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
@@ -14,7 +14,7 @@ from orchestrator.core.errors import MismatchError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
-from orchestrator.core.tag_message import promotion
+from orchestrator.core.tag_message import built_later, promotion
 from orchestrator.core.versions import TagVersion, completed, parse_tag
 from orchestrator.git.repository import fetch_refs
 from orchestrator.session.branch_state import fetch_all
@@ -111,6 +111,8 @@ def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
         return [failed("record", f"{bad.where}: {bad.message}", bad.remedy)]
     if world.remote_refs is None:
         return [skipped("record", f"it is not here, and {world.remote} was not asked")]
+    if built_later(tag.message):
+        return [skipped("record", TO_COME)]
     return [
         failed(
             "record", f"there is no {record_ref(tag.name)} on {world.remote}", f"finish it: release publish {tag.name}"

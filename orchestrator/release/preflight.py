@@ -50,6 +50,9 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     if not plan.images:
         return
+    if plan.built_by:
+        yield run_check("image-tag-free", partial(nobody_has_it, plan.images, connections))
+        return
     if plan.sign:
         yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
     if building and plan.builds:
@@ -214,6 +217,16 @@ def heavy_bases(plan: Plan, connections: Connections, *, offline: bool) -> list[
             result = run_check("heavy-base", partial(heavy_base, image, connections)).result
             lines.append(result.message)
     return list(dict.fromkeys(lines))
+
+
+def nobody_has_it(images: Sequence[PlannedImage], connections: Connections) -> str:
+    """As `image_tag_free`, for who does not build: whoever does may be the only one with a login."""
+    try:
+        return "; ".join(image_tag_free(image, connections) for image in images)
+    except RefusedError:
+        raise
+    except ReleaseError as error:
+        raise SkipCheck(f"the registry does not tell: {error.message}") from None
 
 
 def image_tag_free(image: PlannedImage, connections: Connections) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import DecisionError, RefusedError, UsageError
 from orchestrator.core.plan import LAND, PROPOSE, UPLOAD
@@ -12,9 +12,9 @@ from orchestrator.git.merge.excluded import part_of
 from orchestrator.picks.resolution import strays
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
-from orchestrator.release import landing
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
+from orchestrator.release.modes import landing
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, Journal
 from orchestrator.session.published import remote_name
@@ -67,7 +67,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
         lacks = f"notes that it lacks are written by: release publish {plan.version}"
         return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}; {lacks}"]
     if journal.touched(LAND) or pushes.earlier():
-        again = document.command(plan)
+        again = document.finishing(plan)
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()}, again)
         pushes.refuse_arriving(plan.remote, again)
     left = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
@@ -173,7 +173,11 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
 
 def _go_on(session: Session, state: ReleaseState, paused: Paused, *, yes: bool) -> Cut:
     """The rest of the cut, under the same lock, with the release.yaml that the paused cut read."""
-    other = paused.config and not session.options.config
-    home = str(session.repository.top)  # the shell may stand in the worktree, which is gone
-    with session.with_options(config=paused.config, directory=home) if other else nullcontext(session) as again:
+    given: dict[str, Any] = {}
+    if paused.config and not session.options.config:
+        home = str(session.repository.top)  # the shell may stand in the worktree, which is gone
+        given |= {"config": paused.config, "directory": home}
+    if session.options.image is None and paused.image is not None:
+        given |= {"image": paused.image}
+    with session.with_options(**given) if given else nullcontext(session) as again:
         return cut_locked(again, state.version, yes=yes or paused.yes)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.config.validators import branch_fault
+from orchestrator.core.announcement import USUAL_TEXT
 from orchestrator.core.declaration import (
     BuildOptions,
     BuildSecret,
@@ -101,6 +102,7 @@ policy:
 signoff: true
 sign-commits: true
 exclude: [CHANGES.txt, .github/**]
+reuse-resolutions: true
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
   body: |
@@ -112,6 +114,10 @@ sign:
   key-env: SIGNING_KEY
   public-keys:
     - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+forge-release: {assets: [record]}
+notify:
+  - {kind: slack, url-env: SLACK_URL, text: "{tag} is out"}
+  - {kind: teams, url-env: TEAMS_URL}
 repository-url: https://github.com/org/project.git
 """
 
@@ -174,7 +180,13 @@ def test_every_key_is_read() -> None:
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert got.forge_release is not None
+    assert got.forge_release.assets == ("record",)
+    assert [(each.kind, each.url_env, each.text) for each in got.notify] == [
+        ("slack", "SLACK_URL", "{tag} is out"), ("teams", "TEAMS_URL", USUAL_TEXT),
+    ]  # fmt: skip
     assert (got.signoff, got.sign_commits, read(MINIMAL).sign_commits) == (True, True, None)
+    assert got.reuse_resolutions
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(
         subject="{ticket}: {tag} [skip ci]",
