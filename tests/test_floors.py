@@ -52,8 +52,8 @@ DOORS = {
     "urllib3": "registry.http registry.transport engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, docker buildx, what runs inside an image
-    "subprocess": "git.process release.steps.verify registry.credentials engines.buildx.program image.probe "
-    "image.probe_services",
+    "subprocess": "git.process release.steps.verify registry.credentials attest.cosign engines.buildx.program "
+    "image.probe image.probe_services",
 }  # fmt: skip
 MAY_PRINT = "cli. report.console"
 MAY_READ_ENVIRONMENT = "__main__ cli. release.steps.verify image.probe image.probe_services"  # the probe runs in images

@@ -1,11 +1,24 @@
-"""The keys of release.yaml that tell people about a release: `notify:` and `forge-release:`."""
+"""The keys of release.yaml that tell people and programs about a release: `hooks:`, `notify:`, `forge-release:`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Got, Key, ListOf, Mapped, Table, Text
+from orchestrator.config.smoke_keys import COMMAND_TEXT, TIMEOUT
 from orchestrator.config.validators import BadTextError
-from orchestrator.core.announcement import ASSETS, PLACEHOLDERS, USUAL_TEXT, WEBHOOKS, ForgeReleaseSpec, Webhook
+from orchestrator.core.announcement import (
+    ASSETS,
+    HOOKED_AFTER,
+    HOOKED_BEFORE,
+    PLACEHOLDERS,
+    USUAL_TEXT,
+    WEBHOOKS,
+    ForgeReleaseSpec,
+    StepHook,
+    Webhook,
+)
 from orchestrator.core.commit_message.release import unknown
 
 
@@ -78,4 +91,42 @@ FORGE_RELEASE = Key(
     help="Whether a released version gets a release on GitHub or GitLab, with its notes (docs/announce.md). Where the"
     " remote's URL does not tell the forge, `land:` does.",
     default="false",
+)
+
+
+# ------------------------------------------------------------------ hooks
+
+BEFORE = Key(
+    name="before",
+    shape=Text(convert=rules.one_of(*HOOKED_BEFORE), json={"enum": list(HOOKED_BEFORE)}),
+    help="The step that waits for it, and does not begin where it fails:"
+    f" {', '.join(f'`{each}`' for each in HOOKED_BEFORE)}. A hook has this or `after`.",
+)
+AFTER = Key(
+    name="after",
+    shape=Text(convert=rules.one_of(*HOOKED_AFTER), json={"enum": list(HOOKED_AFTER)}),
+    help="The step that it follows; also `promote`, `record` and `annotate`. Where it fails, that is noted.",
+)
+HOOK_RUN = Key(name="run", shape=COMMAND_TEXT, help="The command, run by `/bin/sh -c`.", required=True)
+HOOK_TIMEOUT = replace(TIMEOUT, default="600")
+
+
+def _hook(got: Got) -> StepHook:
+    before = got(BEFORE, "")
+    return StepHook(
+        place=got.place, when="before" if before else "after", step=before or got(AFTER, ""), run=got(HOOK_RUN, ""),
+        timeout=got(HOOK_TIMEOUT, StepHook.timeout),
+    )  # fmt: skip
+
+
+HOOKS = Key(
+    name="hooks",
+    shape=ListOf(
+        item=Table(
+            title="a hook", keys=(BEFORE, AFTER, HOOK_RUN, HOOK_TIMEOUT), build=_hook, exactly_one=("before", "after")
+        ),
+        what="a list of hooks",
+    ),
+    help="Commands before and after the steps of a release (docs/step-hooks.md). Only those that release.yaml on the"
+    " protected branch has too are run.",
 )

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
-from orchestrator.config.announce_keys import FORGE_RELEASE, NOTIFY
+from orchestrator.config.announce_keys import FORGE_RELEASE, HOOKS, NOTIFY
 from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import EXCLUDE, FIX, REUSE_RESOLUTIONS
 from orchestrator.config.image_keys import IMAGE
-from orchestrator.config.land_keys import LAND
+from orchestrator.config.land_keys import LAND, RECORDS, check_records
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
 from orchestrator.config.sign_keys import SIGN
@@ -259,6 +259,7 @@ def _config(got: Got) -> Config:
         written.add(file.path)
     releases, commit = got(RELEASES, ()), got(RELEASE_COMMIT, Config.release_commit)
     check_tickets(got, releases, commit)
+    check_records(got, got(BRANCH, ""), got(SOURCE, ()), got(LAND, None))
     return Config(
         place=Place(file=got.faults.file),
         text=b"",
@@ -274,9 +275,11 @@ def _config(got: Got) -> Config:
         version_files=files,
         policy=got(POLICY_KEY, None),
         land=got(LAND, None),
+        records=got(RECORDS, ""),
         sign=got(SIGN, None),
         signoff=got(SIGNOFF, Config.signoff),
         release_commit=commit,
+        hooks=got(HOOKS, ()),
         notify=got(NOTIFY, ()),
         forge_release=got(FORGE_RELEASE, None),
         sign_commits=got(SIGN_COMMITS, None),
@@ -302,10 +305,12 @@ ROOT = Table(
         VERSION_FILES,
         POLICY_KEY,
         LAND,
+        RECORDS,
         SIGN,
         SIGNOFF,
         SIGN_COMMITS,
         RELEASE_COMMIT,
+        HOOKS,
         NOTIFY,
         FORGE_RELEASE,
         REPOSITORY_URL,

@@ -1,4 +1,7 @@
-"""What release.yaml says of telling people about a release, as values.  No secret is here: only names of variables."""
+"""What release.yaml says of telling people and programs about a release, as values.
+
+No secret is here: only names of variables.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,24 @@ WEBHOOKS: Final = ("slack", "mattermost", "teams", "generic")
 ASSETS: Final = ("record", "report", "sbom")
 PLACEHOLDERS: Final = ("tag", "version", "previous", "branch", "summary", "image", "digest", "url")
 USUAL_TEXT: Final = "{tag} is released: {summary} {url}"
+
+HOOKED_BEFORE: Final = ("pick", "verify", "tag", "build", "smoke", "upload", "sign", "land")  # nothing is public yet
+HOOKED_AFTER: Final = (*HOOKED_BEFORE, "promote", "record", "annotate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepHook:
+    """One entry of `hooks:`: a command run by `/bin/sh -c` before or after a step."""
+
+    place: Place = field(compare=False)
+    when: str  # before, after
+    step: str  # of HOOKED_BEFORE, HOOKED_AFTER
+    run: str
+    timeout: float = 600.0  # seconds
+
+    @property
+    def name(self) -> str:
+        return f"hook {self.when} {self.step}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from orchestrator.core.announcement import ForgeReleaseSpec, Webhook
+    from orchestrator.core.announcement import ForgeReleaseSpec, StepHook, Webhook
     from orchestrator.core.results import Place
+    from orchestrator.core.signing import SignSpec
 
 
 # The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.
@@ -32,6 +33,8 @@ PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
 
 DEFAULT_BRANCH: Final = "release-candidate/{version}"
 BY_PUSH, BY_REQUEST = "push", "pull-request"
+NOTES: Final = "refs/notes/release"  # of picked commits: in which release each is
+NOWHERE, ON_BRANCH = "none", "branch "  # `records: none`, `records: branch NAME`
 WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
 
 
@@ -302,21 +305,6 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignSpec:
-    """The `sign:` section.  Exactly one of `key_file` and `key_env` is given; no secret is here."""
-
-    key_file: str = ""
-    key_env: str = ""
-    password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
-    public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The variables that hold a secret."""
-        return tuple(filter(None, (self.key_env, self.password_env)))
-
-
-@dataclass(frozen=True, kw_only=True)
 class LandSpec:
     """The `land:` section: how a release comes onto its branch."""
 
@@ -366,12 +354,14 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
+    records: str = ""  # where they are kept: NOWHERE, ON_BRANCH and a name; "": under refs of their own
     sign: SignSpec | None = None
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
     notify: tuple[Webhook, ...] = ()
+    hooks: tuple[StepHook, ...] = ()
     forge_release: ForgeReleaseSpec | None = None
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end

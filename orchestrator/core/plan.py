@@ -11,10 +11,11 @@ from orchestrator.core.declaration import BY_CI, PLAIN_BUILD, platform_word
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
+    from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
     from orchestrator.core.pick import Pick, Resolution, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
+    from orchestrator.core.signing import SignSpec
 
 
 # Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
@@ -191,6 +192,7 @@ class Plan:
     signed_from: str = ""  # once they are: the release commit before, as it was planned
     built_by: str = ""  # who builds the images from the tag: BY_CI, LATER; "": who makes this release
     one_by_one: bool = False  # the branch is pushed first, then the tag, for a server that takes no atomic push
+    records: str = ""  # where they are kept, as in release.yaml: "" for refs of their own
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""

@@ -20,6 +20,8 @@ from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.modes import landing
 from orchestrator.release.prepare import prepare
+from orchestrator.release.step_hooks import Hooked
+from orchestrator.release.step_hooks import tasks as hooked
 from orchestrator.release.steps.land import Landed, ProposedRequest
 from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
@@ -359,7 +361,7 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
         plan=plan, session=session, state=state, report=session.terminal.progress,
         finished=lambda key: journal.outcome(key) is not None,
     )  # fmt: skip
-    tasks = steps.tasks(plan)
+    tasks = steps.tasks(plan) if already else hooked(session, plan, is_public=_is_public(plan, journal))
     if already:
         tasks = tuple(task for task in tasks if not task.once)
     execute(tasks, context, journal)
@@ -370,10 +372,16 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
         journal.append("closed")
     digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
     notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
+    notes += [done.note for done in context.all(Hooked) if done.note and not already]
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object
     return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes),
                built_by=plan.built_by)  # fmt: skip
+
+
+def _is_public(plan: Plan, journal: Journal) -> bool:
+    """Whether something of it may be public: then nothing but the world stops it."""
+    return bool(plan.tag_object) or journal.touched(LAND)
 
 
 def _after_proposal(session: Session, state: ReleaseState, plan: Plan, url: str) -> Cut:

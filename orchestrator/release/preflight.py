@@ -25,7 +25,6 @@ from orchestrator.release.steps.builds.proving import on_builder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.core.declaration import SignSpec
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
@@ -54,7 +53,7 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
         yield run_check("image-tag-free", partial(nobody_has_it, plan.images, connections))
         return
     if plan.sign:
-        yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
+        yield run_check("signing-key", partial(signing_key, plan, repository, connections))
     if building and plan.builds:
         if said := on_builder(plan, connections, made_by=(BUILDX, NO_ENGINE)):
             yield run_check("engine", lambda: said)
@@ -148,11 +147,11 @@ def tag_signing(repository: Repository, rule: str) -> str:
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
-def signing_key(spec: SignSpec, repository: Repository, connections: Connections) -> str:
-    """The key that images are to be signed with is there, opens, and is one that release.yaml pins."""
-    from orchestrator.attest.signing import load_key
+def signing_key(plan: Plan, repository: Repository, connections: Connections) -> str:
+    """Who is to sign images can: the key is there, opens, and is one that release.yaml pins; CI says who it is."""
+    from orchestrator.attest.signing import signer
 
-    return f"signed with the key {load_key(spec, connections.env, repository.top).public.hint}"
+    return f"signed by {signer(plan.sign, str(plan.version), connections.env, repository.top).name}"
 
 
 def engine(connections: Connections) -> str:

@@ -117,7 +117,7 @@ def prepare(
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
     on = proposed_on or request_branch(session, config, plan.version)
     plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
-                   sign_commits=signing(session, config))  # fmt: skip
+                   sign_commits=signing(session, config), records=config.records)  # fmt: skip
     plan = replace(plan, built_by=building.built_by(session, config, plan))
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
@@ -138,6 +138,7 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
+            *(_hook_notes(guards, plan, config) if config.hooks else ()),
             *_signing_notes(plan),
             *engine_notes,
             *(building.told(plan) if plan.built_by else _proving_notes(plan, session)),
@@ -160,6 +161,12 @@ def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     from orchestrator.attest.scan import vex
 
     return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
+
+
+def _hook_notes(guards: PolicyResolver, plan: Plan, config: Config) -> tuple[str, ...]:
+    from orchestrator.release.step_hooks import plan_notes
+
+    return plan_notes(guards, plan, config)
 
 
 def signing(session: Session, config: Config) -> str:
