@@ -11,9 +11,13 @@ from collections import Counter
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import IMAGE_CHECKS
 from orchestrator.image.contents import CHECKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1] / "orchestrator"
 
@@ -76,10 +80,21 @@ def sources() -> dict[str, ast.Module]:
 
 
 @cache
+def nodes(module: str) -> list[ast.AST]:
+    """All of a module's tree, walked once for all tests."""
+    return list(ast.walk(sources()[module]))
+
+
+def placed() -> Iterator[tuple[str, ast.AST]]:
+    """Each node of each module, and the module."""
+    return ((module, node) for module in sources() for node in nodes(module))
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Everything a module imports, wherever in it: modules of the house without `orchestrator.`, libraries by name."""
     found: set[str] = set()
-    for node in ast.walk(sources()[module]):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -141,7 +156,7 @@ def test_imports_make_no_circle() -> None:
 
 
 def test_only_the_console_prints_and_only_the_top_reads_the_environment() -> None:
-    for module, node in ((module, node) for module, tree in sources().items() for node in ast.walk(tree)):
+    for module, node in placed():
         if isinstance(node, ast.Name) and node.id == "print":
             assert within(module, MAY_PRINT), f"{module}:{node.lineno} prints"
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and ast.unparse(node.value) == "os":
@@ -150,7 +165,7 @@ def test_only_the_console_prints_and_only_the_top_reads_the_environment() -> Non
 
 def test_no_decision_hangs_on_the_code_of_an_error() -> None:
     """What is told apart has a class; a code is for machines outside."""
-    for module, handler in ((module, node) for module, tree in sources().items() for node in ast.walk(tree)):
+    for module, handler in placed():
         if isinstance(handler, ast.ExceptHandler) and handler.name:
             compared = [
                 side
@@ -165,8 +180,7 @@ def test_a_label_is_spelled_in_one_place() -> None:
     """Who writes a label and who reads it must mean the same one."""
     spelled = {
         module
-        for module, tree in sources().items()
-        for node in ast.walk(tree)
+        for module, node in placed()
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.startswith(("org.opencontainers.image.", "org.release-orchestrator."))

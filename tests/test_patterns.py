@@ -97,7 +97,7 @@ def growth(pattern: re.Pattern[Any], *, search: bool, whole: bool) -> tuple[str,
     return None
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(8)
 @pytest.mark.parametrize(
     "name", sorted(path.name for path in ROOT.iterdir() if path.suffix in ("", ".py") and path.name[:2] != "__")
 )
