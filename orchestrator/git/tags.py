@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
+_LOOKED_AT = 16  # tags
+
 
 def make_tag(
     repository: Repository, scratch: Scratch, *, name: str, commit: str, message: str, tagger: str, rule: str
@@ -54,6 +56,16 @@ def must_sign(repository: Repository, rule: str) -> None:
             code="tag-not-signed",
             state="nothing was pushed",
         )
+
+
+def newest_tagged(repository: Repository, path: str) -> bytes | None:
+    """A file as the newest of the tags has it that has one, of the last few; None where there is none, or not here."""
+    form = ("--sort=-creatordate", f"--count={_LOOKED_AT}", "--format=%(refname)")
+    tags = repository.git.run("for-each-ref", *form, "refs/tags").lines()
+    asked = "".join(f"{ref}:{path}\n" for ref in tags).encode()
+    rows = repository.git.run("cat-file", "--batch-check", stdin=asked).lines() if tags else []
+    blob = next((row.split()[0] for row in rows if row.split()[1:2] == ["blob"]), "")
+    return repository.blob(blob) if blob else None
 
 
 def signs(git: Git) -> bool:

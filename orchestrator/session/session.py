@@ -97,15 +97,22 @@ class Session:
         _ = self.repository
 
     def _learn_versions(self, repository: Repository) -> None:
-        """From release.yaml, without reading all of it: that may have faults, which are another command's to tell."""
+        """From release.yaml, without reading all of it: that may have faults, which are another command's to tell.
+
+        Where none is checked out, as in a clone that is on another branch, that of the newest tag says it.
+        """
         from orchestrator.core.versions import use
-        from orchestrator.session.work_tree import written_records, written_scheme
+        from orchestrator.git.tags import newest_tagged
+        from orchestrator.session.work_tree import records_in, scheme_in, written
 
         given = self.options.config
         path = self.directory / given if given else repository.top / "release.yaml"
-        if scheme := written_scheme(repository.top, path):
-            use(scheme)
-        self._keep_records(repository, *written_records(repository.top, path))
+        data = written(repository.top, path)
+        if data is None and path.is_relative_to(repository.top):
+            data = newest_tagged(repository, path.relative_to(repository.top).as_posix())
+        if data is not None:
+            use(scheme_in(data))
+            self._keep_records(repository, *records_in(data))
 
     def _keep_records(self, repository: Repository, told: str, remote: str) -> None:
         """What is kept of releases goes where `records:` says."""

@@ -46,33 +46,35 @@ _VALUE = re.compile(rb"(branch +)?[A-Za-z0-9._/-]{1,80}")
 _MOST = 1024 * 1024  # bytes of release.yaml that are looked at, as its reader does
 
 
-def written_scheme(top: Path, path: Path) -> Scheme | None:
-    """How a release.yaml says that versions are written; None where there is none that can be read.
+def written(top: Path, path: Path) -> bytes | None:
+    """A release.yaml as far as `scheme_in` and `records_in` look at it; None where there is none that may be read."""
+    try:
+        refuse_link(top, path)
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    except (OSError, UsageError):
+        return b"" if path.is_file() else None
+
+
+def scheme_in(data: bytes) -> Scheme:
+    """How a release.yaml says that versions are written.
 
     Only two keys at the beginning of a line are looked for, so that a file with faults can still be talked about.
     """
-    if not path.is_file():
-        return None
-    said = dict(_pairs(top, path, (b"tag-prefix:", b"scheme:")))
+    said = dict(_pairs(data, (b"tag-prefix:", b"scheme:")))
     kind = next((each for each in KINDS if each == said.get("scheme")), KINDS[0])
     return Scheme.of(said.get("tag-prefix", ""), kind)
 
 
-def written_records(top: Path, path: Path) -> tuple[str, str]:
-    """(where a release.yaml says that records are kept, the remote), as `written_scheme`; "" where it says nothing."""
-    told = dict(_pairs(top, path, (b"records:", b"remote:")))
+def records_in(data: bytes) -> tuple[str, str]:
+    """(where a release.yaml says that records are kept, the remote), as `scheme_in`; "" where it says nothing."""
+    told = dict(_pairs(data, (b"records:", b"remote:")))
     return told.get("records", ""), told.get("remote", "")
 
 
-def _pairs(top: Path, path: Path, keys: tuple[bytes, ...]) -> Iterator[tuple[str, str]]:
+def _pairs(data: bytes, keys: tuple[bytes, ...]) -> Iterator[tuple[str, str]]:
     """What these keys, at the beginning of a line, have behind them."""
-    try:
-        refuse_link(top, path)
-        with path.open("rb") as file:
-            lines = file.read(_MOST).splitlines()
-    except (OSError, UsageError):
-        return
-    for key, rest in (line.partition(b":")[::2] for line in lines if line.startswith(keys)):
+    for key, rest in (line.partition(b":")[::2] for line in data.splitlines() if line.startswith(keys)):
         if value := _VALUE.fullmatch(rest.partition(b"#")[0].strip().strip(b"\"'")):
             yield key.decode(), value[0].decode()
 
