@@ -49,7 +49,15 @@ class Releases(World):
         return dict(row.split()[::-1] for row in self.remote.git("show-ref").splitlines())
 
     def release(
-        self, line: Line, kinds: Sequence[str], *, candidate: bool, turned: bool, kill: int, abort: bool, whole: bool
+        self,
+        line: Line,
+        kinds: Sequence[str],
+        *,
+        candidate: bool,
+        turned: bool,
+        kill: int,
+        abort: bool,
+        whole: bool = False,
     ) -> Released:
         """Declare, publish main, cut with disturbances; of a `whole` one what is on the branch is not declared."""
         line.patch += not line.candidate
