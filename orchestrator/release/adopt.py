@@ -36,7 +36,11 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
         return None
     ref = f"refs/tags/{plan.version}"
     refs = session.repository.ls_remote(plan.remote, ref, f"{ref}^{{}}", record_ref(plan.version))
-    if refs.tag_commit(plan.version) != plan.head or record_ref(plan.version) not in refs.refs:
+    if refs.tag_commit(plan.version) != plan.head:
+        return None
+    if not session.repository.keeps_records and not plan.images:
+        return Finished(tag_object=refs.refs[ref], digests={})  # a tag is all that there is of it
+    if record_ref(plan.version) not in refs.refs:
         return None
     record = PublishedReleases(session, plan.remote).proved(plan.version)
     digests = {image.reference: image.digest for image in record.images}
@@ -45,7 +49,8 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
 
 def close(session: Session, plan: Plan, journal: Journal, found: Finished) -> str:
     """Take it over: tag, record and branch of this clone follow, the journal ends.  Returns a line about the branch."""
-    for ref in (f"refs/tags/{plan.version}", record_ref(plan.version)):  # a record of a broken-off try may be here
+    kept = [record_ref(plan.version)] if session.repository.keeps_records else []
+    for ref in (f"refs/tags/{plan.version}", *kept):  # a record of a broken-off try may be here
         session.repository.fetch_ref(plan.remote, ref)
     old, new = plan.branch_move
     note = publish_tag_locally(
