@@ -28,7 +28,8 @@ def followed(script: str, place: Path, env: Mapping[str, str]) -> str:
     (bin_ / "release").write_text(f'#!/bin/sh\nexec {program()} "$@"\n')
     (bin_ / "release").chmod(0o755)
     whole = clean_env() | {
-        "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"), "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home), "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+        "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     done = subprocess.run(
         ["bash", "-e", "-c", script], cwd=work, env=whole | env, text=True, check=False, timeout=2 * SECONDS,
