@@ -32,7 +32,7 @@ def followed(script: str, place: Path, env: Mapping[str, str]) -> str:
         "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     done = subprocess.run(
-        ["bash", "-e", "-c", script], cwd=work, env=whole | env, text=True, check=False, timeout=2 * SECONDS,
+        ["bash", "-e", "-c", script], cwd=work, env={**whole, **env}, text=True, check=False, timeout=2 * SECONDS,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
