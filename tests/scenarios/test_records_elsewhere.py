@@ -30,12 +30,12 @@ def run(tale: Story, *args: str, cwd: Path | None = None) -> Ran:
 
 
 def fresh(tale: Story, name: str = "fresh") -> Repo:
-    """Another clone, when the topic branch is gone and the server has collected what nothing names."""
+    """Another clone, on main without a release.yaml, when the topic branch is gone and the server has collected what
+    nothing names."""
     tale.remote.git("update-ref", "-d", "refs/heads/fix/dataloader-leak")
     tale.remote.git("gc", "--quiet", "--prune=now")
     place = tale.clone.path.parent / name
     tale.clone.git("clone", "--quiet", f"file://{tale.remote.path}", str(place))
-    (place / "release.yaml").write_bytes((tale.clone.path / "release.yaml").read_bytes())
     repo = Repo(place)
     repo.git("config", "user.name", "Tom")
     repo.git("config", "user.email", "tom@example.com")
@@ -115,7 +115,6 @@ def test_what_is_proposed_is_kept_there_too(tale: Story, tmp_path: Path) -> None
     tale.remote.git("update-ref", "-d", f"refs/heads/release-candidate/{VERSION}")
     place = tmp_path / "job"
     tale.clone.git("clone", "--quiet", f"file://{tale.remote.path}", str(place))
-    (place / "release.yaml").write_bytes((tale.clone.path / "release.yaml").read_bytes())
     landed = run(tale, "publish", "--landed", cwd=place)
     assert landed.code == 0, landed.err
     assert run(tale, "cut", VERSION, "--yes").code == 0
