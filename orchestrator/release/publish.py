@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.declaration import LandSpec
-from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
+from orchestrator.core.errors import MismatchError, ProblemsError, ReleaseError, UsageError
 from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
 from orchestrator.core.record import PREFIX as RECORDS
@@ -32,7 +32,14 @@ from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.clone.history import have_history
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, put_aside
-from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
+from orchestrator.session.published import (
+    PublishedReleases,
+    config_at,
+    must_be_on_branch,
+    must_be_the_same,
+    other_tag,
+    remote_name,
+)
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -308,7 +315,11 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
         return _promoted(session, PublishedReleases(session, remote), version, tag_object, origin)
-    config = config_at(session, version, head, session.config_path())
+    try:
+        config = config_at(session, version, head, session.config_path())
+    except ReleaseError:
+        must_be_the_same(session, remote, version, tag_object)  # of another tag nothing is to be said
+        raise
     must_be_on_branch(session, config, version, tag_object, head)
     plan = _planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
     plan = replace(plan, tag_object=tag_object)
@@ -359,9 +370,13 @@ def _promoted(
     candidate, candidate_tag = origin
     if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
         raise MismatchError(
-            f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
-            where=f"refs/tags/{candidate}",
-            remedy=f"git fetch --force {word(public.remote)} tag {version} tag {candidate}; and find out who moved it",
+            f"tag {version} is {tag_object} here, promoted from {candidate} at {candidate_tag}; on {public.remote} they"
+            f" are {public.tag(version) or 'not there'} and {public.tag(candidate) or 'not there'}",
+            where=f"refs/tags/{version}",
+            remedy=other_tag(public.remote, version, public.tag(version))
+            if public.tag(version) != tag_object
+            else f"somebody moved or removed {candidate} after {version} was made of it: put it back with"
+            f" git push {word(public.remote)} +{candidate_tag}:refs/tags/{candidate}",
             code="tag-differs",
         )
     return plan_promotion(session, public, candidate, version, allow_older=True)
