@@ -29,11 +29,12 @@ ROOMS = (
     "attest.scan",
     "picks release.steps",  # a step knows a plan only as a value
     "plan",
-    "guard",
+    "guard release.modes",
     "attest.released",
     "release",
     "audit",
     "report",
+    "announce",
     "cli",
     "__main__",
 )
@@ -48,13 +49,13 @@ DOORS = {
     "cryptography": "attest.keys", "nacl": "attest.keys",
     "docker": "engines.client engines.connection engines.containers engines.docker_engine engines.endpoint",
     # docker-py, PyGithub and python-gitlab raise requests' and urllib3's errors as they are
-    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab "
+    "requests": "registry.http registry.transport engines.connection forges.github forges.gitlab forges.webhook "
     "attest.scan.osv_dev",
     "urllib3": "registry.http registry.transport engines.connection forges.github",
     "github": "forges.github", "gitlab": "forges.gitlab",
     # the user's verify commands, docker's credential helpers, docker buildx, what runs inside an image
-    "subprocess": "git.process release.steps.verify registry.credentials engines.buildx.program image.probe "
-    "image.probe_services",
+    "subprocess": "git.process release.steps.verify registry.credentials attest.cosign engines.buildx.program "
+    "image.probe image.probe_services",
 }  # fmt: skip
 MAY_PRINT = "cli. report.console"
 MAY_READ_ENVIRONMENT = "__main__ cli. release.steps.verify image.probe image.probe_services"  # the probe runs in images

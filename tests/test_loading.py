@@ -28,12 +28,12 @@ IMAGE = "image:\n  repository: registry.example.com/x\n"
 LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 30),
-    (("schema",), "semver", 52),
-    (("check",), "git gitdb semver sqlite3 yaml", 108),
-    (("duplicates",), "git gitdb semver sqlite3 yaml", 83),
-    (("log", "main"), "git gitdb semver sqlite3 yaml", 98),
-    (("status",), "git gitdb semver yaml", 136),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 178),
+    (("schema",), "semver", 55),
+    (("check",), "git gitdb semver sqlite3 yaml", 111),
+    (("duplicates",), "git gitdb semver sqlite3 yaml", 86),
+    (("log", "main"), "git gitdb semver sqlite3 yaml", 101),
+    (("status",), "git gitdb semver yaml", 139),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 186),
 ]
 
 

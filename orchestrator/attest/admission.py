@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.attest.signing import pinned
 from orchestrator.attest.statement import PICKS, PROVENANCE
+from orchestrator.attest.trust import pinned_keys
 from orchestrator.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def cluster_policy(config: Config) -> str:
     repository = config.image.repository
     name = "".join(char if char.isalnum() else "-" for char in repository.rpartition("/")[2].lower()).strip("-")
     parts = [_HEAD.format(name=f"released-{name}", repository=repository)]
-    for number, key in enumerate(pinned(config.sign), 1):
+    for number, key in enumerate(pinned_keys(config.sign), 1):
         pem = "\n".join(f"          {line}" for line in key.pem.splitlines())
         parts.append(_AUTHORITY.format(number=number, pem=pem, provenance=PROVENANCE, picks=PICKS))
     return "".join(parts)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.attest.bundle import Bundle
-    from orchestrator.attest.keys import SigningKey
+    from orchestrator.attest.signing import Signer
     from orchestrator.attest.statement import Statement
     from orchestrator.registry.client import Registry
     from orchestrator.registry.reader import RegistryReader
@@ -33,18 +33,18 @@ def bundles(registry: RegistryReader, digest: str) -> list[tuple[Referrer, Bundl
     return found
 
 
-def publish(registry: Registry, statements: Sequence[Statement], key: SigningKey, when: str) -> tuple[str, ...]:
-    """Have each statement there, signed by the key; the digests of what refers to the images.
+def publish(registry: Registry, statements: Sequence[Statement], signer: Signer, when: str) -> tuple[str, ...]:
+    """Have each statement there, signed; the digests of what refers to the images.
 
     What is there already is not written again.  `when` is the time that they carry.
     """
     made: list[str] = []
     for digest, group in groupby(sorted(statements, key=lambda each: each.digest), key=lambda each: each.digest):
-        made += _publish(registry, digest, list(group), key, when)
+        made += _publish(registry, digest, list(group), signer, when)
     return tuple(made)
 
 
-def _publish(registry: Registry, digest: str, statements: list[Statement], key: SigningKey, when: str) -> list[str]:
+def _publish(registry: Registry, digest: str, statements: list[Statement], signer: Signer, when: str) -> list[str]:
     subject = registry.manifest(digest)
     if subject is None:
         raise MismatchError(
@@ -52,14 +52,17 @@ def _publish(registry: Registry, digest: str, statements: list[Statement], key: 
             remedy="run the same command again: it uploads what is missing",
             code="image-gone",
         )
+    wanted = {each.content for each in statements}
     there = {
-        each.payload: referrer.digest for referrer, each in bundles(registry, digest) if each.signed_by((key.public,))
+        each.payload: referrer.digest
+        for referrer, each in bundles(registry, digest)
+        if each.payload in wanted and signer.trust.believes(each)
     }
     missing = [each for each in statements if each.content not in there]
     artifacts = [
         Artifact(
             kind=bundle.MEDIA_TYPE,
-            content=bundle.sign(each.content, key),
+            content=signer.sign(each.content),
             annotations={
                 "dev.sigstore.bundle.content": "dsse-envelope",
                 "dev.sigstore.bundle.predicateType": each.predicate_type,

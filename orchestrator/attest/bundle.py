@@ -30,6 +30,8 @@ class Bundle:
     payload: bytes
     payload_type: str
     signatures: tuple[bytes, ...]
+    document: bytes = b""  # all of it, written anew: no two programs read another thing in it
+    is_certified: bool = False  # it brings a certificate along
 
     def signed_by(self, keys: Sequence[PublicKey]) -> PublicKey | None:
         """The key, of those, whose signature it carries; None for none."""
@@ -73,13 +75,15 @@ def read(data: bytes) -> Bundle | None:
     """A bundle with a DSSE envelope; None for anything else."""
     try:
         document: Any = parse(data)
-        envelope = document["dsseEnvelope"]
+        envelope, material = document["dsseEnvelope"], document.get("verificationMaterial", {})
         return Bundle(
             payload=base64.b64decode(envelope["payload"], validate=True),
             payload_type=str(envelope["payloadType"]),
             signatures=tuple(base64.b64decode(each["sig"], validate=True) for each in envelope["signatures"]),
+            document=json.dumps(document).encode(),
+            is_certified="certificate" in material or "x509CertificateChain" in material,
         )
-    except (DocumentError, KeyError, TypeError, ValueError, binascii.Error):
+    except (DocumentError, AttributeError, KeyError, TypeError, ValueError, binascii.Error):
         return None
 
 

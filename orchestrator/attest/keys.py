@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 64 * 1024  # bytes of a key's file
 _COSIGN: Final = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
+_NOT_FOR_IMAGES: Final = {"OPENSSH PRIVATE KEY": "an OpenSSH key", "PGP ": "an OpenPGP key"}
 _MOST_WORK: Final = 1 << 20  # of scrypt's N: a file that asks for more asks for gigabytes
 _KINDS: Final = "an ECDSA key on P-256, or Ed25519"
 
@@ -113,6 +114,9 @@ def signing_key(data: bytes, password: bytes, where: str, password_env: str) -> 
     if len(data) > LARGEST:
         raise _bad(where, f"has {len(data)} bytes and is no key", "give the file that cosign generate-key-pair wrote")
     head = data.decode("ascii", "replace").strip().partition("\n")[0]
+    if other := next((name for word, name in _NOT_FOR_IMAGES.items() if word in head), ""):
+        remedy = "cosign generate-key-pair makes one that does; docs/signatures.md says why"
+        raise _bad(where, f"is {other}: nothing that looks at images verifies one", remedy)
     try:
         key = _of_cosign(data, password) if any(word in head for word in _COSIGN) else _of_pem(data, password)
     except _PasswordError as error:

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.audit.links import beside, candidates, facts_of, failures, heavy_links, image_links, record_links
+from orchestrator.audit.links import (
+    TO_COME,
+    beside,
+    candidates,
+    facts_of,
+    failures,
+    heavy_links,
+    image_links,
+    record_links,
+)
 from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
-from orchestrator.audit.tags import mismatch, of_line, order_problems, tag_problems
+from orchestrator.audit.tags import mismatch, of_line, order_problems, other_terms, other_words, tag_problems
 from orchestrator.audit.verdicts import Kind, Part
-from orchestrator.core.commit_message import picked
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
-from orchestrator.core.pick import PickState
 from orchestrator.core.record import record_ref
 from orchestrator.core.results import CheckState, Place
-from orchestrator.core.tag_message import promotion, tagged_account, tagged_picks, terms_fault, told_twice
+from orchestrator.core.tag_message import built_later, promotion, tagged_account, tagged_picks, told_twice
 from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.guard.consistency import promotion_fault
 from orchestrator.landing.signed import fault_of_tag
 from orchestrator.picks import containing_branches
-from orchestrator.picks.classify import written
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
 from orchestrator.picks.sources import Source
 from orchestrator.plan.account import account_of
@@ -40,10 +46,8 @@ if TYPE_CHECKING:
     from orchestrator.audit.tags import Tag
     from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.declaration import Config
-    from orchestrator.core.pick import Pick, Submodule
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult, Problem
-    from orchestrator.git.scratch import Scratch
     from orchestrator.guard.policy_source import EffectivePolicy
     from orchestrator.plan.account import Account
 
@@ -181,9 +185,8 @@ def _tail(world: Snapshot, wanted: Range, parts: Sequence[Part], commits: tuple[
     path, scratch = world.session.config_path(), world.session.scratch
     kept = any(part.config for part in parts) or bool(wanted.base and scratch.file(scratch.tree_of(wanted.base), path))
     config = _open_config(world, wanted.branch, parts)
-    coming = [each.version for each in config.releases if each.from_branch and each.version not in world.tags] if (
-        config and config.branch == wanted.branch) else []  # fmt: skip
-    return Part(version="", commits=commits, config=config if kept or coming else None, for_version="".join(coming[:1]))
+    coming = config.taking(wanted.branch, world.tags)[:1] if config else ()
+    return Part(version="", commits=commits, config=config if kept or coming else None, for_version="".join(coming))
 
 
 def _open_config(world: Snapshot, branch: str, parts: Sequence[Part]) -> Config | None:
@@ -246,6 +249,8 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
     if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
+        elif built_later(tag.message):
+            unchecked.append(f"{tag.name}: {TO_COME}")
         else:
             problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
                                      "the run that made it was broken off, or it was deleted"))  # fmt: skip
@@ -271,43 +276,8 @@ def tag_faults(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> list[
     lost = [
         f"lists {source[:12]} as {commit[:12]}, which its history has not" for source, commit in sorted(listed - made)
     ]
-    return lost or _other_words(world.session.scratch, part) or _other_terms(part, proving)
-
-
-def _other_words(scratch: Scratch, part: Part) -> list[str]:
-    """Picks that the release made, and that have another author or message than it gives them."""
-    account, found = part.account, []
-    like = {each.commit.sha: each.backport or each.commit for each in account.sources} if account else {}
-    signoff = account is not None and account.config.signoff
-    for pick in account.made if account else ():
-        if pick.result in (*part.commits, *(account.proposed if account else ())) and pick.source in like:
-            commit, model = scratch.commit(pick.result), like[pick.source]
-            if account and account.config.sign_commits and not commit.signed:
-                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which is not signed (`sign-commits`)")
-            elif commit.author != model.author:
-                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
-            elif commit.message != picked(model.message, pick.source, str(commit.committer) if signoff else ""):
-                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")
-    return found
-
-
-def _other_terms(part: Part, proving: Proving) -> list[str]:
-    """Where a tag says more or less of its picks than what was proved of them."""
-    account, verdicts = part.account, {each.sha: each for each in proving.verdicts}
-    here = {each.commit.sha for each in account.sources} if account else set()
-    made = [(pick, verdicts[pick.result]) for pick in account.made
-            if pick.result in verdicts and pick.source in here] if account else []  # fmt: skip
-    picks = [
-        replace(pick, forwarded=_moved(pick, verdict, account)) for pick, verdict in made if verdict.ok and account
-    ]
-    fault = terms_fault(account.terms, picks) if account else ""
-    return [fault] if fault else []
-
-
-def _moved(pick: Pick, verdict: CommitVerdict, account: Account) -> tuple[Submodule, ...]:
-    """The submodules that a tag has to tell of: where a person resolved the conflict, only if it does."""
-    told = any(each.startswith("Submodule: ") for each in account.terms.get(pick.source, ()))
-    return written(verdict.forwarded) if told or pick.state is not PickState.ADAPTED else ()
+    scratch = world.session.scratch
+    return lost or other_words(scratch, part) or other_terms(scratch, part, proving.verdicts, world.tags)
 
 
 def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem]:

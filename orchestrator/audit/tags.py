@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from orchestrator.core.commit_message import picked
 from orchestrator.core.errors import Exit
+from orchestrator.core.pick import PickState
 from orchestrator.core.results import Problem
+from orchestrator.core.tag_message import terms_fault
 from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
 from orchestrator.git import notes
+from orchestrator.git.objects import EMPTY_TREE
+from orchestrator.picks.classify import question, written
+from orchestrator.picks.resolutions.known import Earlier, KnownResolutions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.audit.verdicts import CommitVerdict, Part
+    from orchestrator.core.pick import Pick, Resolution, Submodule
     from orchestrator.git.scratch import Scratch
+    from orchestrator.plan.account import Account
 
 _VERSION_LIKE = re.compile(r"v?\d+\.\d+(?:[.\-_].*)?")
 _SIGNATURE = re.compile(rb"^-----BEGIN (?:PGP SIGNATURE|PGP MESSAGE|SSH SIGNATURE|SIGNED MESSAGE)-----$", re.MULTILINE)
@@ -111,3 +120,57 @@ def of_line(branch: str, names: Sequence[str]) -> list[str]:
 
 def mismatch(code: str, message: str, remedy: str = "", where: str = "") -> Problem:
     return Problem(code=code, message=message, where=where, remedy=remedy, exit_code=Exit.MISMATCH)
+
+
+# ------------------------------------------------------------------ what a tag says of its picks
+
+
+def other_words(scratch: Scratch, part: Part) -> list[str]:
+    """Picks that the release made, and that have another author or message than it gives them."""
+    account, found = part.account, []
+    like = {each.commit.sha: each.backport or each.commit for each in account.sources} if account else {}
+    signoff = account is not None and account.config.signoff
+    for pick in account.made if account else ():
+        if pick.result in (*part.commits, *(account.proposed if account else ())) and pick.source in like:
+            commit, model = scratch.commit(pick.result), like[pick.source]
+            if account and account.config.sign_commits and not commit.signed:
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which is not signed (`sign-commits`)")
+            elif commit.author != model.author:
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another author than the fix")
+            elif commit.message != picked(model.message, pick.source, str(commit.committer) if signoff else ""):
+                found.append(f"lists {pick.source[:12]} as {pick.result[:12]}, which has another message than the fix")
+    return found
+
+
+def other_terms(scratch: Scratch, part: Part, proved: Sequence[CommitVerdict], tags: Mapping[str, Tag]) -> list[str]:
+    """Where a tag says more or less of its picks than what was proved of them; `tags` are all that are known."""
+    known = KnownResolutions(scratch=scratch, tags=lambda: {name: tag.object for name, tag in tags.items()})
+    account, verdicts = part.account, {each.sha: each for each in proved}
+    here = {each.commit.sha for each in account.sources} if account else set()
+    made = [(pick, verdicts[pick.result]) for pick in account.made
+            if pick.result in verdicts and pick.source in here] if account else []  # fmt: skip
+    picks = [
+        replace(pick, forwarded=_moved(pick, verdict, account), resolution=_earlier(known, pick, account))
+        for pick, verdict in made
+        if verdict.ok and account
+    ]
+    fault = terms_fault(account.terms, picks) if account else ""
+    return [fault] if fault else []
+
+
+def _moved(pick: Pick, verdict: CommitVerdict, account: Account) -> tuple[Submodule, ...]:
+    """The submodules that a tag has to tell of: where a person resolved the conflict, only if it does."""
+    told = any(each.startswith("Submodule: ") for each in account.terms.get(pick.source, ()))
+    return written(verdict.forwarded) if told or pick.state is not PickState.ADAPTED else ()
+
+
+def _earlier(known: KnownResolutions, pick: Pick, account: Account) -> Resolution | None:
+    """The earlier resolution that a pick says it is, where making it again gives its tree, or cannot be tried here."""
+    source = next(each for each in account.sources if each.commit.sha == pick.source)
+    if pick.resolution is None or pick.state is not PickState.ADAPTED:
+        return None
+    scratch = known.scratch
+    made = scratch.commit(pick.result)
+    earlier = Earlier(known=known, told={pick.source: pick.resolution})
+    ours = scratch.tree_of(made.parents[0]) if made.parents else EMPTY_TREE
+    return earlier.of(question(source, ours), made.tree)

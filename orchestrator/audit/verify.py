@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.branch import checks_of, part_of, tag_faults
-from orchestrator.audit.links import compared, failed, origin, passed, record_links, skipped
+from orchestrator.audit.links import TO_COME, compared, failed, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import fork, look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
@@ -14,7 +14,7 @@ from orchestrator.core.errors import MismatchError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
-from orchestrator.core.tag_message import promotion
+from orchestrator.core.tag_message import built_later, promotion
 from orchestrator.core.versions import TagVersion, completed, parse_tag
 from orchestrator.git.repository import fetch_refs
 from orchestrator.session.branch_state import fetch_all
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from orchestrator.attest.keys import PublicKey
+    from orchestrator.attest.trust import Trust
     from orchestrator.audit.prove import Proving
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
@@ -112,6 +112,8 @@ def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
         return [failed("record", f"{bad.where}: {bad.message}", bad.remedy)]
     if world.remote_refs is None:
         return [skipped("record", f"it is not here, and {world.remote} was not asked")]
+    if built_later(tag.message):
+        return [skipped("record", TO_COME)]
     return [
         failed(
             "record", f"there is no {record_ref(tag.name)} on {world.remote}", f"finish it: release publish {tag.name}"
@@ -159,14 +161,13 @@ def verify_image(session: Session, image: str, remote: str, key: Path | None = N
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
     name = completed(reference.tag) if parse_tag(completed(reference.tag)) else version
-    keys = _keys(session.directory / key) if key else ()
-    if keys or not remote:
+    if key or not remote:
         from orchestrator.attest.released.signatures import beside
 
-        checks += beside(str(reference), manifest, keys, registry)
+        checks += beside(str(reference), manifest, _trust(session.directory / key if key else None), registry)
     if not remote:
         return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
-    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session, bool(keys))]
+    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session, key is not None)]
 
 
 def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
@@ -175,12 +176,15 @@ def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
     return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
 
 
-def _keys(path: Path) -> tuple[PublicKey, ...]:
-    """The public key in a file.  Raises UsageError."""
+def _trust(path: Path | None) -> Trust:
+    """The public key in a file alone is believed.  Raises UsageError."""
     from orchestrator.attest.keys import public_key
+    from orchestrator.attest.trust import NO_KEY, Trust
 
+    if path is None:
+        return Trust(lacks=NO_KEY)
     try:
-        return (public_key(path.read_text("ascii", "replace")),)
+        return Trust(keys=(public_key(path.read_text("ascii", "replace")),))
     except OSError as error:
         raise UsageError(f"the key cannot be read: {error.strerror}", where=str(path), code="no-key") from error
     except ValueError as error:
@@ -191,9 +195,9 @@ def _keys(path: Path) -> tuple[PublicKey, ...]:
 def _signed(
     scratch: Scratch, record: Record, commit: str, remote: str, digest: str, session: Session
 ) -> list[CheckResult]:
-    """As the protected branch of the remote pins the keys; the tag's own release.yaml says which branch that is."""
+    """As the protected branch of the remote pins it; the tag's own release.yaml says which branch that is."""
     from orchestrator.attest.released.signatures import image_signatures
-    from orchestrator.attest.signing import pinned
+    from orchestrator.attest.trust import pinned
 
     files = CommittedFiles(scratch, scratch.tree_of(commit))
     config = files.config(record.config.path, str(record.version))
@@ -202,17 +206,19 @@ def _signed(
     ref = f"refs/heads/{config.source[0].removeprefix('refs/heads/').removeprefix(f'{config.remote}/')}"
     with fetch_refs(remote, (ref,), session.silence) as (theirs, refs):
         tree = theirs.tree_of(refs[ref]) if ref in refs else ""
-        protected = CommittedFiles(theirs, tree).config(record.config.path, ref) if tree else None
+        there = CommittedFiles(theirs, tree)
+        protected = there.config(record.config.path, ref) if tree else None
+        asked = protected.sign if protected else None
+        trust = pinned(asked, str(record.version), session.connections.env, there.file)
     policy = protected.policy if protected else None
     if config.sign is None and not (policy and policy.signed_images):
         return []
-    keys = pinned(protected.sign) if protected and protected.sign else ()
     return [
         check
         for each in record.images
         if each.digest == digest
         for check in image_signatures(
-            record, each, config.repository_url, keys,
+            record, each, config.repository_url, trust,
             session.connections.registry(str(each.reference.repository)), files,
         )
     ]  # fmt: skip

@@ -16,6 +16,7 @@ from orchestrator.session.session import Session
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.core.declaration import Config
     from orchestrator.core.results import Problem
 
 
@@ -114,6 +115,7 @@ def check(session: Session, console: Console) -> None:
         raise ProblemsError(named_wrongly)
     notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
     notes += [ZSTD_CLIENTS] if config.image and config.image.options.compression else []
+    notes += _who_builds(session, config)
     for note in notes:
         console.note(f"note: {note}")
     console.lines([f"{session.config_file.name} is valid: {len(config.releases)} release(s) declared"])
@@ -132,6 +134,23 @@ def _vex_problems(session: Session) -> tuple[Problem, ...]:
     from orchestrator.image.inputs import patch_files_here
 
     return vex.problems(patch_files_here(top, top / VEX_FOLDER))
+
+
+def _who_builds(session: Session, config: Config) -> list[str]:
+    """What pipelines here say otherwise than `image.built-by`."""
+    if not (config.image and config.image.built_by):
+        return []
+    from orchestrator.core.errors import MismatchError
+    from orchestrator.release.checks import SkipCheck
+    from orchestrator.release.setup.who_builds import who_builds
+
+    try:
+        who_builds(session, config)
+    except MismatchError as error:
+        return [f"{error.message}; {error.remedy}"]
+    except SkipCheck as skipped:
+        return [str(skipped)]
+    return []
 
 
 @command("schema")

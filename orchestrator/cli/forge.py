@@ -1,4 +1,4 @@
-"""Commands that make a forge and its CI guard releases: protect, ci."""
+"""Commands that speak to a forge and its CI: protect, ci, announce; and what a release at its end tells by itself."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import typer
 
 from orchestrator.cli.app import app, command
 from orchestrator.cli.help import SETTINGS
-from orchestrator.core.errors import UsageError
+from orchestrator.core.errors import Exit, ReleaseError, UsageError
+from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
+    from orchestrator.announce.announce import Announced
     from orchestrator.forges.protect import ProtectResult
+    from orchestrator.release.cut import Cut
 
 group = typer.Typer(
     name="ci",
@@ -180,3 +183,59 @@ def init(
         {"schema_version": 1, "provider": made.provider, "file": made.file, "state": made.state, "text": made.text,
          "needs": [asdict(need) for need in made.needs]}
     )  # fmt: skip
+
+
+# ------------------------------------------------------------------ telling people
+
+
+_KEYS = (b"notify", b"forge-release")  # of release.yaml: without them nothing more is loaded or asked
+
+
+@command("announce")
+def announce(
+    session: Session, console: Console, version: Annotated[str, typer.Argument(help="A released version.")]
+) -> int:
+    """Tell of a released version what release.yaml asks for: a release on the forge, messages; nothing twice."""
+    from orchestrator.announce.announce import announce as tell
+    from orchestrator.report.text import check_lines
+
+    parts = tell(session, version)
+    console.lines(
+        check_lines([_as_check(each) for each in parts]) or [f"release.yaml of {version} asks to tell nobody"]
+    )
+    console.document({"schema_version": 1, "version": version, "parts": [asdict(each) for each in parts]})
+    return Exit.REMOTE if any(each.failed for each in parts) else Exit.DONE
+
+
+def _as_check(part: Announced) -> CheckResult:
+    state = CheckState.FAILED if part.failed else CheckState.PASSED
+    return CheckResult(name=part.what, state=state, message=part.message, remedy=part.remedy)
+
+
+def announce_end(session: Session, console: Console, done: Cut) -> None:
+    """Tell of what has just been released.  It fails nothing: what could not be told is said."""
+    if done.waits_for:
+        return
+    version = done.plan.version
+    again = f"release announce {version}"
+    try:
+        text = session.scratch.file(session.scratch.tree_of(done.plan.head), done.plan.config_path) or b""
+        if any(key in text for key in _KEYS):
+            _tell_end(session, console, version, again, already=done.already)
+    except ReleaseError as error:
+        console.note(f"note: who was told of {version} is not known: {error.message}; again: {again}")
+
+
+def _tell_end(session: Session, console: Console, version: str, again: str, *, already: bool) -> None:
+    from orchestrator.announce.announce import announce as tell
+    from orchestrator.announce.announce import untold
+
+    if already:
+        if left := untold(session, version):
+            console.note(f"note: not told of {version} yet: {', '.join(left)}; {again}")
+        return
+    parts = tell(session, version)
+    for each in parts:
+        console.note(f"note: {each.what}: {each.message}" if each.failed else f"{each.what}: {each.message}")
+    if any(each.failed for each in parts):
+        console.note(f"the release is not touched by that; again: {again}")

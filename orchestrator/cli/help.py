@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.core.errors import Exit
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Make a release": ("declare", "plan", "cut", "continue", "skip", "abort", "publish", "promote", "yank"),
+    "Make a release": ("declare", "plan", "cut", "continue", "skip", "abort", "publish", "promote", "announce", "yank"),
     "Look": ("status", "show", "report", "notes", "sbom", "scan", "log", "duplicates", "candidates"),
     "Prove": ("audit", "verify", "rebuild", "smoke"),
     "Guard": ("protect", "hook"),
@@ -31,6 +31,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "abort": ("release abort v2.7.1",),
     "publish": ("release publish v2.7.1",),
     "promote": ("release promote v2.7.1-rc1 v2.7.1",),
+    "announce": ("release announce v2.7.1",),
     "yank": ("release yank v2.7.1 --reason 'loses gradients on two nodes'",),
     "status": ("release status", "release status v2.7.1 --json"),
     "show": ("release show v2.7.1",),

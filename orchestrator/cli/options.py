@@ -142,6 +142,19 @@ LAND: dict[str, Any] = {
 }
 
 
+BUILD: dict[str, Any] = {
+    "image": Annotated[
+        bool | None,
+        typer.Option(
+            "--image/--no-image",
+            envvar="RELEASE_IMAGE",
+            help="Whether the image is built by this command, or from the tag by `release publish`; as `image.built-by`"
+            " says where not given.",
+        ),
+    ]
+}
+
+
 def defaults(group: Mapping[str, Any]) -> dict[str, Any]:
     """What stands for an option of a group that was not given; None where "given" matters."""
     unset = {**COMMON, **BREAK_FREEZE}

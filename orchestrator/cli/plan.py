@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.options import EFFORT, LAND, Version, Yes, allowed_effort
+from orchestrator.cli.options import BUILD, EFFORT, LAND, Version, Yes, allowed_effort
 from orchestrator.core.errors import Exit, RefusedError, UsageError, worst
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.release.steps.verify import VerifyResult
 
 
-@command("plan", EFFORT, LAND)
+@command("plan", EFFORT, LAND, BUILD)
 def plan(
     session: Session,
     console: Console,

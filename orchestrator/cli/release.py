@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.app import command
+from orchestrator.cli.forge import announce_end
 from orchestrator.cli.options import (
     BREAK_FREEZE,
+    BUILD,
     EFFORT,
     LAND,
     REGISTRY,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.release.cut import Cut
 
 
-@command("cut", REGISTRY, EFFORT, BREAK_FREEZE, LAND)
+@command("cut", REGISTRY, EFFORT, BREAK_FREEZE, LAND, BUILD)
 def cut(
     session: Session,
     console: Console,
@@ -72,10 +74,11 @@ def cut(
         plan_file = session.directory / plan if plan else None
         done = cutting.cut(session, version, yes=yes, plan_file=plan_file, each=interactive)
     show_end(console, done)
+    announce_end(session, console, done)
     return None
 
 
-@command("continue", REGISTRY, EFFORT, BREAK_FREEZE, LAND)
+@command("continue", REGISTRY, EFFORT, BREAK_FREEZE, LAND, BUILD)
 def go_on(
     session: Session,
     console: Console,
@@ -87,9 +90,10 @@ def go_on(
 
     done = resume(session, version, yes=yes)
     show_end(console, done)
+    announce_end(session, console, done)
 
 
-@command("skip", REGISTRY, EFFORT, BREAK_FREEZE, LAND)
+@command("skip", REGISTRY, EFFORT, BREAK_FREEZE, LAND, BUILD)
 def skip(
     session: Session,
     console: Console,
@@ -102,6 +106,7 @@ def skip(
 
     done = leave_out(session, version, reason=reason, yes=yes)
     show_end(console, done)
+    announce_end(session, console, done)
 
 
 @command("abort")
@@ -146,6 +151,24 @@ def publish(
             help="What landed by a pull request and has no record yet: the CI job on a push to a release branch.",
         ),
     ] = False,
+    no_build: Annotated[
+        bool,
+        typer.Option(
+            "--no-build",
+            envvar="RELEASE_NO_BUILD",
+            help="The cut builds the image (`image.built-by: cut`): prove it, and build nothing.",
+        ),
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            envvar="RELEASE_WAIT",
+            help="With --no-build: how long to wait for the image of the cut.",
+        ),
+    ] = 0,
 ) -> None:
     """Build, prove and push the image of a tag that is public, or of what landed: the CI job on a push."""
     from orchestrator.release.publish import publish as bring_out
@@ -158,12 +181,17 @@ def publish(
             "--landed goes without a version and without --platform", remedy="release publish --landed",
             code="options-exclude",
         )  # fmt: skip
-    done = publish_landed(session) if landed else bring_out(session, version, platform)
+    if no_build and (landed or platform):
+        raise UsageError("--no-build goes without --landed and --platform: they build", code="options-exclude")
+    if wait and not no_build:
+        raise UsageError("--wait goes with --no-build", code="options-exclude")
+    done = publish_landed(session) if landed else bring_out(session, version, platform, build=not no_build, wait=wait)
     if done is None:
         console.lines(["nothing that was proposed has landed and lacks its record: nothing to publish"])
         console.document({"schema_version": 1, "released": False, "version": ""})
         return
     show_end(console, done, outputs=outputs, summary=summary)
+    announce_end(session, console, done)
 
 
 def _in_a_directory(session: Session, option: str, path: Path | None) -> Path | None:
@@ -181,6 +209,7 @@ def _in_a_directory(session: Session, option: str, path: Path | None) -> Path | 
 
 def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summary: Path | None = None) -> None:
     """The end of a release: what it is called, everywhere."""
+    from orchestrator.core.plan import TO_BE_BUILT
     from orchestrator.report.markdown import summary_markdown
 
     plan = done.plan
@@ -189,16 +218,20 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
     word = f"is released already{nothing}" if done.already else "is released"
     if done.waits_for:
         word = f"is not whole yet: {done.waits_for}"
+    if done.built_by:
+        word = f"is tagged{' already' if done.already else ''}; {TO_BE_BUILT[done.built_by]}"
     console.lines(
         [
             f"{plan.version} {word}",
             f"  commit  {plan.head} on {plan.branch}",
             *(f"  image   {name}@{value}" for name, value in done.digests.items()),
+            *([f"  here    release publish {plan.version}"] if done.built_by else []),
             *(f"  note    {note}" for note in done.notes),
         ]
     )
+    is_whole = not (done.already or done.waits_for or done.built_by)
     values = {
-        "released": "false" if done.already or done.waits_for else "true",
+        "released": "true" if is_whole else "false",
         "version": plan.version,
         "tag": plan.version,
         "commit_sha": plan.head,
@@ -210,8 +243,9 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
         {
             "schema_version": 1,
             **values,
-            "released": not (done.already or done.waits_for),
+            "released": is_whole,
             "waits_for": done.waits_for,
+            "built_by": done.built_by,
             "tag_object": done.tag_object,
             "branch": plan.branch,
             "images": {str(name): digest for name, digest in done.digests.items()},
@@ -291,4 +325,5 @@ def promote(
         return worst(plan.problems)
     done = give_name(session, candidate, version, yes=yes, allow_older=allow_older)
     show_end(console, done)
+    announce_end(session, console, done)
     return None

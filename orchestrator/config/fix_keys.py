@@ -82,6 +82,13 @@ EXCLUDE: Key[tuple[str, ...]] = Key(
 )
 
 
+REUSE_RESOLUTIONS = Key(
+    name="reuse-resolutions",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether a conflict that a released version of any line resolved before, in a pick by the same committer, is"
+    " resolved like that by itself. Else, and by another committer, the pause has that resolution for a look.",
+    default="false",
+)
 _OPTION = Text(
     convert=revision_rules.strategy_option,
     what="a strategy option",

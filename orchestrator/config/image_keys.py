@@ -10,6 +10,7 @@ from orchestrator.config.build_keys import BUILD_KEYS, TARGET, build_options, pl
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
 from orchestrator.config.smoke_keys import FILE, RUN, SMOKE_COMMAND, bare_command, named
 from orchestrator.core.declaration import (
+    BUILT_BY,
     IMAGE_ALLOWED,
     IMAGE_CHECKS,
     PLATFORM_IN_LOCK,
@@ -173,6 +174,13 @@ ALLOW = Key(
     + "; ".join(f"`{word}`, {meaning}" for word, meaning in IMAGE_ALLOWED.items())
     + ".",
 )
+BUILT_BY_KEY = Key(
+    name="built-by",
+    shape=Text(convert=rules.one_of(*BUILT_BY), json={"enum": list(BUILT_BY)}),
+    help="Where the image is built, and nowhere else: `cut`, before anything is public; or `ci`, by `release publish`"
+    " in the pipeline of the tag, when the cut ends with the tag ([who-builds.md](who-builds.md)).",
+    default="the cut; `publish` where the image is not there",
+)
 # ------------------------------------------------------------------ heavy base
 
 STAGE_NAME = Text(convert=rules.matching(rules.STAGE_GRAMMAR, "heavy"), json={"pattern": f"^{rules.STAGE_GRAMMAR}$"})
@@ -329,6 +337,7 @@ def _image(got: Got) -> ImageSpec:
         size_budget=got(SIZE_BUDGET, 0),
         max_layers=got(MAX_LAYERS, 0),
         allow=got(ALLOW, ()),
+        built_by=got(BUILT_BY_KEY, ""),
         heavy=got(HEAVY, None),
         checks=got(CHECKS, None),
         options=build_options(got),
@@ -362,7 +371,7 @@ IMAGE = Table(
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, PLATFORMS,
         BUILD_NETWORK, LOCK, PATCHES,
-        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, CHECKS, HEAVY,
+        VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, BUILT_BY_KEY, CHECKS, HEAVY,
         *BUILD_KEYS,
     ),
     build=_image,

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
+from orchestrator.config.announce_keys import FORGE_RELEASE, HOOKS, NOTIFY
 from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
-from orchestrator.config.fix_keys import EXCLUDE, FIX
+from orchestrator.config.fix_keys import EXCLUDE, FIX, REUSE_RESOLUTIONS
 from orchestrator.config.image_keys import IMAGE
 from orchestrator.config.land_keys import LAND
 from orchestrator.config.policy_keys import POLICY
@@ -266,6 +267,7 @@ def _config(got: Got) -> Config:
         remote=got(REMOTE, Config.remote),
         releases=tuple(_excluding(entry, got(EXCLUDE_ALL, ())) for entry in releases),
         exclude=got(EXCLUDE_ALL, ()),
+        reuse_resolutions=got(REUSE_RESOLUTIONS, Config.reuse_resolutions),
         image=got(IMAGE_KEY, None),
         verify=got(VERIFY, ()),
         changelog=changelog,
@@ -275,6 +277,9 @@ def _config(got: Got) -> Config:
         sign=got(SIGN, None),
         signoff=got(SIGNOFF, Config.signoff),
         release_commit=commit,
+        hooks=got(HOOKS, ()),
+        notify=got(NOTIFY, ()),
+        forge_release=got(FORGE_RELEASE, None),
         sign_commits=got(SIGN_COMMITS, None),
         repository_url=got(REPOSITORY_URL, ""),
         tag_prefix=got(TAG_PREFIX, ""),
@@ -293,6 +298,7 @@ ROOT = Table(
         IMAGE_KEY,
         VERIFY,
         EXCLUDE_ALL,
+        REUSE_RESOLUTIONS,
         CHANGELOG,
         VERSION_FILES,
         POLICY_KEY,
@@ -301,6 +307,9 @@ ROOT = Table(
         SIGNOFF,
         SIGN_COMMITS,
         RELEASE_COMMIT,
+        HOOKS,
+        NOTIFY,
+        FORGE_RELEASE,
         REPOSITORY_URL,
         TAG_PREFIX,
         SCHEME,

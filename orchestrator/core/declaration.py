@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.versions import Kind, Scheme
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
+    from orchestrator.core.announcement import ForgeReleaseSpec, StepHook, Webhook
     from orchestrator.core.results import Place
+    from orchestrator.core.signing import SignSpec
 
 
 # The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.
@@ -139,6 +142,10 @@ class BuildSecret:
     required: bool = True
 
 
+BY_CUT, BY_CI = "cut", "ci"
+BUILT_BY: Final = (BY_CUT, BY_CI)  # the values of `image.built-by`
+
+
 PREVIOUS: Final = "previous"  # in `image.cache.from`: what the version before left
 
 
@@ -223,6 +230,7 @@ class ImageSpec:
     places: tuple[tuple[str, Place], ...] = field(default=(), compare=False)  # key of `options` -> where it stands
     heavy: HeavySpec | None = None
     allow: tuple[str, ...] = ()  # differences to the version before that are meant; values in IMAGE_ALLOWED
+    built_by: str = ""  # one of BUILT_BY; "": the cut, or the CI job where the image is not there
 
     def platforms_of(self, variant: Variant) -> tuple[str, ...]:
         """What a variant is built for; "" stands for the engine's own platform."""
@@ -295,21 +303,6 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignSpec:
-    """The `sign:` section.  Exactly one of `key_file` and `key_env` is given; no secret is here."""
-
-    key_file: str = ""
-    key_env: str = ""
-    password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
-    public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The variables that hold a secret."""
-        return tuple(filter(None, (self.key_env, self.password_env)))
-
-
-@dataclass(frozen=True, kw_only=True)
 class LandSpec:
     """The `land:` section: how a release comes onto its branch."""
 
@@ -361,8 +354,12 @@ class Config:
     land: LandSpec | None = None  # None: by a push
     sign: SignSpec | None = None
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
+    reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves
     signoff: bool = False  # the release's commits carry the committer's `Signed-off-by:`
     release_commit: ReleaseCommitSpec = PLAIN_COMMIT
+    notify: tuple[Webhook, ...] = ()
+    hooks: tuple[StepHook, ...] = ()
+    forge_release: ForgeReleaseSpec | None = None
     sign_commits: bool | None = None  # the release's commits are signed; None: as git is set
     repository_url: str = ""  # the repository's page on its forge, without a slash at the end
     tag_prefix: str = ""  # as written
@@ -372,6 +369,11 @@ class Config:
     def versions(self) -> Scheme:
         """How the project writes its versions."""
         return Scheme.of(self.tag_prefix, self.scheme)
+
+    def taking(self, branch: str, tags: Collection[str]) -> tuple[str, ...]:
+        """The versions to come, without a tag, that take what is on that branch."""
+        mine = self.releases if branch == self.branch else ()
+        return tuple(each.version for each in mine if each.from_branch and each.version not in tags)
 
     def release(self, version: str) -> ReleaseEntry | None:
         return next((entry for entry in self.releases if entry.version == version), None)

@@ -39,7 +39,7 @@ EXIT_MEANINGS: dict[Exit, str] = {
     Exit.CONFLICT: "paused on a conflict (`plan`: a pick would conflict)",
     Exit.REFUSED: "refused by policy: version rule, existing tag, no confirmation",
     Exit.DECISION: "a duplicate, an empty or reverted pick, or a missing prerequisite needs a decision",
-    Exit.UNPROVED: "verify, build or smoke failed; `verify`: something was not checked; `scan`: a finding is open",
+    Exit.UNPROVED: "verify, build, smoke or a hook failed; `verify`: not all was checked; `scan`: a finding is open",
     Exit.REMOTE: "git remote, Docker Engine or registry failed after retries",
     Exit.LOCKED: "another release holds the lock",
     Exit.MISMATCH: "what is public does not match what was declared or recorded; `duplicates`: there are some",
@@ -152,7 +152,7 @@ class DecisionError(ReleaseError):
 
 
 class UnprovedError(ReleaseError):
-    """verify, build or smoke failed."""
+    """verify, build, smoke or a hook before a step failed."""
 
     exit_code = Exit.UNPROVED
     default_code = "unproved"

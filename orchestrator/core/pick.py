@@ -41,6 +41,14 @@ class Submodule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """Where a conflict of the same id was resolved before: the pick of a released version."""
+
+    commit: ObjectId
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FollowUp:
     """A later commit that speaks of a pick, or of an earlier follow-up of it (`of`).
 
@@ -84,6 +92,7 @@ class Pick:
     confirm: bool = False  # release.yaml wants a person's yes to it
     exclude: tuple[str, ...] = ()  # patterns that files of its source are left out for
     strategy_options: tuple[str, ...] = ()  # with which git merges it
+    resolution: Resolution | None = None  # it is resolved as that was; of one in conflict, it could be
     forwarded: tuple[Submodule, ...] = ()  # submodules that it moved otherwise than its source: fast-forwards
     lives_on: str = ""  # the branches that hold a source which is on no source branch, "" for one that is
 
@@ -98,10 +107,14 @@ class Pick:
         if self.state is PickState.DUPLICATE:
             return ()
         without = (f"without {', '.join(self.exclude)}",) if self.exclude else ()
+        how = "can be resolved" if self.state is PickState.CONFLICT else "is resolved"
+        before = self.resolution
+        as_before = (f"{how} as in {before.version} ({before.commit[:12]})",) if before else ()
         options = (f"merged with {', '.join(self.strategy_options)}",) if self.strategy_options else ()
         return (
             *without,
             *options,
+            *as_before,
             *(f"submodule {each.path} is fast-forwarded to {each.commit[:12]}" for each in self.forwarded),
         )
 

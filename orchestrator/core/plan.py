@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.declaration import PLAIN_BUILD, platform_word
+from orchestrator.core.declaration import BY_CI, PLAIN_BUILD, platform_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
-    from orchestrator.core.pick import Pick, Skipped
+    from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
+    from orchestrator.core.pick import Pick, Resolution, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
+    from orchestrator.core.signing import SignSpec
 
 
 # Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.
@@ -24,6 +25,13 @@ UPLOAD: Final = "upload"  # for each image: PlannedImage.task
 LAND: Final = "land"
 PROPOSE: Final = "propose"
 RECORD: Final = "record"
+
+KEEP: Final = "keep"
+LATER: Final = "later"  # images that `release publish` is to build, wherever somebody types it
+TO_BE_BUILT: Final = {  # Plan.built_by, in words
+    BY_CI: "CI builds its image from the tag (image.built-by)",
+    LATER: "its image is not built yet (--no-image)",
+}
 
 HEAVY_PLATFORM: Final = "linux/amd64"  # of a heavy base where none is declared: its name depends on no engine
 NO_ENGINE: Final = "none"  # as the engine of an image: the registry client writes it
@@ -182,6 +190,7 @@ class Plan:
     landed: Landing | None = None  # what a proposed one became on its branch
     sign_commits: str = ""  # how its commits are signed: `gpg`, `ssh`, `x509`; "" for not at all
     signed_from: str = ""  # once they are: the release commit before, as it was planned
+    built_by: str = ""  # who builds the images from the tag: BY_CI, LATER; "": who makes this release
     one_by_one: bool = False  # the branch is pushed first, then the tag, for a server that takes no atomic push
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
@@ -234,6 +243,9 @@ class Decisions:
     skipped: Mapping[str, str]
     present: Mapping[str, Pick] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, Resolution] = field(
+        default_factory=dict
+    )  # where a conflict was resolved before, as its tag says
 
 
 NO_DECISIONS = Decisions(resolved={}, skipped={})

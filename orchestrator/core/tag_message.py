@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.pick import PickState
+from orchestrator.core.pick import PickState, Resolution
 from orchestrator.core.plan import Landing, LandingForm
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ _BROKEN = "Freeze broken: "
 _TERMS: Final[Mapping[str, Callable[[Pick], Iterable[str]]]] = {
     "Without": lambda pick: pick.exclude,
     "Strategy-Option": lambda pick: pick.strategy_options,
+    "Resolved-As": lambda pick: (f"{pick.resolution.commit} {pick.resolution.version}",) if pick.resolution else (),
     "Submodule": lambda pick: (f"{each.path} {each.commit}" for each in pick.forwarded),
 }
+_LATER = "Images: built from this tag"
 _READ_BACK = ("Pick", "Left-Out", *_TERMS, "Promoted-From", "Landed", "Signed-From")
-_OURS = (*(f"{word}: " for word in _READ_BACK), _BROKEN)
+_OURS = (_LATER, *(f"{word}: " for word in _READ_BACK), _BROKEN)
 _ROW = re.compile(
     r"^(?P<kind>Pick|Left-Out): (?P<state>[a-z]+) (?P<source>[0-9a-f]{40})"
     r"(?: (?P<commit>[0-9a-f]{40}))?(?: -- (?P<reason>.*))?"
@@ -89,6 +91,7 @@ def tag_message(plan: Plan) -> str:
         lines += [f"Landed: {plan.landed.form} {plan.landed.planned}", ""]
     lines += [f"Signed-From: {plan.signed_from}", ""] if plan.signed_from and not plan.promoted_from else []
     lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
+    lines += [_LATER, ""] if plan.built_by else []
     lines += [f"Picked onto {plan.branch}{since}:", "", *_account(plan.picks, plan.skipped)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -112,6 +115,15 @@ def terms(pick: Pick) -> tuple[str, ...]:
 def told_terms(message: str) -> dict[str, tuple[str, ...]]:
     """Source -> the terms that a tag says of it."""
     return {row.source: row.terms for row in tagged_account(message) if row.shipped}
+
+
+def told_resolution(terms: Sequence[str]) -> Resolution | None:
+    """Where a pick with these terms says that its conflict was resolved before."""
+    for term in terms:
+        found = re.fullmatch(r"Resolved-As: ([0-9a-f]{40}) (\S+)", term)
+        if found:
+            return Resolution(commit=found[1], version=found[2])
+    return None
 
 
 def terms_fault(told: Mapping[str, tuple[str, ...]], picks: Sequence[Pick]) -> str:
@@ -148,6 +160,11 @@ def _subject(subject: str, approved_by: Sequence[str] = ()) -> str:
 def tagged_reason(message: str) -> str:
     """The reason for which a freeze was broken, by a tag's message; "" when none was."""
     return next((line.removeprefix(_BROKEN) for line in message.splitlines() if line.startswith(_BROKEN)), "")
+
+
+def built_later(message: str) -> bool:
+    """Whether a tag says that the images of its version are built from it: until they are, there is no record."""
+    return _LATER in message.splitlines()
 
 
 def onto(message: str) -> tuple[str, str] | None:

@@ -166,7 +166,7 @@ class ImageStore(Protocol):
     """The images that an engine has.  Everything raises RemoteError when the engine cannot be reached."""
 
     def health(self) -> EngineHealth:
-        """Version and place of the engine; the cheapest call that proves it answers."""
+        """Version and place of the engine; the cheapest call that proves it answers.  It is asked once in a run."""
 
     def inspect(self, name: str) -> ImageInfo | None:
         """The image of that name or id in the engine's store, or None when there is none."""

@@ -49,10 +49,15 @@ class DockerEngine:
         self._connection = Connection(open_api, place, tell)
         self._containers = Containers(self._connection, {labels.OWNER: owner})
         self._by_id: dict[str, ImageInfo] = {}  # an id never stands for another image
+        self._health: EngineHealth | None = None  # its first answer: an engine stays what it is for a run
 
     # -------------------------------------------------------------- what is there
 
     def health(self) -> EngineHealth:
+        self._health = self._health or self._asked()
+        return self._health
+
+    def _asked(self) -> EngineHealth:
         with self._connection.calling("ask for the engine's version"):
             version, info = self._connection.api.version(), self._connection.api.info()
         return EngineHealth(

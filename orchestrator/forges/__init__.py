@@ -78,6 +78,27 @@ class KeptSetting:
     remark: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ForgeRelease:
+    """A release on a forge: its page, and its assets by name with their sizes in bytes (-1: not known)."""
+
+    tag: str
+    key: str  # what the forge calls it: a number, or the tag
+    url: str
+    assets: Mapping[str, int]
+    upload: str = ""  # where GitHub takes assets
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseText:
+    """What a release on a forge says.  `is_latest`: no version is newer, so it may be shown as the project's."""
+
+    tag: str
+    body: str
+    is_candidate: bool
+    is_latest: bool
+
+
 class Forge(Protocol):
     """A repository on a forge.  Everything raises RemoteError or RefusedError with one line and a remedy."""
 
@@ -107,3 +128,12 @@ class Forge(Protocol):
 
         Raises ForgeDeniedError where this token may not look.
         """
+
+    def release(self, tag: str) -> ForgeRelease | None:
+        """The release of a tag; None where there is none."""
+
+    def describe_release(self, text: ReleaseText, there: ForgeRelease | None) -> ForgeRelease:
+        """Make it, or give the one that is `there` this text.  The tag must be there already."""
+
+    def attach(self, release: ForgeRelease, name: str, content: bytes, media_type: str) -> None:
+        """Put a file beside it, in place of one of that name."""

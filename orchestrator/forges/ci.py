@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.core.declaration import Variant
+from orchestrator.core.declaration import BY_CUT, Variant
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import parse_reference, parse_repository
 from orchestrator.core.remote_url import without_login
@@ -79,7 +79,10 @@ def pipeline_of(
         versions=version_tags_of(tags), has_image=config.image is not None, cut=wish.cut, registry=registry,
         install="" if wish.tool_image else _one_line(wish.install), platforms=_platforms(config),
         on_github_com=forge in ("", "github.com", "ssh.github.com"), login=_login(wish, module, registry, forge),
+        announces=bool(config.notify or config.forge_release),
+        secrets=tuple(dict.fromkeys(each.url_env for each in config.notify)),
         environment=_environment(wish, module), tool_image=_tool_image(wish, module),
+        built_by=config.image.built_by if config.image else "",
     )  # fmt: skip
 
 
@@ -145,7 +148,7 @@ def _tool_image(wish: PipelineWish, module: PipelineModule) -> str:
 def _platforms(config: Config) -> tuple[str, ...]:
     """Those that have a job each: where every image is one of the same several platforms."""
     spec = config.image
-    if spec is None:
+    if spec is None or spec.built_by == BY_CUT:
         return ()
     found = {spec.platforms_of(each) for each in spec.variants or (Variant(place=spec.place, name=""),)}
     platforms = found.pop() if len(found) == 1 else ()

@@ -5,11 +5,12 @@ REST: https://docs.github.com/en/rest/repos/rules
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, KeptSetting, MergeRequest, RequestFacts, Setting
+from orchestrator.core.errors import RefusedError
+from orchestrator.forges import Current, ForgeRelease, KeptSetting, MergeRequest, RequestFacts, Setting
 from orchestrator.forges.failures import (
     ForgeDeniedError,
     ForgeMissingError,
@@ -18,15 +19,17 @@ from orchestrator.forges.failures import (
     refusal,
     unreachable,
 )
-from orchestrator.forges.protection import Actor
+from orchestrator.forges.github_rules import GITHUB_API as GITHUB_API
+from orchestrator.forges.github_rules import actor as actor
+from orchestrator.forges.github_rules import settings as settings
+from orchestrator.forges.github_rules import words as words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from github.Requester import Requester
 
-    from orchestrator.forges import Address
-    from orchestrator.forges.protection import ProtectionRules
+    from orchestrator.forges import Address, ReleaseText
 
 
 _TIMEOUT: Final = 30  # seconds
@@ -141,6 +144,38 @@ class GitHub:
             return False
         return True
 
+    # -------------------------------------------------------------- releases
+
+    def release(self, tag: str) -> ForgeRelease | None:
+        path, what = f"{self._repository}/releases/tags/{quote(tag, safe='')}", "read a release"
+        try:
+            return self._released(self._ask("GET", path, what), what)
+        except ForgeMissingError:
+            return None
+
+    def describe_release(self, text: ReleaseText, there: ForgeRelease | None) -> ForgeRelease:
+        values = {"tag_name": text.tag, "name": text.tag, "body": text.body, "prerelease": text.is_candidate,
+                  "make_latest": str(text.is_latest).lower()}  # fmt: skip
+        verb, path, what = "POST", f"{self._repository}/releases", "make a release"
+        if there is not None:
+            verb, path, what = "PATCH", f"{path}/{there.key}", "describe a release"
+        return self._released(self._ask(verb, path, what, body=values), what)
+
+    def _released(self, data: Any, what: str) -> ForgeRelease:
+        try:
+            return _release(data)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise bad_answer(self._address, what, data) from None
+
+    def attach(self, release: ForgeRelease, name: str, content: bytes, media_type: str) -> None:
+        what = f"attach {name} to the release"
+        if name in release.assets:
+            shown = self._ask("GET", f"{self._repository}/releases/{release.key}/assets", what)
+            for each in shown:
+                if each["name"] == name:
+                    self._ask("DELETE", f"{self._repository}/releases/assets/{each['id']}", what, may_be_empty=True)
+        self._ask("POST", release.upload, what, query={"name": name}, content=(content, media_type))
+
     # -------------------------------------------------------------- settings
 
     def _setting(self, full: Mapping[str, Any]) -> Setting:
@@ -174,18 +209,29 @@ class GitHub:
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: tuple[bytes, str] | None = None,
+        may_be_empty: bool = False,
     ) -> Any:
         import github
         import requests
 
+        parameters = dict(query or {})
         try:
-            _, data = self._requester.requestJsonAndCheck(verb, path, parameters=dict(query or {}), input=body)
+            if content:
+                headers = {"Content-Type": content[1], "Content-Length": str(len(content[0]))}
+                _, data = self._requester.requestMemoryBlobAndCheck(
+                    verb, path, parameters, headers, io.BytesIO(content[0])
+                )
+            else:
+                _, data = self._requester.requestJsonAndCheck(verb, path, parameters=parameters, input=body)
         except github.GithubException as error:
             raise refusal(self._address, what, error.status, error.data, error.headers or {}) from None
         except requests.RequestException as error:
             raise unreachable(self._address, what, error) from None
         except ValueError as error:  # something that begins like JSON
             raise bad_answer(self._address, what, str(error)) from None
+        if data is None and may_be_empty:
+            return None
         if data is None or (isinstance(data, dict) and "data" in data and "id" not in data):  # PyGithub's wrapping
             raise bad_answer(self._address, what, data["data"] if data else "nothing")
         return data
@@ -209,6 +255,14 @@ def _requester(address: Address, backoff: float) -> Requester:
     return client.requester
 
 
+def _release(data: Mapping[str, Any]) -> ForgeRelease:
+    return ForgeRelease(
+        tag=str(data["tag_name"]), key=str(data["id"]), url=str(data["html_url"]),
+        upload=str(data["upload_url"]).partition("{")[0],
+        assets={str(each["name"]): int(each["size"]) for each in data["assets"]},
+    )  # fmt: skip
+
+
 def _request(data: Mapping[str, Any]) -> MergeRequest:
     state = "merged" if data.get("merged_at") else str(data["state"])
     return MergeRequest(
@@ -222,18 +276,6 @@ DEFAULT_ACTOR: Final = "deploy-keys"
 HAS_SUBGROUPS: Final = False
 
 
-_ROLES: Final = {"maintain": 2, "write": 4, "admin": 5}  # GitHub's ids of its own roles
-
-
-_NUMBERED: Final = {"app": "Integration", "team": "Team", "user": "User"}
-
-
-_ACTIONS_APP: Final = 15368  # GitHub Actions on github.com: no other app can report the check under its name
-
-
-GITHUB_API: Final = "https://api.github.com"
-
-
 def api_of(host: str) -> str:
     """The public one's address, or that of a GitHub Enterprise Server."""
     return GITHUB_API if host in ("", "github.com", "ssh.github.com") else f"https://{host}/api/v3"
@@ -241,113 +283,3 @@ def api_of(host: str) -> str:
 
 def open_repository(address: Address) -> GitHub:
     return GitHub(address)
-
-
-def actor(text: str) -> Actor:
-    """`deploy-keys`, `role:maintain`, `app:ID`, `team:ID`, `user:ID`.  Raises UsageError."""
-    kind, _, value = text.partition(":")
-    if text == "deploy-keys":
-        return Actor(kind="DeployKey")
-    if kind == "role" and value in _ROLES:
-        return Actor(kind="RepositoryRole", id=_ROLES[value])
-    if kind in _NUMBERED and value.isascii() and value.isdigit() and len(value) < 16:
-        return Actor(kind=_NUMBERED[kind], id=int(value))
-    raise UsageError(
-        f"--actor {text!r} is nobody on GitHub",
-        remedy="deploy-keys, role:maintain, role:admin, role:write, app:ID, team:ID or user:ID",
-        code="bad-actor",
-    )
-
-
-def settings(guard: ProtectionRules, api: str) -> list[Setting]:
-    """The five rulesets."""
-    release, tags = [f"refs/heads/{guard.release_branches}"], [f"refs/tags/{guard.tags}"]
-    kept: list[dict[str, Any]] = [{"type": "deletion"}, {"type": "non_fast_forward"}]
-    moved = {"type": "update", "parameters": {"update_allows_fetch_and_merge": False}}
-    made = {"type": "creation"}
-    return [
-        _ruleset("release: source", "branch", [f"refs/heads/{guard.source}"], [*kept, *_reviewed(guard, api)]),
-        _ruleset("release: branches are never rewritten", "branch", release, kept),
-        _ruleset("release: branches move by releases", "branch", release, [made, moved], guard),
-        _ruleset("release: tags never move", "tag", tags, [*kept, moved]),
-        _ruleset("release: tags are made by releases", "tag", tags, [made], guard),
-    ]
-
-
-def _ruleset(
-    name: str, target: str, include: list[str], rules: list[dict[str, Any]], guard: ProtectionRules | None = None
-) -> Setting:
-    bypass = [
-        {"actor_id": each.id, "actor_type": each.kind, "bypass_mode": "always"}
-        for each in (guard.actors if guard else ())
-    ]
-    value = {
-        "name": name,
-        "target": target,
-        "enforcement": "active",
-        "bypass_actors": bypass,
-        "conditions": {"ref_name": {"include": include, "exclude": []}},
-        "rules": rules,
-    }
-    return Setting(kind="ruleset", name=name, value=value)
-
-
-def _reviewed(guard: ProtectionRules, api: str) -> list[dict[str, Any]]:
-    reviewed = {
-        "type": "pull_request",
-        "parameters": {
-            "required_approving_review_count": guard.approvals,
-            "dismiss_stale_reviews_on_push": True,
-            "require_code_owner_review": guard.approvals > 0,
-            "require_last_push_approval": guard.approvals > 0,
-            "required_review_thread_resolution": True,
-        },
-    }
-    if not guard.checks:
-        return [reviewed]
-    app = {"integration_id": _ACTIONS_APP} if api == GITHUB_API else {}
-    checked = {
-        "type": "required_status_checks",
-        "parameters": {
-            "required_status_checks": [{"context": check, **app} for check in guard.checks],
-            "strict_required_status_checks_policy": True,
-        },
-    }
-    return [reviewed, checked]
-
-
-def words(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """A ruleset as lines.  Parameters that the wanted one does not name are GitHub's defaults, and left out."""
-    spoken = {rule["type"]: rule.get("parameters", {}) for rule in wanted["rules"]}
-    names = (value.get("conditions") or {}).get("ref_name") or {}
-    lines = [f"on {value.get('target')} {name}" for name in names.get("include", ())]
-    lines += [f"not on {value.get('target')} {name}" for name in names.get("exclude", ())]
-    lines += [f"enforcement {value['enforcement']}"]
-    lines += [f"bypass {_bypass(each)}" for each in value.get("bypass_actors") or ()]
-    for rule in value.get("rules") or ():
-        lines += _rule(rule["type"], rule.get("parameters") or {}, spoken.get(rule["type"]))
-    return lines
-
-
-def _rule(kind: str, parameters: Mapping[str, Any], spoken: Mapping[str, Any] | None) -> list[str]:
-    lines = [f"rule {kind}"]
-    for key, value in parameters.items():
-        if spoken is None or key not in spoken:
-            continue
-        if isinstance(value, list):
-            lines += [f"rule {kind}: {key}: {_named(each)}" for each in value]
-        else:
-            lines.append(f"rule {kind}: {key}: {str(value).lower()}")
-    return lines
-
-
-def _named(each: Any) -> str:
-    if not isinstance(each, dict):
-        return str(each)
-    app = f" (app {each['integration_id']})" if each.get("integration_id") else ""
-    return f"{each.get('context')}{app}"
-
-
-def _bypass(each: Mapping[str, Any]) -> str:
-    number = "" if each.get("actor_id") is None or each["actor_type"] == "DeployKey" else f" {each['actor_id']}"
-    return f"{each['actor_type']}{number} {each.get('bypass_mode', 'always')}"

@@ -6,11 +6,13 @@ REST: https://docs.gitlab.com/api/protected_branches/, /protected_tags/, /projec
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
-from orchestrator.core.errors import RefusedError, UsageError
-from orchestrator.forges import Current, KeptSetting, MergeRequest, RequestFacts, Setting
+from orchestrator.core.errors import RefusedError
+from orchestrator.forges import Current, ForgeRelease, KeptSetting, MergeRequest, RequestFacts, Setting
 from orchestrator.forges.failures import (
     ForgeDeniedError,
     ForgeMissingError,
@@ -19,7 +21,10 @@ from orchestrator.forges.failures import (
     refusal,
     unreachable,
 )
-from orchestrator.forges.protection import Actor
+from orchestrator.forges.gitlab_rules import APPROVALS, APPROVING
+from orchestrator.forges.gitlab_rules import actor as actor
+from orchestrator.forges.gitlab_rules import settings as settings
+from orchestrator.forges.gitlab_rules import words as words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +32,7 @@ if TYPE_CHECKING:
     import gitlab
     from gitlab.v4.objects import Project
 
-    from orchestrator.forges import Address
-    from orchestrator.forges.protection import ProtectionRules
+    from orchestrator.forges import Address, ReleaseText
 
 
 _TIMEOUT: Final = 30.0  # seconds
@@ -37,8 +41,6 @@ _WRITING: Final[dict[str, Any]] = {
     "retry_transient_errors": False,
     "obey_rate_limit": False,
 }  # a lost answer may have been obeyed
-_APPROVALS: Final = "approval rule"
-_APPROVING: Final = "approval settings"
 
 
 class GitLab:
@@ -54,14 +56,14 @@ class GitLab:
         there = [
             *self._settings("protected branch", "list protected branches", "protectedbranches"),
             *self._settings("protected tag", "list protected tags", "protectedtags"),
-            *(self._approval_rules() if any(setting.kind == _APPROVALS for setting in wanted) else ()),
+            *(self._approval_rules() if any(setting.kind == APPROVALS for setting in wanted) else ()),
         ]
         keys = {setting.key for setting in wanted}
         found = {setting.key: setting for setting in there if setting.key in keys}
         for setting in wanted:
             if setting.kind == "project":
                 found[setting.key] = Setting(kind="project", name=setting.name, value=self._project.asdict())
-            elif setting.kind == _APPROVING:
+            elif setting.kind == APPROVING:
                 found[setting.key] = self._approving(setting)
         return Current(
             found=found, others=tuple(f"{each.kind} {each.name!r}" for each in there if each.key not in keys)
@@ -71,9 +73,9 @@ class GitLab:
         with self._said(f"write {setting.kind} {setting.name!r}"):
             if setting.kind == "project":
                 self._client.projects.update(self._project.get_id(), dict(setting.value), **_WRITING)
-            elif setting.kind == _APPROVALS:
+            elif setting.kind == APPROVALS:
                 self._write_approvals(setting, before)
-            elif setting.kind == _APPROVING:
+            elif setting.kind == APPROVING:
                 self._project.approvals.update(new_data=dict(setting.value), **_WRITING)
             else:
                 self._protect(setting, before)
@@ -152,6 +154,42 @@ class GitLab:
         lacking = [f"not {word}" for word in wanted if not found.get(word)]
         return KeptSetting(is_there=True, remark=" and ".join(lacking))
 
+    # -------------------------------------------------------------- releases
+
+    def release(self, tag: str) -> ForgeRelease | None:
+        try:
+            with self._said("read a release"):
+                return _release(self._unread.releases.get(tag, **_READING).asdict())
+        except ForgeMissingError:
+            return None
+
+    def describe_release(self, text: ReleaseText, there: ForgeRelease | None) -> ForgeRelease:
+        values, project = {"name": text.tag, "description": text.body}, self._unread
+        with self._said("describe a release" if there else "make a release"):
+            if there is None:
+                return _release(project.releases.create({"tag_name": text.tag, **values}, **_WRITING).asdict())
+            project.releases.update(text.tag, values, **_WRITING)
+        return there
+
+    def attach(self, release: ForgeRelease, name: str, content: bytes, media_type: str) -> None:  # noqa: ARG002
+        """In the project's package registry, under the version; the release links to it."""
+        project, version = self._unread, re.sub(r"[^A-Za-z0-9.+_-]", "-", release.tag)
+        with self._said(f"attach {name} to the release"):
+            project.generic_packages.upload("release", version, name, data=content, **_WRITING)
+            if name in release.assets:
+                return
+            here = f"/projects/{quote(self._address.repository, safe='')}"
+            url = f"{self._address.api}/api/v4{here}/packages/generic/release/{version}/{name}"
+            self._client.http_post(
+                f"{here}/releases/{quote(release.tag, safe='')}/assets/links",
+                post_data={"name": name, "url": url, "link_type": "other"}, **_WRITING,
+            )  # fmt: skip
+
+    @property
+    def _unread(self) -> Project:
+        """The project without asking for it: CI_JOB_TOKEN may write its releases, and not read the project itself."""
+        return self._client.projects.get(self._address.repository, lazy=True)
+
     # -------------------------------------------------------------- settings
 
     @property
@@ -174,7 +212,7 @@ class GitLab:
 
     def _approval_rules(self) -> list[Setting]:
         try:
-            return self._settings(_APPROVALS, "list approval rules", "approvalrules")
+            return self._settings(APPROVALS, "list approval rules", "approvalrules")
         except ForgeDeniedError:
             raise RefusedError(
                 "this GitLab does not let the project require approvals (it shows no approval rules)",
@@ -203,6 +241,14 @@ class GitLab:
             raise unreachable(self._address, what, error) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # an HTML page, where JSON was asked for
             raise bad_answer(self._address, what, f"{type(error).__name__}") from None
+
+
+def _release(data: Mapping[str, Any]) -> ForgeRelease:
+    assets, links = data.get("assets") or {}, data.get("_links") or {}
+    return ForgeRelease(
+        tag=str(data["tag_name"]), key=str(data["tag_name"]), url=str(links.get("self", "")),
+        assets={str(each["name"]): -1 for each in assets.get("links", ())},
+    )  # fmt: skip
 
 
 def _request(data: Mapping[str, Any]) -> MergeRequest:
@@ -268,105 +314,9 @@ DEFAULT_ACTOR: Final = "role:maintainer"
 HAS_SUBGROUPS: Final = True
 
 
-_ROLES: Final = {"developer": 30, "maintainer": 40}
-
-
-_NUMBERED: Final = {"user": "user_id", "group": "group_id", "deploy-key": "deploy_key_id"}
-
-
-_NOBODY, _MAINTAINERS = 0, 40
-
-
-_LEVELS: Final = {0: "nobody", 30: "developers", 40: "maintainers", 60: "administrators"}
-
-
-_LISTS: Final = {
-    "push": ("push_access_levels", "push_access_level", "allowed_to_push"),
-    "merge": ("merge_access_levels", "merge_access_level", "allowed_to_merge"),
-    "create": ("create_access_levels", "create_access_level", "allowed_to_create"),
-}
-
-
-# Without these whoever opens a merge request may lower the number that it needs, or approve a push of their own.
-_APPROVAL_SETTINGS: Final = {
-    "disable_overriding_approvers_per_merge_request": True,
-    "merge_requests_author_approval": False,
-    "merge_requests_disable_committers_approval": True,
-    "reset_approvals_on_push": True,
-}
-
-
 def api_of(host: str) -> str:
     return f"https://{host or 'gitlab.com'}"
 
 
 def open_repository(address: Address) -> GitLab:
     return GitLab(address)
-
-
-def actor(text: str) -> Actor:
-    """`role:maintainer`, `role:developer`, `user:ID`, `group:ID`, `deploy-key:ID`.  Raises UsageError."""
-    kind, _, value = text.partition(":")
-    if kind == "role" and value in _ROLES:
-        return Actor(kind="access_level", id=_ROLES[value])
-    if kind in _NUMBERED and value.isascii() and value.isdigit() and len(value) < 16:
-        return Actor(kind=_NUMBERED[kind], id=int(value))
-    raise UsageError(
-        f"--actor {text!r} is nobody on GitLab",
-        remedy="role:maintainer, role:developer, deploy-key:ID, or with GitLab Premium user:ID, group:ID",
-        code="bad-actor",
-    )
-
-
-def settings(guard: ProtectionRules, _api: str = "") -> list[Setting]:
-    """One setting a thing: the merge settings first, because they bind nobody who has no merge request yet."""
-    merging: dict[str, Any] = {"only_allow_merge_if_all_discussions_are_resolved": True}
-    if guard.checks:
-        merging |= {"only_allow_merge_if_pipeline_succeeds": True, "allow_merge_on_skipped_pipeline": False}
-    found = [Setting(kind="project", name="merge settings", value=merging)]
-    if guard.approvals:
-        rule = {"name": "release", "approvals_required": guard.approvals}
-        found.append(Setting(kind="approval rule", name="release", value=rule))
-        found.append(Setting(kind="approval settings", name="approvals", value=_APPROVAL_SETTINGS))
-    source: dict[str, Any] = {"push_access_level": _NOBODY, "merge_access_level": _MAINTAINERS}
-    if guard.approvals:
-        source["code_owner_approval_required"] = True
-    release = {**_allowed("push", guard), "merge_access_level": _NOBODY}
-    return [
-        *found,
-        _branch(guard.source, source),
-        _branch(guard.release_branches, release),
-        Setting(kind="protected tag", name=guard.tags, value={"name": guard.tags, **_allowed("create", guard)}),
-    ]
-
-
-def _branch(name: str, who: Mapping[str, Any]) -> Setting:
-    return Setting(kind="protected branch", name=name, value={"name": name, **who, "allow_force_push": False})
-
-
-def _allowed(word: str, guard: ProtectionRules) -> dict[str, Any]:
-    """One role in the old way, which every edition takes; anybody else by the list."""
-    if len(guard.actors) == 1 and guard.actors[0].kind == "access_level":
-        return {f"{word}_access_level": guard.actors[0].id}
-    return {f"allowed_to_{word}": [{each.kind: each.id} for each in guard.actors]}
-
-
-def words(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """A setting as lines, both as the API shows it and as it takes it."""
-    lines = []
-    for word, (shown, level, allowed) in _LISTS.items():
-        if shown in value:
-            lines += [f"may {word}: {_who(each)}" for each in value[shown]]
-        elif level in value:
-            lines.append(f"may {word}: {_who({'access_level': value[level]})}")
-        elif allowed in value:
-            lines += [f"may {word}: {_who(each)}" for each in value[allowed]]
-    plain = {key for key in wanted if key != "name" and not key.endswith("_access_level") and "allowed_to" not in key}
-    return lines + [f"{key}: {str(value.get(key)).lower()}" for key in sorted(plain)]
-
-
-def _who(each: Mapping[str, Any]) -> str:
-    for name, key in _NUMBERED.items():
-        if each.get(key) is not None:
-            return f"{name} {each[key]}"
-    return _LEVELS.get(each.get("access_level", -1), f"level {each.get('access_level')}")

@@ -28,19 +28,20 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 
-# The same pins as in scratch.py; rerere would leave files behind after an abort.
+# The same pins as in scratch.py; rerere is as the clone has it, and forgets what was not resolved.
 _PINNED = (
     ("core.hooksPath", "/dev/null"),
     ("merge.renames", "true"),
     ("merge.directoryRenames", "conflict"),
     ("merge.renameLimit", "7000"),
-    ("rerere.enabled", "false"),
+    ("rerere.autoUpdate", "false"),  # a person adds what was resolved before
     ("commit.gpgSign", "false"),
     ("advice.detachedHead", "false"),
     ("submodule.recurse", "false"),
     ("core.sparseCheckout", "false"),  # a conflict outside of the sparse part could not be added
     ("core.quotePath", "false"),
 )
+_REMEMBERED = re.compile(r"^(?:Resolved|Staged) '(.*)' using previous resolution\.$", re.MULTILINE)
 _MARKERS = (b"<<<<<<<", b"|||||||", b">>>>>>>")
 
 
@@ -68,15 +69,15 @@ class ConflictWorktree:
     def _git(self) -> Git:
         return Git(self.path, env={"GIT_NO_REPLACE_OBJECTS": "1"}, config=(*_PINNED, *self._filters_off()))
 
-    def open(self, *, tip: str, source: str, mainline: int, options: Sequence[str] = ()) -> None:
+    def open(self, *, tip: str, source: str, mainline: int, options: Sequence[str] = ()) -> tuple[str, ...]:
         """Make the worktree at `tip` and apply `source` there, leaving the conflict for a person.
 
-        `options` are strategy options.
+        `options` are strategy options.  Returns the files that git's rerere put as they were resolved before.
 
         Where a filter of the user (git-lfs, say) cannot run, files are there as the repository keeps them.
         """
         try:
-            self._open_as_set(tip, source, mainline, options)
+            return self._open_as_set(tip, source, mainline, options)
         except ReleaseError:
             names = {key.split(".", 1)[1].rpartition(".")[0] for key, _ in self.repository.config_items(r"^filter\.")}
             if not names:
@@ -85,18 +86,18 @@ class ConflictWorktree:
             self._clear()
             (self.path.parent / _FILTERS_OFF).write_text("\n".join(sorted(names)))
             try:
-                self._apply(tip, source, mainline, options)
+                return self._apply(tip, source, mainline, options)
             except ReleaseError:
                 self.remove()
                 raise
 
-    def _open_as_set(self, tip: str, source: str, mainline: int, options: Sequence[str]) -> None:
+    def _open_as_set(self, tip: str, source: str, mainline: int, options: Sequence[str]) -> tuple[str, ...]:
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         (self.path.parent / HOME).write_bytes(os.fsencode(self.repository.top))
-        self._apply(tip, source, mainline, options)
+        return self._apply(tip, source, mainline, options)
 
-    def _apply(self, tip: str, source: str, mainline: int, options: Sequence[str]) -> None:
+    def _apply(self, tip: str, source: str, mainline: int, options: Sequence[str]) -> tuple[str, ...]:
         adder = Git(self.repository.top, config=(*_PINNED, *self._filters_off()))
         adder.run("worktree", "add", "--quiet", "--detach", "--", str(self.path), tip)
         which = ["-m", str(mainline)] if mainline else []
@@ -107,6 +108,14 @@ class ConflictWorktree:
         if output.status not in (0, 1) or "filter" in output.stderr:  # one that failed exits 1, as a conflict does
             raise failure(tuple(args), output)
         self._settle_submodules()
+        return tuple(_REMEMBERED.findall(output.stderr))
+
+    def fill(self, files: Mapping[str, str], scratch: Scratch) -> None:
+        """Put files (path -> blob) there that a person is to look at before they are added."""
+        env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(scratch.gitdir / "objects")}
+        for path, blob in files.items():
+            shown = self._git.run("cat-file", "--filters", f"--path={path}", blob, env=env)
+            (self.path / path).write_bytes(shown.stdout)
 
     def _settle_submodules(self) -> None:
         """Where git would move a submodule forward, had it that in this worktree: what is picked of it is there."""
@@ -130,6 +139,8 @@ class ConflictWorktree:
 
     def _clear(self) -> None:
         git = Git(self.repository.top)
+        if self.exists:
+            self._git.attempt("rerere", "clear")  # what was not resolved is no resolution
         git.attempt("worktree", "remove", "--force", "--force", "--", str(self.path))
         if self.path.exists():
             shutil.rmtree(self.path)
@@ -230,6 +241,7 @@ class ConflictWorktree:
                 where=str(self.path),
                 remedy=f"{_nothing_else(again)}   | resolve it otherwise, then: {again}",
             )
+        git.attempt("rerere")  # where the clone has it on, it remembers
         return tree
 
     def _markers(self, tip: str) -> list[tuple[str, int]]:

@@ -21,6 +21,8 @@ from orchestrator.guard.decisions import (
     by_hand_order,
     decisions,
     is_left_out,
+    resolved_in,
+    told_earlier,
 )
 from orchestrator.guard.policy_rules import rules
 from orchestrator.guard.policy_source import NO_POLICY, PolicyResolver
@@ -58,6 +60,7 @@ class BranchProof:
     scratch: Scratch
     protected: Protected
     told: Callable[[str, str], str]  # (version, commit) -> the message of its tag, "" where none is put on it
+    refs: Mapping[str, str]  # all of the repository, after the push
     releases: list[ProvedRelease] = field(default_factory=list)
     _before: Commit | None = None  # the release commit at hand as it was proposed, where a forge committed it anew
     _there: str = ""  # the tip before the push
@@ -249,10 +252,8 @@ class BranchProof:
         and what was picked by hand before.  A resolution counts only where the pick does conflict.
         """
         place = {commit.sha: number for number, commit in enumerate(commits)}
-        resolved = {
-            row.source: row.commit for row in decided.values() if row.state == PickState.ADAPTED and row.commit in place
-        }
-        judge = Judge(self.scratch, base, sources, resolved)
+        earlier = told_earlier(self.scratch, decided, self.refs)
+        judge = Judge(self.scratch, base, sources, resolved_in(decided, place), earlier=earlier)
         tip, picks = base, {}
         for source in sorted(sources, key=lambda source: by_hand_order(decided.get(source.commit.sha), place)):
             row = decided.get(source.commit.sha)

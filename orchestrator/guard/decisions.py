@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit, ReleaseError
+from orchestrator.core.pick import PickState
 from orchestrator.core.tag_message import (
     SKIPPED,
     shipped,
     tagged_account,
     tagged_picks,
     terms_fault,
+    told_resolution,
     told_terms,
     told_twice,
 )
+from orchestrator.picks.resolutions.known import Earlier, KnownResolutions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
     from orchestrator.core.tag_message import TagRow
     from orchestrator.git.repository import Repository
+    from orchestrator.git.scratch import Scratch
     from orchestrator.guard.proposed import ProposedVersions
 
 
@@ -69,6 +73,21 @@ def decisions(version: str, message: str) -> dict[str, TagRow]:
             code="tag-differs",
         )
     return decided
+
+
+def told_earlier(scratch: Scratch, decided: Mapping[str, TagRow], refs: Mapping[str, str]) -> Earlier:
+    """Where the tag says that conflicts were resolved before, to be held against it and the `refs` after the push."""
+    told = {source: before for source, row in decided.items() if (before := told_resolution(row.terms))}
+    prefix = "refs/tags/"
+    tags = {ref.removeprefix(prefix): sha for ref, sha in refs.items() if ref.startswith(prefix)} if told else {}
+    return Earlier(known=KnownResolutions(scratch=scratch, tags=lambda: tags), told=told, all_here=True)
+
+
+def resolved_in(decided: Mapping[str, TagRow], place: Collection[str]) -> dict[str, str]:
+    """Source -> the commit that resolved its conflict, of those that a tag lists and that are `place`d."""
+    return {
+        row.source: row.commit for row in decided.values() if row.state == PickState.ADAPTED and row.commit in place
+    }
 
 
 def listing_fault(message: str, release: ProvedRelease) -> str:

@@ -16,6 +16,7 @@ from orchestrator.core.errors import ConfigError, Exit, ReleaseError
 from orchestrator.core.pick import PickState
 from orchestrator.core.plan import Judgement
 from orchestrator.core.results import Place, Problem
+from orchestrator.core.signing import KeylessSpec
 from orchestrator.git import changes
 from orchestrator.guard import policy_rules as rulebook
 from orchestrator.session.committed import CommittedFiles
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config, Fix, ReleaseEntry
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
+    from orchestrator.core.signing import SignSpec
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 NO_POLICY = Policy(place=Place(file="release.yaml"))
 _DEFAULT_PATH = "release.yaml"
-_MAKING = ("branch", "image", "verify", "changelog", "version_files")  # what else shapes a release
+_MAKING = ("branch", "image", "verify", "changelog", "version_files", "hooks")  # what else shapes a release
 _JUDGED = (PickState.CLEAN, PickState.ADAPTED, PickState.CONFLICT)
 
 
@@ -239,11 +241,25 @@ def _signed(guard: EffectivePolicy, plan: Plan) -> list[Problem]:
             [_unsigned(guard, "`sign:` is missing", "add it: docs/signatures.md")] if guard.policy.signed_images else []
         )
     theirs = guard.declared.sign if guard.declared else None
-    strange = [key for key in plan.sign.public_keys if theirs and key not in theirs.public_keys]
+    strange = _strange(plan.sign, theirs) if theirs else ""
     if not strange:
         return []
-    says = f"`sign.public-keys` has {strange[0][-16:]}, which {guard.source} does not pin"
-    return [_unsigned(guard, says, "pin it there first, or remove it")]
+    return [_unsigned(guard, f"{strange}, which {guard.source} does not pin", "pin it there first, or remove it")]
+
+
+def _strange(ours: SignSpec, theirs: SignSpec) -> str:
+    """What is pinned here and not there, "" for nothing."""
+    keys = [key for key in ours.public_keys if key not in theirs.public_keys]
+    if keys:
+        return f"`sign.public-keys` has {keys[0][-16:]}"
+    pinned = theirs.keyless or KeylessSpec()
+    if ours.keyless is None:
+        return ""
+    for who in ours.keyless.identities:
+        if who not in pinned.identities or ours.keyless.issuer != pinned.issuer:
+            return f"`sign.keyless` has {who} of {ours.keyless.issuer}"
+    same = ours.keyless.trusted_root == pinned.trusted_root
+    return "" if same else f"`sign.keyless` has the trusted root {ours.keyless.trusted_root or 'of sigstore itself'}"
 
 
 def _unsigned(guard: EffectivePolicy, says: str, remedy: str) -> Problem:

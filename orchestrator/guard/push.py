@@ -150,7 +150,7 @@ class PushGuard:
             ]
         protected = self.standing.protected(line)
         old = update.old if not update.creates else self._beginning(update, protected)
-        continuation = BranchProof(scratch=self.scratch, protected=protected, told=self._told)
+        continuation = BranchProof(scratch=self.scratch, protected=protected, told=self._told, refs=self._after)
         problems = continuation.prove(old, update.new) if old != update.new else []
         if not problems:
             self.proved[name] = continuation.releases
@@ -305,7 +305,7 @@ class PushGuard:
         previous = check_version(name, branch=protected.config.branch, reachable=reachable,
                                  existing=protected.tags, where=name).previous  # fmt: skip
         base = protected.tags.get(previous) or self.scratch.git.text("merge-base", commit, *protected.tips.values())
-        continuation = BranchProof(scratch=self.scratch, protected=protected, told=self._told)
+        continuation = BranchProof(scratch=self.scratch, protected=protected, told=self._told, refs=self._after)
         for problem in continuation.prove(base, commit):
             raise _error(problem.where, problem.message, problem.code, problem.remedy)
         if not continuation.releases or continuation.releases[-1].commit != commit:

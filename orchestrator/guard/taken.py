@@ -37,8 +37,8 @@ class TakenCommits:
     @property
     def _entries(self) -> list[ReleaseEntry]:
         """The versions to come that take what is on the branch."""
-        releases = self.protected.config.releases
-        return [each for each in releases if each.from_branch and each.version not in self.protected.tags]
+        config, tags = self.protected.config, self.protected.tags
+        return [each for each in config.releases if each.version in config.taking(config.branch, tags)]
 
     def end(self, old: str, new: str, releases: ReleaseCommits) -> str:
         """The last new commit that came by itself: what lies above is what a release made.

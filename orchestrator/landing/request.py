@@ -33,12 +33,12 @@ _STATES = {
 }
 
 
-def connect(session: Session, remote: str) -> tuple[Forge | None, str]:
-    """The forge of a remote; None, and the reason, where it cannot be asked."""
+def connect(session: Session, remote: str, spec: LandSpec | None = None) -> tuple[Forge | None, str]:
+    """The forge of a remote; None, and the reason, where it cannot be asked.  `spec`: else that of release.yaml."""
     from orchestrator.forges.address import address
     from orchestrator.forges.table import forge_module
 
-    spec, url = _spec(session), session.repository.remote_url(remote)
+    spec, url = spec or _spec(session), session.repository.remote_url(remote)
     provider = spec.provider or provider_of(url)
     if not provider:
         return None, "the remote's URL names no forge that is known; `land:` in release.yaml can (`provider:`)"

@@ -16,11 +16,12 @@ from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import BACKPORT, TRAILER, Equivalent, twins
 from orchestrator.picks.presence import Carrier, Presence
 from orchestrator.picks.resolution import resolution_fault
+from orchestrator.picks.resolutions.known import Earlier, KnownResolutions, Question
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from orchestrator.core.pick import Submodule
+    from orchestrator.core.pick import Resolution, Submodule
     from orchestrator.git.changes import CommitChange
     from orchestrator.git.merge.result import Merge
     from orchestrator.git.objects import Commit
@@ -48,11 +49,13 @@ class Judge:
         sources: Sequence[Source],
         resolved: Mapping[str, str],
         made: Collection[str] = (),
+        earlier: Earlier | None = None,
     ) -> None:
         """`made` are sources that a release has a commit of, as its tag tells: history is not asked about them."""
         self.scratch = scratch
         self.resolved = resolved
         self.made = made
+        self.earlier = earlier or Earlier(known=KnownResolutions(scratch=scratch))
         self._attributes_stale = True
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
         open_ = [_applied(source) for source in sources if source.commit.sha not in made]
@@ -167,7 +170,12 @@ class Judge:
         resolution = self.resolved.get(source.commit.sha)
         if resolution:
             return self._apply_stand_in(source, self.scratch.commit(resolution), ours, "resolution")
-        return self._conflicting(source, merge.conflicts, "", "", why)
+        found = self.earlier.known.find(question(source, ours))
+        if found and self.earlier.applies(found):
+            pick = pick_of(source, PickState.ADAPTED, resolution=found.resolution)
+            return Classification(pick=pick, tree=found.tree, like=source.commit)
+        verdict = self._conflicting(source, merge.conflicts, "", "", why)
+        return replace(verdict, pick=replace(verdict.pick, resolution=found.resolution)) if found else verdict
 
     def _apply_stand_in(self, source: Source, backport: Commit, ours: str, what: str, made: str = "") -> Classification:
         """Apply a commit that a person made in place of the source; of a backport what is not excluded."""
@@ -189,8 +197,10 @@ class Judge:
             return self._present(source, PickState.EMPTY, None)
         like = backport if what == "backport" else source.commit
         fault = resolution_fault(self.scratch, source, ours, tree) if what == "resolution" else ""
+        before = self.earlier.of(question(source, ours), tree) if what == "resolution" else None
         return Classification(
-            pick=pick_of(source, PickState.ADAPTED, applied=named, forwarded=forwarded), tree=tree, like=like,
+            pick=pick_of(source, PickState.ADAPTED, applied=named, forwarded=forwarded, resolution=before),
+            tree=tree, like=like,
             problems=(_strays(source, fault),) if fault else (),
         )  # fmt: skip
 
@@ -294,6 +304,12 @@ def _touching_attributes(scratch: Scratch, sources: Sequence[Source], resolved: 
     return {source for commit, source in stands_for.items() if known[commit] == b"yes"}
 
 
+def question(source: Source, ours: str) -> Question:
+    """The conflict of a source, for who may have met it before."""
+    change, parent, options = source.change, source.parent, source.fix.strategy_options
+    return Question(source=source.commit.sha, change=change, parent=parent, ours=ours, options=options)
+
+
 def _unsettled(merge: Merge) -> tuple[Conflict, ...]:
     return tuple(Conflict(path=each.path, kind=DIVERGED) for each in merge.forwarded)
 
@@ -326,6 +342,7 @@ def pick_of(
     twin: Equivalent | None = None,
     applied: str = "",
     forwarded: Sequence[Submodule] = (),
+    resolution: Resolution | None = None,
 ) -> Pick:
     """The pick of a source, as plans and records have it."""
     return Pick(
@@ -337,6 +354,7 @@ def pick_of(
         duplicate_by=twin.signals if twin else (),
         applied=applied,
         forwarded=written(forwarded),
+        resolution=resolution,
         mainline=source.mainline,
         declared=source.fix.declared,
         reason=source.fix.reason,

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import breaks, conventional, origins
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.plan import Decisions, LandingForm
-from orchestrator.core.tag_message import SKIPPED, landed_as, onto, promotion, signed_from, tagged_account, told_terms
+from orchestrator.core.tag_message import (
+    SKIPPED,
+    landed_as,
+    onto,
+    promotion,
+    signed_from,
+    tagged_account,
+    told_resolution,
+    told_terms,
+)
 from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.landing.forms import below
 from orchestrator.picks.classify import pick_of
@@ -80,6 +89,7 @@ class Account:
             skipped={each.source: each.reason for each in self.skipped}
             | {each.commit.sha: "not in the tag" for each in self.untold},
             present={each.source: each for each in self.picks if not each.result},
+            told={source: told for source, terms in self.terms.items() if (told := told_resolution(terms))},
             made={each.source: each.result for each in self.made if each.result},
         )
 
@@ -158,7 +168,8 @@ def _pick(scratch: Scratch, row: TagRow, source: Source | None, fix: Fix | None)
     pick = pick_of(source, state) if source else _described(scratch, row, state, fix)
     if row.made:
         applied = source.backport.sha if source and source.backport else row.commit
-        return replace(pick, result=row.commit, applied=applied if state is PickState.ADAPTED else "")
+        applied = applied if state is PickState.ADAPTED else ""
+        return replace(pick, result=row.commit, applied=applied, resolution=told_resolution(row.terms))
     return replace(pick, duplicate_of=row.commit, since_previous=row.shipped)
 
 

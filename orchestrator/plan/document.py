@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import documents
-from orchestrator.core.declaration import BuildOptions, SignSpec, SmokeCommand, VerifyCommand
+from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
 from orchestrator.core.errors import UsageError
-from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Skipped, Submodule
-from orchestrator.core.plan import Landing, LandingForm, Plan, PlannedImage, PromotedFrom
+from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Resolution, Skipped, Submodule
+from orchestrator.core.plan import LATER, Landing, LandingForm, Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
+from orchestrator.core.signing import SignSpec
 from orchestrator.session.journal import of_another_tool
 
 if TYPE_CHECKING:
@@ -93,7 +94,12 @@ def begun_by(plan: Plan) -> str:
     """What was typed where the release was begun."""
     if plan.promoted_from:
         return f"release promote {plan.promoted_from.version} {plan.version}"
-    return f"release cut {plan.version}"
+    return f"release cut {plan.version}" + (" --no-image" if plan.built_by == LATER else "")
+
+
+def finishing(plan: Plan) -> str:
+    """What finishes a release whose tag is public."""
+    return f"release publish {plan.version}" if plan.built_by else command(plan)
 
 
 def picks_of(data: Mapping[str, Any]) -> tuple[Pick, ...]:
@@ -118,6 +124,7 @@ def _pick(data: Mapping[str, Any]) -> Pick:
             "prerequisites": tuple(data["prerequisites"]),
             "near": tuple(data.get("near", ())),
             "strategy_options": tuple(data.get("strategy_options", ())),
+            "resolution": Resolution(**data["resolution"]) if data.get("resolution") else None,
             "exclude": tuple(data.get("exclude", ())),
             "approved_by": _approvals(data.get("approved_by", ())),
             "duplicate_by": tuple(data.get("duplicate_by", ())),

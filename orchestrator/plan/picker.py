@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.git.objects import Commit, Signature, When
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.prerequisites import Needs
+    from orchestrator.picks.resolutions.known import Earlier
     from orchestrator.picks.sources import Source
 
 
@@ -34,10 +35,13 @@ class Picker:
         effort: float = EFFORT,
         changelog: str = "",
         signoff: bool = False,
+        *,
+        earlier: Earlier,
     ) -> None:
         self.scratch = scratch
         self.identity = identity
         self.signoff = signoff
+        self.earlier = earlier
         self.decisions = decisions
         self.base = base
         self.finder = Finder(scratch, base, effort=effort, for_patch=True, changelog=changelog)
@@ -45,7 +49,7 @@ class Picker:
     def run(self, sources: Sequence[Source]) -> tuple[str, list[Pick], list[Skipped], list[Problem]]:
         """(tip, picks, skipped, problems)."""
         decided = self.decisions
-        judge = Judge(self.scratch, self.base, sources, decided.resolved, decided.made)
+        judge = Judge(self.scratch, self.base, sources, decided.resolved, decided.made, self.earlier)
         tip = self.base
         declared = {source.commit.sha for source in sources}
         picks: list[Pick] = []
@@ -66,7 +70,8 @@ class Picker:
                 tip = write_pick(
                     self.scratch, tip, verdict.tree, source.commit, verdict.like, self.identity, signoff=self.signoff
                 )
-                pick = replace(pick, result=tip)
+                by_itself = pick.state is PickState.ADAPTED and not pick.applied
+                pick = replace(pick, result=tip, applied=tip if by_itself else pick.applied)
             if pick.state is PickState.CONFLICT and not pick.applied:
                 needs = self._needs(source, pick, tip, picks)
                 pick = replace(pick, prerequisites=needs.commits, near=needs.near, search=needs.said)

@@ -17,6 +17,7 @@ from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.core.versions import parse_tag
+from orchestrator.picks.resolutions.known import Earlier, known_here
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
 from orchestrator.picks.undeclared import older, undeclared
@@ -54,8 +55,9 @@ _NEWER = (
     "one_by_one",
     "sign_commits",
     "signed_from",
+    "built_by",
 )  # fields that count where they say something: ids of older plans stay as they were
-_NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options")  # the same, of a pick
+_NEWER_OF_PICK = ("forwarded", "exclude", "strategy_options", "resolution")  # the same, of a pick
 _ADVICE = (
     "prerequisites",
     "search",
@@ -96,7 +98,16 @@ def draft(
     if entry and not is_made:
         problems += moving(entry.fixes, config.remote, repository, scratch)
     tip, picks, skipped, faults = Picker(
-        scratch, request.identity, decisions, facts.base, request.effort, config.changelog, config.signoff
+        scratch,
+        request.identity,
+        decisions,
+        facts.base,
+        request.effort,
+        config.changelog,
+        config.signoff,
+        earlier=Earlier(known=known_here(repository, scratch), told=decisions.told)
+        if is_made
+        else _earlier(request, facts, repository, scratch),
     ).run(sources)
     problems += _without_its_own(faults, verdict.problems)
     picks = picks if is_made else mark_own(scratch, picks, older(facts))
@@ -146,6 +157,16 @@ def draft(
             *(_private_sources(facts, config, repository, scratch, version, sources) if not is_made else ()),
         ),
     )
+
+
+def _earlier(request: PlanRequest, facts: Facts, repository: Repository, scratch: Scratch) -> Earlier:
+    """What released versions resolved; who released it may have it applied without a question.
+
+    What is here alone, or another tag here than on the remote, is not released; what was yanked is no example.
+    """
+    known = known_here(repository, scratch, facts.tag_objects, facts.yanks)
+    own = str(request.identity) if request.config.reuse_resolutions else ""
+    return Earlier(known=known, own=own, public=facts.public_tags)
 
 
 def _images(

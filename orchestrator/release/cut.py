@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,15 @@ from orchestrator.core.results import CheckState
 from orchestrator.core.text import word, words
 from orchestrator.git.merge.excluded import part_of
 from orchestrator.git.push import holds
+from orchestrator.picks.resolutions.known import Question, known_here
 from orchestrator.plan import document
-from orchestrator.release import landing, steps
+from orchestrator.release import steps
 from orchestrator.release.adopt import close, finished_elsewhere
 from orchestrator.release.confirm import Answers, ask
+from orchestrator.release.modes import landing
 from orchestrator.release.prepare import prepare
+from orchestrator.release.step_hooks import Hooked
+from orchestrator.release.step_hooks import tasks as hooked
 from orchestrator.release.steps.land import Landed, ProposedRequest
 from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
     from orchestrator.git.scratch import Scratch
+    from orchestrator.picks.resolutions.known import Reused
     from orchestrator.session.session import Session
 
 
@@ -47,6 +52,7 @@ class Cut:
     already: bool = False
     notes: tuple[str, ...] = ()  # what was left as it was, and why
     waits_for: str = ""  # the platform that another job has yet to upload: nothing has the version's name so far
+    built_by: str = ""  # who is to build the images from the tag: plan.built_by
 
 
 def cut(session: Session, version: str, *, yes: bool, plan_file: Path | None = None, each: bool = False) -> Cut:
@@ -252,8 +258,12 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
             part=part,
             exclude=pick.exclude,
             options=pick.strategy_options,
+            image=session.options.image,
         )
-        raise waiting(state, state.pause(paused, session.scratch), pick)
+        before = _before(session, pick, paused)
+        known = tuple(f"{word(path)} as in {before.said}" for path in before.files) if before else ()
+        paused = state.pause(replace(paused, known=known), session.scratch, before.files if before else {})
+        raise waiting(state, paused, pick)
 
 
 def _part(scratch: Scratch, pick: Pick, resolution: str) -> str:
@@ -264,6 +274,20 @@ def _part(scratch: Scratch, pick: Pick, resolution: str) -> str:
     number = max(0 if pick.applied else pick.mainline, 1) - 1
     found = part_of(scratch, commit, next(iter(commit.parents[number:]), ""), pick.exclude)
     return found.commit.sha if found else ""
+
+
+def _before(session: Session, pick: Pick, paused: Paused) -> Reused | None:
+    """The files of a conflict as a released version resolved them, for a person to look at."""
+    if pick.resolution is None:
+        return None
+    scratch = session.scratch
+    commit = scratch.commit(paused.opened)
+    number = max(0 if paused.part else paused.mainline, 1) - 1
+    asked = Question(
+        source=pick.source, change=commit, parent=next(iter(commit.parents[number:]), ""),
+        ours=scratch.tree_of(paused.tip), options=pick.strategy_options,
+    )  # fmt: skip
+    return known_here(session.repository, scratch).as_in(asked, pick.resolution)
 
 
 def _tip_before(plan: Plan, pick: Pick) -> str:
@@ -280,8 +304,10 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     resolve = resolving(state)
     keeping = state.worktree.keeping()
     keep = f"   | {keeping} keeps what one side has not" if keeping else ""
+    known = f"; it was resolved before, look at it: {', '.join(paused.known)}" if paused.known else ""
+    files = words(paused.files, ", ")
     return PausedError(
-        f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {words(paused.files, ', ')}{needs}",
+        f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {files}{needs}{known}",
         where=str(tree),
         remedy=(f"{resolve} && release continue {state.version}   | " if resolve else "")
         + f'release skip {state.version} --reason "..."   | release abort {state.version}{keep}'
@@ -344,7 +370,7 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
         plan=plan, session=session, state=state, report=session.terminal.progress,
         finished=lambda key: journal.outcome(key) is not None,
     )  # fmt: skip
-    tasks = steps.tasks(plan)
+    tasks = steps.tasks(plan) if already else hooked(session, plan, is_public=_is_public(plan, journal))
     if already:
         tasks = tuple(task for task in tasks if not task.once)
     execute(tasks, context, journal)
@@ -355,9 +381,16 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
         journal.append("closed")
     digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
     notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
+    notes += [done.note for done in context.all(Hooked) if done.note and not already]
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object
-    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes))
+    return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes),
+               built_by=plan.built_by)  # fmt: skip
+
+
+def _is_public(plan: Plan, journal: Journal) -> bool:
+    """Whether something of it may be public: then nothing but the world stops it."""
+    return bool(plan.tag_object) or journal.touched(LAND)
 
 
 def _after_proposal(session: Session, state: ReleaseState, plan: Plan, url: str) -> Cut:

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import ReleaseError, UsageError
+from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
+from orchestrator.core.record import differences, record_ref
 from orchestrator.core.remote_url import compare_page, page_of
 from orchestrator.core.tag_message import tagged_account, tagged_reason
 from orchestrator.plan.account import account_of, described
 from orchestrator.release.prepare import prepare
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.session.published import NoRecordError, read_record, remote_name
+from orchestrator.session.published import NoRecordError, read_record, remote_name, tag_facts
 
 if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
@@ -31,7 +32,7 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
     remote = remote_name(session)
     if version:
         with suppress(NoRecordError):
-            return _from_record(session, remote, read_record(session, version, remote)), ()
+            return _from_record(session, remote, _agreeing(session, remote, read_record(session, version, remote))), ()
         if tag := _tag(session, remote, version):
             return _from_tag(session, remote, version, tag), ()
     plan = prepare(session, version, looking=True)
@@ -47,6 +48,22 @@ def release_notes(session: Session, version: str) -> tuple[Notes, tuple[Problem,
         page=repository_page(session, remote, session.config()),
     )
     return notes, plan.problems
+
+
+def _agreeing(session: Session, remote: str, record: Record) -> Record:
+    """The record, which says what the version's tag says, where that can be had.  Raises MismatchError."""
+    scratch, version = session.scratch, str(record.version)
+    tag = _tag(session, remote, version)
+    kind, data = scratch.read(tag) if tag and scratch.has(tag) else ("", b"")
+    commit = data.decode("utf-8", "replace").partition("\n")[0].removeprefix("object ") if kind == "tag" else tag
+    for each in differences(record, tag_facts(scratch, version, tag, commit)) if scratch.is_commit(commit) else ():
+        raise MismatchError(
+            f"the record of {version} {each.fault}",
+            where=record_ref(version),
+            remedy=f"one of the two is not what was released, and neither is told: release verify {version}",
+            code="tag-differs",
+        )
+    return record
 
 
 def _from_record(session: Session, remote: str, record: Record) -> Notes:

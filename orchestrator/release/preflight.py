@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
 from orchestrator.image import farm
@@ -22,11 +23,9 @@ from orchestrator.release.steps.builds.cache import sources
 from orchestrator.release.steps.builds.proving import on_builder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from orchestrator.core.declaration import SignSpec
     from orchestrator.core.plan import Plan, PlannedImage
-    from orchestrator.engines import EngineHealth
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
     from orchestrator.session.session import Session
@@ -50,10 +49,13 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
     building = plan.promoted_from is None  # the names of a promotion were looked at when it was planned
     if not plan.images:
         return
+    if plan.built_by:
+        yield run_check("image-tag-free", partial(nobody_has_it, plan.images, connections))
+        return
     if plan.sign:
-        yield run_check("signing-key", partial(signing_key, plan.sign, repository, connections))
+        yield run_check("signing-key", partial(signing_key, plan, repository, connections))
     if building and plan.builds:
-        if said := on_builder(plan, connections):
+        if said := on_builder(plan, connections, made_by=(BUILDX, NO_ENGINE)):
             yield run_check("engine", lambda: said)
         else:
             yield from engine_checks(connections, plan.builds[0])
@@ -65,9 +67,8 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
 
 def engine_checks(connections: Connections, image: PlannedImage | None = None) -> Iterator[Finding]:
     """Whether the engine can build, and has room for this image."""
-    health = cache(lambda: connections.builder().health())  # asked once; again only where that failed
-    yield run_check("engine", partial(engine, health))
-    yield run_check("engine-disk", partial(engine_disk, image, connections, health))
+    yield run_check("engine", partial(engine, connections))
+    yield run_check("engine-disk", partial(engine_disk, image, connections))
 
 
 def builder_checks(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
@@ -146,25 +147,25 @@ def tag_signing(repository: Repository, rule: str) -> str:
     return f"tags are signed with {repository.config('user.signingKey') or 'the key of the committer'}"
 
 
-def signing_key(spec: SignSpec, repository: Repository, connections: Connections) -> str:
-    """The key that images are to be signed with is there, opens, and is one that release.yaml pins."""
-    from orchestrator.attest.signing import load_key
+def signing_key(plan: Plan, repository: Repository, connections: Connections) -> str:
+    """Who is to sign images can: the key is there, opens, and is one that release.yaml pins; CI says who it is."""
+    from orchestrator.attest.signing import signer
 
-    return f"signed with the key {load_key(spec, connections.env, repository.top).public.hint}"
+    return f"signed by {signer(plan.sign, str(plan.version), connections.env, repository.top).name}"
 
 
-def engine(health: Callable[[], EngineHealth]) -> str:
+def engine(connections: Connections) -> str:
     """The Docker Engine answers, and its API is one that this tool speaks."""
-    said = health()
+    said = connections.builder().health()
     return f"Docker Engine {said.version}, API {said.api_version}, {said.storage_driver}"
 
 
-def engine_disk(image: PlannedImage | None, connections: Connections, health: Callable[[], EngineHealth]) -> str:
+def engine_disk(image: PlannedImage | None, connections: Connections) -> str:
     """There is room for the build in the engine's data directory, where that is on this machine.
 
     An engine that lacks the version before will build all of it anew: its size in the registry, unpacked, is a guess.
     """
-    said = health()
+    said = connections.builder().health()
     if not said.is_local or not said.root or not os.access(said.root, os.X_OK):
         raise SkipCheck("the engine's data directory is not on this machine, or not readable")
     return disk(Path(said.root), max(_DISK_FOR_BUILD, _unpacked(image, connections) if image else 0))
@@ -215,6 +216,16 @@ def heavy_bases(plan: Plan, connections: Connections, *, offline: bool) -> list[
             result = run_check("heavy-base", partial(heavy_base, image, connections)).result
             lines.append(result.message)
     return list(dict.fromkeys(lines))
+
+
+def nobody_has_it(images: Sequence[PlannedImage], connections: Connections) -> str:
+    """As `image_tag_free`, for who does not build: whoever does may be the only one with a login."""
+    try:
+        return "; ".join(image_tag_free(image, connections) for image in images)
+    except RefusedError:
+        raise
+    except ReleaseError as error:
+        raise SkipCheck(f"the registry does not tell: {error.message}") from None
 
 
 def image_tag_free(image: PlannedImage, connections: Connections) -> str:

@@ -27,6 +27,7 @@ from orchestrator.plan.planner import draft, seal
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.plan.version_rule import default_version
 from orchestrator.release import steps
+from orchestrator.release.modes import building
 from orchestrator.release.steps.builds.cache import recorded_before
 from orchestrator.release.steps.builds.proving import on_builder
 from orchestrator.session.branch_state import gather
@@ -117,12 +118,13 @@ def prepare(
     on = proposed_on or request_branch(session, config, plan.version)
     plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
                    sign_commits=signing(session, config))  # fmt: skip
+    plan = replace(plan, built_by=building.built_by(session, config, plan))
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)
     by_freeze = judge_freeze(
         policy, session.now(), session.options.break_freeze, document.command(plan), looking=looking
     )
-    connections = None if session.options.offline else session.connections
+    connections = session.connections if _asks(session, plan) else None
     plan, engine_notes = choose(plan, connections) if connections else (plan, ())
     plan = with_base_builders(plan, session.scratch, config.image, connections)
     of_images = Judgement(
@@ -136,9 +138,10 @@ def prepare(
         ),
         notes=(
             *([_ONE_BY_ONE] if plan.one_by_one else []),
+            *(_hook_notes(guards, plan, config) if config.hooks else ()),
             *_signing_notes(plan),
             *engine_notes,
-            *_proving_notes(plan, session),
+            *(building.told(plan) if plan.built_by else _proving_notes(plan, session)),
             *image_notes(plan, session.scratch),
             *_heavy_notes(plan, session),
         ),
@@ -148,7 +151,7 @@ def prepare(
 
 def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     """What the builder itself says of flags in Dockerfiles; nobody is asked offline."""
-    return () if session.options.offline else frontend_problems(plan, session.scratch, session.connections)
+    return frontend_problems(plan, session.scratch, session.connections) if _asks(session, plan) else ()
 
 
 def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
@@ -158,6 +161,12 @@ def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
     from orchestrator.attest.scan import vex
 
     return vex.problems(CommittedFiles(session.scratch, plan.tree).below(VEX_FOLDER))
+
+
+def _hook_notes(guards: PolicyResolver, plan: Plan, config: Config) -> tuple[str, ...]:
+    from orchestrator.release.step_hooks import plan_notes
+
+    return plan_notes(guards, plan, config)
 
 
 def signing(session: Session, config: Config) -> str:
@@ -181,9 +190,14 @@ def _signing_notes(plan: Plan) -> tuple[str, ...]:
     return (said,) if plan.sign_commits else ()
 
 
+def _asks(session: Session, plan: Plan) -> bool:
+    """Whether who builds may be asked: online, and where this release builds."""
+    return not (session.options.offline or plan.built_by)
+
+
 def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:
     """That images will be proved without an engine; nobody is asked offline."""
-    said = "" if session.options.offline else on_builder(plan, session.connections)
+    said = on_builder(plan, session.connections) if _asks(session, plan) else ""
     return (said,) if said else ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.declaration import LandSpec
@@ -23,8 +24,9 @@ from orchestrator.landing import candidate
 from orchestrator.plan import document
 from orchestrator.plan.planner import judged, seal
 from orchestrator.plan.remake import account_at, made_again
-from orchestrator.release import landing, steps
+from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
+from orchestrator.release.modes import building, landing
 from orchestrator.release.prepare import request_branch
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.release.steps.offer import PartMissingError, offered
@@ -62,20 +64,27 @@ def tag_from_ci(env: Mapping[str, str]) -> str:
     return next((env[name] for name in _TAG_VARIABLES if env.get(name)), "")
 
 
-def publish(session: Session, version: str, platform: str = "") -> Cut:
+def _of_the_job(session: Session) -> str:
+    """The version that the CI job is for.  Raises UsageError."""
+    if version := tag_from_ci(session.env):
+        return version
+    raise UsageError(
+        "no version given and no tag in the CI's environment",
+        remedy=f"release publish {in_use().example}",
+        code="no-version",
+    )
+
+
+def publish(session: Session, version: str, platform: str = "", *, build: bool = True, wait: float = 0) -> Cut:
     """Build, prove and publish the image of a tag that is public.  Doing it again is a no-op.
+
+    Without `build` the image is the cut's to make: it is waited for so many seconds, else WaitingError.
 
     With a `platform` only the image of that one is built; it is offered to the jobs of the others, and the last of them
     joins all to the image that the version names.  Raises MismatchError when the tag is not what release.yaml at the
     tag declares.
     """
-    version = version or tag_from_ci(session.env)
-    if not version:
-        raise UsageError(
-            "no version given and no tag in the CI's environment",
-            remedy=f"release publish {in_use().example}",
-            code="no-version",
-        )
+    version = version or _of_the_job(session)
     with session.lock():
         state = ReleaseState(session.repository, version)
         heal(state, session.terminal.note)
@@ -84,6 +93,8 @@ def publish(session: Session, version: str, platform: str = "") -> Cut:
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
+        if not build:
+            building.wait_for_cut(plan, partial(_is_whole, session, plan), wait)
         public = PublishedReleases(session, plan.remote)
         record, digests = public.record(version), _published(session, plan)
         if record:
@@ -107,10 +118,15 @@ def publish(session: Session, version: str, platform: str = "") -> Cut:
         return _unless_others_lack(session, state, plan)
 
 
+def _is_whole(session: Session, plan: Plan) -> bool:
+    """Whether a cut has named the images and written the record."""
+    return bool(_published(session, plan) and PublishedReleases(session, plan.remote).record_blob(plan.version))
+
+
 def _is_same(stored: Mapping[str, Any], plan: Plan) -> bool:
     """Whether the journal's plan is of this tag, and leaves the same to other jobs."""
     of_tag = stored.get("head") == plan.head and stored.get("tag_object") in ("", plan.tag_object)
-    return of_tag and tuple(stored.get("elsewhere", ())) == plan.elsewhere
+    return of_tag and not stored.get("built_by") and tuple(stored.get("elsewhere", ())) == plan.elsewhere
 
 
 def _unless_others_lack(session: Session, state: ReleaseState, plan: Plan) -> Cut:
@@ -172,7 +188,8 @@ def _must_be_shared(plan: Plan, platform: str, platforms: Sequence[str]) -> None
 def _with_builder(session: Session, plan: Plan) -> Plan:
     """The plan with the builder that is here."""
     plan, notes = choose(plan, session.connections)
-    for note in notes:
+    config = config_at(session, plan.version, plan.head, plan.config_path)
+    for note in (*building.not_by_cut(plan, config), *notes):
         session.terminal.note(f"note: {note}")
     return plan
 
@@ -226,7 +243,7 @@ def _tag_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:
         raise ProblemsError(plan.problems)
     journal = _readable_journal(session, state)
     stored = journal.plan()
-    if stored and stored.get("landed") and stored.get("head") == plan.head:
+    if stored and stored.get("landed") and stored.get("head") == plan.head and not stored.get("built_by"):
         return carry_on(session, state)
     if stored:
         journal.restart()

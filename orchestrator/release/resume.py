@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import DecisionError, RefusedError, UsageError
 from orchestrator.core.plan import LAND, PROPOSE, UPLOAD
@@ -14,9 +14,9 @@ from orchestrator.git.repository import begun_in
 from orchestrator.picks.resolution import strays
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
-from orchestrator.release import landing
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
+from orchestrator.release.modes import landing
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, Journal
 from orchestrator.session.published import remote_name
@@ -69,7 +69,7 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
         lacks = f"notes that it lacks are written by: release publish {plan.version}"
         return [f"{plan.version} {FINISHED}: tag and record are on {plan.remote}; {lacks}"]
     if journal.touched(LAND) or pushes.earlier():
-        again = document.command(plan)
+        again = document.finishing(plan)
         _refuse_public(session, state, plan.remote, {state.ref("tag") or plan.tag_object, *pushes.earlier()}, again)
         pushes.refuse_arriving(plan.remote, again)
     left = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
@@ -177,9 +177,13 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
 
 def _go_on(session: Session, state: ReleaseState, paused: Paused, *, yes: bool) -> Cut:
     """The rest of the cut, under the same lock, with the release.yaml that the paused cut read."""
+    given: dict[str, Any] = {}
     home = _home(session, state)  # the shell may stand in another worktree, or in the one that is gone
-    other = not session.options.config and (paused.config or home != session.repository.top)
-    with session.with_options(config=paused.config, directory=str(home)) if other else nullcontext(session) as again:
+    if not session.options.config and (paused.config or home != session.repository.top):
+        given |= {"config": paused.config, "directory": str(home)}
+    if session.options.image is None and paused.image is not None:
+        given |= {"image": paused.image}
+    with session.with_options(**given) if given else nullcontext(session) as again:
         return cut_locked(again, state.version, yes=yes or paused.yes)
 
 

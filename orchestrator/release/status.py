@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError, as_problem
-from orchestrator.core.plan import LAND, PROPOSE
+from orchestrator.core.plan import LAND, PROPOSE, RECORD, TO_BE_BUILT
 from orchestrator.core.record import PREFIX, ReleaseFacts, must_agree, record_ref
 from orchestrator.core.text import word, words
 from orchestrator.core.versions import TagVersion, parse_tag
@@ -44,6 +44,7 @@ class Standing(StrEnum):
     INTERRUPTED = "interrupted"  # killed, or stopped by a person
     DAMAGED = "damaged"  # what this clone keeps of it cannot be read
     TAKEN = "taken"  # begun here, and somebody else has released the version
+    TAGGED = "tagged"  # branch and tag are public, the images are built from the tag, by another
     RELEASED = "released"
     LOST = "lost"  # it was released, and the remote has its tag no more, or another
     YANKING = "yanking"  # its yank was begun here and not ended
@@ -71,7 +72,9 @@ def standings(session: Session, version: str) -> list[ReleaseStatus]:
     names = [version] if version else _known_here(session)
     who = session.lock().at_work()
     found = [_perhaps_at_work(_readable(session, ReleaseState(session.repository, name)), who) for name in names]
-    if not any(each.state in (*_OPEN, Standing.RELEASED, Standing.YANKING, Standing.DAMAGED) for each in found):
+    if not any(
+        each.state in (*_OPEN, Standing.RELEASED, Standing.TAGGED, Standing.YANKING, Standing.DAMAGED) for each in found
+    ):
         return found
     taken_back, said = yanks.heard(
         session.repository, session.scratch, remote_name(session), offline=session.options.offline
@@ -93,7 +96,7 @@ def _with_tags(session: Session, found: list[ReleaseStatus]) -> list[ReleaseStat
 
 
 def _with_tag(session: Session, standing: ReleaseStatus, remote: str, now: str) -> ReleaseStatus:
-    if standing.state is Standing.RELEASED:
+    if standing.state in (Standing.RELEASED, Standing.TAGGED):
         return _perhaps_lost(session, standing, remote, now)
     state = ReleaseState(session.repository, standing.version)
     ours = {state.ref("tag"), *Pushes(state, session.now).earlier()}
@@ -228,7 +231,7 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
     if data is None:
         return _without_plan(state)
     found = _with_plan(state, journal, data)
-    if journal.closed:
+    if journal.closed and found.state is not Standing.TAGGED:
         return found
     return _or_finished(session, found, document.recall(data, str(state.journal_path)), journal)
 
@@ -289,7 +292,10 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     failed = _failure(journal)
     if plan.request and not plan.landed and PROPOSE in done:
         return _proposed(plan, journal, done, titles)
-    if journal.closed:
+    if journal.closed and plan.built_by and not journal.outcome(RECORD):
+        how, said = Standing.TAGGED, f"branch and tag are public; {TO_BE_BUILT[plan.built_by]}"
+        following = (f"release publish {plan.version}   (builds it here)",)
+    elif journal.closed:
         how, said, following = Standing.RELEASED, "released and complete", (f"release show {plan.version}",)
     elif failed:
         how, said = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.declaration import PREVIOUS
+from orchestrator.core.declaration import BY_CI, PREVIOUS
 from orchestrator.core.pick import PickState
 from orchestrator.report.record import size
 
@@ -84,6 +84,8 @@ def _caches(plan: Plan) -> list[str]:
 
 def _builders(plan: Plan) -> str:
     """Who builds, where that is not the classic builder, or not known yet."""
+    if plan.built_by:
+        return "CI, from the tag" if plan.built_by == BY_CI else f"release publish {plan.version}, from the tag"
     words = {"buildx": "docker buildx", "auto": "docker buildx where it can, else the classic builder"}
     engines = dict.fromkeys(image.engine for image in plan.images if not plan.promoted_from)
     return " and ".join(words[engine] for engine in engines if engine in words)

@@ -34,6 +34,7 @@ class Facts:
     tags: Mapping[str, str]
     reachable: tuple[str, ...]
     public_tags: tuple[str, ...] = ()
+    tag_objects: Mapping[str, str] | None = None  # public tag -> what its ref names; None: the remote did not answer
     heads: Mapping[str, str] | None = None  # the remote's branches that were asked for; None: it did not answer
     source_tips: Mapping[str, str]
     problems: tuple[Problem, ...]
@@ -64,6 +65,7 @@ def gather(repository: Repository, scratch: Scratch, config: Config, *, offline:
         base=base,
         tags=tags,
         public_tags=tuple(public),
+        tag_objects={name: remote.refs[f"refs/tags/{name}"] for name in public} if remote else None,
         heads={name: remote.branch(name) for name in (config.branch, *config.source)} if remote else None,
         reachable=reachable_tags(scratch, base, tags),
         source_tips=tips,

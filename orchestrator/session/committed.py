@@ -35,6 +35,9 @@ class CommittedFiles:
         text = self.scratch.file(self.tree, path)
         return reader.parse(text, f"{shown_as}:{path}") if text is not None else None
 
+    def file(self, path: str) -> bytes | None:
+        return self.scratch.file(self.tree, path)
+
     def lock(self, path: str) -> dict[str, bytes]:
         """Path -> bytes of the lock at `path`: one file, or the `*.txt` files that stand in that folder, by name.
 

@@ -23,4 +23,5 @@ class Options:
     password_stdin: bool = False
     effort: float = 10.0  # seconds to look for what a conflicting pick needs
     pull_request: bool = False  # land by a pull request, whatever release.yaml says
+    image: bool | None = None  # whether the cut builds the image; None: as release.yaml says
     break_freeze: str = ""  # the reason for releasing in a freeze

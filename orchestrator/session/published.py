@@ -10,7 +10,7 @@ from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.plan import LandingForm
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
-from orchestrator.core.tag_message import landed_as, promotion, tagged_account
+from orchestrator.core.tag_message import built_later, landed_as, promotion, tagged_account
 from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
 from orchestrator.session import kept_sources, yanks
@@ -240,6 +240,12 @@ def _find_record(session: Session, version: str, remote: str) -> str:
         sha = session.repository.ls_remote(remote, ref).refs.get(ref, "")
         if sha:
             session.repository.fetch_ref(remote, ref)
+    if not sha and built_later(_tag_text(session, version)):
+        raise NoRecordError(
+            f"there is no record of {version} yet: its images are built from the tag",
+            where=ref,
+            remedy=f"wait for CI, or build them here: release publish {version}",
+        )
     if not sha:
         raise NoRecordError(
             f"there is no record of {version}, here or on {remote}",
@@ -247,6 +253,12 @@ def _find_record(session: Session, version: str, remote: str) -> str:
             remedy=f"see how far it is: release status {version}; see what is released: git tag --list",
         )
     return sha
+
+
+def _tag_text(session: Session, version: str) -> str:
+    """The message of a version's tag, "" where this clone has no annotated one."""
+    sha = session.repository.resolve(f"refs/tags/{version}", "tag")
+    return session.repository.git.text("cat-file", "tag", sha).partition("\n\n")[2] if sha else ""
 
 
 def read_yank(session: Session, version: str, remote: str) -> Yank | None:

@@ -53,6 +53,8 @@ class Paused:
     part: str = ""
     exclude: tuple[str, ...] = ()
     options: tuple[str, ...] = ()  # with which git merges it
+    known: tuple[str, ...] = ()  # files in the worktree that are as they were resolved before, and where: a line each
+    image: bool | None = None  # whether `cut` was given --image or --no-image
 
     @property
     def opened(self) -> str:
@@ -160,7 +162,7 @@ class ReleaseState:
             return None
         try:
             data = dict(json.loads(path.read_text()))
-            lists = {key: tuple(data.get(key, ())) for key in ("exclude", "options")}
+            lists = {key: tuple(data.get(key, ())) for key in ("exclude", "options", "known")}
             return Paused(**{**data, "files": tuple(data["files"]), **lists})
         except (ValueError, TypeError, KeyError) as error:
             raise DamagedStateError(
@@ -170,16 +172,19 @@ class ReleaseState:
                 code="pause-damaged",
             ) from error
 
-    def pause(self, paused: Paused, scratch: Scratch) -> Paused:
+    def pause(self, paused: Paused, scratch: Scratch, before: Mapping[str, str] | None = None) -> Paused:
         """Open the worktree, then say so on disk: a crash in between leaves nothing that counts.
 
-        Returns the pause with the paths as they are to be added there: git puts a file aside that stands in the way
-        of a directory.
+        `before` are files (path -> blob) as they were resolved before.  Returns the pause with the paths as they are to
+        be added there: git puts a file aside that stands in the way of a directory.
         """
         self.adopt(scratch, paused.tip, "tip")
         self.adopt(scratch, paused.opened, "picking")  # it may come from the remote, just now
         mainline = 0 if paused.part else paused.mainline
-        self.worktree.open(tip=paused.tip, source=paused.opened, mainline=mainline, options=paused.options)
+        by_git = self.worktree.open(tip=paused.tip, source=paused.opened, mainline=mainline, options=paused.options)
+        self.worktree.fill(before or {}, scratch)
+        known = (*paused.known, *(f"{path} by git's rerere" for path in by_git if path not in (before or {})))
+        paused = replace(paused, known=known)
         paused = replace(paused, files=tuple(self.worktree.unmerged()) or paused.files)
         path = self.directory / "paused.json"
         temporary = path.with_suffix(".new")

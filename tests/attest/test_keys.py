@@ -54,6 +54,16 @@ def test_what_does_not_do_is_one_line() -> None:
     other = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     locked = pair(password=PASSWORD).private
     for data, password, says in (
+        (
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n",
+            "",
+            "is an OpenSSH key: nothing that looks at images verifies one",
+        ),
+        (
+            b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n",
+            "",
+            "is an OpenPGP key: nothing that looks at images verifies one",
+        ),
         (COSIGN, "wrong", "cannot be opened with the password given"),
         (COSIGN, "", "is encrypted, and there is no password"),
         (locked, "wrong", "cannot be opened with the password given"),

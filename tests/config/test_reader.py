@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.config.validators import branch_fault
+from orchestrator.core.announcement import USUAL_TEXT
 from orchestrator.core.declaration import (
     BuildOptions,
     BuildSecret,
@@ -27,13 +28,13 @@ from orchestrator.core.declaration import (
     Policy,
     ReleaseCommitSpec,
     ReleaseEntry,
-    SignSpec,
     SmokeCommand,
     VerifyCommand,
     VersionFile,
 )
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place
+from orchestrator.core.signing import KeylessSpec, SignSpec
 
 DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
 
@@ -101,6 +102,7 @@ policy:
 signoff: true
 sign-commits: true
 exclude: [CHANGES.txt, .github/**]
+reuse-resolutions: true
 release-commit:
   subject: "{ticket}: {tag} [skip ci]"
   body: |
@@ -112,9 +114,24 @@ sign:
   key-env: SIGNING_KEY
   public-keys:
     - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+hooks:
+  - {before: land, run: ./gate}
+  - {after: record, run: ./tell, timeout: 5}
+forge-release: {assets: [record]}
+notify:
+  - {kind: slack, url-env: SLACK_URL, text: "{tag} is out"}
+  - {kind: teams, url-env: TEAMS_URL}
 repository-url: https://github.com/org/project.git
 """
 
+KEYLESS = """\
+sign:
+  keyless:
+    identity: [mia@example.com, "https://ci.example.com/release.yml@refs/tags/{version}"]
+    issuer: https://ci.example.com
+    trusted-root: sigstore/root.json
+    signing-config: sigstore/config.json
+"""
 MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
 
 
@@ -174,7 +191,16 @@ def test_every_key_is_read() -> None:
     assert got.version_files[0] == VersionFile(place=place, path="VERSION")
     assert got.version_files[1].pattern == 'version="(.*)"'
     key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+    assert [(each.when, each.step, each.run, each.timeout) for each in got.hooks] == [
+        ("before", "land", "./gate", 600), ("after", "record", "./tell", 5),
+    ]  # fmt: skip
+    assert got.forge_release is not None
+    assert got.forge_release.assets == ("record",)
+    assert [(each.kind, each.url_env, each.text) for each in got.notify] == [
+        ("slack", "SLACK_URL", "{tag} is out"), ("teams", "TEAMS_URL", USUAL_TEXT),
+    ]  # fmt: skip
     assert (got.signoff, got.sign_commits, read(MINIMAL).sign_commits) == (True, True, None)
+    assert got.reuse_resolutions
     assert got.releases[1].ticket == "OPS-412"
     assert got.release_commit == ReleaseCommitSpec(
         subject="{ticket}: {tag} [skip ci]",
@@ -182,6 +208,16 @@ def test_every_key_is_read() -> None:
         trailers=(("Ticket", "{ticket}"), ("Change-Id", "{change-id}")),
     )
     assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
+    assert read(MINIMAL + KEYLESS).sign == SignSpec(
+        keyless=KeylessSpec(
+            identities=("mia@example.com", "https://ci.example.com/release.yml@refs/tags/{version}"),
+            issuer="https://ci.example.com",
+            trusted_root="sigstore/root.json",
+            signing_config="sigstore/config.json",
+        )
+    )
+    kms = read(f"{MINIMAL}sign: {{key: 'awskms:///alias/release', public-keys: [{key}]}}\n").sign
+    assert kms == SignSpec(key="awskms:///alias/release", public_keys=(key,))
     assert got.text == FULL.encode()
 
 

@@ -165,7 +165,7 @@ def test_where_none_answers_nothing_is_begun(shipped: Imaged, farm: Two, secret:
 
 def test_where_no_engine_answers_an_image_is_proved_on_its_builder(shipped: Imaged, farm: Two, secret: str) -> None:
     """A cut whose smoke test fails, then one that passes; both say where it ran.  The image's ONBUILD does not run."""
-    builder, said = f"{farm.names[1]} (remote)", "smoke-tested on their builder, as build steps that nobody keeps"
+    builder, said = f"{farm.names[1]} (remote)", "smoke-tested on a builder, as build steps that nobody keeps"
     config = {"DOCKER_CONFIG": farm.here.environment["DOCKER_CONFIG"], "PATH": farm.here.environment["PATH"]}
     env = {**config, "DOCKER_HOST": "unix:///nowhere.sock", "BUILD_TOKEN": secret}
     shipped.declare(image="  size-budget: 1GiB\n", smoke="    - {name: seen, run: 'echo is-seen && test -e /no'}\n")

@@ -356,6 +356,21 @@ def test_a_heavy_base_that_needs_buildkit_for_an_image_that_no_engine_makes(
     assert (there.code, there.json["problems"]) == (0, []), there.err
     assert there.json["plan_id"] == thin.release("plan", NEXT, "--json", env=env).json["plan_id"]
 
+    # A machine with a builder far away and no engine: what is written there is proved on that builder.
+    far = f"far{uuid.uuid4().hex[:8]}"
+    docker(buildkit, "buildx", "create", "--name", far, "--driver", "remote", buildkit.end().address)
+    alone = {name: buildkit.environment[name] for name in ("DOCKER_CONFIG", "PATH")} | {"BUILDX_BUILDER": far}
+    done = thin.release("cut", NEXT, "--yes", env={**alone, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert done.code == 0, done.err
+    second = recorded(thin, NEXT)
+    checks = {check["name"]: (check["state"], check["message"]) for check in second["checks"]}
+    assert (second["engine"], second["heavy"]) == ("none", first["heavy"])
+    assert f"on builder {far} (remote)" in checks["proved-on"][1]
+    assert [checks[name][0] for name in ("version-inside", "thin-parents", "grep -q closed /opt/loader.py")] == [
+        "passed"
+    ] * 3
+    docker(buildkit, "buildx", "rm", far)
+
 
 @pytest.mark.wide(5)
 @pytest.mark.parametrize("number", range(4, 14))

@@ -27,10 +27,15 @@ NOT_TYPED = {
     r"engines/failures.py: release doctor --image REF": "an engine: tests/docker/test_doctor_image.py",
     r"image/contents.py: docker run --rm IMAGE": "an image that is wrong: tests/docker/test_contents.py",
     r"image/contents.py: release smoke IMAGE --gpus": "a GPU",
+    r"report/registry.py: release prune --write": "a registry: tests/docker/test_prune.py",
     r"audit/links.py: release publish \{\}": "a registry: tests/docker/test_audit_image.py",
     r"audit/rebuild.py: release (rebuild \{\}|status)": "an engine: tests/docker/test_rebuild.py",
     r"release/(publish|steps/join).py: release (publish \{\} --platform \{\}|cut \{\})":
         "a job for each machine: tests/docker/test_platforms.py",
+    r"(audit/links|release/(modes/building|setup/who_builds|status)|session/published|report/plan).py: release "
+    "publish.*": "an engine: tests/docker/test_who_builds.py",
+    r"(cli/options|config/image_keys).py: release publish": "the help: names another command",
+    r"release/setup/who_builds.py: release ci init.*": "pipelines of forges: tests/forges/test_ci.py",
     # a forge that is hosted
     r"forges/protect.py: release protect --dry-run": "a hosted forge: tests/forges/test_protect.py",
     r"(forges/(ci|ci_init|protect)|release/setup/pipeline_checks|cli/status).py: release ci init.*":

@@ -46,6 +46,14 @@ class _Response:
     content_type: str = "application/json"
 
 
+_AUTHOR = {  # of a release, as GitHub shows people
+    "login": "x", "id": 1, "node_id": "x", "gravatar_id": None, "type": "User", "site_admin": False,
+    **dict.fromkeys(
+        ("avatar_url", "url", "html_url", "followers_url", "following_url", "gists_url", "starred_url",
+         "subscriptions_url", "organizations_url", "repos_url", "events_url", "received_events_url"),
+        "https://github.com/x",
+    ),
+}  # fmt: skip
 _DATES = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
 _AS_NEW = {  # of a new project on GitLab
     "disable_overriding_approvers_per_merge_request": False,
@@ -73,6 +81,9 @@ class Forge:
     failing: int = 0  # so many 502s first
     refusals: list[str] = field(default_factory=list)  # the next POST that names one gets a 422
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)  # `secret NAME` and the like -> more of its answer
+    packages: dict[str, bytes] = field(default_factory=dict)  # GitLab's, by file
+    raw: bytes = b""  # of the request that is answered
+    releases: dict[str, dict[str, Any]] = field(default_factory=dict)  # tag -> its text and `assets`: name -> bytes
     query: dict[str, str] = field(default_factory=dict)  # of the request that is answered
     closed: bool = False  # whether this token may not look at what is kept
 
@@ -88,6 +99,8 @@ class Forge:
         return self._github(method, parts, body) if self.provider == "github" else self._gitlab(method, parts[2:], body)
 
     def _github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if parts[3:4] == ["releases"]:
+            return self._releases_of_github(method, parts[4:], body)
         if parts[3:4] in (["actions"], ["environments"]):
             return self._kept_by_github(parts[3:])
         if parts[:4] != ["repos", "acme", "image", "rulesets"]:
@@ -103,6 +116,67 @@ class Forge:
                 if rule["type"] == "pull_request":
                     rule["parameters"]["allowed_merge_methods"] = ["merge", "squash", "rebase"]
         return (201 if method == "POST" else 200), self.rulesets[number]
+
+    def _releases_of_github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        tags = list(self.releases)
+        if parts[:1] == ["tags"]:
+            return (200, self._github_release(parts[1])) if parts[1] in tags else (404, {"message": "Not Found"})
+        if parts[:1] == ["assets"]:
+            tag, name = tags[int(parts[1]) // 100], int(parts[1]) % 100
+            del self.releases[tag]["assets"][list(self.releases[tag]["assets"])[name]]
+            return 204, None
+        if parts and parts[1:] == ["assets"]:
+            assets = self.releases[tags[int(parts[0])]]["assets"]
+            if method == "POST":
+                assets[self.query["name"]] = self.raw
+            shown: list[dict[str, Any]] = self._github_release(tags[int(parts[0])])["assets"]
+            return (
+                (201, next(each for each in shown if each["name"] == self.query["name"]))
+                if method == "POST"
+                else (200, shown)
+            )
+        tag = tags[int(parts[0])] if parts else body["tag_name"]
+        self.releases.setdefault(tag, {"assets": {}}).update(body)
+        return (200 if parts else 201), self._github_release(tag)
+
+    def _github_release(self, tag: str) -> dict[str, Any]:
+        there, number = self.releases[tag], list(self.releases).index(tag)
+        api = f"{self.url}/repos/acme/image/releases/{number}"
+        assets = [
+            {"id": 100 * number + n, "name": name, "size": len(data), "url": api, "node_id": "x", "label": "",
+             "state": "uploaded",
+             "content_type": "text/html", "download_count": 0, "browser_download_url": api, "uploader": None,
+             "digest": None, **_DATES}
+            for n, (name, data) in enumerate(there["assets"].items())
+        ]  # fmt: skip
+        return {
+            "id": number, "tag_name": tag, "name": there["name"], "body": there["body"], "draft": False, "node_id": "x",
+            "prerelease": there["prerelease"], "url": api,
+            "html_url": f"https://github.com/acme/image/releases/tag/{tag}",
+            "assets_url": api, "upload_url": f"{api}/assets{{?name,label}}", "tarball_url": None, "zipball_url": None,
+            "target_commitish": "main", "published_at": None, "created_at": _DATES["created_at"], "assets": assets,
+            "author": _AUTHOR,
+        }  # fmt: skip
+
+    def _releases_of_gitlab(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if parts[2] == "packages":
+            self.packages[parts[-1]] = self.raw
+            return 201, {"message": "201 Created"}
+        tag = parts[3] if len(parts) > 3 else body["tag_name"]
+        if parts[4:] == ["assets", "links"]:
+            assert body["url"].endswith(f"/packages/generic/release/{tag}/{body['name']}")
+            self.releases[tag]["assets"][body["name"]] = self.packages[body["name"]]
+            return 201, {"id": 1, "name": body["name"], "url": body["url"]}
+        if method == "GET" and tag not in self.releases:
+            return 404, {"message": "404 Not Found"}
+        there = self.releases.setdefault(tag, {"assets": {}})
+        there.update(body)
+        links = [{"id": n, "name": name, "url": "https://x"} for n, name in enumerate(there["assets"])]
+        page = f"https://gitlab.com/acme/image/-/releases/{tag}"
+        return (201 if method == "POST" else 200), {
+            "tag_name": tag, "name": there["name"], "description": there["description"], "assets": {"links": links},
+            "_links": {"self": page},
+        }  # fmt: skip
 
     def _kept_by_github(self, parts: list[str]) -> tuple[int, Any]:
         """`actions/secrets/NAME`, `environments/E`, `environments/E/variables/NAME`, `actions/organization-secrets`."""
@@ -140,6 +214,8 @@ class Forge:
         if len(parts) == 2:
             self.project |= body
             return 200, self.project
+        if parts[2] in ("releases", "packages"):
+            return self._releases_of_gitlab(method, parts, body)
         if parts[2] in ("variables", "environments"):
             return self._kept_by_gitlab(parts, self.query)
         if parts[2] == "approvals" and self.approvals is not None:
@@ -212,7 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.noting(known=known):
             spec.validate_request(request)
         state.query = dict(parse_qsl(parts.query))
-        status, data = state.reply(self.command, parts.path, json.loads(body) if body else {})
+        state.raw, is_json = body, self.headers.get("Content-Type", "").startswith("application/json")
+        status, data = state.reply(self.command, parts.path, json.loads(body) if body and is_json else {})
         with self.noting(known=known and status < 300 and data is not None):
             spec.validate_response(request, _Response(status, json.dumps(data).encode()))
         return status, data
@@ -232,9 +309,12 @@ class _Handler(BaseHTTPRequestHandler):
             header=Headers(dict(self.headers)),
             cookie=ImmutableMultiDict(),
         )
+        uploads = state.provider == "github" and self.command == "POST" and parts.path.endswith("/assets")
+        hub = "https://uploads.github.com" if uploads else "https://api.github.com"
         return _Request(
-            host_url=state.url if state.provider == "gitlab" else "https://api.github.com",
+            host_url=state.url if state.provider == "gitlab" else hub,
             path=parts.path, method=self.command.lower(), body=body or None, parameters=parameters,
+            content_type="application/octet-stream" if uploads else "application/json",  # as it is described
         )  # fmt: skip
 
     def send(self, status: int, data: Any, headers: dict[str, str] | None = None) -> None:

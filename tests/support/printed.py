@@ -26,7 +26,7 @@ _GIT = (
 )
 _RELEASE = (
     "init check doctor schema plan declare candidates cut status continue skip abort build smoke publish promote audit "
-    "verify show log notes yank duplicates rebuild hook ci protect patch"
+    "verify show log notes yank duplicates rebuild hook ci protect patch announce prune"
 )
 _BEGIN = re.compile(
     rf"(?<![\w./-])(?:git (?:-[Cc] \S+ )*(?:{'|'.join(_GIT.split())})|release (?:{'|'.join(_RELEASE.split())})|"

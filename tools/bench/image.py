@@ -127,6 +127,7 @@ def spent(box: Box, way: str) -> float:
 
 def main() -> int:
     """Print the medians and the ratio; with --check exit 1 when it is over its limit."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start of the program would compile all of it
     if not os.environ.get("RELEASE_LAB_REGISTRY"):
         print("bench: images need an engine and a registry: python3 tools/lab run -- ... (make bench)", file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ from orchestrator.attest import cyclonedx, spdx, statement
 from orchestrator.attest.attach import bundles
 from orchestrator.attest.bill import hashes_of
 from orchestrator.attest.scan import vex
-from orchestrator.attest.signing import pinned
+from orchestrator.attest.trust import NO_KEY, Trust, pinned
 from orchestrator.core.errors import MismatchError, RemoteError
 from orchestrator.core.labels import OWN
 from orchestrator.core.results import CheckResult, CheckState
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.attest.bundle import Bundle
-    from orchestrator.attest.keys import PublicKey
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record, RecordedImage, RecordedPatch
     from orchestrator.guard.policy_source import EffectivePolicy
@@ -42,12 +41,13 @@ _RESIGN: Final = "release the next version, signed; or ask who removed it from t
 def release_signatures(session: Session, policy: EffectivePolicy, record: Record, config: Config) -> list[CheckResult]:
     """The signatures of a version with this record and this release.yaml at its tag; none where nobody asks for any.
 
-    The keys are those that the protected branch pins: `policy` is what stands there.
+    Keys and identity are those that the protected branch pins: `policy` is what stands there.
     """
     if config.sign is None and not policy.policy.signed_images:
         return []
     protected = policy.declared.sign if policy.declared else None
-    keys = pinned(protected) if protected else ()
+    there = CommittedFiles(session.scratch, session.scratch.tree_of(policy.tip)) if policy.tip else None
+    trust = pinned(protected, str(record.version), session.connections.env, there.file if there else _nothing)
     files = CommittedFiles(session.scratch, session.scratch.tree_of(record.commit))
     checks: list[CheckResult] = []
     for image in record.images:
@@ -56,7 +56,7 @@ def release_signatures(session: Session, policy: EffectivePolicy, record: Record
             checks.append(_check(f"signature: {image.reference}", CheckState.SKIPPED, text))
             continue
         registry = session.connections.registry(str(image.reference.repository))
-        checks += image_signatures(record, image, config.repository_url, keys, registry, files)
+        checks += image_signatures(record, image, config.repository_url, trust, registry, files)
     return checks
 
 
@@ -64,7 +64,7 @@ def image_signatures(
     record: Record,
     image: RecordedImage,
     page: str,
-    keys: Sequence[PublicKey],
+    trust: Trust,
     registry: RegistryReader,
     released: CommittedFiles,
 ) -> list[CheckResult]:
@@ -81,14 +81,14 @@ def image_signatures(
         here = wanted.setdefault(build.digest, {statement.SIGNATURE: _anything})
         here |= {cyclonedx.PREDICATE: _inventory(files, build.patches), spdx.PREDICATE: _anything}
     name = f"signature: {image.reference}"
-    return [check for digest, kinds in wanted.items() for check in judged(name, digest, kinds, keys, registry)]
+    return [check for digest, kinds in wanted.items() for check in judged(name, digest, kinds, trust, registry)]
 
 
 def judged(
     name: str,
     digest: str,
     kinds: Mapping[str, Callable[[Mapping[str, Any]], str]],
-    keys: Sequence[PublicKey],
+    trust: Trust,
     registry: RegistryReader,
 ) -> list[CheckResult]:
     """A check for each kind of statement about a manifest; one that is skipped where the registry cannot be asked."""
@@ -98,28 +98,32 @@ def judged(
         return [_check(name, CheckState.SKIPPED, error.message)]
     except MismatchError as error:
         return [_check(name, CheckState.FAILED, error.message, error.remedy)]
-    if not keys:
-        return [_check(name, CheckState.SKIPPED, f"not checked: {len(found)} bundles are there, and no key is at hand")]
-    return list(_judged(name, digest, kinds, keys, found))
+    if trust.lacks:
+        return [_check(name, CheckState.SKIPPED, f"not checked: {len(found)} bundles are there, and {trust.lacks}")]
+    return list(_judged(name, digest, kinds, trust, found))
 
 
 def _judged(
     name: str,
     digest: str,
     kinds: Mapping[str, Callable[[Mapping[str, Any]], str]],
-    keys: Sequence[PublicKey],
+    trust: Trust,
     found: Sequence[Bundle],
 ) -> Iterator[CheckResult]:
-    ours = [each for each in found if each.signed_by(keys)]
+    refusals = [trust.refusal(each) for each in found]
+    ours = [each for each, refusal in zip(found, refusals, strict=True) if not refusal]
     if found and not ours:
-        text = f"{digest[:19]}: {len(found)} bundles are there, none by a key that is pinned"
+        text = f"{digest[:19]}: {len(found)} bundles are there, none by {trust.whom}: {refusals[0]}"
         yield _check(name, CheckState.FAILED, text, _WHO)
         return
     for kind, fault in kinds.items():
-        yield _one(f"{name}: {NAMES[kind]}", digest, [each for each in ours if _kind(each) == kind], fault)
+        of_kind = [each for each in ours if _kind(each) == kind]
+        yield _one(f"{name}: {NAMES[kind]}", digest, of_kind, fault, trust.whom)
 
 
-def _one(name: str, digest: str, ours: Sequence[Bundle], fault: Callable[[Mapping[str, Any]], str]) -> CheckResult:
+def _one(
+    name: str, digest: str, ours: Sequence[Bundle], fault: Callable[[Mapping[str, Any]], str], whom: str
+) -> CheckResult:
     """One kind of statement: it is enough that one of them is right, since a release may be signed again."""
     about = [each for each in ours if each.is_about(digest)]
     if not about:
@@ -127,7 +131,7 @@ def _one(name: str, digest: str, ours: Sequence[Bundle], fault: Callable[[Mappin
         return _check(name, CheckState.FAILED, text, _WHO if ours else _RESIGN)
     faults = [fault(_predicate(each)) for each in about]
     if "" in faults:
-        return _check(name, CheckState.PASSED, f"of {digest[:19]}, by a pinned key")
+        return _check(name, CheckState.PASSED, f"of {digest[:19]}, by {whom}")
     return _check(name, CheckState.FAILED, f"of {digest[:19]}: {faults[0]}", _WHO)
 
 
@@ -144,25 +148,29 @@ def _check(name: str, state: CheckState, message: str, remedy: str = "") -> Chec
     return CheckResult(name=name, state=state, message=message, remedy=remedy)
 
 
-def beside(name: str, manifest: Manifest, keys: Sequence[PublicKey], registry: RegistryReader) -> list[CheckResult]:
+def beside(name: str, manifest: Manifest, trust: Trust, registry: RegistryReader) -> list[CheckResult]:
     """What hangs beside an image of which nothing else is known, by keys that somebody has at hand.
 
     Without keys a check that is skipped, where anything is there.
     """
-    if not keys:
+    if trust.lacks:
         try:
             found = bundles(registry, manifest.digest)
         except (RemoteError, MismatchError) as error:
             return [_check(f"signature: {name}", CheckState.SKIPPED, error.message)]
-        text = f"not checked: {len(found)} bundles are there, and no key is at hand; give --key FILE, or --remote URL"
+        text = f"not checked: {len(found)} bundles are there, and {NO_KEY}; give --key FILE, or --remote URL"
         return [_check(f"signature: {name}", CheckState.SKIPPED, text)] if found else []
     kinds: tuple[str, ...] = (statement.SIGNATURE, statement.PROVENANCE, statement.PICKS)
     if not manifest.is_index:  # of an index each platform has its own
         kinds += (cyclonedx.PREDICATE, spdx.PREDICATE)
-    return judged(f"signature: {name}", manifest.digest, dict.fromkeys(kinds, _anything), keys, registry)
+    return judged(f"signature: {name}", manifest.digest, dict.fromkeys(kinds, _anything), trust, registry)
 
 
 # ------------------------------------------------------------------ what they say
+
+
+def _nothing(_path: str) -> None:
+    """The protected branch has no file."""
 
 
 def _anything(_predicate: Mapping[str, Any]) -> str:

@@ -88,7 +88,7 @@ def unknown(template: str, allowed: Collection[str]) -> str:
     return f"{{{name}}}" if name.strip("{}") else name
 
 
-def _filled(template: str, values: Mapping[str, str]) -> str:
+def filled(template: str, values: Mapping[str, str]) -> str:
     return "".join(values[name] if name else literal for literal, name in _pieces(template))
 
 
@@ -98,12 +98,12 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 def commit_message(config: Config, facts: MessageFacts, change_id: Callable[[bytes], str]) -> bytes:
     """The message; `change_id` makes a Change-Id of the message without it, and is asked only where one is wanted."""
     spec, values = config.release_commit, facts.values
-    subject, body = _filled(spec.subject, values), _paragraphs(_filled(spec.body, values))
-    plain = [(key, _filled(value, values)) for key, value in spec.trailers if CHANGE_ID not in names(value)]
+    subject, body = filled(spec.subject, values), _paragraphs(filled(spec.body, values))
+    plain = [(key, filled(value, values)) for key, value in spec.trailers if CHANGE_ID not in names(value)]
     if len(plain) == len(spec.trailers):
         return _composed(subject, body, plain)
     more = {**values, CHANGE_ID: change_id(_composed(subject, body, plain))}
-    return _composed(subject, body, [(key, _filled(value, more)) for key, value in spec.trailers])
+    return _composed(subject, body, [(key, filled(value, more)) for key, value in spec.trailers])
 
 
 def _composed(subject: str, body: str, trailers: Sequence[tuple[str, str]]) -> bytes:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.core.tag_message import TaggedPick, TagRow
 
 _TOLD = ("subject", "declared", "reason", "approved_by", "author", "type", "breaking", "mainline", "confirm", "applied",
-         "duplicate_of", "exclude", "strategy_options")  # fmt: skip
+         "duplicate_of", "exclude", "strategy_options", "resolution")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from orchestrator.forges.pipelines.values import (
     Need,
     Pieces,
     of_the_cloud,
+    webhook_needs,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ jobs:
         with:
           name: release-report
           path: release-report.html
-@PUBLISH_AFTER@@CUT@@JOBS@"""
+@TELL@@PUBLISH_AFTER@@CUT@@JOBS@"""
 
 _SETUP: Final = """\
       - uses: @PYTHON@
@@ -147,6 +148,16 @@ _SETUP: Final = """\
         run: |
           @INSTALL@
 """
+_TELL: Final = """\
+      - name: tell
+        if: steps.release.outputs.tag != ''
+        continue-on-error: true # the release is out, whoever hears of it
+        env:
+          TAG: ${{ steps.release.outputs.tag }}
+          GITHUB_TOKEN: ${{ github.token }}
+@SECRETS@        run: release announce@OPTION@ -- "$TAG"
+"""
+
 _OUTPUTS: Final = """\
     outputs:
       released: ${{ steps.release.outputs.released }}
@@ -265,6 +276,8 @@ def text(pipeline: Pipeline) -> str:
         **job_steps,
         "@JOBS@": region("jobs", 2),
         "@SETUP@": _SETUP,
+        "@TELL@": _TELL if pipeline.announces else "",
+        "@SECRETS@": "".join(f"          {each}: ${{{{ secrets.{each} }}}}\n" for each in pipeline.secrets),
         "@QUEUE@": _QUEUE if pipeline.on_github_com else "",
         "@OUTPUTS@": _OUTPUTS,
         "@ENVIRONMENT@": f"    environment: {pipeline.environment}\n" if pipeline.environment else "",
@@ -302,8 +315,8 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
         "@CUT_ENV@": login,
         "@PROVE_ENV@": user + secret.replace("@PREFIX@", "RELEASE_"),
         "@PASSWORD@": f"          export RELEASE_{asked}\n" if asked else "",
-        "@PUBLISH@": _piped(asked, "release publish --password-stdin@OPTION@"),
-        "@CUT_RUN@": _piped(asked, f"release cut --yes --password-stdin@OPTION@ {_VERSION}"),
+        "@PUBLISH@": _piped(asked, f"{pipeline.publishing} --password-stdin@OPTION@"),
+        "@CUT_RUN@": _piped(asked, f"{pipeline.cutting} --password-stdin@OPTION@ {_VERSION}"),
         "@REGION@": region_of(pipeline.registry),
         "@REGISTRY_NAME@": pipeline.registry.partition(".")[0],
     }
@@ -350,6 +363,7 @@ def needs(pipeline: Pipeline) -> tuple[Need, ...]:
     if pipeline.has_image and pipeline.login == JOB:
         why = "the package at ghcr.io must be linked to this repository, with the role Write for its Actions"
         found.append(Need(kind="other", name="package", why=why))
+    found += webhook_needs(pipeline)
     if pipeline.cut:
         why = "a deploy key that may write, where rules keep others from the release branch"
         found.append(

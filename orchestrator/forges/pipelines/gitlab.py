@@ -23,6 +23,7 @@ from orchestrator.forges.pipelines.values import (
     Need,
     Pieces,
     of_the_cloud,
+    webhook_needs,
 )
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ release-publish:
   rules:
     - if: $CI_COMMIT_TAG =~ /^@TAG_REGEX@$/
 @ENGINE@  script:
-@PUSH@@LOGIN@@PUBLISH_BEFORE@    - @PIPE@release publish@STDIN@@OPTION@
+@PUSH@@LOGIN@@PUBLISH_BEFORE@    - @PIPE@@PUBLISHING@@STDIN@@OPTION@
       --outputs release.env --summary release-summary.md
     - |
       if grep -qs '^tag=' release.env; then
 @PROVE_LOGIN@        release verify --allow-unchecked@OPTION@ -- "$CI_COMMIT_TAG"
         release report@OPTION@ --output release-report.html -- "$CI_COMMIT_TAG"
-      fi
+@TELL@      fi
 @PUBLISH_AFTER@  artifacts:
     when: always
     paths: [release-summary.md, release-report.html]
@@ -131,8 +132,12 @@ release-cut:
     - if: $CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "@SOURCE@" && $CUT_VERSION
 @CUT_ENGINE@  script:
 @PUSH@    - if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi
-@LOGIN@@CUT_BEFORE@    - @PIPE@release cut --yes@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
+@LOGIN@@CUT_BEFORE@    - @PIPE@@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
 @CUT_AFTER@"""
+
+_TELL: Final = """\
+        release announce@OPTION@ -- "$CI_COMMIT_TAG" || echo "the release is out; not everybody was told of it"
+"""
 
 _PUSH: Final = """\
     - git remote set-url origin "$CI_SERVER_URL/$CI_PROJECT_PATH.git"
@@ -229,11 +234,14 @@ def text(pipeline: Pipeline) -> str:
         "@JOBS@": region("jobs", 0),
         "@IMAGE@": image,
         "@INSTALL_STEP@": "" if pipeline.tool_image else _INSTALL,
+        "@TELL@": _TELL if pipeline.announces else "",
         "@PUSH@": _PUSH,
         "@ENVIRONMENT@": f"  environment: {pipeline.environment}\n" if pipeline.environment else "",
         **_of_image(pipeline),
         **_rows(pipeline),
         "@PLAN_JOB@": PLAN_JOB,
+        "@PUBLISHING@": pipeline.publishing,
+        "@CUTTING@": pipeline.cutting,
         "@SOURCE@": pipeline.source,
         "@TAG_REGEX@": pipeline.versions.regex.replace("/", r"\/"),
         "@BRANCH_REGEX@": _regex(pipeline.branches),
@@ -305,6 +313,7 @@ def needs(pipeline: Pipeline) -> tuple[Need, ...]:
         ]  # fmt: skip
     if pipeline.has_image and pipeline.login in OIDC:
         found += of_the_cloud(pipeline.login)
+    found += webhook_needs(pipeline)
     why = "release branches and version tags are protected, or the jobs do not see protected variables"
     found.append(Need(kind="other", name="protection", why=f"{why}: release protect --provider gitlab"))
     return tuple(found)

@@ -93,7 +93,7 @@ _PUBLISH: Final = """\
             @LOGIN@
           ]) {
             sh '''
-              @PIPE@@PLATFORM@release publish@STDIN@@OPTION@ @OUTPUTS@
+              @PIPE@@PLATFORM@@PUBLISHING@@STDIN@@OPTION@ @OUTPUTS@
               if grep -qs '^tag=' "release@OF@.env"; then
                 release verify --allow-unchecked@OPTION@ -- "$TAG_NAME"
                 release report@OPTION@ --output release-report.html -- "$TAG_NAME"
@@ -157,7 +157,7 @@ _CUT: Final = """\
           ]) {
             sh '''
               if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi
-              @PIPE@release cut --yes@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
+              @PIPE@@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
             '''
           }
         }
@@ -219,6 +219,8 @@ def text(pipeline: Pipeline) -> str:
         "@PIPE@": 'printf %s "$RELEASE_REGISTRY_PASSWORD" | ' if image else "",
         "@STDIN@": " --password-stdin" if image else "",
         "@PLAN_JOB@": PLAN_JOB,
+        "@PUBLISHING@": pipeline.publishing,
+        "@CUTTING@": pipeline.cutting,
         "@SOURCE@": pipeline.source,
         "@BRANCHES@": pipeline.branches,
         "@TAG_REGEX@": pipeline.versions.regex,

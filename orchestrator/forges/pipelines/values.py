@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.declaration import BY_CI, BY_CUT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.forges.pipelines.triggers import VersionTags
 
+_PATIENCE: Final = 900  # seconds until a cut has named its image
 PLAN_JOB: Final = "release-plan"  # the name of the check that `release protect` requires
 PASSWORD, JOB, AWS, GCP, AZURE = "password", "job", "aws", "gcp", "azure"  # ways to log in at a registry
 LOGINS: Final = (PASSWORD, JOB, AWS, GCP, AZURE)
@@ -35,7 +38,22 @@ class Pipeline:
     login: str = PASSWORD  # one of LOGINS
     environment: str = ""  # of the forge, that the jobs with a secret run in; "" for none
     cut: bool = False  # whether it has a job that cuts
+    announces: bool = False  # whether release.yaml asks to tell anybody
+    secrets: tuple[str, ...] = ()  # variables with the addresses of webhooks
     tool_image: str = ""  # that the jobs run in, "" where they install the tool
+
+    built_by: str = ""  # `image.built-by`
+
+    @property
+    def publishing(self) -> str:
+        """What the job of a tag runs: where the cut builds, it waits for that, and proves it."""
+        waits = self.has_image and self.built_by == BY_CUT
+        return f"release publish --no-build --wait {_PATIENCE}" if waits else "release publish"
+
+    @property
+    def cutting(self) -> str:
+        """What the job that cuts runs: where CI builds, that is this job, before anything is public."""
+        return "release cut --yes --image" if self.has_image and self.built_by == BY_CI else "release cut --yes"
 
     @property
     def option(self) -> str:
@@ -56,6 +74,12 @@ class Need:
     @property
     def line(self) -> str:
         return f"{self.kind} {self.name}: {self.why}{' (optional)' if self.optional else ''}"
+
+
+def webhook_needs(pipeline: Pipeline) -> list[Need]:
+    """The addresses of the webhooks of `notify:`."""
+    why = "the address of a webhook of `notify:`"
+    return [Need(kind="secret", name=each, why=why, environment=pipeline.environment) for each in pipeline.secrets]
 
 
 def of_the_cloud(login: str) -> tuple[Need, ...]:

@@ -12,6 +12,7 @@ from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, re
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 from orchestrator.release.prepare import signing as signs
+from orchestrator.release.setup.who_builds import who_builds
 from orchestrator.release.signing import trial
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def examine(session: Session) -> list[Finding]:
         findings.append(run_check("commit-signing", partial(trial, session, config)))
     findings.append(run_check("disk", lambda: preflight.disk(session.repository.common_dir, preflight.DISK_FOR_GIT)))
     if config and config.image:
+        findings.append(run_check("who-builds", partial(who_builds, session, config)))
         repository = str(parse_repository(config.image.repository))
         findings += [*preflight.engine_checks(session.connections)]
         findings.append(run_check("builder", partial(described, config.image.options.builder, session.connections)))

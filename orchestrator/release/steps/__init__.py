@@ -33,6 +33,9 @@ CUT: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, sign, la
 # The CI entry on a tag push: branch and tag are public already, the image is not.
 PUBLISH: tuple[Step, ...] = (build, smoke, upload, offer, join, sign, promote, record, annotate)
 
+# The images are built from the tag, by another: what is kept for that one goes with it.
+TAG_ONLY: tuple[Step, ...] = (pick, verify, tag, land, record)
+
 # Landed by a pull request: people merge what was proposed, and what landed goes on from there.
 PROPOSED: tuple[Step, ...] = (pick, verify, tag, land)
 LANDED: tuple[Step, ...] = (pick, verify, tag, build, smoke, upload, join, sign, land, promote, record, annotate)
@@ -48,8 +51,12 @@ def order(plan: Plan) -> tuple[Step, ...]:
     """The steps of a plan."""
     if plan.promoted_from:
         return PROMOTE_TAG if plan.tag_object else PROMOTE
+    if plan.request and not plan.tag_object and not plan.landed:
+        return PROPOSED
+    if plan.built_by:
+        return TAG_ONLY
     if plan.request and not plan.tag_object:
-        return LANDED if plan.landed else PROPOSED
+        return LANDED
     return PUBLISH if plan.tag_object else CUT
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.core.plan import RECORD
+from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (
     Origin,
     Record,
@@ -45,8 +45,35 @@ class Recorded(Outcome):
     sources: str = ""  # the commit that keeps the sources beside it
 
 
-def tasks(_plan: Plan) -> tuple[Task, ...]:
+@dataclass(frozen=True, kw_only=True)
+class KeptSources(Outcome):
+    """What keeps the sources, where the record is written by another."""
+
+    sources: str
+
+
+def tasks(plan: Plan) -> tuple[Task, ...]:
+    if plan.built_by:  # who builds the images writes it, and needs the sources for that
+        return (Task(key=KEEP, title="keep the sources", run=_keep, probe=_keeps),)
     return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
+
+
+def _keep(context: TaskContext) -> KeptSources:
+    """The sources alone: who publishes the tag must have them, and a topic branch may be gone by then."""
+    plan, ref, kept = context.plan, sources_ref(context.plan.version), _kept(context)
+    if kept and context.repository.ls_remote(plan.remote, ref).refs.get(ref) != kept:
+        push.update_refs(context.repository, {ref: (kept, "")})
+        push.push_new_refs(context.repository, remote=plan.remote, refs={ref: kept})
+    return KeptSources(sources=kept)
+
+
+def _keeps(context: TaskContext, before: Outcome | None) -> Outcome | None:
+    ref = sources_ref(context.plan.version)
+    if not isinstance(before, KeptSources):
+        return None
+    return (
+        before if context.repository.ls_remote(context.plan.remote, ref).refs.get(ref, "") == before.sources else None
+    )
 
 
 def _run(context: TaskContext) -> Recorded:

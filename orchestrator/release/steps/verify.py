@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext, never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.core.declaration import VerifyCommand
@@ -165,17 +166,14 @@ class _Bench:
         self.ran += 1
         log = self._log(job)
         log.parent.mkdir(parents=True, exist_ok=True)
-        secrets = (PASSWORD, *(self.plan.sign.secrets if self.plan.sign else ()))
-        env = {name: value for name, value in os.environ.items() if name not in secrets} | self._told(job.number)
-        status = _execute(command, directory, log, env, append=log in self._written)
+        env = without_secrets(self.plan) | self._told(job.number)
+        status = execute_shell(command.run, command.timeout, directory, log, env, append=log in self._written)
         self._written.add(log)
         if status == 0:
             self.scratch.cache.put(_KIND, {job.key: b"passed"})
             self.scratch.cache.save()  # a command may take an hour: it must not be lost with this process
             return ""
-        if status is None:
-            return f"ran longer than {command.timeout:g} s and was killed"
-        return f"exited {status}" + (" (a program is not found)" if status == _NOT_FOUND else "")
+        return how_it_failed(status, command.timeout)
 
     def _name(self, job: _Job) -> str:
         return "base" if job.number < 0 else self.picks[job.number].source[:12]
@@ -240,27 +238,44 @@ def _short(command: VerifyCommand) -> str:
     return f"{first} …" if rest else first
 
 
-def _execute(command: VerifyCommand, directory: Path, log: Path, env: dict[str, str], *, append: bool) -> int | None:
+def execute_shell(
+    text: str, timeout: float, directory: Path, log: Path, env: Mapping[str, str], *, append: bool, stdin: bytes = b""
+) -> int | None:
     """Exit status, None at the timeout.  The command gets a process group of its own, ended as a whole."""
-    with log.open("ab" if append else "wb") as out:
-        out.write(f"$ {command.run}\n".encode())
+    with log.open("ab" if append else "wb") as out, tempfile.TemporaryFile() as given:
+        out.write(f"$ {text}\n".encode())
         out.flush()
+        given.write(stdin)
+        given.seek(0)
         process = subprocess.Popen(
-            ["/bin/sh", "-c", command.run],
+            ["/bin/sh", "-c", text],
             cwd=directory,
-            stdin=subprocess.DEVNULL,
+            stdin=given,
             stdout=out,
             stderr=subprocess.STDOUT,
             env=env,
             start_new_session=True,
         )
         try:
-            ended = _ends(process.pid, command.timeout)
+            ended = _ends(process.pid, timeout)
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing of the group is left
                 os.killpg(process.pid, signal.SIGKILL)
             status = process.wait()
     return status if ended else None
+
+
+def how_it_failed(status: int | None, timeout: float) -> str:
+    """In words; "" where it passed."""
+    if status is None:
+        return f"ran longer than {timeout:g} s and was killed"
+    return f"exited {status}" + (" (a program is not found)" if status == _NOT_FOUND else "") if status else ""
+
+
+def without_secrets(plan: Plan) -> dict[str, str]:
+    """The environment that a command of release.yaml gets: not what logs in and what signs."""
+    secrets = (PASSWORD, *(plan.sign.secrets if plan.sign else ()))
+    return {name: value for name, value in os.environ.items() if name not in secrets}
 
 
 def _ends(pid: int, timeout: float) -> bool:

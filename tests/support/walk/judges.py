@@ -45,7 +45,7 @@ class Judges(Releases):
             self._in(where, made)
             for step in made.journal:
                 self.states.update((step, kind, where) for kind in made.kinds)
-        changelog = self.remote.git("show", f"{made.version}:CHANGELOG.md")
+        changelog = self.remote.git("show", f"{made.version}:{made.line.changelog}")
         assert all(sha[:12] in changelog for sha in made.line.brought(made.version)), self.said
         if made.guarded:
             found = self.guard(made)

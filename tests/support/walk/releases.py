@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.support import kills
 from tests.support.remedies import said
 from tests.support.story import Repo
-from tests.support.walk.world import BEFORE, EFFORT, World
+from tests.support.walk.world import BEFORE, EFFORT, HOUSE, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class Releases(World):
         text = f"version: 1\nbranch: {line.branch}\nsource: main\nreleases:\n"
         for name, entries in line.texts.items():
             text += f"  {name}:\n    fixes:\n" + "".join(f"      - {each}\n" for each in entries)
-        self.clone.write(line.file, text)
+        self.clone.write(line.file, text + (HOUSE if line.strict else ""))
 
     def _cut(self, made: Released, entries: Sequence[Declared], *, kill: int, abort: bool) -> None:
         name, line = made.version, made.line

@@ -45,6 +45,9 @@ class Tampering(Judges):
         if what in ("tag", "row", "record", "file"):
             ran = self.run(made.line, "publish", made.version, cwd=where)
             assert ran.code not in (0, 1), (said, ran, self.said)
+        if what in ("tag", "row"):
+            ran = self.run(made.line, "notes", made.version, cwd=where)
+            assert (ran.code, ran.out) == (9, ""), (said, ran, self.said)
         for ref in refs:
             self.remote.git("update-ref", ref, kept[ref])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.support.cli import Ran, release
+from tests.support.commit_keys import ssh_key
 from tests.support.story import Repo, make_repo
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINES = 300
+HISTORY = "# Changelog\n\n## [Unreleased]\n\n[Unreleased]: https://example.com/o/r/compare/v2.8.0...HEAD\n"
+HOUSE = """\
+changelog: HISTORY.md
+signoff: true
+sign-commits: true
+release-commit:
+  subject: "Release {version} of {branch} [skip ci]"
+  body: "{date}, after {previous}\\n\\n{picks}"
+  trailers: {Tag: "{tag}", Change-Id: "{change-id}"}
+"""
 DRIFTED = range(205, 286, 5)  # lines that main has in other words than the release branches: a fix of one conflicts
 ALONE = {"v2.7": 295, "v2.8": 290}  # one more for each line, far from the others
 EFFORT = {"RELEASE_EFFORT": "0"}
@@ -48,11 +59,21 @@ class Line:
     shipped: list[str] = field(default_factory=list)  # plain fixes that main may take back
     busy: set[str] = field(default_factory=set)  # those that the next release has to do with already
     hostile: bool = False  # the next release has what no guarded server takes
+    strict: bool = False  # its commits are signed, signed off, and say things as the house wants
     closing: str = ""  # the final version that is cut next, where it has candidates
 
     @property
     def branch(self) -> str:
         return f"release/{self.name}"
+
+    @property
+    def changelog(self) -> str:
+        return "HISTORY.md" if self.strict else "CHANGELOG.md"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a person gives `git cherry-pick`."""
+        return ("--signoff", "--gpg-sign") if self.strict else ()
 
     def entries(self, version: str) -> list[Declared]:
         """Those of a version; of a promoted one those of its candidates."""
@@ -81,10 +102,13 @@ class World:
         self.libs = {line: self.lib.commit("feat: lib", {"lib.txt": "0\n"}) for line in ALONE}
         self._free = list(range(0, 200, 5))
         self._drifted = list(DRIFTED)
-        self.lines = [Line(name="v2.7", file="release.yaml"), Line(name="v2.8", file="release-v2.8.yaml")]
+        self.lines = [Line(name="v2.7", file="release.yaml"), Line(name="v2.8", file="release-v2.8.yaml", strict=True)]
+        key = ssh_key(root / "key")
+        for setting, value in (("gpg.format", "ssh"), ("user.signingKey", str(key))):
+            self.clone.git("config", setting, value)
         for name, sha in self.libs.items():
             self._link(name, sha)
-        self.clone.commit("feat: start", {"app.txt": self._whole(), "NEWS.txt": "first\n"})
+        self.clone.commit("feat: start", {"app.txt": self._whole(), "NEWS.txt": "first\n", "HISTORY.md": HISTORY})
         self.clone.git("clone", "--quiet", "--bare", str(self.lib.path), ".git/modules/lib")
         for line in self.lines:
             self.clone.git("branch", line.branch)
@@ -138,7 +162,7 @@ class World:
     def _by_hand(self, line: Line) -> Declared:
         """Picked onto the branch by a person, before the release."""
         sha = self._fix(self._free.pop())
-        self._on_branch(line, lambda hand: hand.git("cherry-pick", "-x", sha))
+        self._on_branch(line, lambda hand: hand.git("cherry-pick", *line.options, "-x", sha))
         return Declared("by_hand", (f"commit: {sha}, allow: [duplicate]",), (sha,), ships=True)
 
     def _late(self, line: Line) -> Declared:
@@ -213,7 +237,7 @@ class World:
         """Picked by a person, who then puts it into better words on the branch; `plan` prints the second."""
         number = self._free.pop()
         sha = self._fix(number)
-        self._on_branch(line, lambda hand: hand.git("cherry-pick", "-x", sha))
+        self._on_branch(line, lambda hand: hand.git("cherry-pick", *line.options, "-x", sha))
         words = f"{self.text[number]}, in better words"
         made = self._on_branch(line, lambda hand: hand.commit("fix: words", {"app.txt": _with(hand, number, words)}))
         line.hostile = True

@@ -7,16 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.core.text import one_line
 from orchestrator.engines import ImageInfo
-from orchestrator.image.builders import BUILDX
+from orchestrator.image.builders import BUILDX, of_base
 from orchestrator.image.farm import choice
 from orchestrator.registry.manifest import Manifest
 from orchestrator.release.steps.builds.base import pull_login
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import Prover
     from orchestrator.registry.client import Registry
@@ -59,21 +62,27 @@ def no_engine(connections: Connections) -> str:
     return ""
 
 
-def on_builder(plan: Plan, connections: Connections) -> str:
+def on_builder(plan: Plan, connections: Connections, *, made_by: Collection[str] = (BUILDX,)) -> str:
     """Where the images of a plan are proved that no engine can pull, as a line; "" where an engine answers, or one of
-    them needs it."""
-    if not plan.builds or any(image.engine != BUILDX for image in plan.builds):
+    them needs it.  Nobody is asked for a plan whose images are not all `made_by` these."""
+    if not plan.builds or any(image.engine not in made_by for image in plan.builds):
         return ""
     why = no_engine(connections)
-    return (
-        why and f"no engine answers ({why}): images are smoke-tested on their builder, as build steps that nobody keeps"
-    )
+    if not why or not all(_has_builder(image, connections) for image in plan.builds):
+        return ""
+    return f"no engine answers ({why}): images are smoke-tested on a builder, as build steps that nobody keeps"
+
+
+def _has_builder(image: PlannedImage, connections: Connections) -> bool:
+    """Whether BuildKit can prove what it has built, or what no engine makes."""
+    return image.engine == BUILDX or (image.engine == NO_ENGINE and of_base(image, connections) == BUILDX)
 
 
 def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> ProvingPlace:
     """What the registry has under a digest: pulled by the engine where it is not there."""
     connections, login = context.connections, pull_login(context, image, image.candidate.repository.host)
-    if image.engine == BUILDX and (why := no_engine(connections)):
+    may = image.engine in (BUILDX, NO_ENGINE)
+    if may and (why := no_engine(connections)) and _has_builder(image, connections):
         return _by_builder(context, image, digest, why)
     name = f"{image.repository}@{digest}"
     runtime = connections.runtime()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Signed(Outcome):
-    """`attached` are the digests of what refers to the image; `key` names the key as bundles do."""
+    """`attached` are the digests of what refers to the image; `key` names who signed, a key as bundles do."""
 
     key: str
     attached: tuple[str, ...]
@@ -36,15 +36,16 @@ def _task(image: PlannedImage) -> Task:
 def _run(context: TaskContext, image: PlannedImage) -> Signed:
     from orchestrator.attest.attach import publish
     from orchestrator.attest.make import moment
-    from orchestrator.attest.signing import load_key
+    from orchestrator.attest.signing import signer
     from orchestrator.release.steps.sign.statements import statements
 
-    key = load_key(context.plan.sign, context.connections.env, context.repository.top)
+    plan = context.plan
+    signing = signer(plan.sign, str(plan.version), context.connections.env, context.repository.top)
     registry = context.connections.registry(image.repository)
     registry.renew_login()
-    when = moment(int(context.plan.when.partition(" ")[0]))
-    attached = publish(registry, list(statements(context, image)), key, when)
-    return Signed(image=image.reference, key=key.public.hint, attached=attached)
+    when = moment(int(plan.when.partition(" ")[0]))
+    attached = publish(registry, list(statements(context, image)), signing, when)
+    return Signed(image=image.reference, key=signing.name, attached=attached)
 
 
 def _probe(context: TaskContext, image: PlannedImage, before: Outcome | None) -> Outcome | None:
