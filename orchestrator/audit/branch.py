@@ -16,6 +16,7 @@ from orchestrator.audit.links import (
     failures,
     heavy_links,
     image_links,
+    keeps_none,
     record_links,
 )
 from orchestrator.audit.origins.claims import ITSELF
@@ -246,7 +247,8 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
     unchecked = [f"{tag.name}: {each.name}: {each.message}" for each in checks if each.state is CheckState.SKIPPED]
     problems += [mismatch("tag-differs", f"tag {tag.name} {each}", "the tag's message does not belong to its commit")
                  for each in tag_faults(world, tag, part, proving)]  # fmt: skip
-    if tagged_picks(tag.message) and record is None and tag.name not in world.refused_records:
+    lacks = tagged_picks(tag.message) and record is None and tag.name not in world.refused_records
+    if lacks and not keeps_none(world, part):
         if world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         elif built_later(tag.message):

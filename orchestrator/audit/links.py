@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.declaration import NOWHERE
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import HEAVY_KEY, REVISION, VERSION
 from orchestrator.core.record import comparisons
@@ -93,6 +94,11 @@ def facts_of(scratch: Scratch, tag: Tag, part: Part, records: Mapping[str, str])
 
 
 # ------------------------------------------------------------------ the registry's side
+
+
+def keeps_none(world: Snapshot, part: Part) -> bool:
+    """Whether no record is kept of a version: by its own release.yaml, or by that which is here."""
+    return not world.session.repository.keeps_records or bool(part.config and part.config.records == NOWHERE)
 
 
 def image_links(

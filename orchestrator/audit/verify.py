@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.branch import checks_of, part_of, tag_faults
-from orchestrator.audit.links import TO_COME, compared, failed, origin, passed, record_links, skipped
+from orchestrator.audit.links import TO_COME, compared, failed, keeps_none, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import fork, look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
 from orchestrator.audit.verdicts import Kind
+from orchestrator.core.declaration import ON_BRANCH
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import built_later, promotion
 from orchestrator.core.versions import TagVersion, completed, parse_tag
-from orchestrator.git.repository import fetch_refs
+from orchestrator.git.records.entries import entries
+from orchestrator.git.records.remote import fetch_refs
 from orchestrator.session.branch_state import fetch_all
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import other_tag, record_at, tag_facts
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.audit.prove import Proving
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
+    from orchestrator.audit.verdicts import Part
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult
     from orchestrator.git.scratch import Scratch
@@ -75,7 +78,7 @@ def verify(
         for each in proving.missing
         for name in (f"pick {each.source[:12]}",)
     ]
-    return [*checks, *_record(world, tag), *checks_of(world, tag, part)]
+    return [*checks, *_record(world, tag, part), *checks_of(world, tag, part)]
 
 
 def _commit_checks(proving: Proving, base: str) -> list[CheckResult]:
@@ -105,11 +108,13 @@ def _tag_checks(world: Snapshot, tag: Tag, *, require_signed: bool) -> list[Chec
     return [*checks, compared("tag: remote", "the tag here is", here or there, there, world.remote, remedy)]
 
 
-def _record(world: Snapshot, tag: Tag) -> list[CheckResult]:
+def _record(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     if tag.name in world.records:
         return []
     if bad := world.refused_records.get(tag.name):
         return [failed("record", f"{bad.where}: {bad.message}", bad.remedy)]
+    if keeps_none(world, part):
+        return []
     if world.remote_refs is None:
         return [skipped("record", f"it is not here, and {world.remote} was not asked")]
     if built_later(tag.message):
@@ -232,6 +237,7 @@ def _by_remote(
     try:
         with fetch_refs(remote, (tag_ref, ref), session.silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
+            refs = {**refs, **(_kept_there(scratch, tag, ref, remote, session) if tag and ref not in refs else {})}
             record = record_at(scratch, refs[ref], ref, remote) if ref in refs else None
             facts = ReleaseFacts(version=TagVersion.from_text(name), commit=revision)
             facts = tag_facts(scratch, name, refs[tag_ref], tag.commit) if tag else facts
@@ -249,6 +255,17 @@ def _by_remote(
     if record is None:
         return [*checks, failed("record", f"there is no {ref} on the remote")]
     return [*checks, *record_links(record, facts), _digest(record, digest), *signed]
+
+
+def _kept_there(scratch: Scratch, tag: Tag, ref: str, remote: str, session: Session) -> dict[str, str]:
+    """The record of a tag whose release.yaml keeps it on a branch, in the store from now on; {} for none."""
+    config = CommittedFiles(scratch, scratch.tree_of(tag.commit)).config("release.yaml", tag.name)
+    if config is None or not config.records.startswith(ON_BRANCH):
+        return {}
+    branch = f"refs/heads/{config.records.removeprefix(ON_BRANCH)}"
+    with fetch_refs(remote, (branch,), session.silence) as (theirs, refs):
+        kept = entries(theirs.git, refs[branch]) if branch in refs else {}
+        return {ref: scratch.write_blob(theirs.read(kept[ref])[1])} if ref in kept else {}
 
 
 def _digest(record: Record, digest: str) -> CheckResult:

@@ -14,7 +14,7 @@ from orchestrator.config.announce_keys import FORGE_RELEASE, HOOKS, NOTIFY
 from orchestrator.config.commit_keys import RELEASE_COMMIT, SIGN_COMMITS, SIGNOFF, TICKET, check_tickets
 from orchestrator.config.fix_keys import EXCLUDE, FIX, REUSE_RESOLUTIONS
 from orchestrator.config.image_keys import IMAGE
-from orchestrator.config.land_keys import LAND
+from orchestrator.config.land_keys import LAND, RECORDS, check_records
 from orchestrator.config.policy_keys import POLICY
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Scalar, Table, Text
 from orchestrator.config.sign_keys import SIGN
@@ -259,6 +259,7 @@ def _config(got: Got) -> Config:
         written.add(file.path)
     releases, commit = got(RELEASES, ()), got(RELEASE_COMMIT, Config.release_commit)
     check_tickets(got, releases, commit)
+    check_records(got, got(BRANCH, ""), got(SOURCE, ()), got(LAND, None))
     return Config(
         place=Place(file=got.faults.file),
         text=b"",
@@ -274,6 +275,7 @@ def _config(got: Got) -> Config:
         version_files=files,
         policy=got(POLICY_KEY, None),
         land=got(LAND, None),
+        records=got(RECORDS, ""),
         sign=got(SIGN, None),
         signoff=got(SIGNOFF, Config.signoff),
         release_commit=commit,
@@ -303,6 +305,7 @@ ROOT = Table(
         VERSION_FILES,
         POLICY_KEY,
         LAND,
+        RECORDS,
         SIGN,
         SIGNOFF,
         SIGN_COMMITS,

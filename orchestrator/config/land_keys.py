@@ -1,10 +1,15 @@
-"""The `land:` section of release.yaml: how a release comes onto its branch."""
+"""How a release comes onto its branch, and where its record is kept: `land:` and `records:` of release.yaml."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Got, Key, Mapped, Table, Text
-from orchestrator.core.declaration import BY_PUSH, DEFAULT_BRANCH, WAYS, LandSpec
+from orchestrator.core.declaration import BY_PUSH, BY_REQUEST, DEFAULT_BRANCH, NOWHERE, ON_BRANCH, WAYS, LandSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _candidate_branch(text: str) -> str:
@@ -85,3 +90,34 @@ LAND = Key(
     help="How a release comes onto its branch: `push`, or `pull-request` (docs/landing.md).",
     default=BY_PUSH,
 )
+
+
+def _records(text: str) -> str:
+    if text == NOWHERE:
+        return text
+    if not text.startswith(ON_BRANCH):
+        remedy = "write `branch NAME` or `none`; without the key they are refs of their own"
+        raise rules.BadTextError("config-bad-records", "is no place for records", remedy)
+    return ON_BRANCH + rules.branch(text.removeprefix(ON_BRANCH).strip())
+
+
+RECORDS = Key(
+    name="records",
+    shape=Text(convert=_records, what="`branch NAME` or `none`", json={"pattern": r"^(none|branch +[^-/\s][^\s]*)$"}),
+    help="Where records, kept sources, yanks and notes go on a server that takes no refs but branches and tags:"
+    " `branch NAME`, a branch that this tool alone writes, or `none`: they are not kept ([records.md](records.md)).",
+    default="refs of their own",
+)
+
+
+def check_records(got: Got, branch: str, source: Sequence[str], land: LandSpec | None) -> None:
+    """The branch of the records is another than all that releases are made of, and what is proposed is kept."""
+    told = got(RECORDS, "")
+    own = told.removeprefix(ON_BRANCH) if told.startswith(ON_BRANCH) else ""
+    if own and own in (branch, *source):
+        message = f"{rules.quoted(own)} is a branch that releases are made of"
+        got.faults.add("config-records-branch", message, got.nodes[RECORDS.name], "name one for the records alone")
+    if told == NOWHERE and land and land.by == BY_REQUEST:
+        message = "what is proposed by a pull request must be kept until it lands"
+        remedy = f"keep it on a branch: `records: {ON_BRANCH}release-records`"
+        got.faults.add("config-records-none", message, got.nodes[RECORDS.name], remedy)

@@ -33,6 +33,8 @@ PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
 
 DEFAULT_BRANCH: Final = "release-candidate/{version}"
 BY_PUSH, BY_REQUEST = "push", "pull-request"
+NOTES: Final = "refs/notes/release"  # of picked commits: in which release each is
+NOWHERE, ON_BRANCH = "none", "branch "  # `records: none`, `records: branch NAME`
 WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
 
 
@@ -352,6 +354,7 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
+    records: str = ""  # where they are kept: NOWHERE, ON_BRANCH and a name; "": under refs of their own
     sign: SignSpec | None = None
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves

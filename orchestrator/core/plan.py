@@ -192,6 +192,7 @@ class Plan:
     signed_from: str = ""  # once they are: the release commit before, as it was planned
     built_by: str = ""  # who builds the images from the tag: BY_CI, LATER; "": who makes this release
     one_by_one: bool = False  # the branch is pushed first, then the tag, for a server that takes no atomic push
+    records: str = ""  # where they are kept, as in release.yaml: "" for refs of their own
     config_path: str = ""  # relative to the repository's top
     config_sha256: str = ""
     git_version: str = ""

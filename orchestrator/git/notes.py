@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import RemoteError
+from orchestrator.core.declaration import NOTES
+from orchestrator.core.errors import RefusedError, RemoteError
 from orchestrator.git.process import FETCH
 from orchestrator.git.push import push_to, said_by
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from orchestrator.git.process import Git
     from orchestrator.git.repository import Repository
 
-REF = "refs/notes/release"
+REF = NOTES
 _THEIRS = "refs/notes/release-remote"
 _ATTEMPTS = 5
+_STATE = "the release itself is public and complete"
 _NOTE = re.compile(r"[0-9a-f]{40}")  # a path without its slashes
 
 
@@ -31,21 +33,31 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
 
     Raises RemoteError when the remote refuses every time.
     """
+    from orchestrator.git.records.push import hinted, move_refs
+
     git = repository.git
     said = ""
     for _ in range(_ATTEMPTS):
-        _join_theirs(git, remote, committer)
+        theirs = _join_theirs(repository, remote, committer)
         _add(git, lines, committer)
+        if repository.kept_on:
+            try:
+                move_refs(repository, remote=remote, moves={REF: (_tip(git, REF), theirs)}, state=_STATE)
+            except RefusedError as error:  # others were faster
+                said = error.message
+                continue
+            return
         output = git.talk(remote, *push_to(remote), "--no-verify", "--", remote, f"{REF}:{REF}")
         if output.status == 0:
             return
         said = said_by(output)
-    raise RemoteError(
+    refused = RemoteError(
         f"the notes could not be pushed: {said[:300]}",
         remedy=f"give this user the right to push {REF}, then run the same command again",
         code="notes-rejected",
-        state="the release itself is public and complete",
+        state=_STATE,
     )
+    raise hinted(refused, repository)
 
 
 def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
@@ -61,17 +73,26 @@ def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
     _write(git, changed, (), tip, [], committer)
 
 
-def _join_theirs(git: Git, remote: str, committer: str) -> None:
-    """Fetch the remote's notes and join them with ours."""
-    fetched = git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{REF}:{_THEIRS}")
-    if fetched.status:
-        return  # no notes there yet; an unreachable remote shows at the push
+def _join_theirs(repository: Repository, remote: str, committer: str) -> str:
+    """Fetch the remote's notes and join them with ours; their tip, "" where there are none."""
+    git = repository.git
+    if not _fetched(repository, remote):
+        return ""  # no notes there yet; an unreachable remote shows at the push
     theirs, ours = _tip(git, _THEIRS), _tip(git, REF)
     if not ours or git.attempt("merge-base", "--is-ancestor", ours, theirs).status == 0:
         git.run("update-ref", REF, theirs, ours)
     elif git.attempt("merge-base", "--is-ancestor", theirs, ours).status:
         _merge(git, ours, theirs, committer)
     git.run("update-ref", "-d", _THEIRS)
+    return theirs
+
+
+def _fetched(repository: Repository, remote: str) -> bool:
+    """Whether the remote has notes, and they are here as `_THEIRS`."""
+    if repository.kept_on:
+        repository.bring_as(remote, REF, _THEIRS)
+        return bool(_tip(repository.git, _THEIRS))
+    return not repository.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{REF}:{_THEIRS}").status
 
 
 def _merge(git: Git, ours: str, theirs: str, committer: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +19,10 @@ from orchestrator.git.process import FETCH, Git, is_disk_full
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from orchestrator.git.conversation import Output, Silence
+    from orchestrator.git.conversation import Output
+    from orchestrator.git.records.entries import RecordsBranch
     from orchestrator.git.scratch import TreeEntry
 
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
@@ -71,6 +70,8 @@ class Repository:
         self._objects: Any = None
         self._urls: dict[str, str] = {}  # of remotes, as they are for the whole run
         self._listings: dict[str, list[TreeEntry]] = {}
+        self.kept_on: RecordsBranch | None = None  # the branch that stands for refs, by `records:` of release.yaml
+        self.keeps_records = True  # False by `records: none`
 
     @classmethod
     def discover(cls, start: Path) -> Repository:
@@ -191,7 +192,10 @@ class Repository:
         """Full ref name -> id of the object it names (not peeled)."""
         output = self.git.run("for-each-ref", "--format=%(refname)%00%(objectname)%00", *patterns)
         names = [part.strip("\n") for part in output.fields()]
-        return dict(zip(names[::2], names[1::2], strict=True))
+        found = dict(zip(names[::2], names[1::2], strict=True))
+        if self.kept_on and (tip := self.resolve(self.kept_on.here)):
+            found = self.kept_on.named(self.git, tip, patterns) | found
+        return found
 
     def local_tags(self) -> dict[str, str]:
         """Tag name -> commit (or what else it names); a tag of a tag is peeled to its end, as `ls-remote` does it."""
@@ -236,8 +240,10 @@ class Repository:
         return not any(_NETWORK.match(url) for url in self.push_urls(remote))
 
     def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
-        """Ask the remote for its refs.  Raises RemoteError when it cannot be reached."""
-        output = self.git.talk(remote, "ls-remote", "--symref", "--", remote, *patterns)
+        """Ask the remote for its refs; what a branch stands for is among them.  Raises RemoteError."""
+        kept = self.kept_on if self.kept_on and self.kept_on.concerns(patterns) else None
+        more = (kept.ref,) if kept and patterns else ()
+        output = self.git.talk(remote, "ls-remote", "--symref", "--", remote, *patterns, *more)
         if output.status:
             raise unreachable(remote, output)
         refs: dict[str, str] = {}
@@ -251,7 +257,16 @@ class Repository:
                 peeled[name[:-3]] = sha
             else:
                 refs[name] = sha
+        if kept and (tip := refs.get(kept.ref, "")):
+            if self.git.attempt("cat-file", "-e", f"{tip}^{{commit}}").status:
+                self._fetch(remote, kept.ref)
+            refs |= kept.listed(self.git, tip, patterns)
         return RemoteRefs(refs=refs, peeled=peeled, head=head)
+
+    def _fetch(self, remote: str, refspec: str) -> None:
+        output = self.git.talk(remote, *FETCH, "--no-filter", "--", remote, refspec)
+        if output.status:
+            raise unreachable(remote, output)
 
     # -------------------------------------------------------------- scratch
 
@@ -265,8 +280,13 @@ class Repository:
         opened.submodules = Submodules(self.common_dir, self.top)
         return opened
 
-    def bring(self, scratch: Scratch, remote: str, refs: Iterable[str]) -> None:
+    def bring(self, scratch: Scratch, remote: str, refs: Sequence[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
+        if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
+            self.ls_remote(remote, *kept)  # which has all of them in this repository, and with it in the store
+            refs = [ref for ref in refs if ref not in kept]
+            if not refs:
+                return
         env = scratch.borrowing(self.common_dir / "objects")
         output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
         if output.status:
@@ -278,9 +298,11 @@ class Repository:
 
     def bring_as(self, remote: str, ref: str, name: str) -> None:
         """Fetch one ref of the remote under a name of this clone."""
-        output = self.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{ref}:{name}")
-        if output.status:
-            raise unreachable(remote, output)
+        if self.kept_on and self.kept_on.keeps(ref):
+            if sha := self.ls_remote(remote, ref).refs.get(ref, ""):
+                self.git.run("update-ref", name, sha)
+            return
+        self._fetch(remote, f"+{ref}:{name}")
 
     def blob(self, sha: str) -> bytes:
         """The content of a blob, b"" where the object is something else."""
@@ -368,26 +390,3 @@ def _not_a_repository(start: Path, output: Output) -> UsageError:
         remedy="cd into your clone, or give it with -C DIR",
         code="not-a-repository",
     )
-
-
-@contextmanager
-def fetch_refs(url: str, refs: Sequence[str], silence: Silence) -> Iterator[tuple[Scratch, Mapping[str, str]]]:
-    """A store with what these refs hold, and ref -> id for those that are there.  Raises RemoteError.
-
-    Only the newest commit of each is brought.
-    """
-    with tempfile.TemporaryDirectory(prefix="release-remote-") as where:
-        git = Git(Path(where), env={"GIT_DIR": where})  # named, for who has safe.bareRepository=explicit
-        git.silence = silence
-        git.run("init", "--quiet", "--bare")
-        output = git.talk(url, "ls-remote", "--", url, *refs)
-        if output.status:
-            raise unreachable(url, output)
-        rows = [line.split("\t") for line in output.lines()]
-        found = {name: sha for sha, name in rows if name in refs}
-        if found:
-            fetched = git.talk(url, *FETCH, "--depth=1", "--", url, *(f"+{ref}:{ref}" for ref in found))
-            if fetched.status:
-                raise unreachable(url, fetched)
-        with Scratch.open(Path(where) / "objects") as scratch:
-            yield scratch, found

@@ -30,6 +30,7 @@ from orchestrator.guard.policy_rules import freeze_problem, frozen, unsigned_pro
 from orchestrator.guard.policy_source import NO_POLICY
 from orchestrator.guard.received_push import Update
 from orchestrator.guard.repository import HEADS, TAGS, GuardedRepository
+from orchestrator.guard.stored import StoredRecords
 from orchestrator.landing.signed import fault_of_tag
 from orchestrator.plan.version_rule import check_version
 from orchestrator.session import kept_sources, yanks
@@ -68,9 +69,15 @@ class PushGuard:
     def standing(self) -> GuardedRepository:
         return GuardedRepository(receiving=self.receiving, scratch=self.scratch, now=self.now)
 
+    @cached_property
+    def stored(self) -> StoredRecords:
+        return StoredRecords(standing=self.standing, scratch=self.scratch)
+
     def problems(self, updates: Sequence[Update]) -> list[Problem]:
         """Every reason against a push; branches first, as tags stand on them."""
         updates = [each for update in updates for each in self._moved(update)]
+        self.stored.learn()
+        updates += [each for update in updates for each in self.stored.updates(update)]
         after = self._after = {**self.receiving.refs, **{update.ref: update.new for update in updates}}
         found = [_meanwhile(each) for each in updates if each.old != self.receiving.refs.get(each.ref, ZERO)]
         for update in sorted(updates, key=lambda update: not update.ref.startswith(HEADS)):
@@ -127,6 +134,8 @@ class PushGuard:
             return self._forward(
                 update, "a source of releases", "what was picked from must stay: revert, never rewrite"
             )
+        if name in self.stored.branches:
+            return self._forward(update, "the records of releases", "leave it as it is") or self.stored.lost(update)
         if self.standing.read_as(name) and parse_tag(name) and not update.deletes:
             return [_no(name, "is a branch named like a version, and git clone -b takes it before the tag",
                         "name-of-a-version", "give it another name")]  # fmt: skip

@@ -88,6 +88,10 @@ class Receiving:
         """Ref -> id of every ref, as before the push."""
         return {ref: sha for ref, (sha, _) in self._refs.items()}
 
+    def learn(self, more: Mapping[str, str]) -> None:
+        """From now on these are refs here too."""
+        self.__dict__["refs"] = {**self.refs, **more}
+
     @cached_property
     def symrefs(self) -> Mapping[str, str]:
         """Symbolic ref -> the ref that a push to it moves."""

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.declaration import ON_BRANCH
 from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.record import record_ref
 from orchestrator.core.tag_message import promotion
@@ -132,12 +133,18 @@ class GuardedRepository:
             path=line.path,
             branch=self.branch,
             tips=heads,
-            heads={ref.removeprefix(HEADS): sha for ref, sha in refs.items() if ref.startswith(HEADS)},
+            heads=self._heads(),
             tags={ref.removeprefix(TAGS): sha for ref, sha in tags.items()},
             names=self._names(trusted),
             now=self.now,
             proposed=self.proposed,
         )
+
+    def _heads(self) -> dict[str, str]:
+        """The branches on which a fix may live: not those that keep sources of releases."""
+        keep = {f"{HEADS}{line.config.records.removeprefix(ON_BRANCH)}" for line in self.known_lines}
+        refs = self.receiving.refs.items()
+        return {ref.removeprefix(HEADS): sha for ref, sha in refs if ref.startswith(HEADS) and ref not in keep}
 
     @cached_property
     def proposed(self) -> ProposedVersions:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.plan import CANDIDATES, candidate_ref
-from orchestrator.git import push
+from orchestrator.git.records import push as records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def propose(repository: Repository, plan: Plan, tag_object: str, before: Propose
 
     Raises RefusedError where somebody moved one meanwhile, RemoteError where the server takes it not.
     """
-    push.move_refs(
+    records.move_refs(
         repository,
         remote=plan.remote,
         moves={
@@ -62,7 +62,7 @@ def keep(repository: Repository, remote: str, version: str, tag_object: str) -> 
     """
     ref = candidate_ref(version)
     before = repository.ls_remote(remote, ref).refs.get(ref, "")
-    push.move_refs(repository, remote=remote, moves={ref: (tag_object, before)}, state=PRIVATE, hooks=False)
+    records.move_refs(repository, remote=remote, moves={ref: (tag_object, before)}, state=PRIVATE, hooks=False)
 
 
 def withdraw(repository: Repository, remote: str, found: ProposedRefs, *, branch: bool) -> None:
@@ -70,7 +70,7 @@ def withdraw(repository: Repository, remote: str, found: ProposedRefs, *, branch
     moves = {candidate_ref(found.version): ("", found.tag_object)}
     if branch and found.branch_head:
         moves[f"refs/heads/{found.branch}"] = ("", found.branch_head)
-    push.move_refs(repository, remote=remote, moves=moves, state=PRIVATE, hooks=False)
+    records.move_refs(repository, remote=remote, moves=moves, state=PRIVATE, hooks=False)
 
 
 def bring(repository: Repository, scratch: Scratch, remote: str, versions: Sequence[str]) -> None:

@@ -63,8 +63,9 @@ def find(
     outside = set(scratch.rev_list(*sources, "--not", *tips, "--")).intersection(sources) if sources and tips else set()
     if not outside:
         return ContainingBranches({}, {}, (), remote)
-    refs = repository.refs("refs/heads", "refs/remotes")
-    branches = {ref: sha for ref, sha in sorted(refs.items()) if not ref.endswith("/HEAD")}
+    refs, kept = repository.refs("refs/heads", "refs/remotes"), repository.kept_on
+    keeping = (kept.ref, kept.here) if kept else ()  # which has the sources of releases, and nobody works there
+    branches = {ref: sha for ref, sha in sorted(refs.items()) if not ref.endswith("/HEAD") and ref not in keeping}
     listing = "\n".join([*branches.values(), *(f"^{tip}" for tip in tips)]).encode() + b"\n"
     output = scratch.git.run("rev-list", "--topo-order", "--parents", "--ignore-missing", "--stdin", stdin=listing)
     reached: dict[str, int] = defaultdict(int)

@@ -53,6 +53,7 @@ _NEWER = (
     "landed",
     "sign",
     "one_by_one",
+    "records",
     "sign_commits",
     "signed_from",
     "built_by",

@@ -117,7 +117,7 @@ def prepare(
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
     on = proposed_on or request_branch(session, config, plan.version)
     plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
-                   sign_commits=signing(session, config))  # fmt: skip
+                   sign_commits=signing(session, config), records=config.records)  # fmt: skip
     plan = replace(plan, built_by=building.built_by(session, config, plan))
     guards = PolicyResolver(session.repository, session.scratch, config.remote, facts.heads)
     by_policy, policy = guards.judge(plan, config)

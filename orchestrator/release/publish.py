@@ -108,7 +108,7 @@ def publish(session: Session, version: str, platform: str = "", *, build: bool =
         if stored:
             journal.restart()
         if digests:
-            if record is None:
+            if record is None and session.repository.keeps_records:
                 _say_what_is_missing(session, plan)
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
         plan = judged(plan, *_under_policy(session, plan))
@@ -120,7 +120,11 @@ def publish(session: Session, version: str, platform: str = "", *, build: bool =
 
 def _is_whole(session: Session, plan: Plan) -> bool:
     """Whether a cut has named the images and written the record."""
-    return bool(_published(session, plan) and PublishedReleases(session, plan.remote).record_blob(plan.version))
+    if not _published(session, plan):
+        return False
+    return not session.repository.keeps_records or bool(
+        PublishedReleases(session, plan.remote).record_blob(plan.version)
+    )
 
 
 def _is_same(stored: Mapping[str, Any], plan: Plan) -> bool:
@@ -339,7 +343,7 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         raise
     must_be_on_branch(session, config, version, tag_object, head)
     plan = _planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
-    plan = replace(plan, tag_object=tag_object)
+    plan = replace(plan, tag_object=tag_object, records=config.records)
     return seal(plan, steps.keys(plan))
 
 

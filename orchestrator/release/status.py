@@ -296,7 +296,8 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
         how, said = Standing.TAGGED, f"branch and tag are public; {TO_BE_BUILT[plan.built_by]}"
         following = (f"release publish {plan.version}   (builds it here)",)
     elif journal.closed:
-        how, said, following = Standing.RELEASED, "released and complete", (f"release show {plan.version}",)
+        look = "show" if state.repository.keeps_records else "verify"
+        how, said, following = Standing.RELEASED, "released and complete", (f"release {look} {plan.version}",)
     elif failed:
         how, said = (
             Standing.FAILED,

@@ -14,6 +14,7 @@ from orchestrator.core.errors import ConfigError, MismatchError, RefusedError, R
 from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import final_of, names_other_line, parse_tag
 from orchestrator.git import push
+from orchestrator.git.records import push as records
 from orchestrator.plan.images import planned_images
 from orchestrator.release.promotion import origin_of
 from orchestrator.session.heal import heal
@@ -322,7 +323,7 @@ def _mark(session: Session, remote: str, made: Yank) -> None:
     blob = push.write_blob(session.repository, render(made))
     push.update_refs(session.repository, {state.prefix + PENDING: (blob, "")})
     try:
-        push.push_new_ref(session.repository, remote=remote, ref=ref, sha=blob)
+        records.push_new_refs(session.repository, remote=remote, refs={ref: blob})
     except ReleaseError as error:
         error.state = "the floating tags are where they were" if not error.state else error.state
         if isinstance(error, MismatchError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.declaration import BY_CI, PREVIOUS
+from orchestrator.core.declaration import BY_CI, NOWHERE, ON_BRANCH, PREVIOUS
 from orchestrator.core.pick import PickState
 from orchestrator.report.record import size
 
@@ -57,7 +57,11 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
     if builders := _builders(plan):
         lines.append(f"  built by        {builders}")
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
-    lines += [f"  pushed to       {plan.remote}: {pushed}", ""]
+    lines.append(f"  pushed to       {plan.remote}: {pushed}")
+    if plan.records:
+        kept = "none" if plan.records == NOWHERE else f"on {plan.records.removeprefix(ON_BRANCH)} of {plan.remote}"
+        lines.append(f"  records         {kept}")
+    lines.append("")
     lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  plan {plan.plan_id[:16]}")

@@ -135,6 +135,14 @@ class PublishedReleases:
                 code="unknown-version",
             )
         record = self.record(version)
+        if record is None and not self.session.repository.keeps_records:
+            raise RefusedError(
+                f"there is no record of {version}: `records: none` keeps none, and that is what this goes by",
+                where=record_ref(version),
+                remedy="for the versions to come: `records: branch NAME` in release.yaml",
+                code="not-released",
+                state="nothing was changed",
+            )
         if record is None:
             raise RefusedError(
                 f"{version} has a tag and no record: it was not released, or not to its end",
@@ -240,6 +248,12 @@ def _find_record(session: Session, version: str, remote: str) -> str:
         sha = session.repository.ls_remote(remote, ref).refs.get(ref, "")
         if sha:
             session.repository.fetch_ref(remote, ref)
+    if not sha and not session.repository.keeps_records:
+        raise NoRecordError(
+            f"there is no record of {version}: `records: none` keeps none",
+            where=ref,
+            remedy=f"prove it by its tag: release verify {version}",
+        )
     if not sha and built_later(_tag_text(session, version)):
         raise NoRecordError(
             f"there is no record of {version} yet: its images are built from the tag",

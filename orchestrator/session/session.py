@@ -99,13 +99,24 @@ class Session:
     def _learn_versions(self, repository: Repository) -> None:
         """From release.yaml, without reading all of it: that may have faults, which are another command's to tell."""
         from orchestrator.core.versions import use
-        from orchestrator.session.work_tree import written_scheme
+        from orchestrator.session.work_tree import written_records, written_scheme
 
         given = self.options.config
-        if scheme := written_scheme(
-            repository.top, self.directory / given if given else repository.top / "release.yaml"
-        ):
+        path = self.directory / given if given else repository.top / "release.yaml"
+        if scheme := written_scheme(repository.top, path):
             use(scheme)
+        self._keep_records(repository, *written_records(repository.top, path))
+
+    def _keep_records(self, repository: Repository, told: str, remote: str) -> None:
+        """What is kept of releases goes where `records:` says."""
+        from orchestrator.core.declaration import NOWHERE, ON_BRANCH
+
+        repository.keeps_records, repository.kept_on = told != NOWHERE, None
+        if told.startswith(ON_BRANCH):
+            from orchestrator.git.records.entries import RecordsBranch
+
+            name = told.removeprefix(ON_BRANCH).strip()
+            repository.kept_on = RecordsBranch(name=name, remote=remote or repository.usual_remote())
 
     @property
     def silence(self) -> Silence:
@@ -140,7 +151,9 @@ class Session:
         from orchestrator.session.work_tree import refuse_link
 
         refuse_link(self.repository.top, self.config_file)
-        return reader.load(self.config_file, shown_as=self.config_name, forgive=UNFINISHED if unfinished else ())
+        found = reader.load(self.config_file, shown_as=self.config_name, forgive=UNFINISHED if unfinished else ())
+        self._keep_records(self.repository, found.records, found.remote)
+        return found
 
     def config_path(self) -> str:
         """Where the release commit puts release.yaml: its path in the work tree, for a file outside at the top."""

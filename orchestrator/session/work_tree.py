@@ -42,7 +42,7 @@ def files_below(top: Path, folder: Path) -> Iterator[Path]:
         yield from (path for name in sorted(names) if (path := Path(where) / name).is_file())
 
 
-_VALUE = re.compile(rb"[A-Za-z0-9._/-]{1,80}")
+_VALUE = re.compile(rb"(branch +)?[A-Za-z0-9._/-]{1,80}")
 _MOST = 1024 * 1024  # bytes of release.yaml that are looked at, as its reader does
 
 
@@ -51,20 +51,30 @@ def written_scheme(top: Path, path: Path) -> Scheme | None:
 
     Only two keys at the beginning of a line are looked for, so that a file with faults can still be talked about.
     """
+    if not path.is_file():
+        return None
+    said = dict(_pairs(top, path, (b"tag-prefix:", b"scheme:")))
+    kind = next((each for each in KINDS if each == said.get("scheme")), KINDS[0])
+    return Scheme.of(said.get("tag-prefix", ""), kind)
+
+
+def written_records(top: Path, path: Path) -> tuple[str, str]:
+    """(where a release.yaml says that records are kept, the remote), as `written_scheme`; "" where it says nothing."""
+    told = dict(_pairs(top, path, (b"records:", b"remote:")))
+    return told.get("records", ""), told.get("remote", "")
+
+
+def _pairs(top: Path, path: Path, keys: tuple[bytes, ...]) -> Iterator[tuple[str, str]]:
+    """What these keys, at the beginning of a line, have behind them."""
     try:
         refuse_link(top, path)
         with path.open("rb") as file:
             lines = file.read(_MOST).splitlines()
     except (OSError, UsageError):
-        return None
-    pairs = (line.partition(b":")[::2] for line in lines if line.startswith((b"tag-prefix:", b"scheme:")))
-    said = {
-        key.decode(): value[0].decode()
-        for key, rest in pairs
-        if (value := _VALUE.fullmatch(rest.partition(b"#")[0].strip().strip(b"\"'")))
-    }
-    kind = next((each for each in KINDS if each == said.get("scheme")), KINDS[0])
-    return Scheme.of(said.get("tag-prefix", ""), kind)
+        return
+    for key, rest in (line.partition(b":")[::2] for line in lines if line.startswith(keys)):
+        if value := _VALUE.fullmatch(rest.partition(b"#")[0].strip().strip(b"\"'")):
+            yield key.decode(), value[0].decode()
 
 
 def _same(path: Path, other: Path) -> bool:

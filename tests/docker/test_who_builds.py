@@ -41,10 +41,13 @@ def pipeline(told: Imaged) -> Repo:
 def test_ci_builds_from_the_tag(told: Imaged) -> None:
     """Cut without an engine, killed in the middle of CI's job, finished by it; then the first clone knows."""
     told.declare(image="  built-by: ci\n")
+    yaml = told.story.clone.path / "release.yaml"
+    yaml.write_text(f"{yaml.read_text()}records: branch release-records\n")  # which holds for the job too
     cut = told.release("cut", VERSION, "--yes", "--json", env=NO_ENGINE)
     assert (cut.code, cut.json["built_by"]) == (0, "ci"), cut.err
     assert told.registry.head(VERSION) is None
     job = pipeline(told)
+    job.git("checkout", "--quiet", VERSION)
     journal = "orchestrator.session.journal:Journal.append"
     assert killed_at(job.path, "before", 7, journal, "publish", VERSION, "-q", env=told.lab.env) == -9
     done = release("publish", VERSION, "--json", cwd=job.path, env=told.lab.env)
@@ -53,6 +56,10 @@ def test_ci_builds_from_the_tag(told: Imaged) -> None:
         for command in (("audit",), ("verify", VERSION)):
             judged = release(*command, cwd=clone.path, env=told.lab.env)
             assert judged.code == 0, (clone.path.name, command, judged.out, judged.err)
+    anywhere = ("verify", "--image", f"{told.repository}:{VERSION}", "--remote", str(told.story.remote.path))
+    alone = release(*anywhere, cwd=told.story.clone.path.parent, env=told.lab.env)
+    assert alone.code == 0, alone.out + alone.err
+    assert not told.story.remote.git("for-each-ref", "refs/release-records", "refs/notes")
     status = told.release("status", VERSION, "--json", env=NO_ENGINE).json["releases"][0]
     assert status["said"] == "released and complete, finished elsewhere"
     again = told.release("cut", VERSION, "--yes", "--json", env=NO_ENGINE)

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.core.errors import RemoteError
 from orchestrator.git.conversation import Silence, has_terminal
-from orchestrator.git.repository import Repository, fetch_refs
+from orchestrator.git.records.remote import fetch_refs
+from orchestrator.git.repository import Repository
 from tests.support.cli import release
 from tests.support.story import VERSION, fix_line
 from tests.support.waiting import within

@@ -5,6 +5,7 @@ The table of hostile pushes is in tests/support/hostile.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from tests.support import guarded as making
 from tests.support import serving
 from tests.support.cli import release
-from tests.support.guarded import BRANCH, TAG, YAML, Guarded, record
+from tests.support.guarded import BRANCH, TAG, YAML, Guarded, record, with_entry
 from tests.support.hostile import CASES
 from tests.support.hostile.refs import SOURCES, both, kept
 from tests.support.printed import types
@@ -226,3 +227,32 @@ def test_a_branch_named_like_a_declared_id_is_not_asked(g: Guarded) -> None:
     assert status != 0
     assert "[undeclared]" in said, said
     assert g.push(f"{g.pick(g.fixes[0], g.base)}:{BRANCH}")[0] == 0
+
+
+def test_records_on_a_branch_are_guarded_as_the_refs_that_they_stand_for(g: Guarded) -> None:
+    """What a cut writes there is let in; what is another than the release is not, and the branch only goes forward."""
+    kept = "refs/heads/release-records"
+    text = (g.clone.path / "release.yaml").read_text() + "records: branch release-records\n"
+    g.clone.commit("chore: keep records on a branch", {"release.yaml": text})
+    assert g.push("main")[0] == 0
+    ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
+    assert ran.code == 0, ran.err
+    g.clone.git("fetch", "--quiet", "origin")
+    tip = g.server.rev(kept)
+    blob = g.clone.git("rev-parse", f"{tip}:release-records/v2.7.1")
+    assert json.loads(g.clone.git("cat-file", "blob", blob))["commit"] == g.server.rev(BRANCH)
+    gone, other = g.clone.git("mktree", stdin=""), record(g, tree="0" * 40)
+    for tree, parent, code in (
+        (with_entry(g.clone, tip, "100644", other, "release-records/v2.7.1"), tip, "record-changed"),
+        (gone, tip, "record-changed"),
+        (with_entry(g.clone, tip, "100644", other, "release-records/v2.7.9"), tip, "record-differs"),
+        (with_entry(g.clone, tip, "160000", g.fixes[0], "release-sources/v2.7.1"), tip, "record-changed"),
+        (with_entry(g.clone, tip, "160000", g.clone.rev("main"), "release-sources/v2.7.9"), tip, "sources-differ"),
+        (f"{tip}^{{tree}}", g.base, "not-fast-forward"),
+    ):
+        status, heard = g.push(f"+{g.commit(tree, parent, message='x')}:{kept}")
+        assert (status != 0, f"[{code}]" in heard) == (True, True), heard
+    assert "[ref-deleted]" in g.push(f":{kept}")[1]
+    words = with_entry(g.clone, tip, "100644", g.clone.git("rev-parse", f"{tip}:release-records/v2.7.1"), "README")
+    assert g.push(f"{g.commit(words, tip, message='docs: words')}:{kept}")[0] == 0
+    assert release("audit", cwd=g.clone.path).code == 0

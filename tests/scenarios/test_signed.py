@@ -191,6 +191,20 @@ def test_a_key_that_expires_between_picks_and_a_run_that_is_killed_there(
     judged_right(tale, tmp_path)
 
 
+def test_a_locked_key_is_told_before_anything_is_pushed(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    sign_with(tale.clone, ssh_key(tmp_path / "keys/mia", passphrase="nobody types it"))
+    before = tale.remote.git("for-each-ref")
+    for more in ((), ("--pull-request",)):
+        ran = release("cut", "v2.7.1", "--yes", *more, cwd=tale.clone.path)
+        assert ran.code == 2, ran.err
+        assert "commit 1 of 2 ('fix(loader): close the workers') could not be signed" in ran.err
+        assert f"unlock the key: ssh-add {tmp_path / 'keys/mia'}" in ran.err
+        assert tale.remote.git("for-each-ref") == before
+    asked = release("doctor", "--json", cwd=tale.clone.path).json["checks"]
+    assert [each["state"] for each in asked if each["name"] == "commit-signing"] == ["failed"]
+
+
 def test_another_key_signs_anew_and_the_same_one_does_not(tale: Story, tmp_path: Path) -> None:
     """The server knows the key that was set second: what the first one signed would never get there."""
     tale.release_yaml(fix_line(tale.fix))

@@ -12,6 +12,7 @@ from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, re
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 from orchestrator.release.prepare import signing as signs
+from orchestrator.release.setup.server import direct_push, records_place
 from orchestrator.release.setup.who_builds import who_builds
 from orchestrator.release.signing import trial
 
@@ -34,6 +35,9 @@ def examine(session: Session) -> list[Finding]:
     ]
     config = found[0] if found else None
     findings.append(run_check("remote", lambda: _remote(session, config)))
+    if config:
+        findings.append(run_check("push", partial(direct_push, session, config)))
+        findings.append(run_check("records", partial(records_place, session, config)))
     if config and signs(session, config):
         findings.append(run_check("commit-signing", partial(trial, session, config)))
     findings.append(run_check("disk", lambda: preflight.disk(session.repository.common_dir, preflight.DISK_FOR_GIT)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
+from orchestrator.core.declaration import NOWHERE
 from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (
     Origin,
@@ -24,6 +25,7 @@ from orchestrator.core.record import (
 )
 from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
+from orchestrator.git.records import push as records
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.tag import Tagged
@@ -53,6 +55,8 @@ class KeptSources(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
+    if plan.records == NOWHERE:
+        return ()
     if plan.built_by:  # who builds the images writes it, and needs the sources for that
         return (Task(key=KEEP, title="keep the sources", run=_keep, probe=_keeps),)
     return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
@@ -61,23 +65,30 @@ def tasks(plan: Plan) -> tuple[Task, ...]:
 def _keep(context: TaskContext) -> KeptSources:
     """The sources alone: who publishes the tag must have them, and a topic branch may be gone by then."""
     plan, ref, kept = context.plan, sources_ref(context.plan.version), _kept(context)
+    if not context.repository.keeps_records:
+        return KeptSources(sources="")
     if kept and context.repository.ls_remote(plan.remote, ref).refs.get(ref) != kept:
         push.update_refs(context.repository, {ref: (kept, "")})
-        push.push_new_refs(context.repository, remote=plan.remote, refs={ref: kept})
+        records.push_new_refs(context.repository, remote=plan.remote, refs={ref: kept})
     return KeptSources(sources=kept)
 
 
 def _keeps(context: TaskContext, before: Outcome | None) -> Outcome | None:
     ref = sources_ref(context.plan.version)
-    if not isinstance(before, KeptSources):
-        return None
+    if not isinstance(before, KeptSources) or not before.sources:
+        return before if isinstance(before, KeptSources) else None
     return (
         before if context.repository.ls_remote(context.plan.remote, ref).refs.get(ref, "") == before.sources else None
     )
 
 
 def _run(context: TaskContext) -> Recorded:
-    """Another job of this release may write it at the same moment: then that one is compared, and kept."""
+    """Another job of this release may write it at the same moment: then that one is compared, and kept.
+
+    Where release.yaml has learned since that the server takes none (`records: none`), none is written.
+    """
+    if not context.repository.keeps_records:
+        return Recorded(ref="", blob="")
     try:
         return _written(context)
     except push.RefTakenError:
@@ -101,7 +112,7 @@ def _written(context: TaskContext) -> Recorded:
     mine = {name: sha for name, sha in ((ref, blob), (kept_ref, kept)) if sha}
     push.update_refs(context.repository, {name: (sha, "") for name, sha in mine.items()})
     context.connections.settle()
-    push.push_new_refs(context.repository, remote=plan.remote, refs={
+    records.push_new_refs(context.repository, remote=plan.remote, refs={
         name: sha for name, sha in mine.items() if there.get(name) != sha
     })  # fmt: skip
     return Recorded(ref=ref, blob=blob, sources=kept)
@@ -124,6 +135,8 @@ def _kept(context: TaskContext) -> str:
 def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
     if not isinstance(before, Recorded):
         return None
+    if not before.ref:
+        return before
     wanted = {before.ref: before.blob} | ({sources_ref(context.plan.version): before.sources} if before.sources else {})
     there = context.repository.ls_remote(context.plan.remote, *wanted).refs
     return before if wanted.items() <= there.items() else None
