@@ -388,16 +388,5 @@ def _promoted(
     session: Session, public: PublishedReleases, version: str, tag_object: str, origin: tuple[str, str]
 ) -> Plan:
     """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
-    candidate, candidate_tag = origin
-    if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
-        raise MismatchError(
-            f"tag {version} is {tag_object} here, promoted from {candidate} at {candidate_tag}; on {public.remote} they"
-            f" are {public.tag(version) or 'not there'} and {public.tag(candidate) or 'not there'}",
-            where=f"refs/tags/{version}",
-            remedy=other_tag(public.remote, version, public.tag(version))
-            if public.tag(version) != tag_object
-            else f"somebody moved or removed {candidate} after {version} was made of it: put it back with"
-            f" git push {word(public.remote)} +{candidate_tag}:refs/tags/{candidate}",
-            code="tag-differs",
-        )
-    return plan_promotion(session, public, candidate, version, allow_older=True)
+    public.must_be_promoted(version, tag_object, *origin)
+    return plan_promotion(session, public, origin[0], version, allow_older=True)

@@ -165,6 +165,20 @@ class PublishedReleases:
             )
         return record
 
+    def must_be_promoted(self, version: str, tag_object: str, candidate: str, candidate_tag: str) -> None:
+        """Raises MismatchError where a promoted tag, or the candidate that it names, is another one on the remote."""
+        if self.tag(version) != tag_object or self.tag(candidate) != candidate_tag:
+            raise MismatchError(
+                f"tag {version} is {tag_object} here, promoted from {candidate} at {candidate_tag}; on {self.remote} they"
+                f" are {self.tag(version) or 'not there'} and {self.tag(candidate) or 'not there'}",
+                where=f"refs/tags/{version}",
+                remedy=other_tag(self.remote, version, self.tag(version))
+                if self.tag(version) != tag_object
+                else f"somebody moved or removed {candidate} after {version} was made of it: put it back with"
+                f" git push {word(self.remote)} +{candidate_tag}:refs/tags/{candidate}",
+                code="tag-differs",
+            )
+
     def facts(self, version: str) -> ReleaseFacts:
         """What the version's tag on the remote says."""
         self.bring(f"refs/tags/{version}")

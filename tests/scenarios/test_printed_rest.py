@@ -113,7 +113,7 @@ def test_what_is_public_and_lacks_something(tale: Story) -> None:
     works(f"{said(light, 'release cut')} --yes", here)
 
 
-@types("release/publish.py: git push {} +{}:refs/tags/{}",
+@types("session/published.py: git push {} +{}:refs/tags/{}",
        "release/promotion.py: git fetch {} refs/tags/{} && git show FETCH_HEAD")  # fmt: skip
 def test_a_promotion_whose_tags_moved(tale: Story) -> None:
     here, candidate = tale.clone.path, f"{VERSION}-rc.1"
