@@ -97,6 +97,7 @@ def changed(server: Repo, what: str) -> Callable[[int, str], str]:
     return change
 
 
+@pytest.mark.wide
 def test_one_byte_is_found_by_all(tale: Story, tmp_path: Path) -> None:
     declare(tale, "")
     sign_with(tale.clone, ssh_key(tmp_path / "keys/mia"))
@@ -122,6 +123,7 @@ def test_one_byte_is_found_by_all(tale: Story, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["merge", "rebase", "squash"])
+@pytest.mark.wide
 def test_signed_and_landed_by_a_pull_request(tale: Story, tmp_path: Path, how: str) -> None:
     """What the forge makes anew has no signature of ours; what was proposed had."""
     tale.clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", tale.fix)
