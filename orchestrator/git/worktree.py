@@ -177,6 +177,12 @@ class ConflictWorktree:
         add = sorted([*rest, *theirs])
         return found + ([f"git{off} add -- {words(add)}"] if add else [])
 
+    def resolving(self) -> str:
+        """What to type to resolve it, "" where a file can only be left out that the branch has no place for."""
+        open_ = self.exists and self.unmerged()
+        commands = self.commands() if open_ else ["git add --update"]
+        return f"cd {word(str(self.path))}   (resolve, then)   {' && '.join(commands)}" if commands else ""
+
     def keeping(self) -> str:
         """The command that keeps what one of the two sides has not, "" where there is no such file."""
         stages = self._stages()

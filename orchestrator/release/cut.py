@@ -302,7 +302,7 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
     needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
     tree = state.worktree.path
-    resolve = resolving(state)
+    resolve = state.worktree.resolving()
     keeping = state.worktree.keeping()
     keep = f"   | {keeping} keeps what one side has not" if keeping else ""
     known = f"; it was resolved before, look at it: {', '.join(paused.known)}" if paused.known else ""
@@ -315,15 +315,6 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
         + ("" if resolve else f"   | what fits in {word(str(tree))} is declared as `backport:` of the fix"),
         state="nothing is public; your checkout is untouched",
     )
-
-
-def resolving(state: ReleaseState) -> str:
-    """What to type to resolve a conflict, "" where a file can only be left out that the branch has no place for."""
-    tree = state.worktree
-    if not tree.exists or not tree.unmerged():
-        return f"cd {word(str(tree.path))}   (resolve, then)   git add --update"
-    commands = tree.commands()
-    return f"cd {word(str(tree.path))}   (resolve, then)   {' && '.join(commands)}" if commands else ""
 
 
 def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> Plan:

@@ -39,7 +39,6 @@ from orchestrator.session.published import (
     config_at,
     must_be_on_branch,
     must_be_the_same,
-    other_tag,
     remote_name,
 )
 from orchestrator.session.state import ReleaseState

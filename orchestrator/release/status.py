@@ -14,7 +14,6 @@ from orchestrator.core.versions import TagVersion, parse_tag
 from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.release.adopt import finished_elsewhere
-from orchestrator.release.cut import resolving
 from orchestrator.session import yanks
 from orchestrator.session.journal import DamagedStateError, Journal
 from orchestrator.session.published import record_at, remote_name, tag_facts
@@ -221,7 +220,7 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
             public=False,
             said=f"paused on a conflict of {paused.source[:12]} in {words(paused.files, ', ')}, in {tree}",
             next=(
-                *([resolve, f"release continue {state.version}"] if (resolve := resolving(state)) else []),
+                *([resolve, f"release continue {state.version}"] if (resolve := state.worktree.resolving()) else []),
                 f'release skip {state.version} --reason "..."',
                 f"release abort {state.version}",
             ),

@@ -169,8 +169,8 @@ class PublishedReleases:
         """Raises MismatchError where a promoted tag, or the candidate that it names, is another one on the remote."""
         if self.tag(version) != tag_object or self.tag(candidate) != candidate_tag:
             raise MismatchError(
-                f"tag {version} is {tag_object} here, promoted from {candidate} at {candidate_tag}; on {self.remote} they"
-                f" are {self.tag(version) or 'not there'} and {self.tag(candidate) or 'not there'}",
+                f"tag {version} is {tag_object} here, promoted from {candidate} at {candidate_tag}; on {self.remote}"
+                f" they are {self.tag(version) or 'not there'} and {self.tag(candidate) or 'not there'}",
                 where=f"refs/tags/{version}",
                 remedy=other_tag(self.remote, version, self.tag(version))
                 if self.tag(version) != tag_object
