@@ -38,7 +38,8 @@ def protect(
         typer.Option(
             metavar="FORGE",
             envvar="RELEASE_PROVIDER",
-            help="The forge that holds the repository: github or gitlab; or kubernetes, for a policy of clusters.",
+            help="The forge that holds the repository: github or gitlab. For a policy of clusters kubernetes"
+            " (sigstore's policy-controller) or kyverno.",
         ),
     ] = "",
     apply: Annotated[
@@ -89,8 +90,8 @@ def protect(
 
     if apply and dry_run:
         raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
-    if provider == "kubernetes":
-        _cluster(session, console, apply=apply)
+    if provider in ("kubernetes", "kyverno"):
+        _cluster(session, console, provider, apply=apply)
         return
     wish = ProtectRequest(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
@@ -102,18 +103,19 @@ def protect(
     console.document(document)
 
 
-def _cluster(session: Session, console: Console, *, apply: bool) -> None:
+def _cluster(session: Session, console: Console, provider: str, *, apply: bool) -> None:
     """The policy on stdout: this tool talks to no cluster."""
-    from orchestrator.attest.admission import cluster_policy
+    from orchestrator.attest.admission import policy
+    from orchestrator.attest.signing import config_file
 
     if apply:
         raise UsageError(
-            "--apply does not go with kubernetes", remedy="keep what is printed in a file: kubectl apply -f FILE",
+            f"--apply does not go with {provider}", remedy="keep what is printed in a file: kubectl apply -f FILE",
             code="options-exclude",
         )  # fmt: skip
-    text = cluster_policy(session.config())
+    text = policy(provider, session.config(), lambda name: config_file(name, session.repository.top))
     console.lines(text.splitlines())
-    console.document({"schema_version": 1, "provider": "kubernetes", "text": text})
+    console.document({"schema_version": 1, "provider": provider, "text": text})
 
 
 @command("init", group=group)
