@@ -216,13 +216,17 @@ def _as_check(part: Announced) -> CheckResult:
 
 def announce_end(session: Session, console: Console, done: Cut) -> None:
     """Tell of what has just been released.  It fails nothing: what could not be told is said."""
-    if done.waits_for:
+    if done.waits_for or done.built_by:  # who builds the images tells
         return
     version = done.plan.version
     again = f"release announce {version}"
     try:
         text = session.scratch.file(session.scratch.tree_of(done.plan.head), done.plan.config_path) or b""
-        if any(key in text for key in _KEYS):
+        if not any(key in text for key in _KEYS):
+            return
+        if not session.repository.keeps_records:
+            console.note(f"note: nobody is told of {version}: its record would be, and `records: none` keeps none")
+        else:
             _tell_end(session, console, version, again, already=done.already)
     except ReleaseError as error:
         console.note(f"note: who was told of {version} is not known: {error.message}; again: {again}")
