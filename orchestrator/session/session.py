@@ -102,13 +102,14 @@ class Session:
         Where none is checked out, as in a clone that is on another branch, that of the newest tag says it.
         """
         from orchestrator.core.versions import use
-        from orchestrator.git.tags import newest_tagged
         from orchestrator.session.work_tree import records_in, scheme_in, written
 
         given = self.options.config
         path = self.directory / given if given else repository.top / "release.yaml"
         data = written(repository.top, path)
         if data is None and path.is_relative_to(repository.top):
+            from orchestrator.git.tags import newest_tagged
+
             data = newest_tagged(repository, path.relative_to(repository.top).as_posix())
         if data is not None:
             use(scheme_in(data))
