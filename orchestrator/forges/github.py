@@ -126,7 +126,7 @@ class GitHub:
         self._ask("PATCH", path, f"close pull request {number}", body={"state": "closed"})
 
     def barrier(self, branch: str) -> str:
-        """By the rulesets that hold for it, of the organization too; of older branch protection only administrators hear."""
+        """By the rulesets that hold for it, of the organization too.  Branch protection is for administrators."""
         for each in self._list(parents="true"):
             if each.get("target", "branch") != "branch" or each.get("enforcement") != "active":
                 continue

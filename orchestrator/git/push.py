@@ -180,8 +180,8 @@ def land(
             state=f"branch and tag are public where {remote} pushes to",
         )
     lacking = next(ref for ref, sha in moves.items() if refs.refs.get(ref) != sha)
-    error = _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
-    raise _with_way(error, branch, tag, is_branch=old != new and lacking == branch_ref)
+    refused = _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
+    raise _with_way(refused, branch, tag, is_branch=old != new and lacking == branch_ref)
 
 
 _STATES = ("branch and tag on the remote are unchanged", "the branch is public, the tag is not")
