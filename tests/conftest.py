@@ -16,7 +16,7 @@ import pytest
 from orchestrator.__main__ import GIT_LOCAL
 from orchestrator.core import versions
 from tests.support.cli import end_prepared
-from tests.support.sample import SAMPLED
+from tests.support.sample import SAMPLED, examples
 from tests.support.story import Story, copied, slim, story
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ sys.dont_write_bytecode = False
 
 # On a busy machine an example takes seconds, and that is no fault of what is tested.
 hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "unhurried", max_examples=examples(100), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
 

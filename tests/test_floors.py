@@ -11,11 +11,13 @@ from collections import Counter
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import IMAGE_CHECKS
 from orchestrator.image.contents import CHECKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1] / "orchestrator"
 
@@ -78,10 +80,21 @@ def sources() -> dict[str, ast.Module]:
 
 
 @cache
+def nodes(module: str) -> list[ast.AST]:
+    """All of a module's tree, walked once for all tests."""
+    return list(ast.walk(sources()[module]))
+
+
+def placed() -> Iterator[tuple[str, ast.AST]]:
+    """Each node of each module, and the module."""
+    return ((module, node) for module in sources() for node in nodes(module))
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Everything a module imports, wherever in it: modules of the house without `orchestrator.`, libraries by name."""
     found: set[str] = set()
-    for node in ast.walk(sources()[module]):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -101,11 +114,17 @@ def floor(module: str) -> int:
     return next(number for number, row in enumerate(ROOMS) if room(module) in row.split())
 
 
-@pytest.mark.parametrize("module", sources())
-def test_a_room_knows_only_the_rooms_below_it(module: str) -> None:
-    others = {name for name in imports(module) & set(sources()) if room(name) != room(module)}
-    above = {name for name in others if floor(name) >= floor(module)}
-    assert not above, f"{module} (room {room(module)}) imports {above}"
+def faults(found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Where something is wrong, and what."""
+    return {where: wrong for where, wrong in found.items() if wrong}
+
+
+def test_a_room_knows_only_the_rooms_below_it() -> None:
+    wrong = {}
+    for module in sources():
+        others = {name for name in imports(module) & set(sources()) if room(name) != room(module)}
+        wrong[f"{module} (room {room(module)})"] = {name for name in others if floor(name) >= floor(module)}
+    assert faults(wrong) == {}
 
 
 def test_no_room_and_no_file_is_too_large() -> None:
@@ -123,46 +142,45 @@ def test_every_room_says_what_it_is() -> None:
             assert text.count(".") >= 2, f"{name}/__init__.py: say what the room is and what it must not know"
 
 
-@pytest.mark.parametrize("module", sources())
-def test_a_library_is_imported_only_by_its_door(module: str) -> None:
-    outside = {name.partition(".")[0] for name in imports(module) - set(sources())}
-    guarded = {name for name in outside if name in DOORS or name not in sys.stdlib_module_names}
-    wrong = {name for name in guarded if not within(module, DOORS.get(name, "-"))}
-    assert not wrong, f"{module} imports {wrong}"
+def test_a_library_is_imported_only_by_its_door() -> None:
+    wrong = {}
+    for module in sources():
+        outside = {name.partition(".")[0] for name in imports(module) - set(sources())}
+        guarded = {name for name in outside if name in DOORS or name not in sys.stdlib_module_names}
+        wrong[module] = {name for name in guarded if not within(module, DOORS.get(name, "-"))}
+    assert faults(wrong) == {}
 
 
 def test_imports_make_no_circle() -> None:
     TopologicalSorter({module: imports(module) & set(sources()) for module in sources()}).prepare()
 
 
-@pytest.mark.parametrize("module", sources())
-def test_only_the_console_prints_and_only_the_top_reads_the_environment(module: str) -> None:
-    for node in ast.walk(sources()[module]):
+def test_only_the_console_prints_and_only_the_top_reads_the_environment() -> None:
+    for module, node in placed():
         if isinstance(node, ast.Name) and node.id == "print":
             assert within(module, MAY_PRINT), f"{module}:{node.lineno} prints"
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and ast.unparse(node.value) == "os":
             assert within(module, MAY_READ_ENVIRONMENT), f"{module}:{node.lineno} reads the environment"
 
 
-@pytest.mark.parametrize("module", sources())
-def test_no_decision_hangs_on_the_code_of_an_error(module: str) -> None:
+def test_no_decision_hangs_on_the_code_of_an_error() -> None:
     """What is told apart has a class; a code is for machines outside."""
-    for handler in (node for node in ast.walk(sources()[module]) if isinstance(node, ast.ExceptHandler) and node.name):
-        compared = [
-            side
-            for node in ast.walk(handler)
-            if isinstance(node, ast.Compare)
-            for side in (node.left, *node.comparators)
-        ]
-        assert f"{handler.name}.code" not in map(ast.unparse, compared), f"{module}:{handler.lineno}"
+    for module, handler in placed():
+        if isinstance(handler, ast.ExceptHandler) and handler.name:
+            compared = [
+                side
+                for node in ast.walk(handler)
+                if isinstance(node, ast.Compare)
+                for side in (node.left, *node.comparators)
+            ]
+            assert f"{handler.name}.code" not in map(ast.unparse, compared), f"{module}:{handler.lineno}"
 
 
 def test_a_label_is_spelled_in_one_place() -> None:
     """Who writes a label and who reads it must mean the same one."""
     spelled = {
         module
-        for module, tree in sources().items()
-        for node in ast.walk(tree)
+        for module, node in placed()
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and node.value.startswith(("org.opencontainers.image.", "org.release-orchestrator."))

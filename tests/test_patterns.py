@@ -31,11 +31,6 @@ _ANCHORED = {"match", "fullmatch"}
 _INLINE = _ANCHORED | _SEARCHING
 
 
-@cache
-def modules() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
-
-
 def uses(tree: ast.Module) -> dict[str, set[str]]:
     """Name -> the methods that a module calls on it."""
     found: dict[str, set[str]] = {}
@@ -45,10 +40,10 @@ def uses(tree: ast.Module) -> dict[str, set[str]]:
     return found
 
 
-def patterns() -> Iterator[Any]:
-    """Those with a name, and those that are written where they are used."""
-    seen: set[tuple[Any, ...]] = set()
-    for path, tree in modules().items():
+def patterns(place: Path) -> Iterator[tuple[str, re.Pattern[Any], bool, bool]]:
+    """Those below a place with a name, and those that are written where they are used: where, which, how."""
+    for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        tree = ast.parse(path.read_text())
         module = path.relative_to(ROOT.parent).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
         if module.endswith("__main__"):
             continue
@@ -60,18 +55,15 @@ def patterns() -> Iterator[Any]:
             ways = {(False, "match" not in methods)} if methods & _ANCHORED else set()
             ways |= {(True, False)} if methods & _SEARCHING else set()
             for search, whole in sorted(ways or {(True, False)}):  # who imports a pattern may do anything with it
-                if (key := (value.pattern, value.flags, search, whole)) not in seen:
-                    seen.add(key)
-                    yield pytest.param(value, search, whole, id=f"{module}.{name}-{'search' if search else 'match'}")
+                yield f"{module}.{name}", value, search, whole
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.args[:1], list)
                 and isinstance(node.func.value, ast.Name) and node.func.value.id == "re" and node.func.attr in _INLINE
                 and node.args and isinstance(node.args[0], ast.Constant)
             ):  # fmt: skip
-                value = re.compile(node.args[0].value)
-                search = node.func.attr in _SEARCHING
-                yield pytest.param(value, search, node.func.attr == "fullmatch", id=f"{module}:{node.lineno}")
+                search, whole = node.func.attr in _SEARCHING, node.func.attr == "fullmatch"
+                yield f"{module}:{node.lineno}", re.compile(node.args[0].value), search, whole
 
 
 def hostile(matcher: Matcher) -> Iterator[tuple[str, str, str]]:
@@ -86,6 +78,7 @@ def hostile(matcher: Matcher) -> Iterator[tuple[str, str, str]]:
         yield before, own or "a", "\n\x01"
 
 
+@cache
 def growth(pattern: re.Pattern[Any], *, search: bool, whole: bool) -> tuple[str, int, int] | None:
     """A text and its steps at one length and at twice that, where they grow faster than the text."""
     matcher = Matcher(pattern)
@@ -104,10 +97,18 @@ def growth(pattern: re.Pattern[Any], *, search: bool, whole: bool) -> tuple[str,
     return None
 
 
-@pytest.mark.wide(4)
-@pytest.mark.parametrize(("pattern", "search", "whole"), list(patterns()))
-def test_steps_grow_with_the_text(pattern: re.Pattern[Any], search: bool, whole: bool) -> None:
-    assert growth(pattern, search=search, whole=whole) is None
+@pytest.mark.wide(8)
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in ROOT.iterdir() if path.suffix in ("", ".py") and path.name[:2] != "__")
+)
+def test_steps_grow_with_the_text(name: str) -> None:
+    """Of a room, or a module outside of them."""
+    found = {
+        where: grown
+        for where, pattern, search, whole in patterns(ROOT / name)
+        if (grown := growth(pattern, search=search, whole=whole))
+    }
+    assert found == {}
 
 
 @pytest.mark.parametrize(

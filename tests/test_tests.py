@@ -60,6 +60,7 @@ def test_the_tiers_are_the_same_everywhere() -> None:
     assert {*runner.HALF, runner.BY_HAND} <= chosen
 
 
+@pytest.mark.wide
 def test_a_sample_leaves_out_what_it_says_and_by_hand_nothing_is(tmp_path: Path) -> None:
     args = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     place = tmp_path / "counts"

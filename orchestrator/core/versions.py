@@ -326,13 +326,23 @@ _LONG = 200  # characters: no tag that somebody means as a version
 def not_understood(tags: Iterable[str]) -> list[str]:
     """What is to be said of tags that another scheme reads as versions: how many, and what to set.
 
-    Where a product is declared, the tags of others are known to be theirs.
+    Where a product is declared, the tags of others are known to be theirs, unless it has none itself.
     """
     found: dict[Scheme, list[str]] = {}
-    for tag in sorted(tags):
+    tags = sorted(tags)
+    product = _scheme.product
+    if product and not any(tag.startswith(product) for tag in tags):
+        return _others(product, [tag for tag in tags if _scheme_of(tag)])
+    for tag in tags:
         if tag.startswith(_scheme.product) and parse_tag(tag) is None and (scheme := _scheme_of(tag)):
             found.setdefault(scheme, []).append(tag)
     return [_unread(scheme, group) for scheme, group in found.items()]
+
+
+def _others(product: str, tags: list[str]) -> list[str]:
+    """Of a prefix that no tag has: it may be that of a new product, or a wrong one."""
+    said = f"no tag begins with {product} (`tag-prefix:`), and {len(tags)} look like versions of something else"
+    return [f"{said}, such as {tags[-1]}: right for a new product, else correct the prefix"] if tags else []
 
 
 def suggested(tags: Collection[str]) -> Scheme:

@@ -60,7 +60,7 @@ class Judge:
         self._touch_attributes = _touching_attributes(scratch, sources, resolved)
         open_ = [_applied(source) for source in sources if source.commit.sha not in made]
         asked = {sha: each.parent for each in open_ for sha in (each.commit.sha, each.change.sha)}
-        found = twins(scratch, base, asked)
+        found = twins(scratch, base, asked, [each.backport.sha for each in sources if each.backport])
         self.twins = {
             each.commit.sha: twin
             for each in open_

@@ -54,21 +54,28 @@ class Equivalent:
         return " and ".join(self.signals)
 
 
-def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, Equivalent]:
+def twins(
+    scratch: Scratch, base: str, sources: Mapping[str, str], made_for: Collection[str] = ()
+) -> dict[str, Equivalent]:
     """Source id -> its twin in the history of `base`, for those that have one which was not undone there.
 
-    `sources` maps each commit to the parent that its change is taken against ("" for a root commit).  Costs a fixed
-    number of processes, however many sources and commits.
+    `sources` maps each commit to the parent that its change is taken against ("" for a root commit); those `made_for`
+    the branch (backports) may stand on it, and what is below them is no less its own.  Costs a fixed number of
+    processes, however many sources and commits.
     """
     if not sources:
         return {}
-    key = hashlib.sha256(json.dumps([signal_rules(), base, sorted(sources.items())]).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([signal_rules(), base, sorted(sources.items()), sorted(made_for)]).encode()
+    ).hexdigest()
     if known := scratch.cache.get("twins", [key]):
         return {row[0]: _equivalent(*row[1:]) for row in json.loads(known[key])}
     outside = set(scratch.rev_list(*sources, "--not", base, "--"))
     wanted = changes.of(scratch, sources)
     away = [sha for sha in sources if sha in outside]
-    heads = ["--not", *(away or sources)]  # what is declared by its id on the branch hides nothing below it
+    on_top = _on_top(base, sources) | {*made_for}
+    far = [sha for sha in away if sha not in on_top]
+    heads = ["--not", *(far or away or sources)]  # what is declared by its id on the branch hides nothing below it
     paths = {path for change in wanted for path in change.paths}
     own = changes.messages(scratch, base, *heads)
     near = own and changes.log(scratch, base, *heads, paths=sorted(paths))
@@ -82,6 +89,14 @@ def twins(scratch: Scratch, base: str, sources: Mapping[str, str]) -> dict[str, 
     }
     rows = [(sha, twin.sha, twin.signals, twin.others) for sha, twin in found.items()]
     scratch.cache.put("twins", {key: json.dumps(rows).encode()})
+    return found
+
+
+def _on_top(base: str, sources: Mapping[str, str]) -> set[str]:
+    """Those that stand on the tip of the branch, one on another."""
+    found: set[str] = set()
+    while more := {sha for sha, parent in sources.items() if parent in {base, *found}} - found:
+        found |= more
     return found
 
 

@@ -120,7 +120,10 @@ class _Rule:
         tag = str(self.wanted) if str(self.wanted) in same else same[0]
         remedy = f"a version is never made twice: the next is {self.right}; what it lacks: release publish {tag}"
         if tag not in reachable:
-            remedy = f"it is not on {self.branch}: see who made it with `git show {tag}`; a version never moves"
+            remedy = (
+                f"it is not on {self.branch}: see who made it with `git show {tag}`; where that is another product's,"
+                " give this one a `tag-prefix:` of its own"
+            )
         return self._refusal("version-exists", f"tag {tag} exists already", remedy)
 
     def prefixed(self) -> list[Problem]:

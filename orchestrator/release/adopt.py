@@ -1,21 +1,26 @@
-"""A release that was begun in this clone and finished elsewhere, by a CI job or from another clone."""
+"""A release that was begun in this clone and finished elsewhere, by a CI job or from another clone; or for another
+product.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.errors import RefusedError, ReleaseError
 from orchestrator.core.plan import RECORD
 from orchestrator.core.record import record_ref
+from orchestrator.core.text import word
 from orchestrator.git.push import publish_tag_locally
+from orchestrator.session.journal import Journal
 from orchestrator.session.published import PublishedReleases
+from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
-    from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
 
@@ -60,3 +65,28 @@ def close(session: Session, plan: Plan, journal: Journal, found: Finished) -> st
     if not journal.closed:
         journal.append("closed")
     return note
+
+
+def refuse_another_product(session: Session, version: str) -> None:
+    """Raises RefusedError where the version was begun here by another release.yaml, and this one declares it too.
+
+    What was begun is obeyed as it was planned, which another product would take for its own.
+    """
+    data = Journal(ReleaseState(session.repository, version).journal_path, session.now).plan() if version else None
+    begun, path = str((data or {}).get("config_path", "")), session.config_path()
+    if not data or begun in ("", path):
+        return
+    try:
+        config = session.config()
+    except ReleaseError:  # what was begun needs no file
+        return
+    if config.branch != data["branch"] and config.release(version):
+        raise RefusedError(
+            f"{version} is a release of {word(begun)} on {word(str(data['branch']))}, and {word(path)} declares it too,"
+            f" for {config.branch}",
+            where=str(config.place),
+            remedy="two products need two names: give one of them a `tag-prefix:` of its own"
+            f"   | release -c {word(begun)} cut {version}   (the one that was begun)",
+            code="version-of-another-product",
+            state="nothing was changed",
+        )

@@ -16,7 +16,7 @@ from orchestrator.git.push import holds
 from orchestrator.picks.resolutions.known import Question, known_here
 from orchestrator.plan import document
 from orchestrator.release import steps
-from orchestrator.release.adopt import close, finished_elsewhere
+from orchestrator.release.adopt import close, finished_elsewhere, refuse_another_product
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.modes import landing
 from orchestrator.release.prepare import prepare
@@ -75,6 +75,7 @@ def refuse_offline(session: Session) -> None:
 def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None = None, each: bool = False) -> Cut:
     """As `cut`, for who holds the lock; `wanted` is the plan that must still hold."""
     _heal(session, version)
+    refuse_another_product(session, version)
     if done := _adopted(session, version):
         return done
     if landed_before := landing.begun(session, version):

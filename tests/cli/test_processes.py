@@ -40,6 +40,7 @@ def test_a_killed_run_is_told_by_its_signal(tale: Story) -> None:
     assert killed_at(tale.clone.path, "before", 99, JOURNAL, "cut", VERSION, "--yes") == 0
 
 
+@pytest.mark.wide
 def test_no_order_of_a_set_is_seen(tale: Story) -> None:
     """Two runs with other seeds say the same, and make the same commits."""
     tale.release_yaml(fix_line(tale.fix))

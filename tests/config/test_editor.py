@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.config.editor import UNFINISHED, FixEntry, insert, snippet
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
+from tests.support.sample import examples
 
 VERSION = "v2.7.1"
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)
@@ -125,7 +126,7 @@ def test_an_edit_that_would_make_the_file_wrong_is_refused(version: str, entry: 
     assert caught.value.code == "cannot-edit"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(reason=st.text(max_size=30), subject=st.text(max_size=30))
 def test_any_words_can_stand_in_an_entry(reason: str, subject: str) -> None:
     """Subjects and reasons come from commits: whatever they hold, the file stays readable and says the same."""
@@ -138,7 +139,7 @@ def test_any_words_can_stand_in_an_entry(reason: str, subject: str) -> None:
 NOISE = st.sampled_from(["", "# a", "      # b", "        # c", "    # d", "   "])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     noise=st.lists(st.lists(NOISE, max_size=3), min_size=4, max_size=4),
     indent=st.sampled_from([4, 6, 9]),

@@ -35,6 +35,7 @@ from orchestrator.core.declaration import (
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place
 from orchestrator.core.signing import KeylessSpec, SignSpec
+from tests.support.sample import examples
 
 DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
 
@@ -401,7 +402,7 @@ def test_branch_names_are_judged_as_git_judges(name: str) -> None:
 
 
 @given(st.text(alphabet="ab.@{/-~\\*l", max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_branch_name_is_judged_as_git_judges(name: str) -> None:
     if name != "@":  # git itself takes this one for HEAD
         assert (branch_fault(name) == "") == git_takes(name)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.commit_message import conventional, origins, picked, reverted, signed_off
+from tests.support.sample import examples
 from tests.support.story import Repo, make_repo
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def picker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(message=MESSAGES)
 def test_message_is_what_git_writes(picker: Path, message: str) -> None:

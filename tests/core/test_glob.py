@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.glob import ANY_BUT_SLASH, ANYTHING, FOLDERS, WITHIN, Glob, Part, literal
+from tests.support.sample import examples
 from tests.support.waiting import within
 
 PARTS: dict[str, Part] = {
@@ -15,7 +16,7 @@ PARTS: dict[str, Part] = {
 }  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(sorted(PARTS)), max_size=7), st.lists(st.text(alphabet="ab/", max_size=8), max_size=8))
 def test_it_matches_as_the_expression_does(parts: list[str], texts: list[str]) -> None:
     glob, expression = Glob([PARTS[part] for part in parts]), re.compile("".join(parts), re.DOTALL)

@@ -21,6 +21,7 @@ from orchestrator.core.remote_url import (
     without_login,
 )
 from orchestrator.plan.changelog import grouped, markdown, section
+from tests.support.sample import examples
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ FOREIGN = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(scope=FOREIGN, text=FOREIGN, reason=FOREIGN, broken=FOREIGN)
 @example(scope="`", text="`<img src=x>`", reason="", broken="")
 @example(scope="", text="`` <img src=x> `", reason="", broken="")

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.core.reference import parse_reference
 from orchestrator.engines import BuildRequest
 from tests.docker.conftest import context_of
+from tests.support.commit_keys import sign_with, ssh_key
 from tests.support.imaged import VERSION, Imaged, imaged
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ DEAD = "127.0.0.1:9"
 
 @pytest.fixture
 def shipped(tmp_path: Path, lab: Lab) -> Imaged:
+    """By a person whose commits are signed: the image is of the signed commit."""
     made = imaged(tmp_path / "story", lab)
+    sign_with(made.story.clone, ssh_key(tmp_path / "key"))
     done = made.release("cut", VERSION, "--yes")
     assert done.code == 0, done.err
     return made
@@ -44,6 +47,10 @@ def test_a_clean_image_then_a_swapped_one(shipped: Imaged, engine: Engine, tmp_p
     verified = shipped.release("verify", VERSION, "--json")
     assert (verified.code, verified.json["result"]) == (0, "verified"), verified.out
     assert states(verified)[f"image {reference}: digest"] == "passed"
+    head = shipped.story.remote.rev(f"{VERSION}^{{}}")
+    assert "gpgsig" in shipped.story.remote.git("cat-file", "commit", head)
+    record = json.loads(shipped.story.remote.git("cat-file", "blob", f"refs/release-records/{VERSION}"))
+    assert (record["commit"], record["signed_from"] not in ("", head)) == (head, True)
     alone = shipped.release("verify", "--image", reference, "--json", *remote)
     assert (alone.code, set(states(alone).values())) == (0, {"passed"}), alone.out
     without = shipped.release("verify", "--image", reference, "--json")
@@ -56,7 +63,6 @@ def test_a_clean_image_then_a_swapped_one(shipped: Imaged, engine: Engine, tmp_p
     assert states(wrong)[f"image {reference}: digest"] == states(wrong)[f"image {reference}: revision"] == "failed"
     assert shipped.release("verify", "--image", reference).code == 9  # it does not say what it is
 
-    head = shipped.story.remote.rev(f"{VERSION}^{{}}")
     names = {"version": VERSION, "revision": head}
     _swap(shipped, engine, tmp_path, labels={f"org.opencontainers.image.{key}": text for key, text in names.items()})
     lying = shipped.release("verify", "--image", reference, "--json", *remote)

@@ -51,6 +51,7 @@ def shim(temp: Path, script: str) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.wide
 def test_publish_by_the_action_on_a_tag(tale: Story, tmp_path: Path) -> None:
     tale.release_yaml(fix_line(tale.fix))
     assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 0

@@ -89,6 +89,7 @@ def test_as_many_approvals_as_the_policy_wants(tale: Story, hub: Forge) -> None:
     assert asked() == {2}
 
 
+@pytest.mark.wide
 def test_github_drift_is_shown_and_repaired(tale: Story, hub: Forge) -> None:
     assert guard(tale, hub, "--apply").code == 0
     tags = next(each for each in hub.rulesets.values() if "never move" in each["name"])
@@ -120,6 +121,7 @@ def test_gitlab_drift_is_repaired_and_put_back_where_the_new_one_is_refused(tale
     assert lab.branches["release/*"]["push_access_levels"][0]["access_level"] == 40
 
 
+@pytest.mark.wide
 def test_on_gitlab_a_merge_request_cannot_lower_its_own_approvals(tale: Story, lab: Forge) -> None:
     shown = guard(tale, lab).out
     assert "+ disable_overriding_approvers_per_merge_request: true" in shown

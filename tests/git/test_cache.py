@@ -78,6 +78,7 @@ def test_another_format_starts_anew(path: Path) -> None:
 
 
 @pytest.mark.hostile
+@pytest.mark.wide
 def test_whatever_becomes_of_the_file_a_plan_says_the_same(tale: Story) -> None:
     """Locked by another process, a directory in its place, no right to write, garbage, two plans at once."""
     tale.release_yaml(f"      - commit: {tale.fix}")

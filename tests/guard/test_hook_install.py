@@ -150,6 +150,7 @@ def test_pre_commit_names_what_is_there_already(tale: Story) -> None:
 
 
 @hostile
+@pytest.mark.wide
 def test_many_picks_and_many_refs(tale: Story, tmp_path: Path) -> None:
     """50 picks in one push, to a repository with 5,000 branches, by as many git processes as one pick needs."""
     clone, server = tale.clone, tale.remote

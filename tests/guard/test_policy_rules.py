@@ -20,6 +20,7 @@ from orchestrator.guard.policy_rules import (
     rules,
     unsigned_problem,
 )
+from tests.support.sample import examples
 from tests.support.story import make_repo
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ NAMES = st.sampled_from(["mia", "ben", "@Mia", "Mia <mia@x>", "eve", "https://x/
 
 
 @pytest.mark.wide
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     approvals=st.lists(NAMES, max_size=4, unique=True),
     more=NAMES,
@@ -273,7 +274,9 @@ def ignoring(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.hostile
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(pattern=PATTERNS, paths=st.lists(PATHS, min_size=1, max_size=12, unique=True))
 def test_any_pattern_matches_as_in_gitignore(ignoring: Path, pattern: str, paths: list[str]) -> None:

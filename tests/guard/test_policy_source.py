@@ -179,6 +179,7 @@ def test_a_declared_release_is_made_as_it_is_declared(tale: Story) -> None:
     assert "does not declare `image` as it stands here" in release("plan", VERSION, cwd=tale.clone.path).err
 
 
+@pytest.mark.wide
 def test_what_is_made_may_be_published_after_the_protected_branch_has_moved_on(tale: Story, tmp_path: Path) -> None:
     policy = "policy: {declared-on-source: true}\n"
     declared = f"releases:\n  {VERSION}:\n    summary: loader leak\n    fixes:\n{fix(tale.fix)}\n{policy}"
@@ -300,6 +301,7 @@ def test_who_wrote_what_a_merge_brings_or_a_backport_does_not_approve_it(tale: S
 # ------------------------------------------------------------------ freezes
 
 
+@pytest.mark.wide
 def test_a_freeze_is_broken_with_a_reason_that_is_kept(tale: Story, tmp_path: Path) -> None:
     on_main(tale, FROZEN)
     tale.release_yaml(fix(tale.fix))
@@ -319,6 +321,7 @@ def test_a_freeze_is_broken_with_a_reason_that_is_kept(tale: Story, tmp_path: Pa
     assert release("publish", VERSION, cwd=ci).code == 0  # the tag says that it was broken
 
 
+@pytest.mark.wide
 def test_publish_minds_the_freeze_and_a_policy_that_the_tag_does_not_bring(tale: Story, tmp_path: Path) -> None:
     tale.release_yaml(fix(tale.fix))
     cut(tale)
@@ -336,6 +339,7 @@ def test_publish_minds_the_freeze_and_a_policy_that_the_tag_does_not_bring(tale:
 # ------------------------------------------------------------------ signatures
 
 
+@pytest.mark.wide
 def test_signed_tags_with_a_real_ssh_key(tale: Story, tmp_path: Path) -> None:
     on_main(tale, "policy: {signed-tags: true}\n")
     tale.release_yaml(fix(tale.fix))

@@ -38,6 +38,7 @@ def two(g: Guarded) -> Guarded:
     return replace(g, other=g.clone.rev("main"))
 
 
+@pytest.mark.wide
 def test_each_product_is_cut_by_its_own_file(two: Guarded) -> None:
     for args in (["cut", "v1.0.1", "--yes", "--config", TINY], ["cut", "v2.7.1", "--yes"]):
         ran = release(*args, cwd=two.clone.path)

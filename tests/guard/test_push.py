@@ -65,6 +65,7 @@ def test_a_complete_cut_and_what_may_follow_it(g: Guarded) -> None:
     assert release("cut", "v2.7.1", "--yes", cwd=g.clone.path).code == 0
 
 
+@pytest.mark.wide
 def test_a_fix_made_again_by_hand_once_the_protected_branch_names_it(g: Guarded) -> None:
     """The way through for a conflict that a person resolved: a `backport:` that was declared first."""
     by_hand = g.commit(
@@ -197,6 +198,7 @@ def test_a_policy_on_main_counts(g: Guarded) -> None:
 
 
 @types("guard/push.py: git config tag.gpgSign true")
+@pytest.mark.wide
 def test_a_tag_that_policy_wants_signed(g: Guarded) -> None:
     """Who may sign is told by the server's own configuration, whatever the pusher's says."""
     key = g.clone.path.parent / "key"

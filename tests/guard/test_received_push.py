@@ -58,6 +58,7 @@ def cut_elsewhere(g: Guarded, *args: str) -> str:
     return g.clone.rev("refs/legal/head")
 
 
+@pytest.mark.wide
 def test_a_freeze_holds_tags_back_and_a_reason_in_the_tag_breaks_it(g: Guarded) -> None:
     declare(g, now(g) + FREEZE.format(end="2999-01-01T00:00Z"))
     head = cut_elsewhere(g, "--break-freeze", "it burns")
@@ -72,6 +73,7 @@ def test_a_freeze_holds_tags_back_and_a_reason_in_the_tag_breaks_it(g: Guarded) 
     assert g.push(f"{head}:{BRANCH}", f"refs/legal/tag:{TAG}")[0] == 0
 
 
+@pytest.mark.wide
 def test_a_freeze_that_is_over_holds_nothing_back(g: Guarded) -> None:
     declare(g, now(g) + FREEZE.format(end="2020-01-02T00:00Z"))
     head = cut_elsewhere(g)
@@ -83,6 +85,7 @@ def test_a_freeze_that_is_over_holds_nothing_back(g: Guarded) -> None:
     [(FREEZE.format(end="2999-01-01T00:00Z"), "frozen"), ("\npolicy:\n  signed-tags: true\n", "tag-not-signed")],
     ids=["frozen", "unsigned"],
 )
+@pytest.mark.wide
 def test_the_first_version_of_a_line_is_under_the_policy_too(g: Guarded, policy: str, code: str) -> None:
     declare(g, now(g).replace("release/v2.7", "release/v2.8").replace("v2.7.1", "v2.8.1") + policy)
     fork = g.clone.rev("main")
@@ -100,6 +103,7 @@ def test_a_second_name_of_a_release_branch_is_no_way_in(g: Guarded) -> None:
     assert g.server.rev(BRANCH) == g.picks[0]
 
 
+@pytest.mark.wide
 def test_a_release_branch_that_is_a_second_name_itself(g: Guarded) -> None:
     g.server.git("update-ref", "refs/heads/real", g.base)
     g.server.git("symbolic-ref", BRANCH, "refs/heads/real")
@@ -137,6 +141,7 @@ def test_a_lie_about_where_a_branch_was(g: Guarded, old: str) -> None:
 # ------------------------------------------------------------------ candidates
 
 
+@pytest.mark.wide
 def test_a_candidate_is_promoted_on_a_guarded_server(g: Guarded) -> None:
     """The tag of the final version stands on the candidate's commit; made by hand it does not get in."""
     declare(g, now(g).replace("v2.7.1:", "v2.7.1-rc.1:"))

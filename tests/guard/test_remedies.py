@@ -49,6 +49,7 @@ def refused(g: Guarded, *specs: str) -> Ran:
     "guard/push.py: git fetch REMOTE {} && git notes --ref=release merge FETCH_HEAD",
     "guard/push.py: release yank {} --reason \"...\"",
 )  # fmt: skip
+@pytest.mark.wide
 def test_what_the_server_refuses_gets_there_by_what_it_prints(g: Guarded) -> None:
     here = g.clone.path
     g.server.git("update-ref", "-d", BRANCH)
@@ -83,6 +84,7 @@ def test_what_the_server_refuses_gets_there_by_what_it_prints(g: Guarded) -> Non
 @types("guard/hooks.py: git commit -eF", "guard/hook_install.py: release hook install --chain",
        "guard/hook_install.py: release hook install", "guard/received_push.py: release hook install --server",
        "cli/hook.py: release hook install")  # fmt: skip
+@pytest.mark.wide
 def test_hooks_of_a_clone_and_of_a_server(tmp_path: Path) -> None:
     repo, server = make_repo(tmp_path / "clone"), make_repo(tmp_path / "server.git", bare=True)
     mine = repo.path / ".git/hooks/commit-msg"
@@ -130,6 +132,7 @@ def pushed(g: Guarded) -> str:
 
 
 @types("guard/push.py: release promote CANDIDATE {}")
+@pytest.mark.wide
 def test_a_promotion_by_hand(g: Guarded) -> None:
     text = g.clone.git("show", "main:release.yaml").replace("v2.7.1:", "v2.7.1-rc.1:")
     g.clone.write("release.yaml", text + "\n")

@@ -136,6 +136,28 @@ def test_what_is_no_duplicate(branches: Story) -> None:
     assert ask(branches) == (0, [])
 
 
+def test_what_was_made_on_the_branch_hides_nothing_below_it(branches: Story) -> None:
+    """A backport, and a fix of its own branch, that stand on the tip which a pick by hand made."""
+    clone = branches.clone
+    fix = clone.commit("fix: one", {"data.txt": lines(40, l3="three")})
+    large = clone.commit("fix: two", {"data.txt": lines(40, l3="three", l12="twelve", l13="more")})
+    by_hand = pick(branches, fix, "-x")
+    clone.git("checkout", "--quiet", "-b", "backports", "release/v2.7")
+    backport = clone.commit("fix: two, for 2.7", {"data.txt": lines(40, l3="three", l12="twelve")})
+    clone.git("checkout", "--quiet", "-b", "topic", "release/v2.7")
+    own = clone.commit("fix: only there", {"own.txt": "x\n"})
+    clone.git("checkout", "--quiet", "main")
+    publish(branches)
+    clone.git("push", "--quiet", "origin", "backports", "topic")
+    allowed = f"      - {{commit: {fix}, allow: [duplicate]}}\n"
+    for other in (f"{{commit: {large}, backport: {backport}}}", f"{{commit: {own}}}"):
+        branches.release_yaml(f"{allowed}      - {other}")
+        planned = release("plan", "v2.7.1", "--json", cwd=clone.path).json
+        assert planned["problems"] == []
+        assert planned["picks"][0]["duplicate_of"] == by_hand
+        assert planned["picks"][1]["result"]
+
+
 def test_a_fix_that_lived_on_a_topic_branch_is_found_when_that_branch_is_merged(tale: Story) -> None:
     """Part 5: released from the topic branch; later the branch comes to main rebased, under other ids."""
     tale.release_yaml(f"      - commit: {tale.fix}")

@@ -59,6 +59,7 @@ def ask(place: Path) -> Counter[str]:
         return Counter(kind for (kind,) in file.execute("SELECT kind FROM found"))
 
 
+@pytest.mark.wide
 def test_a_new_signal_asks_again_wherever_signals_count(tale: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ask(tale.clone.path)
     assert all(first[kind] for kind in OF_SIGNALS), first

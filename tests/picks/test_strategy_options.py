@@ -50,6 +50,7 @@ def differing(tmp_path: Path) -> tuple[Repo, str, dict[str, str]]:
     return repo, tip, found
 
 
+@pytest.mark.wide
 def test_the_trees_are_those_of_plain_git(differing: tuple[Repo, str, dict[str, str]]) -> None:
     """Each option on each fix: clean where git's pick is, with that tree, and in conflict over the same paths."""
     repo, tip, fixes = differing
@@ -76,6 +77,7 @@ def test_the_trees_are_those_of_plain_git(differing: tuple[Repo, str, dict[str, 
     assert changed >= {"ours", "theirs", "ignore-space-change", "ignore-all-space", "find-renames", "no-renames"}
 
 
+@pytest.mark.wide
 def test_a_person_resolves_what_the_option_leaves(tale: Story) -> None:
     """The worktree of the pause is merged with the option, too; who takes a side needs what an adapted pick needs."""
     clone = tale.clone

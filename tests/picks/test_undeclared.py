@@ -66,6 +66,7 @@ def test_ids_and_versions_do_not_move(tale: Story) -> None:
     assert "moving-name" not in {each["code"] for each in planned.json["problems"]}
 
 
+@pytest.mark.wide
 def test_what_takes_back_a_fix_of_an_older_version_is_named(tale: Story) -> None:
     """The audit wants it declared, so the plan must say so."""
     clone = tale.clone

@@ -93,6 +93,7 @@ def test_what_is_excluded_is_not_there(adapted: tuple[Attacked, Released]) -> No
     assert "(without NEWS.txt, .ci/**)" in world.must(0, made.line, "show", made.version).out
 
 
+@pytest.mark.wide
 def test_a_byte_of_an_excluded_file_is_found(adapted: tuple[Attacked, Released]) -> None:
     world, made = adapted
     source = source_of(made, "excluded")
@@ -108,6 +109,7 @@ def test_a_byte_of_an_excluded_file_is_found(adapted: tuple[Attacked, Released])
         world.everybody_sees(made, attack, source)
 
 
+@pytest.mark.wide
 def test_what_was_merged_with_an_option_is_that(adapted: tuple[Attacked, Released]) -> None:
     """Said in tag and record; another resolution of the same conflict is found, and another word about it."""
     world, made = adapted
@@ -125,6 +127,7 @@ def test_what_was_merged_with_an_option_is_that(adapted: tuple[Attacked, Release
         world.everybody_sees(made, attack, source)
 
 
+@pytest.mark.wide
 def test_a_third_commit_of_a_submodule_is_found(adapted: tuple[Attacked, Released]) -> None:
     world, made = adapted
     third = world.lib.commit("fix: what nobody picked", {"lib.txt": "3\n"})
@@ -134,6 +137,7 @@ def test_a_third_commit_of_a_submodule_is_found(adapted: tuple[Attacked, Release
         world.everybody_sees(made, attack, source_of(made, "submodule"))
 
 
+@pytest.mark.wide
 def test_what_the_tag_says_of_a_submodule_is_what_is_there(adapted: tuple[Attacked, Released]) -> None:
     world, made = adapted
     lib, source = world.libs["v2.7"], source_of(made, "submodule")
@@ -214,6 +218,7 @@ def test_a_submodule_that_was_never_fetched_conflicts_with_a_remedy(linked: tupl
     assert "submodule update" not in problem["remedy"]
 
 
+@pytest.mark.wide
 def test_who_resolves_without_the_submodule_is_right_for_those_who_have_it(linked: tuple[Repo, Repo, str]) -> None:
     """A person may even take a third commit of it: the tag answers for that."""
     lib, clone, _ = linked
@@ -231,6 +236,7 @@ def test_who_resolves_without_the_submodule_is_right_for_those_who_have_it(linke
         assert ran.code == 0, (judge, ran.out, ran.err)
 
 
+@pytest.mark.wide
 def test_a_pause_for_a_file_has_the_submodule_settled(linked: tuple[Repo, Repo, str]) -> None:
     lib, clone, fix = linked
     assert typed("git submodule update --init -- lib", clone.path, ALLOWED).returncode == 0

@@ -184,6 +184,7 @@ def test_a_path_with_a_line_break_is_refused(tale: Story) -> None:
 # ------------------------------------------------------------------ streams and git
 
 
+@pytest.mark.wide
 def test_started_with_all_streams_closed(tale: Story) -> None:
     """As by a daemon: no file that the cut opens may take the number of stdout, where git would write into it."""
     tale.release_yaml(fix_line(tale.fix))
@@ -195,6 +196,7 @@ def test_started_with_all_streams_closed(tale: Story) -> None:
 
 
 @pytest.mark.parametrize("script", [None, "#!/bin/sh\nexit 42\n"])
+@pytest.mark.wide
 def test_no_git_that_runs(tale: Story, tmp_path: Path, script: str | None) -> None:
     (tmp_path / "bin").mkdir()
     if script:
@@ -232,6 +234,7 @@ def test_interrupted_while_the_program_is_loading(tale: Story, tmp_path: Path, h
         assert process.wait(120) == 130
 
 
+@pytest.mark.wide
 def test_status_says_who_is_at_work_and_after_a_kill_that_nobody_is(tale: Story, tmp_path: Path) -> None:
     wait = f"touch {tmp_path}/up; until test -e {tmp_path}/go; do sleep .1; done"
     tale.release_yaml(fix_line(tale.fix), extra=f"verify:\n  - {wait}\n")
@@ -276,6 +279,7 @@ def test_who_only_looks_at_the_lock_keeps_nobody_from_it(tmp_path: Path, monkeyp
         assert path.read_text() == "pid 2"
 
 
+@pytest.mark.wide
 def test_a_message_that_nobody_reads_changes_no_exit_code(tale: Story) -> None:
     tale.release_yaml(f"{fix_line(tale.fix)}\n        allow: [é]")
     closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "orchestrator", "plan"]

@@ -52,6 +52,7 @@ def all_agree(tale: Story, version: str) -> None:
             assert ran.code == 0, (place, command, ran.out, ran.err)
 
 
+@pytest.mark.wide
 def test_what_came_and_went_needs_no_entry(tale: Story) -> None:
     """A pick and a commit of nobody, both taken back; then a pick, its revert, and the revert of that."""
     once = tale.clone.commit("fix: once", {"once.py": "ONCE = 1\n"})

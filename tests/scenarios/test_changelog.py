@@ -55,6 +55,7 @@ def judged(tale: Story, place: Path, code: int = 0) -> None:
         assert ran.code == code, (command, ran.out, ran.err)
 
 
+@pytest.mark.wide
 def test_heading_date_and_link_of_keep_a_changelog(tale: Story, tmp_path: Path) -> None:
     """The forge commits it anew days later: the date is the one that was planned."""
     declared(tale, "CHANGELOG.md", KEEP, "land: pull-request\n")

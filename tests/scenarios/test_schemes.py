@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import release
-from tests.support.story import fix_line
+from tests.support.remedies import said, typed
+from tests.support.story import Repo, fix_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.story import Story
 
 # what release.yaml says, the tag before, the version as typed, its tag, the one after that
@@ -23,11 +26,11 @@ SCHEMES = {
 
 def told(tale: Story, name: str) -> Story:
     """The story with its first tag as this scheme writes it; beside a product v2.7.0 is somebody else's."""
-    extra, before, typed, _, _ = SCHEMES[name]
+    extra, before, version, _, _ = SCHEMES[name]
     if "tag-prefix" not in extra:
         tale.clone.git("push", "--quiet", "origin", ":refs/tags/v2.7.0")
         tale.clone.git("tag", "-d", "v2.7.0")
-    tale.release_yaml(fix_line(tale.fix), version=typed, extra=f"{extra}version-files: [VERSION]\n")
+    tale.release_yaml(fix_line(tale.fix), version=version, extra=f"{extra}version-files: [VERSION]\n")
     tale.clone.git("checkout", "--quiet", "release/v2.7")
     tale.clone.commit("chore: a version file", {"VERSION": "0\n"})
     tale.clone.git("push", "--quiet", "origin", "release/v2.7")
@@ -95,6 +98,37 @@ def test_tags_that_are_not_understood_are_named(tale: Story) -> None:
         tale.clone.git("tag", tag)
     for command in (["check"], ["plan", "v2.7.1"]):
         assert "set `tag-prefix: tinyserve-`" in must(*command, tale=tale)
+
+
+def test_a_prefix_that_no_tag_has_is_named(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix), extra="tag-prefix: image-\n", version="image-v2.7.1")
+    for command, code in ((["check"], 0), (["plan", "image-v2.7.1"], 4)):
+        shown = must(*command, tale=tale, code=code)
+        assert "no tag begins with image- (`tag-prefix:`)" in shown
+        assert "such as v2.7.0" in shown
+
+
+def test_two_products_of_one_prefix_are_told_apart(tale: Story, tmp_path: Path) -> None:
+    """The second one is not told that it is released, neither where the first was cut nor anywhere else."""
+    clone = tale.clone
+    clone.git("push", "--quiet", "origin", f"{tale.base}:refs/heads/release/two-v2.7")
+    tale.release_yaml(fix_line(tale.fix))
+    text = (clone.path / "release.yaml").read_text()
+    clone.commit("chore: two products", {"two.yaml": text.replace("release/v2.7", "release/two-v2.7")})
+    clone.git("push", "--quiet", "origin", "main")
+    must("cut", "v2.7.1", "--yes", tale=tale)
+    before = tale.remote.git("for-each-ref")
+    ran = release("-c", "two.yaml", "cut", "v2.7.1", "--yes", cwd=clone.path)
+    assert (ran.code, "v2.7.1 is a release of release.yaml on release/v2.7" in ran.err) == (4, True), ran.err
+    assert "`tag-prefix:` of its own" in ran.err
+    assert typed(said(ran, "release -c"), clone.path).returncode == 0
+    fresh = Repo(tmp_path / "fresh")
+    clone.git("clone", "--quiet", str(tale.remote.path), str(fresh.path))
+    for name, value in (("name", "Sam"), ("email", "sam@example.com")):
+        fresh.git("config", f"user.{name}", value)
+    refused = release("-c", "two.yaml", "cut", "v2.7.1", "--yes", cwd=fresh.path)
+    assert (refused.code, "where that is another product's" in refused.err) == (4, True), refused.err
+    assert tale.remote.git("for-each-ref") == before
 
 
 def test_init_finds_the_scheme(tale: Story) -> None:

@@ -97,6 +97,7 @@ def changed(server: Repo, what: str) -> Callable[[int, str], str]:
     return change
 
 
+@pytest.mark.wide
 def test_one_byte_is_found_by_all(tale: Story, tmp_path: Path) -> None:
     declare(tale, "")
     sign_with(tale.clone, ssh_key(tmp_path / "keys/mia"))
@@ -122,6 +123,7 @@ def test_one_byte_is_found_by_all(tale: Story, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["merge", "rebase", "squash"])
+@pytest.mark.wide
 def test_signed_and_landed_by_a_pull_request(tale: Story, tmp_path: Path, how: str) -> None:
     """What the forge makes anew has no signature of ours; what was proposed had."""
     tale.clone.git("merge", "--quiet", "--no-ff", "-m", "Merge the fix", tale.fix)
@@ -189,6 +191,20 @@ def test_a_key_that_expires_between_picks_and_a_run_that_is_killed_there(
     assert len(log.read_text().split()) == 2  # the other two alone
     assert set(first) <= set(tale.remote.git("rev-list", "-4", TAG).split())
     judged_right(tale, tmp_path)
+
+
+def test_a_locked_key_is_told_before_anything_is_pushed(tale: Story, tmp_path: Path) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    sign_with(tale.clone, ssh_key(tmp_path / "keys/mia", passphrase="nobody types it"))
+    before = tale.remote.git("for-each-ref")
+    for more in ((), ("--pull-request",)):
+        ran = release("cut", "v2.7.1", "--yes", *more, cwd=tale.clone.path)
+        assert ran.code == 2, ran.err
+        assert "commit 1 of 2 ('fix(loader): close the workers') could not be signed" in ran.err
+        assert f"unlock the key: ssh-add {tmp_path / 'keys/mia'}" in ran.err
+        assert tale.remote.git("for-each-ref") == before
+    asked = release("doctor", "--json", cwd=tale.clone.path).json["checks"]
+    assert [each["state"] for each in asked if each["name"] == "commit-signing"] == ["failed"]
 
 
 def test_another_key_signs_anew_and_the_same_one_does_not(tale: Story, tmp_path: Path) -> None:
