@@ -330,8 +330,7 @@ def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers:
         problem
         for finding in (
             *preflight.run(plan, session.repository, session.connections),
-            *preflight.server_checks(session, plan),
-            *preflight.cache_checks(session, plan),
+            *preflight.session_checks(session, plan),
             *preflight.signing_checks(session, plan, state),
         )
         if finding.result.state is CheckState.FAILED

@@ -96,6 +96,12 @@ def server_checks(session: Session, plan: Plan) -> Iterator[Finding]:
         yield run_check("push", partial(server.by_dry_run, session, plan.remote, atomic=not plan.one_by_one))
 
 
+def session_checks(session: Session, plan: Plan) -> Iterator[Finding]:
+    """What the remote takes, and what the builds may take over."""
+    yield from server_checks(session, plan)
+    yield from cache_checks(session, plan)
+
+
 def cache_checks(session: Session, plan: Plan) -> Iterator[Finding]:
     """Whether the caches of the builds are there, and what they were."""
     if any(image.engine == BUILDX and image.options.cache.sources for image in plan.builds):
