@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import EXIT_MEANINGS
-from tools.clidoc import DOCS, between, cli_page, environment_table, every_command, group, schema_text
+from tools.clidoc import (
+    DOCS,
+    MAN_PAGE,
+    between,
+    cli_page,
+    environment_table,
+    every_command,
+    group,
+    man_page,
+    schema_text,
+)
 from tools.tool_lock import LOCK, exported
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +64,22 @@ def test_the_pages_made_from_the_command_line_are_fresh() -> None:
     assert (DOCS / "cli.md").read_text() == cli_page()
     assert between((DOCS / "environment.md").read_text(), "variables") == environment_table() + "\n"
     assert (DOCS / "release.schema.json").read_text() == schema_text()
+    assert MAN_PAGE.read_text() == man_page()
+
+
+def test_the_man_page_is_what_man_reads() -> None:
+    """Its requests are few, and each line that begins as one is one; groff, where it is there, warns of nothing."""
+    lines = man_page().splitlines()
+    requests = {line.split()[0] for line in lines if line.startswith((".", "'"))}
+    assert requests == {".TH", ".SH", ".SS", ".TP", ".B", ".BR", ".I", ".PP", ".RS", ".RE"}
+    assert [
+        name for name, _ in every_command() if not any(line.startswith(f'.SS "release {name}') for line in lines)
+    ] == []
+    if groff := shutil.which("groff"):
+        done = subprocess.run(
+            [groff, "-man", "-ww", "-Tutf8", "-P-cbou", str(MAN_PAGE)], capture_output=True, text=True, check=True
+        )
+        assert (done.stderr, "release announce v2.7.1" in done.stdout) == ("", True)
 
 
 def test_every_command_has_its_document_described() -> None:

@@ -1,7 +1,8 @@
-"""`python tools/clidoc.py`: write docs/cli.md and the tables of docs/environment.md from the command line itself, and
-the schema of release.yaml for editors (docs/release.schema.json).
+"""`python tools/clidoc.py`: write docs/cli.md, the tables of docs/environment.md and the man page
+(orchestrator/release.1) from the command line itself, and the schema of release.yaml for editors
+(docs/release.schema.json).
 
-tests/test_docs.py compares both.  Rendered here and not by the help formatter, so that another version of typer
+tests/test_docs.py compares all of them.  Rendered here and not by the help formatter, so that another version of typer
 does not change the pages.
 """
 
@@ -17,12 +18,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import typer
 
 from orchestrator.cli import app
+from orchestrator.cli.help import EXAMPLES, GROUPS
 from orchestrator.config.reader import schema
+from orchestrator.core.errors import EXIT_MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 DOCS = Path(__file__).parents[1] / "docs"
+MAN_PAGE = DOCS.parent / "orchestrator" / "release.1"  # in the package, which is all that is copied to build it
 _HEAD = """\
 # The commands
 
@@ -115,6 +119,63 @@ def environment_table() -> str:
     return "\n".join(["| variable | option | read by | meaning |", "|---|---|---|---|", *rows])
 
 
+# ------------------------------------------------------------------ the man page
+
+
+def man_page() -> str:
+    """orchestrator/release.1, in man(7): without a date and a version, so that it changes with the commands alone."""
+    root = group()
+    sections = {name: title for title, names in GROUPS.items() for name in names}
+    lines = [
+        '.TH RELEASE 1 "" "release" "User Commands"',
+        ".SH NAME",
+        f"release \\- {_roff(root.help.strip().rstrip('.'))}",
+    ]
+    lines += [".SH SYNOPSIS", ".B release", "[OPTIONS] COMMAND [ARGUMENTS]", ".SH OPTIONS OF EVERY COMMAND"]
+    common = [parameter for parameter in root.params if parameter.envvar]
+    shared = {tuple(parameter.opts) for parameter in common}
+    lines += _man_options(root.params)
+    title = ""
+    for name, command in sorted(every_command(), key=lambda row: [*sections].index(row[0].split()[0])):
+        if sections[name.split()[0]] != title:
+            title = sections[name.split()[0]]
+            lines.append(f".SH {title.upper()}")
+        own = [parameter for parameter in command.params if tuple(parameter.opts) not in shared]
+        lines += _man_command(name, command, own)
+    lines.append(".SH EXIT STATUS")
+    for code, meaning in EXIT_MEANINGS.items():
+        lines += [".TP", f".B {int(code)}", _roff(meaning)]
+    lines += [".SH FILES", ".TP", ".I release.yaml", "What is to be released, at the top of the repository."]
+    lines += [".SH SEE ALSO", ".BR git\\-cherry\\-pick (1),", ".BR docker (1)"]
+    return "\n".join(lines) + "\n"
+
+
+def _man_command(name: str, command: Any, own: list[Any]) -> list[str]:
+    arguments = [parameter for parameter in own if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in own if parameter.param_type_name == "option"]
+    lines = [f'.SS "{_roff(_usage(name, arguments, options).strip())}"', _roff(" ".join(command.help.split()))]
+    lines += _man_options(options)
+    for example in EXAMPLES[name]:
+        lines += [".PP", ".RS 4", f"\\fB{_roff(example)}\\fR", ".RE"]
+    return lines
+
+
+def _man_options(parameters: Iterable[Any]) -> list[str]:
+    lines = []
+    for each in parameters:
+        value = "" if each.is_flag else f" \\fI{_roff(each.metavar or each.name.rpartition('_')[2].upper())}\\fR"
+        spelled = ", ".join(f"\\fB{_roff(name)}\\fR{value}" for name in each.opts)
+        variable = f" ({each.envvar})" if each.envvar else ""
+        lines += [".TP", spelled, _roff(f"{_text(each)}{variable}")]
+    return lines
+
+
+def _roff(text: str) -> str:
+    """Text in which nothing is an escape or a request."""
+    plain = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
+    return f"\\&{plain}" if plain.startswith((".", "'")) else plain
+
+
 def between(text: str, name: str, new: str | None = None) -> str:
     """What stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`; with `new`, the text with that replaced."""
     begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
@@ -129,7 +190,8 @@ def main() -> None:
     page = DOCS / "environment.md"
     page.write_text(between(page.read_text(), "variables", environment_table()))
     (DOCS / "release.schema.json").write_text(schema_text())
-    print("docs/cli.md, docs/environment.md, docs/release.schema.json")
+    MAN_PAGE.write_text(man_page())
+    print("docs/cli.md, docs/environment.md, docs/release.schema.json, orchestrator/release.1")
 
 
 if __name__ == "__main__":

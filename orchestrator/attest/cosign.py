@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NAME: Final = "cosign"
+_OPTIONS: Final = ("--statement", "--signing-config", "--trusted-root")
 _LONGEST: Final = 400  # characters of what cosign says
 _LIMIT: Final = 300  # seconds of one call: it may wait for a KMS or a log
 _INSTALL: Final = "install cosign 3 or newer (https://docs.sigstore.dev/cosign/system_config/installation/)"
@@ -41,10 +42,11 @@ class Cosign:
     def fault(self) -> str:
         """Why it cannot do what is asked here, "" where it can.  Some builds of it do not know their version."""
         try:
-            known = "--statement" in self._run("attest-blob", "--help").stdout
+            said = self._run("attest-blob", "--help").stdout
         except RemoteError as error:
             return error.message
-        return "" if known else f"{self.program} is older than version 3: its attest-blob takes no --statement"
+        missing = [option for option in _OPTIONS if option not in said]
+        return f"{self.program} is too old: its attest-blob takes no {missing[0]}" if missing else ""
 
     def public_key(self, uri: str) -> PublicKey:
         """The public half of a key in a KMS.  Raises RemoteError where there is none, UsageError for another kind."""

@@ -92,7 +92,7 @@ def signer(spec: SignSpec | None, version: str, env: Mapping[str, str], top: Pat
 def _identity(spec: SignSpec, keyless: KeylessSpec, version: str, env: Mapping[str, str], top: Path) -> IdentitySigner:
     program = cosign.needed(env, spec.password_env)
     files = {
-        option: _config_file(name, top)
+        option: config_file(name, top)
         for option, name in (("trusted-root", keyless.trusted_root), ("signing-config", keyless.signing_config))
         if name
     }
@@ -108,7 +108,8 @@ def _identity(spec: SignSpec, keyless: KeylessSpec, version: str, env: Mapping[s
     return IdentitySigner(program, keyless, believed, files)
 
 
-def _config_file(name: str, top: Path) -> bytes:
+def config_file(name: str, top: Path) -> bytes:
+    """A file of the repository that `keyless` names, as it is in the work tree.  Raises UsageError."""
     try:
         return (top / name).read_bytes()
     except OSError as error:

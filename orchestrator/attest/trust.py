@@ -94,7 +94,7 @@ def identity_pattern(keyless: KeylessSpec, version: str) -> str:
 
 def root_fault(root: bytes) -> str:
     """What a trusted root lacks: it must say who gives certificates, and who says when something was signed."""
-    parts = _parts(root)
+    parts = root_parts(root)
     if not parts.get("certificateAuthorities"):
         return "the trusted root names no certificate authority"
     if not parts.get("tlogs") and not parts.get("timestampAuthorities"):
@@ -104,13 +104,14 @@ def root_fault(root: bytes) -> str:
 
 def _as_rooted(root: bytes) -> list[str]:
     """What is demanded of a signature: everything that the trusted root names a service for."""
-    parts = _parts(root)
+    parts = root_parts(root)
     found = [] if parts.get("tlogs") else ["--insecure-ignore-tlog"]
     found += [] if parts.get("ctlogs") else ["--insecure-ignore-sct"]
     return [*found, "--use-signed-timestamps"] if parts.get("timestampAuthorities") else found
 
 
-def _parts(root: bytes) -> dict[str, Any]:
+def root_parts(root: bytes) -> dict[str, Any]:
+    """The document of a trusted root, empty for what is none."""
     try:
         document = parse(root)
     except DocumentError:

@@ -30,6 +30,7 @@ from orchestrator.cli.options import (
     Verbose,
     checked,
     common_options,
+    completed_by,
     defaults,
 )
 from orchestrator.core.errors import EXIT_MEANINGS, Exit, UsageError
@@ -37,7 +38,7 @@ from orchestrator.report.console import error_document
 from orchestrator.session.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.session.session import Session
 
@@ -142,6 +143,7 @@ def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> 
             guarded(console, begin)
 
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        _complete(own)
         parameters = [context, *own, *_parameters(shared), *_parameters(COMMON)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # how typer reads options
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -150,6 +152,13 @@ def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> 
         return function
 
     return register
+
+
+def _complete(parameters: Sequence[inspect.Parameter]) -> None:
+    """Tell the shell what a value may be, by what the help calls it."""
+    for parameter in parameters:
+        for info in getattr(parameter.annotation, "__metadata__", ()):
+            info.autocompletion = completed_by(info.metavar or parameter.name.upper())
 
 
 _VERSIONS = ("version", "candidate", "floating_to")  # parameters that are names of version tags

@@ -38,7 +38,8 @@ def protect(
         typer.Option(
             metavar="FORGE",
             envvar="RELEASE_PROVIDER",
-            help="The forge that holds the repository: github or gitlab; or kubernetes, for a policy of clusters.",
+            help="The forge that holds the repository: github or gitlab. For a policy of clusters kubernetes"
+            " (sigstore's policy-controller) or kyverno.",
         ),
     ] = "",
     apply: Annotated[
@@ -89,8 +90,8 @@ def protect(
 
     if apply and dry_run:
         raise UsageError("give only one of --apply, --dry-run", code="options-exclude")
-    if provider == "kubernetes":
-        _cluster(session, console, apply=apply)
+    if provider in ("kubernetes", "kyverno"):
+        _cluster(session, console, provider, apply=apply)
         return
     wish = ProtectRequest(
         provider=provider, repository=repository, url=url, actors=tuple(actor or ()), approvals=approvals,
@@ -102,18 +103,19 @@ def protect(
     console.document(document)
 
 
-def _cluster(session: Session, console: Console, *, apply: bool) -> None:
+def _cluster(session: Session, console: Console, provider: str, *, apply: bool) -> None:
     """The policy on stdout: this tool talks to no cluster."""
-    from orchestrator.attest.admission import cluster_policy
+    from orchestrator.attest.admission import policy
+    from orchestrator.attest.signing import config_file
 
     if apply:
         raise UsageError(
-            "--apply does not go with kubernetes", remedy="keep what is printed in a file: kubectl apply -f FILE",
+            f"--apply does not go with {provider}", remedy="keep what is printed in a file: kubectl apply -f FILE",
             code="options-exclude",
         )  # fmt: skip
-    text = cluster_policy(session.config())
+    text = policy(provider, session.config(), lambda name: config_file(name, session.repository.top))
     console.lines(text.splitlines())
-    console.document({"schema_version": 1, "provider": "kubernetes", "text": text})
+    console.document({"schema_version": 1, "provider": provider, "text": text})
 
 
 @command("init", group=group)
@@ -214,13 +216,17 @@ def _as_check(part: Announced) -> CheckResult:
 
 def announce_end(session: Session, console: Console, done: Cut) -> None:
     """Tell of what has just been released.  It fails nothing: what could not be told is said."""
-    if done.waits_for:
+    if done.waits_for or done.built_by:  # who builds the images tells
         return
     version = done.plan.version
     again = f"release announce {version}"
     try:
         text = session.scratch.file(session.scratch.tree_of(done.plan.head), done.plan.config_path) or b""
-        if any(key in text for key in _KEYS):
+        if not any(key in text for key in _KEYS):
+            return
+        if not session.repository.keeps_records:
+            console.note(f"note: nobody is told of {version}: its record would be, and `records: none` keeps none")
+        else:
             _tell_end(session, console, version, again, already=done.already)
     except ReleaseError as error:
         console.note(f"note: who was told of {version} is not known: {error.message}; again: {again}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli.invocation import console_of, session_of
 from orchestrator.core.errors import UsageError
 from orchestrator.session.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from orchestrator.session.session import Session
 
 
 Directory = Annotated[
@@ -207,3 +211,65 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", envvar="RELEASE_YES", help="Do
 
 
 Reason = Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why a pick is skipped.")]
+
+
+# ------------------------------------------------------------------ what a shell completes
+
+
+def completed_by(metavar: str) -> Callable[..., list[str]] | None:
+    """What completes a value that the help calls so; None where nothing is known of it.  Asks no remote."""
+    if metavar in _KNOWN:
+        return lambda ctx, incomplete: _begun(ctx, incomplete, *_KNOWN[metavar])  # named as typer wants them
+    words = metavar.split("|")
+    if len(words) > 1 and all(word.isidentifier() for word in words):
+        return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+    return None
+
+
+def _begun(context: typer.Context, start: str, *sources: Callable[[Session], Iterator[str]]) -> list[str]:
+    """Nothing is said of a clone that cannot be read: a shell would show it in the middle of the line."""
+    given = context.params.get("directory") or context.find_root().params.get("directory") or "."
+    options = Options(directory=given, offline=True, quiet=True)
+    found: dict[str, None] = {}
+    with suppress(Exception), session_of(options, console_of(options)) as session:
+        session.learn_versions()
+        for source in sources:
+            with suppress(Exception):
+                found |= dict.fromkeys(source(session))
+    return [each for each in found if each.startswith(start)]
+
+
+def _declared(session: Session) -> Iterator[str]:
+    yield from (entry.version for entry in session.config().releases)
+
+
+def _tagged(session: Session) -> Iterator[str]:
+    from orchestrator.core.versions import parse_tag
+
+    names = (ref.removeprefix("refs/tags/") for ref in session.repository.refs("refs/tags"))
+    yield from (name for name in names if parse_tag(name))
+
+
+def _branches(session: Session) -> Iterator[str]:
+    """Those here, and those of the remote as last seen."""
+    theirs = f"refs/remotes/{session.repository.usual_remote()}/"
+    for ref in session.repository.refs("refs/heads", theirs):
+        name = ref.removeprefix("refs/heads/").removeprefix(theirs)
+        if name != "HEAD":
+            yield name
+
+
+def _forges(_session: Session) -> Iterator[str]:
+    from orchestrator.forges.table import FORGES
+
+    yield from (*FORGES, "kubernetes")
+
+
+_KNOWN: dict[str, tuple[Callable[[Session], Iterator[str]], ...]] = {
+    "VERSION": (_declared, _tagged),
+    "CANDIDATE": (_tagged,),
+    "BRANCH": (_branches,),
+    "FORGE": (_forges,),
+    "[BRANCH | VERSION | A..B]": (_branches, _tagged),
+    "[A..B | BRANCH]": (_branches,),
+}

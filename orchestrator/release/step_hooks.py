@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import ProblemsError, UnprovedError
+from orchestrator.core.errors import ProblemsError, ReleaseError, UnprovedError
 from orchestrator.core.results import Progress
 from orchestrator.core.text import code
 from orchestrator.guard.policy_source import PolicyResolver
@@ -136,7 +136,19 @@ def _hook_tasks(hooks: Sequence[StepHook], tree: str) -> Iterator[Task]:
 
 
 def _run(context: TaskContext, *, hook: StepHook, tree: str, name: str) -> Hooked:
-    """Raises UnprovedError where one before a step fails."""
+    """Raises UnprovedError where one before a step fails; of one after a step nothing stops the release."""
+    try:
+        done = _execute(context, hook, tree, name)
+    except (ReleaseError, OSError) as error:
+        if hook.when == "before":
+            raise
+        done = Hooked(hook=hook.name, failed=f"could not be run: {error}")
+    if done.note:
+        context.session.terminal.note(f"note: {done.note}")
+    return done
+
+
+def _execute(context: TaskContext, hook: StepHook, tree: str, name: str) -> Hooked:
     from orchestrator.git.worktree import checkout
 
     directory, log = context.session.scratch.path / "hooks", context.state.logs / f"{name}.log"
@@ -152,10 +164,7 @@ def _run(context: TaskContext, *, hook: StepHook, tree: str, name: str) -> Hooke
             remedy=f"see {log}; then run the same command again, or take the hook out of release.yaml there",
             detail=_tail(log), code="hook-failed", state=f"{hook.step} was not begun",
         )  # fmt: skip
-    done = Hooked(hook=hook.name, failed=f"{failed}: see {log}" if failed else "")
-    if done.note:
-        context.session.terminal.note(f"note: {done.note}")
-    return done
+    return Hooked(hook=hook.name, failed=f"{failed}: see {log}" if failed else "")
 
 
 def _tail(log: Path) -> str:
@@ -177,6 +186,7 @@ def _facts(context: TaskContext, hook: StepHook) -> dict[str, str]:
 def _told(context: TaskContext, hook: StepHook) -> bytes:
     """What it reads: the plan, and once it is written the record."""
     recorded = context.find(Recorded)
-    record = json.loads(context.repository.git.run("cat-file", "blob", recorded.blob).text) if recorded else None
+    blob = recorded.blob if recorded else ""  # "" too where none is kept
+    record = json.loads(context.repository.git.run("cat-file", "blob", blob).text) if blob else None
     said = {"schema_version": 1, "hook": hook.when, "step": hook.step, "version": context.plan.version}
     return json.dumps({**said, "plan": document.encode(context.plan), "record": record}).encode()

@@ -22,12 +22,15 @@ from orchestrator.core.labels import CREATED
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.referrers import Artifact, attach
 from tests.attest.scan.advisories import document, statement
+from tests.support.cli import release
 from tests.support.imaged import DOCKERFILE, VERSION, Imaged, imaged
 from tests.support.signing import PASSWORD, Cosign, cosign, pair
 from tools.lab.cosign import programs, unavailable
 from tools.lab.slots import cache
 
 if TYPE_CHECKING:
+    import docker
+
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
@@ -292,6 +295,35 @@ def read_one(signed: Signed, digest: str) -> bundle.Bundle:
     found = bundle.read(registry.blob(registry.layers(manifest)[0].digest))
     assert found is not None
     return found
+
+
+def test_another_build_of_the_tag_says_the_same(signed: Signed, tmp_path: Path, client: docker.DockerClient) -> None:
+    """CI builds the tag again, in an engine that has nothing of the first build: what differs is what names the run,
+    the digest of an image whose files have other times, and what an SBOM is called by that digest.
+    """
+    shipped, remote = signed.shipped, signed.shipped.story.remote
+    before, digest = statements(signed), signed.manifest.digest
+    for name in remote.git("for-each-ref", "--format=%(refname)", "refs/release-records").split():
+        remote.git("update-ref", "-d", name)
+    shipped.registry.delete(digest)
+    assert shipped.registry.head(VERSION) is None
+    for each in {str(image.id) for image in client.images.list(name=shipped.repository)}:
+        client.images.remove(each, force=True)
+    remote.git("clone", "--quiet", str(remote.path), str(tmp_path / "ci"))
+    env = {"COSIGN_PASSWORD": PASSWORD, **shipped.lab.env}
+    done = release("publish", VERSION, cwd=tmp_path / "ci", env=env)
+    assert done.code == 0, done.err
+    assert signed.manifest.digest != digest, "it was built again"
+    after = statements(signed)
+    for found in (before[PROVENANCE], after[PROVENANCE]):
+        assert found["runDetails"]["metadata"].pop("invocationId")
+        assert found["buildDefinition"]["internalParameters"].pop("planId")
+    for kind, name in ((cyclonedx.PREDICATE, "serialNumber"), (spdx.PREDICATE, "documentNamespace")):
+        assert len({found[kind].pop(name) for found in (before, after)}) == 2, "it is made of the digest"
+    assert set(after) == set(before)
+    for kind in WITH_VEX:
+        said = json.dumps(after[kind]).replace(signed.manifest.digest[7:], digest[7:])
+        assert said == json.dumps(before[kind]), kind
 
 
 def test_killed_when_it_has_signed_it_signs_nothing_twice(tmp_path: Path, lab: Lab, signed: Signed) -> None:

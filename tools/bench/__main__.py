@@ -11,6 +11,7 @@
     prerequisites          of the conflicting fixes of a real history
     many picks             a plan of 1,000 picks against one of 100
     a finished release     `release cut` again, against `git ls-remote`
+    help                   `--help` of each command, against `python -c "import typer"`
 
 The repository is made by `git fast-import`: 5,000 files, 50,000 commits, a release branch in the middle.
 """
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # run by its path, it knows no package
 
 from tests.replay import needing
+from tools.clidoc import every_command
 
 FILES, COMMITS, LINES = 5_000, 50_000, 60
 EPOCH = 1_700_000_000
@@ -298,11 +300,23 @@ def prerequisites() -> list[str]:
     return ["prerequisites"] if took > 1 else []
 
 
+def helping(repo: Path, runs: int) -> list[str]:
+    """`--help` of every command: how much longer than to load typer, which each of them must."""
+    bare = seconds(lambda: subprocess.run([sys.executable, "-c", "import typer"], check=True), runs)
+    took = {name: seconds(partial(release, repo, *name.split(), "--help"), runs) for name, _ in every_command()}
+    worst = max(took, key=lambda name: took[name])
+    print(
+        f"--help of {len(took)} commands: {statistics.median(took.values()):.2f}s in the median, {took[worst]:.2f}s at"
+        f" most ({worst}); python -c 'import typer' {bare:.2f}s ({took[worst] / bare:.2f}, limit 0.1s more)"
+    )
+    return ["help"] if took[worst] - bare > 0.1 else []
+
+
 def measure(repo: Path, runs: int) -> list[str]:
     """All measurements; returns the names of those over their limit."""
     available = git(repo, "rev-list", "--reverse", "release/v1.0..main").splitlines()
     over = planning(repo, available, runs) + many(repo, available) + duplicates(repo, runs)
-    over += auditing(repo, runs) + pushing(repo, available) + prerequisites()
+    over += helping(repo, runs) + auditing(repo, runs) + pushing(repo, available) + prerequisites()
     declare(repo, available[3:200:20])
     cut = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), 1)
     again = seconds(lambda: release(repo, "cut", "v1.0.1", "--yes", "-q"), runs)
