@@ -52,14 +52,17 @@ class Walk(RuleBasedStateMachine):
         turned=st.booleans(),
         kill=st.integers(-8, 12),
         abort=st.sampled_from((False, False, False, True)),
+        whole=st.sampled_from((False, True)),
         place=st.sampled_from(PLACES),
     )
     def release(
-        self, which: int, kinds: list[str], candidate: bool, turned: bool, kill: int, abort: bool, place: str
-    ) -> None:
+        self, which: int, kinds: list[str], candidate: bool, turned: bool, kill: int, abort: bool, whole: bool,
+        place: str,
+    ) -> None:  # fmt: skip
         """Declare fixes, and cut a version or a candidate."""
         line = self.world.lines[which]
-        made = self.world.release(line, kinds, candidate=candidate, turned=turned, kill=max(kill, 0), abort=abort)
+        made = self.world.release(line, kinds, candidate=candidate, turned=turned, kill=max(kill, 0), abort=abort,
+                                  whole=whole)  # fmt: skip
         self.tally.releases += 1
         self.world.judged(made, place)
 

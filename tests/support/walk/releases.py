@@ -31,7 +31,11 @@ class Released:
 
     @property
     def kinds(self) -> list[str]:
-        return sorted({each.kind for each in self.line.entries(self.version)})
+        return sorted({each.kind for each in self.line.entries(self.version)} | self._whole)
+
+    @property
+    def _whole(self) -> set[str]:
+        return {"from-branch"} if self.version in self.line.whole else set()
 
 
 class Releases(World):
@@ -45,19 +49,29 @@ class Releases(World):
         return dict(row.split()[::-1] for row in self.remote.git("show-ref").splitlines())
 
     def release(
-        self, line: Line, kinds: Sequence[str], *, candidate: bool, turned: bool, kill: int, abort: bool
+        self,
+        line: Line,
+        kinds: Sequence[str],
+        *,
+        candidate: bool,
+        turned: bool,
+        kill: int,
+        abort: bool,
+        whole: bool = False,
     ) -> Released:
-        """Declare, publish main, cut with disturbances."""
+        """Declare, publish main, cut with disturbances; of a `whole` one what is on the branch is not declared."""
         line.patch += not line.candidate
         final = f"{line.name}.{line.patch}"
         number = int(line.candidate.rpartition(".")[2]) + 1 if line.candidate else 1
         name = f"{final}-rc.{number}" if candidate else final
         line.busy, line.hostile = set(), False
         line.closing = final if line.candidate and not candidate else ""
-        entries = [self.declare(line, kind) for kind in sorted(kinds, key=lambda kind: kind not in BEFORE)]
+        entries = [self.declare(line, kind) for kind in sorted(_once(kinds), key=lambda kind: kind not in BEFORE)]
         entries = entries[::-1] if turned else entries
+        if whole and not candidate and not line.closing:
+            line.whole.add(name)
         made = Released(line=line, version=name)
-        self.said.append(f"{name}: {' '.join(each.kind for each in entries)}")
+        self.said.append(f"{name}: {' '.join(each.kind for each in entries)}{' from-branch' * (name in line.whole)}")
         self._declared(line, name, entries)
         made.before, made.guarded = self.refs(), not line.hostile
         self._cut(made, entries, kill=kill, abort=abort)
@@ -70,7 +84,10 @@ class Releases(World):
     def _declared(self, line: Line, name: str, entries: Sequence[Declared]) -> None:
         """The entries in release.yaml on main, those too that only `plan` tells."""
         line.declared[name] = list(entries)
-        texts = [text for each in entries for text in each.texts]
+        whole = name in line.whole
+        texts = [
+            text for each in entries for text in (each.on_top if whole and each.on_top is not None else each.texts)
+        ]
         line.texts[name] = [f"{{{text}}}" for text in texts if not text.startswith("from plan")]
         wanted = [text.removeprefix("from plan ") for text in texts if text.startswith("from plan")]
         if wanted and not line.texts[name]:  # a list is never empty
@@ -95,7 +112,8 @@ class Releases(World):
     def _write(self, line: Line) -> None:
         text = f"version: 1\nbranch: {line.branch}\nsource: main\nreleases:\n"
         for name, entries in line.texts.items():
-            text += f"  {name}:\n    fixes:\n" + "".join(f"      - {each}\n" for each in entries)
+            text += f"  {name}:\n" + "    from-branch: true\n" * (name in line.whole) + "    fixes:\n" * bool(entries)
+            text += "".join(f"      - {each}\n" for each in entries)
         self.clone.write(line.file, text + (HOUSE if line.strict else ""))
 
     def _cut(self, made: Released, entries: Sequence[Declared], *, kill: int, abort: bool) -> None:
@@ -154,3 +172,8 @@ class Releases(World):
         self.must(0, made.line, "yank", made.version, "--reason", "it hurts", "--yes")
         made.line.yanked.append(made.version)
         made.journal.append("yanked")
+
+
+def _once(kinds: Sequence[str]) -> list[str]:
+    """Two moves of one submodule, turned about, are a conflict that nobody resolves here: the second is a plain fix."""
+    return ["clean" if kind == "submodule" and kind in kinds[:at] else kind for at, kind in enumerate(kinds)]

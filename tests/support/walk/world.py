@@ -43,6 +43,7 @@ class Declared:
     answer: str = ""  # continue or skip
     number: int = -1  # of the line in conflict
     ships: bool = False  # main may take it back later
+    on_top: tuple[str, ...] | None = None  # its texts in a version with `from-branch`; None: the same
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Line:
     candidate: str = ""  # the last one that was not promoted yet
     declared: dict[str, list[Declared]] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)  # version -> its entries
+    whole: set[str] = field(default_factory=set)  # versions with `from-branch`
     yanked: list[str] = field(default_factory=list)
     shipped: list[str] = field(default_factory=list)  # plain fixes that main may take back
     busy: set[str] = field(default_factory=set)  # those that the next release has to do with already
@@ -163,12 +165,12 @@ class World:
         """Picked onto the branch by a person, before the release."""
         sha = self._fix(self._free.pop())
         self._on_branch(line, lambda hand: hand.git("cherry-pick", *line.options, "-x", sha))
-        return Declared("by_hand", (f"commit: {sha}, allow: [duplicate]",), (sha,), ships=True)
+        return Declared("by_hand", (f"commit: {sha}, allow: [duplicate]",), (sha,), ships=True, on_top=())
 
     def _late(self, line: Line) -> Declared:
         """Picked by a person who told nobody: declared by the line that `plan` prints."""
         sha = self._by_hand(line).brings[0]
-        return Declared("late", (f"from plan {sha}",), (sha,))
+        return Declared("late", (f"from plan {sha}",), (sha,), on_top=())
 
     def _backport(self, line: Line) -> Declared:
         number = self._drifted.pop()
@@ -223,7 +225,7 @@ class World:
                 made = self._pushed(line, hand)
                 line.hostile = True
                 again = f"commit: {sha}, again: true, reason: needed after all"
-                return Declared("again", (f"from plan {made}", again), (made, sha))
+                return Declared("again", (f"from plan {made}", again), (made, sha), on_top=(again,))
         return self._clean(line)
 
     def _repeated(self, line: Line) -> Declared:
@@ -242,8 +244,9 @@ class World:
         made = self._on_branch(line, lambda hand: hand.commit("fix: words", {"app.txt": _with(hand, number, words)}))
         line.hostile = True
         return Declared(
-            "touched_up", (f"commit: {sha}, allow: [duplicate]", f"from plan {made}"), (sha, made), answer="skip"
-        )
+            "touched_up", (f"commit: {sha}, allow: [duplicate]", f"from plan {made}"), (sha, made), answer="skip",
+            on_top=(),
+        )  # fmt: skip
 
     def _across(self, line: Line) -> Declared:
         """What the other line has already."""
@@ -265,7 +268,7 @@ class World:
         name = f"here-{self.clone.minutes}.txt"
         made = self._on_branch(line, lambda hand: hand.commit("fix: only here", {name: "here\n"}))
         line.hostile = True  # it is on no source branch
-        return Declared("direct", (f"commit: {made}, allow: [duplicate]",), (made,))
+        return Declared("direct", (f"commit: {made}, allow: [duplicate]",), (made,), on_top=())
 
     def _submodule(self, line: Line) -> Declared:
         """Main moves a submodule, goes back, and moves it further: the second one is a fast-forward on the branch."""
