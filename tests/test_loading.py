@@ -30,7 +30,7 @@ LOADS = [
     (("--help",), "", 30),
     (("schema",), "semver", 55),
     (("check",), "git gitdb semver sqlite3 yaml", 115),
-    (("duplicates",), "git gitdb semver sqlite3 yaml", 86),
+    (("duplicates",), "git gitdb semver sqlite3 yaml", 89),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 101),
     (("status",), "git gitdb semver yaml", 141),
     (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 193),

@@ -46,15 +46,13 @@ def skipped(name: str, message: str) -> CheckResult:
     return CheckResult(name=name, state=CheckState.SKIPPED, message=message)
 
 
-def compared(name: str, what: str, ours: object, theirs: object, said_by: str) -> CheckResult:
-    """Two accounts of one thing."""
+def compared(
+    name: str, what: str, ours: object, theirs: object, said_by: str, remedy: str = "one of the two was changed later"
+) -> CheckResult:
+    """Two accounts of one thing; `what` is the beginning of a sentence that ends with ours."""
     if ours == theirs:
         return passed(name, f"{what} {str(ours)[:19]}, as {said_by} says")
-    return failed(
-        name,
-        f"{what} is {ours or 'not there'}, {said_by} says {theirs or 'nothing'}",
-        "one of the two was changed after the release",
-    )
+    return failed(name, f"{what} {ours or 'not there'}, {said_by} says {theirs or 'nothing'}", remedy)
 
 
 # ------------------------------------------------------------------ git's side

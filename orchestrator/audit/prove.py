@@ -21,7 +21,7 @@ from orchestrator.audit.find_sources import SourceFinder, outside
 from orchestrator.audit.history import retell, undoes
 from orchestrator.audit.origins.claims import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, given_up, remade
-from orchestrator.audit.verdicts import CommitVerdict, Kind, unfold
+from orchestrator.audit.verdicts import CARRY_LITTLE, CommitVerdict, Kind, unfold
 from orchestrator.core.pick import PickState
 from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.sources import expand
@@ -229,7 +229,7 @@ def _answered(
     if part.account and part.account.entry.from_branch and not declared.stands_in(sha, listed):
         return proof, ""
     if faults := _strays(known, sha, listed, declared):
-        kind = Kind.ADAPTED if proof.kind is Kind.FORGED else proof.kind  # a person says that it is that fix
+        kind = Kind.ADAPTED if proof.kind in CARRY_LITTLE else proof.kind  # a person says that it is that fix
         return replace(proof, kind=kind, notes=(*proof.notes, *faults)), ""
     return replace(proof, kind=Kind.ADAPTED, sources=sources), f"tag {part.version}"
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 _SQUASHED = 20  # picks in one commit that are tried together
-RULES = 2  # part of cache keys: raise it when the same history would get another answer
-LEAST = 0.1  # likeness below which a commit does not carry the change that it names (docs/audit.md has the measurement)
+RULES = 3  # part of cache keys: raise it when the same history would get another answer
+LEAST = 0.1  # likeness below which nothing proves that it is the change that it names (docs/audit.md measures it)
 
 
 # ------------------------------------------------------------------ doing it again
@@ -222,7 +222,7 @@ def _carried(source: Tokens, target: Tokens, claim: PossibleOrigin) -> float:
 
 def _unproved(claim: PossibleOrigin, score: float, *, conflicts: bool) -> CommitProof:
     why = "the pick conflicts" if conflicts else "the pick gives another tree"
-    kind = Kind.ADAPTED if score >= LEAST else Kind.FORGED
+    kind = Kind.ADAPTED if score >= LEAST else Kind.UNPROVED if score or conflicts else Kind.FORGED
     if claim.backward:
         why = f"says that it takes back {claim.source[:12]}, and does not do just that"
         kind = Kind.ADAPTED if score >= LEAST else Kind.FOREIGN

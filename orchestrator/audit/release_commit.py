@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.origins.claims import BACKPORT
-from orchestrator.audit.verdicts import CommitProof, Kind
+from orchestrator.audit.verdicts import CARRY_LITTLE, CommitProof, Kind
 from orchestrator.core.commit_message import signed_off
 from orchestrator.core.commit_message.release import names as placeholders
 from orchestrator.core.commit_message.release import released_versions
@@ -117,7 +117,7 @@ def _given_up(
     by_hand = {
         each: replace(made, kind=Kind.ADAPTED, notes=(*made.notes, note))
         for each, made in proofs.items()
-        if made.kind is Kind.FORGED and not mine.isdisjoint(made.sources)
+        if made.kind in CARRY_LITTLE and not mine.isdisjoint(made.sources)
     }
     return by_hand | {sha: CommitProof(kind=Kind.RELEASE, notes=(f"{version} was not tagged here",))}
 
@@ -135,7 +135,7 @@ def _picks(sources: Sequence[Source], proofs: Mapping[str, CommitProof]) -> list
         names = [source.commit.sha, *([source.backport.sha] if source.backport else [])]
         sha = next((carrier[name] for name in names if name in carrier), "")
         if sha:
-            by_hand = source.backport or proofs[sha].kind in (Kind.ADAPTED, Kind.FORGED)
+            by_hand = source.backport or proofs[sha].kind in (Kind.ADAPTED, *CARRY_LITTLE)
             by_hand = by_hand or proofs[sha].signal == BACKPORT
             found.append(pick_of(source, PickState.ADAPTED if by_hand else PickState.CLEAN))
     return found

@@ -26,7 +26,8 @@ class Kind(StrEnum):
 
     PROVED = "proved"  # the pick of its source, done again, gives its tree
     ADAPTED = "adapted"  # carries the source's change, and gives another tree
-    FORGED = "forged"  # names a source whose change it does not carry
+    UNPROVED = "unproved"  # names a source, and carries less of it than could prove it: a person may have made it so
+    FORGED = "forged"  # names a source that can be picked there without a conflict, and carries not one line of it
     UNKNOWN = "unknown-source"  # names only sources that are not in this clone
     FOREIGN = "foreign"  # no source is known
     RELEASE = "release"  # what a release commit is, and nothing else
@@ -38,6 +39,7 @@ class Kind(StrEnum):
     REVERTED = "reverted"  # was taken back later on the branch
 
 
+CARRY_LITTLE = (Kind.UNPROVED, Kind.FORGED)
 _GOOD = (Kind.PROVED, Kind.RELEASE, Kind.MERGE, Kind.SQUASH, Kind.REVERT)
 
 
@@ -45,7 +47,7 @@ _GOOD = (Kind.PROVED, Kind.RELEASE, Kind.MERGE, Kind.SQUASH, Kind.REVERT)
 class CommitProof:
     """`sources` are the commits whose change it is (several where picks were squashed), `signal` what named them.
 
-    `likeness` is how much of the source's change an adapted or forged one carries, 0 to 1.
+    `likeness` is how much of the source's change it carries, 0 to 1, where it is not the pick itself.
     """
 
     kind: Kind
@@ -106,7 +108,8 @@ class CommitVerdict:
         text = {
             Kind.PROVED: f"is {short} picked" + (", to the very id" if self.identical else f" (by {self.signal})"),
             Kind.ADAPTED: self._adapted(short),
-            Kind.FORGED: f"names {short}, and carries {self.likeness:.0%} of its change",
+            Kind.UNPROVED: f"is not proved to be {short}, which it names: {self.likeness:.0%} of that change is in it",
+            Kind.FORGED: f"names {short}, which can be picked there, and carries no line of its change",
             Kind.UNKNOWN: f"names {' and '.join(each[:12] for each in self.missing)}, not in this clone: not provable",
             Kind.FOREIGN: "has no known source",
             Kind.RELEASE: "is the release commit" + (", to the very id" if self.identical else ""),

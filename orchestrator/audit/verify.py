@@ -21,7 +21,7 @@ from orchestrator.git.records.entries import entries
 from orchestrator.git.records.remote import fetch_refs
 from orchestrator.session.branch_state import fetch_all
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.session.published import record_at, tag_facts
+from orchestrator.session.published import other_tag, record_at, tag_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,8 @@ def _tag_checks(world: Snapshot, tag: Tag, *, require_signed: bool) -> list[Chec
     if world.remote_refs is None:
         return [*checks, skipped("tag: remote", f"{world.remote} was not asked whether it has the same")]
     there = world.remote_refs.refs.get(ref, "")
-    return [*checks, compared("tag: remote", "the tag here is", here or there, there, world.remote)]
+    remedy = other_tag(world.remote, tag.name, there)
+    return [*checks, compared("tag: remote", "the tag here is", here or there, there, world.remote, remedy)]
 
 
 def _record(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:

@@ -347,11 +347,16 @@ def _home(top: Path, common: Path) -> Path:
     """
     if top.parent.parent != common / "release":
         return top
+    home = begun_in(top.parent)
+    return home if home and home.is_dir() else common.parent
+
+
+def begun_in(release: Path) -> Path | None:
+    """The checkout that a release was begun in which paused, by what is kept of it in the folder `release`."""
     try:
-        home = Path(os.fsdecode((top.parent / HOME).read_bytes()))
+        return Path(os.fsdecode((release / HOME).read_bytes()))
     except FileNotFoundError:
-        home = common.parent
-    return home if home.is_dir() else common.parent
+        return None
 
 
 def _text(value: Any) -> str:

@@ -45,6 +45,9 @@ _REMEMBERED = re.compile(r"^(?:Resolved|Staged) '(.*)' using previous resolution
 _MARKERS = (b"<<<<<<<", b"|||||||", b">>>>>>>")
 
 
+# How git calls a file whose place a folder has, or a file of another kind: `d~HEAD`, `d~0973739 (fix: d)`.
+_ASIDE = re.compile(r"(?P<place>.+?)~(?:HEAD(?:_\d+)?|[0-9a-f]{7,40} \(.*)", re.DOTALL)
+
 _FILTERS_OFF = "filters-off"  # beside the worktree: filters of the user that could not run when it was made
 
 # What any merge driver of the user is replaced by: git's own merge, as in the plan.
@@ -157,20 +160,61 @@ class ConflictWorktree:
         return found
 
     def commands(self) -> list[str]:
-        """What to type there once the files are edited: what the branch never had is left out, and so on."""
+        """What to type there once the files are edited: what the branch never had is left out, and so on.
+
+        Empty where that would change nothing: all that is left to do is to skip the pick, or to give it a backport.
+        """
         stages = self._stages()
-        links = [path for path, sides in stages.items() if any(mode == LINK for mode, _ in sides.values())]
-        gone = [path for path, sides in stages.items() if path not in links and not {"2", "3"} <= sides.keys()]
-        rest = sorted(stages.keys() - {*links, *gone})
+        links, aside, one_sided, rest = self._sorted(stages)
+        theirs = [path for path in one_sided if "3" in stages[path] and path in aside.values()]  # ours stands aside
+        gone = [path for path in (*one_sided, *aside) if path not in theirs]
+        kept = [path for path in one_sided if path not in theirs and "2" in stages[path]]
+        if stages and not (links or rest or theirs or kept or self._staged(stages)):
+            return []
         found = [_settled_link(path, stages[path].get("3")) for path in links]
-        found += [f"git rm --quiet --force -- {words(gone)}"] if gone else []
+        found += [f"git rm --quiet --force -- {words(sorted(gone))}"] if gone else []
         off = "".join(f" -c {key}={value}" for key, value in self._filters_off())
-        return found + ([f"git{off} add -- {words(rest)}"] if rest else [])
+        add = sorted([*rest, *theirs])
+        return found + ([f"git{off} add -- {words(add)}"] if add else [])
+
+    def resolving(self) -> str:
+        """What to type to resolve it, "" where a file can only be left out that the branch has no place for."""
+        open_ = self.exists and self.unmerged()
+        commands = self.commands() if open_ else ["git add --update"]
+        return f"cd {word(str(self.path))}   (resolve, then)   {' && '.join(commands)}" if commands else ""
 
     def keeping(self) -> str:
         """The command that keeps what one of the two sides has not, "" where there is no such file."""
-        one_sided = [path for path, sides in self._stages().items() if len(sides.keys() & {"2", "3"}) == 1]
-        return f"git add -- {words(sorted(one_sided))}" if one_sided else ""
+        stages = self._stages()
+        links, aside, one_sided, rest = self._sorted(stages)
+        places = sorted({place for path, place in aside.items() if "2" in stages[path]})
+        one_sided = [path for path in one_sided if path not in places]
+        others = [path for path in self._staged(stages) if not any(_is_in(path, place) for place in places)]
+        if not (one_sided or places) or not (links or rest or others or any("3" in stages[path] for path in one_sided)):
+            return ""
+        gone = sorted({*aside, *places})
+        found = [f"git rm -r --quiet --force -- {words(gone)}"] if gone else []
+        found += [f"git restore --source=HEAD --staged --worktree -- {words(places)}"] if places else []
+        return " && ".join([*found, *([f"git add -- {words(one_sided)}"] if one_sided else [])])
+
+    def _sorted(
+        self, stages: Mapping[str, Mapping[str, tuple[str, str]]]
+    ) -> tuple[list[str], dict[str, str], list[str], list[str]]:
+        """Submodules; files that git put aside, with their places; what one side has alone; the rest."""
+        links = [path for path, sides in stages.items() if any(mode == LINK for mode, _ in sides.values())]
+        single = [path for path, sides in stages.items() if path not in links and not {"2", "3"} <= sides.keys()]
+        aside = {path: match["place"] for path in single if (match := _ASIDE.fullmatch(path)) and not self._has(path)}
+        rest = sorted(stages.keys() - {*links, *single})
+        return links, aside, sorted(set(single) - aside.keys()), rest
+
+    def _has(self, path: str) -> bool:
+        """Whether the branch has a file of that name."""
+        return self._git.attempt("cat-file", "-e", f"HEAD:{path}").status == 0
+
+    def _staged(self, stages: Mapping[str, object]) -> list[str]:
+        """What is changed already, apart from what is unmerged."""
+        found = self._git.run("diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD").fields()
+        return [path for path in found if path not in stages]
 
     def resolution(self, tip: str, again: str) -> str:
         """The tree that the person made.  Raises PausedError naming what is still open.
@@ -179,7 +223,10 @@ class ConflictWorktree:
         """
         git = self._git
         if unmerged := self.unmerged():
-            raise self._open("still unmerged: " + words(unmerged, ", "), again, commands=self.commands())
+            what, commands = "still unmerged: " + words(unmerged, ", "), self.commands()
+            if not commands:
+                raise PausedError(what, where=str(self.path), remedy=_nothing_else(again), code="unresolved")
+            raise self._open(what, again, commands=commands)
         if edited := git.run("diff", "--name-only", "-z").fields():
             raise self._open(
                 "edited but not added: " + words(edited, ", "), again, commands=[f"git add -- {words(edited)}"]
@@ -198,8 +245,7 @@ class ConflictWorktree:
                 "the resolution changes nothing",
                 code="empty-resolution",
                 where=str(self.path),
-                remedy=f'{again.replace("continue", "skip", 1)} --reason "..."   (leaves the fix out)'
-                f"   | resolve it otherwise, then: {again}",
+                remedy=f"{_nothing_else(again)}   | resolve it otherwise, then: {again}",
             )
         git.attempt("rerere")  # where the clone has it on, it remembers
         return tree
@@ -227,6 +273,14 @@ class ConflictWorktree:
     def _open(self, what: str, again: str, *, commands: list[str], first: str = "") -> PausedError:
         remedy = f"{first} ".lstrip() + " && ".join([f"cd {word(str(self.path))}", *commands, again])
         return PausedError(what, where=str(self.path), remedy=remedy, code="unresolved")
+
+
+def _nothing_else(again: str) -> str:
+    return f'{again.replace("continue", "skip", 1)} --reason "..."   (leaves the fix out)'
+
+
+def _is_in(path: str, place: str) -> bool:
+    return path == place or path.startswith(f"{place}/")
 
 
 def _settled_link(path: str, theirs: tuple[str, str] | None) -> str:

@@ -55,6 +55,16 @@ def propose(repository: Repository, plan: Plan, tag_object: str, before: Propose
     )
 
 
+def keep(repository: Repository, remote: str, version: str, tag_object: str) -> None:
+    """Have the tag object, and with it the commits as they were planned, on the remote: of a squash they are the proof.
+
+    Raises RemoteError where the server takes it not.
+    """
+    ref = candidate_ref(version)
+    before = repository.ls_remote(remote, ref).refs.get(ref, "")
+    records.move_refs(repository, remote=remote, moves={ref: (tag_object, before)}, state=PRIVATE, hooks=False)
+
+
 def withdraw(repository: Repository, remote: str, found: ProposedRefs, *, branch: bool) -> None:
     """Remove what was proposed; the branch too where it is still what was proposed."""
     moves = {candidate_ref(found.version): ("", found.tag_object)}

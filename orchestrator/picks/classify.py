@@ -92,7 +92,7 @@ class Judge:
         why = ""
         if twin:
             holds, why = self._still_there(source, ours, tip, merge, twin)
-            if holds:
+            if holds or _is_own(source, twin):
                 return self._present(source, PickState.DUPLICATE, twin)
         if merge.conflicts:
             return self._conflict(source, ours, merge, why)
@@ -244,6 +244,11 @@ class Judge:
         if state.value in source.fix.allow:
             return Classification(pick=pick, tree="", like=source.commit)
         return Classification(pick=pick, tree="", like=source.commit, problems=(_already(source, state, twin),))
+
+
+def _is_own(source: Source, twin: Equivalent) -> bool:
+    """Whether an entry names a commit of the branch, and a person says that it is there, whatever came over it."""
+    return twin.sha == source.commit.sha and PickState.DUPLICATE.value in source.fix.allow
 
 
 def _applied(source: Source) -> Source:

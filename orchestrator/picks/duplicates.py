@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UsageError
 from orchestrator.git import changes
-from orchestrator.picks.equivalents import Undone, brought, match, named_merges, signal_rules, taken_back
+from orchestrator.picks.equivalents import Undone, match, signal_rules
+from orchestrator.picks.merged.brought import brought, named_merges, taken_back
 from orchestrator.picks.presence import Carrier, Presence
 from orchestrator.session.branch_state import branch_and_sources, commit_named
 from orchestrator.session.clone.contents import have_contents

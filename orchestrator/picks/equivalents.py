@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.git import changes, diff
+from orchestrator.picks.merged.brought import brought, named_merges, taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,8 +29,7 @@ ANCESTOR, TRAILER, PATCH_ID, ZERO_CONTEXT = "ancestor", "trailer", "patch-id", "
 ORIGIN, MERGE = "common origin", "picked merge"
 BACKPORT = "backport"  # an entry names it: no signal of history
 STRENGTH = (TRAILER, PATCH_ID, ZERO_CONTEXT, ORIGIN, MERGE)  # the strongest first
-_RULES = 2  # raise it when the same signals would say something else of the same history
-_FULL = 40  # digits of a whole id
+_RULES = 3  # raise it when the same signals would say something else of the same history
 _ALIKE = 0.5  # so much of the smaller one must be in both, of two changes that name one origin
 
 
@@ -184,63 +184,6 @@ def unlike(
 def _share(one: Counter[tuple[str, bytes]] | None, other: Counter[tuple[str, bytes]] | None) -> bool:
     least = min(one.total(), other.total()) if one and other else 0
     return bool(one and other and least and (one & other).total() >= _ALIKE * least)
-
-
-def named_merges(scratch: Scratch, own: Sequence[CommitChange]) -> dict[str, str]:
-    """The merges that these commits are picks of, or take back -> their first parents."""
-    return merges_among(scratch, {name for change in own for name in (*origins(change.message), *_reverted(change))})
-
-
-def _reverted(change: CommitChange) -> list[str]:
-    return [name for name in reverted(change.message) if len(name) == _FULL]
-
-
-def brought(
-    scratch: Scratch, base: str, merges: Mapping[str, str], own: Sequence[CommitChange], wanted: Collection[str]
-) -> list[tuple[str, str]]:
-    """(source, twin): the twin is the pick of a merge, with its first parent as mainline, that brought the source."""
-    bearers: dict[str, list[str]] = defaultdict(list)
-    for change in own:
-        for origin in origins(change.message):
-            if origin in merges:
-                bearers[origin].append(change.sha)
-    picked = {sha: merges[sha] for sha in bearers}
-    inside = brought_by(scratch, picked, wanted, f"^{base}") if picked else {}
-    return [(sha, twin) for sha, those in inside.items() for merge in those for twin in bearers[merge]]
-
-
-def taken_back(scratch: Scratch, merges: Mapping[str, str], own: Sequence[CommitChange]) -> dict[str, list[str]]:
-    """The merges that commits say they take back -> what each brought."""
-    names = {name for change in own for name in _reverted(change) if name in merges}
-    return {sha: scratch.rev_list("--no-merges", sha, f"^{merges[sha]}", "--") for sha in names}
-
-
-def merges_among(scratch: Scratch, ids: Collection[str]) -> dict[str, str]:
-    """The merges among these ids -> their first parents.  Ids that are not here are passed over."""
-    if not ids:
-        return {}
-    args = ("--no-walk=unsorted", "--merges", "--parents", "--ignore-missing", "--stdin")
-    rows = scratch.git.run("rev-list", *args, stdin="".join(f"{sha}\n" for sha in ids).encode()).lines()
-    return {row.split(" ")[0]: row.split(" ")[1] for row in rows}
-
-
-def brought_by(
-    scratch: Scratch, merges: Mapping[str, str], wanted: Collection[str], *bounds: str
-) -> dict[str, list[str]]:
-    """Wanted commit -> the merges that brought it to their first parent's side; nothing below the bounds is seen."""
-    rows = scratch.rev_list("--topo-order", "--parents", *merges, *bounds, "--")
-    flags: dict[str, int] = defaultdict(int)  # two bits a merge: in its history; in that of its first parent
-    for number, (merge, parent) in enumerate(merges.items()):
-        flags[merge] |= 1 << 2 * number
-        flags[parent] |= 2 << 2 * number
-    found = {}
-    for sha, *parents in (row.split(" ") for row in rows):
-        mine = flags.pop(sha, 0)
-        if sha in wanted:
-            found[sha] = [merge for number, merge in enumerate(merges) if mine >> 2 * number & 3 == 1 and merge != sha]
-        for parent in parents:
-            flags[parent] |= mine
-    return found
 
 
 def _by_patch(

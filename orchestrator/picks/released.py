@@ -17,7 +17,8 @@ from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes, notes
 from orchestrator.git.repository import RemoteRefs
-from orchestrator.picks.equivalents import MERGE, PATCH_ID, TRAILER, ZERO_CONTEXT, brought_by, merges_among
+from orchestrator.picks.equivalents import MERGE, PATCH_ID, TRAILER, ZERO_CONTEXT
+from orchestrator.picks.merged.brought import brought_by, merges_among, sides
 from orchestrator.picks.sources import known
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.branch_state import commit_named
@@ -218,13 +219,17 @@ class _Family:
                     open_.append(sha)
 
     def _by_merge(self, bearers: Mapping[str, Sequence[str]]) -> None:
-        """Picks of a merge that brought the change to its first parent's side."""
+        """Picks of a merge that brought the change to the parent whose side they kept."""
         bounds = [each for each in self._range if each.startswith("^")]
         merges = merges_among(self.scratch, [origin for origin in bearers if origin not in self.members])
-        inside = brought_by(self.scratch, merges, set(self.members), *bounds) if merges else {}
-        self.merges = list(dict.fromkeys(each for those in inside.values() for each in those))
-        for merge in self.merges:
-            self.members |= dict.fromkeys(bearers[merge], MERGE)
+        picks = {sha: self._parents[sha] for merge in merges for sha in bearers[merge]}
+        made = changes.of(self.scratch, {sha: next(iter(parents), "") for sha, parents in picks.items()})
+        kept = sides(self.scratch, merges, made)
+        inside = brought_by(self.scratch, list(kept), set(self.members), *bounds)
+        pairs = dict.fromkeys(each for those in inside.values() for each in those)
+        self.merges = list(dict.fromkeys(merge for merge, _ in pairs))
+        for pair in pairs:
+            self.members |= dict.fromkeys(kept[pair], MERGE)
 
     def _by_patch(self, source: str) -> None:
         parents = self.scratch.commit(source).parents

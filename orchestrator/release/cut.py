@@ -81,8 +81,8 @@ def cut_locked(session: Session, version: str, *, yes: bool, wanted: Plan | None
     if landed_before := landing.begun(session, version):
         return carry_on(session, landed_before)
     proposed = landing.waiting(session, version)
-    if proposed and (landed := landing.landed_plan(session, proposed[1])):
-        return go_on_landed(session, proposed[0], landed)
+    if landed := landing.landed_here(session, version, proposed):
+        return go_on_landed(session, *landed)
     on = proposed[1].request if proposed else ""
     stored = _public_already(session, version)
     if stored:
@@ -302,7 +302,7 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
     needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
     tree = state.worktree.path
-    commands = (state.worktree.commands() if state.worktree.exists else []) or ["git add --update"]
+    resolve = state.worktree.resolving()
     keeping = state.worktree.keeping()
     keep = f"   | {keeping} keeps what one side has not" if keeping else ""
     known = f"; it was resolved before, look at it: {', '.join(paused.known)}" if paused.known else ""
@@ -310,9 +310,9 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     return PausedError(
         f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {files}{needs}{known}",
         where=str(tree),
-        remedy=f"cd {word(str(tree))}   (resolve, then)   {' && '.join(commands)} "
-        f"&& release continue {state.version}"
-        f'   | release skip {state.version} --reason "..."   | release abort {state.version}{keep}',
+        remedy=(f"{resolve} && release continue {state.version}   | " if resolve else "")
+        + f'release skip {state.version} --reason "..."   | release abort {state.version}{keep}'
+        + ("" if resolve else f"   | what fits in {word(str(tree))} is declared as `backport:` of the fix"),
         state="nothing is public; your checkout is untouched",
     )
 

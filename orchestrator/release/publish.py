@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.declaration import LandSpec
-from orchestrator.core.errors import MismatchError, ProblemsError, UsageError
+from orchestrator.core.errors import MismatchError, ProblemsError, ReleaseError, UsageError
 from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
 from orchestrator.core.record import PREFIX as RECORDS
@@ -34,7 +34,13 @@ from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.clone.history import have_history
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, put_aside
-from orchestrator.session.published import PublishedReleases, config_at, must_be_on_branch, remote_name
+from orchestrator.session.published import (
+    PublishedReleases,
+    config_at,
+    must_be_on_branch,
+    must_be_the_same,
+    remote_name,
+)
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -329,7 +335,11 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         )
     if origin := promotion(repository.git.text("cat-file", "tag", tag_object)):
         return _promoted(session, PublishedReleases(session, remote), version, tag_object, origin)
-    config = config_at(session, version, head, session.config_path())
+    try:
+        config = config_at(session, version, head, session.config_path())
+    except ReleaseError:
+        must_be_the_same(session, remote, version, tag_object)  # of another tag nothing is to be said
+        raise
     must_be_on_branch(session, config, version, tag_object, head)
     plan = _planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
     plan = replace(plan, tag_object=tag_object, records=config.records)
@@ -377,12 +387,5 @@ def _promoted(
     session: Session, public: PublishedReleases, version: str, tag_object: str, origin: tuple[str, str]
 ) -> Plan:
     """A promoted tag: nothing is to be built, and the candidate that it names must be the one that is public."""
-    candidate, candidate_tag = origin
-    if public.tag(version) != tag_object or public.tag(candidate) != candidate_tag:
-        raise MismatchError(
-            f"tag {version} says that it was promoted from {candidate}, and one of the two is another here and there",
-            where=f"refs/tags/{candidate}",
-            remedy=f"git fetch --force {word(public.remote)} tag {version} tag {candidate}; and find out who moved it",
-            code="tag-differs",
-        )
-    return plan_promotion(session, public, candidate, version, allow_older=True)
+    public.must_be_promoted(version, tag_object, *origin)
+    return plan_promotion(session, public, origin[0], version, allow_older=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.errors import DecisionError, RefusedError, UsageError
 from orchestrator.core.plan import LAND, PROPOSE, UPLOAD
 from orchestrator.core.text import word, words
 from orchestrator.git.merge.excluded import part_of
+from orchestrator.git.repository import begun_in
 from orchestrator.picks.resolution import strays
 from orchestrator.plan import document
 from orchestrator.plan.picker import write_pick
@@ -127,6 +129,7 @@ def resume(session: Session, version: str, *, yes: bool) -> Cut:
         state = chosen(session, version)
         heal(state, session.terminal.note)
         paused = _paused(state)
+        _must_go_on(session, state, paused)
         tree = state.worktree.resolution(paused.tip, f"release continue {state.version}")
         source = session.scratch.commit(paused.source)
         _refuse_strays(session, state, paused, tree)
@@ -166,6 +169,7 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
         state = chosen(session, version)
         heal(state, session.terminal.note)
         paused = _paused(state)
+        _must_go_on(session, state, paused)
         state.skip(paused.source, reason.strip())
         state.unpause()
         return _go_on(session, state, paused, yes=yes)
@@ -174,10 +178,34 @@ def skip(session: Session, version: str, *, reason: str, yes: bool) -> Cut:
 def _go_on(session: Session, state: ReleaseState, paused: Paused, *, yes: bool) -> Cut:
     """The rest of the cut, under the same lock, with the release.yaml that the paused cut read."""
     given: dict[str, Any] = {}
-    if paused.config and not session.options.config:
-        home = str(session.repository.top)  # the shell may stand in the worktree, which is gone
-        given |= {"config": paused.config, "directory": home}
+    home = _home(session, state)  # the shell may stand in another worktree, or in the one that is gone
+    if not session.options.config and (paused.config or home != session.repository.top):
+        given |= {"config": paused.config, "directory": str(home)}
     if session.options.image is None and paused.image is not None:
         given |= {"image": paused.image}
     with session.with_options(**given) if given else nullcontext(session) as again:
         return cut_locked(again, state.version, yes=yes or paused.yes)
+
+
+def _home(session: Session, state: ReleaseState) -> Path:
+    """The checkout that the release was begun in; where somebody removed that, the one that the command stands in."""
+    home = begun_in(state.worktree.path.parent)
+    return home if home and home.is_dir() else session.repository.top
+
+
+def _must_go_on(session: Session, state: ReleaseState, paused: Paused) -> None:
+    """Raises UsageError before anything is decided where there is no release.yaml to go on with."""
+    given = session.options.config or paused.config
+    home = _home(session, state)
+    path = session.config_file if session.options.config else Path(given) if given else home / "release.yaml"
+    if path.is_file():
+        return
+    begun = begun_in(state.worktree.path.parent) or home
+    gone = "" if begun.is_dir() else ", which is gone"
+    raise UsageError(
+        f"{state.version} was begun in {begun}{gone}: its release.yaml is not at {path}",
+        where=str(path),
+        remedy=f"put it there again, or name it: release continue {state.version} --config FILE"
+        f"   | release abort {state.version}",
+        code="config-missing",
+    )

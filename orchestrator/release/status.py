@@ -220,8 +220,7 @@ def _standing(session: Session, state: ReleaseState) -> ReleaseStatus:
             public=False,
             said=f"paused on a conflict of {paused.source[:12]} in {words(paused.files, ', ')}, in {tree}",
             next=(
-                f"cd {word(str(tree))}   (resolve, then)   {' && '.join(state.worktree.commands() or ['git add -u'])}",
-                f"release continue {state.version}",
+                *([resolve, f"release continue {state.version}"] if (resolve := state.worktree.resolving()) else []),
                 f'release skip {state.version} --reason "..."',
                 f"release abort {state.version}",
             ),

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 _REMEDY = {
     Kind.ADAPTED: "see what differs below; a resolution belongs in the tag (release cut), or in `approved-by:`",
-    Kind.FORGED: "if a person adapted it by hand, declare it for the next version; else take it out by a revert",
+    Kind.UNPROVED: "compare the two with git show; where it is that fix in other words, declare it for the next version"
+    " (`release check` names the lines), else take it out by a revert",
+    Kind.FORGED: "compare the two with git show; declare it for the next version as what it is (`release check` names"
+    " the lines), or take it out by a revert",
     Kind.UNKNOWN: "fetch the branch that it was picked from, then audit again",
-    Kind.FOREIGN: "land it on a source branch first and pick it, or take it out by a revert",
+    Kind.FOREIGN: "declare it for the next version (`release check` names the lines), or take it out by a revert",
     Kind.UNDECLARED: "declare it for the version that ships it, or take it out by a revert",
     Kind.DUPLICATE: "look whether its change is there twice",
     Kind.REVERTED: "the version says that it has this fix, and has not: release the next one without it",

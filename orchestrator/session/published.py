@@ -165,6 +165,20 @@ class PublishedReleases:
             )
         return record
 
+    def must_be_promoted(self, version: str, tag_object: str, candidate: str, candidate_tag: str) -> None:
+        """Raises MismatchError where a promoted tag, or the candidate that it names, is another one on the remote."""
+        if self.tag(version) != tag_object or self.tag(candidate) != candidate_tag:
+            raise MismatchError(
+                f"tag {version} is {tag_object} here, promoted from {candidate} at {candidate_tag}; on {self.remote}"
+                f" they are {self.tag(version) or 'not there'} and {self.tag(candidate) or 'not there'}",
+                where=f"refs/tags/{version}",
+                remedy=other_tag(self.remote, version, self.tag(version))
+                if self.tag(version) != tag_object
+                else f"somebody moved or removed {candidate} after {version} was made of it: put it back with"
+                f" git push {word(self.remote)} +{candidate_tag}:refs/tags/{candidate}",
+                code="tag-differs",
+            )
+
     def facts(self, version: str) -> ReleaseFacts:
         """What the version's tag on the remote says."""
         self.bring(f"refs/tags/{version}")
@@ -183,18 +197,39 @@ def config_at(session: Session, version: str, head: str, path: str) -> Config:
     return found
 
 
+def other_tag(remote: str, version: str, there: str) -> str:
+    """What to type where this clone and a remote have different tags of one name; `there` is the remote's, or ""."""
+    if there:
+        fetch = f"git fetch --force {word(remote)} refs/tags/{version}:refs/tags/{version}"
+        return f"{fetch}   (the remote's is the one that counts)"
+    return (
+        f"git push {word(remote)} refs/tags/{version}   (makes it public)   | git tag -d {version}   (forgets it here)"
+    )
+
+
+def must_be_the_same(session: Session, remote: str, version: str, tag_object: str) -> None:
+    """Raises MismatchError where the remote's tag of that name is not this object."""
+    ref = f"refs/tags/{version}"
+    _must_be(version, tag_object, session.repository.ls_remote(remote, ref).refs.get(ref, ""), remote)
+
+
+def _must_be(version: str, here: str, there: str, remote: str) -> None:
+    if there != here:
+        raise MismatchError(
+            f"tag {version} is {here} here and {there or 'not there'} on {remote}",
+            where=f"refs/tags/{version}",
+            remedy=other_tag(remote, version, there),
+            code="tag-differs",
+        )
+
+
 def must_be_on_branch(session: Session, config: Config, version: str, tag_object: str, head: str) -> str:
     """The remote has this very tag, and its branch contains the tag's commit.  Returns the branch's tip."""
     refs = session.repository.ls_remote(
         config.remote, f"refs/heads/{config.branch}", f"refs/tags/{version}", f"refs/tags/{version}^{{}}"
     )
     there = refs.refs.get(f"refs/tags/{version}", "")
-    if there != tag_object:
-        raise MismatchError(
-            f"tag {version} is {tag_object} here and {there or 'not there'} on {config.remote}",
-            remedy=f"git fetch --force {word(config.remote)} refs/tags/{version}:refs/tags/{version}",
-            code="tag-differs",
-        )
+    _must_be(version, tag_object, there, config.remote)
     tip = refs.branch(config.branch)
     if tip and not session.scratch.has(tip):
         session.repository.bring(session.scratch, config.remote, [f"refs/heads/{config.branch}"])

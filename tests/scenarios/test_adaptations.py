@@ -133,7 +133,7 @@ def test_a_third_commit_of_a_submodule_is_found(adapted: tuple[Attacked, Release
     third = world.lib.commit("fix: what nobody picked", {"lib.txt": "3\n"})
     entries = (("160000", third, "lib-v2.7"),)
     for tag in (lambda text, _: text, lambda text, _: text.replace(world.libs["v2.7"], third)):
-        attack = Attack("undeclared-resolution", frozenset({"forged"}), "conflicts in", entries=entries, tag=tag)
+        attack = Attack("undeclared-resolution", frozenset({"unproved"}), "conflicts in", entries=entries, tag=tag)
         world.everybody_sees(made, attack, source_of(made, "submodule"))
 
 

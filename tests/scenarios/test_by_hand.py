@@ -105,3 +105,29 @@ def test_what_is_not_what_it_says_is_named_and_can_be_declared(tale: Story) -> N
     all_agree(tale, "v2.7.1")
     told = release("log", tale.fix, "--json", cwd=clone.path).json["releases"]
     assert [(each["version"], each["sha"]) for each in told] == [("v2.7.1", made[3])]
+
+
+@pytest.mark.parametrize("declared", [False, True], ids=["the fix is not declared", "the fix is declared again"])
+def test_a_revert_of_a_part_is_declared_by_the_line_that_is_printed(tale: Story, declared: bool) -> None:
+    """It says that it takes a pick back and takes a part: no exact revert is asked for, and it is not picked again."""
+    parts = LOADER.replace("return 5\n", "return 55\n").replace("return 9\n", "return 99\n")
+    fix = tale.clone.commit("fix: two parts", {"loader.py": parts})
+    other = tale.clone.commit("fix: another", {"other.py": "OTHER = 1\n"})
+    tale.clone.git("push", "--quiet", "origin", "main")
+    part = {
+        "loader.py": LOADER.replace("return 5\n", "return 55\n"),
+        "message": "Revert it\n\nThis reverts commit HEAD.",
+    }
+    on_branch(tale, ("cherry-pick", "-x", fix), part)
+    entries = "\n".join([*([fix_line(fix)] if declared else []), fix_line(other)])
+    tale.release_yaml(entries)
+    (note,) = noted(tale, "v2.7.1")
+    tale.release_yaml(f"{entries}\n      {note.partition('add: ')[2]}")
+    tale.clone.commit("chore: declare", {"release.yaml": (tale.clone.path / "release.yaml").read_bytes()})
+    tale.clone.git("push", "--quiet", "origin", "main")
+    assert guarded.install(tale.remote, quick=True).code == 0
+    cut = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
+    assert cut.code == 0, cut.err
+    assert tale.remote.git("show", "v2.7.1:loader.py") == (parts if declared else part["loader.py"]).strip()
+    all_agree(tale, "v2.7.1")
+    assert "Revert it" in release("notes", "v2.7.1", cwd=tale.clone.path).out

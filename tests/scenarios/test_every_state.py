@@ -200,7 +200,7 @@ ROWS: dict[str, tuple[Standing, Callable[[Story], None], tuple[str, ...]]] = {
 }
 # What is typed on the way to the first of the ends.
 TYPES: dict[str, tuple[str, ...]] = {
-    "paused": ("release/status.py: cd {}", "release/status.py: release continue {}"),
+    "paused": ("git/worktree.py: cd {}", "release/status.py: release continue {}"),
     "interrupted: landed": ("plan/document.py: release cut {}",),
     "promotion: tagged": ("plan/document.py: release promote {} {}",),
     "damaged journal": ("session/journal.py: release abort {}",),

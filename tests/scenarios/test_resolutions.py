@@ -40,7 +40,7 @@ def _other_word(text: str) -> str:
     return text.replace("fix: line", "fix: lime")
 
 
-UNLISTED = frozenset({"forged"})
+UNLISTED = frozenset({"unproved"})
 STRAYS = frozenset({"adapted"})  # somebody answers for it, and not for this
 DIFFERS = frozenset({"tag-differs"})
 ATTACKS = {

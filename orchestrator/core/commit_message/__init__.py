@@ -20,6 +20,9 @@ _COPIED = re.compile(
 )
 _APPENDED = re.compile(r"^(?:[A-Z][A-Za-z]*-(?:[Bb]y|[Tt]o)|Cc|CC|Fixes|Change-Id|Link):\s")
 _REVERTS = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
+_MERGE_REVERTED = re.compile(
+    r"\b[Tt]his reverts commit ([0-9a-f]{7,64}),\s+reversing\s+changes\s+made\s+to\s+([0-9a-f]{7,64})\b"
+)
 _CONVENTIONAL = re.compile(r"^(?P<type>[a-zA-Z]+)(?:\((?P<scope>[^()\r\n]*)\))?(?P<breaking>!)?: (?P<text>\S.*)$")
 _TAKEN_BACK = re.compile(r'^(?P<word>Revert|Reapply) "(?P<inner>.*)"$')  # how git revert names it
 _MOST_REVERTS = 16  # of a revert of a revert ...
@@ -146,6 +149,11 @@ def without_trailers(message: str) -> str:
 def reverted(message: str) -> tuple[str, ...]:
     """Ids (perhaps abbreviated) that the message says it reverts."""
     return tuple(_REVERTS.findall(message))
+
+
+def reverted_merges(message: str) -> tuple[tuple[str, str], ...]:
+    """(merge, the parent whose side was kept): the merges that git says it reverts, perhaps abbreviated both."""
+    return tuple(_MERGE_REVERTED.findall(message))
 
 
 @dataclass(frozen=True, kw_only=True)

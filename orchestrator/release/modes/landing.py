@@ -6,10 +6,12 @@ found on the branch, proved there, and is a plan of its own, with the commits th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import ReleaseError, WaitingError
-from orchestrator.core.plan import PROPOSE, Judgement
+from orchestrator.core.plan import PROPOSE, Judgement, LandingForm
 from orchestrator.core.text import word
 from orchestrator.landing import candidate, forms, request
 from orchestrator.plan import document
@@ -17,6 +19,7 @@ from orchestrator.plan.landed import as_landed
 from orchestrator.plan.planner import seal
 from orchestrator.release import steps
 from orchestrator.session.journal import Journal
+from orchestrator.session.published import config_at
 from orchestrator.session.state import ReleaseState, in_progress
 
 if TYPE_CHECKING:
@@ -69,6 +72,50 @@ def landed_plan(session: Session, plan: Plan) -> Plan | None:
     said = Judgement(signed_tag=plan.signed_tag, freeze_broken=plan.freeze_broken)
     made = as_landed(session.scratch, plan, landing)
     return seal(made, steps.keys(made), said)
+
+
+def landed_here(
+    session: Session, version: str, proposed: tuple[ReleaseState, Plan] | None
+) -> tuple[ReleaseState, Plan] | None:
+    """The second part of what this clone proposed, or made and could not push, where that has landed."""
+    if proposed is None:
+        return _by_hand(session, version)
+    landed = landed_plan(session, proposed[1])
+    return (proposed[0], landed) if landed else None
+
+
+def _by_hand(session: Session, version: str) -> tuple[ReleaseState, Plan] | None:
+    """A release that this clone made and could not push, whose commits a forge squashed or rebased onto the branch.
+
+    Somebody opened a request for them, and no plan proposed it.  What they were is kept on the remote, as of a release
+    that was proposed: it is proved by them.  "" means the only release that is open here.
+    """
+    open_ = [
+        ReleaseState(session.repository, name) for name in ([version] if version else in_progress(session.repository))
+    ]
+    for state in open_:
+        journal = Journal(state.journal_path, session.now)
+        data, tag_object = journal.plan(), state.ref("tag")
+        if (
+            journal.closed
+            or not data
+            or not tag_object
+            or any(data.get(key) for key in ("landed", "request", "tag_object"))
+        ):
+            continue
+        plan = document.recall(data, str(journal.path))
+        if session.scratch.resolve(tag_object) != plan.head:
+            continue
+        config = config_at(session, plan.version, plan.head, plan.config_path)
+        spec = config.land or LandSpec(place=config.place)
+        try:
+            landed = landed_plan(session, replace(plan, request=spec.branch_of(plan.version)))
+        except forms.LandedOtherwiseError:
+            continue  # it is planned again, on what is there
+        if landed and landed.landed and landed.landed.form in (LandingForm.SQUASH, LandingForm.REBASE):
+            candidate.keep(session.repository, plan.remote, plan.version, tag_object)
+            return state, landed
+    return None
 
 
 def take_up(session: Session, state: ReleaseState, journal: Journal, plan: Plan) -> None:
