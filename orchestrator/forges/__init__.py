@@ -123,6 +123,9 @@ class Forge(Protocol):
     def close_request(self, number: int) -> None:
         """Close one without a merge."""
 
+    def barrier(self, branch: str) -> str:
+        """What keeps this login from pushing to a branch, as the end of a sentence; "" where nothing shows."""
+
     def kept(self, kind: str, name: str, environment: str) -> KeptSetting:
         """What there is of a `secret`, `variable` or `environment`; the first two may be that environment's own.
 

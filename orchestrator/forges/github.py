@@ -6,6 +6,7 @@ REST: https://docs.github.com/en/rest/repos/rules
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -124,6 +125,21 @@ class GitHub:
         path = f"{self._repository}/pulls/{number}"
         self._ask("PATCH", path, f"close pull request {number}", body={"state": "closed"})
 
+    def barrier(self, branch: str) -> str:
+        """By the rulesets that hold for it, of the organization too.  Branch protection is for administrators."""
+        for each in self._list(parents="true"):
+            if each.get("target", "branch") != "branch" or each.get("enforcement") != "active":
+                continue
+            full = self._ask("GET", f"{self._rulesets}/{each['id']}", f"read ruleset {each['name']!r}")
+            names = full.get("conditions", {}).get("ref_name", {})
+            holds = any(_names(each, branch) for each in names.get("include", ()))
+            if not holds or any(_names(each, branch) for each in names.get("exclude", ())):
+                continue
+            found = {rule.get("type") for rule in full.get("rules", ())} & _BARRIERS.keys()
+            if found and full.get("current_user_can_bypass") in ("never", "pull_requests_only"):
+                return f"ruleset {full['name']!r} {_BARRIERS[min(found)]}"
+        return ""
+
     # -------------------------------------------------------------- what pipelines need
 
     def kept(self, kind: str, name: str, environment: str) -> KeptSetting:
@@ -187,12 +203,12 @@ class GitHub:
             )
         return Setting(kind="ruleset", name=full["name"], value=full)
 
-    def _list(self) -> list[dict[str, Any]]:
-        """The repository's own rulesets; those of its organization are not ours to touch."""
+    def _list(self, parents: str = "false") -> list[dict[str, Any]]:
+        """The repository's own rulesets; those of its organization are not ours to touch, and asked for alone."""
         found: list[dict[str, Any]] = []
         page = 1
         while True:
-            query = {"includes_parents": "false", "per_page": _PER_PAGE, "page": page}
+            query = {"includes_parents": parents, "per_page": _PER_PAGE, "page": page}
             part = self._ask("GET", self._rulesets, "list rulesets", query=query)
             if not isinstance(part, list):
                 raise bad_answer(self._address, "list rulesets", part)
@@ -261,6 +277,18 @@ def _release(data: Mapping[str, Any]) -> ForgeRelease:
         upload=str(data["upload_url"]).partition("{")[0],
         assets={str(each["name"]): int(each["size"]) for each in data["assets"]},
     )  # fmt: skip
+
+
+_BARRIERS: Final = {"pull_request": "lets it change by pull requests only", "update": "lets this login not update it"}
+
+
+def _names(pattern: str, branch: str) -> bool:
+    """Whether a ruleset's pattern is of a branch; the default one is no release branch."""
+    if pattern == "~ALL":
+        return True
+    parts = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    regex = "".join(parts.get(each, re.escape(each)) for each in re.split(r"(\*\*|[*?])", pattern))
+    return bool(re.fullmatch(regex, f"refs/heads/{branch}"))
 
 
 def _request(data: Mapping[str, Any]) -> MergeRequest:

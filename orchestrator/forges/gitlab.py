@@ -140,6 +140,15 @@ class GitLab:
 
     # -------------------------------------------------------------- what pipelines need
 
+    def barrier(self, branch: str) -> str:
+        """As GitLab itself says of each branch: whether who asks may push to it."""
+        try:
+            with self._said(f"read branch {branch!r}"):
+                found = self._project.branches.get(branch, **_READING)
+        except ForgeMissingError:
+            return ""
+        return "" if found.asdict().get("can_push", True) else "the project lets this login only merge into it"
+
     def kept(self, kind: str, name: str, environment: str) -> KeptSetting:  # noqa: ARG002  # one list for all of them
         project = self._project
         if kind == "environment":

@@ -180,7 +180,8 @@ def land(
             state=f"branch and tag are public where {remote} pushes to",
         )
     lacking = next(ref for ref, sha in moves.items() if refs.refs.get(ref) != sha)
-    raise _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
+    refused = _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
+    raise _with_way(refused, branch, tag, is_branch=old != new and lacking == branch_ref)
 
 
 _STATES = ("branch and tag on the remote are unchanged", "the branch is public, the tag is not")
@@ -253,6 +254,13 @@ def _given_up(repository: Repository, remote: str, url: str) -> str:
 _BROKEN = re.compile(
     r"hung up|unexpected disconnect|RPC failed|early EOF|[Bb]roken pipe|reset by peer|timed out|Connection .*closed"
 )
+
+
+def _with_way(error: RemoteError, branch: str, tag: str, *, is_branch: bool) -> RemoteError:
+    """The error for a branch that was refused, with the way that pushes none."""
+    if is_branch and error.code == "push-rejected":
+        error.remedy += f"   | where {branch} takes pull requests only: release cut {tag} --pull-request"
+    return error
 
 
 def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:

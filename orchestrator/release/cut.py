@@ -325,12 +325,12 @@ def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers:
     from orchestrator.release import preflight
 
     state = ReleaseState(session.repository, plan.version)
-
+    landing.refuse_open_proposal(session, plan)
     failed = [
         problem
         for finding in (
             *preflight.run(plan, session.repository, session.connections),
-            *preflight.cache_checks(session, plan),
+            *preflight.session_checks(session, plan),
             *preflight.signing_checks(session, plan, state),
         )
         if finding.result.state is CheckState.FAILED

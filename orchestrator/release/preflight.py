@@ -85,6 +85,23 @@ def builder_checks(plan: Plan, repository: Repository, connections: Connections)
         yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
 
 
+def server_checks(session: Session, plan: Plan) -> Iterator[Finding]:
+    """Whether the remote takes the push that the release ends with, as far as that can be known before."""
+    if plan.request or plan.promoted_from or plan.tag_object or session.options.offline:
+        return
+    from orchestrator.release.setup import server
+
+    yield run_check("direct-push", partial(server.by_forge, session, plan.remote, plan.branch, plan.version))
+    if plan.builds:  # what is built takes long
+        yield run_check("push", partial(server.by_dry_run, session, plan.remote, atomic=not plan.one_by_one))
+
+
+def session_checks(session: Session, plan: Plan) -> Iterator[Finding]:
+    """What the remote takes, and what the builds may take over."""
+    yield from server_checks(session, plan)
+    yield from cache_checks(session, plan)
+
+
 def cache_checks(session: Session, plan: Plan) -> Iterator[Finding]:
     """Whether the caches of the builds are there, and what they were."""
     if any(image.engine == BUILDX and image.options.cache.sources for image in plan.builds):

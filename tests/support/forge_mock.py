@@ -85,6 +85,7 @@ class Forge:
     raw: bytes = b""  # of the request that is answered
     releases: dict[str, dict[str, Any]] = field(default_factory=dict)  # tag -> its text and `assets`: name -> bytes
     query: dict[str, str] = field(default_factory=dict)  # of the request that is answered
+    pushable: dict[str, bool] = field(default_factory=dict)  # of GitLab's branches: whether this token may push
     closed: bool = False  # whether this token may not look at what is kept
 
     @property
@@ -218,6 +219,10 @@ class Forge:
             return self._releases_of_gitlab(method, parts, body)
         if parts[2] in ("variables", "environments"):
             return self._kept_by_gitlab(parts, self.query)
+        if parts[2:4] == ["repository", "branches"]:
+            if parts[4] not in self.pushable:
+                return 404, {"message": "404 Branch Not Found"}
+            return 200, {"name": parts[4], "protected": True, "can_push": self.pushable[parts[4]]}
         if parts[2] == "approvals" and self.approvals is not None:
             self.approving |= body
             return (201 if method == "POST" else 200), self.approving

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import ReleaseError, WaitingError
 from orchestrator.core.plan import PROPOSE, Judgement, LandingForm
+from orchestrator.core.text import word
 from orchestrator.landing import candidate, forms, request
 from orchestrator.plan import document
 from orchestrator.plan.landed import as_landed
@@ -143,6 +144,30 @@ def refuse_to_wait(session: Session, plan: Plan, url: str) -> WaitingError:
         f"{plan.version} waits for its request to be merged into {plan.branch}",
         where=url if "://" in url else plan.request,
         remedy=f"merge it in any way, then: release cut {plan.version}   | release abort {plan.version}",
+        state=candidate.PRIVATE,
+    )
+
+
+def refuse_open_proposal(session: Session, plan: Plan) -> None:
+    """Raises WaitingError where somebody else has proposed it: theirs may be approved, and is not pushed over."""
+    if not plan.request or plan.landed or plan.tag_object:
+        return
+    found = candidate.candidate(session.repository, plan.remote, plan.version, plan.request)
+    if not found.tag_object or found.branch_head in ("", plan.head):
+        return
+    candidate.bring(session.repository, session.scratch, plan.remote, [plan.version])
+    kind, data = session.scratch.read(found.tag_object)
+    fields = data.decode("utf-8", "replace").partition("\n\n")[0].split("\n")
+    who = next((line.removeprefix("tagger ") for line in fields if line.startswith("tagger ")), "")
+    made = session.scratch.resolve(found.tag_object) if kind == "tag" else ""
+    if made != found.branch_head or who.startswith(f"{plan.committer} "):
+        return
+    raise WaitingError(
+        f"{plan.version} is proposed already, by {who.partition(' <')[0]}, and waits to be merged into {plan.branch}",
+        where=plan.request,
+        remedy=f"go on with that, now or once it is merged: release publish {plan.version}   | take it back, then"
+        f" propose again: git push {word(plan.remote)} :refs/heads/{word(plan.request)}",
+        code="proposed-already",
         state=candidate.PRIVATE,
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.reference import parse_repository
+from orchestrator.core.results import CheckState
 from orchestrator.image.builders import described
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
 from orchestrator.release import preflight
@@ -35,7 +36,7 @@ def examine(session: Session) -> list[Finding]:
     ]
     config = found[0] if found else None
     findings.append(run_check("remote", lambda: _remote(session, config)))
-    if config:
+    if config and findings[-1].result.state is not CheckState.FAILED:
         findings.append(run_check("push", partial(direct_push, session, config)))
         findings.append(run_check("records", partial(records_place, session, config)))
     if config and signs(session, config):

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.declaration import BY_REQUEST, NOWHERE, ON_BRANCH
-from orchestrator.core.errors import RemoteError
+from orchestrator.core.errors import RefusedError, ReleaseError, RemoteError
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.text import word
+from orchestrator.core.versions import in_use
 from orchestrator.git.push import push_to, said_by
+from orchestrator.landing import request
 from orchestrator.release.checks import SkipCheck
 
 if TYPE_CHECKING:
@@ -27,12 +29,39 @@ def direct_push(session: Session, config: Config) -> str:
     """This login may push; branch and tag together, unless release.yaml says that the server cannot."""
     _ask_for(session)
     if config.land and config.land.by == BY_REQUEST:
-        _dry_run(session, config.remote, f"refs/heads/{_TRIED}", f"refs/tags/{_TRIED}", atomic=False)
+        by_dry_run(session, config.remote, atomic=False)
         return f"{config.remote} takes branches and tags of this login (dry run); {config.branch} is merged by people"
-    atomic = config.land is None or config.land.atomic
-    _dry_run(session, config.remote, f"refs/heads/{_TRIED}", f"refs/tags/{_TRIED}", atomic=atomic)
-    how = "branch and tag together" if atomic else "the branch, then the tag"
-    return f"{config.remote} takes {how} (dry run); its own rules for {config.branch} show at the push"
+    try:
+        told = by_forge(session, config.remote, config.branch, in_use().example)
+    except SkipCheck:
+        told = f"its own rules for {config.branch} show at the push"
+    return f"{by_dry_run(session, config.remote, atomic=config.land is None or config.land.atomic)}; {told}"
+
+
+def by_forge(session: Session, remote: str, branch: str, version: str) -> str:
+    """The forge lets this login push to the release branch.  Raises RefusedError where it says that it does not."""
+    forge, why = request.connect(session, remote)
+    if forge is None:
+        raise SkipCheck(f"no forge was asked: {why}")
+    try:
+        barrier = forge.barrier(branch)
+    except ReleaseError as error:
+        raise SkipCheck(f"the forge does not tell: {error.message}") from None
+    if barrier:
+        raise RefusedError(
+            f"{branch} takes no direct push of this login: {barrier}",
+            where=branch,
+            remedy=f"land by a pull request: release cut {version} --pull-request   (always: `land: pull-request`)",
+            code="no-direct-push",
+            state="nothing was built, and nothing is public",
+        )
+    return f"no rule of the forge that this token sees keeps it from {branch}"
+
+
+def by_dry_run(session: Session, remote: str, *, atomic: bool) -> str:
+    """This login may push, as far as a push shows that is not made."""
+    _dry_run(session, remote, f"refs/heads/{_TRIED}", f"refs/tags/{_TRIED}", atomic=atomic)
+    return f"{remote} takes {'branch and tag together' if atomic else 'the branch, then the tag'} (dry run)"
 
 
 def records_place(session: Session, config: Config) -> str:
