@@ -107,6 +107,8 @@ def tasks(session: Session, plan: Plan, *, is_public: bool) -> tuple[Task, ...]:
 
 
 def _of_release(session: Session, plan: Plan) -> Trusted:
+    if plan.landed and not session.scratch.has(plan.head):  # a forge made it, and a killed run looked at it there
+        session.repository.bring(session.scratch, plan.remote, [f"refs/heads/{plan.branch}"])
     tree = session.scratch.tree_of(plan.head)
     if b"hooks" not in (session.scratch.file(tree, plan.config_path) or b""):
         return Trusted()
