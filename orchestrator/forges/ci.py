@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.core.declaration import BY_CUT, Variant
+from orchestrator.core.declaration import BY_CUT, BY_REQUEST, Variant
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import parse_reference, parse_repository
 from orchestrator.core.remote_url import without_login
@@ -83,6 +83,7 @@ def pipeline_of(
         secrets=tuple(dict.fromkeys(each.url_env for each in config.notify)),
         environment=_environment(wish, module), tool_image=_tool_image(wish, module),
         built_by=config.image.built_by if config.image else "",
+        requests=config.land is not None and config.land.by == BY_REQUEST,
     )  # fmt: skip
 
 

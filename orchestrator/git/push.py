@@ -320,13 +320,11 @@ class RefTakenError(MismatchError):
     default_code = "record-differs"
 
 
-def push_new_ref(repository: Repository, *, remote: str, ref: str, sha: str) -> None:
-    """Create `ref` on the remote, or find it there with the same object.  Raises MismatchError, RemoteError."""
-    push_new_refs(repository, remote=remote, refs={ref: sha})
-
-
 def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str]) -> None:
-    """As `push_new_ref`, for several in one push."""
+    """Create refs on the remote in one push, or find each there with the same object.
+
+    Raises MismatchError, RemoteError.
+    """
     if not refs:
         return
     leases = [f"--force-with-lease={ref}:" for ref in refs]

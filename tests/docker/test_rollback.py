@@ -35,7 +35,7 @@ LABEL which=${WHICH}
 """  # no RUN: two builds of one commit give one digest, in a second
 FLOATING = ("v2.7", "v2.7-cu126", "v2.7-cpu", "latest", "latest-cu126", "latest-cpu")
 WHY = ("--reason", "loses the last batch")
-CALLS = "orchestrator.git.push:push_new_ref,orchestrator.registry.client:Registry.put_manifest"
+CALLS = "orchestrator.git.push:push_new_refs,orchestrator.registry.client:Registry.put_manifest"
 
 
 @pytest.fixture(scope="module")

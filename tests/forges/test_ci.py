@@ -21,7 +21,8 @@ from orchestrator.core.errors import UsageError
 from orchestrator.core.text import code
 from orchestrator.forges.ci import PipelineWish, install_from, pipeline_of, text_of
 from tests.support.cli import Ran, clean_env, release
-from tests.support.story import Repo
+from tests.support.forge_repo import ForgeRepo
+from tests.support.story import Repo, fix_line
 
 if TYPE_CHECKING:
     from tests.support.story import Story
@@ -68,7 +69,8 @@ def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
     tags = [] if provider == "github" else ["--data-transform", "gitlab-ci"]
     files = [tmp_path / f"{name}.yml" for name in ("wrong", "none", "platforms", *REGISTRIES)]
     for file in files:
-        file.write_text(made(provider, image=REGISTRIES.get(file.stem, False), cut=file.stem in REGISTRIES))
+        image = REGISTRIES.get(file.stem, False)
+        file.write_text(made(provider, image=image, cut=bool(image), more="land: pull-request\n" if image else ""))
     files[0].write_text(files[1].read_text().replace("timeout", "timeoot"))
     files[2].write_text(made(provider, image=False, more=BOTH))
     command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *tags, "--output-format", "json"]
@@ -455,6 +457,31 @@ def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) ->
     assert "`fix(loader): close the workers`" in page.read_text()
     assert "ok       tag: annotated" in log  # the job proves what it found, also where the cut has made all
     assert "fix(loader): close the workers" in (ci.path / "release-report.html").read_text()
+
+
+@pytest.mark.wide(3)
+@pytest.mark.parametrize("provider", FILES)
+def test_the_job_of_what_landed_tags_and_publishes_it(tale: Story, tmp_path: Path, provider: str) -> None:
+    """On each push to a release branch; where nothing waits for it, there is nothing to do."""
+    tale.release_yaml(fix_line(tale.fix), extra="land: pull-request\n")
+    text = init(tale, provider).out
+    assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 10
+    ci = checkout(tale, tmp_path / "ci", "origin/release/v2.7")
+    (ci.path / "release.yaml").write_bytes((tale.clone.path / "release.yaml").read_bytes())
+    env = {
+        "GIT_COMMITTER_NAME": "CI", "GIT_COMMITTER_EMAIL": "ci@example.com", "RELEASE_PUSH_TOKEN": "t",
+        "CI_SERVER_URL": f"file://{tale.remote.path.parent}", "CI_PROJECT_PATH": "remote",
+    }  # fmt: skip
+    status, log = run_job(provider, text, "release-landed", ci.path, env)
+    assert (status, "nothing to publish" in log) == (0, True), log
+    ForgeRepo.of(tale, tmp_path / "forge").merge("release-candidate/v2.7.1", "squash")
+    for said in ("v2.7.1 is released", "nothing to publish"):
+        status, log = run_job(provider, text, "release-landed", ci.path, env)
+        assert (status, said in log) == (0, True), log
+    assert tale.remote.rev("v2.7.1^{commit}") == tale.remote.rev("release/v2.7")
+    assert "release-landed" not in made(provider, image=True)
+    for more in (BOTH, f"{BOTH}  built-by: cut\n".replace("  platforms: [linux/amd64, linux/arm64]\n", "")):
+        assert "release-landed" not in made(provider, image=False, more=f"land: pull-request\n{more}")
 
 
 @pytest.mark.wide(3)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 hostile = pytest.mark.hostile
 REF = f"refs/release-yanks/{VERSION}"
 WHY = "loses the last batch of an epoch"
-PUSH = "orchestrator.git.push:push_new_ref"
+PUSH = "orchestrator.git.push:push_new_refs"
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ def lost_half_way(tale: Story) -> None:
 def yanking(tale: Story) -> None:
     released(tale)
     args = ("yank", VERSION, "--reason", "loses a batch", "--yes")
-    assert killed_at(tale.clone.path, "after", 1, "orchestrator.git.push:push_new_ref", *args) != 0
+    assert killed_at(tale.clone.path, "after", 1, "orchestrator.git.push:push_new_refs", *args) != 0
 
 
 def promoting(number: int) -> Callable[[Story], None]:

@@ -118,7 +118,7 @@ def test_a_yank_heals_too(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0
     args = ("yank", VERSION, "--reason", "loses a batch", "--yes")
-    assert killed_at(tale.clone.path, "after", 1, "orchestrator.git.push:push_new_ref", *args) != 0
+    assert killed_at(tale.clone.path, "after", 1, "orchestrator.git.push:push_new_refs", *args) != 0
     cut_off("yank", 0)(tale.clone)
     ref("yank", b"")(tale.clone)
     lock(f"refs/release-yanks/{VERSION}", f"{OURS}/yank")(tale.clone)

@@ -137,7 +137,7 @@ jobs:
         with:
           name: release-report
           path: release-report.html
-@TELL@@PUBLISH_AFTER@@CUT@@JOBS@"""
+@TELL@@PUBLISH_AFTER@@LANDED@@CUT@@JOBS@"""
 
 _SETUP: Final = """\
       - uses: @PYTHON@
@@ -181,16 +181,17 @@ _DISPATCH: Final = """\
         type: string
 """
 
-_CUT: Final = """\
-  release-cut:
-    name: release-cut
-    if: github.event_name == 'workflow_dispatch' && github.ref_name == '@SOURCE@'
+# A job that pushes branches or tags.
+_PUSHING: Final = """\
+  release-@NAME@:
+    name: release-@NAME@
+    if: github.event_name == @WHEN@
 @ENVIRONMENT@    runs-on: ubuntu-24.04
     timeout-minutes: 300
     permissions:
       contents: write # the release branch, the tag, the records
 @RIGHTS@    concurrency:
-      group: release-cut
+      group: release-@NAME@
       cancel-in-progress: false
 @OUTPUTS@    steps:
       - uses: @CHECKOUT@ zizmor: ignore[artipacked] branch and tag are pushed with it
@@ -198,14 +199,21 @@ _CUT: Final = """\
           fetch-depth: 0
           persist-credentials: true
           ssh-key: ${{ secrets.RELEASE_DEPLOY_KEY }}
-@SETUP@@LOGIN@@CUT_BEFORE@      - name: cut
+@SETUP@@LOGIN@@BEFORE@      - name: @NAME@
         id: release
         env:
-          VERSION: ${{ inputs.version }}
-          GIT_COMMITTER_NAME: ${{ github.actor }}
+@GIVEN@          GIT_COMMITTER_NAME: ${{ github.actor }}
           GIT_COMMITTER_EMAIL: ${{ github.actor_id }}+${{ github.actor }}@users.noreply.github.com
-@CUT_ENV@        run: @CUT_RUN@
-@CUT_AFTER@"""
+@CUT_ENV@        run: @RUN@
+@AFTER@"""
+_CUT: Final = {
+    "@NAME@": "cut", "@WHEN@": "'workflow_dispatch' && github.ref_name == '@SOURCE@'", "@BEFORE@": "@CUT_BEFORE@",
+    "@AFTER@": "@CUT_AFTER@", "@RUN@": "@CUT_RUN@", "@GIVEN@": "          VERSION: ${{ inputs.version }}\n",
+}  # fmt: skip
+_LANDED: Final = {
+    "@NAME@": "landed", "@WHEN@": "'push' && github.ref_type == 'branch'", "@BEFORE@": "@LANDED_BEFORE@",
+    "@AFTER@": "@LANDED_AFTER@", "@RUN@": "@LANDED_RUN@", "@GIVEN@": "",
+}  # fmt: skip
 
 _LOGIN_STEPS: Final[Mapping[str, str]] = {
     AWS: """\
@@ -267,12 +275,13 @@ def text(pipeline: Pipeline) -> str:
     """The workflow, without its first two lines."""
     job_steps = {
         f"@{job.upper()}_{when.upper()}@": region(f"steps {when} {job}", 6)
-        for job in ("plan", "audit", "publish", "cut")
+        for job in ("plan", "audit", "publish", "landed", "cut")
         for when in ("before", "after")
     }
     marks = {
         "@DISPATCH@": _DISPATCH if pipeline.cut else "",
-        "@CUT@": _CUT if pipeline.cut else "",
+        "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands else "",
+        "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         **job_steps,
         "@JOBS@": region("jobs", 2),
         "@SETUP@": _SETUP,
@@ -301,6 +310,7 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
         return {
             "@RIGHTS@": "", "@LOGIN@": "", "@PUBLISH_ENV@": "", "@CUT_ENV@": "", "@PROVE_ENV@": "", "@PASSWORD@": "",
             "@PUBLISH@": "release publish@OPTION@", "@CUT_RUN@": f"release cut --yes@OPTION@ {_VERSION}",
+            "@LANDED_RUN@": "release publish --landed@OPTION@",
         }  # fmt: skip
     rights = {JOB: "packages: write # the image", **dict.fromkeys(OIDC, "id-token: write # the login at the registry")}
     asked = _ASKED.get(pipeline.login, "")
@@ -317,6 +327,7 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
         "@PASSWORD@": f"          export RELEASE_{asked}\n" if asked else "",
         "@PUBLISH@": _piped(asked, f"{pipeline.publishing} --password-stdin@OPTION@"),
         "@CUT_RUN@": _piped(asked, f"{pipeline.cutting} --password-stdin@OPTION@ {_VERSION}"),
+        "@LANDED_RUN@": _piped(asked, "release publish --landed --password-stdin@OPTION@"),
         "@REGION@": region_of(pipeline.registry),
         "@REGISTRY_NAME@": pipeline.registry.partition(".")[0],
     }
@@ -364,8 +375,8 @@ def needs(pipeline: Pipeline) -> tuple[Need, ...]:
         why = "the package at ghcr.io must be linked to this repository, with the role Write for its Actions"
         found.append(Need(kind="other", name="package", why=why))
     found += webhook_needs(pipeline)
-    if pipeline.cut:
-        why = "a deploy key that may write, where rules keep others from the release branch"
+    if pipeline.cut or pipeline.lands:
+        why = "a deploy key that may write, where rules keep others from the release branch and from version tags"
         found.append(
             Need(kind="secret", name="RELEASE_DEPLOY_KEY", why=why, environment=pipeline.environment, optional=True)
         )

@@ -102,7 +102,7 @@ release-publish:
     paths: [release-summary.md, release-report.html]
     reports:
       dotenv: release.env
-@CUT@
+@LANDED@@CUT@
 @JOBS@"""
 
 _INSTALL: Final = """\
@@ -120,20 +120,29 @@ variables:
 
 """
 
-_CUT: Final = """\
+# A job that pushes branches or tags.
+_PUSHING: Final = """\
 
-release-cut:
+release-@NAME@:
   extends: .release
   stage: deploy
-@ENVIRONMENT@  resource_group: release-cut
+@ENVIRONMENT@  resource_group: release-@NAME@
   interruptible: false
   timeout: 5 hours
   rules:
-    - if: $CI_PIPELINE_SOURCE == "web" && $CI_COMMIT_BRANCH == "@SOURCE@" && $CUT_VERSION
+    - if: $CI_PIPELINE_SOURCE == @WHEN@
 @CUT_ENGINE@  script:
-@PUSH@    - if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi
-@LOGIN@@CUT_BEFORE@    - @PIPE@@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
-@CUT_AFTER@"""
+@PUSH@@GIVEN@@LOGIN@@BEFORE@    - @PIPE@@RUN@
+@AFTER@"""
+_CUT: Final = {
+    "@NAME@": "cut", "@WHEN@": '"web" && $CI_COMMIT_BRANCH == "@SOURCE@" && $CUT_VERSION', "@BEFORE@": "@CUT_BEFORE@",
+    "@AFTER@": "@CUT_AFTER@", "@RUN@": '@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}',
+    "@GIVEN@": '    - if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi\n',
+}  # fmt: skip
+_LANDED: Final = {
+    "@NAME@": "landed", "@WHEN@": '"push" && $CI_COMMIT_BRANCH =~ /^@BRANCH_REGEX@$/', "@BEFORE@": "@LANDED_BEFORE@",
+    "@AFTER@": "@LANDED_AFTER@", "@RUN@": "release publish --landed@STDIN@@OPTION@", "@GIVEN@": "",
+}  # fmt: skip
 
 _TELL: Final = """\
         release announce@OPTION@ -- "$CI_COMMIT_TAG" || echo "the release is out; not everybody was told of it"
@@ -223,13 +232,14 @@ def text(pipeline: Pipeline) -> str:
     """The file, without its first two lines."""
     job_steps = {
         f"@{job.upper()}_{when.upper()}@": region(f"steps {when} {job}", 4)
-        for job in ("plan", "audit", "publish", "cut")
+        for job in ("plan", "audit", "publish", "landed", "cut")
         for when in ("before", "after")
     }
     image = f'{{name: "{pipeline.tool_image}", entrypoint: [""]}}' if pipeline.tool_image else "python:3.12"
     marks = {
         "@VARIABLES@": _VARIABLES if pipeline.cut else "",
-        "@CUT@": _CUT if pipeline.cut else "",
+        "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands else "",
+        "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         **job_steps,
         "@JOBS@": region("jobs", 0),
         "@IMAGE@": image,

@@ -72,7 +72,7 @@ pipeline {
 @ASKED_LATER@        tag pattern: '@TAG_REGEX@', comparator: 'REGEXP'
       }
 @INPUT@@PUBLISH@    }
-@CUT@@STAGES@  }
+@LANDED@@CUT@@STAGES@  }
 }
 """
 
@@ -144,26 +144,35 @@ _PARAMETERS: Final = """\
   }
 """
 _CUT_WHEN: Final = "          allOf { branch '@SOURCE@'; expression { params.CUT_VERSION != '' } }\n"
-_CUT: Final = """\
-    stage('release-cut') {
+# A stage that pushes branches or tags.
+_PUSHING: Final = """\
+    stage('release-@NAME@') {
       when {
-@ASKED_LATER@        branch '@SOURCE@'
-        expression { params.CUT_VERSION != '' }
-      }
+@WHEN@      }
 @INPUT@      steps {
-@CUT_BEFORE@        lock('release-publish') {
+@BEFORE@        lock('release-publish') {
           withCredentials([
             @LOGIN@
           ]) {
             sh '''
-              if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi
-              @PIPE@@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}
+@GIVEN@              @PIPE@@RUN@
             '''
           }
         }
-@CUT_AFTER@      }
+@AFTER@      }
     }
 """
+_CUT: Final = {
+    "@NAME@": "cut", "@BEFORE@": "@CUT_BEFORE@", "@AFTER@": "@CUT_AFTER@",
+    "@WHEN@": "@ASKED_LATER@        branch '@SOURCE@'\n        expression { params.CUT_VERSION != '' }\n",
+    "@RUN@": '@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}',
+    "@GIVEN@": '              if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi\n',
+}  # fmt: skip
+_LANDED: Final = {
+    "@NAME@": "landed", "@BEFORE@": "@LANDED_BEFORE@", "@AFTER@": "@LANDED_AFTER@", "@INPUT@": "", "@GIVEN@": "",
+    "@WHEN@": "        branch pattern: '@BRANCHES@', comparator: 'GLOB'\n",
+    "@RUN@": "release publish --landed@STDIN@@OPTION@",
+}  # fmt: skip
 
 _PATH: Final = """\
   environment {
@@ -197,7 +206,7 @@ def text(pipeline: Pipeline) -> str:
     """The file, without its first two lines."""
     job_steps = {
         f"@{job.upper()}_{when.upper()}@": region(f"steps {when} {job}", 8, COMMENT)
-        for job in ("plan", "audit", "publish", "cut")
+        for job in ("plan", "audit", "publish", "landed", "cut")
         for when in ("before", "after")
     }
     image = pipeline.has_image
@@ -205,7 +214,8 @@ def text(pipeline: Pipeline) -> str:
     marks = {
         "@PARAMETERS@": _PARAMETERS if pipeline.cut else "",
         "@CUT_WHEN@": _CUT_WHEN if pipeline.cut else "",
-        "@CUT@": _CUT if pipeline.cut else "",
+        "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands else "",
+        "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         "@PUBLISH@": _publish(pipeline, job_steps),
         **job_steps,
         "@STAGES@": region("stages", 4, COMMENT),
@@ -280,7 +290,7 @@ def needs(pipeline: Pipeline) -> tuple[Need, ...]:
     if pipeline.platforms:
         labels = " and ".join(platform_word(each) for each in pipeline.platforms)
         found.append(Need(kind="other", name="agents", why=f"with the labels {labels}, one machine of each kind"))
-    if pipeline.cut:
-        why = "git on the agents has user.name and user.email: who commits what the job cuts"
+    if pipeline.cut or pipeline.lands:
+        why = "git on the agents has user.name and user.email: who commits what a job cuts, and tags what landed"
         found.append(Need(kind="other", name="committer", why=why))
     return tuple(found)

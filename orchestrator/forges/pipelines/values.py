@@ -41,8 +41,13 @@ class Pipeline:
     announces: bool = False  # whether release.yaml asks to tell anybody
     secrets: tuple[str, ...] = ()  # variables with the addresses of webhooks
     tool_image: str = ""  # that the jobs run in, "" where they install the tool
-
     built_by: str = ""  # `image.built-by`
+    requests: bool = False  # whether releases land by pull requests
+
+    @property
+    def lands(self) -> bool:
+        """Whether it has a job that tags and publishes what landed: one machine must be able to make all of it."""
+        return self.requests and not self.platforms and not (self.has_image and self.built_by == BY_CUT)
 
     @property
     def publishing(self) -> str:
