@@ -243,6 +243,17 @@ def candidates(
     since: Annotated[
         str, typer.Option(metavar="REF", envvar="RELEASE_SINCE", help="Only what REF does not have.")
     ] = "",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="RELEASE_SCAN_DATA",
+            help="Advisories, as for `release scan`: which vulnerability a commit corrects is shown.",
+        ),
+    ] = None,
+    closing: Annotated[
+        bool, typer.Option("--closing", envvar="RELEASE_CLOSING", help="Only those that correct one of --data.")
+    ] = False,
     limit: Annotated[
         int, typer.Option(metavar="N", min=1, envvar="RELEASE_LIMIT", help="Show the newest N at most.")
     ] = 50,
@@ -268,7 +279,14 @@ def candidates(
     filters = Filters(
         shas=tuple(shas or ()), types=tuple(types or ()), paths=tuple(paths or ()), author=author, grep=grep,
         trailers=tuple(trailers or ()), shipped=shipped, since=since, limit=limit, effort=allowed_effort(effort),
+        advisories=tuple(session.directory / each for each in data or ()), closing=closing,
     )  # fmt: skip
+    if closing and not data:
+        raise UsageError(
+            "--closing needs --data: what corrects a vulnerability is in advisories",
+            remedy="release candidates --closing --data PATH",
+            code="no-data",
+        )
     found = find(session, filters)
     console.lines(candidate_lines(found))
     for note in found.notes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from orchestrator.attest.scan.corrections import Corrections
 from orchestrator.config import editor
 from orchestrator.config.editor import FixEntry
 from orchestrator.core.commit_message import conventional
@@ -31,7 +32,9 @@ from orchestrator.session.clone.history import have_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from orchestrator.attest.scan.corrections import Correction
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Conflict, FollowUp, Pick
     from orchestrator.core.results import Problem
@@ -54,6 +57,8 @@ class Filters:
     trailers: tuple[str, ...] = ()  # KEY or KEY=GLOB
     shipped: bool = False
     since: str = ""
+    advisories: tuple[Path, ...] = ()  # files with what databases say of vulnerabilities
+    closing: bool = False  # only what corrects one of those
     limit: int = 50
     effort: float = 5.0  # seconds to look for what the conflicting ones need, all together
 
@@ -73,6 +78,7 @@ class Candidate:
     followups: tuple[FollowUp, ...] = ()
     is_reverted: bool = False  # on the source, and that stands
     declared_in: tuple[str, ...] = ()
+    closes: tuple[Correction, ...] = ()  # vulnerabilities, as far as advisories were given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +119,18 @@ def find(session: Session, filters: Filters) -> Found:
     scratch = session.scratch
     facts = gather(session.repository, scratch, config, offline=offline, now=session.now())
     have_contents(session.repository, scratch, (facts.base, *facts.source_tips.values()), offline=offline)
+    known = _corrections(filters.advisories)
     rows = _named(session, config, filters.shas) if filters.shas else _matching(session, config, facts, filters)
+    if filters.closing:
+        rows = [row for row in rows if known.of(row.sha, row.message)]
     declared = _declared(session, config, facts)
     limit = len(rows) if filters.shas else filters.limit
     picks, already, seen = _judged(scratch, config, facts.base, rows, limit, keep=bool(filters.shas))
     needs = _needs(session, facts.base, picks, filters.effort, config.changelog)
-    candidates = _told(session, config, facts, picks, declared, needs)
+    candidates = [
+        replace(each, closes=known.of(row.sha, row.message))
+        for each, (row, *_) in zip(_told(session, config, facts, picks, declared, needs), picks, strict=True)
+    ]
     return Found(
         branch=config.branch,
         base=facts.base,
@@ -131,6 +143,15 @@ def find(session: Session, filters: Filters) -> Found:
         config=config,
         released=tuple(facts.tags),
     )
+
+
+def _corrections(paths: Sequence[Path]) -> Corrections:
+    """What advisories in these files say of commits; their readers are loaded where there are some."""
+    if not paths:
+        return Corrections(())
+    from orchestrator.attest.scan.snapshot import every
+
+    return Corrections(every(paths))
 
 
 # ------------------------------------------------------------------ which commits

@@ -56,6 +56,7 @@ def _candidate_lines(candidate: Candidate) -> list[str]:
         lines.append(f"       in {', '.join(files[:_FILES])}{more}")
     if candidate.needs:
         lines.append(f"       needs {' and '.join(sha[:12] for sha in candidate.needs)} first")
+    lines += [f"       closes {each.id} ({each.severity}): {each.why}" for each in candidate.closes]
     if candidate.declared_in:
         lines.append(f"       declared in {', '.join(candidate.declared_in)}")
     return lines + followup_lines(candidate.sha, candidate.followups)

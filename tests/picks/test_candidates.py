@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +108,21 @@ def test_filters(tale: Story, grown: dict[str, str]) -> None:
         with session_of(options, console_of(options)) as session:
             assert [by_id[each.sha] for each in find(session, filters).candidates] == wanted, filters
     assert names(tale, grown, "--type", "perf", "--type", "refactor", "--path", "*.py") == ["clash", "new"]
+
+
+def test_what_closes_a_vulnerability_is_told(tale: Story, grown: dict[str, str], tmp_path: Path) -> None:
+    known = {"id": "GHSA-aaaa-bbbb-cccc", "aliases": ["CVE-2026-1111"], "affected": [
+        {"package": {"ecosystem": "PyPI", "name": "loader"}, "ranges": [
+            {"type": "GIT", "repo": "https://example.com/x", "events": [{"introduced": "0"}, {"fixed": grown["clean"]}]}
+        ]}
+    ]}  # fmt: skip
+    (tmp_path / "osv.json").write_text(json.dumps(known))
+    assert names(tale, grown, "--closing", "--data", str(tmp_path / "osv.json")) == ["clean"]
+    said = ask(tale, "--data", str(tmp_path / "osv.json"))
+    assert said.out.count("closes") == 1
+    assert "closes CVE-2026-1111 (unknown): it is the upstream commit" in said.out
+    assert "--closing needs --data" in ask(tale, "--closing", code=2).err
+    assert "osv.json: " in ask(tale, "--data", str(tmp_path / "no/osv.json"), code=2).err
 
 
 def test_what_ships_is_what_the_build_gets(tale: Story, grown: dict[str, str]) -> None:

@@ -31,7 +31,12 @@ _REMEDY: Final = (
 def load(paths: Collection[Path], keys: Collection[str]) -> list[Advisory]:
     """The advisories about packages with these keys.  Raises UsageError with the place of what cannot be read."""
     kept = set(keys)
-    return [each for path in paths for each in _of(path) if any(one.key in kept for one in each.affected)]
+    return [each for each in every(paths) if any(one.key in kept for one in each.affected)]
+
+
+def every(paths: Collection[Path]) -> Iterator[Advisory]:
+    """All that is in these files, one at a time.  Raises UsageError as `load`."""
+    return (each for path in paths for each in _of(path))
 
 
 def _of(path: Path) -> Iterator[Advisory]:
