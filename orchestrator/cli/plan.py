@@ -284,7 +284,7 @@ def candidates(
     if closing and not data:
         raise UsageError(
             "--closing needs --data: what corrects a vulnerability is in advisories",
-            remedy="release candidates --closing --data PATH",
+            remedy="give --data PATH, as for `scan` (docs/vulnerabilities.md)",
             code="no-data",
         )
     found = find(session, filters)
