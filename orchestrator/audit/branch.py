@@ -35,12 +35,13 @@ from orchestrator.guard.consistency import promotion_fault
 from orchestrator.landing.signed import fault_of_tag
 from orchestrator.picks import containing_branches
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
+from orchestrator.picks.source_status import REVERTED
 from orchestrator.picks.sources import Source
 from orchestrator.plan.account import account_of
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.audit.prove import Missing
     from orchestrator.audit.snapshot import Range, Snapshot
@@ -101,7 +102,7 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
     untold = [each for each in proving.missing if each.version not in world.records and world.remote_refs is None]
     problems += [_missing(each) for each in proving.missing if each not in untold]
     unchecked += [f"{each.version}: its tag does not say what became of {each.source[:12]}" for each in untold]
-    after, said = _aftermath(world, proving, inside)
+    after, said = _aftermath(world, proving, inside, _wanted_all_the_same(world, parts))
     return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
         problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said),
@@ -321,8 +322,22 @@ def _missing(each: Missing) -> Problem:
     )
 
 
-def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tuple[list[Problem], list[str]]:
-    """Fixes in released versions that the source has taken back since, or fixed again."""
+def _wanted_all_the_same(world: Snapshot, parts: Sequence[Part]) -> set[tuple[str, str]]:
+    """(source, its revert) that a release was told of, and brought in spite of it: `allow: [reverted]`."""
+    found = set()
+    for part in parts:
+        record, entry = world.records.get(part.version), part.config.release(part.version) if part.config else None
+        allowed = {fix.declared for fix in (entry.fixes if entry else ()) if REVERTED in fix.allow}
+        for pick in record.picks if record else ():
+            if pick.declared in allowed:
+                found |= {(pick.source, each.sha) for each in pick.followups if each.kind == REVERT}
+    return found
+
+
+def _aftermath(
+    world: Snapshot, proving: Proving, versions: Sequence[str], wanted: Collection[tuple[str, str]]
+) -> tuple[list[Problem], list[str]]:
+    """Fixes in released versions that the source has taken back since, or fixed again; what was `wanted` is said."""
     since = {source: each.version for each in proving.verdicts
              if each.version and each.kind in (Kind.PROVED, Kind.ADAPTED, Kind.UNDECLARED) and _is_pick(each)
              for source in each.sources if source not in each.missing}  # fmt: skip
@@ -341,7 +356,10 @@ def _aftermath(world: Snapshot, proving: Proving, versions: Sequence[str]) -> tu
         for each in later:
             if not each.stands or each.sha in carried or each.kind not in (REVERT, FIXES, FIXUP):
                 continue
-            if each.kind == REVERT and each.of == sha:
+            if each.kind == REVERT and (sha, each.sha) in wanted:
+                told = f"{since[sha]} brings {sha[:12]}, which {each.sha[:12]} had taken back"
+                said.append(f"{told}: by `allow: [reverted]`")
+            elif each.kind == REVERT and each.of == sha:
                 problems.append(
                     mismatch("reverted-upstream", f"{last} carries {sha[:12]} {scratch.commit(sha).subject!r} (since"
                              f" {since[sha]}), which was taken back by {each.sha[:12]} {each.subject!r}",

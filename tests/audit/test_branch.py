@@ -15,6 +15,7 @@ import pytest
 from orchestrator.core.results import Problem
 from orchestrator.report.audit import sarif
 from tests.support.cli import Ran, release
+from tests.support.story import fix_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,6 +245,24 @@ def test_a_fix_that_was_reverted_since(cut: Story) -> None:
     assert codes(ran) == ["reverted-upstream"]
     assert f"v2.7.1 carries {cut.fix[:12]}" in ran.json["lines"][0]["problems"][0]["message"]
     assert revert[:12] in ran.json["lines"][0]["problems"][0]["message"]
+
+
+def test_a_fix_that_was_wanted_in_spite_of_its_revert(tale: Story) -> None:
+    """Of that revert it is said; the next one is a finding."""
+    clone = tale.clone
+    clone.git("merge", "--quiet", "--no-edit", "fix/dataloader-leak")
+    clone.git("revert", "--no-edit", tale.fix)
+    push(tale, "main")
+    tale.release_yaml(f"{fix_line(tale.fix)}\n        allow: [reverted]\n        reason: main has another loader")
+    assert release("cut", "v2.7.1", "--yes", cwd=clone.path).code == 0
+    ran = audit(tale, "--json")
+    assert (ran.code, codes(ran)) == (0, [])
+    assert "which" in (said := " ".join(ran.json["lines"][0]["notes"])), said
+    assert "by `allow: [reverted]`" in said
+    clone.git("revert", "--no-edit", "HEAD")
+    clone.git("revert", "--no-edit", "HEAD")
+    push(tale, "main")
+    assert codes(audit(tale, "--json")) == ["reverted-upstream"]
 
 
 def test_a_dropped_pick(cut: Story) -> None:
