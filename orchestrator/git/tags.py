@@ -30,7 +30,9 @@ def make_tag(
     identity, _, when = tagger.rpartition("> ")
     person, _, mail = identity.partition(" <")
     signing = Signing(repository=repository)
-    git = signing.git(scratch, {"GIT_COMMITTER_NAME": person, "GIT_COMMITTER_EMAIL": mail, "GIT_COMMITTER_DATE": when})
+    git = signing.git(
+        scratch, {"GIT_COMMITTER_NAME": person, "GIT_COMMITTER_EMAIL": mail, "GIT_COMMITTER_DATE": f"@{when}"}
+    )
     args = ("tag", "--annotate", "--force", "--cleanup=verbatim", "--file=-", name, commit)
     output, said = sign(git, *args, stdin=message.encode())
     if output and output.status and not signing.settings:

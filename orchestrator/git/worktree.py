@@ -188,7 +188,7 @@ class ConflictWorktree:
         stages = self._stages()
         links, aside, one_sided, rest = self._sorted(stages)
         places = sorted({place for path, place in aside.items() if "2" in stages[path]})
-        one_sided = [path for path in one_sided if path not in places]
+        one_sided = [path for path in one_sided if not any(_is_in(path, place) for place in places)]
         others = [path for path in self._staged(stages) if not any(_is_in(path, place) for place in places)]
         if not (one_sided or places) or not (links or rest or others or any("3" in stages[path] for path in one_sided)):
             return ""

@@ -80,6 +80,15 @@ def test_odd_messages_are_released_and_published(tale: Story, tmp_path: Path, ex
     assert release("publish", VERSION, cwd=tale.clone.path).code == 0
 
 
+def test_a_commit_of_a_far_day_is_released(tale: Story) -> None:
+    """The tag takes the day of the last pick; git reads such a number as a day only where it is told so."""
+    commit = raw_commit(tale, author=f"{PERSON} 0 +0000", committer=f"{PERSON} 99999999999 -1200", message="fix: x\n")
+    tale.release_yaml(fix_line(commit))
+    cut(tale, 0)
+    assert " 99999999999 -1200\n" in tale.remote.git("cat-file", "tag", VERSION)
+    assert release("verify", VERSION, cwd=tale.clone.path).code == 0
+
+
 # ------------------------------------------------------------------ clones that lack something
 
 

@@ -176,6 +176,12 @@ def test_no_directory_is_replaced_by_a_changelog(tale: Story) -> None:
         assert f"{said} is in the way" in cut(tale, code=2).err
 
 
+@pytest.mark.parametrize("key", ["changelog: release.yaml", "version-files: [{path: release.yaml, pattern: '(1)$'}]"])
+def test_the_list_of_releases_is_no_file_that_a_release_edits(tale: Story, key: str) -> None:
+    tale.release_yaml(fix_line(tale.fix), extra=f"{key}\n")
+    assert "[config-same-file]" in cut(tale, code=2).err
+
+
 def test_no_symbolic_link_is_replaced_by_a_changelog(tale: Story) -> None:
     tale.clone.git("checkout", "--quiet", "release/v2.7")
     (tale.clone.path / "CHANGELOG.md").symlink_to("README.md")

@@ -20,13 +20,17 @@ pytestmark = pytest.mark.hostile
 LINK = "a link"
 
 
-def branched(tale: Story, ours: dict[str, str], theirs: dict[str, str | None]) -> None:
-    """The branch has `ours` since its first version, and the fix makes `theirs` of the source."""
+def branched(
+    tale: Story, ours: dict[str, str], theirs: dict[str, str | None], before: dict[str, str] | None = None
+) -> None:
+    """The branch has `ours` since its first version, and the fix makes `theirs` of the source, which had `before`."""
     clone = tale.clone
     clone.git("checkout", "--quiet", "release/v2.7")
     clone.commit("chore: ours", dict(ours))
     clone.git("tag", "--force", "-a", "-m", "again", "v2.7.0")
     clone.git("checkout", "--quiet", "main")
+    if before:
+        clone.commit("feat: before", dict(before))
     for path, text in theirs.items():
         if text == LINK:
             (clone.path / path).symlink_to("README.md")
@@ -78,8 +82,9 @@ def test_a_file_where_a_folder_is(
 
 @types("git/worktree.py: git rm -r --quiet --force -- {}",
        "git/worktree.py: git restore --source=HEAD --staged --worktree -- {}")  # fmt: skip
-def test_a_file_that_a_folder_would_replace_is_kept(tale: Story) -> None:
-    branched(tale, {"d é": "ours\n"}, {"d é/-x": "theirs\n", "other": "more\n"})
+@pytest.mark.parametrize("before", [{}, {"d é/-x": "before\n"}], ids=["a new folder", "a folder of the source"])
+def test_a_file_that_a_folder_would_replace_is_kept(tale: Story, before: dict[str, str]) -> None:
+    branched(tale, {"d é": "ours\n"}, {"d é/-x": "theirs\n", "other": "more\n"}, before)
     (keeping,) = [each for each in commands(paused(tale).err.partition("  do: ")[2]) if each.startswith("git rm -r")]
     works(f"cd .git/release/v2.7.1/worktree && {keeping} && release continue v2.7.1", tale.clone.path)
     assert made(tale) == {"d é": "ours", "other": "more"}
