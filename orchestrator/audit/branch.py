@@ -57,6 +57,7 @@ _CODES = {
     "record": "record-differs",
     "sources": "sources-differ",
     "yank": "yank-differs",
+    "notes": "notes-differ",
     "signature": "signature-differs",
 }  # of a failed check
 _YAML = re.compile(r"\.ya?ml\Z")

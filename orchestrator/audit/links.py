@@ -5,6 +5,7 @@ skipped with the reason.  What could not be looked at never passes.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.declaration import NOWHERE
@@ -12,8 +13,9 @@ from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.labels import HEAVY_KEY, REVISION, VERSION
 from orchestrator.core.record import comparisons
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.core.tag_message import built_later, promotion
+from orchestrator.core.tag_message import built_later, onto, promotion, tagged_picks
 from orchestrator.core.versions import final_of, parse_tag
+from orchestrator.git import notes
 from orchestrator.guard.consistency import ReleasedVersion, up_to, yank_fault
 from orchestrator.picks.sources import named
 from orchestrator.plan.images import planned_images
@@ -237,8 +239,8 @@ _WHO = "a ref that is made once and never changed is another than the release wr
 
 
 def beside(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
-    """Sources and yank of a version, where it has them."""
-    return [*_sources(world, tag, part), *_yank(world, tag)]
+    """Sources, yank and notes of a version, where it has them."""
+    return [*_sources(world, tag, part), *_yank(world, tag), *_notes(world, tag)]
 
 
 def released(world: Snapshot, tag: Tag) -> ReleasedVersion:
@@ -260,11 +262,24 @@ def _sources(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
         return []
     wanted = _wanted(world, tag, part)
     made = keep(world.session.scratch, tag.name, wanted, tag.commit) if wanted else ""
+    if lost := "" if made else _lost(world, part, refs[name]):
+        return [failed("sources", f"{lost} is declared, and is not among those that {name} keeps", _WHO)]
     if not made:
         return [skipped("sources", f"not all that {tag.name} declares is in this clone")]
     if made != refs[name]:
         return [failed("sources", f"{name} is {refs[name][:12]}, and what keeps its sources is {made[:12]}", _WHO)]
     return [passed("sources", f"{made[:12]} keeps the sources of {tag.name}")]
+
+
+def _lost(world: Snapshot, part: Part, kept: str) -> str:
+    """A commit that release.yaml at the tag names by its id, and that not even what keeps all of them has."""
+    account, scratch = part.account, world.session.scratch
+    if account is None or part.other_tool or not scratch.has(kept):
+        return ""
+    places = {problem.where for problem in account.lacking}
+    named = (sha for fix in account.entry.fixes if str(fix.place) in places for sha in (fix.commit, fix.backport))
+    return next((sha for sha in named if _ID.fullmatch(sha) and not world.session.repository.resolve(sha)
+                 and not scratch.has(sha)), "")  # fmt: skip
 
 
 def _wanted(world: Snapshot, tag: Tag, part: Part) -> tuple[str, ...]:
@@ -292,3 +307,56 @@ def _yank(world: Snapshot, tag: Tag) -> list[CheckResult]:
     if fault := yank_fault(yank, released(world, tag), world.records.get(tag.name), good):
         return [failed("yank", f"the yank {fault}", _WHO)]
     return [passed("yank", yank.said)]
+
+
+_ID = re.compile("[0-9a-f]{7,40}")
+_EDITED = "somebody edited it: git log -p refs/notes/release; the tag and the record tell what is so"
+
+
+def _notes(world: Snapshot, tag: Tag) -> list[CheckResult]:
+    """The lines that a release writes on its sources, all at once: where one is, the others are, word for word.
+
+    Other lines are other people's, and where there is none of a version nobody could write there.
+    """
+    place = onto(tag.message)
+    if place is None or tag.calls_itself != tag.name:
+        return []
+    made: dict[str, set[str]] = {}
+    for _, source, commit in tagged_picks(tag.message):
+        made.setdefault(source, set()).add(commit)
+    start = f"in {tag.name} as "
+    wanted = {source: {f"{start}{each} on {place[0]}" for each in commits} for source, commits in made.items()}
+    lacks = [source for source, lines in wanted.items() if lines.isdisjoint(_noted(world, source))]
+    others = ((each, line) for each in lacks for line in _noted(world, each) if _once_ours(world, each, line, tag))
+    source, line = next(others, (lacks[0], "") if lacks and len(lacks) < len(made) else ("", ""))
+    if source:
+        says = f"says {line[:100]!r}, and it is" if line else "does not say, as those beside it do,"
+        text = f"the note of {source[:12]} {says} {' or '.join(sorted(wanted[source]))!r}"
+        return [failed("notes", text, _EDITED)]
+    return [passed("notes", f"on {len(made)} sources, as the tag says")] if made and not lacks else []
+
+
+def _once_ours(world: Snapshot, source: str, line: str, tag: Tag) -> bool:
+    """Whether a line of a note is like that of this version: it begins so, or names its commit, and no other version
+    has it.
+    """
+    for name, other in world.tags.items():
+        if name != tag.name and line.startswith(f"in {name} as ") and _names_a_carrier(other, source, line):
+            return False
+    return line.startswith(f"in {tag.name} as ") or _names_a_carrier(tag, source, line)
+
+
+def _names_a_carrier(tag: Tag, source: str, line: str) -> bool:
+    return any(of == source and commit in line for _, of, commit in tagged_picks(tag.message))
+
+
+def _noted(world: Snapshot, source: str) -> list[str]:
+    """The lines of the note of a commit."""
+    git, repository = world.session.scratch.git, world.session.repository
+    if world.notes is None:
+        refs = world.remote_refs.refs if world.remote_refs else repository.refs(notes.REF)
+        tip = refs.get(notes.REF, "")
+        world.notes = notes.listing(git, tip) if tip and world.session.scratch.has(tip) else {}
+    blob = world.notes.get(source, "")
+    text = notes.blobs(git, {blob})[blob] if blob else b""
+    return text.decode("utf-8", "replace").split("\n")

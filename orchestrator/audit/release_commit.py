@@ -65,6 +65,10 @@ def remade(
     trees = [_tree(known, release, parent, picks, head, day) for day in days]
     if head.tree in trees:
         day = days[trees.index(head.tree)]
+        if _other_message(known, release, head, picks, day):
+            return CommitProof(
+                kind=Kind.FOREIGN, notes=("a release commit that is not what would be made, in its message",)
+            )
         return CommitProof(kind=Kind.RELEASE, identical=_identical(known, release, head, picks, day))
     if release.version not in released_versions(release.config, head.subject):
         return None
@@ -189,14 +193,38 @@ def _adds_a_section(old: bytes, new: bytes, version: str) -> bool:
 
 def _identical(known: CommitReader, release: TaggedRelease, signed: Commit, picks: Sequence[Pick], day: str) -> bool:
     """Whether its id is that of the commit that a release makes for its committer, or was before it was signed."""
+    head = _before_signing(known, signed, picks)
+    who = f"{head.committer} {known.scratch.commit(head.parents[0]).when}".encode()
+    message = _message(known, release, head, picks, day)
+    data = encode_commit(tree=head.tree, parents=head.parents, author=who, committer=who, message=message)
+    return object_id("commit", data) == head.sha
+
+
+def _before_signing(known: CommitReader, signed: Commit, picks: Sequence[Pick]) -> Commit:
     chain = below(known.scratch, signed.sha, sum(1 for pick in picks if pick.result) + 1) or [signed.sha]
-    head = known.scratch.commit(unsigned(known.scratch, chain)[-1])
+    return known.scratch.commit(unsigned(known.scratch, chain)[-1])
+
+
+def _other_message(
+    known: CommitReader, release: TaggedRelease, signed: Commit, picks: Sequence[Pick], day: str
+) -> bool:
+    """Whether it says something else than a release makes it say, where that can be told.
+
+    A forge that lands it may write another; another version of this tool too.
+    """
+    account = release.account
+    if account is None or account.lacking or account.landing or release.other_tool:
+        return False
+    head = _before_signing(known, signed, picks)
+    return head.message != _message(known, release, head, picks, day)
+
+
+def _message(known: CommitReader, release: TaggedRelease, head: Commit, picks: Sequence[Pick], day: str) -> bytes:
+    """What a release commit of that tree and parent says."""
     parent = known.scratch.commit(head.parents[0])
-    entry = release.config.release(release.version)
     who = f"{head.committer} {parent.when}".encode()
+    entry = release.config.release(release.version)
     facts = message_facts(release.config, release.version, picks, previous=release.previous, day=day)
     facts = replace(facts, summary=entry.summary if entry else "")
     message = message_of(release.config, facts, head.tree, parent.sha, who)
-    message = signed_off(message, str(head.committer) if release.config.signoff else "")
-    data = encode_commit(tree=head.tree, parents=head.parents, author=who, committer=who, message=message)
-    return object_id("commit", data) == head.sha
+    return signed_off(message, str(head.committer) if release.config.signoff else "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
+from orchestrator.core.declaration import NOTES
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
@@ -44,6 +45,7 @@ class Snapshot:
     record_blobs: dict[str, str] = field(default_factory=dict)  # version -> what its record ref names
     refused_records: dict[str, UsageError] = field(default_factory=dict)  # what stands there is no record
     policies: dict[tuple[str, str], EffectivePolicy] = field(default_factory=dict)  # by branch and first source
+    notes: dict[str, str] | None = None  # commit -> blob of its note; None: not asked for yet
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -96,7 +98,7 @@ def _ask(world: Snapshot, sources: Sequence[str]) -> RemoteRefs | None:
 
 def _matters(ref: str, sources: Sequence[str]) -> bool:
     kind, _, name = ref.removeprefix("refs/").partition("/")
-    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith((RECORDS, CANDIDATES)) or (
+    return (kind == "tags" and looks_like_a_version(name)) or ref.startswith((RECORDS, CANDIDATES)) or ref == NOTES or (
         kind == "heads" and (name in sources or line_of_branch(name) is not None)
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from orchestrator.core.pick import PickState, Resolution
 from orchestrator.core.plan import Landing, LandingForm
@@ -71,6 +71,23 @@ class TagRow:
         return self.shipped and self.state != PickState.DUPLICATE
 
 
+class ToldRelease(Protocol):
+    """What a plan and a record tell in the same words."""
+
+    @property
+    def summary(self) -> str: ...
+    @property
+    def branch(self) -> str: ...
+    @property
+    def picks(self) -> tuple[Pick, ...]: ...
+    @property
+    def skipped(self) -> tuple[Skipped, ...]: ...
+    @property
+    def freeze_broken(self) -> str: ...
+    @property
+    def signed_from(self) -> str: ...
+
+
 def shipped(picks: Sequence[Pick]) -> list[Pick]:
     """The picks that a version brings: what was made for it, and what came to the branch since the version before."""
     made = (PickState.CLEAN, PickState.ADAPTED)
@@ -82,17 +99,38 @@ def tag_message(plan: Plan) -> str:
 
     The tag of a promotion also names the candidate (see `promotion`).
     """
-    since = f" since {plan.previous}" if plan.previous else ""
-    lines = [f"{plan.version}: {plan.summary}" if plan.summary else plan.version, ""]
-    if origin := plan.promoted_from:
-        lines += [f"The commit and the images of {origin.version}, which were tested under that name."]
-        lines += [f"Promoted-From: {origin.version} {origin.tag_object}", ""]
-    if plan.landed and plan.landed.commit != plan.landed.planned:
-        lines += [f"Landed: {plan.landed.form} {plan.landed.planned}", ""]
-    lines += [f"Signed-From: {plan.signed_from}", ""] if plan.signed_from and not plan.promoted_from else []
-    lines += [f"{_BROKEN}{plan.freeze_broken}", ""] if plan.freeze_broken else []
-    lines += [_LATER, ""] if plan.built_by else []
-    lines += [f"Picked onto {plan.branch}{since}:", "", *_account(plan.picks, plan.skipped)]
+    origin = plan.promoted_from
+    return written_message(
+        plan,
+        version=plan.version,
+        previous=plan.previous,
+        promoted_from=(origin.version, origin.tag_object) if origin else None,
+        landed=plan.landed,
+        built_later=bool(plan.built_by),
+    )
+
+
+def written_message(
+    told: ToldRelease,
+    *,
+    version: str,
+    previous: str,
+    promoted_from: tuple[str, str] | None,
+    landed: Landing | None,
+    built_later: bool,
+) -> str:
+    """The message of the tag of a release that a plan or a record tells of, with what they tell in different words."""
+    since = f" since {previous}" if previous else ""
+    lines = [f"{version}: {told.summary}" if told.summary else version, ""]
+    if promoted_from:
+        lines += [f"The commit and the images of {promoted_from[0]}, which were tested under that name."]
+        lines += [f"Promoted-From: {' '.join(promoted_from)}", ""]
+    if landed and landed.commit != landed.planned:
+        lines += [f"Landed: {landed.form} {landed.planned}", ""]
+    lines += [f"Signed-From: {told.signed_from}", ""] if told.signed_from and not promoted_from else []
+    lines += [f"{_BROKEN}{told.freeze_broken}", ""] if told.freeze_broken else []
+    lines += [_LATER, ""] if built_later else []
+    lines += [f"Picked onto {told.branch}{since}:", "", *_account(told.picks, told.skipped)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

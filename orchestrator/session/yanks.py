@@ -7,7 +7,7 @@ ref is the mark; what cannot be read in it is still one.  Tags, images and recor
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
@@ -62,6 +62,9 @@ class Yank:
         return f"yanked{when}{who}: {self.reason}"
 
 
+_KEYS = {"schema_version", "tool", *(each.name for each in fields(Yank))}
+
+
 def yank_ref(version: str) -> str:
     """The ref that marks a version, here and on the remote."""
     return f"{PREFIX}{version}"
@@ -96,6 +99,10 @@ def parse(version: str, data: bytes) -> Yank | None:
 def _parsed(version: str, data: Mapping[str, Any]) -> Yank:
     if (data["schema_version"], data["version"]) != (SCHEMA_VERSION, version):
         raise ValueError(data["version"])
+    tool = data.get("tool")
+    ours = not isinstance(tool, dict) or tool.get("version") == __version__
+    if ours and (strange := set(data) - _KEYS):  # another version of this tool may write more
+        raise ValueError(strange)
     return Yank(
         version=version,
         reason=str(data["reason"]),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.record.document import record_ref
 from orchestrator.core.tag_message import (
+    built_later,
+    landed_as,
     onto,
     promotion,
     shipped,
@@ -16,6 +19,7 @@ from orchestrator.core.tag_message import (
     tagged_account,
     tagged_reason,
     written_account,
+    written_message,
 )
 from orchestrator.core.versions import TagVersion
 
@@ -186,6 +190,26 @@ def _message(record: Record, version: str, message: str) -> Iterator[Comparison]
     if place := onto(message):
         yield _equal("branch in the tag", record.branch, place[0])
         yield _equal("version before", str(record.previous or ""), place[1])
+    if record.tool.version == __version__:  # another one may write it otherwise
+        yield _text(record, version, message)
+
+
+def _text(record: Record, version: str, message: str) -> Comparison:
+    """The whole message, line by line; a signature below it is no part of it."""
+    origin = record.promoted_from
+    wanted = written_message(
+        record,
+        version=version,
+        previous=str(record.previous or ""),
+        promoted_from=(str(origin.version), origin.tag) if origin else None,
+        landed=landed_as(message),
+        built_later=built_later(message),
+    )
+    told = message.partition("-----BEGIN ")[0] if "\n-----BEGIN " in message else message
+    pairs = zip_longest(wanted.split("\n"), told.split("\n"), fillvalue="nothing")
+    wrong = next(((ours, theirs) for ours, theirs in pairs if ours != theirs), None)
+    fault = "makes the tag say {!r}, and it says {!r}".format(*wrong) if wrong else ""
+    return Comparison(name="words of the tag", actual=f"{len(told.splitlines())} lines", fault=fault)
 
 
 def _rows(record: Record, message: str) -> Comparison:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orchestrator import __version__
 from orchestrator.core import documents
 from orchestrator.core.documents import Digest, DocumentError, ObjectId, ObjectIdOrNone, Sha256
 from orchestrator.core.errors import MismatchError, UsageError
@@ -253,7 +254,11 @@ def parse_record(data: bytes, where: str, remote: str = "") -> Record:
                 remedy="use a newer version of this tool",
                 code="bad-record",
             )
-        return documents.decode(Record, values)
+        record = documents.decode(Record, values)
+        if record.tool.version == __version__:  # it writes no other keys; one that came later may
+            keys = documents.decode(dict[str, object], values)
+            documents.decode(Record, {key: each for key, each in keys.items() if key != "schema_version"}, exact=True)
+        return record
     except DocumentError as error:
         raise bad_record(error, where, remote) from error
 
