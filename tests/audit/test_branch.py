@@ -260,7 +260,7 @@ def test_a_fix_that_was_wanted_in_spite_of_its_revert(tale: Story) -> None:
     assert "which" in (said := " ".join(ran.json["lines"][0]["notes"])), said
     assert "by `allow: [reverted]`" in said
     clone.git("revert", "--no-edit", "HEAD")
-    clone.git("revert", "--no-edit", "HEAD")
+    clone.git("revert", "--no-edit", tale.fix)
     push(tale, "main")
     assert codes(audit(tale, "--json")) == ["reverted-upstream"]
 

@@ -37,7 +37,7 @@ OPTIONAL = {  # what records of before did not have yet, or what may be none
 }  # fmt: skip
 OTHERS: list[Any] = [None, 7, -1.5, True, "~", [], {}, [[]], {"x": []}]
 NONE_IS_A_VALUE = {
-    "verify", "promoted_from",
+    "verify", "promoted_from", "picks[0].resolution",
     *(f"images[0].{name}" for name in ("lock", "heavy", "cache", "cache.left", "floating")),
 }  # fmt: skip
 

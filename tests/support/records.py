@@ -18,7 +18,7 @@ def pick(source: str = A, result: str = B, **changes: Any) -> dict[str, Any]:
         "followups": [{"sha": C, "kind": "mention", "subject": "chore: x", "of": source, "stands": True}],
         "applied": "", "mainline": 0, "declared": source, "reason": "it leaks", "approved_by": ["mia"],
         "author": "Mia <m@example.com>", "type": "fix", "breaking": "", "confirm": False, "lives_on": "",
-        "since_previous": False, "forwarded": [], "exclude": [], "strategy_options": [], **changes,
+        "since_previous": False, "forwarded": [], "resolution": None, "exclude": [], "strategy_options": [], **changes,
     }  # fmt: skip
 
 
