@@ -61,7 +61,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("atomic for who pushes nothing", top("land: {by: pull-request, atomic: false}"), "4:34", "config-land-atomic"),
     ("atomic, perhaps", top("land: {by: push, atomic: maybe}"), "4:26", "config-bad-word"),
     ("records in a file", top("records: folder x"), "4:10", "config-bad-records"),
-    ("records on no branch", top("records: branch -x"), "4:10", "config-bad-branch"),
+    ("records on no branch", top("records: branch -x"), "4:10", "config-option-like"),
     ("records on the release branch", top("records: branch release/v2.7"), "4:10", "config-records-branch"),
     ("a proposal that nobody keeps", top("records: none\nland: pull-request"), "4:10", "config-records-none"),
     # the bytes
