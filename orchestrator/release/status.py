@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ReleaseError, UsageError, as_problem
 from orchestrator.core.plan import LAND, PROPOSE, RECORD, TO_BE_BUILT
-from orchestrator.core.record import PREFIX, ReleaseFacts, must_agree, record_ref
+from orchestrator.core.record import PREFIX, must_agree, record_ref
 from orchestrator.core.text import word, words
-from orchestrator.core.versions import TagVersion, parse_tag
+from orchestrator.core.versions import parse_tag
 from orchestrator.plan import document
 from orchestrator.release import steps
 from orchestrator.release.adopt import finished_elsewhere
@@ -130,22 +130,16 @@ def record_problems(session: Session, standings: Sequence[ReleaseStatus]) -> lis
     found = []
     refs = session.repository.refs(PREFIX.rstrip("/"), "refs/tags")
     for each in standings:
-        ref = record_ref(each.version)
-        if each.state is not Standing.RELEASED or ref not in refs:
-            continue
+        ref, tag = record_ref(each.version), refs.get(f"refs/tags/{each.version}", "")
+        if each.state is not Standing.RELEASED or ref not in refs or not tag:
+            continue  # where only the remote has the tag, nothing is wrong
         try:
             record = record_at(session.scratch, refs[ref], ref)
-            must_agree(record, _tagged(session, each.version, refs.get(f"refs/tags/{each.version}", "")))
+            head = session.repository.resolve(f"refs/tags/{each.version}")
+            must_agree(record, tag_facts(session.scratch, each.version, tag, head))
         except ReleaseError as error:
             found.append(as_problem(error))
     return found
-
-
-def _tagged(session: Session, version: str, tag: str) -> ReleaseFacts:
-    """What the version's tag in this clone says; a tag that is not here agrees with no record."""
-    if not tag:
-        return ReleaseFacts(version=TagVersion.from_text(version), commit="", tag="")
-    return tag_facts(session.scratch, version, tag, session.repository.resolve(f"refs/tags/{version}"))
 
 
 def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:

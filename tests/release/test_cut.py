@@ -79,6 +79,15 @@ def test_again_is_a_no_op(tale: Story) -> None:
     assert [each["code"] for each in planned.json["problems"]] == ["version-exists"]
 
 
+def test_a_tag_that_only_the_remote_has_accuses_nobody(tale: Story) -> None:
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0
+    tale.clone.git("tag", "--delete", VERSION)
+    for command in (("status", VERSION), ("audit",), ("verify", VERSION), ("cut", VERSION, "--yes")):
+        ran = release(*command, cwd=tale.clone.path)
+        assert ran.code == 0, (command, ran.out, ran.err)
+
+
 def test_default_version_is_the_next_patch(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     done = release("cut", "--yes", "--json", cwd=tale.clone.path)
