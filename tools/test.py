@@ -38,7 +38,10 @@ TIERS = {  # and the marks that choose it
     "docker": "docker",
 }
 # The files of tests/docker that build and run the project's own image, and some to make both halves take as long.
-HALF = ("contents", "locks", "patches", "reproducible", "runtime", "rebuild", "rollback", "upload", "variants")
+HALF = (
+    "contents", "locks", "patches", "reproducible", "runtime", "rebuild", "rollback", "upload", "variants", "image_cut",
+    "cosign_signers", "signatures", "pipelines",
+)  # fmt: skip
 BY_HAND = "cdi"  # needs an engine newer than Debian 12's, which it names: docs/smoke.md
 WORKERS = max(3, os.cpu_count() or 1)  # tests wait for the processes that they start
 MEMORY = Path("/dev/shm")  # noqa: S108  # Linux's file system in memory, used only below a new folder
