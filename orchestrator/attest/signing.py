@@ -10,6 +10,7 @@ from orchestrator.attest.keys import LARGEST, PublicKey, SigningKey, signing_key
 from orchestrator.attest.trust import Trust
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
 from orchestrator.core.signing import IDENTITY_TOKENS
+from orchestrator.session.work_tree import refuse_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +110,8 @@ def _identity(spec: SignSpec, keyless: KeylessSpec, version: str, env: Mapping[s
 
 
 def config_file(name: str, top: Path) -> bytes:
-    """A file of the repository that `keyless` names, as it is in the work tree.  Raises UsageError."""
+    """A file of the repository that `keyless` names, as it is in the work tree.  Raises UsageError, also for a link."""
+    refuse_link(top, top / name)
     try:
         return (top / name).read_bytes()
     except OSError as error:

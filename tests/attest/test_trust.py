@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.attest.bundle import read, sign
 from orchestrator.attest.keys import signing_key
+from orchestrator.attest.signing import config_file
 from orchestrator.attest.trust import Trust, identity_pattern, pinned, root_fault
+from orchestrator.core.errors import UsageError
 from orchestrator.core.signing import KeylessSpec, SignSpec
 from tests.support.signing import pair
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEYLESS = KeylessSpec(identities=("https://ci.example.com/a+b@refs/tags/{version}", "mia@example.com"), issuer="x")
 
@@ -48,3 +54,14 @@ def test_what_is_not_at_hand_is_said() -> None:
     made = read(sign(b"{}", signing_key(key.private, b"", "k", "P")))
     assert made is not None
     assert (found.believes(made), Trust().refusal(made)) == (True, "another key signed it")
+
+
+def test_a_file_of_sigstore_is_read_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    (tmp_path / "root.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(UsageError, match="is a symbolic link"):
+        config_file("root.json", tmp_path)
+    with pytest.raises(UsageError) as caught:
+        config_file("none.json", tmp_path)
+    assert (caught.value.where, caught.value.code) == ("none.json", "no-sigstore")
+    assert config_file("secret", tmp_path) == b"s3cret"
