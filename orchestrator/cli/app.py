@@ -64,7 +64,11 @@ _WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
 @cache
 def program() -> Callable[..., Any]:
     """The application as click has it, with its variables; what typer makes of all commands takes a moment."""
-    made = typer.main.get_command(app)
+    return _made(app)
+
+
+def _made(application: typer.Typer) -> Callable[..., Any]:
+    made = typer.main.get_command(application)
     set_variables(made)
     return made
 
@@ -77,14 +81,15 @@ def program_of(words: Collection[str]) -> Callable[..., Any]:
     named.registered_groups = [each for each, name in groups if name in words]
     if program.cache_info().currsize or not (named.registered_commands or named.registered_groups):
         return program()
-    return typer.main.get_command(named)
+    return _made(named)
 
 
 def run() -> None:
     """Parse the command line, run the command and exit; a wrong command line is a document too with `--json`."""
-    heed_earlier(program(), os.environ)
+    made = program_of(sys.argv[1:])
+    heed_earlier(made, os.environ)
     try:
-        sys.exit(program_of(sys.argv[1:])(prog_name="release", standalone_mode=False))
+        sys.exit(made(prog_name="release", standalone_mode=False))
     except typer.Abort:
         sys.exit(Exit.INTERRUPTED)
     except _WrongUsage as error:
