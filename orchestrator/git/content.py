@@ -89,7 +89,12 @@ def _attributes(scratch: Scratch, tree: str, paths: list[str]) -> dict[str, dict
 
 SUBMODULE: Final = "160000"
 _MAX_POINTER: Final = 1024  # bytes; git-lfs takes no larger file for a pointer
-_HEAD: Final = b"version https://git-lfs.github.com/spec/"
+# As git-lfs has it in lfs/pointer.go, with its names before 2015, which it still reads.
+_HEADS: Final = (
+    b"version https://git-lfs.github.com/spec/",
+    b"version https://hawser.github.com/spec/",
+    b"version http://git-media.io/v/2",
+)
 _OID: Final = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 _CHUNK: Final = 1024 * 1024
 _ATTRIBUTES: Final = ".gitattributes"
@@ -98,7 +103,7 @@ _LFS_FILTER: Final = b"filter=lfs"
 
 def is_pointer(data: bytes) -> bool:
     """Whether a file's content is a Git LFS pointer."""
-    return len(data) < _MAX_POINTER and data.startswith(_HEAD)
+    return len(data) < _MAX_POINTER and data.lstrip().startswith(_HEADS)
 
 
 class Pointed:

@@ -160,6 +160,10 @@ def test_pointers_are_looked_for_where_attributes_speak_of_lfs(tale: Story) -> N
     ("change", "expected"),
     [
         (lambda text: text, True),
+        (lambda text: text.replace("https://git-lfs.github.com/spec/v1", "http://git-media.io/v/2"), True),
+        (lambda text: text.replace("git-lfs.github.com", "hawser.github.com"), True),
+        (lambda text: "\n" + text, True),
+        (lambda text: text.replace("git-lfs.github.com", "example.com"), False),
         (lambda text: text.replace("version", "Version"), False),
         (lambda text: text + "x" * 2000, False),
         (lambda _: "", False),
