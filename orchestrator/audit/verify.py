@@ -66,7 +66,7 @@ def verify(
     else:
         what = "it does not declare this version" if part.config else f"the tag has no {part.config_path}"
         checks.append(skipped("release.yaml", f"{what}: what was declared is not known"))
-    proving = prove(session.scratch, [part], base=base, tips=list(world.tips.values()), names=session.repository)
+    proving = _proved(world, part, base, branch.branch)
     checks += _commit_checks(proving, base)
     checks += [failed(f"tag {each.name}: picks", f"it {fault}")
                for each in dict.fromkeys((made, tag)) for fault in tag_faults(world, each, part, proving)]  # fmt: skip
@@ -79,6 +79,20 @@ def verify(
         for name in (f"pick {each.source[:12]}",)
     ]
     return [*checks, *_record(world, tag, part), *checks_of(world, tag, part)]
+
+
+def _proved(world: Snapshot, part: Part, base: str, branch: str) -> Proving:
+    """The proof of its commits; where one is open, the versions above it are asked, which may answer for it."""
+    scratch, names, tips = world.session.scratch, world.session.repository, list(world.tips.values())
+    found = prove(scratch, [part], base=base, tips=tips, names=names)
+    if all(each.ok for each in found.verdicts):
+        return found
+    line = of_line(branch, list(world.tags))
+    above = line[line.index(part.version) + 1 :] if part.version in line else []
+    accounts = (part_of(world, world.tags[name], ()).account for name in above)
+    return prove(
+        scratch, [part], base=base, tips=tips, names=names, later=[each for each in accounts if each is not None]
+    )
 
 
 def _commit_checks(proving: Proving, base: str) -> list[CheckResult]:
