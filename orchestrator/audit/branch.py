@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator import __version__
 from orchestrator.audit.links import (
     TO_COME,
     beside,
@@ -27,6 +26,7 @@ from orchestrator.audit.verdicts import Kind, Part
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref
+from orchestrator.core.record.tool import tool_version
 from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import built_later, promotion, tagged_account, tagged_picks, told_twice
 from orchestrator.core.text import word
@@ -132,10 +132,10 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     record = world.records.get(tag.name)
     path, config = _config_of(world, tag, record)
     account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
-    tool = record.tool.version if record else __version__
+    tool = record.tool.version if record else tool_version()
     return Part(
         version=tag.name, commits=commits, config=config, config_path=path, account=account,
-        head=tag.commit, other_tool=tool != __version__,
+        head=tag.commit, other_tool=tool != tool_version(),
     )  # fmt: skip
 
 

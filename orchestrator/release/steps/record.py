@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
 from orchestrator.core.declaration import NOWHERE
 from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (
@@ -23,6 +22,7 @@ from orchestrator.core.record import (
     record_ref,
     render,
 )
+from orchestrator.core.record.tool import tool_version
 from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
@@ -184,7 +184,7 @@ def record(context: TaskContext) -> Record:
         signed_from="" if plan.promoted_from else plan.signed_from,
         promoted_from=_origin(plan.promoted_from) if plan.promoted_from else None,
         images=tuple(_image(image, _parts(context, image)) for image in plan.images),
-        tool=RecordedTool(name="release", version=__version__, git=plan.git_version),
+        tool=RecordedTool(name="release", version=tool_version(), git=plan.git_version),
         finished_at=context.session.now(),
         seconds=dict(context.durations),
     )
