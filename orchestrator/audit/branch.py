@@ -60,6 +60,7 @@ _CODES = {
     "notes": "notes-differ",
     "signature": "signature-differs",
 }  # of a failed check
+AT_TAG = "config-at-tag"  # release.yaml at a tag cannot be read
 _YAML = re.compile(r"\.ya?ml\Z")
 
 
@@ -169,7 +170,7 @@ def _config_of(world: Snapshot, tag: Tag, record: Record | None) -> tuple[str, C
     try:
         found = files.config(own, tag.name)
     except ReleaseError as error:
-        problem = mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy)
+        problem = mismatch(AT_TAG, f"{error.where}: {error.message}", error.remedy)
     if found is None or found.release(name) is None:
         brought = scratch.git.run("diff-tree", "-r", "--root", "--name-only", "-z", tag.commit).fields()[1:]
         others = [record.config.path if record else "", *(each for each in brought if _YAML.search(each))]

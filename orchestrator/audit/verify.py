@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.branch import checks_of, part_of, tag_faults
+from orchestrator.audit.branch import AT_TAG, checks_of, part_of, tag_faults
 from orchestrator.audit.links import TO_COME, compared, failed, keeps_none, origin, passed, record_links, skipped
 from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import fork, look, ranges
@@ -65,7 +65,8 @@ def verify(
         checks.append(passed("release.yaml", f"at the tag it declares {made.name} with {len(entry.fixes)} entries"))
     else:
         what = "it does not declare this version" if part.config else f"the tag has no {part.config_path}"
-        checks.append(skipped("release.yaml", f"{what}: what was declared is not known"))
+        bad = [failed("release.yaml", each.message, each.remedy) for each in world.problems if each.code == AT_TAG]
+        checks += bad or [skipped("release.yaml", f"{what}: what was declared is not known")]
     proving = _proved(world, part, base, branch.branch)
     checks += _commit_checks(proving, base)
     checks += [failed(f"tag {each.name}: picks", f"it {fault}")

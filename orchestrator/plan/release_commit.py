@@ -69,7 +69,7 @@ def release_commit(
     when, signer = (proposed.when, proposed.committer) if proposed else (parent.when, identity)
     files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks, when.day)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
-    problems += _written_twice(config, config_path)
+    problems += written_twice(config, config_path)
     tree = scratch.change_files(parent.tree, files)
     who = f"{identity} {parent.when}".encode()
     facts = message_facts(config, version, picks, previous=previous, day=when.day)
@@ -154,7 +154,7 @@ def release_files(
     return as_stored(scratch, tree, files | rewritten), problems
 
 
-def _written_twice(config: Config, config_path: str) -> list[Problem]:
+def written_twice(config: Config, config_path: str) -> list[Problem]:
     """A problem where the changelog or a version file is release.yaml, which a release has as it was used."""
     named = (
         ("changelog", config.changelog, config.place),
