@@ -92,11 +92,11 @@ def _is_there(target: Path) -> UsageError:
 @command("check")
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the Dockerfile, locks and patches that it names: every fault, with its place."""
+    from orchestrator.config.keys import written_twice
     from orchestrator.core.versions import not_understood
     from orchestrator.image.builders import ZSTD_CLIENTS, likely, option_problems_here
     from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
     from orchestrator.picks.undeclared import undeclared_here
-    from orchestrator.plan.release_commit import written_twice
     from orchestrator.plan.requests import naming_problems
 
     config = session.config()
