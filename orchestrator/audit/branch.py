@@ -75,6 +75,7 @@ class BranchAudit:
     problems: tuple[Problem, ...]
     unchecked: tuple[str, ...]
     notes: tuple[str, ...]
+    sources_unread: bool = False  # what is kept could not be read: a source that is not here is no finding
 
 
 # ------------------------------------------------------------------ one line
@@ -103,10 +104,13 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
     untold = [each for each in proving.missing if each.version not in world.records and not world.asked_for_records]
     problems += [_missing(each) for each in proving.missing if each not in untold]
     unchecked += [f"{each.version}: its tag does not say what became of {each.source[:12]}" for each in untold]
+    if unread := world.session.repository.records_unread:
+        unchecked += [f"{each.sha[:12]} {each.said}: sources that are kept were not read: {unread}"
+                      for each in proving.verdicts if each.kind is Kind.UNKNOWN]  # fmt: skip
     after, said = _aftermath(world, proving, inside, _wanted_all_the_same(world, parts))
     return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
-        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said),
+        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said), sources_unread=bool(unread),
     )  # fmt: skip
 
 
