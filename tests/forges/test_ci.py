@@ -104,7 +104,7 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind() -> None:
     assert landed["strategy"] == job["strategy"]
     assert landed["concurrency"]["group"] == "release-landed-${{ matrix.runner }}"
     (step,) = (step for step in landed["steps"] if step.get("name") == "landed")
-    assert (step["env"]["RELEASE_PLATFORM"], "--landed" in step["run"]) == ("${{ matrix.platform }}", True)
+    assert (step["env"]["RELEASE_CLI_PLATFORM"], "--landed" in step["run"]) == ("${{ matrix.platform }}", True)
     there: dict[str, Any] = yaml.safe_load(made("gitlab", image=False, more=proposed))["release-landed"]
     assert (there["parallel"], there["tags"]) == (other["parallel"], other["tags"])
     mixed = f"{BOTH}  variants: [{{name: cu126}}, {{name: cu118, platform: linux/amd64}}]\n"
