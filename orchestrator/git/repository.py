@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.git.conversation import Output
+    from orchestrator.git.records.entries import RecordsBranch
     from orchestrator.git.records.place import RecordsPlace
     from orchestrator.git.scratch import TreeEntry
 
@@ -70,7 +71,7 @@ class Repository:
         self._objects: Any = None
         self._urls: dict[str, str] = {}  # of remotes, as they are for the whole run
         self._listings: dict[str, list[TreeEntry]] = {}
-        self.kept_on: RecordsPlace | None = None  # what stands for refs, by `records:` of release.yaml
+        self.kept_on: RecordsBranch | RecordsPlace | None = None  # what stands for refs, by `records:` of release.yaml
         self.keeps_records = True  # False by `records: none`
         self.records_unread = ""  # why what `kept_on` has could not be read
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.git.process import Git
-    from orchestrator.git.repository import Repository
+    from orchestrator.git.records.place import Clone
 
 _FOLDERS: Final = (RECORDS, "refs/release-sources/", "refs/release-yanks/", CANDIDATES)
 _GITLINK: Final = "160000"
@@ -58,7 +58,7 @@ class RecordsBranch:
         return (self.ref,) if patterns else ()
 
     def complete(
-        self, repository: Repository, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
+        self, repository: Clone, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
     ) -> dict[str, str]:
         """The remote's refs, and what the branch keeps of those that it is asked for."""
         tip = refs.get(self.ref, "")
@@ -67,18 +67,10 @@ class RecordsBranch:
         kept = entries(repository.git, tip) if tip else {}
         return {**refs, **{ref: sha for ref, sha in kept.items() if matches(ref, patterns)}}
 
-    def fetched(self, repository: Repository, patterns: Sequence[str]) -> dict[str, str]:
+    def fetched(self, repository: Clone, patterns: Sequence[str]) -> dict[str, str]:
         """Ref -> object of what the branch keeps, of those that `git for-each-ref` is asked for."""
         tip = repository.resolve(self.here)
         return self._named(repository.git, tip, patterns) if tip else {}
-
-    def create(self, repository: Repository, remote: str, refs: Mapping[str, str], state: str) -> None:
-        """A commit on the branch that adds them."""
-        from orchestrator.git.push import RefTakenError
-        from orchestrator.git.records.push import move
-
-        moves = {ref: (sha, "") for ref, sha in refs.items()}
-        move(repository, self, remote, moves, state, RefTakenError)
 
     def _named(self, git: Git, tip: str, patterns: Sequence[str]) -> dict[str, str]:
         wanted = tuple(f"{each.rstrip('/')}/" for each in patterns)

@@ -7,7 +7,23 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.git.repository import Repository
+    from orchestrator.git.process import Git
+
+
+class Clone(Protocol):
+    """What a place needs of the repository that asks it."""
+
+    git: Git
+    records_unread: str
+
+    def resolve(self, revision: str, kind: str = "commit") -> str:
+        """Full id of a revision, "" when there is none."""
+
+    def fetch(self, remote: str, refspec: str) -> None:
+        """Fetch a ref."""
+
+    def blob(self, sha: str) -> bytes:
+        """The content of a blob."""
 
 
 class RecordsPlace(Protocol):
@@ -27,12 +43,12 @@ class RecordsPlace(Protocol):
         """What the remote must be asked for besides."""
 
     def complete(
-        self, repository: Repository, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
+        self, repository: Clone, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
     ) -> dict[str, str]:
         """The remote's refs with what is kept here of those that were asked for; objects are in the repository."""
 
-    def fetched(self, repository: Repository, patterns: Sequence[str]) -> dict[str, str]:
+    def fetched(self, repository: Clone, patterns: Sequence[str]) -> dict[str, str]:
         """What this clone has fetched of it, without asking anybody."""
 
-    def create(self, repository: Repository, remote: str, refs: Mapping[str, str], state: str) -> None:
+    def create(self, repository: Clone, remote: str, refs: Mapping[str, str], state: str) -> None:
         """Have these refs there, or find them there with the same objects.  Raises RefTakenError, RemoteError."""

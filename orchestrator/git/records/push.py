@@ -26,7 +26,11 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
     kept = {ref: sha for ref, sha in refs.items() if place and place.keeps(ref)}
     if place and kept:
         state = f"branch and tag are public; {' and '.join(kept)} is not"
-        place.create(repository, remote, kept, state)
+        if isinstance(place, RecordsBranch):
+            moves = {ref: (sha, "") for ref, sha in kept.items()}
+            _move(repository, place, remote, moves, state, push.RefTakenError)
+        else:
+            place.create(repository, remote, kept, state)
     try:
         push.push_new_refs(repository, remote=remote, refs={ref: sha for ref, sha in refs.items() if ref not in kept})
     except RemoteError as error:
@@ -49,12 +53,12 @@ def move_refs(
     branch = repository.kept_on if isinstance(repository.kept_on, RecordsBranch) else None
     kept = {ref: pair for ref, pair in moves.items() if branch and branch.keeps(ref)}
     if branch and kept:
-        move(repository, branch, remote, kept, state, RefusedError)
+        _move(repository, branch, remote, kept, state, RefusedError)
     rest = {ref: pair for ref, pair in moves.items() if ref not in kept}
     push.move_refs(repository, remote=remote, moves=rest, state=state, hooks=hooks)
 
 
-def move(
+def _move(
     repository: Repository,
     branch: RecordsBranch,
     remote: str,

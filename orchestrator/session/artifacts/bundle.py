@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.git.repository import Repository
+    from orchestrator.git.records.place import Clone
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Layer
 
@@ -24,12 +24,12 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def has(repository: Repository, sha: str) -> bool:
+def has(repository: Clone, sha: str) -> bool:
     """Whether a commit is here."""
     return repository.git.attempt("cat-file", "-e", f"{sha}^{{commit}}").status == 0
 
 
-def made(repository: Repository, ref: str, sha: str, without: Sequence[str]) -> bytes | None:
+def made(repository: Clone, ref: str, sha: str, without: Sequence[str]) -> bytes | None:
     """What `ref` of this clone, which is `sha`, has and these refs have not, as far as they are here.
 
     None where it is too large, or this clone has not all of it.
@@ -49,7 +49,7 @@ def download(registry: Registry, layer: Layer) -> bytes:
     return out.getvalue()
 
 
-def bring(repository: Repository, registry: Registry, layer: Layer, sha: str) -> bool:
+def bring(repository: Clone, registry: Registry, layer: Layer, sha: str) -> bool:
     """Have the commits of a bundle in the repository, under no ref; whether `sha` is one of them."""
     with tempfile.TemporaryDirectory(prefix="release-bundle-") as where:
         path = Path(where) / "bundle"

@@ -16,7 +16,7 @@ from orchestrator.core.labels import KEPT_OBJECT, KEPT_REF
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.versions import parse_tag
-from orchestrator.git.push import RefTakenError, write_blob
+from orchestrator.git.push import RefTakenError
 from orchestrator.git.records.entries import matches
 from orchestrator.registry.referrers import Artifact, attach, referrers
 from orchestrator.session import kept_sources, yanks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.core.declaration import Config
-    from orchestrator.git.repository import Repository
+    from orchestrator.git.records.place import Clone
     from orchestrator.registry.client import Registry
     from orchestrator.registry.manifest import Layer, Manifest
 
@@ -86,13 +86,13 @@ class BesideImages:
         """The versions, where all of a kind are asked for."""
         return (f"{_TAGS}*",) if any("*" in each for each in patterns) else ()
 
-    def fetched(self, repository: Repository, patterns: Sequence[str]) -> dict[str, str]:
+    def fetched(self, repository: Clone, patterns: Sequence[str]) -> dict[str, str]:
         """Only what has refs here; a registry keeps no copy in a clone."""
         del repository, patterns
         return {}
 
     def complete(
-        self, repository: Repository, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
+        self, repository: Clone, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
     ) -> dict[str, str]:
         """The remote's refs, and what lies beside the images of those versions that are asked for."""
         del remote
@@ -119,7 +119,7 @@ class BesideImages:
 
     # -------------------------------------------------------------- reading
 
-    def _read(self, repository: Repository, wanted: Mapping[str, set[str]]) -> dict[str, str]:
+    def _read(self, repository: Clone, wanted: Mapping[str, set[str]]) -> dict[str, str]:
         if not wanted:
             return {}
         place = self._repository()
@@ -146,11 +146,12 @@ class BesideImages:
                 raise _doubled(registry, found[kept.ref], kept)
         return list(found.values())
 
-    def _object(self, repository: Repository, place: str, kept: Kept) -> str:
+    def _object(self, repository: Clone, place: str, kept: Kept) -> str:
         """The object that an artifact is, in the repository from now on; "" where it could not be brought."""
         registry = self._registry(place)
         if not kept.made:
-            return write_blob(repository, _content(registry, kept.layer))
+            data = _content(registry, kept.layer)
+            return repository.git.run("hash-object", "-w", "--stdin", stdin=data).text.strip()
         if not bundle.has(repository, kept.made) and not bundle.bring(repository, registry, kept.layer, kept.made):
             self._tell(f"note: {kept.ref} was not brought: this clone lacks what it begins at")
             return ""
@@ -158,7 +159,7 @@ class BesideImages:
 
     # -------------------------------------------------------------- writing
 
-    def create(self, repository: Repository, remote: str, refs: Mapping[str, str], state: str) -> None:
+    def create(self, repository: Clone, remote: str, refs: Mapping[str, str], state: str) -> None:
         """Lay each beside the image of its version, or find it there.
 
         Raises RefTakenError for another one, MismatchError where the image is gone, RemoteError.
@@ -189,7 +190,7 @@ class BesideImages:
                     state=state,
                 )
 
-    def _artifact(self, repository: Repository, remote: str, ref: str, sha: str, kind: str) -> Artifact | None:
+    def _artifact(self, repository: Clone, remote: str, ref: str, sha: str, kind: str) -> Artifact | None:
         """None where what keeps sources is too large for a registry: that is told."""
         if kind != KINDS[kept_sources.PREFIX]:
             return Artifact(kind=kind, content=repository.blob(sha), annotations={KEPT_REF: ref})
