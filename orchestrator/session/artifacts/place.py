@@ -42,7 +42,7 @@ _SMALL: Final = 4 * 1024 * 1024  # bytes that are read in one answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class KeptArtifact:
     """What an artifact stands for, and where it is."""
 
     ref: str
@@ -129,14 +129,14 @@ class BesideImages:
         made = ((each.ref, self._object(repository, place, each)) for each in found)
         return {ref: sha for ref, sha in made if sha}
 
-    def _beside(self, place: str, version: str, prefixes: Iterable[str]) -> list[Kept]:
+    def _beside(self, place: str, version: str, prefixes: Iterable[str]) -> list[KeptArtifact]:
         """What lies beside the image of a version, one of each kind.  Raises MismatchError where two differ."""
         registry = self._registry(place)
         image = registry.head(_name(version))
         return self._among(registry, image.digest, version, prefixes) if image else []
 
-    def _among(self, registry: Registry, digest: str, version: str, prefixes: Iterable[str]) -> list[Kept]:
-        kinds, found = {KINDS[prefix]: f"{prefix}{version}" for prefix in prefixes}, dict[str, Kept]()
+    def _among(self, registry: Registry, digest: str, version: str, prefixes: Iterable[str]) -> list[KeptArtifact]:
+        kinds, found = {KINDS[prefix]: f"{prefix}{version}" for prefix in prefixes}, dict[str, KeptArtifact]()
         for each in referrers(registry, digest)[:_MOST]:
             if each.artifact_type and each.artifact_type not in kinds:
                 continue
@@ -146,7 +146,7 @@ class BesideImages:
                 raise _doubled(registry, found[kept.ref], kept)
         return list(found.values())
 
-    def _object(self, repository: Clone, place: str, kept: Kept) -> str:
+    def _object(self, repository: Clone, place: str, kept: KeptArtifact) -> str:
         """The object that an artifact is, in the repository from now on; "" where it could not be brought."""
         registry = self._registry(place)
         if not kept.made:
@@ -206,7 +206,7 @@ class BesideImages:
 
     def _settled(
         self, registry: Registry, image: Manifest, version: str, prefix: str, made: str, state: str
-    ) -> list[Kept]:
+    ) -> list[KeptArtifact]:
         """What is there once it is listed; a registry may show it late."""
         for seconds in (0.0, *registry.retry.looks()):
             if seconds:
@@ -244,7 +244,7 @@ def _identity(artifact: Artifact) -> str:
     return artifact.annotations.get(KEPT_OBJECT) or digest_of(artifact.content)
 
 
-def _kept(registry: Registry, manifest: Manifest, kinds: Mapping[str, str]) -> Kept | None:
+def _kept(registry: Registry, manifest: Manifest, kinds: Mapping[str, str]) -> KeptArtifact | None:
     """What a manifest stands for; None where it is none of these kinds, or makes no sense."""
     try:
         layers, said = registry.layers(manifest), registry.annotations(manifest)
@@ -256,14 +256,14 @@ def _kept(registry: Registry, manifest: Manifest, kinds: Mapping[str, str]) -> K
     made = said.get(KEPT_OBJECT, "") if ref.startswith(kept_sources.PREFIX) else ""
     if ref.startswith(kept_sources.PREFIX) and not bundle.is_id(made):
         return None
-    return Kept(ref=ref, layer=layers[0], made=made, manifest=manifest.digest)
+    return KeptArtifact(ref=ref, layer=layers[0], made=made, manifest=manifest.digest)
 
 
 def _content(registry: Registry, layer: Layer) -> bytes:
     return registry.blob(layer.digest) if layer.size <= _SMALL else bundle.download(registry, layer)
 
 
-def _doubled(registry: Registry, one: Kept, other: Kept) -> MismatchError:
+def _doubled(registry: Registry, one: KeptArtifact, other: KeptArtifact) -> MismatchError:
     return MismatchError(
         f"there are two of {one.ref} beside one image: {one.manifest} and {other.manifest}",
         where=str(registry.repository),
