@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import tool_version
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
 from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
-from orchestrator.core.record.tool import tool_version
 from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.text import word

@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import tool_version
 from orchestrator.core.errors import RemoteError
-from orchestrator.core.record.tool import tool_version
 from orchestrator.core.versions import parse_tag
 
 if TYPE_CHECKING:

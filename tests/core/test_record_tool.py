@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator
-from orchestrator import __version__
-from orchestrator.core.record.tool import digest, tool_version
+from orchestrator import __version__, digest, tool_version
 from tests.support.cli import release
 from tests.support.story import VERSION, fix_line
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import tool_version
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.record.document import record_ref
-from orchestrator.core.record.tool import tool_version
 from orchestrator.core.tag_message import (
     built_later,
     landed_as,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orchestrator import tool_version
 from orchestrator.core import documents
 from orchestrator.core.documents import Digest, DocumentError, ObjectId, ObjectIdOrNone, Sha256
 from orchestrator.core.errors import MismatchError, UsageError
 from orchestrator.core.pick import Pick, Skipped
-from orchestrator.core.record.tool import tool_version
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import CheckResult
 from orchestrator.core.versions import TagVersion

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.declaration import NOWHERE
+from orchestrator import tool_version
+from orchestrator.core.declaration import NOWHERE, REGISTRY
 from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (
     Origin,
@@ -22,7 +23,6 @@ from orchestrator.core.record import (
     record_ref,
     render,
 )
-from orchestrator.core.record.tool import tool_version
 from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
@@ -61,6 +61,8 @@ class KeptSources(Outcome):
 def tasks(plan: Plan) -> tuple[Task, ...]:
     if plan.records == NOWHERE:
         return ()
+    if plan.built_by and plan.records == REGISTRY:
+        return ()  # there is no image yet to lay something beside
     if plan.built_by:  # who builds the images writes it, and needs the sources for that
         return (Task(key=KEEP, title="keep the sources", run=_keep, probe=_keeps),)
     return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
