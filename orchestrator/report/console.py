@@ -251,7 +251,12 @@ class Console:
         self._raw(self._fitted(text, sys.stderr))
 
     def _raw(self, text: str) -> None:
+        drawn = self._live is not None and self._live.is_drawn
+        if drawn:
+            self._pause_live()  # what is written stays above what is drawn
         self._write(sys.stderr, f"{text}\n")
+        if drawn and self._live is not None:
+            self._live.start()
 
     def _write(self, stream: TextIO, text: str) -> None:
         stream.write(text)
@@ -367,7 +372,7 @@ def _escaped(char: str) -> str:
 
 
 def _error_lines(error: ReleaseError) -> list[str]:
-    where = f"{error.where}: " if error.where else ""
+    where = f"{error.where}: " if error.where and not error.message.startswith(error.where) else ""
     return [f"error: {where}{error.message} [{error.code}]"] + ([f"  do: {error.remedy}"] if error.remedy else [])
 
 

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.table import Column
 from rich.text import Text
+from rich.theme import Theme
 
 from orchestrator.report.screen.activity import Activity
 
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Progress as Report
 
 _MOST = 8  # layers shown at a time: a screen at 3 a.m. is small
+# rich paints speeds red and times yellow; here red is what went wrong, and yellow what wants care.
+_MEANINGS = {
+    "progress.data.speed": "none", "progress.download": "none", "progress.remaining": "none",
+    "progress.elapsed": "none", "progress.spinner": "green", "bar.complete": "green", "bar.finished": "green",
+    "bar.pulse": "green",
+}  # fmt: skip
 _WIDE = 100  # columns from which on a layer's status is shown too
 
 
@@ -44,7 +51,8 @@ class Live:
     def __init__(
         self, title: str, console: RichConsole | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._console = console or RichConsole(stderr=True)
+        self._console = console or RichConsole(stderr=True, theme=Theme(_MEANINGS))
+        self._live: RichLive | None = None
         self._activity = Activity()
         rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._heading = Progress(
@@ -63,14 +71,25 @@ class Live:
         )  # fmt: skip
         self._total: TaskID | None = None
         self._rows: dict[str, TaskID] = {}
-        self._live = RichLive(get_renderable=self.drawn, console=self._console, transient=True, refresh_per_second=8)
         self.start()
 
     def start(self) -> None:
+        """Begin to draw, below what was written meanwhile: an old RichLive would wipe that away."""
+        self.stop()
+        self._live = RichLive(
+            get_renderable=self.drawn, console=self._console, transient=True, refresh_per_second=8,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
         self._live.start()
 
     def stop(self) -> None:
-        self._live.stop()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    @property
+    def is_drawn(self) -> bool:
+        return self._live is not None
 
     def titled(self, title: str) -> None:
         """Another heading above the same work."""

@@ -40,7 +40,7 @@ _CELL = re.compile(r"\S+(?: \S+)? {2,}")  # `release commit  `, `737530de clean 
 _CELLS = 30  # cells further to the right are text
 _KEEP = re.compile(r" {9,}\S| *(?:- |# )")  # YAML to be copied, and other people's text
 _TYPED = re.compile(r" *(?:do: |next  )")  # what somebody copies
-_COMMAND = re.compile(r"`[^`]+`|(?<!\S)(?:release|git|docker|cd|export|python) [^,;()`]+")
+_COMMAND = re.compile(r"`[^`]+`|(?<!\S)(?:release|git|docker|cd|export|python)(?: [^\s,;()`|]+)+")
 _FIXED = "\u00a0"  # where a line may not be broken
 
 
@@ -52,6 +52,7 @@ def wrapped(line: str, width: int) -> str:
         return line
     indent = _indent(line, width)
     text = _COMMAND.sub(lambda found: found[0].replace(" ", _FIXED), line) if _TYPED.match(line) else line
+    text = text.replace(" | ", f"{_FIXED}| ")  # one command or another: the mark ends the line
     rows = textwrap.wrap(
         text[indent:], width - indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )
