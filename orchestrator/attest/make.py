@@ -13,6 +13,8 @@ from orchestrator.image.patches import concerning
 from orchestrator.image.pytorch_builds import read_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from orchestrator.core.plan import PlannedImage
     from orchestrator.core.reference import Reference
     from orchestrator.engines import Prover
@@ -59,16 +61,13 @@ def make_bill(
     )
 
 
-def bill_statements(bill: Bill) -> tuple[Statement, Statement]:
-    """A bill in both standard formats, as statements."""
+def bill_statements(bill: Bill, forms: Sequence[str]) -> Iterator[Statement]:
+    """A bill in standard forms, as statements; `forms` are of SBOM_FORMS."""
     from orchestrator.attest import cyclonedx, spdx
 
-    forms = ((cyclonedx.PREDICATE, cyclonedx.cyclonedx(bill)), (spdx.PREDICATE, spdx.spdx(bill)))
-    first, second = (
-        Statement(repository=bill.repository, digest=bill.digest, predicate_type=kind, predicate=document)
-        for kind, document in forms
-    )
-    return first, second
+    known = {"cyclonedx": (cyclonedx.PREDICATE, cyclonedx.cyclonedx), "spdx": (spdx.PREDICATE, spdx.spdx)}
+    for kind, document in map(known.__getitem__, forms):
+        yield Statement(repository=bill.repository, digest=bill.digest, predicate_type=kind, predicate=document(bill))
 
 
 def moment(seconds: int) -> str:

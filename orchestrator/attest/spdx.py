@@ -1,27 +1,31 @@
 """A bill of materials as SPDX 2.3 JSON: https://spdx.github.io/spdx-spec/v2.3/.
 
-The same bill gives the same bytes: no clock, no random id.
+The same bill gives the same bytes: no clock, no random id.  What version 2.3 takes for NOASSERTION when it is left out
+(licenseConcluded, licenseDeclared, copyrightText) is left out: it is signed in base64 and stored beside every image.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import __version__
 from orchestrator.attest import licences
+from orchestrator.core.documents import rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from orchestrator.attest.bill import AppliedPatch, Bill, Component
 
 PREDICATE: Final = "https://spdx.dev/Document"  # as in-toto and cosign call it
 _IMAGE: Final = "SPDXRef-Image"
-_NONE: Final = "NOASSERTION"
+_ADMITS: Final = " admits one of these files, by SHA-256: "
+_UNSAID: Final = {"downloadLocation": "NOASSERTION", "filesAnalyzed": False}  # what a package must have
 
 
 def spdx(bill: Bill) -> dict[str, Any]:
     """The document of a bill."""
-    named = [(f"SPDXRef-Package-{number}-{_word(each.name)}", each) for number, each in enumerate(bill.components, 1)]
+    named = [(f"SPDXRef-{number}", each) for number, each in enumerate(bill.components, 1)]
     patched = [(ref, patch) for ref, each in named for patch in each.patches]
     files = {f"SPDXRef-Patch-{number}": pair for number, pair in enumerate(patched, 1)}
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", _IMAGE)]
@@ -59,7 +63,7 @@ def _image(bill: Bill) -> dict[str, Any]:
         "primaryPackagePurpose": "CONTAINER",
         "checksums": [{"algorithm": "SHA256", "checksumValue": bill.digest.partition(":")[2]}],
         "externalRefs": [_purl(bill.purl)],
-        **_unsaid(_NONE),
+        **_UNSAID,
     }
 
 
@@ -68,17 +72,18 @@ def _package(ref: str, each: Component) -> dict[str, Any]:
         "SPDXID": ref,
         "name": each.name,
         "versionInfo": each.version,
-        "primaryPackagePurpose": "LIBRARY",
         "externalRefs": [_purl(each.purl)],
-        **_unsaid(_declared(each.licences)),
+        **_UNSAID,
     }
+    if each.licences:
+        found["licenseDeclared"] = _declared(each.licences)
     if each.cuda:
         found["supplier"] = "Organization: NVIDIA Corporation"
         found["summary"] = f"NVIDIA's CUDA library {each.cuda}"
     if len(each.hashes) == 1:
         found["checksums"] = [{"algorithm": "SHA256", "checksumValue": each.hashes[0]}]
     elif each.hashes:
-        found["comment"] = f"{each.locked} admits one of these files, by SHA-256: {' '.join(each.hashes)}"
+        found["comment"] = f"{each.locked}{_ADMITS}{' '.join(each.hashes)}"
     return found
 
 
@@ -93,31 +98,37 @@ def _file(ref: str, patch: AppliedPatch) -> dict[str, Any]:
             {"algorithm": "SHA256", "checksumValue": patch.sha256},
         ],
         "comment": f"{patch.subject}; from {patch.origin}{upstream}",
-        "copyrightText": _NONE,
-        "licenseConcluded": _NONE,
-    }
-
-
-def _unsaid(licence: str) -> dict[str, Any]:
-    """What a package must have, and nobody here asserts."""
-    return {
-        "downloadLocation": _NONE,
-        "filesAnalyzed": False,
-        "copyrightText": _NONE,
-        "licenseConcluded": _NONE,
-        "licenseDeclared": licence,
     }
 
 
 def _declared(names: tuple[str, ...]) -> str:
     found = dict.fromkeys(licences.spdx(name)[0] for name in names)
     parts = [f"({each})" if " " in each and len(found) > 1 else each for each in found]
-    return " AND ".join(parts) or _NONE
+    return " AND ".join(parts)
 
 
 def _purl(purl: str) -> dict[str, str]:
     return {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}
 
 
-def _word(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", text)
+# ------------------------------------------------------------------ read again
+
+
+def hashes_in(document: Mapping[str, Any]) -> dict[str, set[str]]:
+    """purl -> the SHA-256 of the files that a document of ours names for it."""
+    packages = rows(document, "packages")
+    return {
+        str(ref.get("referenceLocator")): set(_hashes(each)) for each in packages for ref in rows(each, "externalRefs")
+    }
+
+
+def patches_in(document: Mapping[str, Any]) -> str:
+    """What a document of ours says of patches, their SHA-256 among it."""
+    return str([each.get("checksums") for each in rows(document, "files")])
+
+
+def _hashes(package: Mapping[str, Any]) -> Iterator[str]:
+    for row in rows(package, "checksums"):
+        if row.get("algorithm") == "SHA256":
+            yield str(row.get("checksumValue"))
+    yield from str(package.get("comment", "")).partition(_ADMITS)[2].split()

@@ -223,7 +223,7 @@ def _signed(
         for each in record.images
         if each.digest == digest
         for check in image_signatures(
-            record, each, config.repository_url, trust,
+            record, each, config, trust,
             session.connections.registry(str(each.reference.repository)), files,
         )
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Final
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Key, ListOf, Mapped, Table, Text
-from orchestrator.core.signing import KeylessSpec, SignSpec
+from orchestrator.core.signing import SBOM_FORMS, KeylessSpec, SignSpec
 
 # SubjectPublicKeyInfo of ECDSA on P-256 and of Ed25519 in DER: how it begins, and how long it is.
 _FORMS: Final = (
@@ -137,10 +137,22 @@ PUBLIC_KEYS = Key(
     ),
     help="The keys that are believed, each the lines of `cosign.pub` as one. Those of the protected branch count.",
 )
+SBOM = Key(
+    name="sbom",
+    shape=ListOf(
+        item=Text(convert=rules.one_of(*SBOM_FORMS), json={"enum": list(SBOM_FORMS)}),
+        what="a list of forms",
+        empty_code="config-no-form",
+        empty_remedy="name one, or remove it",
+        unique=True,
+    ),
+    help="In which forms the SBOM is attested: `cyclonedx`, `spdx` or both. Both say the same (docs/sbom.md).",
+    default=SBOM_FORMS[0],
+)
 
 SIGN_TABLE = Table(
     title="'sign'",
-    keys=(KEY_FILE, KEY_ENV, KEY, KEYLESS, PASSWORD_ENV, PUBLIC_KEYS),
+    keys=(KEY_FILE, KEY_ENV, KEY, KEYLESS, PASSWORD_ENV, PUBLIC_KEYS, SBOM),
     build=lambda got: SignSpec(
         key_file=got(KEY_FILE, ""),
         key_env=got(KEY_ENV, ""),
@@ -148,6 +160,7 @@ SIGN_TABLE = Table(
         keyless=got(KEYLESS, None),
         password_env=got(PASSWORD_ENV, SignSpec.password_env),
         public_keys=got(PUBLIC_KEYS, ()),
+        sbom=got(SBOM, SignSpec.sbom),
     ),
     exactly_one=("key-file", "key-env", "key", "keyless"),
     needs=dict.fromkeys(("key-file", "key-env", "key"), "public-keys"),

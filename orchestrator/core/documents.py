@@ -12,7 +12,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -73,6 +73,12 @@ def member(place: str, key: str) -> str:
     if not _PLAIN_KEY.fullmatch(key):
         return f"{place}[{key[:40]!a}]"
     return f"{place}.{key}" if place else key
+
+
+def rows(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects in a list of an object; none where there is no such list."""
+    found = document.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _integer(text: str) -> int:

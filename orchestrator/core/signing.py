@@ -7,6 +7,7 @@ from typing import Final
 
 IDENTITY_TOKENS: Final = ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")  # variables that say who signs
 VERSION_IN_IDENTITY: Final = "{version}"
+SBOM_FORMS: Final = ("cyclonedx", "spdx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class SignSpec:
     keyless: KeylessSpec | None = None
     password_env: str = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
     public_keys: tuple[str, ...] = ()  # SubjectPublicKeyInfo in base64
+    sbom: tuple[str, ...] = SBOM_FORMS[:1]  # which forms of it are attested
 
     @property
     def secrets(self) -> tuple[str, ...]:

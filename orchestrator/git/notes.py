@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import NOTES
 from orchestrator.core.errors import RefusedError, RemoteError
-from orchestrator.git.process import FETCH
+from orchestrator.git.process import FETCH, GitCommandError
 from orchestrator.git.push import push_to, said_by
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ REF = NOTES
 _THEIRS = "refs/notes/release-remote"
 _ATTEMPTS = 5
 _STATE = "the release itself is public and complete"
+_CRASH = re.compile(r"dumping crash report to (\S+)")
 _NOTE = re.compile(r"[0-9a-f]{40}")  # a path without its slashes
 
 
@@ -182,7 +183,12 @@ def _write(
     moved = {sha: files[path] for sha, path in old.items() if sha in kept - set(texts) and new[sha] != path}
     stream += [f"M 100644 {blob} {new[sha]}\n".encode() for sha, blob in moved.items()]
     stream += [f"M 100644 inline {new[sha]}\ndata {len(text)}\n".encode() + text + b"\n" for sha, text in texts.items()]
-    git.run("fast-import", "--quiet", "--date-format=now", "--done", stdin=b"".join(stream) + b"done\n")
+    try:
+        git.run("fast-import", "--quiet", "--date-format=now", "--done", stdin=b"".join(stream) + b"done\n")
+    except GitCommandError as error:
+        if found := _CRASH.search(error.detail):  # said already; it would lie in the git directory for ever
+            (git.cwd / found[1]).unlink(missing_ok=True)
+        raise
 
 
 def _path(sha: str, depth: int) -> str:

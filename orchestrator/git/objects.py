@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import takewhile
 
+from orchestrator.core.commit_message import visible
+
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _LATEST = 1 << 62  # seconds; git cannot write a date beyond its time_t
 
+# What Python decodes and iconv, by which git does it, does not know.
+_NOT_OF_ICONV = ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "utf_8_sig")
 _SIGNATURE = b"gpgsig"  # the header of a SHA-1 repository's commits
 _SIGNED = re.compile(rb"\ngpgsig [^\n]*(?:\n [^\n]*)*")
 _PARENT = re.compile(rb"\nparent [0-9a-f]{40}")
@@ -70,7 +75,8 @@ class Commit:
 
     @property
     def text(self) -> str:
-        return self.message.decode("utf-8", "replace")
+        """The message as git shows it, which ends at a NUL."""
+        return visible(self.message).decode("utf-8", "replace")
 
     @property
     def subject(self) -> str:
@@ -111,14 +117,14 @@ def parse_commit(sha: str, data: bytes) -> Commit:
     if rows[0][0] != b"tree" or not {b"author", b"committer"} <= set(first):
         raise ValueError(f"{sha} is not a well-formed commit")
     encoding = first.get(b"encoding", b"utf-8").decode("ascii", "replace")
-    committer = person(_utf8(first[b"committer"], encoding))
+    committer = person(_line(first[b"committer"], encoding))
     if not committer or committer[1].seconds >= _LATEST:
         raise ValueError(f"{sha} is not a well-formed commit")
     return Commit(
         sha=sha,
         tree=first[b"tree"].decode(),
         parents=tuple(parents),
-        author=_utf8(first[b"author"], encoding),
+        author=_line(first[b"author"], encoding),
         committer=committer[0],
         when=committer[1],
         message=_utf8(message, encoding),
@@ -141,13 +147,20 @@ def signature(data: bytes) -> bytes:
     return found[0].lstrip(b"\n") if found else b""
 
 
+def _line(data: bytes, encoding: str) -> bytes:
+    """An author or committer line in UTF-8.  Git parses the bytes, so in an encoding of two bytes it stays as it is."""
+    text = _utf8(data, encoding)
+    return text if person(text) else data
+
+
 def _utf8(data: bytes, encoding: str) -> bytes:
     """Re-encode as git does for a commit with an `encoding` header; unknown or wrong encodings stay as they are."""
     if encoding.lower() in {"utf-8", "utf8"}:
         return data
     try:
-        return data.decode(encoding).encode()
-    except (LookupError, UnicodeError):
+        name = codecs.lookup(encoding).name.replace("-", "_")
+        return data if name in _NOT_OF_ICONV else data.decode(encoding).encode()
+    except (LookupError, ValueError):
         return data
 
 

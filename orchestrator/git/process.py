@@ -11,7 +11,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.core.errors import LockedError, ReleaseError, UsageError
+from orchestrator.core.errors import Exit, LockedError, ReleaseError, UsageError
 from orchestrator.core.remote_url import without_login
 from orchestrator.git.conversation import Conversation, Output, Silence, has_terminal
 
@@ -44,6 +44,13 @@ class GitCommandError(ReleaseError):
     """git failed where it should not have."""
 
     default_code = "git-failed"
+
+
+class HookRefusedError(GitCommandError):
+    """A `reference-transaction` hook of this clone lets git write no ref."""
+
+    exit_code = Exit.REFUSED
+    default_code = "hook-refused"
 
 
 class LockLeftError(LockedError):
@@ -177,6 +184,14 @@ def failure(args: tuple[str, ...], output: Output) -> ReleaseError:
         )
     if lock := _LOCK.search(output.stderr):
         return LockLeftError(f"git {verb} finds a lock: {lock[1]}", remedy=lock_remedy(lock[1]), where=lock[1])
+    if _HOOK in output.stderr:
+        spoken = [line for line in lines if _HOOK not in line and not line.startswith(("remote:", "fast-import:"))]
+        return HookRefusedError(
+            f"a hook of this clone does not let git {verb} write its refs: {'; '.join(spoken)[:300] or 'it is silent'}",
+            remedy="correct it (git rev-parse --git-path hooks/reference-transaction shows which), then run the same "
+            "command again",
+            detail="\n".join(lines),
+        )
     return GitCommandError(
         f"git {verb} failed with status {output.status}: {said or 'no message'}", detail="\n".join(lines)
     )
@@ -184,6 +199,7 @@ def failure(args: tuple[str, ...], output: Output) -> ReleaseError:
 
 # What git says of a file that it could not write to its end; the reason (strerror) does not always come with it.
 _FULL = re.compile(r"No space left on device|Out of diskspace|Disk quota exceeded|couldn't write '|file write error")
+_HOOK = "ref updates aborted by hook"
 _LOCK = re.compile(r"Unable to create '([^']+\.lock)': File exists")
 
 

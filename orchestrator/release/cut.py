@@ -20,9 +20,8 @@ from orchestrator.release.adopt import close, finished_elsewhere, refuse_another
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.modes import landing
 from orchestrator.release.prepare import prepare
-from orchestrator.release.step_hooks import Hooked
 from orchestrator.release.step_hooks import tasks as hooked
-from orchestrator.release.steps.land import Landed, ProposedRequest
+from orchestrator.release.steps.land import ProposedRequest
 from orchestrator.release.steps.promote import Floated, Promoted
 from orchestrator.release.steps.runner import TaskContext, execute
 from orchestrator.session.heal import heal
@@ -372,8 +371,7 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     if not already:
         journal.append("closed")
     digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
-    notes = [note for landed in context.all(Landed) if (note := landed.note) and not already]
-    notes += [done.note for done in context.all(Hooked) if done.note and not already]
+    notes = [] if already else context.notes
     notes += [line for floated in context.all(Floated) for line in floated.left]
     tag_object = state.ref("tag") or plan.tag_object
     return Cut(plan=plan, digests=digests, tag_object=tag_object, already=already, notes=tuple(notes),

@@ -71,6 +71,8 @@ def promote(session: Session, candidate: str, version: str, *, yes: bool, allow_
             set_aside(session, state, journal)
         if plan.tag_object and (digests := _complete(session, plan)) is not None:
             return Cut(plan=plan, digests=digests, tag_object=plan.tag_object, already=True)
+        for note in plan.notes if yes else ():  # else they stand in the plan that is asked about
+            session.terminal.note(f"note: {note}")
         begin(session, plan, journal, yes=yes)
         return carry_on(session, state)
 
@@ -170,6 +172,7 @@ def draft_promotion(
     config = replace(config_at(session, candidate, head, record.config.path), remote=public.remote)
     tip = must_be_on_branch(session, config, candidate, tag_object, head)
     chain = _chain(public, record)
+    by_hand = final_of(str(chain[0].previous or "")) == version
     previous = str(chain[0].previous or "")
     images, problems = _images(session, config, record, version, previous)
     landed = public.tag(version)
@@ -205,7 +208,7 @@ def draft_promotion(
         git_version=session.repository.git_version(),
         sources=tuple(kept for each in chain if (kept := public.kept_sources(str(each.version)))),
         problems=tuple(problems),
-        notes=tuple(_notes(session, candidate, head, tip)),
+        notes=tuple(_notes(session, candidate, head, tip, str(chain[0].previous) if by_hand else "")),
     )
 
 
@@ -241,11 +244,14 @@ def _must_be_on(public: PublishedReleases, commit: str, candidate: str, version:
 
 
 def _chain(public: PublishedReleases, record: Record) -> list[Record]:
-    """The records of all candidates up to this one, the first one first: together they have the picks."""
+    """The records of all candidates up to this one, the first one first: together they have the picks.
+
+    A tag that no release made says nothing of what it brought: the account begins after it.
+    """
     chain = [record]
     seen = {record.version}
     final = final_of(str(record.version))
-    while (before := chain[0].previous) and final_of(str(before)) == final:
+    while (before := chain[0].previous) and final_of(str(before)) == final and public.is_made(str(before)):
         if before in seen:
             raise UsageError(
                 f"the record of {chain[0].version} says that it came after {before}, which came after it",
@@ -258,8 +264,11 @@ def _chain(public: PublishedReleases, record: Record) -> list[Record]:
     return chain
 
 
-def _notes(session: Session, candidate: str, head: str, tip: str) -> list[str]:
+def _notes(session: Session, candidate: str, head: str, tip: str, by_hand: str) -> list[str]:
     notes = [f"the commit and the bytes go on saying {candidate} of themselves: they are what was tested"]
+    if by_hand:
+        what = f"{by_hand} was tagged by hand: nobody answers for what it brought, and this account begins after it"
+        notes.append(f"{what}; judge its commits with: release audit")
     if behind := len(session.scratch.rev_list(tip, "--not", head, "--")):
         notes.append(f"the branch is {behind} commit{'s' if behind > 1 else ''} ahead: they come with the next release")
     return notes

@@ -10,7 +10,7 @@ from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.plan import LandingForm
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
-from orchestrator.core.tag_message import built_later, landed_as, promotion, tagged_account
+from orchestrator.core.tag_message import built_later, landed_as, onto, promotion, tagged_account
 from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
 from orchestrator.session import kept_sources, yanks
@@ -135,6 +135,14 @@ class PublishedReleases:
                 code="unknown-version",
             )
         record = self.record(version)
+        if record is None and not self.is_made(version):
+            raise RefusedError(
+                f"{version} was tagged by hand: no release made it, and none has a record of it",
+                where=f"refs/tags/{version}",
+                remedy="a version never moves: cut the next one, which gets a record",
+                code="not-released",
+                state="nothing was changed",
+            )
         if record is None and not self.session.repository.keeps_records:
             raise RefusedError(
                 f"there is no record of {version}: `records: none` keeps none, and that is what this goes by",
@@ -178,6 +186,12 @@ class PublishedReleases:
                 f" git push {word(self.remote)} +{candidate_tag}:refs/tags/{candidate}",
                 code="tag-differs",
             )
+
+    def is_made(self, version: str) -> bool:
+        """Whether the version's tag says that a release made it: it tells the branch that it was picked onto."""
+        self.bring(f"refs/tags/{version}")
+        kind, data = self.session.scratch.read(self.tag(version))
+        return kind == "tag" and onto(data.decode("utf-8", "replace").partition("\n\n")[2]) is not None
 
     def facts(self, version: str) -> ReleaseFacts:
         """What the version's tag on the remote says."""

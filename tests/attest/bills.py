@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.attest.bill import Bill, components
 from orchestrator.attest.inventory import InstalledPackage, Inventory
+from orchestrator.attest.licences import KNOWN
 from orchestrator.core.reference import parse_repository
 from orchestrator.image.patchfile import read_series
 
@@ -38,7 +39,7 @@ PYTHON = (
     InstalledPackage(name="torch", version="2.7.0", licences=("BSD-3-Clause",)),
 )
 DEBIAN = (
-    InstalledPackage(name="bash", version="5.2.15-2+b7", architecture="amd64", licences=("GPL-3+", "GFDL-1.3")),
+    InstalledPackage(name="bash", version="5.2.15-2+b7", architecture="amd64", licences=("GPL-3+", "GAP")),
     InstalledPackage(name="tini", version="0.19.0-1", architecture="amd64"),
 )
 INVENTORY = Inventory(python=PYTHON, debian=DEBIAN, distro="debian-12", architecture="amd64")
@@ -56,3 +57,9 @@ def bill(*, version: str = "v2.7.1", inventory: Inventory = INVENTORY, patch: by
         when="2025-06-04T12:00:00Z",
         components=components(LOCK, inventory, entries),
     )
+
+
+def licensed() -> Bill:
+    """One with a package under every licence that is known by its id."""
+    package = InstalledPackage(name="perl", version="5.36", licences=(*KNOWN, *sorted(KNOWN.values())))
+    return bill(inventory=Inventory(python=PYTHON, debian=(package,)))

@@ -112,6 +112,7 @@ release-commit:
     {picks}
   trailers: {Ticket: "{ticket}", Change-Id: "{change-id}"}
 sign:
+  sbom: [spdx, cyclonedx]
   key-env: SIGNING_KEY
   public-keys:
     - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
@@ -208,7 +209,7 @@ def test_every_key_is_read() -> None:
         body="{summary}\n\n{picks}",
         trailers=(("Ticket", "{ticket}"), ("Change-Id", "{change-id}")),
     )
-    assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,))
+    assert got.sign == SignSpec(key_env="SIGNING_KEY", public_keys=(key,), sbom=("spdx", "cyclonedx"))
     assert read(MINIMAL + KEYLESS).sign == SignSpec(
         keyless=KeylessSpec(
             identities=("mia@example.com", "https://ci.example.com/release.yml@refs/tags/{version}"),

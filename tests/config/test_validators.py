@@ -212,6 +212,13 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
         "4:21",
         "config-both-keys",
     ),
+    ("no form of SBOM", top(f"sign: {{key-file: a, public-keys: [{PINNED}], sbom: []}}"), "4:104", "config-no-form"),
+    (
+        "an unknown form",
+        top(f"sign: {{key-file: a, public-keys: [{PINNED}], sbom: [syft]}}"),
+        "4:105",
+        "config-bad-word",
+    ),
     ("no key is pinned", top("sign: {key-file: a, public-keys: []}"), "4:34", "config-no-key"),
     ("a pinned key that is none", top("sign: {key-file: a, public-keys: [MCow]}"), "4:35", "config-bad-key"),
     ("nothing is pinned", top("sign: {key-file: a}"), "4:8", "config-misplaced-key"),

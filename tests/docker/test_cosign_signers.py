@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.attest import cyclonedx, spdx
+from orchestrator.attest import cyclonedx
 from orchestrator.attest.attach import bundles, publish
 from orchestrator.attest.signing import signer
 from orchestrator.attest.statement import PICKS, PROVENANCE, SIGNATURE, Statement, signature
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
-KINDS = (SIGNATURE, PROVENANCE, PICKS, cyclonedx.PREDICATE, spdx.PREDICATE)
+KINDS = (SIGNATURE, PROVENANCE, PICKS, cyclonedx.PREDICATE)
 ISSUER = "https://ci.example.com"
 WORKFLOW = "https://ci.example.com/team/images/release.yml@refs/tags/"
 ROOT, SERVICES = "sigstore/trusted-root.json", "sigstore/signing-config.json"

@@ -66,7 +66,7 @@ class Signed:
 
 
 def sign_section(keys: Path, public: str) -> str:
-    pinned = f"sign:\n  key-file: {keys / 'cosign.key'}\n  public-keys:\n    - {public}\n"
+    pinned = f"sign:\n  key-file: {keys / 'cosign.key'}\n  sbom: [cyclonedx, spdx]\n  public-keys: [{public}]\n"
     return f'verify:\n  - test -z "$COSIGN_PASSWORD"\n{pinned}'
 
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.cli import release
+from tests.support.cli import Ran, release
 from tests.support.kills import JOURNAL, killed_at
 from tests.support.printed import types
-from tests.support.remedies import said, works
+from tests.support.remedies import said, typed, works
 from tests.support.story import copied, fix_line, story
 
 if TYPE_CHECKING:
-    from tests.support.cli import Ran
     from tests.support.story import Story
 
 pytestmark = pytest.mark.hostile
@@ -114,6 +113,35 @@ def test_a_yanked_candidate_and_one_without_a_record_are_refused(tested: Story) 
     assert older.code == 0, older.err
     assert tested.remote.rev(f"{FINAL}^{{commit}}") == tested.remote.rev(f"{RC1}^{{commit}}")
     assert code(promote(tested)) == "version-exists"
+
+
+@types("release/promotion.py: release audit", "release/promotion.py: release promote {} {}")
+@pytest.mark.parametrize("annotated", [True, False])
+def test_an_earlier_candidate_was_tagged_by_hand(tale: Story, annotated: bool) -> None:
+    """It says nothing of itself, and never will: the account of the final version begins after it, and says so."""
+    clone = tale.clone
+    clone.git("checkout", "--quiet", "release/v2.7")
+    clone.git("cherry-pick", "-x", tale.before)
+    clone.git("tag", *(("-a", "-m", "first try") if annotated else ()), RC1)
+    clone.git("push", "--quiet", "origin", "release/v2.7", RC1)
+    clone.git("checkout", "--quiet", "main")
+    by_hand = promote(tale, candidate=RC1)
+    assert (by_hand.code, code(by_hand)) == (4, "not-released")
+    assert "was tagged by hand" in by_hand.json["error"]["message"]
+    tale.release_yaml(fix_line(tale.fix), version=RC2)
+    assert release("cut", RC2, "--yes", cwd=clone.path).code == 0
+    wrong = promote(tale, version="v2.7.2")
+    done = works(f"{said(wrong, 'release promote')} --yes", clone.path)
+    assert f"note: {RC1} was tagged by hand: nobody answers for what it brought" in done.stderr
+    judged = typed(said(Ran(done.returncode, done.stdout, done.stderr), "release audit"), clone.path)
+    assert ("tag-lightweight" in judged.stdout) == (not annotated) == (judged.returncode == 9), judged.stdout
+    assert "forged" not in judged.stdout
+    found = record(tale, FINAL)
+    assert (found["previous"], [pick["source"] for pick in found["picks"]]) == (RC1, [tale.fix])
+    assert release("verify", FINAL, cwd=clone.path).code == 0
+    assert tale.before[:12] not in release("notes", FINAL, cwd=clone.path).out
+    assert release("publish", FINAL, "--json", cwd=clone.path).json["released"] is False
+    assert promote(tale).json["released"] is False
 
 
 @types('release/yank.py: release yank {} --reason "..."')

@@ -57,6 +57,32 @@ def test_malformed_commits_are_one_problem_with_a_place(tale: Story, author: str
     assert "is malformed" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("extra", "message", "subject"),
+    [
+        ("encoding UTF-16\n", "fix: caf\xe9\n".encode("utf-16").decode("latin-1"), "fix: caf\xe9"),
+        (
+            f"mergetag object {'1' * 40}\n type commit\n tag x\n \n parent {'2' * 40}\nHG:rename a\nx\n",
+            f"fix: seen\0 hidden\n\n(cherry picked from commit {'1' * 40})\n",
+            "fix: seen",
+        ),
+    ],
+)
+def test_odd_headers_accuse_nobody(tale: Story, extra: str, message: str, subject: str) -> None:
+    """Git parses the bytes of a header, of whatever encoding, and shows a message up to a NUL."""
+    person = f"{PERSON} 1750001000 +0000"
+    sha = raw_commit(tale, author=person, committer=person, extra=extra, message=message)
+    tale.release_yaml(fix_line(sha))
+    cut(tale, 0)
+    assert tale.clone.git("log", "-1", "--format=%an %s", "release/v2.7^") == f"J {subject}"
+    assert f"(cherry picked from commit {sha})" in tale.clone.git("log", "-1", "--format=%b", "release/v2.7^")
+    for args in (("audit",), ("verify", VERSION), ("notes", VERSION), ("show", VERSION), ("log", sha)):
+        told = release(*args, cwd=tale.clone.path)
+        assert told.code == 0, told.out + told.err
+        assert "hidden" not in told.out
+        assert args[0] in ("audit", "verify", "notes") or subject in told.out
+
+
 @pytest.mark.wide(4)
 @pytest.mark.parametrize(
     ("extra", "message"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from orchestrator.attest import cyclonedx, spdx, statement
 from orchestrator.attest.attach import bundles
@@ -10,8 +10,8 @@ from orchestrator.attest.bill import hashes_of
 from orchestrator.attest.scan import vex
 from orchestrator.attest.trust import NO_KEY, Trust, pinned
 from orchestrator.core.errors import MismatchError, RemoteError
-from orchestrator.core.labels import OWN
 from orchestrator.core.results import CheckResult, CheckState
+from orchestrator.core.signing import SignSpec
 from orchestrator.image.pytorch_builds import read_lock
 from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 
@@ -34,8 +34,20 @@ NAMES: Final = {
     spdx.PREDICATE: "SBOM (SPDX)",
     vex.PREDICATE: "VEX",
 }
+_FORMS: Final[Mapping[str, BillForm]] = {"cyclonedx": cyclonedx, "spdx": spdx}
 _WHO: Final = "do not use the image before you know who wrote that; the record and the tag say what was released"
 _RESIGN: Final = "release the next version, signed; or ask who removed it from the registry"
+
+
+class BillForm(Protocol):
+    """A form of bills, as a module that can read what it wrote."""
+
+    @property
+    def PREDICATE(self) -> str: ...  # noqa: N802  # a constant of the module
+
+    def hashes_in(self, document: Mapping[str, Any], /) -> dict[str, set[str]]: ...
+
+    def patches_in(self, document: Mapping[str, Any], /) -> str: ...
 
 
 def release_signatures(session: Session, policy: EffectivePolicy, record: Record, config: Config) -> list[CheckResult]:
@@ -56,21 +68,21 @@ def release_signatures(session: Session, policy: EffectivePolicy, record: Record
             checks.append(_check(f"signature: {image.reference}", CheckState.SKIPPED, text))
             continue
         registry = session.connections.registry(str(image.reference.repository))
-        checks += image_signatures(record, image, config.repository_url, trust, registry, files)
+        checks += image_signatures(record, image, config, trust, registry, files)
     return checks
 
 
 def image_signatures(
     record: Record,
     image: RecordedImage,
-    page: str,
+    config: Config,
     trust: Trust,
     registry: RegistryReader,
     released: CommittedFiles,
 ) -> list[CheckResult]:
-    """Everything that a signed release leaves beside one of its images; `released` are the files at its tag."""
+    """Everything that a signed release leaves beside one of its images; release.yaml and files are those at its tag."""
     made = {each.predicate_type: each.predicate for each in (
-        statement.provenance(record, image, page), statement.picks(record, image))}  # fmt: skip
+        statement.provenance(record, image, config.repository_url), statement.picks(record, image))}  # fmt: skip
     wanted: dict[str, dict[str, Callable[[Mapping[str, Any]], str]]] = {
         image.digest: {statement.SIGNATURE: _anything, **{kind: _same(each) for kind, each in made.items()}}
     }
@@ -79,7 +91,8 @@ def image_signatures(
     for build in image.platforms or (image,):
         files = released.lock(build.lock.path) if build.lock else {}
         here = wanted.setdefault(build.digest, {statement.SIGNATURE: _anything})
-        here |= {cyclonedx.PREDICATE: _inventory(files, build.patches), spdx.PREDICATE: _anything}
+        forms = (config.sign or SignSpec()).sbom
+        here |= {_FORMS[form].PREDICATE: _inventory(_FORMS[form], files, build.patches) for form in forms}
     name = f"signature: {image.reference}"
     return [check for digest, kinds in wanted.items() for check in judged(name, digest, kinds, trust, registry)]
 
@@ -162,8 +175,18 @@ def beside(name: str, manifest: Manifest, trust: Trust, registry: RegistryReader
         return [_check(f"signature: {name}", CheckState.SKIPPED, text)] if found else []
     kinds: tuple[str, ...] = (statement.SIGNATURE, statement.PROVENANCE, statement.PICKS)
     if not manifest.is_index:  # of an index each platform has its own
-        kinds += (cyclonedx.PREDICATE, spdx.PREDICATE)
+        kinds += _forms_beside(manifest, trust, registry)
     return judged(f"signature: {name}", manifest.digest, dict.fromkeys(kinds, _anything), trust, registry)
+
+
+def _forms_beside(manifest: Manifest, trust: Trust, registry: RegistryReader) -> tuple[str, ...]:
+    """The forms of SBOM that are believed there: one is enough, and which one was asked for is not known here."""
+    forms = tuple(each.PREDICATE for each in _FORMS.values())
+    try:
+        found = {_kind(each) for _, each in bundles(registry, manifest.digest) if trust.believes(each)}
+    except (RemoteError, MismatchError):
+        return forms[:1]  # `judged` says it
+    return tuple(form for form in forms if form in found) or forms[:1]
 
 
 # ------------------------------------------------------------------ what they say
@@ -187,33 +210,23 @@ def _same(made: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], str]:
     return fault
 
 
-def _inventory(lock: Mapping[str, bytes], patches: Sequence[RecordedPatch]) -> Callable[[Mapping[str, Any]], str]:
-    """Every pin of the tag's lock is in the CycloneDX document, with its hashes, and every patch that was applied."""
+def _inventory(
+    form: BillForm, lock: Mapping[str, bytes], patches: Sequence[RecordedPatch]
+) -> Callable[[Mapping[str, Any]], str]:
+    """Every pin of the tag's lock is in the document, with its hashes, and every patch that was applied."""
     pins, _ = read_lock(lock)
     hashes = hashes_of(lock)
 
     def fault(said: Mapping[str, Any]) -> str:
-        rows = said.get("components")
-        found = (
-            {str(each.get("purl")): each for each in rows if isinstance(each, dict)} if isinstance(rows, list) else {}
-        )
+        found = form.hashes_in(said)
         for name, pin in pins.items():
-            each = found.get(f"pkg:pypi/{name}@{pin.version}")
-            if each is None:
+            there = found.get(f"pkg:pypi/{name}@{pin.version}")
+            if there is None:
                 return f"{name} {pin.version} is locked, and not in it"
-            if set(hashes.get(name, ())) != _hashes(each):
+            if set(hashes.get(name, ())) != there:
                 return f"{name} {pin.version} has other hashes there than in the lock"
-        text = str([each.get("pedigree") for each in found.values()])
+        text = form.patches_in(said)
         missing = [each.name for each in patches if each.sha256 not in text]
         return f"the patch {missing[0]} is not in it" if missing and pins else ""
 
     return fault
-
-
-def _hashes(component: Mapping[str, Any]) -> set[str]:
-    rows = [row for key in ("hashes", "properties") for row in component.get(key) or () if isinstance(row, dict)]
-    return {
-        str(row.get("content") or row.get("value"))
-        for row in rows
-        if row.get("alg") == "SHA-256" or row.get("name") == f"{OWN}lock:sha256"
-    }

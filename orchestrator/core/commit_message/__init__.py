@@ -29,13 +29,18 @@ _MOST_REVERTS = 16  # of a revert of a revert ...
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE(?::[ \t]*| #)(?P<text>.*(?:\n.+)*)", re.MULTILINE)
 
 
+def visible(message: bytes) -> bytes:
+    """What git shows of a message, and picks of it: what is behind a NUL it never sees."""
+    return message.partition(b"\0")[0]
+
+
 def picked(message: bytes, source: str, signer: str = "") -> bytes:
     """`message` as `git cherry-pick -x` would write it for a pick of `source` (a full id); with a `signer`, `Name
     <mail>`, as `git cherry-pick -s -x`.
 
     Unlike git, who signed off once does not do so again after the line of the pick.
     """
-    text = _skip_blank_lines(message)
+    text = _skip_blank_lines(visible(message))
     if text and not text.endswith(b"\n"):
         text += b"\n"
     if not has_trailer_block(text):

@@ -29,6 +29,7 @@ class Landed(Outcome):
     head: str
     tag_object: str
     note: str = ""
+    is_public = True
 
     def part(self) -> dict[str, Any]:
         return {"tag": self.tag_object}
@@ -101,7 +102,7 @@ def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
     there = context.repository.ls_remote(plan.remote, f"refs/tags/{plan.version}").refs.get(f"refs/tags/{plan.version}")
     if there == tag_object:
         _reach_all(context, tag_object)
-        return before if isinstance(before, Landed) else _landed(context)
+        return before if isinstance(before, Landed) and not before.note else _landed(context)
     if before is not None or there:
         raise MismatchError(
             f"tag {plan.version}: the journal says {tag_object}, {plan.remote} has {there or 'none'}",

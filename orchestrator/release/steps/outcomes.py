@@ -7,7 +7,7 @@ In the journal an outcome is its class name and its fields; a name or field that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
@@ -22,6 +22,12 @@ class Outcome:
     """`image` names the image that the outcome belongs to, None for git's outcomes."""
 
     image: Reference | None = None
+    is_public: ClassVar[bool] = False  # branch and tag are, once it is there
+
+    @property
+    def note(self) -> str:
+        """A line for the user on what is done, and not as it should be; "" for none."""
+        return ""
 
     def part(self) -> dict[str, Any]:
         """What it adds to the record: fields of `RecordedImage`, or of `Record` for an outcome of git's."""

@@ -23,8 +23,10 @@ from orchestrator.core.record import (
     record_ref,
     render,
 )
+from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion
 from orchestrator.git import push
+from orchestrator.git.process import HookRefusedError
 from orchestrator.git.records import push as records
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -45,6 +47,7 @@ class Recorded(Outcome):
     ref: str
     blob: str
     sources: str = ""  # the commit that keeps the sources beside it
+    note: str = ""  # what this clone could not keep of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,7 @@ class KeptSources(Outcome):
     """What keeps the sources, where the record is written by another."""
 
     sources: str
+    note: str = ""
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
@@ -68,9 +72,20 @@ def _keep(context: TaskContext) -> KeptSources:
     if not context.repository.keeps_records:
         return KeptSources(sources="")
     if kept and context.repository.ls_remote(plan.remote, ref).refs.get(ref) != kept:
-        push.update_refs(context.repository, {ref: (kept, "")})
+        note = _name(context, {ref: kept})
         records.push_new_refs(context.repository, remote=plan.remote, refs={ref: kept})
+        return KeptSources(sources=kept, note=note)
     return KeptSources(sources=kept)
+
+
+def _name(context: TaskContext, refs: Mapping[str, str]) -> str:
+    """Have them in this clone too.  Returns a line for the user where a hook of it is against that: it is public."""
+    try:
+        push.update_refs(context.repository, {name: (sha, "") for name, sha in refs.items()})
+    except HookRefusedError as error:
+        told = " ".join(word(f"+{ref}:{ref}") for ref in refs)
+        return f"{error.message}; without it: git fetch {word(context.plan.remote)} {told}"
+    return ""
 
 
 def _keeps(context: TaskContext, before: Outcome | None) -> Outcome | None:
@@ -110,12 +125,12 @@ def _written(context: TaskContext) -> Recorded:
         blob = push.write_blob(context.repository, render(made))
     kept = _kept(context)
     mine = {name: sha for name, sha in ((ref, blob), (kept_ref, kept)) if sha}
-    push.update_refs(context.repository, {name: (sha, "") for name, sha in mine.items()})
+    note = _name(context, mine)
     context.connections.settle()
     records.push_new_refs(context.repository, remote=plan.remote, refs={
         name: sha for name, sha in mine.items() if there.get(name) != sha
     })  # fmt: skip
-    return Recorded(ref=ref, blob=blob, sources=kept)
+    return Recorded(ref=ref, blob=blob, sources=kept, note=note)
 
 
 def _kept(context: TaskContext) -> str:
@@ -127,7 +142,7 @@ def _kept(context: TaskContext) -> str:
     made = context.state.ref("sources")
     if kept := keep(scratch, plan.version, plan.sources, plan.head):
         if kept != made:
-            context.state.adopt(scratch, kept, "sources")
+            context.state.adopt(scratch, {"sources": kept})
         return kept
     return made if made and scratch.commit(made).parents == tuple(plan.sources) else ""
 
@@ -139,7 +154,9 @@ def _probe(context: TaskContext, before: Outcome | None) -> Outcome | None:
         return before
     wanted = {before.ref: before.blob} | ({sources_ref(context.plan.version): before.sources} if before.sources else {})
     there = context.repository.ls_remote(context.plan.remote, *wanted).refs
-    return before if wanted.items() <= there.items() else None
+    if wanted.items() <= there.items():
+        return replace(before, note=_name(context, wanted)) if before.note else before
+    return None
 
 
 def record(context: TaskContext) -> Record:

@@ -52,6 +52,11 @@ class TaskContext:
     def connections(self) -> Connections:
         return self.session.connections
 
+    @property
+    def is_public(self) -> bool:
+        """Whether branch and tag are: by the plan, or by what was done so far."""
+        return bool(self.plan.tag_object) or any(outcome.is_public for outcome in self._outcomes)
+
     def keep(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
 
@@ -77,6 +82,11 @@ class TaskContext:
         for outcome in self._outcomes:
             found |= outcome.part() if outcome.image == reference else {}
         return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What tasks have left undone in this clone, and the way to it."""
+        return [outcome.note for outcome in self._outcomes if outcome.note]
 
     def all(self, kind: type[Kind]) -> list[Kind]:
         return [outcome for outcome in self._outcomes if isinstance(outcome, kind)]
@@ -113,6 +123,22 @@ def execute(tasks: Sequence[Task], context: TaskContext, journal: Journal) -> No
     Neighbours of one `group` run together: some in the background of the others, or as many at a time as the plan
     allows.
     """
+    try:
+        _execute(tasks, context, journal)
+    except ReleaseError as error:
+        if context.is_public:
+            _say_what_is_left(error, [task for task in tasks if journal.outcome(task.key) is None], context)
+        raise
+
+
+def _say_what_is_left(error: ReleaseError, left: Sequence[Task], context: TaskContext) -> None:
+    """Who reads that a release failed must know that it is public all the same, and how it ends."""
+    titles = ", ".join(task.title for task in left) or "nothing"
+    error.state = error.state or f"{context.plan.version} is public; what is left: {titles}"
+    error.remedy = error.remedy or "repair that, then run the same command again: it goes on where it stopped"
+
+
+def _execute(tasks: Sequence[Task], context: TaskContext, journal: Journal) -> None:
     for _, group in groupby(tasks, key=lambda task: task.group or task.key):
         batch = list(group)
         todo = [task for task in batch if not _done_already(task, context, journal)]
@@ -130,7 +156,7 @@ def _done_already(task: Task, context: TaskContext, journal: Journal) -> bool:
     found = task.probe(context, before) if journal.touched(task.key) else None
     if found is None:
         return False
-    if found != before:
+    if found != before and not journal.closed:
         journal.append("finished", task.key, outcome=outcomes.encode(found), seconds=0.0)
     context.keep(found)
     context.durations[task.key] = journal.seconds(task.key)

@@ -44,7 +44,8 @@ def _run(context: TaskContext, image: PlannedImage) -> Signed:
     registry = context.connections.registry(image.repository)
     registry.renew_login()
     when = moment(int(plan.when.partition(" ")[0]))
-    attached = publish(registry, list(statements(context, image)), signing, when)
+    forms = plan.sign.sbom if plan.sign else ()
+    attached = publish(registry, list(statements(context, image, forms)), signing, when)
     return Signed(image=image.reference, key=signing.name, attached=attached)
 
 

@@ -14,7 +14,7 @@ from orchestrator.release.steps.smoke import Smoked, in_engine
 from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.attest.bill import Bill
     from orchestrator.core.plan import PlannedImage
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from orchestrator.release.steps.runner import TaskContext
 
 
-def statements(context: TaskContext, image: PlannedImage) -> Iterator[Statement]:
-    """All that is said of an image, and of each platform's."""
+def statements(context: TaskContext, image: PlannedImage, forms: Sequence[str]) -> Iterator[Statement]:
+    """All that is said of an image, and of each platform's; its SBOM in these forms."""
     made = record(context)
     recorded = made.image(image.reference)
     repository = image.reference.repository
@@ -35,7 +35,7 @@ def statements(context: TaskContext, image: PlannedImage) -> Iterator[Statement]
     for each in recorded.platforms:
         yield statement.signature(repository, each.digest)
     for build in image.builds:
-        yield from bill_statements(_bill(context, image, build, recorded))
+        yield from bill_statements(_bill(context, image, build, recorded), forms)
 
 
 def _vex(context: TaskContext) -> dict[str, Any] | None:
