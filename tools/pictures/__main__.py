@@ -52,7 +52,7 @@ def team(project: Project, columns: int) -> Iterator[tuple[str, Shown]]:
 def pushed(project: Project, columns: int) -> Iterator[tuple[str, Shown]]:
     """A push in its middle, and the end of a cut."""
     cut = ["release", "cut", "v2.7.1", "--yes"]
-    yield "push", run(cut, project.folder, project.env, columns, lambda text: text.count("MB/s") >= 3)
+    yield "push", run(cut, project.folder, project.env, columns, lambda text: text.count("B/s") >= 3)
 
 
 def logs(project: Project, columns: int) -> Iterator[tuple[str, Shown]]:

@@ -88,7 +88,7 @@ class Project:
 
 
 def make(place: Path, size: int, team: str) -> Project:
-    """The clone, pushed, with release.yaml in it.  `size` bytes are packed into each of 24 files; the image is `team`'s."""
+    """The clone, pushed, with release.yaml in it.  `size` bytes are packed into each of 24 files, in `team`'s image."""
     env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI", "COLUMNS", "LINES")}
     (place / "gitconfig").write_text("[user]\nname = Robin Releaser\nemail = robin@example.com\n")
     env |= {

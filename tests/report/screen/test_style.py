@@ -26,7 +26,7 @@ def test_a_long_line_fits_and_loses_no_word(line: str, width: int) -> None:
 
 def test_the_text_of_a_row_stays_in_its_column() -> None:
     first, second = wrapped(PICK, 80).split("\n")
-    assert first.index("fix(") == len(second) - len(second.lstrip())
+    assert second == f"{' ' * first.index('fix(')}ends early  -> 662c66f97984"
 
 
 def test_what_is_to_be_copied_is_broken_by_nobody() -> None:
