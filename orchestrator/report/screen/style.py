@@ -52,7 +52,8 @@ def wrapped(line: str, width: int) -> str:
         return line
     indent = _indent(line, width)
     text = _COMMAND.sub(lambda found: found[0].replace(" ", _FIXED), line) if _TYPED.match(line) else line
-    text = text.replace("  -> ", f"  ->{_FIXED}").replace(" | ", f"{_FIXED}| ")  # one command or another: the mark ends the line
+    # An arrow stands before its id; between one command and another the mark ends the line.
+    text = text.replace("  -> ", f"  ->{_FIXED}").replace(" | ", f"{_FIXED}| ")
     rows = textwrap.wrap(
         text[indent:], width - indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )
