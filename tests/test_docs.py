@@ -16,6 +16,7 @@ from tools.clidoc import (
     MAN_PAGE,
     between,
     cli_page,
+    earlier_table,
     environment_table,
     every_command,
     group,
@@ -63,6 +64,7 @@ def test_the_pages_made_from_the_command_line_are_fresh() -> None:
     """Repair with: python tools/clidoc.py"""
     assert (DOCS / "cli.md").read_text() == cli_page()
     assert between((DOCS / "environment.md").read_text(), "variables") == environment_table() + "\n"
+    assert between((DOCS / "environment.md").read_text(), "earlier") == earlier_table() + "\n"
     assert (DOCS / "release.schema.json").read_text() == schema_text()
     assert MAN_PAGE.read_text() == man_page()
 

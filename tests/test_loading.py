@@ -28,12 +28,12 @@ IMAGE = "image:\n  repository: registry.example.com/x\n"
 LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 30),
-    (("schema",), "semver", 55),
-    (("check",), "git gitdb semver sqlite3 yaml", 115),
-    (("duplicates",), "git gitdb semver sqlite3 yaml", 89),
-    (("log", "main"), "git gitdb semver sqlite3 yaml", 101),
-    (("status",), "git gitdb semver yaml", 141),
-    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 193),
+    (("schema",), "semver", 57),
+    (("check",), "git gitdb semver sqlite3 yaml", 117),
+    (("duplicates",), "git gitdb semver sqlite3 yaml", 90),
+    (("log", "main"), "git gitdb semver sqlite3 yaml", 102),
+    (("status",), "git gitdb semver yaml", 142),
+    (("plan", "v2.7.1"), "git gitdb semver sqlite3 yaml", 194),
 ]
 
 

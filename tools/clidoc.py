@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import typer
-
-from orchestrator.cli import app
+from orchestrator.cli.app import program
 from orchestrator.cli.help import EXAMPLES, GROUPS
+from orchestrator.cli.options.variables import NOT_READ, STILL_READ, earlier
 from orchestrator.config.reader import schema
 from orchestrator.core.errors import EXIT_MEANINGS
 
@@ -45,7 +44,7 @@ def schema_text() -> str:
 
 def group() -> Any:
     """The command line as typer builds it; `Any`, because its classes differ between versions of typer."""
-    return typer.main.get_command(app)
+    return program()
 
 
 def every_command() -> Iterator[tuple[str, Any]]:
@@ -119,6 +118,20 @@ def environment_table() -> str:
     return "\n".join(["| variable | option | read by | meaning |", "|---|---|---|---|", *rows])
 
 
+def earlier_table() -> str:
+    """The names that earlier versions had: what is read in their place, and whether they are read still."""
+    commands = [group(), *(command for _, command in every_command())]
+    present: dict[str, dict[str, None]] = {}
+    for variable in sorted({each.envvar for command in commands for each in command.params if each.envvar}):
+        present.setdefault(earlier(variable), {})[f"`{variable}`"] = None
+    rows = [
+        f"| `{before}` | {', '.join(present[before])} | {read} |"
+        for names, read in ((NOT_READ, "no, and it is said"), (STILL_READ, "yes"))
+        for before in sorted(names)
+    ]
+    return "\n".join(["| earlier | now | still read |", "|---|---|---|", *rows])
+
+
 # ------------------------------------------------------------------ the man page
 
 
@@ -189,6 +202,7 @@ def main() -> None:
     (DOCS / "cli.md").write_text(cli_page())
     page = DOCS / "environment.md"
     page.write_text(between(page.read_text(), "variables", environment_table()))
+    page.write_text(between(page.read_text(), "earlier", earlier_table()))
     (DOCS / "release.schema.json").write_text(schema_text())
     MAN_PAGE.write_text(man_page())
     print("docs/cli.md, docs/environment.md, docs/release.schema.json, orchestrator/release.1")

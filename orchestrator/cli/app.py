@@ -33,6 +33,7 @@ from orchestrator.cli.options import (
     completed_by,
     defaults,
 )
+from orchestrator.cli.options.variables import heed_earlier, is_set, set_variables, unread
 from orchestrator.core.errors import EXIT_MEANINGS, Exit, UsageError
 from orchestrator.report.console import error_document
 from orchestrator.session.options import Options
@@ -40,6 +41,7 @@ from orchestrator.session.options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from orchestrator.report.console import Console
     from orchestrator.session.session import Session
 
 app = typer.Typer(
@@ -60,19 +62,22 @@ _WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
 
 @cache
 def program() -> Callable[..., Any]:
-    """The application as click has it; what typer makes of all commands takes a moment."""
-    return typer.main.get_command(app)
+    """The application as click has it, with its variables; what typer makes of all commands takes a moment."""
+    made = typer.main.get_command(app)
+    set_variables(made)
+    return made
 
 
 def run() -> None:
     """Parse the command line, run the command and exit; a wrong command line is a document too with `--json`."""
+    heed_earlier(program(), os.environ)
     try:
         sys.exit(program()(prog_name="release", standalone_mode=False))
     except typer.Abort:
         sys.exit(Exit.INTERRUPTED)
     except _WrongUsage as error:
         error.show()  # type: ignore[attr-defined]  # the usage and what is wrong, on stderr
-        if "--json" in sys.argv or os.environ.get("RELEASE_JSON"):
+        if "--json" in sys.argv or is_set("RELEASE_CLI_JSON", os.environ):
             console_of(Options(as_json=True)).document(_of_the_command_line(error))
         sys.exit(Exit.USAGE)
 
@@ -108,8 +113,14 @@ def options(
 
         given = common_options(context.obj, {})
         console = console_of(given)
+        _say_unread(console, context)
         with session_of(given, console) as session:
             guarded(console, lambda: start(session, console))
+
+
+def _say_unread(console: Console, context: typer.Context) -> None:
+    for note in unread(context, os.environ):
+        console.note(note)
 
 
 Function = TypeVar("Function", bound="Callable[..., int | None]")
@@ -134,6 +145,7 @@ def command(name: str, *groups: Mapping[str, Any], group: typer.Typer = app) -> 
             options = common_options(context.obj or {}, {field: values.pop(field) for field in COMMON})
             more = {field: values.pop(field) for field in shared}
             console = console_of(options)
+            _say_unread(console, context)
 
             def begin() -> int | None:
                 with session_of(replace(options, **checked(more)), console) as session:

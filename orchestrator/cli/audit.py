@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Sources = Annotated[
     list[str] | None,
     typer.Option(
-        "--source", metavar="BRANCH", envvar="RELEASE_SOURCE",
+        "--source", metavar="BRANCH",
         help="Where fixes come from, instead of release.yaml's `source:`; may be repeated.",
     ),
 ]  # fmt: skip
 Signed = Annotated[
     bool,
-    typer.Option("--require-signed", envvar="RELEASE_REQUIRE_SIGNED", help="A tag without a signature is a finding."),
+    typer.Option("--require-signed", help="A tag without a signature is a finding."),
 ]
 
 
@@ -40,10 +40,10 @@ def audit(
     ] = "",
     sources: Sources = None,
     require_signed: Signed = False,
-    every: Annotated[bool, typer.Option("--all", envvar="RELEASE_ALL", help="Show the proved commits too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show the proved commits too.")] = False,
     sarif: Annotated[
         str,
-        typer.Option("--sarif", metavar="FILE", envvar="RELEASE_SARIF", help="Write SARIF 2.1.0 there; - is stdout."),
+        typer.Option("--sarif", metavar="FILE", help="Write SARIF 2.1.0 there; - is stdout."),
     ] = "",
 ) -> int:
     """Prove every commit, tag, record and image of the release branches again; exit 9 on a finding."""
@@ -92,14 +92,13 @@ def verify(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")] = "",
     image: Annotated[
         str,
-        typer.Option("--image", metavar="REF", envvar="RELEASE_VERIFY_IMAGE", help="An image of a registry instead."),
+        typer.Option("--image", metavar="REF", help="An image of a registry instead."),
     ] = "",
     remote: Annotated[
         str,
         typer.Option(
             "--remote",
             metavar="URL",
-            envvar="RELEASE_VERIFY_REMOTE",
             help="With --image: the git repository whose tag and record to compare with.",
         ),
     ] = "",
@@ -108,7 +107,6 @@ def verify(
         typer.Option(
             "--key",
             metavar="FILE",
-            envvar="RELEASE_VERIFY_KEY",
             help="With --image: the public key that it must be signed with; else the keys that the remote pins.",
         ),
     ] = None,
@@ -118,7 +116,6 @@ def verify(
         bool,
         typer.Option(
             "--allow-unchecked",
-            envvar="RELEASE_ALLOW_UNCHECKED",
             help="Exit 0, not 6, when a link could not be checked.",
         ),
     ] = False,
@@ -167,20 +164,17 @@ def report(
     session: Session,
     console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version; with --all none.")] = "",
-    every: Annotated[
-        bool, typer.Option("--all", envvar="RELEASE_REPORT_ALL", help="All versions of the release branch instead.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="All versions of the release branch instead.")] = False,
     output: Annotated[
         str,
         typer.Option(
             "-o",
             "--output",
             metavar="FILE",
-            envvar="RELEASE_REPORT",
             help="Where to; - is stdout. Without it, release-VERSION.html here.",
         ),
     ] = "",
-    opened: Annotated[bool, typer.Option("--open", envvar="RELEASE_OPEN", help="Show it in the browser.")] = False,
+    opened: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> int:
     """Write one HTML page of a release: the way to the digest, picks with their changes, audit, layers, times."""
     from orchestrator.report.page import line_page, release_page

@@ -24,28 +24,20 @@ if TYPE_CHECKING:
 def init(
     session: Session,
     console: Console,
-    branch: Annotated[
-        str, typer.Option(metavar="BRANCH", envvar="RELEASE_INIT_BRANCH", help="The release branch; else as found.")
-    ] = "",
-    source: Annotated[
-        str, typer.Option(metavar="REF", envvar="RELEASE_INIT_SOURCE", help="Where fixes come from; else as found.")
-    ] = "",
+    branch: Annotated[str, typer.Option(metavar="BRANCH", help="The release branch; else as found.")] = "",
+    source: Annotated[str, typer.Option(metavar="REF", help="Where fixes come from; else as found.")] = "",
     image: Annotated[
         str,
         typer.Option(
             metavar="REPOSITORY",
-            envvar="RELEASE_INIT_IMAGE",
             help="The image that is built and pushed; `none` for none. Else as the remote's URL tells.",
         ),
     ] = "",
-    dockerfile: Annotated[
-        str, typer.Option(metavar="PATH", envvar="RELEASE_INIT_DOCKERFILE", help="Its Dockerfile; else as found.")
-    ] = "",
+    dockerfile: Annotated[str, typer.Option(metavar="PATH", help="Its Dockerfile; else as found.")] = "",
     version_file: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATH",
-            envvar="RELEASE_INIT_VERSION_FILE",
             help="A file that the version is written into; may be repeated, `none` for none. Else as found.",
         ),
     ] = None,

@@ -37,32 +37,24 @@ def protect(
         str,
         typer.Option(
             metavar="FORGE",
-            envvar="RELEASE_PROVIDER",
             help="The forge that holds the repository: github or gitlab. For a policy of clusters kubernetes"
             " (sigstore's policy-controller) or kyverno.",
         ),
     ] = "",
-    apply: Annotated[
-        bool, typer.Option("--apply", envvar="RELEASE_APPLY", help="Write what differs; without it, it is shown.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Only show what differs: the default.")
-    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write what differs; without it, it is shown.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only show what differs: the default.")] = False,
     repository: Annotated[
         str,
-        typer.Option(
-            metavar="OWNER/NAME", envvar="RELEASE_REPOSITORY", help="On the forge; else as the git remote's URL says."
-        ),
+        typer.Option(metavar="OWNER/NAME", help="On the forge; else as the git remote's URL says."),
     ] = "",
     url: Annotated[
         str,
-        typer.Option(metavar="URL", envvar="RELEASE_URL", help="The forge's API; else of the host of the remote."),
+        typer.Option(metavar="URL", help="The forge's API; else of the host of the remote."),
     ] = "",
     actor: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WHO",
-            envvar="RELEASE_ACTOR",
             help="Who makes releases (docs/protect.md); may be repeated. GitHub: deploy-keys; GitLab: role:maintainer.",
         ),
     ] = None,
@@ -70,7 +62,6 @@ def protect(
         int | None,
         typer.Option(
             metavar="N",
-            envvar="RELEASE_APPROVALS",
             help="Approvals that a pull request to the source needs; else as `policy:` says.",
         ),
     ] = None,
@@ -78,7 +69,6 @@ def protect(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            envvar="RELEASE_REQUIRED_CHECK",
             help="A status check that it must pass; may be repeated. Else the one of `release ci init`.",
         ),
     ] = None,
@@ -122,27 +112,16 @@ def _cluster(session: Session, console: Console, provider: str, *, apply: bool) 
 def init(
     session: Session,
     console: Console,
-    provider: Annotated[
-        str, typer.Option(metavar="github|gitlab|jenkins", envvar="RELEASE_PROVIDER", help="The CI that runs it.")
-    ] = "",
-    write: Annotated[
-        bool, typer.Option("--write", envvar="RELEASE_CI_WRITE", help="Write the file; without it, it is printed.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", envvar="RELEASE_FORCE", help="Over a file that was edited or is another's, too.")
-    ] = False,
-    file: Annotated[
-        str, typer.Option(metavar="PATH", envvar="RELEASE_FILE", help="Another place in the repository.")
-    ] = "",
-    install: Annotated[
-        str, typer.Option(metavar="COMMAND", envvar="RELEASE_INSTALL", help="How the job installs this tool.")
-    ] = "",
+    provider: Annotated[str, typer.Option(metavar="github|gitlab|jenkins", help="The CI that runs it.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Write the file; without it, it is printed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Over a file that was edited or is another's, too.")] = False,
+    file: Annotated[str, typer.Option(metavar="PATH", help="Another place in the repository.")] = "",
+    install: Annotated[str, typer.Option(metavar="COMMAND", help="How the job installs this tool.")] = "",
     tool_image: Annotated[
         str,
         typer.Option(
             "--tool-image",
             metavar="REF",
-            envvar="RELEASE_TOOL_IMAGE",
             help="An image with this tool that the jobs run in, instead of --install. GitLab and Jenkins.",
         ),
     ] = "",
@@ -150,7 +129,6 @@ def init(
         str,
         typer.Option(
             metavar="password|job|aws|gcp|azure",
-            envvar="RELEASE_LOGIN",
             help="How the jobs log in at the registry; else as its name tells. aws, gcp and azure need no password.",
         ),
     ] = "",
@@ -158,14 +136,11 @@ def init(
         str,
         typer.Option(
             metavar="NAME",
-            envvar="RELEASE_ENVIRONMENT",
             help="The forge's environment of the jobs with a secret, where people approve; `none` for none. Else"
             " `release`; on Jenkins none.",
         ),
     ] = "",
-    cut: Annotated[
-        bool, typer.Option("--cut", envvar="RELEASE_CI_CUT", help="With a job that cuts, started by hand.")
-    ] = False,
+    cut: Annotated[bool, typer.Option("--cut", help="With a job that cuts, started by hand.")] = False,
 ) -> None:
     """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
     from orchestrator.forges.ci import PipelineWish

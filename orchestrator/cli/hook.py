@@ -29,21 +29,11 @@ def hook(
             help="pre-push and commit-msg; on a server pre-receive or update. `run` takes git's arguments after it.",
         ),
     ] = None,
-    server: Annotated[
-        bool, typer.Option("--server", envvar="RELEASE_SERVER", help="Guard a bare repository that people push to.")
-    ] = False,
-    uninstall: Annotated[
-        bool, typer.Option("--uninstall", envvar="RELEASE_UNINSTALL", help="Take them away again.")
-    ] = False,
-    chain: Annotated[
-        bool, typer.Option("--chain", envvar="RELEASE_CHAIN", help="Run a hook that is there already after this one.")
-    ] = False,
-    git_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", envvar="RELEASE_GIT_DIR", help="The repository that is pushed to.")
-    ] = None,
-    quarantine: Annotated[
-        str, typer.Option(metavar="DIR", envvar="RELEASE_QUARANTINE", help="Where git keeps the pushed objects.")
-    ] = "",
+    server: Annotated[bool, typer.Option("--server", help="Guard a bare repository that people push to.")] = False,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Take them away again.")] = False,
+    chain: Annotated[bool, typer.Option("--chain", help="Run a hook that is there already after this one.")] = False,
+    git_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The repository that is pushed to.")] = None,
+    quarantine: Annotated[str, typer.Option(metavar="DIR", help="Where git keeps the pushed objects.")] = "",
 ) -> None:
     """Git hooks: refuse what no release declares, on the server before it is public, at home before it is pushed."""
     given = list(names or [])

@@ -40,23 +40,18 @@ def smoke(
         str,
         typer.Option(
             metavar="WHICH",
-            envvar="RELEASE_GPUS",
             help="GPUs for the checks: `all`, ids such as `0,1`, or CDI names such as `nvidia.com/gpu=all`.",
         ),
     ] = "",
     lock: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH", envvar="RELEASE_LOCK", help="The lock it must hold: a file, or a folder of *.txt."
-        ),
+        typer.Option(metavar="PATH", help="The lock it must hold: a file, or a folder of *.txt."),
     ] = None,
     patches: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", envvar="RELEASE_PATCHES", help="The folder of patches that it must have."),
+        typer.Option(metavar="DIR", help="The folder of patches that it must have."),
     ] = None,
-    check: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", envvar="RELEASE_CHECK", help="Only this check; may be repeated.")
-    ] = None,
+    check: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this check; may be repeated.")] = None,
 ) -> int:
     """Run the built-in checks on what an image contains: packages, CUDA, services, GPUs."""
     from orchestrator.image.smoke import smoke_image
@@ -74,13 +69,9 @@ def prune(
     console: Console,
     older_than: Annotated[
         int,
-        typer.Option(
-            "--older-than", metavar="DAYS", min=0, envvar="RELEASE_PRUNE_DAYS", help="Only what was made before."
-        ),
+        typer.Option("--older-than", metavar="DAYS", min=0, help="Only what was made before."),
     ] = 14,
-    write: Annotated[
-        bool, typer.Option("--write", envvar="RELEASE_PRUNE_WRITE", help="Remove them; without it, they are shown.")
-    ] = False,
+    write: Annotated[bool, typer.Option("--write", help="Remove them; without it, they are shown.")] = False,
 ) -> None:
     """List the private `candidate-*` names of the registry, and with --write remove those that nobody needs."""
     from orchestrator.release.prune import prune
@@ -96,22 +87,16 @@ def rebuild(
     session: Session,
     console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")],
-    variant: Annotated[
-        str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
-    ] = "",
+    variant: Annotated[str, typer.Option(metavar="NAME", help="Only this variant of its images.")] = "",
     cache: Annotated[
         bool,
-        typer.Option("--cache/--no-cache", envvar="RELEASE_CACHE", help="Let the engine use layers that it has."),
+        typer.Option("--cache/--no-cache", help="Let the engine use layers that it has."),
     ] = False,
     deep: Annotated[
         bool,
-        typer.Option(
-            "--deep", envvar="RELEASE_DEEP", help="Download and read also the layers that claim to be identical."
-        ),
+        typer.Option("--deep", help="Download and read also the layers that claim to be identical."),
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", envvar="RELEASE_STRICT", help="Exit 9 also where only times differ.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 9 also where only times differ.")] = False,
 ) -> int:
     """Build a released tag again and compare with the registry, layer by layer and file by file; publishes nothing."""
     from orchestrator.audit.layer_compare import Agreement
@@ -133,17 +118,13 @@ def sbom(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")],
     diff: Annotated[
         str,
-        typer.Option("--diff", metavar="VERSION", envvar="RELEASE_SBOM_DIFF", help="What changed since that version."),
+        typer.Option("--diff", metavar="VERSION", help="What changed since that version."),
     ] = "",
-    variant: Annotated[
-        str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
-    ] = "",
-    platform: Annotated[
-        str, typer.Option(metavar="OS/ARCH", envvar="RELEASE_PLATFORM", help="Only the image of this platform.")
-    ] = "",
+    variant: Annotated[str, typer.Option(metavar="NAME", help="Only this variant of its images.")] = "",
+    platform: Annotated[str, typer.Option(metavar="OS/ARCH", help="Only the image of this platform.")] = "",
     form: Annotated[
         SbomFormat,
-        typer.Option("--format", envvar="RELEASE_SBOM_FORMAT", help="Of one image a standard document; else text."),
+        typer.Option("--format", help="Of one image a standard document; else text."),
     ] = SbomFormat.TEXT,
 ) -> None:
     """List what is inside the images of a version: packages, licences, hashes, CUDA libraries, patches."""
@@ -204,14 +185,10 @@ def import_(
     session: Session,
     console: Console,
     sha: Annotated[str, typer.Argument(metavar="SHA", help="The commit of the fix, in that repository.")],
-    repo: Annotated[
-        Path, typer.Option("--repo", metavar="DIR", envvar="RELEASE_REPO", help="A clone of PyTorch with the tag.")
-    ],
+    repo: Annotated[Path, typer.Option("--repo", metavar="DIR", help="A clone of PyTorch with the tag.")],
     mainline: Annotated[
         int,
-        typer.Option(
-            "--mainline", "-m", metavar="N", min=0, envvar="RELEASE_MAINLINE", help="For a merge: against parent N."
-        ),
+        typer.Option("--mainline", "-m", metavar="N", min=0, help="For a merge: against parent N."),
     ] = 0,
 ) -> None:
     """Pick an upstream commit onto the locked version of torch, and write it as a patch of the image."""

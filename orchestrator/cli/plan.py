@@ -27,26 +27,17 @@ def plan(
     session: Session,
     console: Console,
     version: Version = "",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar="RELEASE_OUT", help="Write the plan there.")
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", envvar="RELEASE_WRITE", help="Declare proved prerequisites in release.yaml.")
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", envvar="RELEASE_VERIFY", help="Run the `verify:` commands on each pick too.")
-    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan there.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Declare proved prerequisites in release.yaml.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Run the `verify:` commands on each pick too.")] = False,
     markdown: Annotated[
         str,
-        typer.Option(
-            metavar="FILE", envvar="RELEASE_MARKDOWN", help="Write it as Markdown for a pull request too; `-`: stdout."
-        ),
+        typer.Option(metavar="FILE", help="Write it as Markdown for a pull request too; `-`: stdout."),
     ] = "",
     declared: Annotated[
         bool,
         typer.Option(
             "--declared",
-            envvar="RELEASE_DECLARED",
             help="The lowest declared version that has no tag yet; exit 0 where every one has.",
         ),
     ] = False,
@@ -138,11 +129,10 @@ def declare(
         bool,
         typer.Option(
             "--from-branch",
-            envvar="RELEASE_FROM_BRANCH",
             help="What came to the release branch since its last version, each by its source.",
         ),
     ] = False,
-    write: Annotated[bool, typer.Option("--write", envvar="RELEASE_WRITE", help="Write it into release.yaml.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write it into release.yaml.")] = False,
 ) -> None:
     """Declare what stands on the release branch: shows the entries, and with --write puts them into release.yaml."""
     from orchestrator.release.declare import declare_branch
@@ -218,54 +208,41 @@ def candidates(
     ] = None,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", envvar="RELEASE_TYPE", help="Conventional Commit types: fix,perf."),
+        typer.Option("--type", metavar="TYPE", help="Conventional Commit types: fix,perf."),
     ] = None,
     paths: Annotated[
         list[str] | None,
-        typer.Option("--path", metavar="GLOB", envvar="RELEASE_PATH", help="Those that change such a path."),
+        typer.Option("--path", metavar="GLOB", help="Those that change such a path."),
     ] = None,
-    author: Annotated[
-        str, typer.Option(metavar="RE", envvar="RELEASE_AUTHOR", help="Those whose `Name <mail>` matches.")
-    ] = "",
-    grep: Annotated[str, typer.Option(metavar="RE", envvar="RELEASE_GREP", help="Those whose message matches.")] = "",
+    author: Annotated[str, typer.Option(metavar="RE", help="Those whose `Name <mail>` matches.")] = "",
+    grep: Annotated[str, typer.Option(metavar="RE", help="Those whose message matches.")] = "",
     trailers: Annotated[
         list[str] | None,
         typer.Option(
             "--trailer",
             metavar="KEY[=GLOB]",
-            envvar="RELEASE_TRAILER",
             help="Those with such a trailer: Backport=v2.7.",
         ),
     ] = None,
-    shipped: Annotated[
-        bool, typer.Option("--shipped", envvar="RELEASE_SHIPPED", help="Those that change what the image is made of.")
-    ] = False,
-    since: Annotated[
-        str, typer.Option(metavar="REF", envvar="RELEASE_SINCE", help="Only what REF does not have.")
-    ] = "",
+    shipped: Annotated[bool, typer.Option("--shipped", help="Those that change what the image is made of.")] = False,
+    since: Annotated[str, typer.Option(metavar="REF", help="Only what REF does not have.")] = "",
     data: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            envvar="RELEASE_SCAN_DATA",
             help="Advisories, as for `release scan`: which vulnerability a commit corrects is shown.",
         ),
     ] = None,
-    closing: Annotated[
-        bool, typer.Option("--closing", envvar="RELEASE_CLOSING", help="Only those that correct one of --data.")
-    ] = False,
-    limit: Annotated[
-        int, typer.Option(metavar="N", min=1, envvar="RELEASE_LIMIT", help="Show the newest N at most.")
-    ] = 50,
+    closing: Annotated[bool, typer.Option("--closing", help="Only those that correct one of --data.")] = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show the newest N at most.")] = 50,
     effort: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0, envvar="RELEASE_EFFORT", help="To look for what they need; 0: do not."),
+        typer.Option(metavar="SECONDS", min=0, help="To look for what they need; 0: do not."),
     ] = 5.0,
     write: Annotated[
         str,
         typer.Option(
             metavar="VERSION",
-            envvar="RELEASE_WRITE_VERSION",
             help="Declare them for VERSION in release.yaml: those named, else the clean ones.",
         ),
     ] = "",

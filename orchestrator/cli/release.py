@@ -33,16 +33,12 @@ def cut(
     console: Console,
     version: Version = "",
     yes: Yes = False,
-    plan: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar="RELEASE_PLAN", help="Refuse unless this plan still holds.")
-    ] = None,
+    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Refuse unless this plan still holds.")] = None,
     interactive: Annotated[
         bool,
-        typer.Option(
-            "-i", "--interactive", envvar="RELEASE_INTERACTIVE", help="Show each pick, with its diff, and ask for it."
-        ),
+        typer.Option("-i", "--interactive", help="Show each pick, with its diff, and ask for it."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Same as `plan`.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Same as `plan`.")] = False,
     go_on: Annotated[bool, typer.Option("--continue", help="Same as `release continue`.")] = False,
     skip_pick: Annotated[bool, typer.Option("--skip", help="Same as `release skip`; needs --reason.")] = False,
     abort_it: Annotated[bool, typer.Option("--abort", help="Same as `release abort`.")] = False,
@@ -130,24 +126,18 @@ def publish(
         str,
         typer.Option(
             metavar="PLATFORM",
-            envvar="RELEASE_PLATFORM",
             help="Build that one of `image.platforms` alone, such as linux/arm64; the last job joins them.",
         ),
     ] = "",
     outputs: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", envvar="RELEASE_OUTPUTS", help="Write what CI jobs hand on there, a `key=value` a line."
-        ),
+        typer.Option(metavar="FILE", help="Write what CI jobs hand on there, a `key=value` a line."),
     ] = None,
-    summary: Annotated[
-        Path | None, typer.Option(metavar="FILE", envvar="RELEASE_SUMMARY", help="Write a summary in Markdown there.")
-    ] = None,
+    summary: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a summary in Markdown there.")] = None,
     landed: Annotated[
         bool,
         typer.Option(
             "--landed",
-            envvar="RELEASE_LANDED",
             help="What landed by a pull request and has no record yet: the CI job on a push to a release branch.",
         ),
     ] = False,
@@ -155,7 +145,6 @@ def publish(
         bool,
         typer.Option(
             "--no-build",
-            envvar="RELEASE_NO_BUILD",
             help="The cut builds the image (`image.built-by: cut`): prove it, and build nothing.",
         ),
     ] = False,
@@ -165,7 +154,6 @@ def publish(
             "--wait",
             metavar="SECONDS",
             min=0,
-            envvar="RELEASE_WAIT",
             help="With --no-build: how long to wait for the image of the cut.",
         ),
     ] = 0,
@@ -257,9 +245,7 @@ def show_end(console: Console, done: Cut, *, outputs: Path | None = None, summar
     console.outputs(values, summary_markdown(plan, done.digests), outputs=outputs, summary_file=summary)
 
 
-DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", envvar="RELEASE_DRY_RUN", help="Say what would be done; change nothing.")
-]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be done; change nothing.")]
 
 
 @command("yank", REGISTRY)
@@ -267,13 +253,12 @@ def yank(
     session: Session,
     console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to take back.")],
-    reason: Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why; everybody will read it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; everybody will read it.")] = "",
     floating_to: Annotated[
         str,
         typer.Option(
             "--floating-to",
             metavar="VERSION",
-            envvar="RELEASE_FLOATING_TO",
             help="Where its floating tags go; `none` leaves them. Without it: the last good version of the line.",
         ),
     ] = "",
@@ -306,7 +291,7 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Its final name, such as v2.7.1.")],
     allow_older: Annotated[
         bool,
-        typer.Option("--allow-older", envvar="RELEASE_ALLOW_OLDER", help="Although a newer candidate is there."),
+        typer.Option("--allow-older", help="Although a newer candidate is there."),
     ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,

@@ -35,35 +35,24 @@ def scan(
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            envvar="RELEASE_SCAN_DATA",
             help="Advisories: OSV records, a folder or zip of them, or Debian's tracker; else osv.dev is asked.",
         ),
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", envvar="RELEASE_SCAN_SAVE", help="Keep the service's answers there, as a snapshot."
-        ),
+        typer.Option(metavar="DIR", help="Keep the service's answers there, as a snapshot."),
     ] = None,
-    service: Annotated[
-        str, typer.Option(metavar="URL", envvar="RELEASE_SCAN_SERVICE", help="Another service with OSV's interface.")
-    ] = "",
-    variant: Annotated[
-        str, typer.Option(metavar="NAME", envvar="RELEASE_VARIANT", help="Only this variant of its images.")
-    ] = "",
-    platform: Annotated[
-        str, typer.Option(metavar="OS/ARCH", envvar="RELEASE_PLATFORM", help="Only the image of this platform.")
-    ] = "",
+    service: Annotated[str, typer.Option(metavar="URL", help="Another service with OSV's interface.")] = "",
+    variant: Annotated[str, typer.Option(metavar="NAME", help="Only this variant of its images.")] = "",
+    platform: Annotated[str, typer.Option(metavar="OS/ARCH", help="Only the image of this platform.")] = "",
     fail_on: Annotated[
         Severity,
-        typer.Option(envvar="RELEASE_SCAN_FAIL_ON", help="Exit 6 at an open finding of this severity or a worse one."),
+        typer.Option(help="Exit 6 at an open finding of this severity or a worse one."),
     ] = Severity.NEVER,
-    every: Annotated[
-        bool, typer.Option("--all", envvar="RELEASE_ALL", help="Show also what is answered by VEX or a patch.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show also what is answered by VEX or a patch.")] = False,
     sarif: Annotated[
         str,
-        typer.Option("--sarif", metavar="FILE", envvar="RELEASE_SARIF", help="Write SARIF 2.1.0 there; - is stdout."),
+        typer.Option("--sarif", metavar="FILE", help="Write SARIF 2.1.0 there; - is stdout."),
     ] = "",
 ) -> int:
     """Hold what is inside the images of a version to known vulnerabilities, with the VEX statements in `vex/`."""

@@ -49,9 +49,7 @@ def notes(
     session: Session,
     console: Console,
     version: Version = "",
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", envvar="RELEASE_FORMAT", help="`md`, `json` or `html`.")
-    ] = "md",
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="`md`, `json` or `html`.")] = "md",
 ) -> int:
     """Print the release notes of a released version, or of a planned one; without VERSION of the next patch."""
     from orchestrator.release.notes import release_notes
@@ -78,7 +76,6 @@ def doctor(
         typer.Option(
             "--image",
             metavar="REF",
-            envvar="RELEASE_DOCTOR_IMAGE",
             help="Say instead which drivers and GPUs this image of the engine can run on.",
         ),
     ] = "",
@@ -86,15 +83,14 @@ def doctor(
         bool,
         typer.Option(
             "--ci",
-            envvar="RELEASE_DOCTOR_CI",
             help="Look instead at the pipelines of `release ci init`, and at what the forge has for them.",
         ),
     ] = False,
     repository: Annotated[
         str,
-        typer.Option(metavar="OWNER/NAME", envvar="RELEASE_REPOSITORY", help="With --ci: the repository on the forge."),
+        typer.Option(metavar="OWNER/NAME", help="With --ci: the repository on the forge."),
     ] = "",
-    url: Annotated[str, typer.Option(metavar="URL", envvar="RELEASE_URL", help="With --ci: the forge's API.")] = "",
+    url: Annotated[str, typer.Option(metavar="URL", help="With --ci: the forge's API.")] = "",
 ) -> int:
     """Run every preflight check alone and report all of them, each with its remedy."""
     from orchestrator.release.setup.doctor import examine, image_build

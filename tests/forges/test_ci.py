@@ -93,9 +93,9 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind() -> None:
         "release-publish-${{ matrix.runner }}",
     )
     (publish,) = (step for step in job["steps"] if step.get("name") == "publish")
-    assert publish["env"]["RELEASE_PLATFORM"] == "${{ matrix.platform }}"
+    assert publish["env"]["RELEASE_CLI_PLATFORM"] == "${{ matrix.platform }}"
     other: dict[str, Any] = yaml.safe_load(lab_text)["release-publish"]
-    assert [row["RELEASE_PLATFORM"] for row in other["parallel"]["matrix"]] == ["linux/amd64", "linux/arm64"]
+    assert [row["RELEASE_CLI_PLATFORM"] for row in other["parallel"]["matrix"]] == ["linux/amd64", "linux/arm64"]
     assert other["resource_group"] == "release-publish-$RELEASE_RUNNER"
     for text in (hub_text, lab_text):
         assert not re.findall("@[A-Z_]+@", text)
@@ -108,7 +108,7 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind() -> None:
     assert 'label "${RELEASE_AGENT}"' in jenkins
     publish = jenkins[jenkins.index("stage('release-publish-platform')") :]
     assert publish.index("git fetch") < publish.index("pip install") < publish.index("release publish")  # on its agent
-    assert 'RELEASE_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" release publish' in publish
+    assert 'RELEASE_CLI_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" release publish' in publish
     assert 'lock("release-publish-${RELEASE_AGENT}")' in publish
     assert "'release-*.env, release-summary-*.md, release-report.html'" in publish  # of each agent, none over another
 

@@ -110,7 +110,12 @@ def test_over_a_network(g: Guarded, tmp_path: Path, transport: str) -> None:
     serve = serving.ssh(g.server.path, tmp_path / "ssh") if transport == "ssh" else serving.http(g.server.path)
     with serve as (url, env):
         g.clone.git("remote", "set-url", "origin", url)
-        g.clone.env = {**env, "RELEASE_QUARANTINE": "/tmp", "RELEASE_GIT_DIR": "/", "PYTHONPATH": str(evil(tmp_path))}
+        g.clone.env = {
+            **env,
+            "RELEASE_CLI_QUARANTINE": "/tmp",
+            "RELEASE_CLI_GIT_DIR": "/",
+            "PYTHONPATH": str(evil(tmp_path)),
+        }
         g.clone.env |= {"GIT_REPLACE_REF_BASE": "refs/heads/", "GIT_TRACE": "0"}
         before = g.refs()
         for name in OVER_A_NETWORK:

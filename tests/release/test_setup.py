@@ -152,7 +152,7 @@ def test_who_leaves_the_dialogue_leaves_nothing_behind(project: Repo) -> None:
     assert "nothing was written" in person.seen
     assert not (project.path / "release.yaml").exists()
     assert "do: release init --yes takes what is found" in person.seen
-    assert typed("release init --yes", project.path, env={"RELEASE_OFFLINE": "1"}).returncode == 0
+    assert typed("release init --yes", project.path, env={"RELEASE_CLI_OFFLINE": "1"}).returncode == 0
     (project.path / "release.yaml").unlink()
     person = Terminal("init", "--offline", "--yes", cwd=project.path)  # on a terminal too
     assert person.end() == 0, person.seen

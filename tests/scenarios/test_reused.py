@@ -39,7 +39,7 @@ class Lines:
         self.clone.git("push", "--quiet", "origin", "main")
 
     def run(self, *args: str, cwd: Path | None = None) -> Ran:
-        return release(*args, cwd=cwd or self.clone.path, env={"RELEASE_EFFORT": "0"})
+        return release(*args, cwd=cwd or self.clone.path, env={"RELEASE_CLI_EFFORT": "0"})
 
     def tree(self, version: str) -> Repo:
         return Repo(self.clone.path / f".git/release/{version}/worktree")

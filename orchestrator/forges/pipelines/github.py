@@ -317,7 +317,7 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
     user = f"          RELEASE_REGISTRY_USERNAME: {_USER[pipeline.login]}\n"
     secret = "" if asked else f"          @PREFIX@REGISTRY_PASSWORD: {_SECRET[pipeline.login]}\n"
     login = user + secret.replace("@PREFIX@", "")
-    platform = "          RELEASE_PLATFORM: ${{ matrix.platform }}\n" if pipeline.platforms else ""
+    platform = "          RELEASE_CLI_PLATFORM: ${{ matrix.platform }}\n" if pipeline.platforms else ""
     return {
         "@RIGHTS@": f"      {rights[pipeline.login]}\n" if pipeline.login in rights else "",
         "@LOGIN@": _LOGIN_STEPS.get(pipeline.login, ""),

@@ -298,7 +298,7 @@ def _rows(pipeline: Pipeline) -> Mapping[str, str]:
     if not pipeline.platforms:
         return _ALONE
     rows = "".join(
-        f"      - RELEASE_PLATFORM: {each}\n        RELEASE_RUNNER: {_RUNNERS.get(each, platform_word(each))}\n"
+        f"      - RELEASE_CLI_PLATFORM: {each}\n        RELEASE_RUNNER: {_RUNNERS.get(each, platform_word(each))}\n"
         for each in pipeline.platforms
     )
     return {mark: piece.replace("@ROWS@", rows) for mark, piece in _MATRIX.items()}

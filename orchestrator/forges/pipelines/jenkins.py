@@ -253,7 +253,7 @@ def _publish(pipeline: Pipeline, places: Mapping[str, str]) -> str:
             **places,
             "@FETCH@": _FETCH,
             "@INSTALL_STEP@": "" if pipeline.tool_image else _INSTALL,
-            "@PLATFORM@": 'RELEASE_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" ',
+            "@PLATFORM@": 'RELEASE_CLI_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" ',
             "@LOCK@": '"release-publish-${RELEASE_AGENT}"',
             **_FILES,
             "@OF@": "-$RELEASE_AGENT",

@@ -142,7 +142,7 @@ def _kept(context: TaskContext) -> str:
     made = context.state.ref("sources")
     if kept := keep(scratch, plan.version, plan.sources, plan.head):
         if kept != made:
-            context.state.adopt(scratch, kept, "sources")
+            context.state.adopt(scratch, {"sources": kept})
         return kept
     return made if made and scratch.commit(made).parents == tuple(plan.sources) else ""
 

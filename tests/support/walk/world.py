@@ -27,7 +27,7 @@ release-commit:
 """
 DRIFTED = range(205, 286, 5)  # lines that main has in other words than the release branches: a fix of one conflicts
 ALONE = {"v2.7": 295, "v2.8": 290}  # one more for each line, far from the others
-EFFORT = {"RELEASE_EFFORT": "0"}
+EFFORT = {"RELEASE_CLI_EFFORT": "0"}
 
 
 @dataclass

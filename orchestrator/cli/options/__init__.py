@@ -19,36 +19,32 @@ if TYPE_CHECKING:
 
 Directory = Annotated[
     str | None,
-    typer.Option("-C", metavar="DIR", envvar="RELEASE_DIR", help="Run as if started in DIR."),
+    typer.Option("-C", metavar="DIR", help="Run as if started in DIR."),
 ]
 
 
 ConfigFile = Annotated[
     str | None,
-    typer.Option("-c", "--config", metavar="FILE", envvar="RELEASE_CONFIG", help="Another file than release.yaml."),
+    typer.Option("-c", "--config", metavar="FILE", help="Another file than release.yaml."),
 ]
 
 
 Offline = Annotated[
     bool | None,
-    typer.Option("--offline", envvar="RELEASE_OFFLINE", help="Ask no remote: believe the last fetch."),
+    typer.Option("--offline", help="Ask no remote: believe the last fetch."),
 ]
 
 
-Json = Annotated[bool | None, typer.Option("--json", envvar="RELEASE_JSON", help="One JSON document on stdout.")]
+Json = Annotated[bool | None, typer.Option("--json", help="One JSON document on stdout.")]
 
 
-Quiet = Annotated[bool | None, typer.Option("-q", "--quiet", envvar="RELEASE_QUIET", help="Results and errors only.")]
+Quiet = Annotated[bool | None, typer.Option("-q", "--quiet", help="Results and errors only.")]
 
 
-Verbose = Annotated[
-    bool | None, typer.Option("-v", "--verbose", envvar="RELEASE_VERBOSE", help="Show build logs and tracebacks.")
-]
+Verbose = Annotated[bool | None, typer.Option("-v", "--verbose", help="Show build logs and tracebacks.")]
 
 
-NoColor = Annotated[
-    bool | None, typer.Option("--no-color", envvar="RELEASE_NO_COLOR", help="No colours, no live progress.")
-]
+NoColor = Annotated[bool | None, typer.Option("--no-color", help="No colours, no live progress.")]
 
 
 RemoteStall = Annotated[
@@ -57,7 +53,6 @@ RemoteStall = Annotated[
         "--remote-stall",
         metavar="SECONDS",
         min=1,
-        envvar="RELEASE_REMOTE_STALL",
         help="Without a word from a git remote for so long, it is given up; 120 where not given.",
     ),
 ]
@@ -65,17 +60,13 @@ RemoteStall = Annotated[
 
 Effort = Annotated[
     float,
-    typer.Option(
-        metavar="SECONDS", min=0, envvar="RELEASE_EFFORT", help="To look for what a conflicting pick needs; 0: do not."
-    ),
+    typer.Option(metavar="SECONDS", min=0, help="To look for what a conflicting pick needs; 0: do not."),
 ]
 
 
 BreakFreeze = Annotated[
     str | None,
-    typer.Option(
-        metavar="REASON", envvar="RELEASE_BREAK_FREEZE", help="Release in a freeze; the record keeps the reason."
-    ),
+    typer.Option(metavar="REASON", help="Release in a freeze; the record keeps the reason."),
 ]
 
 
@@ -98,14 +89,13 @@ COMMON: dict[str, Any] = {
 REGISTRY: dict[str, Any] = {
     "plain_http": Annotated[
         bool,
-        typer.Option("--plain-http", envvar="RELEASE_PLAIN_HTTP", help="Speak HTTP to a registry that has no TLS."),
+        typer.Option("--plain-http", help="Speak HTTP to a registry that has no TLS."),
     ],
     "push_stall": Annotated[
         float,
         typer.Option(
             "--push-stall",
             metavar="SECONDS",
-            envvar="RELEASE_PUSH_STALL",
             min=1,
             help="Without progress for so long, a push is ended.",
         ),
@@ -115,15 +105,12 @@ REGISTRY: dict[str, Any] = {
         typer.Option(
             "--registry-username",
             metavar="NAME",
-            envvar="RELEASE_REGISTRY_USERNAME",
             help="Log in to the registry as NAME; the password is RELEASE_REGISTRY_PASSWORD or --password-stdin.",
         ),
     ],
     "password_stdin": Annotated[
         bool,
-        typer.Option(
-            "--password-stdin", envvar="RELEASE_PASSWORD_STDIN", help="Read the registry's password from stdin."
-        ),
+        typer.Option("--password-stdin", help="Read the registry's password from stdin."),
     ],
 }
 
@@ -139,7 +126,6 @@ LAND: dict[str, Any] = {
         bool,
         typer.Option(
             "--pull-request",
-            envvar="RELEASE_PULL_REQUEST",
             help="Land by a pull request: propose the commits on a branch of their own, go on when they are merged.",
         ),
     ]
@@ -151,7 +137,6 @@ BUILD: dict[str, Any] = {
         bool | None,
         typer.Option(
             "--image/--no-image",
-            envvar="RELEASE_IMAGE",
             help="Whether the image is built by this command, or from the tag by `release publish`; as `image.built-by`"
             " says where not given.",
         ),
@@ -207,10 +192,10 @@ def given_reason(reason: str | None) -> str:
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
 
 
-Yes = Annotated[bool, typer.Option("-y", "--yes", envvar="RELEASE_YES", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
-Reason = Annotated[str, typer.Option("--reason", envvar="RELEASE_REASON", help="Why a pick is skipped.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why a pick is skipped.")]
 
 
 # ------------------------------------------------------------------ what a shell completes
