@@ -371,6 +371,30 @@ def test_the_pipeline_of_the_branch_goes_on(proposed: Proposed) -> None:
     assert closed.code == 0, closed.err
 
 
+@pytest.mark.wide(2)
+@pytest.mark.parametrize(("how", "who"), [*zip(FOUR, ("pipeline", "clone") * 2, strict=True)])
+def test_a_topic_branch_that_is_gone_before_the_merge(proposed: Proposed, how: str, who: str) -> None:
+    """What a fix was picked from is on no branch: it is kept beside the proposal, and then beside the record."""
+    remote, clone = proposed.tale.remote, proposed.tale.clone
+    clone.git("branch", "-D", "backports")
+    clone.git("push", "--quiet", "origin", "--delete", "backports")
+    clone.git("fetch", "--quiet", "--prune", "origin")
+    remote.git("gc", "--quiet", "--prune=now")
+    job = proposed.fresh("pipeline")
+    job.git("config", "user.name", "The Pipeline")
+    job.git("config", "user.email", "ci@forge.example")
+    proposed.forge.merge(CANDIDATE, how)
+    steps = {
+        "pipeline": (job, ("publish", "--landed")),
+        "clone": (clone, ("cut", "v2.7.1", "--yes")),
+        "other": (proposed.fresh("other"), ("audit",)),
+    }
+    for repo, command in [steps.pop(who), *steps.values(), (job, ("verify", "v2.7.1"))]:
+        judged = release(*command, cwd=repo.path)
+        assert judged.code == 0, (repo.path.name, command, judged.out, judged.err)
+    assert remote.git("for-each-ref", "refs/release-sources/v2.7.1")
+
+
 @pytest.mark.parametrize("how", ["squash", "rebase"])
 def test_what_a_forge_made_of_commits_that_no_plan_proposed(tale: Story, tmp_path: Path, how: str) -> None:
     """The push was refused, somebody opened a request by hand, and the forge squashed it: the same command goes on."""
