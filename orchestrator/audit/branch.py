@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator import __version__
+from orchestrator import tool_version
 from orchestrator.audit.links import (
     TO_COME,
     beside,
@@ -60,6 +60,7 @@ _CODES = {
     "notes": "notes-differ",
     "signature": "signature-differs",
 }  # of a failed check
+AT_TAG = "config-at-tag"  # release.yaml at a tag cannot be read
 _YAML = re.compile(r"\.ya?ml\Z")
 
 
@@ -75,6 +76,7 @@ class BranchAudit:
     problems: tuple[Problem, ...]
     unchecked: tuple[str, ...]
     notes: tuple[str, ...]
+    sources_unread: bool = False  # what is kept could not be read: a source that is not here is no finding
 
 
 # ------------------------------------------------------------------ one line
@@ -100,13 +102,16 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
         problems += more
         unchecked += open_
     problems += _strangers(world, wanted, set(graph))
-    untold = [each for each in proving.missing if each.version not in world.records and world.remote_refs is None]
+    untold = [each for each in proving.missing if each.version not in world.records and not world.asked_for_records]
     problems += [_missing(each) for each in proving.missing if each not in untold]
     unchecked += [f"{each.version}: its tag does not say what became of {each.source[:12]}" for each in untold]
+    if unread := world.session.repository.records_unread:
+        unchecked += [f"{each.sha[:12]} {each.said}: sources that are kept were not read: {unread}"
+                      for each in proving.verdicts if each.kind is Kind.UNKNOWN]  # fmt: skip
     after, said = _aftermath(world, proving, inside, _wanted_all_the_same(world, parts))
     return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
-        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said),
+        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said), sources_unread=bool(unread),
     )  # fmt: skip
 
 
@@ -132,10 +137,10 @@ def part_of(world: Snapshot, tag: Tag, commits: tuple[str, ...]) -> Part:
     record = world.records.get(tag.name)
     path, config = _config_of(world, tag, record)
     account = _account(world, tag, config, record) if config and tagged_account(tag.message) else None
-    tool = record.tool.version if record else __version__
+    tool = record.tool.version if record else tool_version()
     return Part(
         version=tag.name, commits=commits, config=config, config_path=path, account=account,
-        head=tag.commit, other_tool=tool != __version__,
+        head=tag.commit, other_tool=tool != tool_version(),
     )  # fmt: skip
 
 
@@ -169,7 +174,7 @@ def _config_of(world: Snapshot, tag: Tag, record: Record | None) -> tuple[str, C
     try:
         found = files.config(own, tag.name)
     except ReleaseError as error:
-        problem = mismatch("config-at-tag", f"{error.where}: {error.message}", error.remedy)
+        problem = mismatch(AT_TAG, f"{error.where}: {error.message}", error.remedy)
     if found is None or found.release(name) is None:
         brought = scratch.git.run("diff-tree", "-r", "--root", "--name-only", "-z", tag.commit).fields()[1:]
         others = [record.config.path if record else "", *(each for each in brought if _YAML.search(each))]
@@ -251,12 +256,14 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
                  for each in tag_faults(world, tag, part, proving)]  # fmt: skip
     lacks = tagged_picks(tag.message) and record is None and tag.name not in world.refused_records
     if lacks and not keeps_none(world, part):
-        if world.remote_refs is None:
+        if unread := world.session.repository.records_unread:
+            unchecked.append(f"{tag.name}: its record was not checked: {unread}")
+        elif world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         elif built_later(tag.message):
             unchecked.append(f"{tag.name}: {TO_COME}")
         else:
-            problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
+            problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} {world.records_place}",
                                      "the run that made it was broken off, or it was deleted"))  # fmt: skip
     return problems, unchecked
 

@@ -17,7 +17,7 @@ from orchestrator.core.tag_message import built_later, onto, promotion, tagged_p
 from orchestrator.core.versions import final_of, parse_tag
 from orchestrator.git import notes
 from orchestrator.guard.consistency import ReleasedVersion, up_to, yank_fault
-from orchestrator.picks.sources import named
+from orchestrator.picks.sources import named, stays
 from orchestrator.plan.images import planned_images
 from orchestrator.session import yanks
 from orchestrator.session.kept_sources import keep, sources_ref
@@ -235,6 +235,7 @@ def failures(checks: Sequence[CheckResult]) -> list[CheckResult]:
 
 # ------------------------------------------------------------------ what stands beside
 
+_WHO_WROTE = "somebody changed release.yaml in the commit of the tag: the server's log tells who pushed it"
 _WHO = "a ref that is made once and never changed is another than the release wrote: git show it, and the server's log"
 
 
@@ -258,6 +259,8 @@ def candidates(world: Snapshot, version: str) -> dict[str, ReleasedVersion]:
 def _sources(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     """The commit that keeps the sources of a version is the very one that its release writes."""
     refs, name = world.remote_refs.refs if world.remote_refs else {}, sources_ref(tag.name)
+    if odd := _unwritten(world, tag, part):
+        return [failed("sources", odd, _WHO_WROTE)]
     if name not in refs:
         return []
     wanted = _wanted(world, tag, part)
@@ -269,6 +272,22 @@ def _sources(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     if made != refs[name]:
         return [failed("sources", f"{name} is {refs[name][:12]}, and what keeps its sources is {made[:12]}", _WHO)]
     return [passed("sources", f"{made[:12]} keeps the sources of {tag.name}")]
+
+
+def _unwritten(world: Snapshot, tag: Tag, part: Part) -> str:
+    """An entry of release.yaml at the tag that names nothing, in words that no release of this tool has there."""
+    account = part.account
+    if account is None or part.other_tool or tag.name not in world.records:
+        return ""
+    places = {problem.where for problem in account.lacking}
+    written = (
+        (fix.place, name)
+        for fix in account.entry.fixes
+        if str(fix.place) in places
+        for name in (fix.commit, fix.backport, *fix.range.split(".."))
+        if name and not stays(name)
+    )
+    return next((f"{place}: {name!r} names nothing, and a release has ids there" for place, name in written), "")
 
 
 def _lost(world: Snapshot, part: Part, kept: str) -> str:

@@ -27,7 +27,7 @@ from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.sources import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from orchestrator.audit.verdicts import CommitProof, Part
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.core.results import Problem
     from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Names, Source
+    from orchestrator.plan.account import Account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +64,18 @@ def new_commits(scratch: Scratch, old: str, new: str) -> tuple[str, ...]:
 
 
 def prove(
-    scratch: Scratch, parts: Sequence[Part], *, base: str, tips: Sequence[str], names: Names | None = None
+    scratch: Scratch,
+    parts: Sequence[Part],
+    *,
+    base: str,
+    tips: Sequence[str],
+    names: Names | None = None,
+    later: Sequence[Account] = (),
 ) -> Proving:
     """Judge the commits of a line, its parts oldest first.
 
     `base` is the commit below the first of them, "" for none.  `names` resolves what release.yaml names; without it
-    only ids are known.
+    only ids are known.  `later` are versions above the last part, which may answer for commits of it.
     """
     known, squashed = CommitReader(scratch=scratch), unfold(scratch, parts)
     parts = [replace(part, commits=tuple(sha for sha in part.commits if sha not in squashed.verdicts))
@@ -96,9 +103,10 @@ def prove(
             if sha not in heads and proofs[sha].kind is Kind.FOREIGN:
                 below = {each: proofs[each] for each in part.commits[:at]}
                 proofs |= given_up(known, sha, part.config_path, names or scratch, below)
+    answers = _answers([*(part.account for part in parts if part.account), *later])
     away = outside(scratch, tips, {sha for proof in proofs.values() for sha in proof.sources})
     verdicts = [
-        _judged(known, sha, proofs[sha], part, wanted, away)
+        _judged_later(_judged(known, sha, proofs[sha], part, wanted, away), answers)
         for part, wanted in zip(parts, declared, strict=True)
         for sha in part.commits
     ]
@@ -195,6 +203,35 @@ def _judged(
         forwarded=proof.forwarded,
         listed=bool(listed),
         notes=proof.notes,
+    )
+
+
+# What a person may answer for afterwards; what a commit is by proof needs nobody.
+_OPEN = (*CARRY_LITTLE, Kind.ADAPTED, Kind.FOREIGN, Kind.UNDECLARED)
+
+
+def _answers(accounts: Sequence[Account]) -> dict[str, tuple[str, str]]:
+    """Commit -> (version, source): what versions above it were told to be there already as that commit."""
+    return {
+        pick.duplicate_of or pick.source: (account.version, pick.source)
+        for account in reversed(accounts)
+        for pick in account.picks
+        if pick.state is PickState.DUPLICATE and not pick.since_previous
+    }
+
+
+def _judged_later(verdict: CommitVerdict, answers: Mapping[str, tuple[str, str]]) -> CommitVerdict:
+    """The verdict, where a version above it declares the very commit, or that it is the source which it names.
+
+    It was released before anybody said so, and no tag is ever changed: the next one answers for it.
+    """
+    version, source = answers.get(verdict.sha, ("", ""))
+    if verdict.ok or verdict.kind not in _OPEN or source not in (verdict.sha, *verdict.sources):
+        return verdict
+    kind = Kind.PROVED if source == verdict.sha else Kind.ADAPTED
+    signal = ITSELF if source == verdict.sha else verdict.signal
+    return replace(
+        verdict, kind=kind, proof=kind, sources=(source,), signal=signal, accepted=f"tag {version}", declared=True
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from orchestrator.cli.app import command
 from orchestrator.cli.options import Yes
 from orchestrator.core.errors import ProblemsError, UsageError
+from orchestrator.core.text import word, words
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
@@ -44,7 +45,7 @@ def init(
     yes: Yes = False,
 ) -> None:
     """Write a release.yaml from what is found in the repository, and from answers on a terminal; never over one."""
-    from orchestrator.config.template import starter
+    from orchestrator.config.template import other_lines, release_branch, starter
     from orchestrator.plan.document import public
     from orchestrator.release.setup.dialogue import Choices, asked, chosen
     from orchestrator.release.setup.init import branch_to_make, dockerfile_problems, starter_facts
@@ -57,6 +58,8 @@ def init(
     )
     facts = chosen(starter_facts(session.repository, offline=session.options.offline), choices, top)
     if session.terminal.interactive and not yes:
+        if others := other_lines(facts):
+            console.note(f"there are several release branches: {words((release_branch(facts), *others), ', ')}")
         facts = asked(facts, choices, top, session.terminal)
     try:
         with target.open("x", encoding="utf-8") as out:
@@ -64,6 +67,11 @@ def init(
     except FileExistsError as error:
         raise _is_there(target) from error
     console.lines([str(target)])
+    if others := other_lines(facts):
+        again = f"rm {word(str(target))} && release init --branch {word(others[0])}"
+        console.note(
+            f"note: it is for {release_branch(facts)}, the newest line; there are also {words(others, ', ')}: {again}"
+        )
     if make := branch_to_make(facts):
         console.note(f"the release branch that it names is not there yet: {make}")
     for unread in facts.unread:
@@ -84,6 +92,7 @@ def _is_there(target: Path) -> UsageError:
 @command("check")
 def check(session: Session, console: Console) -> None:
     """Check release.yaml, the Dockerfile, locks and patches that it names: every fault, with its place."""
+    from orchestrator.config.keys import written_twice
     from orchestrator.core.versions import not_understood
     from orchestrator.image.builders import ZSTD_CLIENTS, likely, option_problems_here
     from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
@@ -91,6 +100,8 @@ def check(session: Session, console: Console) -> None:
     from orchestrator.plan.requests import naming_problems
 
     config = session.config()
+    if twice := written_twice(config, session.config_path()):
+        raise ProblemsError(twice)
     if config.image:
         place = (config.image, session.repository.top, session.config_name)
         engine = likely(config.image.options.builder, session.connections)
@@ -151,5 +162,5 @@ def schema(console: Console) -> None:
     from orchestrator.config.reader import schema as make
 
     text = json.dumps(make(), indent=2)
-    console.lines(text.splitlines())
+    console.verbatim(text)
     console.document(make())

@@ -20,7 +20,8 @@ from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, 
 from orchestrator.config.sign_keys import SIGN
 from orchestrator.config.smoke_keys import COMMAND_TEXT, FILE, LINE, TIMEOUT
 from orchestrator.core.declaration import Config, Fix, ReleaseEntry, VerifyCommand, VersionFile
-from orchestrator.core.results import Place
+from orchestrator.core.errors import Exit
+from orchestrator.core.results import Place, Problem
 from orchestrator.core.versions import KINDS, Kind, TagVersion
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _config(got: Got) -> Config:
         written.add(file.path)
     releases, commit = got(RELEASES, ()), got(RELEASE_COMMIT, Config.release_commit)
     check_tickets(got, releases, commit)
-    check_records(got, got(BRANCH, ""), got(SOURCE, ()), got(LAND, None))
+    check_records(got, got(BRANCH, ""), got(SOURCE, ()), got(LAND, None), image=IMAGE_KEY.name in got.nodes)
     return Config(
         place=Place(file=got.faults.file),
         text=b"",
@@ -319,3 +320,22 @@ ROOT = Table(
     ),
     build=_config,
 )
+
+
+def written_twice(config: Config, config_path: str) -> list[Problem]:
+    """A problem where the changelog or a version file is release.yaml, which a release has as it was used."""
+    named = (
+        ("changelog", config.changelog, config.place),
+        *(("version-files", f.path, f.place) for f in config.version_files),
+    )
+    return [
+        Problem(
+            code="config-same-file",
+            message=f"`{key}` names {path}, the list of releases itself, which is released as it is",
+            where=str(place),
+            remedy=f"name another file in `{key}`, or remove it there",
+            exit_code=Exit.USAGE,
+        )
+        for key, path, place in named
+        if path == config_path
+    ]

@@ -166,11 +166,21 @@ def release_branch(facts: StarterFacts) -> str:
     """
     if facts.chosen_branch:
         return facts.chosen_branch
-    named = [name for name in facts.branches if line_of_branch(name) and _usable(branch, name, "")]
-    if named:
-        return min(named, key=lambda name: (_newest_first(line_of_branch(name)), name.count("/"), len(name), name))
+    if named := _of_lines(facts):
+        return named[0]
     latest = parse_tag(facts.latest_tag)
     return f"release/{_dotted(latest)}" if latest else "release/v0.1"
+
+
+def other_lines(facts: StarterFacts) -> list[str]:
+    """The other branches that are named after a line, where nobody said which one is meant; newest first."""
+    return [] if facts.chosen_branch else _of_lines(facts)[1:]
+
+
+def _of_lines(facts: StarterFacts) -> list[str]:
+    """The branches that are named after a line; the newest first, of one line the one with the plainest name."""
+    named = [name for name in facts.branches if line_of_branch(name) and _usable(branch, name, "")]
+    return sorted(named, key=lambda name: (_newest_first(line_of_branch(name)), name.count("/"), len(name), name))
 
 
 def _newest_first(line: Line | None) -> Line:

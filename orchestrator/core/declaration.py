@@ -29,12 +29,13 @@ IMAGE_ALLOWED: Final = {
     "shrunk": "less than a tenth of what the version before weighs",
 }
 
+LOCK_IN_COMMAND: Final = "{lock}"  # in `image.lock-command`: the lock's path
 PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
 
 DEFAULT_BRANCH: Final = "release-candidate/{version}"
 BY_PUSH, BY_REQUEST = "push", "pull-request"
 NOTES: Final = "refs/notes/release"  # of picked commits: in which release each is
-NOWHERE, ON_BRANCH = "none", "branch "  # `records: none`, `records: branch NAME`
+NOWHERE, ON_BRANCH, REGISTRY = "none", "branch ", "registry"  # `records: none`, `branch NAME`, `registry`
 WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
 
 
@@ -221,6 +222,7 @@ class ImageSpec:
     network: str = ""
     lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
     locks: tuple[tuple[str, str], ...] = ()  # the same for each platform, where they differ by more than its name
+    lock_command: str = ""  # what makes a lock, LOCK_IN_COMMAND in it
     variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
     parallel: int = 1  # variants built at the same time
     checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock
@@ -354,7 +356,7 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
-    records: str = ""  # where they are kept: NOWHERE, ON_BRANCH and a name; "": under refs of their own
+    records: str = ""  # where they are kept: NOWHERE, REGISTRY, ON_BRANCH and a name; "": refs of their own
     sign: SignSpec | None = None
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
+_ID = re.compile(r"[0-9a-fA-F]{4,40}")
 _FIRST = re.compile(r"[^~^@:{}]+(?=$|[~^])")  # of a revision, what its suffixes (`^`, `~2`) go from
 
 
@@ -142,6 +143,12 @@ def moving(fixes: Sequence[Fix], remote: str, repository: Names, scratch: Scratc
         for name in (fix.commit, fix.backport, *fix.range.split(".."))
         if name and (sha := known(name, remote, repository, scratch)) and not _stays(name, remote, repository, scratch)
     ]
+
+
+def stays(name: str) -> bool:
+    """Whether a revision begins with what looks like an id, or like a version: a release has no other in its list."""
+    first = _FIRST.match(name)
+    return first is not None and (_ID.fullmatch(first[0]) is not None or parse_tag(first[0]) is not None)
 
 
 def _stays(name: str, remote: str, repository: Names, scratch: Scratch) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from orchestrator.config.keys import written_twice
 from orchestrator.core.commit_message import signed_off
 from orchestrator.core.commit_message.release import MessageFacts, commit_message, facts_of, lacking
 from orchestrator.core.errors import Exit
@@ -69,7 +70,7 @@ def release_commit(
     when, signer = (proposed.when, proposed.committer) if proposed else (parent.when, identity)
     files, problems = release_files(config, config_path, scratch, parent.tree, version, summary, picks, when.day)
     problems += [_in_the_way(path, there, config) for path in files if (there := scratch.in_the_way(parent.tree, path))]
-    problems += _written_twice(config, config_path)
+    problems += written_twice(config, config_path)
     tree = scratch.change_files(parent.tree, files)
     who = f"{identity} {parent.when}".encode()
     facts = message_facts(config, version, picks, previous=previous, day=when.day)
@@ -152,25 +153,6 @@ def release_files(
         files[config.changelog] = changelog.insert(old, version, day, section)
     rewritten, problems = rewrite(config.version_files, version, lambda path: scratch.file(tree, path))
     return as_stored(scratch, tree, files | rewritten), problems
-
-
-def _written_twice(config: Config, config_path: str) -> list[Problem]:
-    """A problem where the changelog or a version file is release.yaml, which a release has as it was used."""
-    named = (
-        ("changelog", config.changelog, config.place),
-        *(("version-files", f.path, f.place) for f in config.version_files),
-    )
-    return [
-        Problem(
-            code="config-same-file",
-            message=f"`{key}` names {path}, the list of releases itself, which is released as it is",
-            where=str(place),
-            remedy=f"name another file in `{key}`, or remove it there",
-            exit_code=Exit.USAGE,
-        )
-        for key, path, place in named
-        if path == config_path
-    ]
 
 
 def _in_the_way(path: str, there: str, config: Config) -> Problem:

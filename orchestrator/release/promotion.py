@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
+from orchestrator import tool_version
 from orchestrator.core.errors import Exit, MismatchError, ProblemsError, RefusedError, UsageError, as_problem
 from orchestrator.core.plan import Judgement, Plan, PromotedFrom
 from orchestrator.core.record import record_ref
@@ -217,7 +217,7 @@ def _not_proved(session: Session, public: PublishedReleases, config: Config, rec
 
     Not asked of what another version of this tool made, or whose sources are nowhere: it may make them otherwise.
     """
-    if record.tool.version != __version__:
+    if record.tool.version != tool_version():
         return ()
     candidate = str(record.version)
     tag_object = public.tag(candidate)

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from orchestrator.audit.verdicts import CommitVerdict
     from orchestrator.core.results import CheckResult
 
+_DECLARE = "declare it for the next version, whose tag answers for it: - {commit: SHA, allow: [duplicate]}"
 _REMEDY = {
     Kind.ADAPTED: "see what differs below; a resolution belongs in the tag (release cut), or in `approved-by:`",
-    Kind.UNPROVED: "compare the two with git show; where it is that fix in other words, declare it for the next version"
-    " (`release check` names the lines), else take it out by a revert",
-    Kind.FORGED: "compare the two with git show; declare it for the next version as what it is (`release check` names"
-    " the lines), or take it out by a revert",
+    Kind.UNPROVED: f"compare the two with git show; where it is that fix in other words, {_DECLARE},"
+    " else take it out by a revert",
+    Kind.FORGED: f"compare the two with git show; {_DECLARE}, or take it out by a revert",
     Kind.UNKNOWN: "fetch the branch that it was picked from, then audit again",
-    Kind.FOREIGN: "declare it for the next version (`release check` names the lines), or take it out by a revert",
-    Kind.UNDECLARED: "declare it for the version that ships it, or take it out by a revert",
+    Kind.FOREIGN: f"{_DECLARE}, or take it out by a revert",
+    Kind.UNDECLARED: f"{_DECLARE}, or take it out by a revert",
     Kind.DUPLICATE: "look whether its change is there twice",
     Kind.REVERTED: "the version says that it has this fix, and has not: release the next one without it",
 }
@@ -41,12 +41,13 @@ def commit_problem(verdict: CommitVerdict) -> Problem | None:
         return None
     return Problem(
         code=str(verdict.kind), message=f"{verdict.sha[:12]} {verdict.subject!r} {verdict.said}",
-        remedy=_REMEDY.get(verdict.kind, ""), exit_code=Exit.MISMATCH,
+        remedy=_REMEDY.get(verdict.kind, "").replace("SHA", verdict.sha), exit_code=Exit.MISMATCH,
     )  # fmt: skip
 
 
 def line_problems(line: BranchAudit) -> list[Problem]:
-    return [*(problem for each in line.verdicts if (problem := commit_problem(each))), *line.problems]
+    told = (each for each in line.verdicts if not (line.sources_unread and each.kind is Kind.UNKNOWN))
+    return [*(problem for each in told if (problem := commit_problem(each))), *line.problems]
 
 
 def audit_lines(line: BranchAudit, diffs: Mapping[str, Sequence[str]], *, every: bool) -> list[str]:
@@ -71,7 +72,9 @@ def audit_lines(line: BranchAudit, diffs: Mapping[str, Sequence[str]], *, every:
 def _rows(verdict: CommitVerdict, diffs: Mapping[str, Sequence[str]]) -> list[str]:
     mark = _MARK.get(verdict.kind, "~" if verdict.ok else "!")
     head = f"    {mark} {verdict.sha[:12]} {verdict.kind:<14} {verdict.subject}"
-    return [head, f"        {verdict.said}", *(f"        {line}" for line in diffs.get(verdict.sha, ()))]
+    problem = commit_problem(verdict)
+    remedy = [f"        do: {problem.remedy}"] if problem and problem.remedy else []
+    return [head, f"        {verdict.said}", *remedy, *(f"        {line}" for line in diffs.get(verdict.sha, ()))]
 
 
 def end_line(lines: Sequence[BranchAudit], unchecked: Sequence[str]) -> str:
@@ -103,8 +106,10 @@ def audit_document(
                 "branch": line.branch, "base": line.base, "tip": line.tip, "versions": line.versions,
                 "counts": dict(Counter(str(each.kind) for each in line.verdicts)),
                 "commits": [
-                    {**asdict(each), "ok": each.ok, "said": each.said, "range_diff": list(diffs.get(each.sha, ()))}
+                    {**asdict(each), "ok": each.ok, "said": each.said, "remedy": problem.remedy if problem else "",
+                     "range_diff": list(diffs.get(each.sha, ()))}
                     for each in line.verdicts
+                    for problem in (commit_problem(each),)
                 ],
                 "problems": [_public(each) for each in line.problems],
                 "unchecked": line.unchecked,

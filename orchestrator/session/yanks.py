@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
+from orchestrator import tool_version
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.versions import parse_tag
 
@@ -77,7 +77,7 @@ def document(yank: Yank) -> dict[str, Any]:
 
 def render(yank: Yank) -> bytes:
     """The bytes that are stored."""
-    data = {**document(yank), "tool": {"name": "release", "version": __version__}}
+    data = {**document(yank), "tool": {"name": "release", "version": tool_version()}}
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
@@ -100,7 +100,7 @@ def _parsed(version: str, data: Mapping[str, Any]) -> Yank:
     if (data["schema_version"], data["version"]) != (SCHEMA_VERSION, version):
         raise ValueError(data["version"])
     tool = data.get("tool")
-    ours = not isinstance(tool, dict) or tool.get("version") == __version__
+    ours = not isinstance(tool, dict) or tool.get("version") == tool_version()
     if ours and (strange := set(data) - _KEYS):  # another version of this tool may write more
         raise ValueError(strange)
     return Yank(

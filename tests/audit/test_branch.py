@@ -117,6 +117,41 @@ def test_commits_pushed_past_the_tool(cut: Story) -> None:
     assert audit(cut, "v2.7.0..v2.7.1").code == 0
 
 
+def test_a_later_version_answers_for_what_was_released_before_anybody_declared_it(tale: Story) -> None:
+    """No tag is changed: the next one, by the printed lines, lists it.  What none lists stays what it was."""
+    clone = tale.clone
+    clone.git("checkout", "--quiet", "-B", "work", "release/v2.7")
+    named = f"fix(loader): close the workers\n\nIn other words.\n\n(cherry picked from commit {tale.fix})\n"
+    honest = clone.commit(named, {"workers.py": "def close_all(pool):\n    pool.shutdown(wait=True)\n"})
+    own = clone.commit("chore: by the way", {"extra.py": "print('hello there')\n"})
+    forged = clone.commit(
+        f"fix: it\n\n(cherry picked from commit {tale.after})\n", {"other.py": "quite another thing\n"}
+    )
+    clone.git("push", "--quiet", "origin", "work:release/v2.7")
+    clone.git("checkout", "--quiet", "main")
+    tale.release_yaml(fix_line(tale.before))
+    assert release("cut", "v2.7.1", "--yes", cwd=clone.path).code == 0
+    found = audit(tale, "--json")
+    assert (found.code, codes(found)) == (9, ["foreign", "forged", "forged"])
+    told = {each["sha"]: each["remedy"] for line in found.json["lines"] for each in line["commits"]}
+    shown = audit(tale).out
+    lines = "".join(f"      - {{commit: {sha}, allow: [duplicate]}}\n" for sha in (honest, own))
+    for sha in (honest, own, forged):
+        assert f"- {{commit: {sha}, allow: [duplicate]}}" in told[sha]
+        assert told[sha] in shown
+    tale.release_yaml(f"{lines}{fix_line(tale.fix)}", version="v2.7.2")
+    assert release("cut", "v2.7.2", "--yes", cwd=clone.path).code == 0
+    ran = audit(tale, "--json")
+    kinds = {each["sha"]: (each["kind"], each["accepted"]) for line in ran.json["lines"] for each in line["commits"]}
+    assert (ran.code, codes(ran)) == (9, ["forged"])
+    assert kinds[honest] == kinds[own] == ("proved", "tag v2.7.2")
+    assert kinds[forged][0] == "forged"
+    verified = release("verify", "v2.7.1", "--json", cwd=clone.path)
+    wrong = [each["name"] for each in verified.json["checks"] if each["state"] == "failed"]
+    assert (verified.code, wrong) == (9, [f"commit {forged[:12]}"])
+    assert release("verify", "v2.7.2", cwd=clone.path).code == 0
+
+
 def _amend_pick(tale: Story) -> None:
     """The pick with a line more, the release commit on it, the tag on that, as somebody with push rights can."""
     at_release(tale)

@@ -9,6 +9,8 @@ import pytest
 from orchestrator.git.repository import Repository
 from orchestrator.release.setup.init import starter_facts
 from tests.support.cli import release
+from tests.support.printed import types
+from tests.support.remedies import said, works
 from tests.support.story import fix_line, make_repo
 
 if TYPE_CHECKING:
@@ -80,6 +82,19 @@ def test_a_release_branch_that_is_not_there_is_made_by_the_command_that_is_told(
     tale.clone.git(*command.removeprefix("git ").replace("'", "").split())
     assert tale.remote.rev("release/v2.7") == tale.base
     assert "branch: release/v2.7\n" in (tale.clone.path / "release.yaml").read_text()
+
+
+@types("cli/config.py: rm {} && release init --branch {}")
+def test_of_several_lines_it_says_which_it_chose_and_how_to_choose(tale: Story) -> None:
+    more = ("release/v2.10", "release/v2.8", "release/v2.9")
+    tale.clone.git("push", "--quiet", "origin", *(f"main:refs/heads/{name}" for name in more))
+    done = release("init", cwd=tale.clone.path)
+    assert "note: it is for release/v2.10, the newest line; there are also " in done.err
+    assert [name for name in (*more, "release/v2.7") if name in done.err] == [*more, "release/v2.7"]
+    assert "\nbranch: release/v2.10\n" in (tale.clone.path / "release.yaml").read_text()
+    told = works(said(done, "rm "), tale.clone.path)
+    assert "\nbranch: release/v2.9\n" in (tale.clone.path / "release.yaml").read_text()
+    assert "the newest line" not in told.stderr
 
 
 def test_what_check_will_say_of_the_dockerfile_is_said_at_once(tale: Story) -> None:

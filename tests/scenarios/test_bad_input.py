@@ -180,6 +180,9 @@ def test_no_directory_is_replaced_by_a_changelog(tale: Story) -> None:
 def test_the_list_of_releases_is_no_file_that_a_release_edits(tale: Story, key: str) -> None:
     tale.release_yaml(fix_line(tale.fix), extra=f"{key}\n")
     assert "[config-same-file]" in cut(tale, code=2).err
+    checked = release("check", "--json", cwd=tale.clone.path)
+    assert (checked.code, checked.json["problems"][0]["code"]) == (2, "config-same-file")
+    assert checked.json["problems"][0]["where"].startswith("release.yaml")
 
 
 def test_no_symbolic_link_is_replaced_by_a_changelog(tale: Story) -> None:

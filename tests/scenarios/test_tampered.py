@@ -144,6 +144,20 @@ def test_every_byte_of_the_record_and_of_the_tag(public: Public) -> None:
         assert failures(record_links(record, forged)), f"nobody found the tag {where}"
 
 
+def test_what_release_yaml_at_the_tag_cannot_say_is_found_with_its_place(public: Public) -> None:
+    data = public.read(f"{TAG}:release.yaml")
+    fix = data.partition(b"- commit: ")[2][:40]
+    for old, new, place in (
+        (fix, b"not-a-commit", "release.yaml:8:9"),
+        (b"backport: ", b"backport: x", "release.yaml:12:9"),
+        (b"releases:", b"relases:", "release.yaml:4:1"),
+    ):
+        refs = public.with_file(3, "release.yaml", data.replace(old, new, 1))
+        for command in (("audit",), ("verify", VERSION)):
+            found = public.judged(refs, *command)
+            assert (found.code, place in found.out) == (9, True), (new, found)
+
+
 def _refused(data: bytes, facts: ReleaseFacts) -> bool:
     """Whether that is no record, or says something else than these."""
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.cli import Ran
     from tests.support.story import Story
 
 VERSION = "v2.7.1"
@@ -79,19 +80,23 @@ class Public:
     def found(self, refs: Refs) -> bool:
         """Whether `audit` or `verify` says that something is not as it was released, where the remote has these.
 
-        6 is that of a release whose proof is not complete: release.yaml names a branch or tag that is nowhere.
+        6 is that of a release whose proof is not complete: release.yaml names an id or version that is nowhere.
         """
+        ran = self.judged(refs, "audit")
+        assert ran.code in (0, 9), ran
+        if not ran.code:
+            ran = self.judged(refs, "verify", VERSION)
+            assert ran.code in (0, 6, 9), ran
+        return ran.code != 0
+
+    def judged(self, refs: Refs, *command: str) -> Ran:
+        """What a command says where the remote has these."""
         kept = {ref: self.remote.rev(ref) for ref in refs}
         self._put(refs)
         try:
-            ran = release("audit", cwd=self.clone.path)
-            assert ran.code in (0, 9), ran
-            if not ran.code:
-                ran = release("verify", VERSION, cwd=self.clone.path)
-                assert ran.code in (0, 6, 9), ran
+            return release(*command, cwd=self.clone.path)
         finally:
             self._put(kept)
-        return ran.code != 0
 
     def _put(self, refs: Refs) -> None:
         rows = "".join(f"update {ref} {sha}\n" for ref, sha in refs.items())

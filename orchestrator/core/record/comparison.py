@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
+from orchestrator import tool_version
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.record.document import record_ref
 from orchestrator.core.tag_message import (
@@ -137,7 +137,7 @@ def comparisons(record: Record, facts: ReleaseFacts) -> Iterator[Comparison]:
             yield _rows(record, facts.message)
     if facts.message is not None:
         yield from _message(record, str(facts.version), facts.message)
-    if facts.told is not None and record.tool.version == __version__:  # another one may read messages otherwise
+    if facts.told is not None and record.tool.version == tool_version():  # another one may read messages otherwise
         yield _told(record, facts.told)
     if facts.images is not None:
         yield _images(record, facts.images)
@@ -190,7 +190,7 @@ def _message(record: Record, version: str, message: str) -> Iterator[Comparison]
     if place := onto(message):
         yield _equal("branch in the tag", record.branch, place[0])
         yield _equal("version before", str(record.previous or ""), place[1])
-    if record.tool.version == __version__:  # another one may write it otherwise
+    if record.tool.version == tool_version():  # another one may write it otherwise
         yield _text(record, version, message)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orchestrator import __version__
+from orchestrator import tool_version
 from orchestrator.core import documents
 from orchestrator.core.documents import Digest, DocumentError, ObjectId, ObjectIdOrNone, Sha256
 from orchestrator.core.errors import MismatchError, UsageError
@@ -255,7 +255,7 @@ def parse_record(data: bytes, where: str, remote: str = "") -> Record:
                 code="bad-record",
             )
         record = documents.decode(Record, values)
-        if record.tool.version == __version__:  # it writes no other keys; one that came later may
+        if record.tool.version == tool_version():  # it writes no other keys; one that came later may
             keys = documents.decode(dict[str, object], values)
             documents.decode(Record, {key: each for key, each in keys.items() if key != "schema_version"}, exact=True)
         return record

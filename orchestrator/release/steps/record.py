@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import __version__
-from orchestrator.core.declaration import NOWHERE
+from orchestrator import tool_version
+from orchestrator.core.declaration import NOWHERE, REGISTRY
 from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (
     Origin,
@@ -61,6 +61,8 @@ class KeptSources(Outcome):
 def tasks(plan: Plan) -> tuple[Task, ...]:
     if plan.records == NOWHERE:
         return ()
+    if plan.built_by and plan.records == REGISTRY:
+        return ()  # there is no image yet to lay something beside
     if plan.built_by:  # who builds the images writes it, and needs the sources for that
         return (Task(key=KEEP, title="keep the sources", run=_keep, probe=_keeps),)
     return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
@@ -184,7 +186,7 @@ def record(context: TaskContext) -> Record:
         signed_from="" if plan.promoted_from else plan.signed_from,
         promoted_from=_origin(plan.promoted_from) if plan.promoted_from else None,
         images=tuple(_image(image, _parts(context, image)) for image in plan.images),
-        tool=RecordedTool(name="release", version=__version__, git=plan.git_version),
+        tool=RecordedTool(name="release", version=tool_version(), git=plan.git_version),
         finished_at=context.session.now(),
         seconds=dict(context.durations),
     )
