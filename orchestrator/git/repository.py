@@ -15,7 +15,7 @@ from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import Signature, person
-from orchestrator.git.process import FETCH, Git, is_disk_full
+from orchestrator.git.process import FETCH, Git, is_disk_full, version
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Repository:
 
     def git_version(self) -> str:
         """The version as git prints it.  Raises UsageError below 2.38, where merge-tree cannot merge."""
-        text = self.git.text("version")
+        text = version()
         match = _VERSION.match(text)
         if not match or (int(match[1]), int(match[2])) < OLDEST_GIT:
             raise UsageError(

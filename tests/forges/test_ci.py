@@ -20,7 +20,7 @@ from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import code
 from orchestrator.forges.ci import PipelineWish, install_from, pipeline_of, text_of
-from tests.support.cli import Ran, clean_env, release
+from tests.support.cli import Ran, clean_env, program, release
 from tests.support.forge_repo import ForgeRepo
 from tests.support.story import Repo, fix_line
 
@@ -265,7 +265,7 @@ def run_job(provider: str, text: str, job: str, cwd: Path, env: dict[str, str]) 
     """Run a job's steps with `release` on PATH, until one fails."""
     shims = cwd.parent / "bin"
     shims.mkdir(exist_ok=True)
-    (shims / "release").write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+    (shims / "release").write_text(f'#!/bin/sh\nexec {program()} "$@"\n')
     (shims / "release").chmod(0o755)
     whole = clean_env() | {"PATH": f"{shims}:{os.environ['PATH']}", "CI": "true"} | env
     log = ""

@@ -222,7 +222,7 @@ def test_a_byte_that_was_slipped_in_is_named_before_anything_is_tagged(proposed:
     assert not proposed.tale.remote.git("for-each-ref", TAG)
 
 
-@pytest.mark.wide(5)
+@pytest.mark.wide(7)
 @pytest.mark.parametrize(("how", "pick"), list(product(FOUR, BYTES)))
 def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(proposed: Proposed, how: str, pick: str) -> None:
     """As a forger would do it who has the whole server: the right tag's text on another commit."""

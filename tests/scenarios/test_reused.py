@@ -132,7 +132,8 @@ def test_a_person_looks_at_it_unless_the_file_says_otherwise(told: Lines, tmp_pa
     everybody(told, "v2.8.1", tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.wide(2)
+@pytest.mark.parametrize("signed", [True, False])
 def test_who_resolved_it_may_have_it_applied(told: Lines, tmp_path: Path, signed: bool) -> None:
     told.declare("v2.8", "v2.8.1", "reuse-resolutions: true\n" + "sign-commits: true\n" * signed)
     if signed:
