@@ -59,7 +59,7 @@ def plan(
         settled = settle(session, version)
         made = settled.plan
         for diff in settled.diffs:
-            console.lines([*diff.splitlines(), ""])
+            console.verbatim(f"{diff}\n")
         for note in settled.notes:
             console.note(f"note: {note}")
     else:
@@ -70,7 +70,7 @@ def plan(
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
     text = _as_markdown(made, problems) if markdown else ""
     if markdown == "-":
-        console.lines(text.splitlines())
+        console.verbatim(text)
     else:
         heavy = heavy_bases(made, session.connections, offline=session.options.offline)
         console.lines([*plan_lines(made, heavy), *(proof_lines(proof) if proof else [])])
@@ -272,7 +272,7 @@ def candidates(
     if picked and not shas and not yes:
         _confirm(console, len(picked), write)
     diff = add(session, found.config, write, picked) if picked else ""
-    console.lines(diff.splitlines())
+    console.verbatim(diff)
     if write and not picked:
         console.note(f"nothing to declare for {write}")
     console.document(
