@@ -72,6 +72,8 @@ def test_the_forge_says_what_git_cannot(tale: Story, provider: str) -> None:
             ran = run(tale, "plan", "v2.7.1", "--json")
             assert "picks" in ran.json, ran.out
             assert all(each["remedy"] for each in ran.json["problems"])
+            gone = any(", and its fork is gone: it brought nothing" in each["message"] for each in ran.json["problems"])
+            assert gone == (number == 412 and "merged_at" not in facts)  # every request here is from such a fork
             return (
                 [each["code"] for each in ran.json["problems"]],
                 [each["source"] for each in ran.json["picks"]],

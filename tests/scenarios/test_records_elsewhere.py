@@ -110,7 +110,7 @@ def test_what_is_proposed_is_kept_there_too(tale: Story, tmp_path: Path) -> None
     only_heads_and_tags(tale.remote)
     declare(tale, f"{ON_BRANCH}land: pull-request\n")
     assert run(tale, "cut", VERSION, "--yes").code == 10
-    assert kept(tale) == {f"release-candidates/{VERSION}"}
+    assert kept(tale) == {f"release-candidates/{VERSION}", f"release-candidates/{VERSION}.sources"}
     ForgeRepo.of(tale, tmp_path / "forge").merge(f"release-candidate/{VERSION}", "squash")
     tale.remote.git("update-ref", "-d", f"refs/heads/release-candidate/{VERSION}")
     place = tmp_path / "job"
