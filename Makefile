@@ -6,15 +6,16 @@ READY = .venv/ready
 
 SITE ?= site
 
-.PHONY: tool-lock docs help venv demo demo-cuda test-cuda test test-whole test-fast test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
+.PHONY: tool-lock docs help venv demo demo-cuda test-cuda test test-whole test-fast test-commands test-history test-docker bench lint lock clean test-hostile reproduce coverage bench-image
 
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
 	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, 8 to 17 minutes, 25 GB of disk"
-	@echo "make test         all tiers: test-fast, test-history, test-hostile, test-docker"
+	@echo "make test         all tiers: test-fast, test-commands, test-history, test-hostile, test-docker"
 	@echo "make test-whole   the same with every case of the long rows, of which make test runs each n-th"
-	@echo "make test-fast    real git, no engine"
+	@echo "make test-fast    parts of the program by themselves"
+	@echo "make test-commands whole commands, real git, no engine"
 	@echo "make test-history what is asked of histories; a real history replayed"
 	@echo "make test-hostile bad input and interruptions, on real git"
 	@echo "make test-docker  a real engine and a real registry with login (tools/lab)"
@@ -48,11 +49,11 @@ test: $(READY)
 test-whole: $(READY)
 	@$(BIN)/python tools/test.py --whole
 
-test-fast test-history test-hostile test-docker: test-%: $(READY)
+test-fast test-commands test-history test-hostile test-docker: test-%: $(READY)
 	@$(BIN)/python tools/test.py $*
 
 coverage: $(READY)
-	@$(BIN)/python tools/test.py --coverage fast history hostile
+	@$(BIN)/python tools/test.py --coverage fast commands history hostile
 
 test-cuda: $(READY)
 	@$(LAB) run -- tools/test-cuda

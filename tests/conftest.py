@@ -18,6 +18,7 @@ from orchestrator.core import versions
 from tests.support.cli import end_prepared
 from tests.support.sample import SAMPLED, examples
 from tests.support.story import Story, copied, slim, story
+from tests.support.tiers import TIERS, runs_commands, tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,13 +52,13 @@ def _usual_versions() -> Iterator[None]:
     versions.use(versions.Scheme())
 
 
-TIERS = ("docker", "hostile", "history", "fast")  # as in tools/test.py; a test belongs to the first whose mark it has
 OUTCOMES = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    marks = {"history" if mark.name == "replay" else mark.name for mark in item.iter_markers()}
-    item.user_properties.append(("tier", next((tier for tier in TIERS if tier in marks), "fast")))
+    if runs_commands(item):
+        item.add_marker("commands")
+    item.user_properties.append(("tier", tier(item)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -87,8 +88,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts: dict[str, Counter[str]] = {tier: Counter() for tier in TIERS}
     for outcome in OUTCOMES:
         for report in terminalreporter.getreports(outcome):
-            tier = dict(getattr(report, "user_properties", ())).get("tier")
-            for each in [tier] if tier else TIERS:  # what cannot be collected could be of any
+            known = dict(getattr(report, "user_properties", ())).get("tier")
+            for each in [known] if known else TIERS:  # what cannot be collected could be of any
                 counts[each][outcome] += 1
     if place := os.environ.get("RELEASE_TEST_COUNTS"):
         Path(place).write_text(json.dumps({tier: found for tier, found in counts.items() if found}))

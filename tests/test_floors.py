@@ -105,6 +105,7 @@ def imports(module: str) -> set[str]:
     return {name.removeprefix("orchestrator.") for name in found}
 
 
+@cache
 def room(module: str) -> str:
     """The innermost room that a module is in."""
     return max((name for row in ROOMS for name in row.split() if within(module, f"{name}.")), key=len)
@@ -122,7 +123,7 @@ def faults(found: dict[str, set[str]]) -> dict[str, set[str]]:
 def test_a_room_knows_only_the_rooms_below_it() -> None:
     wrong = {}
     for module in sources():
-        others = {name for name in imports(module) & set(sources()) if room(name) != room(module)}
+        others = {name for name in imports(module) & sources().keys() if room(name) != room(module)}
         wrong[f"{module} (room {room(module)})"] = {name for name in others if floor(name) >= floor(module)}
     assert faults(wrong) == {}
 
@@ -145,14 +146,14 @@ def test_every_room_says_what_it_is() -> None:
 def test_a_library_is_imported_only_by_its_door() -> None:
     wrong = {}
     for module in sources():
-        outside = {name.partition(".")[0] for name in imports(module) - set(sources())}
+        outside = {name.partition(".")[0] for name in imports(module) - sources().keys()}
         guarded = {name for name in outside if name in DOORS or name not in sys.stdlib_module_names}
         wrong[module] = {name for name in guarded if not within(module, DOORS.get(name, "-"))}
     assert faults(wrong) == {}
 
 
 def test_imports_make_no_circle() -> None:
-    TopologicalSorter({module: imports(module) & set(sources()) for module in sources()}).prepare()
+    TopologicalSorter({module: imports(module) & sources().keys() for module in sources()}).prepare()
 
 
 def test_only_the_console_prints_and_only_the_top_reads_the_environment() -> None:

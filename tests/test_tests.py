@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import conftest
+from tests.support import tiers
 from tools import test as runner
 
 TESTS = Path(__file__).parent
@@ -55,7 +55,7 @@ def test_every_module_is_found_by_the_name_of_its_test_or_in_the_table() -> None
 
 
 def test_the_tiers_are_the_same_everywhere() -> None:
-    assert set(conftest.TIERS) == set(runner.TIERS)
+    assert set(tiers.TIERS) == set(runner.TIERS)
     chosen = {path.stem.removeprefix("test_") for path in (TESTS / "docker").glob("test_*.py")}
     assert {*runner.HALF, runner.BY_HAND} <= chosen
 

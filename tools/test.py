@@ -32,7 +32,8 @@ sys.path.insert(0, str(ROOT))  # run by its path, it knows no package
 from tools.lab import engine, packages, talk
 
 TIERS = {  # and the marks that choose it
-    "fast": "not docker and not hostile and not history and not replay",
+    "fast": "not commands and not docker and not hostile and not history and not replay",
+    "commands": "commands and not docker and not hostile and not history and not replay",
     "history": "history or replay",
     "hostile": "hostile",
     "docker": "docker",
@@ -122,6 +123,7 @@ def parts(tiers: list[str], where: Path) -> list[Part]:
     if here := [tier for tier in tiers if tier != "docker"]:
         marks = " or ".join(f"({TIERS[tier]})" for tier in here)
         made.append(Part(["-n", str(WORKERS), "--dist", "worksteal", "-m", marks], here, where / "here"))
+        made[0].arguments.append(f"--ignore={ROOT / 'tests/docker'}")  # nothing of it would be chosen
     if "docker" in tiers:
         for number, files in enumerate(halves()):
             made.append(Part(["-m", "docker", *files], ["docker"], where / f"lab{number}", in_lab=True))

@@ -75,6 +75,7 @@ class BranchAudit:
     problems: tuple[Problem, ...]
     unchecked: tuple[str, ...]
     notes: tuple[str, ...]
+    sources_unread: bool = False  # what is kept could not be read: a source that is not here is no finding
 
 
 # ------------------------------------------------------------------ one line
@@ -100,13 +101,16 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
         problems += more
         unchecked += open_
     problems += _strangers(world, wanted, set(graph))
-    untold = [each for each in proving.missing if each.version not in world.records and world.remote_refs is None]
+    untold = [each for each in proving.missing if each.version not in world.records and not world.asked_for_records]
     problems += [_missing(each) for each in proving.missing if each not in untold]
     unchecked += [f"{each.version}: its tag does not say what became of {each.source[:12]}" for each in untold]
+    if unread := world.session.repository.records_unread:
+        unchecked += [f"{each.sha[:12]} {each.said}: sources that are kept were not read: {unread}"
+                      for each in proving.verdicts if each.kind is Kind.UNKNOWN]  # fmt: skip
     after, said = _aftermath(world, proving, inside, _wanted_all_the_same(world, parts))
     return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
-        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said),
+        problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said), sources_unread=bool(unread),
     )  # fmt: skip
 
 
@@ -251,12 +255,14 @@ def _links(world: Snapshot, tag: Tag, part: Part, proving: Proving) -> tuple[lis
                  for each in tag_faults(world, tag, part, proving)]  # fmt: skip
     lacks = tagged_picks(tag.message) and record is None and tag.name not in world.refused_records
     if lacks and not keeps_none(world, part):
-        if world.remote_refs is None:
+        if unread := world.session.repository.records_unread:
+            unchecked.append(f"{tag.name}: its record was not checked: {unread}")
+        elif world.remote_refs is None:
             unchecked.append(f"{tag.name}: no record here, and the remote was not asked")
         elif built_later(tag.message):
             unchecked.append(f"{tag.name}: {TO_COME}")
         else:
-            problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} on {world.remote}",
+            problems.append(mismatch("record-missing", f"{tag.name}: no {record_ref(tag.name)} {world.records_place}",
                                      "the run that made it was broken off, or it was deleted"))  # fmt: skip
     return problems, unchecked
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.tags import looks_like_a_version, mismatch, of_line, read_tags
-from orchestrator.core.declaration import NOTES
+from orchestrator.core.declaration import NOTES, REGISTRY
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
@@ -48,6 +48,17 @@ class Snapshot:
     notes: dict[str, str] | None = None  # commit -> blob of its note; None: not asked for yet
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def asked_for_records(self) -> bool:
+        """Whether a record that is not known is known not to be there."""
+        return self.remote_refs is not None and not self.session.repository.records_unread
+
+    @property
+    def records_place(self) -> str:
+        """Where records are looked for."""
+        beside = self.config is not None and self.config.records == REGISTRY
+        return "beside the image in its registry" if beside else f"on {self.remote}"
 
 
 def look(session: Session, sources: Sequence[str] = ()) -> Snapshot:

@@ -10,7 +10,7 @@ from orchestrator.audit.prove import new_commits, prove
 from orchestrator.audit.snapshot import fork, look, ranges
 from orchestrator.audit.tags import of_line, read_tags, tag_problems
 from orchestrator.audit.verdicts import Kind
-from orchestrator.core.declaration import ON_BRANCH
+from orchestrator.core.declaration import ON_BRANCH, REGISTRY
 from orchestrator.core.errors import MismatchError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION, SOURCE, VERSION
 from orchestrator.core.record import ReleaseFacts, record_ref
@@ -19,6 +19,7 @@ from orchestrator.core.tag_message import built_later, promotion
 from orchestrator.core.versions import TagVersion, completed, parse_tag
 from orchestrator.git.records.entries import entries
 from orchestrator.git.records.remote import fetch_refs
+from orchestrator.session.artifacts.place import record_beside
 from orchestrator.session.branch_state import fetch_all
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.published import other_tag, record_at, tag_facts
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from orchestrator.core.record import Record
     from orchestrator.core.results import CheckResult
     from orchestrator.git.scratch import Scratch
+    from orchestrator.registry.client import Registry
+    from orchestrator.registry.manifest import Manifest
     from orchestrator.session.session import Session
 
 
@@ -70,7 +73,7 @@ def verify(
     checks += _commit_checks(proving, base)
     checks += [failed(f"tag {each.name}: picks", f"it {fault}")
                for each in dict.fromkeys((made, tag)) for fault in tag_faults(world, each, part, proving)]  # fmt: skip
-    asked = made.name in world.records or world.remote_refs is not None
+    asked = made.name in world.records or world.asked_for_records
     checks += [
         failed(name, f"declared, and no commit carries it: {each.subject!r}")
         if asked
@@ -115,13 +118,17 @@ def _record(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
         return [failed("record", f"{bad.where}: {bad.message}", bad.remedy)]
     if keeps_none(world, part):
         return []
+    if unread := world.session.repository.records_unread:
+        return [skipped("record", f"not checked: {unread}")]
     if world.remote_refs is None:
         return [skipped("record", f"it is not here, and {world.remote} was not asked")]
     if built_later(tag.message):
         return [skipped("record", TO_COME)]
     return [
         failed(
-            "record", f"there is no {record_ref(tag.name)} on {world.remote}", f"finish it: release publish {tag.name}"
+            "record",
+            f"there is no {record_ref(tag.name)} {world.records_place}",
+            f"finish it: release publish {tag.name}",
         )
     ]
 
@@ -172,7 +179,7 @@ def verify_image(session: Session, image: str, remote: str, key: Path | None = N
         checks += beside(str(reference), manifest, _trust(session.directory / key if key else None), registry)
     if not remote:
         return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
-    return [*checks, *_by_remote(name, version, revision, manifest.digest, remote, session, key is not None)]
+    return [*checks, *_by_remote(name, version, revision, (registry, manifest), remote, session, key is not None)]
 
 
 def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
@@ -230,14 +237,24 @@ def _signed(
 
 
 def _by_remote(
-    name: str, version: str, revision: str, digest: str, remote: str, session: Session, by_key: bool
+    name: str,
+    version: str,
+    revision: str,
+    image: tuple[Registry, Manifest],
+    remote: str,
+    session: Session,
+    by_key: bool,
 ) -> list[CheckResult]:
     """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
+    digest = image[1].digest
     tag_ref, ref = f"refs/tags/{name}", record_ref(name)
     try:
         with fetch_refs(remote, (tag_ref, ref), session.silence) as (scratch, refs):
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
-            refs = {**refs, **(_kept_there(scratch, tag, ref, remote, session) if tag and ref not in refs else {})}
+            refs = {
+                **refs,
+                **(_kept_there(scratch, tag, ref, remote, session, image) if tag and ref not in refs else {}),
+            }
             record = record_at(scratch, refs[ref], ref, remote) if ref in refs else None
             facts = ReleaseFacts(version=TagVersion.from_text(name), commit=revision)
             facts = tag_facts(scratch, name, refs[tag_ref], tag.commit) if tag else facts
@@ -248,18 +265,25 @@ def _by_remote(
         return [skipped("git", error.message)]
     except UsageError as error:
         return [failed("record", f"{error.where}: {error.message}", error.remedy)]
+    except MismatchError as error:
+        return [failed("record", error.message, error.remedy)]
     checks = [
         compared("labels: tag", "label version is", version, origin(record) or name, f"the record of {name}"),
         compared("tag", "label revision is", revision, tag.commit if tag else "", f"tag {name} there"),
     ]
     if record is None:
-        return [*checks, failed("record", f"there is no {ref} on the remote")]
+        return [*checks, failed("record", f"there is no {ref} on the remote, nor beside the image")]
     return [*checks, *record_links(record, facts), _digest(record, digest), *signed]
 
 
-def _kept_there(scratch: Scratch, tag: Tag, ref: str, remote: str, session: Session) -> dict[str, str]:
-    """The record of a tag whose release.yaml keeps it on a branch, in the store from now on; {} for none."""
+def _kept_there(
+    scratch: Scratch, tag: Tag, ref: str, remote: str, session: Session, beside: tuple[Registry, Manifest]
+) -> dict[str, str]:
+    """The record that a tag's release.yaml keeps on a branch or beside the image, in the store from now on; else {}."""
     config = CommittedFiles(scratch, scratch.tree_of(tag.commit)).config("release.yaml", tag.name)
+    if config and config.records == REGISTRY:
+        data = record_beside(*beside, tag.name)
+        return {ref: scratch.write_blob(data)} if data is not None else {}
     if config is None or not config.records.startswith(ON_BRANCH):
         return {}
     branch = f"refs/heads/{config.records.removeprefix(ON_BRANCH)}"

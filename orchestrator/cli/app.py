@@ -5,6 +5,7 @@ Common options may stand before or after the command: `release -C DIR plan` and 
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import sys
@@ -39,7 +40,7 @@ from orchestrator.report.console import error_document
 from orchestrator.session.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.report.console import Console
     from orchestrator.session.session import Session
@@ -63,16 +64,32 @@ _WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
 @cache
 def program() -> Callable[..., Any]:
     """The application as click has it, with its variables; what typer makes of all commands takes a moment."""
-    made = typer.main.get_command(app)
+    return _made(app)
+
+
+def _made(application: typer.Typer) -> Callable[..., Any]:
+    made = typer.main.get_command(application)
     set_variables(made)
     return made
 
 
+def program_of(words: Collection[str]) -> Callable[..., Any]:
+    """The application with the commands that a command line names; with all where it names none, or they are made."""
+    named = copy.copy(app)
+    named.registered_commands = [each for each in app.registered_commands if each.name in words]
+    groups = [(each, each.typer_instance.info.name if each.typer_instance else "") for each in app.registered_groups]
+    named.registered_groups = [each for each, name in groups if name in words]
+    if program.cache_info().currsize or not (named.registered_commands or named.registered_groups):
+        return program()
+    return _made(named)
+
+
 def run() -> None:
     """Parse the command line, run the command and exit; a wrong command line is a document too with `--json`."""
-    heed_earlier(program(), os.environ)
+    made = program_of(sys.argv[1:])
+    heed_earlier(made, os.environ)
     try:
-        sys.exit(program()(prog_name="release", standalone_mode=False))
+        sys.exit(made(prog_name="release", standalone_mode=False))
     except typer.Abort:
         sys.exit(Exit.INTERRUPTED)
     except _WrongUsage as error:

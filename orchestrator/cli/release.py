@@ -164,16 +164,16 @@ def publish(
 
     outputs = _in_a_directory(session, "--outputs", outputs)
     summary = _in_a_directory(session, "--summary", summary)
-    if landed and (version or platform):
-        raise UsageError(
-            "--landed goes without a version and without --platform", remedy="release publish --landed",
-            code="options-exclude",
-        )  # fmt: skip
+    if landed and version:
+        raise UsageError("--landed goes without a version", remedy="release publish --landed", code="options-exclude")
     if no_build and (landed or platform):
         raise UsageError("--no-build goes without --landed and --platform: they build", code="options-exclude")
     if wait and not no_build:
         raise UsageError("--wait goes with --no-build", code="options-exclude")
-    done = publish_landed(session) if landed else bring_out(session, version, platform, build=not no_build, wait=wait)
+    if landed:
+        done = publish_landed(session, platform)
+    else:
+        done = bring_out(session, version, platform, build=not no_build, wait=wait)
     if done is None:
         console.lines(["nothing that was proposed has landed and lacks its record: nothing to publish"])
         console.document({"schema_version": 1, "released": False, "version": ""})

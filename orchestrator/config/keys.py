@@ -259,7 +259,7 @@ def _config(got: Got) -> Config:
         written.add(file.path)
     releases, commit = got(RELEASES, ()), got(RELEASE_COMMIT, Config.release_commit)
     check_tickets(got, releases, commit)
-    check_records(got, got(BRANCH, ""), got(SOURCE, ()), got(LAND, None))
+    check_records(got, got(BRANCH, ""), got(SOURCE, ()), got(LAND, None), image=IMAGE_KEY.name in got.nodes)
     return Config(
         place=Place(file=got.faults.file),
         text=b"",

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Got, Key, Mapped, Table, Text
-from orchestrator.core.declaration import BY_PUSH, BY_REQUEST, DEFAULT_BRANCH, NOWHERE, ON_BRANCH, WAYS, LandSpec
+from orchestrator.core.declaration import (
+    BY_PUSH,
+    BY_REQUEST,
+    DEFAULT_BRANCH,
+    NOWHERE,
+    ON_BRANCH,
+    REGISTRY,
+    WAYS,
+    LandSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,31 +102,39 @@ LAND = Key(
 
 
 def _records(text: str) -> str:
-    if text == NOWHERE:
+    if text in (NOWHERE, REGISTRY):
         return text
     if not text.startswith(ON_BRANCH):
-        remedy = "write `branch NAME` or `none`; without the key they are refs of their own"
+        remedy = "write `branch NAME`, `registry` or `none`; without the key they are refs of their own"
         raise rules.BadTextError("config-bad-records", "is no place for records", remedy)
     return ON_BRANCH + rules.branch(text.removeprefix(ON_BRANCH).strip())
 
 
+_PLACES = r"^(none|registry|branch +[^-/\s][^\s]*)$"
 RECORDS = Key(
     name="records",
-    shape=Text(convert=_records, what="`branch NAME` or `none`", json={"pattern": r"^(none|branch +[^-/\s][^\s]*)$"}),
+    shape=Text(convert=_records, what="`branch NAME`, `registry` or `none`", json={"pattern": _PLACES}),
     help="Where records, kept sources, yanks and notes go on a server that takes no refs but branches and tags:"
-    " `branch NAME`, a branch that this tool alone writes, or `none`: they are not kept ([records.md](records.md)).",
+    " `branch NAME`, a branch that this tool alone writes; `registry`, beside the images (no notes); or `none`: they"
+    " are not kept ([records.md](records.md)).",
     default="refs of their own",
 )
 
 
-def check_records(got: Got, branch: str, source: Sequence[str], land: LandSpec | None) -> None:
+def check_records(got: Got, branch: str, source: Sequence[str], land: LandSpec | None, *, image: bool) -> None:
     """The branch of the records is another than all that releases are made of, and what is proposed is kept."""
     told = got(RECORDS, "")
     own = told.removeprefix(ON_BRANCH) if told.startswith(ON_BRANCH) else ""
     if own and own in (branch, *source):
         message = f"{rules.quoted(own)} is a branch that releases are made of"
         got.faults.add("config-records-branch", message, got.nodes[RECORDS.name], "name one for the records alone")
-    if told == NOWHERE and land and land.by == BY_REQUEST:
+    if told == REGISTRY and not image:
+        message = "a record in the registry lies beside an image, and this declares none"
+        remedy = f"leave the key out, or: `records: {ON_BRANCH}release-records`"
+        got.faults.add("config-records-image", message, got.nodes[RECORDS.name], remedy)
+    if told in (NOWHERE, REGISTRY) and land and land.by == BY_REQUEST:
         message = "what is proposed by a pull request must be kept until it lands"
+        if told == REGISTRY:
+            message += ", and there is no image before"
         remedy = f"keep it on a branch: `records: {ON_BRANCH}release-records`"
         got.faults.add("config-records-none", message, got.nodes[RECORDS.name], remedy)

@@ -34,7 +34,7 @@ PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
 DEFAULT_BRANCH: Final = "release-candidate/{version}"
 BY_PUSH, BY_REQUEST = "push", "pull-request"
 NOTES: Final = "refs/notes/release"  # of picked commits: in which release each is
-NOWHERE, ON_BRANCH = "none", "branch "  # `records: none`, `records: branch NAME`
+NOWHERE, ON_BRANCH, REGISTRY = "none", "branch ", "registry"  # `records: none`, `branch NAME`, `registry`
 WAYS: Final = (BY_PUSH, BY_REQUEST)  # the values of `land:`
 
 
@@ -354,7 +354,7 @@ class Config:
     version_files: tuple[VersionFile, ...] = ()
     policy: Policy | None = None
     land: LandSpec | None = None  # None: by a push
-    records: str = ""  # where they are kept: NOWHERE, ON_BRANCH and a name; "": under refs of their own
+    records: str = ""  # where they are kept: NOWHERE, REGISTRY, ON_BRANCH and a name; "": refs of their own
     sign: SignSpec | None = None
     exclude: tuple[str, ...] = ()  # patterns of files that are never picked; each fix has them too
     reuse_resolutions: bool = False  # one's own released resolutions of the same conflict are applied by themselves

@@ -23,3 +23,5 @@ ACCOUNT: Final = "org.release-orchestrator.account"  # annotation: what a job sa
 HEAVY_KEY: Final = "org.release-orchestrator.heavy.key"  # of a heavy base: a hash of what it is made from
 INPUTS: Final = "org.release-orchestrator.inputs"  # annotation of a layer: a hash of what it was made from
 OWNER: Final = "org.release-orchestrator.owner"  # of a container: the clone whose releases started it
+KEPT_REF: Final = "org.release-orchestrator.ref"  # annotation: the ref that what lies beside an image stands for
+KEPT_OBJECT: Final = "org.release-orchestrator.object"  # annotation: the id of the commit that a bundle brings

@@ -158,6 +158,11 @@ class Landing:
     tip: str = ""
 
 
+def candidate_sources_ref(version: str) -> str:
+    """What keeps the sources of a proposed release, beside what is proposed, until its record does."""
+    return f"{CANDIDATES}{version}.sources"
+
+
 def candidate_ref(version: str) -> str:
     """The ref of a proposed version on the remote: its tag object, which has no public name yet."""
     return f"{CANDIDATES}{version}"

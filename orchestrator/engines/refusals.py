@@ -30,7 +30,10 @@ _NO: Final = re.compile(
     r"|^unknown: |: unknown: ",  # a 4xx of no known code; a 5xx is said with its number
     re.IGNORECASE,
 )
-_LOGIN: Final = re.compile(r"\bunauthorized\b|authentication required|no basic auth|\b401\b", re.IGNORECASE)
+_LOGIN: Final = re.compile(  # the last are ECR's, which answers 403
+    r"\bunauthorized\b|authentication required|no basic auth|\b401\b|token has expired|\breauthenticate\b",
+    re.IGNORECASE,
+)
 
 
 def push_failed(text: str, reference: Reference) -> RemoteError:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import tempfile
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.core.errors import Exit, LockedError, ReleaseError, UsageError
@@ -17,7 +19,6 @@ from orchestrator.git.conversation import Conversation, Output, Silence, has_ter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from git import Git as Runner
 
@@ -128,6 +129,12 @@ class Git:
     def text(self, *args: str) -> str:
         """stdout of `git ARGS` without surrounding blanks."""
         return self.run(*args).text.strip()
+
+
+@cache
+def version() -> str:
+    """As git prints it, asked once in a run.  Raises UsageError where no git runs."""
+    return Git(Path("/")).text("version")
 
 
 def _runner() -> tuple[type[Runner], type[Exception]]:

@@ -22,18 +22,21 @@ ZERO = "0" * 40
 _PORCELAIN = re.compile(r"To |Done$|[ !+*=-]\t")  # what `git push --porcelain` says itself; the rest is a hook's
 
 
-def adopt(repository: Repository, scratch: Scratch, sha: str, ref: str) -> None:
-    """Copy an object of a scratch store, with all it needs, into the repository and name it `ref`.
+def adopt(repository: Repository, scratch: Scratch, refs: Mapping[str, str]) -> None:
+    """Copy objects of a scratch store (ref here -> object), with all they need, into the repository, and name them.
 
     What a person's settings say of fetches (protocols, other URLs, checks of foreign objects) is of no concern here.
     """
     out = scratch.gitdir / "refs" / "out"
-    out.write_text(f"{sha}\n")
+    out.mkdir(exist_ok=True)
+    for number, sha in enumerate(refs.values()):
+        (out / str(number)).write_text(f"{sha}\n")
+    wanted = [f"+refs/out/{number}:{ref}" for number, ref in enumerate(refs)]
     settings = [("fetch.fsckObjects", "false"), (f"url.{scratch.gitdir}.insteadOf", str(scratch.gitdir))]
     env = {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    repository.git.run(*FETCH, "--", str(scratch.gitdir), f"+refs/out:{ref}", env=env)
+    repository.git.run(*FETCH, "--", str(scratch.gitdir), *wanted, env=env)
 
 
 def push_to(remote: str) -> tuple[str, ...]:

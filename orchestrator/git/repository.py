@@ -15,7 +15,7 @@ from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import Signature, person
-from orchestrator.git.process import FETCH, Git, is_disk_full
+from orchestrator.git.process import FETCH, Git, is_disk_full, version
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from orchestrator.git.conversation import Output
     from orchestrator.git.records.entries import RecordsBranch
+    from orchestrator.git.records.place import RecordsPlace
     from orchestrator.git.scratch import TreeEntry
 
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
@@ -70,8 +71,9 @@ class Repository:
         self._objects: Any = None
         self._urls: dict[str, str] = {}  # of remotes, as they are for the whole run
         self._listings: dict[str, list[TreeEntry]] = {}
-        self.kept_on: RecordsBranch | None = None  # the branch that stands for refs, by `records:` of release.yaml
+        self.kept_on: RecordsBranch | RecordsPlace | None = None  # what stands for refs, by `records:` of release.yaml
         self.keeps_records = True  # False by `records: none`
+        self.records_unread = ""  # why what `kept_on` has could not be read
 
     @classmethod
     def discover(cls, start: Path) -> Repository:
@@ -109,7 +111,7 @@ class Repository:
 
     def git_version(self) -> str:
         """The version as git prints it.  Raises UsageError below 2.38, where merge-tree cannot merge."""
-        text = self.git.text("version")
+        text = version()
         match = _VERSION.match(text)
         if not match or (int(match[1]), int(match[2])) < OLDEST_GIT:
             raise UsageError(
@@ -193,9 +195,7 @@ class Repository:
         output = self.git.run("for-each-ref", "--format=%(refname)%00%(objectname)%00", *patterns)
         names = [part.strip("\n") for part in output.fields()]
         found = dict(zip(names[::2], names[1::2], strict=True))
-        if self.kept_on and (tip := self.resolve(self.kept_on.here)):
-            found = self.kept_on.named(self.git, tip, patterns) | found
-        return found
+        return self.kept_on.fetched(self, patterns) | found if self.kept_on else found
 
     def local_tags(self) -> dict[str, str]:
         """Tag name -> commit (or what else it names); a tag of a tag is peeled to its end, as `ls-remote` does it."""
@@ -240,9 +240,9 @@ class Repository:
         return not any(_NETWORK.match(url) for url in self.push_urls(remote))
 
     def ls_remote(self, remote: str, *patterns: str) -> RemoteRefs:
-        """Ask the remote for its refs; what a branch stands for is among them.  Raises RemoteError."""
+        """Ask the remote for its refs; what is kept elsewhere is among them.  Raises RemoteError."""
         kept = self.kept_on if self.kept_on and self.kept_on.concerns(patterns) else None
-        more = (kept.ref,) if kept and patterns else ()
+        more = kept.asks(patterns) if kept else ()
         output = self.git.talk(remote, "ls-remote", "--symref", "--", remote, *patterns, *more)
         if output.status:
             raise unreachable(remote, output)
@@ -257,13 +257,11 @@ class Repository:
                 peeled[name[:-3]] = sha
             else:
                 refs[name] = sha
-        if kept and (tip := refs.get(kept.ref, "")):
-            if self.git.attempt("cat-file", "-e", f"{tip}^{{commit}}").status:
-                self._fetch(remote, kept.ref)
-            refs |= kept.listed(self.git, tip, patterns)
+        refs = kept.complete(self, remote, refs, patterns) if kept else refs
         return RemoteRefs(refs=refs, peeled=peeled, head=head)
 
-    def _fetch(self, remote: str, refspec: str) -> None:
+    def fetch(self, remote: str, refspec: str) -> None:
+        """Fetch a ref into this repository.  Raises RemoteError."""
         output = self.git.talk(remote, *FETCH, "--no-filter", "--", remote, refspec)
         if output.status:
             raise unreachable(remote, output)
@@ -302,7 +300,7 @@ class Repository:
             if sha := self.ls_remote(remote, ref).refs.get(ref, ""):
                 self.git.run("update-ref", name, sha)
             return
-        self._fetch(remote, f"+{ref}:{name}")
+        self.fetch(remote, f"+{ref}:{name}")
 
     def blob(self, sha: str) -> bytes:
         """The content of a blob, b"" where the object is something else."""

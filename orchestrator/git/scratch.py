@@ -20,7 +20,6 @@ import shutil
 import tempfile
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ from orchestrator.git.isolation import isolated, remove, settings
 from orchestrator.git.merge.result import Merge, decode_merge, encode_merge, merged
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
-from orchestrator.git.process import Git, failure
+from orchestrator.git.process import Git, failure, version
 from orchestrator.git.trees import entry_at, items_of, put
 
 if TYPE_CHECKING:
@@ -99,10 +98,10 @@ class Scratch:
             self._reader_ = None
         remove(self.path)
 
-    @cached_property
+    @property
     def git_version(self) -> str:
         """As git prints it; another git may merge differently."""
-        return self.git.text("version")
+        return version()
 
     # -------------------------------------------------------------- reading
 

@@ -142,7 +142,8 @@ class GuardedRepository:
 
     def _heads(self) -> dict[str, str]:
         """The branches on which a fix may live: not those that keep sources of releases."""
-        keep = {f"{HEADS}{line.config.records.removeprefix(ON_BRANCH)}" for line in self.known_lines}
+        told = [line.config.records for line in self.known_lines]
+        keep = {f"{HEADS}{each.removeprefix(ON_BRANCH)}" for each in told if each.startswith(ON_BRANCH)}
         refs = self.receiving.refs.items()
         return {ref.removeprefix(HEADS): sha for ref, sha in refs if ref.startswith(HEADS) and ref not in keep}
 

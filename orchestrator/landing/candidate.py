@@ -1,7 +1,7 @@
 """The names under which a release is proposed on the remote: a branch for the forge, and the tag object for us.
 
 The tag object says what was decided, and keeps the proposed commits there when the forge has removed the branch: of a
-squash they are what the release is proved by.
+squash they are what the release is proved by.  A third name keeps the sources: topic branches may be gone by then.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.plan import CANDIDATES, candidate_ref
+from orchestrator.core.plan import CANDIDATES, candidate_ref, candidate_sources_ref
 from orchestrator.git.records import push as records
 
 if TYPE_CHECKING:
@@ -24,35 +24,37 @@ PRIVATE = "no version is tagged, and no image is public"
 
 @dataclass(frozen=True, kw_only=True)
 class ProposedRefs:
-    """What the remote has of a proposed version: the tag object ("" for none), and the commit of the branch."""
+    """What the remote has of a proposed version: the tag object, the commit of the branch; "" for none."""
 
     version: str
     tag_object: str
     branch: str
     branch_head: str
+    sources: str = ""  # the commit that keeps them
 
 
 def candidate(repository: Repository, remote: str, version: str, branch: str) -> ProposedRefs:
     """What is proposed there."""
-    ref, head = candidate_ref(version), f"refs/heads/{branch}"
-    refs = repository.ls_remote(remote, ref, head).refs
-    return ProposedRefs(version=version, tag_object=refs.get(ref, ""), branch=branch, branch_head=refs.get(head, ""))
+    ref, sources, head = candidate_ref(version), candidate_sources_ref(version), f"refs/heads/{branch}"
+    refs = repository.ls_remote(remote, ref, sources, head).refs
+    found = (refs.get(each, "") for each in (ref, head, sources))
+    return ProposedRefs(
+        version=version, tag_object=next(found), branch=branch, branch_head=next(found), sources=next(found)
+    )
 
 
-def propose(repository: Repository, plan: Plan, tag_object: str, before: ProposedRefs) -> None:
-    """Push both; `before` is what was there, which is pushed over.
+def propose(repository: Repository, plan: Plan, tag_object: str, before: ProposedRefs, sources: str) -> None:
+    """Push all; `before` is what was there, which is pushed over.  `sources` is the commit that keeps them.
 
     Raises RefusedError where somebody moved one meanwhile, RemoteError where the server takes it not.
     """
-    records.move_refs(
-        repository,
-        remote=plan.remote,
-        moves={
-            f"refs/heads/{plan.request}": (plan.head, before.branch_head),
-            candidate_ref(plan.version): (tag_object, before.tag_object),
-        },
-        state=PRIVATE,
-    )
+    moves = {
+        f"refs/heads/{plan.request}": (plan.head, before.branch_head),
+        candidate_ref(plan.version): (tag_object, before.tag_object),
+    }
+    if sources:
+        moves[candidate_sources_ref(plan.version)] = (sources, before.sources)
+    records.move_refs(repository, remote=plan.remote, moves=moves, state=PRIVATE)
 
 
 def keep(repository: Repository, remote: str, version: str, tag_object: str) -> None:
@@ -68,6 +70,8 @@ def keep(repository: Repository, remote: str, version: str, tag_object: str) -> 
 def withdraw(repository: Repository, remote: str, found: ProposedRefs, *, branch: bool) -> None:
     """Remove what was proposed; the branch too where it is still what was proposed."""
     moves = {candidate_ref(found.version): ("", found.tag_object)}
+    if found.sources:
+        moves[candidate_sources_ref(found.version)] = ("", found.sources)
     if branch and found.branch_head:
         moves[f"refs/heads/{found.branch}"] = ("", found.branch_head)
     records.move_refs(repository, remote=remote, moves=moves, state=PRIVATE, hooks=False)

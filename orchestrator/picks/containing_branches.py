@@ -64,7 +64,7 @@ def find(
     if not outside:
         return ContainingBranches({}, {}, (), remote)
     refs, kept = repository.refs("refs/heads", "refs/remotes"), repository.kept_on
-    keeping = (kept.ref, kept.here) if kept else ()  # which has the sources of releases, and nobody works there
+    keeping = kept.branches if kept else ()
     branches = {ref: sha for ref, sha in sorted(refs.items()) if not ref.endswith("/HEAD") and ref not in keeping}
     listing = "\n".join([*branches.values(), *(f"^{tip}" for tip in tips)]).encode() + b"\n"
     output = scratch.git.run("rev-list", "--topo-order", "--parents", "--ignore-missing", "--stdin", stdin=listing)

@@ -152,6 +152,9 @@ class HttpClient:
         own = request.url.startswith(f"{self._origin()}/")
         sent = self._login.header(label) if own else ""
         answer = self._patient(request, sent, before_retry)
+        if sent and answer.status == 403 and self.renew_login():  # so does ECR answer a login that has ended
+            sent = ""
+            answer = self._patient(request, sent, before_retry)
         if own and answer.status == 401:
             sent = self._login.answer_challenge(request, answer, label=label, sent=sent)
             answer = self._patient(request, sent, before_retry)
@@ -160,10 +163,14 @@ class HttpClient:
         self._login.took(sent)
         return answer
 
-    def renew_login(self) -> None:
-        """Ask for the login again where one is in use; one that cannot be had now may still be good."""
+    def renew_login(self) -> bool:
+        """Ask for the login again where one is in use: whether it is another now.
+
+        Where none can be had, the one in use may still be good.
+        """
         with suppress(RemoteError):
-            self._login.renew()
+            return self._login.renew()
+        return False
 
     def _redirected(self, request: HttpRequest, answer: HttpResponse) -> HttpRequest:
         url = _join(request.url, answer.header("Location"))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import one_line
@@ -13,13 +17,13 @@ from orchestrator.core.text import one_line
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
-    from pathlib import Path
 
     import requests
     from urllib3 import PoolManager
 
     from orchestrator.registry.deadline import Deadline
 
+_File: TypeAlias = tuple[str, int, int]  # its path, and enough to see that it was written anew
 _NOT_TLS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 
 
@@ -38,8 +42,10 @@ def make_session(address: str, certificates: Path, user_agent: str, deadline: De
 
     session = Session()
     environment = session.merge_environment_settings(f"https://{address}", {}, None, None, None)
-    own_bundle = isinstance(environment["verify"], str)  # then it replaces the system's certificates
-    context = _tls_context(certificates, with_system=not own_bundle)
+    bundle = environment["verify"] if isinstance(environment["verify"], str) else ""
+    own = tuple(_state(path) for path in sorted(certificates.glob("*.crt")))
+    trust = _trust(own, _state(Path(bundle)) if bundle else None)
+    context = trust.context
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
@@ -51,21 +57,60 @@ def make_session(address: str, certificates: Path, user_agent: str, deadline: De
             _keep_to(manager, deadline)
             return manager
 
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # types-requests has no such
+            if conn.proxy is None:  # a proxy with TLS has a context of its own
+                trust.take(conn)
+
     session.mount("https://", Adapter())
     session.mount("http://", Adapter())
     session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "identity"})
     return session
 
 
-def _tls_context(certificates: Path, *, with_system: bool) -> ssl.SSLContext:
-    """`certificates` is docker's folder for one registry."""
+@dataclass
+class _Trust:
+    """What TLS trusts, for all conversations that trust the same: reading a bundle takes longer than talking."""
+
+    context: ssl.SSLContext
+    bundles: set[tuple[str | None, str | None]] = field(default_factory=set)  # files and folders that it has read
+
+    def take(self, pool: Any) -> None:
+        """Read the bundle that is set for connections once, not for each; one that cannot be read is left to them."""
+        wanted = (pool.ca_certs, pool.ca_cert_dir)
+        if wanted == (None, None):
+            return
+        with suppress(OSError):
+            if wanted not in self.bundles:
+                self.context.load_verify_locations(*wanted)
+                self.bundles.add(wanted)
+            pool.ca_certs = pool.ca_cert_dir = None
+
+
+def _state(file: Path) -> _File:
+    with suppress(OSError):
+        found = file.stat()
+        return str(file), found.st_mtime_ns, found.st_size
+    return str(file), 0, 0
+
+
+@cache
+def _trust(certificates: tuple[_File, ...], bundle: _File | None) -> _Trust:
+    """`certificates` are those of docker's folder for one registry.
+
+    A `bundle` of one's own replaces the system's.
+    """
+    return _Trust(_tls_context([Path(path) for path, *_ in certificates], with_system=bundle is None))
+
+
+def _tls_context(certificates: list[Path], *, with_system: bool) -> ssl.SSLContext:
     context = ssl.create_default_context() if with_system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for path in sorted(certificates.glob("*.crt")):
+    for path in certificates:
         try:
             context.load_verify_locations(path)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(
-                f"the CA certificate of registry {certificates.name} cannot be used: {one_line(str(error))}",
+                f"the CA certificate of registry {path.parent.name} cannot be used: {one_line(str(error))}",
                 where=str(path),
                 remedy="put a PEM certificate there, readable, or remove the file",
                 code="registry-certificate",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.declaration import LandSpec
+from orchestrator.core.declaration import BY_CI, LandSpec
 from orchestrator.core.errors import MismatchError, ProblemsError, ReleaseError, UsageError
 from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
@@ -44,7 +44,7 @@ from orchestrator.session.published import (
 from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
@@ -87,8 +87,8 @@ def publish(session: Session, version: str, platform: str = "", *, build: bool =
     with session.lock():
         state = ReleaseState(session.repository, version)
         heal(state, session.terminal.note)
-        if landed := _proposed(session, version):
-            return _tag_landed(session, state, landed)
+        if (landed := _proposed(session, version)) and (done := _take_landed(session, state, landed, platform)):
+            return done
         plan = plan_from_tag(session, version)
         if plan.problems:
             raise ProblemsError(plan.problems)
@@ -147,9 +147,7 @@ def _unless_others_lack(session: Session, state: ReleaseState, plan: Plan) -> Cu
 
 def _shared(session: Session, plan: Plan, platform: str, *, published: bool) -> Plan:
     """The plan without what other jobs build, and without what was uploaded before: its id stays that of the whole."""
-    platforms = tuple(dict.fromkeys(part.platform for image in plan.images for part in image.parts))
-    if platform:
-        _must_be_shared(plan, platform, platforms)
+    platforms = _must_be_shared(plan, platform)
     if published or not platforms:
         return plan
     mine = tuple(each for each in platforms if platform in ("", each))
@@ -170,10 +168,11 @@ def _is_offered(session: Session, plan: Plan, platform: str) -> bool:
     return True
 
 
-def _must_be_shared(plan: Plan, platform: str, platforms: Sequence[str]) -> None:
-    """Raises UsageError where a job for that platform alone makes no sense."""
+def _must_be_shared(plan: Plan, platform: str) -> tuple[str, ...]:
+    """The platforms of several images.  Raises UsageError where a job for that one alone makes no sense; "" is all."""
+    platforms = tuple(dict.fromkeys(part.platform for image in plan.images for part in image.parts))
     single = next((image.short for image in plan.images if not image.parts), "")
-    if platform not in platforms or single:
+    if platform and (platform not in platforms or single):
         known = " and ".join(platforms) or "one platform"
         what = f"{single} is one platform's, beside images of several" if platforms and single else ""
         raise UsageError(
@@ -186,6 +185,7 @@ def _must_be_shared(plan: Plan, platform: str, platforms: Sequence[str]) -> None
             else f"release publish {plan.version} --platform {platforms[0]}",
             code="no-platform",
         )
+    return platforms
 
 
 def _with_builder(session: Session, plan: Plan) -> Plan:
@@ -197,10 +197,10 @@ def _with_builder(session: Session, plan: Plan) -> Plan:
     return plan
 
 
-def publish_landed(session: Session) -> Cut | None:
+def publish_landed(session: Session, platform: str = "") -> Cut | None:
     """Tag and publish what landed by a pull request and has no record yet; None where there is no such release.
 
-    The CI job of a push to a release branch.
+    The CI job of a push to a release branch; with a `platform` one of several, each of which finds or pushes the tag.
     """
     remote = remote_name(session)
     refs = session.repository.ls_remote(remote, f"{CANDIDATES}*", "refs/tags/*", f"{RECORDS}*").refs
@@ -208,10 +208,10 @@ def publish_landed(session: Session) -> Cut | None:
     for version in (name for name in names if parse_tag(name) and record_ref(name) not in refs):
         if f"refs/tags/{version}" in refs:
             session.repository.fetch_ref(remote, f"refs/tags/{version}")
-            return publish(session, version)
+            return publish(session, version, platform)
         plan = plan_from_candidate(session, version, refs[candidate_ref(version)], remote)
         if landing.find_landed(session, plan):
-            return publish(session, version)
+            return publish(session, version, platform)
     return None
 
 
@@ -233,6 +233,15 @@ def _proposed(session: Session, version: str) -> Plan | None:
     if landed is None:
         raise landing.refuse_to_wait(session, plan, "")
     return landed
+
+
+def _take_landed(session: Session, state: ReleaseState, plan: Plan, platform: str) -> Cut | None:
+    """Release what landed; for a platform of several tag it, and no more: each job builds its image from the tag."""
+    if not platform:
+        return _tag_landed(session, state, plan)
+    _must_be_shared(plan, platform)
+    _tag_landed(session, state, replace(plan, built_by=BY_CI))
+    return None
 
 
 def _tag_landed(session: Session, state: ReleaseState, plan: Plan) -> Cut:

@@ -136,7 +136,7 @@ def resume(session: Session, version: str, *, yes: bool) -> Cut:
         commit = write_pick(
             session.scratch, paused.tip, tree, source, source, session.repository.identity()
         )  # its message is written when the pick is made of it
-        state.adopt(session.scratch, commit, f"resolved/{paused.source}")
+        state.adopt(session.scratch, {f"resolved/{paused.source}": commit})
         state.unpause()
         return _go_on(session, state, paused, yes=yes)
 

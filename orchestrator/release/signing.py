@@ -71,7 +71,7 @@ def _signed(session: Session, state: ReleaseState, plan: Plan, commits: Sequence
             session.terminal.progress(Progress(text=f"sign {at} of {total}: {commit.subject}", item="sign"))
             what = f"commit {at} of {total} ({commit.subject[:60]!r})"
             made = sign_commit(signing, scratch, sha, parent=parent, what=what, off=off)
-            state.adopt(scratch, made, name)
+            state.adopt(scratch, {name: made})
         ids[sha] = parent = made
     return ids
 

@@ -46,7 +46,8 @@ def commit_problem(verdict: CommitVerdict) -> Problem | None:
 
 
 def line_problems(line: BranchAudit) -> list[Problem]:
-    return [*(problem for each in line.verdicts if (problem := commit_problem(each))), *line.problems]
+    told = (each for each in line.verdicts if not (line.sources_unread and each.kind is Kind.UNKNOWN))
+    return [*(problem for each in told if (problem := commit_problem(each))), *line.problems]
 
 
 def audit_lines(line: BranchAudit, diffs: Mapping[str, Sequence[str]], *, every: bool) -> list[str]:

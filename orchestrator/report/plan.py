@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.declaration import BY_CI, NOWHERE, ON_BRANCH, PREVIOUS
+from orchestrator.core.declaration import BY_CI, NOWHERE, ON_BRANCH, PREVIOUS, REGISTRY
 from orchestrator.core.pick import PickState
 from orchestrator.report.record import size
 
@@ -59,7 +59,8 @@ def plan_lines(plan: Plan, heavy: Sequence[str] = ()) -> list[str]:
     pushed = f"{plan.version} alone" if plan.promoted_from else f"{plan.branch} and {plan.version}, together"
     lines.append(f"  pushed to       {plan.remote}: {pushed}")
     if plan.records:
-        kept = "none" if plan.records == NOWHERE else f"on {plan.records.removeprefix(ON_BRANCH)} of {plan.remote}"
+        kept = f"on {plan.records.removeprefix(ON_BRANCH)} of {plan.remote}"
+        kept = {NOWHERE: "none", REGISTRY: "beside the image, in its registry"}.get(plan.records, kept)
         lines.append(f"  records         {kept}")
     lines.append("")
     lines += [f"  freeze broken   {plan.freeze_broken}"] if plan.freeze_broken else []

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError
+from orchestrator.core.plan import candidate_sources_ref
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,12 +65,17 @@ def bring(
 
 
 def bring_for(repository: Repository, scratch: Scratch, remote: str, version: str, lacking: Sequence[str]) -> None:
-    """Have at hand what release.yaml names for a version and this clone lacks: what is kept, else by full ids.
+    """Have at hand what release.yaml names for a version and this clone lacks: what it or its proposal keeps, else
+    by full ids.
 
     A server may give a commit that no branch names any more.  What cannot be had stays unknown, and is said to be.
     """
     try:
-        bring(repository, scratch, remote, repository.ls_remote(remote, sources_ref(version)).refs, [version])
+        proposed = candidate_sources_ref(version)
+        refs = repository.ls_remote(remote, sources_ref(version), proposed).refs
+        bring(repository, scratch, remote, refs, [version])
+        if sources_ref(version) not in refs and proposed in refs and not scratch.has(refs[proposed]):
+            repository.bring(scratch, remote, [proposed])
         ids = [name for name in lacking if _FULL.fullmatch(name) and not scratch.is_commit(name)]
         if ids:
             repository.bring(scratch, remote, ids)

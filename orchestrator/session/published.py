@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import documents
 from orchestrator.core.documents import DocumentError
-from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, UsageError
+from orchestrator.core.errors import Exit, MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.plan import LandingForm
 from orchestrator.core.record import bad_record, differences, facts_of_tag, parse_record, record_ref
 from orchestrator.core.tag_message import built_later, landed_as, onto, promotion, tagged_account
@@ -29,6 +29,22 @@ class NoRecordError(UsageError):
     """A version has no record, here or on the remote: it is planned, or not finished, or not this tool's."""
 
     default_code = "no-record"
+
+
+class RecordUnreadError(NoRecordError):
+    """What is kept beside the images could not be read, so nobody knows whether there is one."""
+
+    exit_code = Exit.REMOTE
+    default_code = "record-unread"
+
+
+def _unread(version: str, why: str) -> RecordUnreadError:
+    return RecordUnreadError(
+        f"the record of {version} could not be read: {why}",
+        where=record_ref(version),
+        remedy="log in to the registry of the image (docker login), and run the same command again",
+        state="nothing was changed",
+    )
 
 
 def record_at(scratch: Scratch, sha: str, ref: str, remote: str = "") -> Record:
@@ -135,6 +151,8 @@ class PublishedReleases:
                 code="unknown-version",
             )
         record = self.record(version)
+        if record is None and self.session.repository.records_unread:
+            raise _unread(version, self.session.repository.records_unread)
         if record is None and not self.is_made(version):
             raise RefusedError(
                 f"{version} was tagged by hand: no release made it, and none has a record of it",
@@ -276,6 +294,8 @@ def _find_record(session: Session, version: str, remote: str) -> str:
         sha = session.repository.ls_remote(remote, ref).refs.get(ref, "")
         if sha:
             session.repository.fetch_ref(remote, ref)
+    if not sha and session.repository.records_unread:
+        raise _unread(version, session.repository.records_unread)
     if not sha and not session.repository.keeps_records:
         raise NoRecordError(
             f"there is no record of {version}: `records: none` keeps none",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.git.conversation import Silence
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
+    from orchestrator.session.artifacts.place import BesideImages
     from orchestrator.session.connections import Connections
     from orchestrator.session.journal import Journal, Lock
     from orchestrator.session.options import Options
@@ -117,14 +118,35 @@ class Session:
 
     def _keep_records(self, repository: Repository, told: str, remote: str) -> None:
         """What is kept of releases goes where `records:` says."""
-        from orchestrator.core.declaration import NOWHERE, ON_BRANCH
+        from orchestrator.core.declaration import NOWHERE, ON_BRANCH, REGISTRY
 
         repository.keeps_records, repository.kept_on = told != NOWHERE, None
+        if told == REGISTRY:
+            repository.kept_on = self._beside_images
         if told.startswith(ON_BRANCH):
             from orchestrator.git.records.entries import RecordsBranch
 
             name = told.removeprefix(ON_BRANCH).strip()
             repository.kept_on = RecordsBranch(name=name, remote=remote or repository.usual_remote())
+
+    @cached_property
+    def _beside_images(self) -> BesideImages:
+        """What is kept of releases beside their images."""
+        from orchestrator.session.artifacts.place import BesideImages
+
+        return BesideImages(
+            config=self._some_config, registry=lambda name: self.connections.registry(name), tell=self.terminal.note
+        )
+
+    def _some_config(self) -> Config:
+        """release.yaml; where none is checked out, as the newest tag has it.  Raises ConfigError."""
+        from orchestrator.config import reader
+        from orchestrator.git.tags import newest_tagged
+
+        if self.config_file.exists():
+            return self.config(unfinished=True)
+        data = newest_tagged(self.repository, self.config_path())
+        return self.config() if data is None else reader.parse(data, self.config_name)
 
     @property
     def silence(self) -> Silence:

@@ -103,9 +103,9 @@ class ReleaseState:
         """The object that `refs/release/<version>/<name>` names, "" when there is none."""
         return self.repository.refs(self.prefix + name).get(self.prefix + name, "")
 
-    def adopt(self, scratch: Scratch, sha: str, name: str) -> None:
-        """Keep an object of a scratch store under a private ref."""
-        push.adopt(self.repository, scratch, sha, self.prefix + name)
+    def adopt(self, scratch: Scratch, named: Mapping[str, str]) -> None:
+        """Keep objects of a scratch store under private refs: name -> object."""
+        push.adopt(self.repository, scratch, {self.prefix + name: sha for name, sha in named.items()})
 
     def decisions(self) -> Decisions:
         """What people decided at this release's conflicts."""
@@ -178,8 +178,8 @@ class ReleaseState:
         `before` are files (path -> blob) as they were resolved before.  Returns the pause with the paths as they are to
         be added there: git puts a file aside that stands in the way of a directory.
         """
-        self.adopt(scratch, paused.tip, "tip")
-        self.adopt(scratch, paused.opened, "picking")  # it may come from the remote, just now
+        # What is picked may come from the remote, just now.
+        self.adopt(scratch, {"tip": paused.tip, "picking": paused.opened})
         mainline = 0 if paused.part else paused.mainline
         by_git = self.worktree.open(tip=paused.tip, source=paused.opened, mainline=mainline, options=paused.options)
         self.worktree.fill(before or {}, scratch)

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from orchestrator.cli import app
+from orchestrator.cli.app import program, program_of
 from orchestrator.cli.help import EXAMPLES, GROUPS
 from tests.support.cli import release
 
@@ -49,3 +50,18 @@ def test_it_is_shown(tmp_path: Path) -> None:
         assert "\n      8  another release holds the lock\n" in shown.out
     shown = release("cut", "-h", cwd=tmp_path)
     assert f"\n    {EXAMPLES['cut'][0]}\n" in shown.out
+
+
+@pytest.mark.parametrize("line", ["cut v2.7.1", "-C ci --json plan", "ci init --write", "hook run update"])
+def test_only_what_a_command_line_names_is_made(line: str) -> None:
+    """To make all commands takes longer than all else that `--help` of one does."""
+    program.cache_clear()
+    words = line.split()
+    made: Any = program_of(words)
+    assert sorted(made.commands) == sorted(set(words) & set(PROGRAM.commands))
+
+
+@pytest.mark.parametrize("line", ["", "--help", "ctu"])
+def test_all_commands_are_made_where_none_is_named(line: str) -> None:
+    made: Any = program_of(line.split())
+    assert sorted(made.commands) == sorted(PROGRAM.commands)

@@ -63,6 +63,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("records in a file", top("records: folder x"), "4:10", "config-bad-records"),
     ("records on no branch", top("records: branch -x"), "4:10", "config-option-like"),
     ("records on the release branch", top("records: branch release/v2.7"), "4:10", "config-records-branch"),
+    ("records beside no image", top("records: registry"), "4:10", "config-records-image"),
     ("a proposal that nobody keeps", top("records: none\nland: pull-request"), "4:10", "config-records-none"),
     # the bytes
     ("empty", b"", "1:1", "config-empty"),

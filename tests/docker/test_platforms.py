@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.bases import base_for, index_base
 from tests.support.cli import clean_env
+from tests.support.forge_repo import ForgeRepo
 from tests.support.imaged import VERSION, Imaged, imaged
 from tests.support.kills import killed_at
 
@@ -112,11 +113,11 @@ def test_what_the_machine_cannot_run_is_skipped_with_the_reason_and_never_passed
     assert "linux/arm64 does not run on this engine" in reason
 
 
-def published(made: Imaged, where: Path, platform: str) -> subprocess.Popen[str]:
+def published(made: Imaged, where: Path, platform: str, what: str = VERSION) -> subprocess.Popen[str]:
     """A CI job of one platform, in a clone of its own."""
     subprocess.run(["git", "clone", "--quiet", str(made.story.remote.path), str(where)], check=True, timeout=60)
     return subprocess.Popen(
-        [sys.executable, "-m", "orchestrator", "publish", VERSION, "--json", "--platform", platform],
+        [sys.executable, "-m", "orchestrator", "publish", what, "--json", "--platform", platform],
         cwd=where,
         env=clean_env() | made.lab.env | CI,
         stdout=subprocess.PIPE,
@@ -155,6 +156,26 @@ def test_a_job_for_each_platform_and_the_last_one_joins_them(tagged: Imaged, tmp
     late = ended(published(tagged, tmp_path / "late", "linux/arm64"))
     assert (late[0], late[1]["released"]) == (0, False), late[2]
     assert tagged.release("verify", VERSION).code == 0
+
+
+def test_a_job_for_each_platform_of_what_landed(several: Imaged, tmp_path: Path) -> None:
+    """The first one tags it, each builds its own image from the tag, and the last one joins them."""
+    path = several.story.clone.path / "release.yaml"
+    path.write_text(path.read_text() + "land: pull-request\n")
+    assert several.release("cut", VERSION, "--yes").code == 10
+    ForgeRepo.of(several.story, tmp_path / "forge").merge(f"release-candidate/{VERSION}", "squash")
+    wrong = ended(published(several, tmp_path / "wrong", "linux/riscv64", "--landed"))
+    assert (wrong[0], several.story.remote.git("tag", "-l", VERSION)) == (2, ""), wrong[2]
+    first = ended(published(several, tmp_path / "one", "linux/arm64", "--landed"))
+    assert (first[0], first[1]["waits_for"]) == (0, "linux/amd64 is not uploaded yet"), first[2]
+    assert several.story.remote.git("tag", "-l", VERSION)
+    last = ended(published(several, tmp_path / "two", "linux/amd64", "--landed"))
+    assert (last[0], last[1]["released"]) == (0, True), last[2]
+    assert platforms(several, VERSION) == ["linux/amd64", "linux/arm64"]
+    late = ended(published(several, tmp_path / "late", "linux/arm64", "--landed"))
+    assert (late[0], late[1]["released"]) == (0, False), late[2]
+    several.story.clone.git("fetch", "--quiet", "--tags", "origin")
+    assert several.release("verify", VERSION).code == 0
 
 
 def test_two_jobs_at_once_come_to_one_index_and_one_record(tagged: Imaged, tmp_path: Path) -> None:

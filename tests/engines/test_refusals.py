@@ -42,6 +42,7 @@ REFUSED = [
 LOGIN = [
     "unauthorized: authentication required",
     "no basic auth credentials",
+    "denied: Your authorization token has expired. Reauthenticate and try again.",
     f"failed to push x: unexpected status from HEAD request to {URL}: 401 Unauthorized",
     "trying to reuse blob sha256:0 at destination: checking whether a blob exists: unauthorized: the token has expired",
 ]

@@ -72,6 +72,7 @@ def test_github_s_rulesets(tale: Story, rules: dict[str, Any], barred: bool) -> 
         judged(tale, there, barred=barred)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("pushable", "barred"), [({BRANCH: False}, True), ({BRANCH: True}, False), ({}, False)])
 def test_gitlab_s_word_on_the_branch(tale: Story, pushable: dict[str, bool], barred: bool) -> None:
     with forge("gitlab") as there:

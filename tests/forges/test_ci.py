@@ -20,7 +20,7 @@ from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import code
 from orchestrator.forges.ci import PipelineWish, install_from, pipeline_of, text_of
-from tests.support.cli import Ran, clean_env, release
+from tests.support.cli import Ran, clean_env, program, release
 from tests.support.forge_repo import ForgeRepo
 from tests.support.story import Repo, fix_line
 
@@ -99,6 +99,14 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind() -> None:
     assert other["resource_group"] == "release-publish-$RELEASE_RUNNER"
     for text in (hub_text, lab_text):
         assert not re.findall("@[A-Z_]+@", text)
+    proposed = f"land: pull-request\n{BOTH}"
+    landed: dict[str, Any] = yaml.safe_load(made("github", image=False, more=proposed))["jobs"]["release-landed"]
+    assert landed["strategy"] == job["strategy"]
+    assert landed["concurrency"]["group"] == "release-landed-${{ matrix.runner }}"
+    (step,) = (step for step in landed["steps"] if step.get("name") == "landed")
+    assert (step["env"]["RELEASE_CLI_PLATFORM"], "--landed" in step["run"]) == ("${{ matrix.platform }}", True)
+    there: dict[str, Any] = yaml.safe_load(made("gitlab", image=False, more=proposed))["release-landed"]
+    assert (there["parallel"], there["tags"]) == (other["parallel"], other["tags"])
     mixed = f"{BOTH}  variants: [{{name: cu126}}, {{name: cu118, platform: linux/amd64}}]\n"
     assert "matrix" not in made("github", image=False, more=mixed)
     assert "matrix" not in made("jenkins", image=False, more=mixed)
@@ -118,6 +126,7 @@ def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name, image in {"none": "", **REGISTRIES}.items():
         (folder / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
+    (folder / "landed.yml").write_text(made("github", image=False, more=f"land: pull-request\n{BOTH}"))
     command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -130,6 +139,7 @@ def test_actionlint_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
         pytest.skip("NOT RUN: there is no actionlint on this machine (https://github.com/rhysd/actionlint)")
     for name, image in {"none": "", **REGISTRIES}.items():
         (tmp_path / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
+    (tmp_path / "landed.yml").write_text(made("github", image=False, more=f"land: pull-request\n{BOTH}"))
     command: list[str | Path] = [program, *tmp_path.glob("*.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -255,7 +265,7 @@ def run_job(provider: str, text: str, job: str, cwd: Path, env: dict[str, str]) 
     """Run a job's steps with `release` on PATH, until one fails."""
     shims = cwd.parent / "bin"
     shims.mkdir(exist_ok=True)
-    (shims / "release").write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+    (shims / "release").write_text(f'#!/bin/sh\nexec {program()} "$@"\n')
     (shims / "release").chmod(0o755)
     whole = clean_env() | {"PATH": f"{shims}:{os.environ['PATH']}", "CI": "true"} | env
     log = ""
@@ -480,8 +490,9 @@ def test_the_job_of_what_landed_tags_and_publishes_it(tale: Story, tmp_path: Pat
         assert (status, said in log) == (0, True), log
     assert tale.remote.rev("v2.7.1^{commit}") == tale.remote.rev("release/v2.7")
     assert "release-landed" not in made(provider, image=True)
-    for more in (BOTH, f"{BOTH}  built-by: cut\n".replace("  platforms: [linux/amd64, linux/arm64]\n", "")):
-        assert "release-landed" not in made(provider, image=False, more=f"land: pull-request\n{more}")
+    for more in ("", "  platforms: [linux/amd64]\n"):
+        text = f"land: pull-request\nimage:\n  repository: registry.example.com/x\n  built-by: cut\n{more}"
+        assert "release-landed" not in made(provider, image=False, more=text)
 
 
 @pytest.mark.wide(3)

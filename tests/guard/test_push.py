@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hostile
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(8)
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_push_changes_nothing(guarded_once: Guarded, name: str) -> None:
     make, code = CASES[name]

@@ -16,8 +16,10 @@ import pytest
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
+from orchestrator.registry.deadline import Deadline
 from orchestrator.registry.manifest import Layer, Manifest
 from orchestrator.registry.retry import RetryPolicy
+from orchestrator.registry.transport import make_session
 from tests.registry.client import (
     ADA,
     BASIC,
@@ -321,6 +323,7 @@ def test_dockers_folder_of_private_cas_is_used(secure: Script, certificate: Path
     shutil.copy(certificate / "ca.pem", tmp_path / secure.host / "ca.crt")
     _registry(secure.host, tmp_path).ping()
     assert [seen.path for seen in secure.seen] == ["/v2/", "/v2/"], "the look for TLS and the ping"
+    assert failing(_registry(secure.host, tmp_path / "other").ping).code == "registry-certificate"
 
 
 def test_the_bundle_of_the_environment_is_used(
@@ -331,6 +334,24 @@ def test_the_bundle_of_the_environment_is_used(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
     with pytest.raises(UsageError, match="bundle of certificates"):
         _registry(secure.host, tmp_path).ping()
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    assert failing(_registry(secure.host, tmp_path).ping).code == "registry-certificate"
+
+
+def test_what_is_trusted_is_read_once_for_all_who_trust_the_same(certificate: Path, tmp_path: Path) -> None:
+    def trusted(host: str) -> ssl.SSLContext:
+        session = make_session(host, tmp_path / host, "test", Deadline(lambda: 0.0, 1))
+        context = session.get_adapter("https://x").poolmanager.connection_pool_kw["ssl_context"]  # type: ignore[attr-defined]
+        assert isinstance(context, ssl.SSLContext)
+        return context
+
+    (tmp_path / "own").mkdir()
+    shutil.copy(certificate / "ca.pem", tmp_path / "own/ca.crt")
+    assert trusted("one") is trusted("another") is not trusted("own")
+    before = trusted("own")
+    assert trusted("own") is before
+    (tmp_path / "own/more.crt").write_bytes((certificate / "ca.pem").read_bytes())
+    assert trusted("own") is not before
 
 
 def test_a_redirect_does_not_leave_tls(

@@ -321,7 +321,14 @@ def test_an_index_without_platforms_and_one_inside_another(beside: Beside) -> No
 # ------------------------------------------------------------------ logins that end
 
 
-def test_a_login_that_has_ended_is_asked_for_again(proxy: Proxy, beside: Beside) -> None:
+ENDED = {
+    "401": refusal(401, "UNAUTHORIZED", "expired", WWW_Authenticate='Basic realm="x"'),
+    "403": refusal(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),  # ECR
+}
+
+
+@pytest.mark.parametrize("how", ENDED)
+def test_a_login_that_has_ended_is_asked_for_again(proxy: Proxy, beside: Beside, how: str) -> None:
     """What the helper gives is good for some requests only, as a token that lives for minutes."""
     image = candidate(beside.registry, "a")
     given: list[Credentials] = []
@@ -334,9 +341,9 @@ def test_a_login_that_has_ended_is_asked_for_again(proxy: Proxy, beside: Beside)
 
     def ask(asked: Asked) -> Answer | None:
         served[asked.authorization] = served.get(asked.authorization, 0) + 1
-        if not asked.authorization or served[asked.authorization] > 2:
-            return refusal(401, "UNAUTHORIZED", "expired", WWW_Authenticate='Basic realm="x"')
-        return None
+        if not asked.authorization:
+            return ENDED["401"]
+        return ENDED[how] if served[asked.authorization] > 2 else None
 
     proxy.before, proxy.login = ask, basic(ADA)
     client = Registry(replace(beside.repository, host=proxy.host), credentials=login, patience=RetryPolicy(settle=0.01))

@@ -35,6 +35,7 @@ def other_clone(tale: Story, place: Path) -> Repo:
 
 
 @types("session/published.py: git fetch --force {} refs/tags/{}:refs/tags/{}")
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("where", ["main", "v2.7.1^{commit}", "v2.7.0"])
 def test_another_tag_here(tale: Story, tmp_path: Path, where: str) -> None:
     """On a commit with a release.yaml, and on one without."""

@@ -40,7 +40,8 @@ def source_of(made: Released, kind: str) -> str:
     return next(entry.brings[-1] for entry in made.line.declared[made.version] if entry.kind == kind)
 
 
-@pytest.mark.parametrize("place", ["offline", "shallow"])
+@pytest.mark.wide(2)
+@pytest.mark.parametrize("place", ["shallow", "offline"])
 def test_everybody_calls_it_right(adapted: tuple[Attacked, Released], place: str) -> None:
     world, made = adapted
     world.judged(made, place)

@@ -230,6 +230,7 @@ def test_the_branch_moved_after_the_plan(world: Landed, tmp_path: Path) -> None:
     assert slipped[:12] in world.run("plan", "v2.7.1").out, "a new plan names it"
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("what", ["fix(rebased)", "Backport: one thing", "fix: only here", "chore(release): v2.7.1"])
 def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(world: Landed, what: str) -> None:
     """The right texts on another history, as a forger would do it who has the whole server."""

@@ -222,7 +222,7 @@ def test_a_byte_that_was_slipped_in_is_named_before_anything_is_tagged(proposed:
     assert not proposed.tale.remote.git("for-each-ref", TAG)
 
 
-@pytest.mark.wide(5)
+@pytest.mark.wide(7)
 @pytest.mark.parametrize(("how", "pick"), list(product(FOUR, BYTES)))
 def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(proposed: Proposed, how: str, pick: str) -> None:
     """As a forger would do it who has the whole server: the right tag's text on another commit."""
@@ -369,6 +369,30 @@ def test_the_pipeline_of_the_branch_goes_on(proposed: Proposed) -> None:
     assert release("audit", cwd=clone.path).code == 0
     closed = proposed.run("cut", "v2.7.1", "--yes")
     assert closed.code == 0, closed.err
+
+
+@pytest.mark.wide(2)
+@pytest.mark.parametrize(("how", "who"), [*zip(FOUR, ("pipeline", "clone") * 2, strict=True)])
+def test_a_topic_branch_that_is_gone_before_the_merge(proposed: Proposed, how: str, who: str) -> None:
+    """What a fix was picked from is on no branch: it is kept beside the proposal, and then beside the record."""
+    remote, clone = proposed.tale.remote, proposed.tale.clone
+    clone.git("branch", "-D", "backports")
+    clone.git("push", "--quiet", "origin", "--delete", "backports")
+    clone.git("fetch", "--quiet", "--prune", "origin")
+    remote.git("gc", "--quiet", "--prune=now")
+    job = proposed.fresh("pipeline")
+    job.git("config", "user.name", "The Pipeline")
+    job.git("config", "user.email", "ci@forge.example")
+    proposed.forge.merge(CANDIDATE, how)
+    steps = {
+        "pipeline": (job, ("publish", "--landed")),
+        "clone": (clone, ("cut", "v2.7.1", "--yes")),
+        "other": (proposed.fresh("other"), ("audit",)),
+    }
+    for repo, command in [steps.pop(who), *steps.values(), (job, ("verify", "v2.7.1"))]:
+        judged = release(*command, cwd=repo.path)
+        assert judged.code == 0, (repo.path.name, command, judged.out, judged.err)
+    assert remote.git("for-each-ref", "refs/release-sources/v2.7.1")
 
 
 @pytest.mark.parametrize("how", ["squash", "rebase"])

@@ -66,7 +66,7 @@ def test_killed_before_it_is_proposed(told: Story, tmp_path: Path, number: int) 
     judged(told, told.clone)
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(7)
 @pytest.mark.parametrize("how", ["squash", "merge"])
 @pytest.mark.parametrize("number", range(1, LANDING))
 def test_killed_between_the_merge_and_the_end(told: Story, tmp_path: Path, how: str, number: int) -> None:

@@ -52,6 +52,7 @@ def made(tale: Story) -> dict[str, str]:
     return {name: tale.remote.git("show", f"v2.7.1:{name}") for name in names if name.startswith(("d", "other"))}
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     ("ours", "theirs", "there"),
     [
@@ -82,6 +83,7 @@ def test_a_file_where_a_folder_is(
 
 @types("git/worktree.py: git rm -r --quiet --force -- {}",
        "git/worktree.py: git restore --source=HEAD --staged --worktree -- {}")  # fmt: skip
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("before", [{}, {"d é/-x": "before\n"}], ids=["a new folder", "a folder of the source"])
 def test_a_file_that_a_folder_would_replace_is_kept(tale: Story, before: dict[str, str]) -> None:
     branched(tale, {"d é": "ours\n"}, {"d é/-x": "theirs\n", "other": "more\n"}, before)
@@ -129,6 +131,7 @@ def test_a_release_goes_on_from_any_worktree_of_its_clone(tale: Story) -> None:
     assert release("verify", "v2.7.1", cwd=other).code == 0
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("command", ["continue", "skip", "abort"])
 def test_from_a_worktree_without_a_release_yaml(tale: Story, command: str) -> None:
     begun, other = linked(tale)

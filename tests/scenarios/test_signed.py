@@ -157,7 +157,8 @@ exec ssh-keygen "$@"
 """
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.wide(2)
+@pytest.mark.parametrize("killed", [True, False])
 def test_a_key_that_expires_between_picks_and_a_run_that_is_killed_there(
     tale: Story, tmp_path: Path, killed: bool
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_house_that_wants_signatures(tale: Story, tmp_path: Path) -> None:
     assert planned["sign_commits"] == ""
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("form", "make"), [("openpgp", gpg_key), ("x509", x509_key)])
 def test_other_kinds_of_keys(
     tale: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, make: Callable[[Path], str]

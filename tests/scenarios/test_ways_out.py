@@ -220,6 +220,7 @@ def test_branch_first_and_tag_second_where_the_server_knows_no_atomic_push(tale:
 
 
 @types("git/push.py: git push --dry-run {} {}")
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_hook_of_the_clone_is_heard_on_either_stream(tale: Story, stream: int) -> None:
     tale.release_yaml(fix_line(tale.fix))
@@ -281,7 +282,8 @@ def test_a_tag_of_this_clone_alone(tale: Story) -> None:
     must_end(tale, released=True)
 
 
-@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.wide(2)
+@pytest.mark.parametrize("stream", [2, 1])
 def test_what_hooks_say_of_a_push_that_goes_well_is_shown(tale: Story, stream: int) -> None:
     """Here and on the server: a link to what the push has started, say."""
     tale.release_yaml(fix_line(tale.fix))
@@ -341,6 +343,7 @@ def test_a_changelog_of_another_name_asks_for_no_prerequisite(tale: Story) -> No
     assert found == [["missing-prerequisite"], ["conflict"]]
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("command", ["continue", "skip", "status", "plan"])
 def test_what_heals_is_done_or_named_by_every_command(tale: Story, command: str) -> None:
     """A ref of the release that names nothing: `continue` and `skip` heal it; the others go round it."""

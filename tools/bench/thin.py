@@ -81,10 +81,11 @@ image:
 
 @dataclass(frozen=True)
 class Row:
-    """What it took: seconds, and the bytes that came and went."""
+    """What it took: seconds of the whole command, those of making and pushing the image, bytes that came and went."""
 
     name: str
     seconds: float
+    image: float
     moved: Traffic
 
     def limits(self, seconds: float, size: int) -> str:
@@ -94,7 +95,8 @@ class Row:
         return ", ".join(over)
 
     def __str__(self) -> str:
-        return f"{self.name:<44} {self.seconds:6.2f} s {self.moved.into:>13,} in {self.moved.out:>13,} out"
+        took = f"{self.seconds:6.2f} s, image {self.image:.2f} s"
+        return f"{self.name:<36} {took} {self.moved.into:>12,} in {self.moved.out:>12,} out"
 
 
 class Release:
@@ -143,6 +145,11 @@ class Release:
         record: dict[str, Any] = json.loads(self.shell.quiet(*RELEASE, "show", version, "--json", more=PROGRAM))
         return record
 
+    def seconds(self, *steps: str) -> float:
+        """Of these steps of the second release."""
+        took: dict[str, float] = self._record(VERSION)["seconds"]
+        return sum(each for name, each in took.items() if name.partition("/")[0] in steps)
+
     def image(self) -> dict[str, Any]:
         image: dict[str, Any] = self._record(VERSION)["images"][0]
         return image
@@ -168,7 +175,8 @@ class Machine:
         self.empty()
         before = self._moved()
         seconds = release.cut(VERSION, self.client.enter, env)
-        return Row(name, seconds, self._moved() - before)
+        moved = self._moved() - before
+        return Row(name, seconds, release.seconds("build", "upload", "promote"), moved)
 
     def empty(self) -> None:
         self.engine.empty()

@@ -186,12 +186,11 @@ _PUSHING: Final = """\
   release-@NAME@:
     name: release-@NAME@
     if: github.event_name == @WHEN@
-@ENVIRONMENT@    runs-on: ubuntu-24.04
-    timeout-minutes: 300
+@ENVIRONMENT@@ON_EACH@    timeout-minutes: 300
     permissions:
       contents: write # the release branch, the tag, the records
 @RIGHTS@    concurrency:
-      group: release-@NAME@
+      group: release-@NAME@@OF_EACH@
       cancel-in-progress: false
 @OUTPUTS@    steps:
       - uses: @CHECKOUT@ zizmor: ignore[artipacked] branch and tag are pushed with it
@@ -204,15 +203,17 @@ _PUSHING: Final = """\
         env:
 @GIVEN@          GIT_COMMITTER_NAME: ${{ github.actor }}
           GIT_COMMITTER_EMAIL: ${{ github.actor_id }}+${{ github.actor }}@users.noreply.github.com
-@CUT_ENV@        run: @RUN@
+@CUT_ENV@@ENV_OF_EACH@        run: @RUN@
 @AFTER@"""
 _CUT: Final = {
     "@NAME@": "cut", "@WHEN@": "'workflow_dispatch' && github.ref_name == '@SOURCE@'", "@BEFORE@": "@CUT_BEFORE@",
     "@AFTER@": "@CUT_AFTER@", "@RUN@": "@CUT_RUN@", "@GIVEN@": "          VERSION: ${{ inputs.version }}\n",
+    "@ON_EACH@": "    runs-on: ubuntu-24.04\n", "@OF_EACH@": "", "@ENV_OF_EACH@": "",
 }  # fmt: skip
 _LANDED: Final = {
     "@NAME@": "landed", "@WHEN@": "'push' && github.ref_type == 'branch'", "@BEFORE@": "@LANDED_BEFORE@",
     "@AFTER@": "@LANDED_AFTER@", "@RUN@": "@LANDED_RUN@", "@GIVEN@": "",
+    "@ON_EACH@": "@MATRIX@    runs-on: @RUNNER@\n", "@OF_EACH@": "@EACH@", "@ENV_OF_EACH@": "@PLATFORM_ENV@",
 }  # fmt: skip
 
 _LOGIN_STEPS: Final[Mapping[str, str]] = {
@@ -309,6 +310,7 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
     if not pipeline.has_image:
         return {
             "@RIGHTS@": "", "@LOGIN@": "", "@PUBLISH_ENV@": "", "@CUT_ENV@": "", "@PROVE_ENV@": "", "@PASSWORD@": "",
+            "@PLATFORM_ENV@": "",
             "@PUBLISH@": "release publish@OPTION@", "@CUT_RUN@": f"release cut --yes@OPTION@ {_VERSION}",
             "@LANDED_RUN@": "release publish --landed@OPTION@",
         }  # fmt: skip
@@ -323,6 +325,7 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
         "@LOGIN@": _LOGIN_STEPS.get(pipeline.login, ""),
         "@PUBLISH_ENV@": f"        env:\n{login}{platform}",
         "@CUT_ENV@": login,
+        "@PLATFORM_ENV@": platform,
         "@PROVE_ENV@": user + secret.replace("@PREFIX@", "RELEASE_"),
         "@PASSWORD@": f"          export RELEASE_{asked}\n" if asked else "",
         "@PUBLISH@": _piped(asked, f"{pipeline.publishing} --password-stdin@OPTION@"),

@@ -126,7 +126,7 @@ _PUSHING: Final = """\
 release-@NAME@:
   extends: .release
   stage: deploy
-@ENVIRONMENT@  resource_group: release-@NAME@
+@ENVIRONMENT@@ON_EACH@  resource_group: release-@NAME@@OF_EACH@
   interruptible: false
   timeout: 5 hours
   rules:
@@ -137,11 +137,12 @@ release-@NAME@:
 _CUT: Final = {
     "@NAME@": "cut", "@WHEN@": '"web" && $CI_COMMIT_BRANCH == "@SOURCE@" && $CUT_VERSION', "@BEFORE@": "@CUT_BEFORE@",
     "@AFTER@": "@CUT_AFTER@", "@RUN@": '@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}',
-    "@GIVEN@": '    - if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi\n',
+    "@GIVEN@": '    - if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi\n', "@ON_EACH@": "", "@OF_EACH@": "",
 }  # fmt: skip
 _LANDED: Final = {
     "@NAME@": "landed", "@WHEN@": '"push" && $CI_COMMIT_BRANCH =~ /^@BRANCH_REGEX@$/', "@BEFORE@": "@LANDED_BEFORE@",
     "@AFTER@": "@LANDED_AFTER@", "@RUN@": "release publish --landed@STDIN@@OPTION@", "@GIVEN@": "",
+    "@ON_EACH@": "@MATRIX@", "@OF_EACH@": "@EACH@",
 }  # fmt: skip
 
 _TELL: Final = """\

@@ -214,7 +214,7 @@ def text(pipeline: Pipeline) -> str:
     marks = {
         "@PARAMETERS@": _PARAMETERS if pipeline.cut else "",
         "@CUT_WHEN@": _CUT_WHEN if pipeline.cut else "",
-        "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands else "",
+        "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands and not pipeline.platforms else "",
         "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         "@PUBLISH@": _publish(pipeline, job_steps),
         **job_steps,

@@ -46,8 +46,8 @@ class Pipeline:
 
     @property
     def lands(self) -> bool:
-        """Whether it has a job that tags and publishes what landed: one machine must be able to make all of it."""
-        return self.requests and not self.platforms and not (self.has_image and self.built_by == BY_CUT)
+        """Whether it has a job that tags and publishes what landed; where the cut builds, that does it."""
+        return self.requests and not (self.has_image and self.built_by == BY_CUT)
 
     @property
     def publishing(self) -> str:

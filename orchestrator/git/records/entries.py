@@ -15,9 +15,10 @@ from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.git.process import Git
+    from orchestrator.git.records.place import Clone
 
 _FOLDERS: Final = (RECORDS, "refs/release-sources/", "refs/release-yanks/", CANDIDATES)
 _GITLINK: Final = "160000"
@@ -39,6 +40,11 @@ class RecordsBranch:
         """What a clone has last fetched of it."""
         return f"refs/remotes/{self.remote}/{self.name}"
 
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Which has the sources of releases, and nobody works there."""
+        return (self.ref, self.here)
+
     def concerns(self, patterns: Sequence[str]) -> bool:
         """Whether what a remote is asked for may be kept on the branch; no pattern asks for all."""
         return not patterns or not all(each.startswith(("refs/heads/", "refs/tags/", "HEAD")) for each in patterns)
@@ -47,12 +53,26 @@ class RecordsBranch:
         """Whether a ref is one that it stands for."""
         return stands_for(ref)
 
-    def listed(self, git: Git, tip: str, patterns: Sequence[str]) -> dict[str, str]:
-        """Ref -> object of what it keeps, of those that a remote is asked for."""
-        return {ref: sha for ref, sha in entries(git, tip).items() if matches(ref, patterns)}
+    def asks(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """The branch itself."""
+        return (self.ref,) if patterns else ()
 
-    def named(self, git: Git, tip: str, patterns: Sequence[str]) -> dict[str, str]:
-        """The same, of those that `git for-each-ref` is asked for."""
+    def complete(
+        self, repository: Clone, remote: str, refs: Mapping[str, str], patterns: Sequence[str]
+    ) -> dict[str, str]:
+        """The remote's refs, and what the branch keeps of those that it is asked for."""
+        tip = refs.get(self.ref, "")
+        if tip and repository.git.attempt("cat-file", "-e", f"{tip}^{{commit}}").status:
+            repository.fetch(remote, self.ref)
+        kept = entries(repository.git, tip) if tip else {}
+        return {**refs, **{ref: sha for ref, sha in kept.items() if matches(ref, patterns)}}
+
+    def fetched(self, repository: Clone, patterns: Sequence[str]) -> dict[str, str]:
+        """Ref -> object of what the branch keeps, of those that `git for-each-ref` is asked for."""
+        tip = repository.resolve(self.here)
+        return self._named(repository.git, tip, patterns) if tip else {}
+
+    def _named(self, git: Git, tip: str, patterns: Sequence[str]) -> dict[str, str]:
         wanted = tuple(f"{each.rstrip('/')}/" for each in patterns)
         if wanted and not any(stands_for(each) or stands_for(each[:-1]) for each in wanted):
             return {}

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError, UsageError
 from orchestrator.core.text import word
 from orchestrator.git import push
-from orchestrator.git.records.entries import row_of, stands_for
+from orchestrator.git.records.entries import RecordsBranch, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.git.records.entries import RecordsBranch
     from orchestrator.git.repository import Repository
 
 _ATTEMPTS = 10
@@ -23,11 +22,15 @@ _NOBODY = "release <release@localhost>"
 
 def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str]) -> None:
     """Create refs on the remote, or find them there with the same objects.  Raises RefTakenError, RemoteError."""
-    kept = {ref: sha for ref, sha in refs.items() if repository.kept_on and stands_for(ref)}
-    if repository.kept_on and kept:
-        moves = {ref: (sha, "") for ref, sha in kept.items()}
+    place = repository.kept_on
+    kept = {ref: sha for ref, sha in refs.items() if place and place.keeps(ref)}
+    if place and kept:
         state = f"branch and tag are public; {' and '.join(kept)} is not"
-        _move(repository, repository.kept_on, remote, moves, state, push.RefTakenError)
+        if isinstance(place, RecordsBranch):
+            moves = {ref: (sha, "") for ref, sha in kept.items()}
+            _move(repository, place, remote, moves, state, push.RefTakenError)
+        else:
+            place.create(repository, remote, kept, state)
     try:
         push.push_new_refs(repository, remote=remote, refs={ref: sha for ref, sha in refs.items() if ref not in kept})
     except RemoteError as error:
@@ -37,7 +40,9 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
 def hinted(error: RemoteError, repository: Repository) -> RemoteError:
     """The error of a server that rejects such refs, with the way that needs none."""
     if error.code in ("push-rejected", "notes-rejected") and repository.kept_on is None:
-        error.remedy += "; a server that takes no such refs: `records: branch NAME` or `records: none` in release.yaml"
+        error.remedy += (
+            "; a server that takes no such refs: `records: branch NAME`, `registry` or `none` in release.yaml"
+        )
     return error
 
 
@@ -45,9 +50,10 @@ def move_refs(
     repository: Repository, *, remote: str, moves: Mapping[str, tuple[str, str]], state: str, hooks: bool = True
 ) -> None:
     """As `push.move_refs`; what a branch keeps is moved first."""
-    kept = {ref: pair for ref, pair in moves.items() if repository.kept_on and stands_for(ref)}
-    if repository.kept_on and kept:
-        _move(repository, repository.kept_on, remote, kept, state, RefusedError)
+    branch = repository.kept_on if isinstance(repository.kept_on, RecordsBranch) else None
+    kept = {ref: pair for ref, pair in moves.items() if branch and branch.keeps(ref)}
+    if branch and kept:
+        _move(repository, branch, remote, kept, state, RefusedError)
     rest = {ref: pair for ref, pair in moves.items() if ref not in kept}
     push.move_refs(repository, remote=remote, moves=rest, state=state, hooks=hooks)
 

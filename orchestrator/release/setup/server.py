@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.declaration import BY_REQUEST, NOWHERE, ON_BRANCH
+from orchestrator.core.declaration import BY_REQUEST, NOWHERE, ON_BRANCH, REGISTRY
 from orchestrator.core.errors import RefusedError, ReleaseError, RemoteError
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.text import word
@@ -69,6 +69,9 @@ def records_place(session: Session, config: Config) -> str:
     if config.records == NOWHERE:
         return "none are kept"
     _ask_for(session)
+    if config.records == REGISTRY and config.image:
+        session.connections.registry(config.image.repository).can_push()
+        return f"beside the images of {config.image.repository}, which takes a push of this login"
     if config.records:
         name = config.records.removeprefix(ON_BRANCH)
         _dry_run(session, config.remote, f"refs/heads/{name}-{_TRIED}", atomic=False)
@@ -79,7 +82,7 @@ def records_place(session: Session, config: Config) -> str:
         return f"{config.remote} has {found} under {RECORDS}"
     raise SkipCheck(
         f"a dry run went through; whether the server takes {RECORDS}* shows at the first release, for {_BLIND}"
-        " (one that does not: `records: branch NAME`)"
+        " (one that does not: `records: branch NAME` or `registry`)"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.core.declaration import NOWHERE
+from orchestrator.core.declaration import NOWHERE, REGISTRY
 from orchestrator.core.tag_message import shipped
 from orchestrator.git import notes
 from orchestrator.release.steps.outcomes import Outcome
@@ -21,7 +21,7 @@ class Annotated(Outcome):
 
 
 def tasks(plan: Plan) -> tuple[Task, ...]:
-    if plan.records == NOWHERE:
+    if plan.records in (NOWHERE, REGISTRY):
         return ()
     title = "note the release on the source commits"
     return (Task(key="annotate", title=title, run=_run, probe=lambda *_: None, once=True),)
@@ -31,6 +31,7 @@ def _run(context: TaskContext) -> Annotated:
     """Writing a line that is there already changes nothing, so this may run any number of times."""
     plan = context.plan
     lines = {pick.source: f"in {plan.version} as {pick.carrier} on {plan.branch}" for pick in shipped(plan.picks)}
-    if lines and context.repository.keeps_records:
+    place = context.repository.kept_on
+    if lines and context.repository.keeps_records and (place is None or place.keeps(notes.REF)):
         notes.publish(context.repository, remote=plan.remote, lines=lines, committer=plan.committer)
     return Annotated(notes=len(lines))

@@ -144,7 +144,7 @@ def _propose(context: TaskContext) -> ProposedRequest:
     plan, tag_object = context.plan, context.outcome(Tagged).tag_object
     before = candidate.candidate(context.repository, plan.remote, plan.version, plan.request)
     _refuse_foreign(context, before)
-    candidate.propose(context.repository, plan, tag_object, before)
+    candidate.propose(context.repository, plan, tag_object, before, context.state.ref("sources"))
     forge, why = request.connect(context.session, plan.remote)
     if forge is None:
         url = request.by_hand(context.repository.remote_url(plan.remote), plan)

@@ -35,9 +35,8 @@ def _run(context: TaskContext) -> Picked:
     scratch = context.session.scratch
     if context.plan.landed and not scratch.has(tip):
         context.repository.bring(scratch, context.plan.remote, [f"refs/heads/{context.plan.branch}"])
-    if kept := keep(scratch, context.plan.version, context.plan.sources, context.plan.head):
-        context.state.adopt(scratch, kept, "sources")
-    context.state.adopt(scratch, tip, "candidate")
+    kept = keep(scratch, context.plan.version, context.plan.sources, context.plan.head)
+    context.state.adopt(scratch, {"sources": kept, "candidate": tip} if kept else {"candidate": tip})
     found = context.state.ref("candidate")
     if found != tip:
         raise MismatchError(f"the picks gave {found or 'nothing'}, the plan says {tip}", code="picks-differ-from-plan")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.core.declaration import NOWHERE
+from orchestrator.core.declaration import NOWHERE, REGISTRY
 from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (
     Origin,
@@ -61,6 +61,8 @@ class KeptSources(Outcome):
 def tasks(plan: Plan) -> tuple[Task, ...]:
     if plan.records == NOWHERE:
         return ()
+    if plan.built_by and plan.records == REGISTRY:
+        return ()  # there is no image yet to lay something beside
     if plan.built_by:  # who builds the images writes it, and needs the sources for that
         return (Task(key=KEEP, title="keep the sources", run=_keep, probe=_keeps),)
     return (Task(key=RECORD, title="write the record", run=_run, probe=_probe),)
@@ -142,7 +144,7 @@ def _kept(context: TaskContext) -> str:
     made = context.state.ref("sources")
     if kept := keep(scratch, plan.version, plan.sources, plan.head):
         if kept != made:
-            context.state.adopt(scratch, kept, "sources")
+            context.state.adopt(scratch, {"sources": kept})
         return kept
     return made if made and scratch.commit(made).parents == tuple(plan.sources) else ""
 

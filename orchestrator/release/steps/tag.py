@@ -43,7 +43,7 @@ def _run(context: TaskContext) -> Tagged:
             tagger=f"{plan.committer} {plan.when}",
             rule=plan.signed_tag,
         )
-        context.state.adopt(scratch, tag_object, "tag")
+        context.state.adopt(scratch, {"tag": tag_object})
     return Tagged(tag_object=tag_object)
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.history
 
 
-@pytest.mark.parametrize(("mainline", "adapted"), [(1, False), (2, False), (2, True)])
+@pytest.mark.wide(2)
+@pytest.mark.parametrize(("mainline", "adapted"), [(2, True), (2, False), (1, False)])
 def test_what_came_to_the_parent_that_was_kept(tale: Story, mainline: int, adapted: bool) -> None:
     """Both sides change the same file; one pick of the merge is by hand and in other words."""
     clone = tale.clone
