@@ -42,14 +42,14 @@ def plan(
         ),
     ] = False,
     comment: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--comment",
             metavar="NUMBER",
             min=1,
             help="Say it as a comment on this pull or merge request too, always the same one; what fails is noted.",
         ),
-    ] = 0,
+    ] = None,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.picks.undeclared import next_declared
@@ -134,7 +134,7 @@ def _comment(session: Session, console: Console, number: int, text: str, *, make
     console.note(f"the comment on {number} {done}" if done else f"no comment on {number}: there is nothing to say")
 
 
-def _nothing_declared(session: Session, console: Console, markdown: str, comment: int) -> int:
+def _nothing_declared(session: Session, console: Console, markdown: str, comment: int | None) -> int:
     said = "every declared version has its tag: nothing to plan"
     console.lines([said])
     if markdown != "-":
