@@ -44,7 +44,7 @@ MOST_MODULES = 16  # in a room
 MOST_LINES = 400  # in a file
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
-    "rich": "report.live", "sqlite3": "git.cache",
+    "rich": "report.screen.live", "sqlite3": "git.cache",
     "zstandard": "registry.compression",
     "jinja2": "report.page.render",
     "univers": "attest.scan.matching", "cvss": "attest.scan.advisory", "packageurl": "attest.scan.vex",

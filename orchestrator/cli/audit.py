@@ -194,7 +194,7 @@ def report(
     else:
         name, text = version.replace("/", "-"), release_page(tell(session, version))
     if output == "-":
-        console.lines(text.splitlines())
+        console.verbatim(text)
         return Exit.DONE
     path = session.directory / (output or f"release-{name}.html")
     _put(path, text)

@@ -151,5 +151,5 @@ def schema(console: Console) -> None:
     from orchestrator.config.reader import schema as make
 
     text = json.dumps(make(), indent=2)
-    console.lines(text.splitlines())
+    console.verbatim(text)
     console.document(make())

@@ -104,7 +104,7 @@ def _cluster(session: Session, console: Console, provider: str, *, apply: bool) 
             code="options-exclude",
         )  # fmt: skip
     text = policy(provider, session.config(), lambda name: config_file(name, session.repository.top))
-    console.lines(text.splitlines())
+    console.verbatim(text)
     console.document({"schema_version": 1, "provider": provider, "text": text})
 
 
@@ -151,7 +151,10 @@ def init(
         cut=cut,
     )  # fmt: skip
     made = ci_init(session, wish, write=write, force=force)
-    console.lines([f"{made.file}: {made.state}"] if write else made.text.splitlines())
+    if write:
+        console.lines([f"{made.file}: {made.state}"])
+    else:
+        console.verbatim(made.text)
     console.note(f"to be set once ({made.where}):")
     for need in made.needs:
         console.note(f"  {need.line}")

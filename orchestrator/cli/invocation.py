@@ -30,6 +30,8 @@ def console_of(options: Options) -> Console:
         color=not options.no_color and "NO_COLOR" not in env and env.get("TERM") != "dumb" and sys.stderr.isatty(),
         env=env,
         interactive=sys.stdin.isatty() and sys.stderr.isatty(),
+        clock=time.monotonic,
+        now=time.time,
     )
 
 

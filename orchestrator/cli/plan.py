@@ -69,7 +69,7 @@ def plan(
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
     text = _as_markdown(made, problems) if markdown or comment else ""
     if markdown == "-":
-        console.lines(text.splitlines())
+        console.verbatim(text)
     else:
         heavy = heavy_bases(made, session.connections, offline=session.options.offline)
         console.lines([*plan_lines(made, heavy), *(proof_lines(proof) if proof else [])])
@@ -88,7 +88,7 @@ def _settled(session: Session, console: Console, version: str) -> Plan:
 
     settled = settle(session, version)
     for diff in settled.diffs:
-        console.lines([*diff.splitlines(), ""])
+        console.verbatim(f"{diff}\n")
     for note in settled.notes:
         console.note(f"note: {note}")
     return settled.plan
@@ -305,7 +305,7 @@ def candidates(
     if picked and not shas and not yes:
         _confirm(console, len(picked), write)
     diff = add(session, found.config, write, picked) if picked else ""
-    console.lines(diff.splitlines())
+    console.verbatim(diff)
     if write and not picked:
         console.note(f"nothing to declare for {write}")
     console.document(

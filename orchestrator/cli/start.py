@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError
@@ -62,7 +62,7 @@ def overview(session: Session) -> Overview:
     found = standings(session, "")
     open_ones = [each for each in found if each.next and each.state not in ("released",)]
     if open_ones:
-        lines = tuple(standing_lines(open_ones))
+        lines = tuple(standing_lines([replace(each, next=()) for each in open_ones]))
         commands = [command.partition("   ") for each in open_ones for command in each.next]
         return Overview(lines, tuple((command, why.strip()) for command, _, why in commands)[:LIKELY])
     return _at_rest(session)

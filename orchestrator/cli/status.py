@@ -61,7 +61,7 @@ def notes(
         )
     console.as_json |= form == "json"
     found, problems = release_notes(session, version)
-    console.lines(notes.render(found, form).splitlines() if found.picks or not problems else [])
+    console.verbatim(notes.render(found, form) if found.picks or not problems else "")
     console.document(notes.document(found))
     console.problems(problems)
     return worst(problems)

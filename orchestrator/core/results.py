@@ -72,13 +72,14 @@ def at_most(problems: Iterable[Problem], code: str = "more-faults") -> list[Prob
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A line of progress.  `item` names the moving part; `current`, `total` are bytes (layers) or steps."""
+    """A line of progress.  `item` names the moving part; `current`, `total` are steps, or bytes of a layer."""
 
     text: str
     item: str = ""
     current: int | None = None
     total: int | None = None
     is_log: bool = False  # a raw line of somebody else's log
+    in_bytes: bool = False  # `item` is a layer on its way; its size may not be known yet
 
 
 class CheckState(StrEnum):

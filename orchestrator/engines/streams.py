@@ -36,6 +36,7 @@ _PODMAN_FAILED = 'building at STEP "{}": '
 _PODMAN_EXIT = re.compile(r"while running runtime: exit status (\d+)\s*")
 _RED = "\x1b[91m"  # how the classic builder marks what a step wrote to stderr
 MADE = r"(?: --->|-->) ([0-9a-f]{11,12})"  # an image of a step, as the log has it: docker's way, or podman's
+_LAYER = re.compile(r"[0-9a-f]{12}")  # an event's id can be a tag too
 _BUILT = re.compile(r"Successfully built ([0-9a-f]+)")
 
 
@@ -232,7 +233,10 @@ class Layers:
         current, total = detail.get("current"), detail.get("total")
         if self._moved(layer, status, current or 0):
             self.moved_at = self.clock()
-            self.report(Progress(text=status, item=layer, current=current, total=total, is_log=not layer))
+            moves = bool(total) or bool(_LAYER.fullmatch(layer))
+            self.report(
+                Progress(text=status, item=layer, current=current, total=total, is_log=not layer, in_bytes=moves)
+            )
 
     def stalled_for(self) -> float:
         """Seconds since something moved."""

@@ -58,8 +58,8 @@ class Needs:
             shorter = "" if self.complete else ", perhaps not the shortest list: the time ran out"
             return f"proved by replay{shorter}"
         if not self.complete:
-            return f"no prerequisites proved in the time given ({self.tried} sets tried)" if self.tried else ""
-        return f"no set of missing commits was found that makes it apply ({self.tried} sets tried)"
+            return f"no prerequisites proved in the time given ({_sets(self.tried)})" if self.tried else ""
+        return f"no set of missing commits was found that makes it apply ({_sets(self.tried)})"
 
 
 class Finder:
@@ -184,3 +184,7 @@ class _Fix:
 def _decoded(data: bytes) -> Needs:
     values = json.loads(data)
     return Needs(**{**values, "commits": tuple(values["commits"]), "near": tuple(values["near"])})
+
+
+def _sets(number: int) -> str:
+    return f"{number} set{'' if number == 1 else 's'} tried"

@@ -1,6 +1,7 @@
 """The only writer.  stdout is the result, stderr is the talk; `--json` puts one document on stdout.
 
-On a terminal progress is live (rich); elsewhere a line a task; in GitHub Actions groups and annotations too.
+On a terminal progress is live (rich), lines fit its width and have colours; elsewhere a line a task, and a sign of life
+in between.  In GitHub Actions and GitLab CI a task is a group of the log.
 """
 
 from __future__ import annotations
@@ -10,25 +11,28 @@ import re
 import shutil
 import signal
 import sys
+import time
 from dataclasses import replace
-from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from orchestrator.core.errors import ConfigError, ProblemsError
 from orchestrator.report import text as report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.core.errors import ReleaseError
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
     from orchestrator.core.results import Problem, Progress
-    from orchestrator.report.live import Live
+    from orchestrator.report.screen.activity import Activity
+    from orchestrator.report.screen.groups import GithubGroups, GitlabGroups
+    from orchestrator.report.screen.live import Live
+    from orchestrator.report.screen.pulse import Pulse
     from orchestrator.session.journal import JournalRecord
 
-_PLACE = re.compile(r"(?P<file>.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?", re.DOTALL)
 _COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(vso)?\[", re.MULTILINE)
 
 
@@ -36,15 +40,29 @@ class Console:
     """Where a command's words go.  `quiet` keeps results and errors only; `verbose` shows other people's logs."""
 
     def __init__(
-        self, *, as_json: bool, quiet: bool, verbose: bool, color: bool, env: Mapping[str, str], interactive: bool
+        self,
+        *,
+        as_json: bool,
+        quiet: bool,
+        verbose: bool,
+        color: bool,
+        env: Mapping[str, str],
+        interactive: bool,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
-        self.color = color and interactive
+        self.color = color
         self.env = env
         self.interactive = interactive  # whether somebody can be asked
         self.on_github = env.get("GITHUB_ACTIONS") == "true"
+        self._groups = _groups(env, now)
+        self._moves = color and interactive and not env.get("CI")  # what moves is for who sits before it
+        self._clock = clock
+        self._pulse: Pulse | None = None
+        self._activity: Activity | None = None  # of what is at work
         self._obeyed = self.on_github or "TF_BUILD" in env  # a runner that looks for commands in what is written
         self._answered = False
         self._live: Live | None = None
@@ -58,8 +76,13 @@ class Console:
         """The result, as text; nothing where a document is asked for."""
         self._stop_live()
         if not self.as_json:
-            sys.stdout.write("".join(f"{self._shown(line)}\n" for line in lines))
-            sys.stdout.flush()
+            self._write(sys.stdout, "".join(f"{self._fitted(line, sys.stdout)}\n" for line in lines))
+
+    def verbatim(self, text: str) -> None:
+        """A result that somebody else reads as it is: YAML, a diff, a page."""
+        self._stop_live()
+        if not self.as_json:
+            self._write(sys.stdout, "".join(f"{self._shown(line)}\n" for line in text.splitlines()))
 
     def document(self, data: Mapping[str, Any]) -> None:
         """The result, as the one JSON document of `--json`."""
@@ -142,28 +165,42 @@ class Console:
 
     def _begin(self, title: str) -> None:
         self._at_work.append(title)
-        if not self.on_github:
+        if len(self._at_work) == 1:
+            from orchestrator.report.screen.activity import Activity
+
+            self._activity = Activity()
+            if self._groups:
+                self._raw(self._groups.opened(printable(title)))  # a runner's groups do not nest
+            if not self._moves:
+                self._start_pulse()
+        if self._moves:
             self._show_live()
-        elif len(self._at_work) == 1:  # a runner's groups do not nest
-            self._command(f"::group::{_data(title)}")
 
     def _end(self, title: str, how: str) -> None:
-        self._stop_live()
+        self._pause_live()
         self._talk(f"{title}: {how}")
         if title in self._at_work:
             self._at_work.remove(title)
-        if self.on_github and not self._at_work:
-            self._command("::endgroup::")
-        elif not self.on_github and self._at_work:
+        if self._at_work:
             self._show_live()
+            return
+        self._stop_live()
+        self._stop_pulse()
+        if self._groups:
+            self._raw(self._groups.closed())
 
     def _show_live(self) -> None:
         """All that is at work, in one display."""
-        if self.color:
-            from orchestrator.report.live import Live
+        if not self._moves:
+            return
+        title = printable(", ".join(self._at_work))
+        if self._live is None:
+            from orchestrator.report.screen.live import Live
 
-            self._stop_live()
-            self._live = Live(printable(", ".join(self._at_work)))
+            self._live = Live(title)
+        else:
+            self._live.titled(title)
+            self._live.start()
 
     def progress(self, progress: Progress) -> None:
         """Progress of what is at work: live on a terminal, log lines with --verbose, else only plain sentences."""
@@ -172,31 +209,77 @@ class Console:
                 self._progress(progress)
 
     def _progress(self, progress: Progress) -> None:
-        if self._live is not None:
+        sentence = not progress.is_log and not progress.item and progress.total is None
+        if self._activity is not None:
+            self._activity.take(progress)
+        if sentence:
+            self._talk(f"  {progress.text}")
+        elif self._live is not None:
             text, item = printable(progress.text), printable(progress.item)
             self._live.show(replace(progress, text=text, item=item))  # a build log must not drive the terminal
-        elif progress.is_log:
-            if self.verbose or self.on_github:
-                self._talk(f"    {progress.text}")
-        elif not progress.item and progress.total is None:
-            self._talk(f"  {progress.text}")
+        elif progress.is_log and (self.verbose or self._groups):
+            self._talk(f"    {progress.text}")
 
-    def _stop_live(self) -> None:
+    def _start_pulse(self) -> None:
+        from orchestrator.report.screen.pulse import Pulse
+
+        self._began = self._clock()
+        self._pulse = Pulse(self.beat, self._clock)
+        self._pulse.start()
+
+    def beat(self) -> None:
+        """What is still at work, and how far it is."""
+        with self._lock:
+            if self._at_work and self._activity is not None:
+                seconds, told = self._clock() - self._began, self._activity.told()
+                self._talk(f"  {', '.join(self._at_work)}: {seconds:.0f} s" + (f", {told}" if told else ""))
+
+    def _stop_pulse(self) -> None:
+        if self._pulse is not None:
+            self._pulse.stop()
+            self._pulse = None
+
+    def _pause_live(self) -> None:
         if self._live is not None:
             self._live.stop()
-            self._live = None
+
+    def _stop_live(self) -> None:
+        self._pause_live()
+        self._live = None
 
     def _talk(self, text: str) -> None:
-        sys.stderr.write(f"{self._shown(text)}\n")
-        sys.stderr.flush()
+        self._raw(self._fitted(text, sys.stderr))
+
+    def _raw(self, text: str) -> None:
+        drawn = self._live is not None and self._live.is_drawn
+        if drawn:
+            self._pause_live()  # what is written stays above what is drawn
+        self._write(sys.stderr, f"{text}\n")
+        if drawn and self._live is not None:
+            self._live.start()
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        stream.write(text)
+        stream.flush()
+        if self._pulse is not None:
+            self._pulse.heard()
 
     def _command(self, text: str) -> None:
         """What a runner is to obey."""
-        sys.stderr.write(f"{printable(text)}\n")
-        sys.stderr.flush()
+        self._raw(printable(text))
 
     def _shown(self, text: str) -> str:
         return inert(printable(text)) if self._obeyed else printable(text)
+
+    def _fitted(self, text: str, stream: TextIO) -> str:
+        """The text as a terminal shows it best; as it is for everybody else."""
+        if not stream.isatty():
+            return self._shown(text)
+        from orchestrator.report.screen.style import painted, wrapped
+
+        width = shutil.get_terminal_size().columns
+        lines = [wrapped(line, width) for line in self._shown(text).split("\n")]
+        return "\n".join(painted(line) if self.color else line for line in lines)
 
     # -------------------------------------------------------------- errors
 
@@ -216,7 +299,7 @@ class Console:
     def detail(self, text: str) -> None:
         """The end of somebody's output, below the error that it explains."""
         if text and not self.quiet:
-            self._talk("\n".join(f"    {line}" for line in text.splitlines()[-40:]))
+            self._raw("\n".join(self._shown(f"    {line}") for line in text.splitlines()[-40:]))
 
     def problems(self, problems: Sequence[Problem]) -> None:
         """Problems of a plan that is shown all the same."""
@@ -224,19 +307,24 @@ class Console:
             self._talk(line)
         if self.on_github:
             for problem in problems:
-                self._command(annotation(problem.message, problem.where, problem.code))
+                self._annotated(problem.message, problem.where, problem.code)
 
     def annotations(self, problems: Sequence[Problem]) -> None:
         """Findings of a result that is shown already, for the CI that shows them beside the code."""
         if self.on_github:
             for problem in problems:
-                self._command(annotation(problem.message, problem.where, problem.code))
+                self._annotated(problem.message, problem.where, problem.code)
+
+    def _annotated(self, message: str, where: str, code: str) -> None:
+        from orchestrator.report.screen.groups import annotation
+
+        self._command(annotation(message, where, code))
 
     def _annotate(self, error: ReleaseError, problems: Sequence[Problem]) -> None:
         for problem in problems:
-            self._command(annotation(problem.message, problem.where, problem.code))
+            self._annotated(problem.message, problem.where, problem.code)
         if not problems:
-            self._command(annotation(error.message, error.where, error.code))
+            self._annotated(error.message, error.where, error.code)
 
     # -------------------------------------------------------------- CI
 
@@ -253,6 +341,15 @@ class Console:
             if path := self.env.get(name):
                 with open(path, "a", encoding="utf-8") as out:  # noqa: PTH123  # a path from the environment
                     out.write(text)
+
+
+def _groups(env: Mapping[str, str], now: Callable[[], float]) -> GithubGroups | GitlabGroups | None:
+    """Those of the runner that this is, None for none that has them."""
+    if "GITHUB_ACTIONS" not in env and "GITLAB_CI" not in env:
+        return None
+    from orchestrator.report.screen.groups import groups_of
+
+    return groups_of(env, now)
 
 
 def printable(text: str) -> str:
@@ -275,7 +372,7 @@ def _escaped(char: str) -> str:
 
 
 def _error_lines(error: ReleaseError) -> list[str]:
-    where = f"{error.where}: " if error.where else ""
+    where = f"{error.where}: " if error.where and not error.message.startswith(error.where) else ""
     return [f"error: {where}{error.message} [{error.code}]"] + ([f"  do: {error.remedy}"] if error.remedy else [])
 
 
@@ -295,28 +392,3 @@ def error_document(error: ReleaseError, problems: Sequence[Problem]) -> dict[str
         },
         "problems": [public(problem) for problem in problems],
     }
-
-
-def annotation(message: str, where: str, code: str) -> str:
-    """A GitHub Actions `::error` line; data is escaped as the runner wants it.
-
-    Only a file of the work tree can be shown beside the code: any other place (release.yaml at a tag, a ref) is told.
-    """
-    place = _PLACE.fullmatch(where)
-    properties = []
-    if place and Path(place["file"]).is_file():
-        properties = [f"file={_property(place['file'])}"]
-        properties += [f"line={place['line']}"] if place["line"] else []
-        properties += [f"col={place['column']}"] if place["column"] else []
-    elif where:
-        message = f"{where}: {message}"
-    properties.append(f"title={_property(code)}")
-    return f"::error {','.join(properties)}::{_data(message)}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -23,7 +23,7 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
     """One line a problem, with its place, and its remedy below."""
     lines = []
     for problem in problems:
-        where = f"{problem.where}: " if problem.where else ""
+        where = f"{problem.where}: " if problem.where and not problem.message.startswith(problem.where) else ""
         lines.append(f"error: {where}{problem.message} [{problem.code}]")
         if problem.remedy:
             lines.append(f"  do: {problem.remedy}")

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.core.errors import RefusedError
 from orchestrator.core.results import Progress
-from orchestrator.report.console import Console, annotation, inert
+from orchestrator.report.console import Console, inert
+from orchestrator.report.screen.groups import annotation
 from orchestrator.session.journal import JournalRecord
 from tests.support.cli import release
 
@@ -70,6 +71,48 @@ def test_a_document_says_the_same_and_commands_nothing(capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert "##[" not in out
     assert json.loads(out) == {"a": [FOREIGN]}
+
+
+@pytest.mark.parametrize(
+    ("env", "opened", "closed"),
+    [
+        ({"GITHUB_ACTIONS": "true"}, "::group::build x", "::endgroup::"),
+        (
+            {"GITLAB_CI": "true"},
+            "\x1b[0Ksection_start:1700000000:release_1[collapsed=true]\r\x1b[0Kbuild x",
+            "\x1b[0Ksection_end:1700000000:release_1\r\x1b[0K",
+        ),
+    ],
+)
+def test_a_log_keeps_the_names_of_steps_and_folds_their_text(
+    capsys: pytest.CaptureFixture[str], env: dict[str, str], opened: str, closed: str
+) -> None:
+    """Two tasks at the same time are one group: a runner's groups do not nest."""
+    shown = Console(
+        as_json=False, quiet=False, verbose=False, color=True, env=env, interactive=False, now=lambda: 1_700_000_000.0
+    )
+    for task in "xy":
+        shown.record(JournalRecord(kind="started", task=task, body={"title": f"build {task}"}))
+    shown.progress(Progress(text="Collecting numpy", item="build", is_log=True))
+    for task in "xy":
+        shown.record(JournalRecord(kind="finished", task=task, body={"seconds": 1.0}))
+    shown.note("after")
+    said = capsys.readouterr().err.split("\n")
+    assert said == [opened, "    Collecting numpy", "build x: 1.0 s", "build y: 1.0 s", closed, "after", ""]
+
+
+def test_a_sign_of_life_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = [0.0]
+    shown = Console(
+        as_json=False, quiet=False, verbose=False, color=False, env={}, interactive=False, clock=lambda: seconds[0]
+    )
+    shown.record(JournalRecord(kind="started", task="a", body={"title": "build x"}))
+    shown.progress(Progress(text="Step 4/9 : RUN make", item="build", current=4, total=9))
+    seconds[0] = 50.0
+    shown.beat()
+    shown.record(JournalRecord(kind="finished", task="a", body={"seconds": 60.0}))
+    shown.beat()
+    assert capsys.readouterr().err == "  build x: 50 s, step 4/9 RUN make\nbuild x: 60.0 s\n"
 
 
 @pytest.mark.hostile

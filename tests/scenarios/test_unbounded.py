@@ -124,7 +124,7 @@ def test_the_live_view_shows_no_control_sequence(monkeypatch: pytest.MonkeyPatch
         def stop(self) -> None:
             pass
 
-    monkeypatch.setattr("orchestrator.report.live.Live", Live)
+    monkeypatch.setattr("orchestrator.report.screen.live.Live", Live)
     console = Console(as_json=False, quiet=False, verbose=False, color=True, env={}, interactive=True)
     evil = "\x1b]0;title\x07\x1b]52;c;Y2xpcA==\x07\x1b[?1049h\x9b2J"
     console._begin(f"build {evil}")

@@ -155,7 +155,8 @@ class Follower:
         current, total = status.get("current"), status.get("total")
         if total and isinstance(current, int) and isinstance(total, int):
             text = "done" if status.get("completed") else "moving"
-            self.report(Progress(text=text, item=str(status.get("id") or ""), current=current, total=total))
+            item = str(status.get("id") or "")
+            self.report(Progress(text=text, item=item, current=current, total=total, in_bytes=True))
 
     def _log(self, log: dict[str, Any]) -> None:
         step = self._steps.setdefault(str(log.get("vertex") or ""), Vertex(number=len(self._steps) + 1, name=""))

@@ -1,0 +1,1 @@
+"""What `release` looks like in a terminal, as pictures for the docs."""
