@@ -13,6 +13,7 @@ from orchestrator.core.declaration import (
     BUILT_BY,
     IMAGE_ALLOWED,
     IMAGE_CHECKS,
+    LOCK_IN_COMMAND,
     PLATFORM_IN_LOCK,
     HeavySpec,
     ImageSpec,
@@ -127,6 +128,12 @@ LOCK: Key[tuple[tuple[str, str], ...]] = Key(
     help="The lock that the image is installed from, in the repository: a file in pip's format with hashes, or a "
     "folder whose `*.txt` files are the lock together. `{platform}` in it becomes `linux-arm64`; a mapping names a "
     "lock for each platform.",
+)
+LOCK_COMMAND = Key(
+    name="lock-command",
+    shape=Text(convert=rules.containing(LOCK_IN_COMMAND), what="a command"),
+    help="What makes a lock, `{lock}` being its path: `tools/lock {lock}`. Where one is missing or out of date "
+    "`release check` says the command; nothing runs it.",
 )
 PATCHES = Key(
     name="patches",
@@ -330,6 +337,7 @@ def _image(got: Got) -> ImageSpec:
         network=got(BUILD_NETWORK, ""),
         lock=dict(lock).get("", ""),
         locks=tuple(entry for entry in lock if entry[0]),
+        lock_command=got(LOCK_COMMAND, ""),
         variants=variants,
         parallel=got(PARALLEL, ImageSpec.parallel),
         patches=got(PATCHES, ""),
@@ -370,7 +378,7 @@ IMAGE = Table(
     title="'image'",
     keys=(
         REPOSITORY, DOCKERFILE, CONTEXT, BUILD_ARGS, FLOATING, SMOKE, PLATFORM, PLATFORMS,
-        BUILD_NETWORK, LOCK, PATCHES,
+        BUILD_NETWORK, LOCK, LOCK_COMMAND, PATCHES,
         VARIANTS, PARALLEL, DELTA_BUDGET, SIZE_BUDGET, MAX_LAYERS, ALLOW, BUILT_BY_KEY, CHECKS, HEAVY,
         *BUILD_KEYS,
     ),

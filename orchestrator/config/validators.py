@@ -352,6 +352,17 @@ def one_of(*words: str) -> Callable[[str], str]:
     return check
 
 
+def containing(part: str) -> Callable[[str], str]:
+    """A rule that lets through what has `part` in it."""
+
+    def check(text: str) -> str:
+        if part not in text:
+            raise BadTextError("config-bad-text", f"has no {part}", f"write {part} where that is to stand")
+        return text
+
+    return check
+
+
 def matching(grammar: str, example: str) -> Callable[[str], str]:
     """A rule that lets through what matches `grammar`."""
 

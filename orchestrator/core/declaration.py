@@ -29,6 +29,7 @@ IMAGE_ALLOWED: Final = {
     "shrunk": "less than a tenth of what the version before weighs",
 }
 
+LOCK_IN_COMMAND: Final = "{lock}"  # in `image.lock-command`: the lock's path
 PLATFORM_IN_LOCK: Final = "{platform}"  # in `image.lock`: `linux-arm64`
 
 DEFAULT_BRANCH: Final = "release-candidate/{version}"
@@ -221,6 +222,7 @@ class ImageSpec:
     network: str = ""
     lock: str = ""  # repository path of a lock file, or of a folder whose *.txt files are the lock together
     locks: tuple[tuple[str, str], ...] = ()  # the same for each platform, where they differ by more than its name
+    lock_command: str = ""  # what makes a lock, LOCK_IN_COMMAND in it
     variants: tuple[Variant, ...] = ()  # the first is the default one: it has the plain version tag too
     parallel: int = 1  # variants built at the same time
     checks: tuple[str, ...] | None = None  # built-in checks of what is inside; None: all where there is a lock

@@ -17,6 +17,7 @@ from orchestrator.dockerfile.facts import LABS, NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.builders import BUILDX, ZSTD_CLIENTS, of_base, option_problems
+from orchestrator.image.lock_sources import how_to_make, outdated, requirements_of
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
 from orchestrator.image.pytorch_builds import judge, read_lock
@@ -61,7 +62,7 @@ def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config
     claims = claims_of(image.variant, dict(image.build_args), image.platform)
     problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
-        problems += judge(files, image.variant)
+        problems += judge(files, image.variant, image.platform)
         if not files:
             problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
     context = posixpath.normpath(image.context or ".")
@@ -305,11 +306,17 @@ def _lock_problems_here(spec: ImageSpec, variant: Variant, platform: str, top: P
     files = _files_here(top, path) if path else {}
     if path and not files:
         message = f"{path} is no file, and no folder with *.txt"
-        remedy = "correct `image.lock`, or make the file"
+        remedy = f"correct `image.lock`, or {how_to_make(spec.lock_command, path)}"
         problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
     claims = claims_of(variant.name, {**dict(spec.build_args), **dict(variant.build_args)}, platform)
-    problems += judge_claims(claims, read_lock(files)[0], str(variant.place))
-    problems += judge(files, variant.name)
+    pins = read_lock(files)[0]
+    problems += judge_claims(claims, pins, str(variant.place))
+    problems += judge(files, variant.name, platform)
+    requirements = requirements_of(path, platform)
+    wanted = top / requirements
+    if files and wanted.is_file():
+        refuse_link(top, wanted)
+        problems += outdated(wanted.read_bytes(), requirements, pins, how_to_make(spec.lock_command, path))
     return problems
 
 

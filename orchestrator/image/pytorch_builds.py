@@ -168,11 +168,12 @@ def build_like(torch: str, cuda: str | None) -> Build | None:
     return next((each for each in BUILDS if (each.torch, each.cuda) == (version, cuda or "")), None)
 
 
-def judge(files: Mapping[str, bytes], variant: str = "") -> tuple[Problem, ...]:
+def judge(files: Mapping[str, bytes], variant: str = "", platform: str = "") -> tuple[Problem, ...]:
     """What is wrong with a lock: its form, and combinations with torch that were never published.
 
     `variant` is the image variant's name; where it names a CUDA (`cu126`) or `cpu` the lock must be of that.  A
-    torch that the table does not know is not judged, except where the table has its version with other CUDAs.
+    torch that the table does not know is not judged, except where the table has its version with other CUDAs.  The
+    wheels for aarch64 bring CUDA and Triton along: what they ask for is asked for on x86_64 alone.
     """
     pins, problems = read_lock(files)
     torch = pins.get("torch")
@@ -185,10 +186,11 @@ def judge(files: Mapping[str, bytes], variant: str = "") -> tuple[Problem, ...]:
         if known:
             problems += (_never(f"torch {torch.version} was never published", torch.place, known),)
         return problems
-    return (*problems, *_against(build, pins, torch, variant))
+    is_bundled = platform.partition("/")[2] not in ("", "amd64")
+    return (*problems, *_against(build, pins, torch, variant, is_bundled=is_bundled))
 
 
-def _against(build: Build, pins: Mapping[str, Pin], torch: Pin, variant: str) -> Iterator[Problem]:
+def _against(build: Build, pins: Mapping[str, Pin], torch: Pin, variant: str, *, is_bundled: bool) -> Iterator[Problem]:
     known = [each.name for each in BUILDS if each.torch == build.torch]
     if re.fullmatch(r"cu[0-9]{2,3}|cpu", variant) and variant != build.variant:
         yield _never(
@@ -206,6 +208,8 @@ def _against(build: Build, pins: Mapping[str, Pin], torch: Pin, variant: str) ->
         "triton": build.triton,
     }
     for name, version in wanted.items():
+        if is_bundled and name not in pins:
+            continue
         yield from _one(build, name, version, pins.get(name), torch, known)
 
 

@@ -219,6 +219,9 @@ def test_every_key_is_read() -> None:
         )
     )
     kms = read(f"{MINIMAL}sign: {{key: 'awskms:///alias/release', public-keys: [{key}]}}\n").sign
+    locked = read(f"{MINIMAL}image: {{repository: r.example.com/b, lock-command: 'make {{lock}}'}}\n").image
+    assert locked is not None
+    assert locked.lock_command == "make {lock}"
     assert kms == SignSpec(key="awskms:///alias/release", public_keys=(key,))
     assert got.text == FULL.encode()
 

@@ -348,6 +348,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
         "5:3",
         "config-two-platforms",
     ),
+    ("a command without its lock", image("lock-command: make lock"), "6:17", "config-bad-text"),
     ("no lock", image("platforms: [linux/amd64]\n  lock: {linux/arm64: a}"), "5:3", "config-no-lock"),
     ("lock of no platform", image("lock: 'a-{platform}'"), "5:3", "config-no-platforms"),
     ("allow what", image("allow: [smaller]"), "6:11", "config-bad-word"),

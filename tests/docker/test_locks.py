@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import threading
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.attest.bill import hashes_of
+from orchestrator.image.pytorch_builds import BUILDS, judge, read_lock
 from tests.docker.conftest import PROJECT, SOURCE
+from tests.image.test_pytorch_builds import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.docker
+TORCH = "2.7.0"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -32,41 +38,53 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
-    """A wheel with one module that knows its version, on a page of its own."""
-    page = folder / name
-    page.mkdir(parents=True)
-    info = f"{name}-{version}.dist-info"
+def wheel(index: Path, name: str, version: str, tag: str, needs: tuple[str, ...] = ()) -> None:
+    """A wheel with one module that knows its version, beside the pages; the page of its name lists it with its hash."""
+    word = name.replace("-", "_")
+    info = f"{word}-{version}.dist-info"
+    required = "".join(f"Requires-Dist: {each}\n" for each in needs)
     files = {
-        f"{name}/__init__.py": f"__version__ = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{word}/__init__.py": f"__version__ = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}\n",
         f"{info}/RECORD": "",
     }
-    file = f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(page / file, "w") as archive:
+    page, file = index / name / "index.html", index / f"{word}-{version}-{tag}.whl"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(file, "w") as archive:
         for path, text in files.items():
             archive.writestr(path, text)
-    link = file.replace("+", "%2B")
-    (page / "index.html").write_text(f'<!DOCTYPE html><html><body><a href="{link}">{file}</a></body></html>')
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    address = f"/whl/{index.name}/{file.name.replace('+', '%2B')}#sha256={digest}"
+    head = "<!DOCTYPE html><html><body>" if not page.exists() else ""
+    with page.open("a") as listed:
+        listed.write(f'{head}<a href="{address}">{file.name}</a><br/>\n')
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[str]:
-    """Like PyTorch's for cpu: a torch with a local version, and no numpy."""
-    wheel(tmp_path / "index", "torch", "2.7.0+cpu")
-    handler = functools.partial(Quiet, directory=tmp_path / "index")
+def wheels(tmp_path: Path) -> Iterator[str]:
+    """Laid out like PyTorch's: /whl/cu128/torch/ and so on, with pins of CUDA that only x86_64 asks for."""
+    on_x86 = "; platform_system == 'Linux' and platform_machine == 'x86_64'"
+    for build in (each for each in BUILDS if each.torch == TORCH and not each.on_pypi):
+        index, pins = tmp_path / "whl" / build.variant, lock_of(build)
+        needs = tuple(f"{name}=={version}{on_x86}" for name, version in pins.items() if name != "torch")
+        for machine in build.machines:
+            wheel(index, "torch", pins["torch"], f"cp311-cp311-manylinux_2_28_{machine}", needs)
+        for name, version in pins.items():
+            if name != "torch":
+                wheel(index, name, version, "py3-none-manylinux_2_27_x86_64")
+    handler = functools.partial(Quiet, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}/whl"
         server.shutdown()
         thread.join()
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The lock's tool and the image's sources, with a short cpu.in, in a folder of its own."""
+    """The lock's tool and the image's sources, with short requirements, in a folder of its own."""
     top = tmp_path / "project"
     # Without the patches of torch: this one is empty.
     shutil.copytree(PROJECT / SOURCE, top / SOURCE, ignore=shutil.ignore_patterns("torch-*"))
@@ -74,7 +92,8 @@ def project(tmp_path: Path) -> Path:
     dockerfile.write_bytes(dockerfile.read_bytes().replace(b"COPY --link", b"COPY"))  # as the tool sends it
     (top / "tools").mkdir()
     shutil.copy(PROJECT / "tools" / "lock", top / "tools")
-    (top / SOURCE / "locks" / "cpu.in").write_text("torch==2.7.0+cpu\ntqdm==4.67.1\n")
+    for build in BUILDS:
+        (top / SOURCE / "locks" / f"{build.variant}.in").write_text(f"torch=={TORCH}+{build.variant}\ntqdm==4.67.1\n")
     (top / SOURCE / "locks" / "cpu" / "apt.list").unlink()
     return top
 
@@ -86,17 +105,30 @@ def lock(project: Path, lab: Lab, *args: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_lock_and_image_from_an_index_of_its_own(project: Path, index: str, lab: Lab) -> None:
-    made = lock(project, lab, "cpu", "--index", index)
-    assert made.returncode == 0, made.stderr
-    locks = project / SOURCE / "locks" / "cpu"
-    assert (locks / "torch.txt").read_text().startswith("torch==2.7.0+cpu \\\n    --hash=sha256:")
-    assert "tqdm==4.67.1" in (locks / "stack.txt").read_text()  # which only PyPI has
-    assert not (locks / "cuda.txt").exists()
-    assert index not in (locks / "torch.txt").read_text()
+def test_locks_of_every_variant_and_an_image_from_such_an_index(project: Path, wheels: str, lab: Lab) -> None:
+    """Also for a machine that is not here: cu128 on aarch64.  One that cannot be had hinders no other."""
+    names = {"cpu": "linux/amd64", "cu118": "linux/amd64", "cu128": "linux/amd64", "cu128-linux-arm64": "linux/arm64"}
+    locks = project / SOURCE / "locks"
+    (locks / "broken.in").write_text(f"torch=={TORCH}+cu121\n")
+    made = lock(project, lab, "broken", *names, "--wheels", wheels)
+    assert (made.returncode, "broken: not resolved, its lock is as it was" in made.stderr) == (1, True), made.stderr
+    assert not (locks / "broken").exists()
+    for name, platform in names.items():
+        files = {path.name: path.read_bytes() for path in sorted((locks / name).glob("*.txt"))}
+        variant = name.partition("-")[0]
+        build = next(each for each in BUILDS if (each.torch, each.variant) == (TORCH, variant))
+        has_cuda = bool(build.cuda) and platform == "linux/amd64"
+        assert list(files) == [*(["cuda.txt"] if has_cuda else []), "stack.txt", "torch.txt"], name
+        assert judge(files, variant, platform) == (), name
+        pins = {each.name: each.version for each in read_lock(files)[0].values()}
+        assert pins == {**(lock_of(build) if has_cuda else {"torch": f"{TORCH}+{variant}"}), "tqdm": "4.67.1"}, name
+        assert wheels.encode() not in b"".join(files.values())
+        page = (Path(project.parent) / "whl" / variant / "torch/index.html").read_text()
+        assert set(hashes_of(files)["torch"]) == set(re.findall("#sha256=([0-9a-f]{64})", page)), name
+    assert (locks / "cu128-linux-arm64/apt.list").read_bytes() == (locks / "cu128/apt.list").read_bytes()
 
     name = "release-lab/cpu:test"
-    arguments = {"BASE_IMAGE": os.environ["RELEASE_LAB_BASE"], "VARIANT": "cpu", "EXTRA_INDEX_URL": index}
+    arguments = {"BASE_IMAGE": os.environ["RELEASE_LAB_BASE"], "VARIANT": "cpu", "EXTRA_INDEX_URL": f"{wheels}/cpu"}
     words = [f"--build-arg={key}={value}" for key, value in arguments.items()]
     argv = ["docker", "build", "--network", "host", "--file", f"{SOURCE}/Dockerfile", "--tag", name, *words, "-"]
     context = io.BytesIO()
@@ -107,7 +139,7 @@ def test_lock_and_image_from_an_index_of_its_own(project: Path, index: str, lab:
     assert built.returncode == 0, (built.stdout + built.stderr).decode()[-3000:]
     says = ["docker", "run", "--rm", name, "python", "-c", "import torch, tqdm; print(torch.__version__)"]
     try:
-        assert subprocess.run(says, env=env, capture_output=True, text=True, check=True).stdout == "2.7.0+cpu\n"
+        assert subprocess.run(says, env=env, capture_output=True, text=True, check=True).stdout == f"{TORCH}+cpu\n"
     finally:
         subprocess.run(["docker", "image", "rm", "--no-prune", name], env=env, capture_output=True, check=True)
 
@@ -117,7 +149,7 @@ def test_what_cannot_be_resolved_leaves_the_lock_alone(project: Path, lab: Lab) 
     (locks / "torch.txt").write_text("torch==2.7.0+cpu --hash=sha256:0\n")
     done = lock(project, lab, "cpu", "--base", "no-such-image:v1")
     assert done.returncode == 1
-    assert "cpu: not resolved, its lock is as it was" in done.stderr
+    assert "nothing was resolved, the locks are as they were" in done.stderr
     assert "Traceback" not in done.stderr
     assert (locks / "torch.txt").exists()
     assert "there is no cu130.in" in lock(project, lab, "cu130").stderr

@@ -199,9 +199,11 @@ def test_a_statement_of_another_image_is_believed_by_nobody(signed: Signed) -> N
     attach(
         registry, other, [Artifact(kind=bundle.MEDIA_TYPE, content=json.dumps(document).encode(), annotations=notes)]
     )
-    image = f"{signed.shipped.repository}@{other.digest}"
+    image, key = f"{signed.shipped.repository}@{other.digest}", signed.keys / "cosign.pub"
     for program in signed.cosigns:
-        assert program.attested(image, PICKS, signed.keys / "cosign.pub").returncode != 0, program.program
+        assert program.attested(image, PICKS, key).returncode != 0, program.program
+    told = signed.shipped.release("verify", "--image", image, "--key", str(key))
+    assert (told.code, "picks: what is there is about another image" in told.out) == (9, True), told.out
 
 
 def test_a_key_that_cannot_be_opened_ends_it_before_anything(tmp_path: Path, lab: Lab) -> None:
@@ -286,6 +288,40 @@ def test_audit_finds_what_is_missing_foreign_and_broken(signed: Signed) -> None:
     assert (found.code, "it says another thing than the record: picks" in found.out) == (9, True), found.out
     listing(rows)
     assert "signature-differs" not in signed.shipped.release("audit").out
+
+
+def test_an_edited_sbom_and_a_swapped_digest_are_refused(signed: Signed) -> None:
+    """Edited under the old signature; then another image under the version's tag.  The key is pinned already."""
+    registry, tag, image = signed.shipped.registry, signed.manifest.digest.replace(":", "-"), signed.manifest
+    key = signed.keys / "cosign.pub"
+    listed = registry.manifest(tag)
+    assert listed is not None
+    rows = json.loads(listed.content)["manifests"]
+    bill = next(row for row in rows if row["annotations"]["dev.sigstore.bundle.predicateType"] == cyclonedx.PREDICATE)
+    genuine = read_one(signed, bill["digest"])
+    edited = genuine.payload.replace(PACKAGE.encode(), b"dash")
+    document = json.loads(genuine.document)
+    document["dsseEnvelope"]["payload"] = base64.b64encode(edited).decode()
+
+    def listing(kept: list[Any]) -> None:
+        text = json.dumps({"schemaVersion": 2, "mediaType": listed.media_type, "manifests": kept})
+        registry.put_manifest(tag, Manifest(content=text.encode(), media_type=listed.media_type))
+
+    listing([row for row in rows if row is not bill])
+    attach(registry, image, [Artifact(kind=bundle.MEDIA_TYPE, content=json.dumps(document).encode(),
+                                      annotations=bill["annotations"])])  # fmt: skip
+    for program in signed.cosigns:
+        assert program.attested(signed.image, cyclonedx.PREDICATE, key).returncode != 0, program.program
+    told = signed.shipped.release("verify", VERSION)
+    assert (told.code, "SBOM (CycloneDX)" in told.out, "has none" in told.out) == (9, True, True), told.out
+    listing(rows)
+    registry.put_manifest(VERSION, Manifest(content=image.content + b"\n", media_type=image.media_type))
+    for program in signed.cosigns:
+        swapped = f"{signed.shipped.repository}:{VERSION}"
+        assert program.attested(swapped, PICKS, key).returncode != 0, program.program
+    told = signed.shipped.release("verify", VERSION)
+    assert told.code == 9, told.out
+    registry.put_manifest(VERSION, image)
 
 
 def read_one(signed: Signed, digest: str) -> bundle.Bundle:

@@ -60,6 +60,14 @@ def test_each_pin_of_another_build_is_refused_at_its_line(build: Build) -> None:
         assert name in left_out[0].message
 
 
+def test_wheels_for_aarch64_bring_their_cuda_along() -> None:
+    bare = text({"torch": "2.7.1+cu128"})
+    assert judge(bare, "cu128", "linux/arm64") == ()
+    assert judge(bare, "cu128", "linux/amd64") != ()
+    (wrong,) = judge(text({"torch": "2.7.1+cu128", "triton": "3.3.0"}), "cu128", "linux/arm64")
+    assert "it needs 3.3.1" in wrong.message
+
+
 @pytest.mark.parametrize(
     ("change", "variant", "says"),
     [

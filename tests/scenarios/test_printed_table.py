@@ -34,7 +34,7 @@ NOT_TYPED = {
         "a job for each machine: tests/docker/test_platforms.py",
     r"(audit/links|release/(modes/building|setup/who_builds|status)|session/published|report/plan).py: release "
     "publish.*": "an engine: tests/docker/test_who_builds.py",
-    r"(cli/options/__init__|config/image_keys).py: release publish": "the help: names another command",
+    r"(cli/options/__init__|config/image_keys).py: release (publish|check)": "the help: names another command",
     r"release/setup/who_builds.py: release ci init.*": "pipelines of forges: tests/forges/test_ci.py",
     # a forge that is hosted
     r"forges/protect.py: release protect --dry-run": "a hosted forge: tests/forges/test_protect.py",
