@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.announce.fixes import Announced, fix_comments
+from orchestrator.announce.fixes import tried as _tried
 from orchestrator.core.commit_message.release import filled
 from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
@@ -22,7 +23,7 @@ from orchestrator.report import notes
 from orchestrator.session.published import PublishedReleases, config_at, read_stored_record, remote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from orchestrator.core.announcement import Webhook
     from orchestrator.core.declaration import Config
@@ -32,16 +33,7 @@ if TYPE_CHECKING:
 TOLD: Final = "refs/release-announced/"  # on the remote: <version>/<what>, so that nobody is told twice
 
 _FORGE: Final = "forge-release"  # its name there
-
-
-@dataclass(frozen=True, kw_only=True)
-class Announced:
-    """One part: what was done, or why it was not."""
-
-    what: str
-    message: str
-    remedy: str = ""
-    failed: bool = False
+_FIXES: Final = "fixes"
 
 
 def announce(session: Session, version: str) -> list[Announced]:
@@ -59,15 +51,23 @@ def announce(session: Session, version: str) -> list[Announced]:
     if spec := release.config.forge_release:
         done.append(_tried("forge release", partial(_forge_release, release)))
         done += [_tried(f"asset {name}", partial(_asset, release, name)) for name in spec.assets]
-        if not any(each.failed for each in done):
-            done += _marked(release)
+        is_out = not any(each.failed for each in done)
+        done += _marked(release, _FORGE) if is_out else []
+        if spec.comment_on_fixes:
+            told = fix_comments(release) if release.url else [_no_page()]
+            done += told
+            done += _marked(release, _FIXES) if not any(each.failed for each in told) else []
     done += [_tried(f"{each.kind} {each.url_env}", partial(_webhook, release, each)) for each in release.config.notify]
     return done
 
 
-def _marked(release: _Release) -> list[Announced]:
+def _no_page() -> Announced:
+    return Announced(what="comments on fixes", message="the release has no page to point to yet", failed=True)
+
+
+def _marked(release: _Release, key: str) -> list[Announced]:
     try:
-        _mark(release, _FORGE)
+        _mark(release, key)
     except ReleaseError as error:
         return [Announced(what="forge release", message=f"could not be marked on {release.remote}: {error.message}")]
     return []
@@ -76,22 +76,14 @@ def _marked(release: _Release) -> list[Announced]:
 def untold(session: Session, version: str) -> list[str]:
     """Who was not told of a released version, of those whom its release.yaml names; nothing is sent."""
     release = _Release(session, version)
-    wanted = {_FORGE: "forge release"} if release.config.forge_release else {}
+    spec = release.config.forge_release
+    wanted = {_FORGE: "forge release"} if spec else {}
+    wanted |= {_FIXES: "comments on fixes"} if spec and spec.comment_on_fixes else {}
     wanted |= {_key(each): f"{each.kind} {each.url_env}" for each in release.config.notify}
     if not wanted or release.is_yanked:
         return []
     marks = session.repository.ls_remote(release.remote, f"{TOLD}{version}/*").refs
     return [what for key, what in wanted.items() if f"{TOLD}{version}/{key}" not in marks]
-
-
-def _tried(what: str, part: Callable[[], str]) -> Announced:
-    """What one part did.  Nothing that goes wrong in it may end the others, or the command that released."""
-    try:
-        return Announced(what=what, message=part())
-    except ReleaseError as error:
-        return Announced(what=what, message=error.message, remedy=error.remedy, failed=True)
-    except Exception as error:  # a fault of ours, or of a library: the version is released all the same
-        return Announced(what=what, message=f"failed: {type(error).__name__}", failed=True)
 
 
 class _Release:

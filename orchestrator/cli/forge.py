@@ -15,7 +15,7 @@ from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
 if TYPE_CHECKING:
-    from orchestrator.announce.announce import Announced
+    from orchestrator.announce.fixes import Announced
     from orchestrator.forges.protect import ProtectResult
     from orchestrator.release.cut import Cut
 

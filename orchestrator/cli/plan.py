@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.app import command
 from orchestrator.cli.options import BUILD, EFFORT, LAND, Version, Yes, allowed_effort
-from orchestrator.core.errors import Exit, RefusedError, UsageError, worst
+from orchestrator.core.errors import Exit, RefusedError, ReleaseError, UsageError, worst
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
@@ -41,6 +41,15 @@ def plan(
             help="The lowest declared version that has no tag yet; exit 0 where every one has.",
         ),
     ] = False,
+    comment: Annotated[
+        int | None,
+        typer.Option(
+            "--comment",
+            metavar="NUMBER",
+            min=1,
+            help="Say it as a comment on this pull or merge request too, always the same one; what fails is noted.",
+        ),
+    ] = None,
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.picks.undeclared import next_declared
@@ -52,38 +61,41 @@ def plan(
     if declared and version:
         raise UsageError("--declared goes without a version", code="options-exclude")
     if declared and not (version := next_declared(session)):
-        return _nothing_declared(session, console, markdown)
-    if write:
-        from orchestrator.release.declare import settle
-
-        settled = settle(session, version)
-        made = settled.plan
-        for diff in settled.diffs:
-            console.verbatim(f"{diff}\n")
-        for note in settled.notes:
-            console.note(f"note: {note}")
-    else:
-        made = prepare(session, version, looking=True)
+        return _nothing_declared(session, console, markdown, comment)
+    made = _settled(session, console, version) if write else prepare(session, version, looking=True)
     proof = _prove(session, console, made) if verify else None
     if out:
         plans.save(made, session.directory / out)
     problems = [*made.problems, proof.problem] if proof and proof.problem else [*made.problems]
-    text = _as_markdown(made, problems) if markdown else ""
+    text = _as_markdown(made, problems) if markdown or comment else ""
     if markdown == "-":
         console.verbatim(text)
     else:
         heavy = heavy_bases(made, session.connections, offline=session.options.offline)
         console.lines([*plan_lines(made, heavy), *(proof_lines(proof) if proof else [])])
         _save(session, markdown, text)
+    if comment:
+        _comment(session, console, comment, text)
     encoded = {**plans.encode(made), "problems": [plans.public(problem) for problem in problems]}
-    if proof:
-        verified = {"commands": proof.commands, "trees": proof.trees, "ran": proof.ran, "tail": proof.tail}
-        encoded = {**encoded, "verified": verified}
-    console.document(encoded)
+    console.document({**encoded, **(_verified(proof) if proof else {})})
     console.problems(problems)
-    if proof:
-        console.detail(proof.tail)
+    console.detail(proof.tail if proof else "")
     return worst(problems)
+
+
+def _settled(session: Session, console: Console, version: str) -> Plan:
+    from orchestrator.release.declare import settle
+
+    settled = settle(session, version)
+    for diff in settled.diffs:
+        console.verbatim(f"{diff}\n")
+    for note in settled.notes:
+        console.note(f"note: {note}")
+    return settled.plan
+
+
+def _verified(proof: VerifyResult) -> dict[str, Any]:
+    return {"verified": {"commands": proof.commands, "trees": proof.trees, "ran": proof.ran, "tail": proof.tail}}
 
 
 def _as_markdown(plan: Plan, problems: Sequence[Problem]) -> str:
@@ -103,11 +115,32 @@ def _save(session: Session, path: str, text: str) -> None:
         ) from error
 
 
-def _nothing_declared(session: Session, console: Console, markdown: str) -> int:
+def _comment(session: Session, console: Console, number: int, text: str, *, make: bool = True) -> None:
+    """It keeps no plan from being made: a fork's pipeline has no token, and a forge may be down."""
+    from orchestrator.forges.comments import keep_comment, open_request
+    from orchestrator.landing.request import connect
+    from orchestrator.report.markdown import MARK
+
+    forge, why = connect(session, session.config().remote)
+    if forge is None:
+        console.note(f"note: no comment on {number}: {why}")
+        return
+    try:
+        open_request(forge, number)
+        done = keep_comment(forge, number, MARK, text.removeprefix(f"{MARK}\n"), make=make)
+    except ReleaseError as error:
+        console.note(f"note: no comment on {number}: {error.message}")
+        return
+    console.note(f"the comment on {number} {done}" if done else f"no comment on {number}: there is nothing to say")
+
+
+def _nothing_declared(session: Session, console: Console, markdown: str, comment: int | None) -> int:
     said = "every declared version has its tag: nothing to plan"
     console.lines([said])
     if markdown != "-":
         _save(session, markdown, f"{said}\n")
+    if comment:
+        _comment(session, console, comment, f"{said}\n", make=False)
     console.document({"schema_version": 1, "version": "", "problems": []})
     return Exit.DONE
 

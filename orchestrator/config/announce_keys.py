@@ -74,8 +74,19 @@ ASSETS_KEY = Key(
 )
 
 
+COMMENT_ON_FIXES = Key(
+    name="comment-on-fixes",
+    shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
+    help="Whether the pull or merge requests that the fixes came with get a comment: released in which version.",
+    default="false",
+)
+
+
 def _spec(got: Got) -> ForgeReleaseSpec:
-    return ForgeReleaseSpec(place=got.place, assets=tuple(got(ASSETS_KEY, ForgeReleaseSpec.assets)))
+    return ForgeReleaseSpec(
+        place=got.place, assets=tuple(got(ASSETS_KEY, ForgeReleaseSpec.assets)),
+        comment_on_fixes=got(COMMENT_ON_FIXES, False),
+    )  # fmt: skip
 
 
 FORGE_RELEASE = Key(
@@ -86,7 +97,7 @@ FORGE_RELEASE = Key(
             shape=Text(convert=rules.true_or_false, what="true or false", json={"type": "boolean"}),
             into=lambda wanted, place: ForgeReleaseSpec(place=place) if wanted else None,
         ),
-        pairs=Table(title="a release on the forge", keys=(ASSETS_KEY,), build=_spec),
+        pairs=Table(title="a release on the forge", keys=(ASSETS_KEY, COMMENT_ON_FIXES), build=_spec),
     ),
     help="Whether a released version gets a release on GitHub or GitLab, with its notes (docs/announce.md). Where the"
     " remote's URL does not tell the forge, `land:` does.",

@@ -51,3 +51,4 @@ class ForgeReleaseSpec:
 
     place: Place = field(compare=False)
     assets: tuple[str, ...] = ("record", "report")
+    comment_on_fixes: bool = False  # "released in v2.7.1" on the requests that they came with

@@ -71,6 +71,16 @@ class RequestFacts(MergeRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Comment:
+    """What somebody said on a request.  `is_mine` is None where the token does not tell whose it is itself."""
+
+    key: int
+    url: str
+    body: str
+    is_mine: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeptSetting:
     """Whether a secret, a variable or an environment is there; never its value.  `remark` is what is odd about it."""
 
@@ -122,6 +132,15 @@ class Forge(Protocol):
 
     def close_request(self, number: int) -> None:
         """Close one without a merge."""
+
+    def comments(self, number: int) -> list[Comment]:
+        """All comments on a request, the oldest first."""
+
+    def comment(self, number: int, body: str, there: Comment | None) -> str:
+        """Say something on a request, or give the comment that is `there` this text; the page of it."""
+
+    def merged_with(self, sha: str) -> list[MergeRequest]:
+        """The merged requests that a commit came with."""
 
     def barrier(self, branch: str) -> str:
         """What keeps this login from pushing to a branch, as the end of a sentence; "" where nothing shows."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from orchestrator.core.errors import RefusedError
-from orchestrator.forges import Current, ForgeRelease, KeptSetting, MergeRequest, RequestFacts, Setting
+from orchestrator.forges import Comment, Current, ForgeRelease, KeptSetting, MergeRequest, RequestFacts, Setting
 from orchestrator.forges.failures import (
     ForgeDeniedError,
     ForgeMissingError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = 30  # seconds
 _TRIES: Final = 3
 _PER_PAGE: Final = 100
+_ACTIONS: Final = "github-actions[bot]"
 _PASSING: Final = (500, 502, 503, 504)
 
 
@@ -49,6 +51,7 @@ class GitHub:
         self._owner, self._repository = owner, f"/repos/{quote(owner)}/{quote(name)}"
         self._rulesets = f"{self._repository}/rulesets"
         self._ids: dict[str, int] = {}
+        self._tells_its_name = True
 
     def read(self, wanted: Sequence[Setting]) -> Current:
         names = {setting.name for setting in wanted}
@@ -124,6 +127,51 @@ class GitHub:
     def close_request(self, number: int) -> None:
         path = f"{self._repository}/pulls/{number}"
         self._ask("PATCH", path, f"close pull request {number}", body={"state": "closed"})
+
+    # -------------------------------------------------------------- comments
+
+    def comments(self, number: int) -> list[Comment]:
+        path, what = f"{self._repository}/issues/{number}/comments", f"read the comments on {number}"
+        found: list[Comment] = []
+        page = 1
+        while True:
+            part = self._ask("GET", path, what, query={"per_page": _PER_PAGE, "page": page})
+            try:
+                found += [self._comment(each) for each in part]
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise bad_answer(self._address, what, part) from None
+            if len(part) < _PER_PAGE:
+                return found
+            page += 1
+
+    def _comment(self, data: Mapping[str, Any]) -> Comment:
+        author = data.get("user") or {"login": "", "type": "User"}  # of an account that is gone
+        mine: bool | None = author["login"] == self._login
+        if not self._tells_its_name and author["type"] == "Bot" and not mine:
+            mine = None
+        return Comment(key=int(data["id"]), url=str(data["html_url"]), body=str(data.get("body") or ""), is_mine=mine)
+
+    @cached_property
+    def _login(self) -> str:
+        """Who this token is.  That of an App may not ask; nearly always it is the one of Actions."""
+        try:
+            return str(self._ask("GET", "/user", "read the user").get("login", ""))
+        except ForgeDeniedError:
+            self._tells_its_name = False
+            return _ACTIONS
+
+    def comment(self, number: int, body: str, there: Comment | None) -> str:
+        verb, path = "POST", f"{self._repository}/issues/{number}/comments"
+        if there:
+            verb, path = "PATCH", f"{self._repository}/issues/comments/{there.key}"
+        return str(self._ask(verb, path, f"comment on {number}", body={"body": body}).get("html_url", ""))
+
+    def merged_with(self, sha: str) -> list[MergeRequest]:
+        what = f"read the pull requests of {sha[:12]}"
+        found = self._ask("GET", f"{self._repository}/commits/{sha}/pulls", what, query={"per_page": _PER_PAGE})
+        if not isinstance(found, list):
+            raise bad_answer(self._address, what, found)
+        return [made for each in found if (made := self._read(each, what)).state == "merged"]
 
     def barrier(self, branch: str) -> str:
         """By the rulesets that hold for it, of the organization too.  Branch protection is for administrators."""

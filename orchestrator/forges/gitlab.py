@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from orchestrator.core.errors import RefusedError
-from orchestrator.forges import Current, ForgeRelease, KeptSetting, MergeRequest, RequestFacts, Setting
+from orchestrator.forges import Comment, Current, ForgeRelease, KeptSetting, MergeRequest, RequestFacts, Setting
 from orchestrator.forges.failures import (
     ForgeDeniedError,
     ForgeMissingError,
@@ -137,6 +137,37 @@ class GitLab:
     def close_request(self, number: int) -> None:
         with self._said(f"close merge request {number}"):
             self._project.mergerequests.update(number, {"state_event": "close"}, **_WRITING)
+
+    # -------------------------------------------------------------- comments
+
+    def comments(self, number: int) -> list[Comment]:
+        with self._said(f"read the comments on {number}"):
+            me = dict(self._client.http_get("/user", **_READING)).get("id")  # type: ignore[arg-type]  # or bytes
+            request = self._unread.mergerequests.get(number, lazy=True)
+            wanted = {"order_by": "created_at", "sort": "asc"}
+            shown = [each.asdict() for each in request.notes.list(iterator=True, **wanted, **_READING)]
+            return [
+                Comment(key=int(each["id"]), url=self._page(number, each["id"]), body=str(each["body"]),
+                        is_mine=each["author"]["id"] == me)
+                for each in shown if not each.get("system")
+            ]  # fmt: skip
+
+    def comment(self, number: int, body: str, there: Comment | None) -> str:
+        with self._said(f"comment on {number}"):
+            notes = self._unread.mergerequests.get(number, lazy=True).notes
+            if there:
+                notes.update(there.key, {"body": body}, **_WRITING)
+                return there.url
+            return self._page(number, notes.create({"body": body}, **_WRITING).get_id())
+
+    def _page(self, number: int, note: object) -> str:
+        return f"{self._address.api}/{self._address.repository}/-/merge_requests/{number}#note_{note}"
+
+    def merged_with(self, sha: str) -> list[MergeRequest]:
+        with self._said(f"read the merge requests of {sha[:12]}"):
+            found = self._unread.commits.get(sha, lazy=True).merge_requests(**_READING)
+            shown = [_request(dict(each)) for each in found]  # type: ignore[arg-type]  # the library: or a response
+        return [each for each in shown if each.state == "merged"]
 
     # -------------------------------------------------------------- what pipelines need
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
+from tests.support.forge_examples import least
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 DATA = Path(__file__).parent / "data"
+BOT = "github-actions[bot]"
 
 
 @cache
@@ -87,6 +91,11 @@ class Forge:
     query: dict[str, str] = field(default_factory=dict)  # of the request that is answered
     pushable: dict[str, bool] = field(default_factory=dict)  # of GitLab's branches: whether this token may push
     closed: bool = False  # whether this token may not look at what is kept
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # request -> `id`, `by`, `body` of each
+    open_requests: set[int] = field(default_factory=set)
+    merged_with: dict[str, list[int]] = field(default_factory=dict)  # commit -> its merged requests
+    locked: set[int] = field(default_factory=set)  # requests that take no comment
+    me: str = "me"  # whose token it is; "" for GitHub's of an App, which may not ask
 
     @property
     def writes(self) -> list[str]:
@@ -97,9 +106,15 @@ class Forge:
         if method == "POST" and body.get("name") in self.refusals:
             self.refusals.remove(body["name"])
             return 422, {"message": "refused by the test"}
+        if parts[-2:-1] == ["issues"] and method == "GET":
+            return 404, {"message": "404 Not Found"}
+        if parts[-1:] == ["user"] and self.provider == "gitlab":
+            return 200, {"id": 1, "username": self.me}
         return self._github(method, parts, body) if self.provider == "github" else self._gitlab(method, parts[2:], body)
 
     def _github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if parts == ["user"] or parts[3:4] in (["issues"], ["pulls"], ["commits"]):
+            return self._comments_of_github(method, parts[3:], body)
         if parts[3:4] == ["releases"]:
             return self._releases_of_github(method, parts[4:], body)
         if parts[3:4] in (["actions"], ["environments"]):
@@ -117,6 +132,80 @@ class Forge:
                 if rule["type"] == "pull_request":
                     rule["parameters"]["allowed_merge_methods"] = ["merge", "squash", "rebase"]
         return (201 if method == "POST" else 200), self.rulesets[number]
+
+    # what people say
+
+    def _said(self, number: int, body: dict[str, Any], who: str = "") -> dict[str, Any]:
+        there = self.comments.setdefault(number, [])
+        made = {"id": 1 + sum(map(len, self.comments.values())), "by": who or self.me or BOT, "body": body["body"]}
+        there.append(made)
+        return made
+
+    def _edited(self, key: int, body: dict[str, Any]) -> dict[str, Any]:
+        found = next(each for there in self.comments.values() for each in there if each["id"] == key)
+        found["body"] = body["body"]
+        return found
+
+    def _comments_of_github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if not parts:
+            return (200, {"login": self.me}) if self.me else (403, {"message": "Resource not accessible"})
+        if parts[0] == "commits":
+            return 200, [self._pull(each, "closed") for each in self.merged_with.get(parts[1], [])]
+        if parts[0] == "pulls":
+            return (200, []) if parts[2:] else self._known(int(parts[1]))
+        if parts[1] == "comments":
+            return 200, self._github_comment(self._edited(int(parts[2]), body))
+        number = int(parts[1])
+        if method == "POST":
+            if number in self.locked:
+                return 403, {"message": "Unable to create comment because issue is locked."}
+            return 201, self._github_comment(self._said(number, body))
+        page, many = int(self.query.get("page", 1)), int(self.query["per_page"])
+        return 200, [self._github_comment(each) for each in self.comments.get(number, [])[(page - 1) * many :][:many]]
+
+    def _known(self, number: int) -> tuple[int, Any]:
+        if number in self.open_requests:
+            return 200, self._pull(number, "open")
+        return 404, {"message": "Not Found"}
+
+    def _pull(self, number: int, state: str) -> dict[str, Any]:
+        found = least("pull-request-simple", number=number, state=state)
+        merged = None if state == "open" else _DATES["created_at"]
+        return found | {
+            "base": found["base"] | {"ref": "main"}, "merged_at": merged,
+            "html_url": f"https://github.com/acme/image/pull/{number}",
+        }  # fmt: skip
+
+    def _github_comment(self, said: dict[str, Any]) -> dict[str, Any]:
+        user = least("simple-user", login=said["by"], type="Bot" if said["by"].endswith("[bot]") else "User")
+        return least(
+            "issue-comment", id=said["id"], body=said["body"], user=user,
+            html_url=f"https://github.com/acme/image/pull/1#issuecomment-{said['id']}",
+        )  # fmt: skip
+
+    def _comments_of_gitlab(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
+        if parts[2] == "repository":
+            return 200, [self._merge_request(each, "merged") for each in self.merged_with.get(parts[4], [])]
+        number = int(parts[3])
+        if len(parts) == 4:
+            if number not in self.open_requests:
+                return 404, {"message": "404 Not found"}
+            return 200, self._merge_request(number, "opened")
+        if method == "PUT":
+            return 200, self._note(self._edited(int(parts[5]), body))
+        if method == "POST":
+            if number in self.locked:
+                return 403, {"message": "403 Forbidden"}
+            return 201, self._note(self._said(number, body))
+        return 200, [self._note(each) for each in self.comments.get(number, [])]
+
+    def _merge_request(self, number: int, state: str) -> dict[str, Any]:
+        page = f"{self.url}/acme/image/-/merge_requests/{number}"
+        return {"iid": number, "web_url": page, "state": state, "target_branch": "main", "sha": "x"}
+
+    def _note(self, said: dict[str, Any]) -> dict[str, Any]:
+        author = {"id": 1 if said["by"] == self.me else 2, "username": said["by"]}
+        return {"id": said["id"], "body": said["body"], "system": False, "author": author, **_DATES}
 
     def _releases_of_github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
         tags = list(self.releases)
@@ -215,6 +304,8 @@ class Forge:
         if len(parts) == 2:
             self.project |= body
             return 200, self.project
+        if parts[2] == "merge_requests" or parts[2:4] == ["repository", "commits"]:
+            return self._comments_of_gitlab(method, parts, body)
         if parts[2] in ("releases", "packages"):
             return self._releases_of_gitlab(method, parts, body)
         if parts[2] in ("variables", "environments"):
@@ -290,6 +381,7 @@ class _Handler(BaseHTTPRequestHandler):
         state, parts = self.server.state, urlsplit(self.path)
         spec, request = description(state.provider), self.request_of(body)
         known = parts.path.startswith(("/repos/acme/image/", "/api/v4/projects/"))
+        known = known and not re.search(r"/pulls/|/issues/\d+$", parts.path)  # a whole request is as long as a page
         with self.noting(known=known):
             spec.validate_request(request)
         state.query = dict(parse_qsl(parts.query))
