@@ -368,7 +368,7 @@ def _execute(session: Session, state: ReleaseState, plan: Plan, journal: Journal
     session.connections.settle()  # what was promoted, and its record was there already
     if proposed := context.find(ProposedRequest):
         return _after_proposal(session, state, plan, proposed.url)
-    if not already:
+    if not journal.closed:  # also where something of a finished release was made again
         journal.append("closed")
     digests = {image.reference: done.digest for image in plan.images if (done := context.find(Promoted, image))}
     notes = [] if already else context.notes

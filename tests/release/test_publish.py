@@ -75,3 +75,16 @@ def test_a_promoted_tag(tale: Story, tmp_path: Path) -> None:
     clone.git("update-ref", "refs/tags/v2.7.1", clone.rev("refs/tags/v2.7.0"))
     works(said(release("publish", "v2.7.1", cwd=clone.path), "git fetch"), clone.path)
     assert release("publish", "v2.7.1", cwd=clone.path).code == 0
+
+
+def test_what_keeps_the_sources_is_lost_and_written_again(tale: Story, tmp_path: Path) -> None:
+    """By the clone that released, whose release is finished before and after, and by one that knows nothing of it."""
+    cut(tale)
+    ref = "refs/release-sources/v2.7.1"
+    kept = tale.remote.rev(ref)
+    for clone in (tale.clone, other_clone(tale, tmp_path / "col")):
+        tale.remote.git("update-ref", "-d", ref)
+        assert release("publish", "v2.7.1", cwd=clone.path).code == 0
+        assert tale.remote.rev(ref) == kept
+        told = release("status", "v2.7.1", cwd=clone.path)
+        assert "v2.7.1: released and complete" in told.out, told.out + told.err
