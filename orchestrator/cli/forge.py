@@ -141,6 +141,13 @@ def init(
         ),
     ] = "",
     cut: Annotated[bool, typer.Option("--cut", help="With a job that cuts, started by hand.")] = False,
+    comment: Annotated[
+        bool,
+        typer.Option(
+            "--comment",
+            help="With a job that keeps the plan as one comment on the pull or merge request. GitHub and GitLab.",
+        ),
+    ] = False,
 ) -> None:
     """Print or write the pipeline: plan on pull requests, audit of release branches, publish on version tags."""
     from orchestrator.forges.ci import PipelineWish
@@ -148,7 +155,7 @@ def init(
 
     wish = PipelineWish(
         provider=provider, file=file, install=install, login=login, environment=environment, tool_image=tool_image,
-        cut=cut,
+        cut=cut, comment=comment,
     )  # fmt: skip
     made = ci_init(session, wish, write=write, force=force)
     if write:

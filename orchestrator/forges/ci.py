@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.core.declaration import Config
     from orchestrator.forges.pipelines.table import PipelineModule
 
+PROJECT: Final = "release-orchestrator"
 NONE: Final = "none"  # of --environment
 _PIP: Final = "python3 -I -m pip install"  # -I: the branch may bring a folder `pip`
 
@@ -53,6 +54,7 @@ class PipelineWish:
     environment: str = ""
     tool_image: str = ""
     cut: bool = False
+    comment: bool = False
 
 
 def pipeline_of(
@@ -78,8 +80,10 @@ def pipeline_of(
         provider=wish.provider, config_path=config_path, source=source, branches=branches, file=wish.file,
         versions=version_tags_of(tags), has_image=config.image is not None, cut=wish.cut, registry=registry,
         install="" if wish.tool_image else _one_line(wish.install), platforms=_platforms(config),
+        comment=_comment(wish, module),
         on_github_com=forge in ("", "github.com", "ssh.github.com"), login=_login(wish, module, registry, forge),
         announces=bool(config.notify or config.forge_release),
+        comments_on_fixes=bool(config.forge_release and config.forge_release.comment_on_fixes),
         secrets=tuple(dict.fromkeys(each.url_env for each in config.notify)),
         environment=_environment(wish, module), tool_image=_tool_image(wish, module),
         built_by=config.image.built_by if config.image else "",
@@ -146,6 +150,15 @@ def _tool_image(wish: PipelineWish, module: PipelineModule) -> str:
     return str(parse_reference(wish.tool_image))
 
 
+def _comment(wish: PipelineWish, module: PipelineModule) -> bool:
+    if wish.comment and module.INSTEAD_OF_COMMENT:
+        raise UsageError(
+            f"--comment does not go with {wish.provider}, whose jobs have no token of the forge",
+            remedy=f"leave it out; {module.INSTEAD_OF_COMMENT}", code="options-exclude",
+        )  # fmt: skip
+    return wish.comment
+
+
 def _platforms(config: Config) -> tuple[str, ...]:
     """Those that have a job each: where every image is one of the same several platforms."""
     spec = config.image
@@ -164,12 +177,15 @@ def text_of(pipeline: Pipeline, wish: PipelineWish, own: Mapping[str, str] | Non
     return head + with_own(body, own or {})
 
 
-def install_from(source: str) -> str:
+def install_from(source: str, extras: Sequence[str]) -> str:
     """How a job installs this tool: from where this copy of it comes, told by PEP 610's direct_url.json ("" for none).
+
+    With `extras` come the client libraries, without which no job can speak to the forge.
 
     Only a commit of a repository that a job can reach will do: a name on an index may be anybody's tomorrow.  Raises
     UsageError where it comes from elsewhere.
     """
+    project = f"{PROJECT}[{','.join(extras)}]"
     try:
         url, commit = commit_of(json.loads(source or "{}"))
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -177,10 +193,10 @@ def install_from(source: str) -> str:
     if not (re.fullmatch(r"(?:https|ssh)://[^\s'\"\\$`]+", url) and re.fullmatch(r"[0-9a-f]{40}", commit)):
         raise UsageError(
             "nobody knows from where a job can install this tool: this copy was not installed from a commit",
-            remedy=f"say it: --install \"{_PIP} 'git+https://HOST/PATH@COMMIT'\"",
+            remedy=f"say it: --install \"{_PIP} '{project} @ git+https://HOST/PATH@COMMIT'\"",
             code="no-install",
         )
-    return f"{_PIP} 'git+{without_login(url)}@{commit}'"
+    return f"{_PIP} '{project} @ git+{without_login(url)}@{commit}'"
 
 
 def commit_of(data: dict[str, Any]) -> tuple[str, str]:
@@ -197,6 +213,7 @@ def _made(pipeline: Pipeline, wish: PipelineWish) -> str:
     }  # fmt: skip
     options = "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value)
     options += " --cut" if wish.cut else ""
+    options += " --comment" if wish.comment else ""
     return f"{_MADE}release ci init --provider {pipeline.provider}{options} --write`: run it again, {_YOURS}."
 
 
@@ -218,7 +235,7 @@ def wish_of(text: str) -> PipelineWish | None:
     if given.get("provider") not in PIPELINES:
         return None
     known = {name: value for name, value in given.items() if name in _SAID}
-    return PipelineWish(**known, cut="--cut" in words)
+    return PipelineWish(**known, cut="--cut" in words, comment="--comment" in words)
 
 
 def is_ours(text: str) -> bool:

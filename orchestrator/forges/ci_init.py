@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.remote_url import read_remote
-from orchestrator.forges.ci import install_from, is_ours, pipeline_of, text_of
+from orchestrator.forges.ci import PROJECT, install_from, is_ours, pipeline_of, text_of
 from orchestrator.forges.pipelines.regions import BadRegionError, of_people, without_place
 from orchestrator.forges.pipelines.table import PIPELINES
 from orchestrator.forges.protection import branch_pattern
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from orchestrator.forges.pipelines.values import Need, Pipeline
     from orchestrator.session.session import Session
 
-_PROJECT = "release-orchestrator"
 _MAX = 4 * 1024 * 1024  # bytes read of a file that is there
 
 
@@ -61,7 +60,10 @@ def ci_init(session: Session, wish: PipelineWish, *, write: bool, force: bool) -
 def wanted_pipeline(session: Session, wish: PipelineWish) -> Pipeline:
     """The pipeline that release.yaml, the remote and the wish ask for."""
     config = session.config()
-    installed = wish if wish.install or wish.tool_image else replace(wish, install=install_from(installed_from()))
+    installed = wish
+    if not (wish.install or wish.tool_image):
+        extras = PIPELINES[wish.provider].EXTRAS
+        installed = replace(wish, install=install_from(installed_from(), extras))
     remote = read_remote(session.repository.remote_url(config.remote))
     return pipeline_of(
         config, installed, config_path=session.config_path(), branches=branch_pattern(config.branch),
@@ -116,7 +118,7 @@ def _must_keep(text: str, own: Mapping[str, str], place: str) -> None:
 def installed_from() -> str:
     """What the installer of this copy wrote down of where it comes from, "" where it wrote nothing (PEP 610)."""
     try:
-        return importlib.metadata.distribution(_PROJECT).read_text("direct_url.json") or ""
+        return importlib.metadata.distribution(PROJECT).read_text("direct_url.json") or ""
     except importlib.metadata.PackageNotFoundError:
         return ""
 

@@ -9,17 +9,21 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from orchestrator.config.reader import parse
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import code
 from orchestrator.forges.ci import PipelineWish, install_from, pipeline_of, text_of
+from orchestrator.forges.pipelines.table import PIPELINES
 from tests.support.cli import Ran, clean_env, program, release
 from tests.support.forge_repo import ForgeRepo
 from tests.support.story import Repo, fix_line
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hostile
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FILES = {"github": ".github/workflows/release.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
 IMAGE = "image:\n  repository: registry.example.com/x\n"
 INSTALL = "python3 -I -m pip install 'git+https://git.example.com/release@COMMIT'"
@@ -67,17 +72,19 @@ def made(provider: str, *, image: bool | str, more: str = "", **asked: Any) -> s
 def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
     schema = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[provider]
     tags = [] if provider == "github" else ["--data-transform", "gitlab-ci"]
-    files = [tmp_path / f"{name}.yml" for name in ("wrong", "none", "platforms", *REGISTRIES)]
+    files = [tmp_path / f"{name}.yml" for name in ("wrong", "none", "platforms", "comment", *REGISTRIES)]
     for file in files:
         image = REGISTRIES.get(file.stem, False)
         file.write_text(made(provider, image=image, cut=bool(image), more="land: pull-request\n" if image else ""))
     files[0].write_text(files[1].read_text().replace("timeout", "timeoot"))
     files[2].write_text(made(provider, image=False, more=BOTH))
+    files[3].write_text(made(provider, image=True, comment=True, more=FIXES))
     command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", schema, *tags, "--output-format", "json"]
     done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
     assert {error["filename"] for error in json.loads(done.stdout)["errors"]} == {str(files[0])}, done.stdout
 
 
+FIXES = "forge-release: {comment-on-fixes: true}\n"
 BOTH = "image:\n  repository: registry.example.com/x\n  platforms: [linux/amd64, linux/arm64]\n"
 
 
@@ -126,6 +133,7 @@ def test_zizmor_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name, image in {"none": "", **REGISTRIES}.items():
         (folder / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
+    (folder / "comment.yml").write_text(made("github", image=True, comment=True, more=FIXES))
     (folder / "landed.yml").write_text(made("github", image=False, more=f"land: pull-request\n{BOTH}"))
     command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -139,6 +147,7 @@ def test_actionlint_finds_nothing_in_the_workflows(tmp_path: Path) -> None:
         pytest.skip("NOT RUN: there is no actionlint on this machine (https://github.com/rhysd/actionlint)")
     for name, image in {"none": "", **REGISTRIES}.items():
         (tmp_path / f"{name}.yml").write_text(made("github", image=image or False, cut=True))
+    (tmp_path / "comment.yml").write_text(made("github", image=True, comment=True, more=FIXES))
     (tmp_path / "landed.yml").write_text(made("github", image=False, more=f"land: pull-request\n{BOTH}"))
     command: list[str | Path] = [program, *tmp_path.glob("*.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -406,9 +415,9 @@ def test_every_python_of_a_pipeline_is_alone_and_outside_of_the_checkout() -> No
     ("direct_url", "expected"),
     [
         ({"url": "https://git.example.com/a/release.git", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}},
-         f"python3 -I -m pip install 'git+https://git.example.com/a/release.git@{'a' * 40}'"),
+         f"https://git.example.com/a/release.git@{'a' * 40}"),
         ({"url": "https://me:secret@git.example.com/a", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}},
-         f"python3 -I -m pip install 'git+https://git.example.com/a@{'a' * 40}'"),
+         f"https://git.example.com/a@{'a' * 40}"),
         ({"url": "file:///home/me/release", "dir_info": {"editable": True}}, ""),
         ({"url": "file:///home/me/release", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}}, ""),
         ({"url": "https://git.example.com/a", "vcs_info": {"vcs": "git", "commit_id": "main"}}, ""),
@@ -422,10 +431,15 @@ def test_a_job_installs_the_commit_that_this_copy_comes_from(direct_url: object,
     """PEP 610.  A name on a package index is never taken: whoever registers it would run with the job's rights."""
     source = json.dumps(direct_url) if direct_url != "" else ""
     if expected:
-        assert install_from(source) == expected
+        for module in PIPELINES.values():
+            *python, requirement = shlex.split(install_from(source, module.EXTRAS))
+            wanted = Requirement(requirement)
+            assert (python, wanted.url) == (["python3", "-I", "-m", "pip", "install"], f"git+{expected}")
+            assert canonicalize_name(wanted.name) == canonicalize_name(PROJECT["name"])
+            assert wanted.extras == set(module.EXTRAS) <= set(PROJECT["optional-dependencies"])
         return
     with pytest.raises(UsageError) as refused:
-        install_from(source)
+        install_from(source, ["github"])
     assert (refused.value.code, "--install" in refused.value.remedy) == ("no-install", True)
 
 
@@ -510,8 +524,9 @@ def test_the_audit_job_on_a_release_branch(tale: Story, tmp_path: Path, provider
 def test_shellcheck_finds_nothing_in_the_steps(tmp_path: Path, provider: str) -> None:
     files = []
     for image in (False, True):
-        for job in ("release-plan", "release-audit", "release-publish"):
-            for number, script in enumerate(scripts(provider, made(provider, image=image), job)):
+        asked: dict[str, Any] = {} if provider == "jenkins" else {"comment": True}
+        for job in ("release-plan", "release-audit", "release-publish", *(f"release-{each}" for each in asked)):
+            for number, script in enumerate(scripts(provider, made(provider, image=image, **asked), job)):
                 files.append(tmp_path / f"{image}-{job}-{number}.sh")
                 files[-1].write_text(script)
     assert len(files) >= 6

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+from orchestrator.forges.ci import wish_of
 from orchestrator.forges.comments import fitting
+from tests.forges.test_ci import checkout, made, run_job
 from tests.support.cli import Ran, release
 from tests.support.forge_mock import BOT, Forge, forge
 from tests.support.story import fix_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.story import Story
 
@@ -57,6 +62,69 @@ def test_the_plan_is_one_comment_that_is_kept_up_to_date(tale: Story, there: For
     assert plan["body"].startswith(f"{MARK}\n### Plan of")
     assert (tale.after[:12] in plan["body"], tale.fix[:12] in plan["body"]) == (True, False)
     assert [line.split()[0] for line in there.writes] == ["POST", "PATCH" if there.provider == "github" else "PUT"]
+
+
+@pytest.mark.wide(2)
+def test_the_job_of_the_pipeline_keeps_it(tale: Story, there: Forge, tmp_path: Path) -> None:
+    """Its steps, run: where release.yaml is as it was, nothing is said; then once, and the same one again."""
+    there.open_requests = {12}
+    there.me = "" if there.provider == "github" else "me"
+    text = made(there.provider, image=False, comment=True).replace("deploy/release.yaml", "release.yaml")
+    tale.clone.git("checkout", "--quiet", "-b", "declare")
+    tale.clone.commit("chore: declare v2.7.1", {"release.yaml": (tale.clone.path / "release.yaml").read_text()})
+    tale.clone.git("push", "--quiet", "origin", "declare")
+    ci = checkout(tale, tmp_path / "ci", "origin/declare")
+    identity = {"GIT_COMMITTER_NAME": "release-comment", "GIT_COMMITTER_EMAIL": "release-comment@localhost"}
+    said = []
+    for base in (ci.rev("HEAD"), ci.rev("origin/main"), ci.rev("origin/main")):
+        env = {
+            **identity, "BASE": base, "CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "NUMBER": "12",
+            "CI_MERGE_REQUEST_IID": "12", "RELEASE_COMMENT_TOKEN": "sekret-token",
+            "GITHUB_TOKEN": "sekret-token" if there.provider == "github" else "",
+        }  # fmt: skip
+        status, log = run_job(there.provider, text, "release-comment", ci.path, env)
+        assert (status, "sekret" in log) == (0, False), log
+        said.append(len(there.comments.get(12, [])))
+    assert said == [0, 1, 1]
+    assert there.comments[12][0]["body"].startswith(f"{MARK}\n### Plan of")
+    if there.provider == "gitlab":
+        status, log = run_job(there.provider, text, "release-comment", ci.path, env | {"RELEASE_COMMENT_TOKEN": ""})
+        assert (status != 0, "RELEASE_COMMENT_TOKEN: is not set" in log) == (True, True), log
+
+
+def test_what_is_typed_on_jenkins_instead_of_the_option_comments(tale: Story, there: Forge) -> None:
+    there.open_requests = {12}
+    refused = release("ci", "init", "--provider", "jenkins", "--install", "x", "--comment", cwd=tale.clone.path)
+    assert (refused.code, "[options-exclude]" in refused.err) == (2, True), refused.err
+    told = re.search(r"""sh 'release (.*) "\$CHANGE_ID"'""", " ".join(refused.err.split()))
+    assert told is not None, refused.err
+    assert run(tale, *told[1].split(), "12").code == 0
+    assert len(there.comments[12]) == 1
+
+
+def test_the_job_that_comments_is_the_only_one_more_and_has_no_other_right() -> None:
+    plain: dict[str, Any] = yaml.safe_load(made("github", image=True))["jobs"]
+    jobs: dict[str, Any] = yaml.safe_load(made("github", image=True, comment=True))["jobs"]
+    job = jobs.pop("release-comment")
+    assert jobs == plain
+    assert job["permissions"] == {"contents": "read", "pull-requests": "write"}
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in job["if"].split(" && ")
+    assert ("secrets." in str(job), "environment" in job) == (False, False)
+    assert not [step for step in job["steps"] if "${{" in step.get("run", "")]
+    install = next(each for each in job["steps"] if each.get("name") == "install")
+    assert install in plain["release-plan"]["steps"]
+    lab: dict[str, Any] = yaml.safe_load(made("gitlab", image=True, comment=True))
+    assert [name for name, each in lab.items() if "RELEASE_COMMENT_TOKEN" in str(each)] == ["release-comment"]
+    assert "RELEASE_PUSH_TOKEN" not in str(lab.pop("release-comment"))
+    assert lab == yaml.safe_load(made("gitlab", image=True))
+    for provider in ("github", "gitlab"):
+        text = made(provider, image=True, comment=True)
+        again = wish_of(text)
+        assert again is not None
+        assert again.comment
+    fixes = "forge-release: {comment-on-fixes: true}\n"
+    publish: dict[str, Any] = yaml.safe_load(made("github", image=True, more=fixes))["jobs"]["release-publish"]
+    assert publish["permissions"] == {"contents": "write", "pull-requests": "write"}
 
 
 def test_what_keeps_a_comment_from_being_made_keeps_no_plan_from_it(tale: Story, there: Forge) -> None:

@@ -47,6 +47,7 @@ WANTED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "gitlab": {
         "environment release": {}, "variable RELEASE_REGISTRY_USERNAME": {}, "variable RELEASE_PUSH_TOKEN": {},
+        "variable RELEASE_COMMENT_TOKEN": {"protected": False},
         "variable RELEASE_REGISTRY_PASSWORD": {"masked": False},
     },
 }  # fmt: skip
@@ -54,7 +55,7 @@ WANTED: dict[str, dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("provider", WANTED)
 def test_what_the_forge_lacks_is_named(tale: Story, provider: str) -> None:
-    prepared(tale, provider, "--cut")
+    prepared(tale, provider, "--cut", "--comment")
     with forge(provider) as there:
         at = ("--repository", "acme/image", "--url", there.url)
         ran, states = doctor(tale, *at)
@@ -62,7 +63,7 @@ def test_what_the_forge_lacks_is_named(tale: Story, provider: str) -> None:
         optional = {"github": "secret RELEASE_DEPLOY_KEY", "gitlab": "environment release"}[provider]
         assert (ran.code, asked.pop(optional)) == (2, "skipped")
         assert set(asked.values()) == {"failed"}
-        assert len(asked) == 3
+        assert len(asked) == {"github": 3, "gitlab": 4}[provider]
         assert all(each["remedy"] for each in ran.json["checks"] if each["state"] == "failed")
         assert {state for name, state in states.items() if name.startswith(FILE[provider])} == {"passed"}
         there.kept = WANTED[provider]

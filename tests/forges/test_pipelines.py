@@ -99,6 +99,7 @@ def holds(rule: str, variables: Mapping[str, str]) -> bool:
     for term in rule.split(" && "):
         left, sign, right = re.fullmatch(r"\$(\w+)(?: (==|=~) (.*))?", term).groups()  # type: ignore[union-attr]
         value = variables.get(left, "")
+        right = variables.get(right[1:], "") if right and right[0] == "$" else right
         if sign == "=~":
             found = bool(re.search(right.removeprefix("/").removesuffix("/").replace(r"\/", "/"), value))
         else:
@@ -109,16 +110,18 @@ def holds(rule: str, variables: Mapping[str, str]) -> bool:
 
 
 PUSH = {"CI_PIPELINE_SOURCE": "push"}
+REQUEST = {
+    "CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+    "CI_MERGE_REQUEST_PROJECT_PATH": "org/image",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("variables", "jobs"),
     [
-        (
-            {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"},
-            ["release-plan"],
-        ),
-        ({"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "release/v2.7"}, []),
+        ({**REQUEST, "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "me/image"}, ["release-plan"]),
+        ({**REQUEST, "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "org/image"}, ["release-plan", "release-comment"]),
+        ({**REQUEST, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "release/v2.7"}, []),
         ({**PUSH, "CI_COMMIT_BRANCH": "main"}, []),
         ({**PUSH, "CI_COMMIT_BRANCH": "release/v2.7"}, ["release-audit"]),
         ({**PUSH, "CI_COMMIT_BRANCH": "a/release/v2.7"}, []),
@@ -133,7 +136,7 @@ PUSH = {"CI_PIPELINE_SOURCE": "push"}
     ],
 )
 def test_gitlab_starts_these_jobs(variables: dict[str, str], jobs: list[str]) -> None:
-    data: dict[str, Any] = yaml.safe_load(text("gitlab", registry="registry.example.com", cut=True))
+    data: dict[str, Any] = yaml.safe_load(text("gitlab", registry="registry.example.com", cut=True, comment=True))
     assert "workflow" not in data  # it would drop the project's other pipelines
     named = {name: job["rules"] for name, job in data.items() if isinstance(job, dict) and "rules" in job}
     started = [name for name, rules in named.items() if any(holds(rule["if"], variables) for rule in rules)]

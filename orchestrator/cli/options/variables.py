@@ -26,6 +26,7 @@ _OWN: Final[Mapping[str, str]] = {  # a login is these and RELEASE_REGISTRY_PASS
 _OTHERWISE: Final[Mapping[str, frozenset[str]]] = {
     "--all": frozenset({"report"}),
     "--check": frozenset({"protect", "smoke"}),
+    "--comment": frozenset({"ci init"}),
     "--format": frozenset({"notes", "sbom"}),
     "--image": frozenset({"doctor", "init", "verify"}),
     "--reason": frozenset({"yank"}),

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.declaration import platform_word
+from orchestrator.forges.pipelines.comment import ON_GITHUB
 from orchestrator.forges.pipelines.regions import region
 from orchestrator.forges.pipelines.values import (
     AWS,
@@ -33,6 +34,8 @@ COMMENT: Final = "#"
 WAYS_IN: Final = LOGINS
 ENVIRONMENT: Final = "release"
 TAKES_IMAGE: Final = False  # a job in a container has no Docker Engine
+EXTRAS: Final = ("github",)
+INSTEAD_OF_COMMENT: Final = ""
 WHERE: Final = "Settings, Secrets and variables, Actions"
 
 # The one place for the actions' pins: the full commit ids of these tags, read off the tags of the actions' own
@@ -85,7 +88,7 @@ jobs:
           else
             release plan --declared --offline@OPTION@ --markdown "$GITHUB_STEP_SUMMARY"
           fi
-@PLAN_AFTER@  release-audit:
+@PLAN_AFTER@@COMMENT@  release-audit:
     name: release-audit
     if: github.event_name == 'push' && github.ref_type == 'branch'
     runs-on: ubuntu-24.04
@@ -112,7 +115,7 @@ jobs:
     timeout-minutes: 300
     permissions:
       contents: write # refs/release-records/*, refs/release-sources/*, refs/notes/release
-@RIGHTS@    concurrency:
+@FIXES_RIGHT@@RIGHTS@    concurrency:
       group: release-publish@EACH@
       cancel-in-progress: false
 @QUEUE@@OUTPUTS@    steps:
@@ -276,17 +279,19 @@ def text(pipeline: Pipeline) -> str:
     """The workflow, without its first two lines."""
     job_steps = {
         f"@{job.upper()}_{when.upper()}@": region(f"steps {when} {job}", 6)
-        for job in ("plan", "audit", "publish", "landed", "cut")
+        for job in ("plan", "comment", "audit", "publish", "landed", "cut")
         for when in ("before", "after")
     }
     marks = {
         "@DISPATCH@": _DISPATCH if pipeline.cut else "",
+        "@COMMENT@": ON_GITHUB if pipeline.comment else "",
         "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands else "",
         "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         **job_steps,
         "@JOBS@": region("jobs", 2),
         "@SETUP@": _SETUP,
         "@TELL@": _TELL if pipeline.announces else "",
+        "@FIXES_RIGHT@": "      pull-requests: write # comments on fixes\n" if pipeline.comments_on_fixes else "",
         "@SECRETS@": "".join(f"          {each}: ${{{{ secrets.{each} }}}}\n" for each in pipeline.secrets),
         "@QUEUE@": _QUEUE if pipeline.on_github_com else "",
         "@OUTPUTS@": _OUTPUTS,

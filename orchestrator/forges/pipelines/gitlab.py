@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.declaration import platform_word
+from orchestrator.forges.pipelines.comment import ON_GITLAB, gitlab_needs
 from orchestrator.forges.pipelines.github import region_of
 from orchestrator.forges.pipelines.regions import region
 from orchestrator.forges.pipelines.values import (
@@ -36,6 +37,8 @@ COMMENT: Final = "#"
 WAYS_IN: Final = LOGINS
 ENVIRONMENT: Final = "release"
 TAKES_IMAGE: Final = True
+EXTRAS: Final = ("gitlab",)
+INSTEAD_OF_COMMENT: Final = ""
 WHERE: Final = "Settings, CI/CD, Variables"
 CUT_VERSION: Final = "CUT_VERSION"
 
@@ -71,7 +74,7 @@ _TEXT: Final = """\
     expose_as: release plan
     paths: [release-plan.md]
     expire_in: 30 days
-
+@COMMENT@
 release-audit:
   extends: .release
   stage: test
@@ -233,12 +236,13 @@ def text(pipeline: Pipeline) -> str:
     """The file, without its first two lines."""
     job_steps = {
         f"@{job.upper()}_{when.upper()}@": region(f"steps {when} {job}", 4)
-        for job in ("plan", "audit", "publish", "landed", "cut")
+        for job in ("plan", "comment", "audit", "publish", "landed", "cut")
         for when in ("before", "after")
     }
     image = f'{{name: "{pipeline.tool_image}", entrypoint: [""]}}' if pipeline.tool_image else "python:3.12"
     marks = {
         "@VARIABLES@": _VARIABLES if pipeline.cut else "",
+        "@COMMENT@": ON_GITLAB if pipeline.comment else "",
         "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands else "",
         "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         **job_steps,
@@ -311,6 +315,8 @@ def needs(pipeline: Pipeline) -> tuple[Need, ...]:
         Need(kind="secret", name="RELEASE_PUSH_TOKEN", environment=pipeline.environment,
              why="a project access token with the scope write_repository; masked and protected"),
     ]  # fmt: skip
+    if pipeline.comment:
+        found.append(gitlab_needs())
     if pipeline.environment:
         found.append(
             Need(kind="environment", name=pipeline.environment, why="who must approve (Premium)", optional=True)

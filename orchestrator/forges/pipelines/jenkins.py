@@ -6,6 +6,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.declaration import platform_word
+from orchestrator.forges.pipelines.comment import ON_JENKINS
 from orchestrator.forges.pipelines.regions import region
 from orchestrator.forges.pipelines.values import PASSWORD, PLAN_JOB, Need, Pieces
 
@@ -19,6 +20,8 @@ COMMENT: Final = "//"
 WAYS_IN: Final = (PASSWORD,)
 ENVIRONMENT: Final = ""  # a question that holds an executor is only asked where it is wanted
 TAKES_IMAGE: Final = True
+EXTRAS: Final = ("github", "gitlab")  # the repository may be on either
+INSTEAD_OF_COMMENT: Final = ON_JENKINS
 WHERE: Final = "Manage Jenkins, Credentials"
 
 _TEXT: Final = """\

@@ -36,6 +36,14 @@ class PipelineModule(Protocol):
         """Whether jobs can run in an image of the tool."""
 
     @property
+    def EXTRAS(self) -> tuple[str, ...]:  # noqa: N802
+        """Those of this tool's extras that bring the client library of the forge."""
+
+    @property
+    def INSTEAD_OF_COMMENT(self) -> str:  # noqa: N802
+        """What a person does where there is no job that comments, "" where there is one."""
+
+    @property
     def WHERE(self) -> str:  # noqa: N802
         """Where a person finds the settings."""
 

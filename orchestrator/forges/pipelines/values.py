@@ -38,7 +38,9 @@ class Pipeline:
     login: str = PASSWORD  # one of LOGINS
     environment: str = ""  # of the forge, that the jobs with a secret run in; "" for none
     cut: bool = False  # whether it has a job that cuts
+    comment: bool = False  # whether it has a job that keeps the plan as a comment on a request
     announces: bool = False  # whether release.yaml asks to tell anybody
+    comments_on_fixes: bool = False  # whether the requests of the fixes are told
     secrets: tuple[str, ...] = ()  # variables with the addresses of webhooks
     tool_image: str = ""  # that the jobs run in, "" where they install the tool
     built_by: str = ""  # `image.built-by`
