@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +24,11 @@ SHOTS: Final = {
     "report-dark-400": ("400,1000", 0),
 }
 _RESOLVED = "def ahead(disk):\n    return min(DEPTH * disk.speed, LIMIT)\n"
+_HEADLESS: Final = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 _MEASURE: Final = """
 const wide = [...document.querySelectorAll("main, main *:not(pre *)")].filter(each =>
   each.getBoundingClientRect().right > innerWidth || each.matches(".wide") && each.scrollWidth > each.clientWidth);
-document.title = wide.length ? wide.map(each => each.outerHTML.slice(0, 60)).join(" ") : "it fits";
+parent.document.title = wide.length ? wide.map(each => each.outerHTML.slice(0, 60)).join(" ") : "it fits";
 """
 
 
@@ -42,30 +44,31 @@ def pages(project: Project, target: Path) -> Iterator[str]:
     loader.write_text(f"{loader.read_text().partition('<<<<<<<')[0]}{_RESOLVED}")
     subprocess.run(["git", "add", "trainkit/dataloader.py"], cwd=tree, env=project.env, check=True)
     _release(project, "continue", "v2.7.2", "--yes")
-    html = _release(project, "report", "v2.7.2", "-o", "-")
+    shown = _release(project, "report", "v2.7.2", "-o", "-")
     with tempfile.TemporaryDirectory() as place:
         page = Path(place) / "page.html"
         # the registry of the lab has another port each time
-        page.write_text(html.replace(os.environ["RELEASE_LAB_REGISTRY"], "registry.example.com"))
+        page.write_text(shown.replace(os.environ["RELEASE_LAB_REGISTRY"], "registry.example.com"))
         for name, (window, scheme) in SHOTS.items():
-            argv = [
-                browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                f"--user-data-dir={place}/profile", f"--blink-settings=preferredColorScheme={scheme}",
-                f"--window-size={window}",
-            ]  # fmt: skip
-            must_fit(argv, page)
-            _shown([*argv, f"--screenshot={target.resolve() / name}.png", page.as_uri()])
+            must_fit(browser, int(window.partition(",")[0]), page)
+            _shown([
+                browser, *_HEADLESS, f"--user-data-dir={place}/profile", f"--window-size={window}",
+                f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={target.resolve() / name}.png",
+                page.as_uri(),
+            ])  # fmt: skip
             yield f"{name}.png"
 
 
-def must_fit(argv: Sequence[str], page: Path) -> None:
-    """Nothing is wider than the window, and no table scrolls sideways."""
-    measured = page.with_name("measured.html")
+def must_fit(browser: str, width: int, page: Path) -> None:
+    """Nothing is wider than the window, and no table scrolls sideways; in a frame, since no window is below 500."""
     html = re.sub("<meta http-equiv.*>", "", page.read_text())  # which forbids scripts
-    measured.write_text(html.replace("</body>", f"<script>{_MEASURE}</script></body>"))
-    title = re.search("<title>(.*)</title>", _shown([*argv, "--dump-dom", measured.as_uri()]))
-    if not title or title[1] != "it fits":
-        raise SystemExit(f"{page} at {argv[-1]}: too wide: {title[1] if title else 'no page'}")
+    inner = escape(html.replace("</body>", f"<script>{_MEASURE}</script></body>"))
+    frame = page.with_name("measured.html")
+    frame.write_text(f'<title>unread</title><iframe style="border:0;width:{width}px;height:900px" srcdoc="{inner}">')
+    shown = _shown([browser, *_HEADLESS, f"--user-data-dir={page.parent}/profile", "--dump-dom", frame.as_uri()])
+    title = shown.partition("<title>")[2].partition("</title>")[0]
+    if title != "it fits":
+        raise SystemExit(f"{page} is wider than {width}: {title}")
 
 
 def _shown(argv: Sequence[str]) -> str:
