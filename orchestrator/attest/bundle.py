@@ -32,6 +32,7 @@ class Bundle:
     signatures: tuple[bytes, ...]
     document: bytes = b""  # all of it, written anew: no two programs read another thing in it
     is_certified: bool = False  # it brings a certificate along
+    hint: str = ""  # the key that it says it was signed by, see `PublicKey.hint`
 
     def signed_by(self, keys: Sequence[PublicKey]) -> PublicKey | None:
         """The key, of those, whose signature it carries; None for none."""
@@ -81,6 +82,7 @@ def read(data: bytes) -> Bundle | None:
             payload_type=str(envelope["payloadType"]),
             signatures=tuple(base64.b64decode(each["sig"], validate=True) for each in envelope["signatures"]),
             document=json.dumps(document).encode(),
+            hint=str((material.get("publicKey") or {}).get("hint", "")),
             is_certified="certificate" in material or "x509CertificateChain" in material,
         )
     except (DocumentError, AttributeError, KeyError, TypeError, ValueError, binascii.Error):

@@ -59,6 +59,10 @@ class Trust:
             return self.identity.refusal(each)
         return "another key signed it"
 
+    def is_broken(self, each: Bundle) -> bool:
+        """Whether a bundle says that one of the keys signed it, and none did: it is not what was signed."""
+        return any(key.hint == each.hint for key in self.keys) and not each.signed_by(self.keys)
+
     def believes(self, each: Bundle) -> bool:
         return not self.refusal(each)
 

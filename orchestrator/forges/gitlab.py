@@ -166,7 +166,7 @@ class GitLab:
     def merged_with(self, sha: str) -> list[MergeRequest]:
         with self._said(f"read the merge requests of {sha[:12]}"):
             found = self._unread.commits.get(sha, lazy=True).merge_requests(**_READING)
-            shown = [_request(dict(each)) for each in found]  # type: ignore[arg-type]  # the library: or a response
+            shown = [_request(dict(each)) for each in found]
         return [each for each in shown if each.state == "merged"]
 
     # -------------------------------------------------------------- what pipelines need

@@ -39,10 +39,13 @@ if TYPE_CHECKING:
     from orchestrator.session.connections import Connections
 
 
-def image_problems(plan: Plan, scratch: Scratch, config: str) -> tuple[Problem, ...]:
-    """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown."""
+def image_problems(plan: Plan, scratch: Scratch, config: str, lock_command: str) -> tuple[Problem, ...]:
+    """What is wrong with the images of a plan, each once; `config` is the file that declares them, as shown.
+
+    `lock_command` is what makes a lock, "" where release.yaml does not say.
+    """
     files = CommittedFiles(scratch, plan.tree)
-    found = [problem for image in plan.builds for problem in _problems(plan, image, files, config)]
+    found = [problem for image in plan.builds for problem in _problems(plan, image, files, config, lock_command)]
     return tuple(at_most(dict.fromkeys([*found, *_patch_problems(plan, files, config)])))  # variants share a Dockerfile
 
 
@@ -56,15 +59,21 @@ def _patch_problems(plan: Plan, committed: CommittedFiles, config: str) -> list[
     return [*missing, *judge_patches(folder, files, locks)]
 
 
-def _problems(plan: Plan, image: PlannedImage, committed: CommittedFiles, config: str) -> list[Problem]:
+def _problems(
+    plan: Plan, image: PlannedImage, committed: CommittedFiles, config: str, lock_command: str
+) -> list[Problem]:
     problems: list[Problem] = []
     scratch, files = committed.scratch, committed.lock(image.lock)
     claims = claims_of(image.variant, dict(image.build_args), image.platform)
     problems += judge_claims(claims, read_lock(files)[0], config)
     if image.lock:
-        problems += judge(files, image.variant, image.platform)
+        remedy = how_to_make(lock_command, image.lock)
+        problems += judge(files, image.variant, image.platform, remedy)
         if not files:
-            problems.append(_missing("no-lock", image.lock, "image.lock", plan, config))
+            missing = _missing("no-lock", image.lock, "image.lock", plan, config)
+            problems.append(
+                replace(missing, remedy=f"correct `image.lock`, or {remedy}; a fix brings it to the branch")
+            )
     context = posixpath.normpath(image.context or ".")
     if context != "." and not scratch.has_folder(plan.tree, context):
         problems.append(_missing("no-context", f"the folder {context}", "image.context", plan, config))
@@ -303,20 +312,20 @@ def lock_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem
 def _lock_problems_here(spec: ImageSpec, variant: Variant, platform: str, top: Path, config: str) -> list[Problem]:
     problems: list[Problem] = []
     path = spec.lock_of(variant, platform)
-    files = _files_here(top, path) if path else {}
+    files, remedy = _files_here(top, path) if path else {}, how_to_make(spec.lock_command, path)
     if path and not files:
         message = f"{path} is no file, and no folder with *.txt"
-        remedy = f"correct `image.lock`, or {how_to_make(spec.lock_command, path)}"
-        problems.append(Problem(code="no-lock", message=message, where=config, remedy=remedy))
+        correct = f"correct `image.lock`, or {remedy}"
+        problems.append(Problem(code="no-lock", message=message, where=config, remedy=correct))
     claims = claims_of(variant.name, {**dict(spec.build_args), **dict(variant.build_args)}, platform)
     pins = read_lock(files)[0]
     problems += judge_claims(claims, pins, str(variant.place))
-    problems += judge(files, variant.name, platform)
+    problems += judge(files, variant.name, platform, remedy)
     requirements = requirements_of(path, platform)
     wanted = top / requirements
     if files and wanted.is_file():
         refuse_link(top, wanted)
-        problems += outdated(wanted.read_bytes(), requirements, pins, how_to_make(spec.lock_command, path))
+        problems += outdated(wanted.read_bytes(), requirements, pins, remedy)
     return problems
 
 

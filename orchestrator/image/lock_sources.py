@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.image.pytorch_builds import Pin
 
 _REQUIREMENT: Final = re.compile(
-    r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*(?:==\s*([A-Za-z0-9.!+_-]+))?\s*(?:[;#,<>!~].*)?"
+    r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[[^\]]*\])?\s*+(?:==\s*+([A-Za-z0-9.!+_-]+))?\s*+(?:[;#,<>!~].*)?"
 )
 
 

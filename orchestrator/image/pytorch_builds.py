@@ -107,8 +107,13 @@ class Pin:
 _PIN: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*+(?:\[[^\]]*\])?\s*==\s*([A-Za-z0-9.!+_-]+)")
 
 
-def read_lock(files: Mapping[str, bytes]) -> tuple[dict[str, Pin], tuple[Problem, ...]]:
-    """The pins of a lock in pip's format, and what is wrong with it: unpinned, without hash, or pinned twice."""
+def read_lock(
+    files: Mapping[str, bytes], remedy: str = "make the lock again with hashes"
+) -> tuple[dict[str, Pin], tuple[Problem, ...]]:
+    """The pins of a lock in pip's format, and what is wrong with it: unpinned, without hash, or pinned twice.
+
+    `remedy` says how a lock with hashes is made.
+    """
     pins: dict[str, Pin] = {}
     problems: list[Problem] = []
     for file, data in files.items():
@@ -123,7 +128,7 @@ def read_lock(files: Mapping[str, bytes]) -> tuple[dict[str, Pin], tuple[Problem
             if name in pins:
                 problems.append(_bad(f"{name} is pinned in {pins[name].place} already", where, "keep one"))
             elif not pin.has_hash:
-                problems.append(_bad(f"{name}=={pin.version} has no --hash", where, "make the lock again with hashes"))
+                problems.append(_bad(f"{name}=={pin.version} has no --hash", where, remedy))
             pins[name] = pin
     return pins, tuple(problems)
 
@@ -168,14 +173,15 @@ def build_like(torch: str, cuda: str | None) -> Build | None:
     return next((each for each in BUILDS if (each.torch, each.cuda) == (version, cuda or "")), None)
 
 
-def judge(files: Mapping[str, bytes], variant: str = "", platform: str = "") -> tuple[Problem, ...]:
+def judge(files: Mapping[str, bytes], variant: str = "", platform: str = "", remedy: str = "") -> tuple[Problem, ...]:
     """What is wrong with a lock: its form, and combinations with torch that were never published.
 
     `variant` is the image variant's name; where it names a CUDA (`cu126`) or `cpu` the lock must be of that.  A
     torch that the table does not know is not judged, except where the table has its version with other CUDAs.  The
-    wheels for aarch64 bring CUDA and Triton along: what they ask for is asked for on x86_64 alone.
+    wheels for aarch64 bring CUDA and Triton along: what they ask for is asked for on x86_64 alone.  `remedy` says how
+    the lock is made, where somebody said it.
     """
-    pins, problems = read_lock(files)
+    pins, problems = read_lock(files, remedy) if remedy else read_lock(files)
     torch = pins.get("torch")
     if torch is None:
         return problems

@@ -130,7 +130,9 @@ def prepare(
     of_images = Judgement(
         problems=(
             *option_problems(plan, config.image),
-            *image_problems(plan, session.scratch, session.config_name),
+            *image_problems(
+                plan, session.scratch, session.config_name, config.image.lock_command if config.image else ""
+            ),
             *(_vex_problems(plan, session) if plan.images else ()),
             *_frontend_problems(plan, session),
             *pointer_problems(plan, session.repository, session.scratch),

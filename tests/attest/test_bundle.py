@@ -7,6 +7,7 @@ import json
 from orchestrator.attest import bundle
 from orchestrator.attest.keys import PublicKey, signing_key
 from orchestrator.attest.statement import Statement
+from orchestrator.attest.trust import Trust
 from orchestrator.core.reference import parse_repository
 from tests.support.signing import pair
 
@@ -40,6 +41,11 @@ def test_an_edited_payload_is_believed_by_nobody() -> None:
     found = bundle.read(json.dumps(document).encode())
     assert found is not None
     assert found.signed_by((PublicKey(mine.public),)) is None
+    assert Trust(keys=(PublicKey(mine.public),)).is_broken(found)
+    assert not Trust(keys=(PublicKey(pair().public),)).is_broken(found), "somebody else's is none of ours"
+    genuine = bundle.read(data)
+    assert genuine is not None
+    assert not Trust(keys=(PublicKey(mine.public),)).is_broken(genuine)
 
 
 def test_what_is_no_bundle() -> None:

@@ -380,6 +380,29 @@ def test_a_registry_that_speaks_http_to_a_builder_that_speaks_https(builds: Buil
     assert "insecure-registries" in caught.value.remedy
 
 
+class _Https(socketserver.BaseRequestHandler):
+    """Sends a builder to http by how it answers https, then answers that as a server of https does."""
+
+    def handle(self) -> None:
+        if self.request.recv(4096).startswith(b"\x16"):
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        else:
+            words = b"Client sent an HTTP request to an HTTPS server.\n"
+            self.request.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n" + words)
+
+
+def test_a_registry_that_speaks_https_to_a_builder_that_speaks_http(builds: Builds) -> None:
+    """The builder's words are real, the registry is not: `http = true` is buildkitd's, which is not to be had here."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Https) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(RemoteError) as caught:
+            builds(f"FROM {host}/y:1\n")
+        server.shutdown()
+    assert (caught.value.code, "\n" in caught.value.message) == ("registry-https", False)
+    assert f"docker buildx's builder speaks http to the registry {host}, " in caught.value.message
+
+
 # ------------------------------------------------------------------ interrupted
 
 BUILD = """

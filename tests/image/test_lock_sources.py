@@ -51,6 +51,9 @@ def test_each_command_that_is_said_is_typed_until_nothing_is_missing(tale: Story
             ["sh", "tools/lock", f"locks/cpu-linux-{machine}"] for machine in ("amd64", "arm64")
         ], said.err
         assert code in said.out + said.err
+        planned = release("plan", "v2.7.1", "--offline", cwd=folder)
+        assert (planned.code, "no-lock" in planned.err) == (2, True), "no fix has brought one to the branch"
+        assert all(f"reached: {command}" in planned.err for command in commands), planned.err
         for command in commands:
             subprocess.run(command.split(), cwd=folder, check=True)
     assert "[lock-" not in release("check", cwd=folder).err

@@ -131,6 +131,10 @@ def _judged(
         return
     for kind, fault in kinds.items():
         of_kind = [each for each in ours if _kind(each) == kind]
+        if not of_kind and any(_kind(each) == kind and trust.is_broken(each) for each in found):
+            text = f"of {digest[:19]}: it was changed after it was signed: it names {trust.whom}, whose signature fails"
+            yield _check(f"{name}: {NAMES[kind]}", CheckState.FAILED, text, _WHO)
+            continue
         yield _one(f"{name}: {NAMES[kind]}", digest, of_kind, fault, trust.whom)
 
 
@@ -180,10 +184,17 @@ def beside(name: str, manifest: Manifest, trust: Trust, registry: RegistryReader
 
 
 def _forms_beside(manifest: Manifest, trust: Trust, registry: RegistryReader) -> tuple[str, ...]:
-    """The forms of SBOM that are believed there: one is enough, and which one was asked for is not known here."""
+    """The forms of SBOM that are believed there, or broken.
+
+    One is enough: which ones were asked for is not known here, and anybody may add one of his own.
+    """
     forms = tuple(each.PREDICATE for each in _FORMS.values())
     try:
-        found = {_kind(each) for _, each in bundles(registry, manifest.digest) if trust.believes(each)}
+        found = {
+            _kind(each)
+            for _, each in bundles(registry, manifest.digest)
+            if trust.believes(each) or trust.is_broken(each)
+        }
     except (RemoteError, MismatchError):
         return forms[:1]  # `judged` says it
     return tuple(form for form in forms if form in found) or forms[:1]

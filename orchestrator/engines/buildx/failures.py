@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _EXIT: Final = re.compile(r"exit code: (\d+)")
 _PUSH: Final = re.compile(r"(?:failed to solve: )?failed to push \S+: (?P<why>.*)", re.DOTALL)
 _HTTPS: Final = "server gave HTTP response to HTTPS client"
+# A server that wants https answers 400: Go's and nginx's words, and none where it was a HEAD.
+_HTTP: Final = re.compile(
+    r"HTTP request to an HTTPS server|HTTP request was sent to HTTPS|from HEAD request to http://\S{1,800}: 400\b"
+)
+_ASKED: Final = re.compile(r"\bhttp://([^/\s]{1,255})/")
 _CREATE: Final = "see `docker buildx ls`; make one: docker buildx create --name NAME"
 # What is said where no builder answers, or one goes away -> what to do.
 _BUILDER: Final = (
@@ -50,7 +55,7 @@ def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError
     found = (
         _unbootable(follower, text, builder)
         or _busy(text, builder)
-        or _registry(text, target)
+        or _registry(text, target, builder)
         or _step(follower)
         or _by_builder(text, builder)
     )
@@ -59,7 +64,7 @@ def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError
     return found
 
 
-def _registry(text: str, target: Reference) -> ReleaseError | None:
+def _registry(text: str, target: Reference, builder: str) -> ReleaseError | None:
     if _HTTPS in text:
         return RemoteError(
             f"the builder speaks https to a registry that speaks http: {one_line(text)}",
@@ -67,6 +72,17 @@ def _registry(text: str, target: Reference) -> ReleaseError | None:
             remedy="tell the builder: `insecure-registries` in the engine's daemon.json, or `http = true` for this "
             "registry in buildkitd.toml",
             code="registry-plain-http",
+        )
+    if _HTTP.search(text):
+        asked = _ASKED.search(text)
+        host = asked[1] if asked else target.repository.host
+        return RemoteError(
+            f"{_named(builder)} speaks http to the registry {host}, which answers as one that speaks https: "
+            f"{one_line(text.removeprefix(_SOLVE))}",
+            where=str(target),
+            remedy=f'say `http = false` below `[registry."{host}"]` in its buildkitd.toml (an engine: take it out of '
+            "`insecure-registries` in daemon.json), start it again, then run the same command again",
+            code="registry-https",
         )
     push = _PUSH.match(text)
     return push_failed(push["why"], target) if push else None
