@@ -89,6 +89,7 @@ def run() -> None:
     made = program_of(sys.argv[1:])
     heed_earlier(made, os.environ)
     try:
+        _heed_shell(sys.argv[1:])
         sys.exit(made(prog_name="release", standalone_mode=False))
     except typer.Abort:
         sys.exit(Exit.INTERRUPTED)
@@ -97,6 +98,26 @@ def run() -> None:
         if "--json" in sys.argv or is_set("RELEASE_CLI_JSON", os.environ):
             console_of(Options(as_json=True)).document(_of_the_command_line(error))
         sys.exit(Exit.USAGE)
+
+
+_SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+
+
+def _heed_shell(words: Sequence[str]) -> None:
+    """`--show-completion zsh`: typer takes no word there, and would print what fits the shell that is running."""
+    if len(words) < 2 or words[0] not in ("--show-completion", "--install-completion"):
+        return
+    option, shell, *more = words
+    if shell not in _SHELLS or more:
+        raise typer.BadParameter(
+            f"{option} takes one of {', '.join(_SHELLS)}, or nothing for the shell that is running"
+        )
+    if option == "--install-completion":
+        raise typer.BadParameter(
+            f"{option} is for the shell that is running; for {shell}: release --show-completion {shell}"
+        )
+    sys.argv[1:] = []
+    os.environ["_RELEASE_COMPLETE"] = f"source_{shell}"  # how typer is asked for a shell's script
 
 
 def _of_the_command_line(error: Exception) -> dict[str, Any]:

@@ -304,7 +304,7 @@ def candidates(
     picked = chosen(found, write, named=bool(shas)) if write else []
     if picked and not shas and not yes:
         _confirm(console, len(picked), write)
-    diff = add(session, found.config, write, picked) if picked else ""
+    diff = add(session, found, write, picked) if picked else ""
     console.verbatim(diff)
     if write and not picked:
         console.note(f"nothing to declare for {write}")

@@ -95,6 +95,7 @@ class Found:
     notes: tuple[str, ...]
     config: Config
     released: tuple[str, ...]  # all tags
+    reachable: tuple[str, ...]  # those in the branch's history
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +143,7 @@ def find(session: Session, filters: Filters) -> Found:
         notes=facts.notes,
         config=config,
         released=tuple(facts.tags),
+        reachable=tuple(facts.reachable),
     )
 
 

@@ -32,7 +32,7 @@ from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.kept_sources import bring_for, sources_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.core.declaration import Config, ReleaseEntry
     from orchestrator.core.pick import Pick, Skipped
@@ -87,7 +87,7 @@ def draft(
                 *_yanked(facts, version, config)]  # fmt: skip
     entry = config.release(version)
     if entry is None:
-        problems.append(_undeclared(config, version))
+        problems.append(_undeclared(config, version, verdict.problems))
     if entry and not request.offline:
         _bring_named(request, entry, repository, scratch)
     sources, faults = expand(entry.fixes if entry else (), config.remote, repository, scratch)
@@ -344,12 +344,26 @@ def _where(config: Config, version: str) -> str:
     return str(entry.place if entry else config.place)
 
 
-def _undeclared(config: Config, version: str) -> Problem:
+def _undeclared(config: Config, version: str, problems: Collection[Problem]) -> Problem:
+    """With another remedy where the file has it in another spelling, which one file can't hold beside this."""
     declared = ", ".join(entry.version for entry in config.releases) or "nothing"
+    asked = parse_tag(version)
+    same = next((each for each in config.releases if asked and _bare(each.version) == asked.bare), None)
+    remedy = f"add under `releases:` an entry `{version}:` with its fixes"
+    if same:
+        is_wrong = any(each.code == "version-prefix" for each in problems)
+        remedy = (
+            f"give {same.version}, as it is declared" if is_wrong else f"write {version} in place of {same.version}"
+        )
     return Problem(
         code="not-declared",
         message=f"release.yaml declares no {version} (it declares {declared})",
-        where=str(config.place),
-        remedy=f"add under `releases:` an entry `{version}:` with its fixes",
+        where=str(same.place if same else config.place),
+        remedy=remedy,
         exit_code=Exit.USAGE,
     )
+
+
+def _bare(version: str) -> str:
+    tag = parse_tag(version)
+    return tag.bare if tag else ""

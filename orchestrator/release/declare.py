@@ -18,7 +18,7 @@ from orchestrator.core.errors import ProblemsError, RefusedError, UsageError
 from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.picks.candidates import entries
 from orchestrator.plan.from_branch.entries import on_branch
-from orchestrator.plan.version_rule import default_version
+from orchestrator.plan.version_rule import check_version, default_version
 from orchestrator.release.prepare import prepare
 from orchestrator.session.branch_state import gather
 from orchestrator.session.clone.contents import have_contents
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.config.editor import FixEntry
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
-    from orchestrator.picks.candidates import Candidate
+    from orchestrator.picks.candidates import Candidate, Found
     from orchestrator.plan.from_branch.entries import OnBranch
     from orchestrator.session.session import Session
 
@@ -75,8 +75,17 @@ def _refused(before: Plan, after: Plan) -> list[str]:
     ]
 
 
-def add(session: Session, config: Config, version: str, candidates: Sequence[Candidate]) -> str:
-    """Declare candidates for a version, behind what it has; returns the change as a unified diff."""
+def add(session: Session, found: Found, version: str, candidates: Sequence[Candidate]) -> str:
+    """Declare candidates for a version, behind what it has; returns the change as a unified diff.
+
+    Raises ProblemsError for a version that is not spelled as the tags are: no plan would take it.
+    """
+    config = found.config
+    verdict = check_version(
+        version, branch=found.branch, reachable=found.reachable, existing=found.released, where=config.place.file
+    )
+    if misspelled := [each for each in verdict.problems if each.code == "version-prefix"]:
+        raise ProblemsError(misspelled)
     new = editor.insert(config.text, version, entries(candidates), file=config.place.file)
     return write(session, config, new)
 

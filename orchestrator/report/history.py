@@ -38,7 +38,8 @@ def candidate_lines(found: Found) -> list[str]:
     lines += [line for candidate in found.candidates for line in _candidate_lines(candidate)]
     lines += [""] if found.candidates else []
     if found.already:
-        lines.append(f"  {found.already} more are on {found.branch} already, under other ids")
+        more = "1 more is" if found.already == 1 else f"{found.already} more are"
+        lines.append(f"  {more} on {found.branch} already, under other ids")
     if found.unsearched:
         lines.append(f"  for {found.unsearched} the time was too short to tell what they need: --effort SECONDS")
     if found.more:

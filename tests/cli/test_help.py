@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli import app
 from orchestrator.cli.app import program, program_of
 from orchestrator.cli.help import EXAMPLES, GROUPS
-from tests.support.cli import release
+from tests.support.cli import clean_env, release, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +65,24 @@ def test_only_what_a_command_line_names_is_made(line: str) -> None:
 def test_all_commands_are_made_where_none_is_named(line: str) -> None:
     made: Any = program_of(line.split())
     assert sorted(made.commands) == sorted(PROGRAM.commands)
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("bash", "complete -o default -F _release_completion release"),
+        ("zsh", "compdef _release_completion release"),
+        ("fish", "complete --command release --no-files"),
+    ],
+)
+def test_completion_of_the_shell_that_is_named(tmp_path: Path, shell: str, line: str) -> None:
+    """Whatever shell is running: a package or an image puts the scripts of all of them in their places."""
+    shown = started("--show-completion", shell, cwd=tmp_path, env=clean_env())
+    assert shown.code == 0
+    assert [each[: len(line)] for each in shown.out.splitlines()].count(line) == 1
+
+
+def test_completion_of_no_shell(tmp_path: Path) -> None:
+    assert "takes one of bash, zsh, fish" in started("--show-completion", "tcsh", cwd=tmp_path, env=clean_env()).err
+    refused = started("--install-completion", "fish", cwd=tmp_path, env=clean_env())
+    assert (refused.code, "release --show-completion fish" in refused.err) == (2, True)

@@ -78,7 +78,7 @@ def test_each_candidate_has_its_forecast_newest_last(tale: Story, grown: dict[st
     clash = by_id[grown["clash"]]
     assert (clash["forecast"], clash["conflicts"]) == ("conflict", [{"path": "loader.py", "kind": "content"}])
     assert tale.clone.snapshot() == before
-    assert "1 more are on release/v2.7 already" in ask(tale).out
+    assert "1 more is on release/v2.7 already" in ask(tale).out
 
 
 def test_what_the_forecast_says_is_what_plan_says(tale: Story, grown: dict[str, str]) -> None:
@@ -223,6 +223,23 @@ def test_all_clean_ones_are_declared_only_when_that_is_confirmed(tale: Story, gr
 def test_versions_that_nothing_can_be_declared_for(tale: Story, grown: dict[str, str]) -> None:
     assert "[tag-exists]" in ask(tale, "--write", "v2.7.0", grown["new"], code=4).err
     assert "[version-malformed]" in ask(tale, "--write", "soon", grown["new"], code=2).err
+
+
+def test_a_version_is_spelled_as_the_tags_are(tale: Story, grown: dict[str, str]) -> None:
+    """Nothing is written that no plan takes, and what stands there already is met by a remedy that works."""
+    path = tale.clone.path / "release.yaml"
+    before = path.read_bytes()
+    refused = ask(tale, "--write", "2.7.1", grown["new"], code=4)
+    assert "2.7.1: the tags here start with 'v' [version-prefix]\n  do: write v2.7.1\n" in refused.err
+    assert path.read_bytes() == before
+    ask(tale, "--write", VERSION, grown["new"])
+    other = release("plan", "2.7.1", cwd=tale.clone.path)
+    assert "[version-prefix]" in other.err
+    assert f"do: give {VERSION}, as it is declared\n" in other.err
+    path.write_text(path.read_text().replace(f"  {VERSION}:", "  2.7.1:"))
+    assert f"do: write {VERSION} in place of 2.7.1\n" in release("plan", VERSION, cwd=tale.clone.path).err
+    path.write_text(path.read_text().replace("  2.7.1:", f"  {VERSION}:"))
+    assert release("plan", VERSION, cwd=tale.clone.path).code == 0
 
 
 def test_what_a_candidate_needs_is_declared_before_it_once() -> None:
