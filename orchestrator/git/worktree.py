@@ -181,7 +181,7 @@ class ConflictWorktree:
         """What to type to resolve it, "" where a file can only be left out that the branch has no place for."""
         open_ = self.exists and self.unmerged()
         commands = self.commands() if open_ else ["git add --update"]
-        return f"cd {word(str(self.path))}   (resolve, then)   {' && '.join(commands)}" if commands else ""
+        return f"cd {word(str(self.path))}   (resolve it there, then)   {' && '.join(commands)}" if commands else ""
 
     def keeping(self) -> str:
         """The command that keeps what one of the two sides has not, "" where there is no such file."""

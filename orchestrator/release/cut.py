@@ -303,7 +303,7 @@ def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> Pa
     tree = state.worktree.path
     resolve = state.worktree.resolving()
     keeping = state.worktree.keeping()
-    keep = f"   | {keeping} keeps what one side has not" if keeping else ""
+    keep = f"   | {keeping}   (keeps what one side has not)" if keeping else ""
     known = f"; it was resolved before, look at it: {', '.join(paused.known)}" if paused.known else ""
     files = words(paused.files, ", ")
     return PausedError(

@@ -11,6 +11,7 @@ from orchestrator import __version__
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import CheckState, Problem
+from orchestrator.report.text import remedy_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ def _rows(verdict: CommitVerdict, diffs: Mapping[str, Sequence[str]]) -> list[st
     mark = _MARK.get(verdict.kind, "~" if verdict.ok else "!")
     head = f"    {mark} {verdict.sha[:12]} {verdict.kind:<14} {verdict.subject}"
     problem = commit_problem(verdict)
-    remedy = [f"        do: {problem.remedy}"] if problem and problem.remedy else []
+    remedy = remedy_lines(problem.remedy if problem else "", "        do: ", "        or: ")
     return [head, f"        {verdict.said}", *remedy, *(f"        {line}" for line in diffs.get(verdict.sha, ()))]
 
 

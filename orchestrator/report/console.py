@@ -373,7 +373,7 @@ def _escaped(char: str) -> str:
 
 def _error_lines(error: ReleaseError) -> list[str]:
     where = f"{error.where}: " if error.where and not error.message.startswith(error.where) else ""
-    return [f"error: {where}{error.message} [{error.code}]"] + ([f"  do: {error.remedy}"] if error.remedy else [])
+    return [f"error: {where}{error.message} [{error.code}]", *report.remedy_lines(error.remedy)]
 
 
 def error_document(error: ReleaseError, problems: Sequence[Problem]) -> dict[str, Any]:

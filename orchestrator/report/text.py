@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     from orchestrator.release.checks import Finding
     from orchestrator.release.status import ReleaseStatus
 
+_BESIDE = re.compile(r" {3,}(\([^()]*\))(?: {3,}|$)")
 _CHECK_MARK = {CheckState.PASSED: "ok", CheckState.FAILED: "FAILED", CheckState.SKIPPED: "skipped"}
+
+
+def remedy_lines(remedy: str, label: str = "  do: ", other: str = "  or: ") -> list[str]:
+    """What to do, one way below the other; words in brackets beside a command have a line of their own.
+
+    So a line with a command is that command, and can be copied whole.
+    """
+    lines: list[str] = []
+    for way in remedy.split("   | ") if remedy else ():
+        head, *more = [part for part in _BESIDE.split(way) if part.strip()]
+        lines += [f"{other if lines else label}{head}", *(f"{' ' * len(label)}{part}" for part in more)]
+    return lines
 
 
 def problem_lines(problems: Sequence[Problem]) -> list[str]:
@@ -25,8 +39,7 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
     for problem in problems:
         where = f"{problem.where}: " if problem.where and not problem.message.startswith(problem.where) else ""
         lines.append(f"error: {where}{problem.message} [{problem.code}]")
-        if problem.remedy:
-            lines.append(f"  do: {problem.remedy}")
+        lines += remedy_lines(problem.remedy)
     return lines
 
 
@@ -39,7 +52,7 @@ def standing_lines(standings: Sequence[ReleaseStatus]) -> list[str]:
         lines.append(f"{each.version}: {each.said}")
         lines += [f"  done     {title}" for title in each.done] if each.state != "released" else []
         lines += [f"  missing  {title}" for title in each.missing]
-        lines += [f"  next     {command}" for command in each.next]
+        lines += [line for command in each.next for line in remedy_lines(command, "  next     ", "  or       ")]
     return lines
 
 
@@ -62,8 +75,8 @@ def check_lines(results: Sequence[CheckResult]) -> list[str]:
     lines = []
     for result in results:
         lines.append(f"{_CHECK_MARK[result.state]:<8} {result.name}: {result.message}")
-        if result.state is CheckState.FAILED and result.remedy:
-            lines.append(f"         do: {result.remedy}")
+        if result.state is CheckState.FAILED:
+            lines += remedy_lines(result.remedy, "         do: ", "         or: ")
     return lines
 
 

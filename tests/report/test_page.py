@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
+
+import pytest
 
 from orchestrator.audit.branch import BranchAudit
 from orchestrator.core.record import parse_record
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from tests.support.story import Story
 
 VOID = {"meta", "br"}
+LONG_NAME = "registry.example.com:5000/a-team/training/pytorch-cuda-with-a-long-name:v2.7.1"
 EVIL = "<script>alert(1)</script>\"'&"
 
 
@@ -118,7 +122,56 @@ def test_what_moved_and_what_did_not() -> None:
     assert "Promoted from v2.7.1-rc.1" in page.text
 
 
-def test_three_hundred_picks() -> None:
-    picks = [pick(source=f"{number:040x}", result=f"{number + 1000:040x}") for number in range(300)]
-    page = Page(release_page(told(read(picks=picks), diffs={each["result"]: ["+x"] * 100 for each in picks})))
+def hundreds(number: int = 300) -> str:
+    """The page of so many picks; of ten one was resolved, and one is there already."""
+    states = [*["clean"] * 8, "adapted", "duplicate"]
+    picks = [
+        pick(source=f"{each:040x}", result=f"{each + 1000:040x}", subject=f"fix: it {each}", state=states[each % 10])
+        for each in range(number)
+    ]
+    diffs = {each["result"]: ["+x"] * 100 for each in picks}
+    return release_page(told(read(picks=picks, images=[image(reference=LONG_NAME)]), diffs=diffs))
+
+
+def test_three_hundred_picks_are_counted_and_folded() -> None:
+    """A row a fix; what there is to read of it opens, and so do the lists of what is not clean."""
+    html = hundreds()
+    page = Page(html)
     assert sum(each.startswith("pick-") for each in page.ids) == 300
+    assert "300 picks: 240 clean, 30 adapted, 30 duplicate; 1 more skipped." in page.text
+    assert {"#pick-9", "#pick-10", "#picks", "#images"} <= set(page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert html.count("<summary>fix: it ") == 300
+    assert "<details open" not in html
+    assert "<summary>fix: it " not in hundreds(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_of_text_can_be_read(scheme: str) -> None:
+    """WCAG 2.1, 1.4.3: at least 4.5:1 for text, on each ground; 1.4.11: 3:1 for the bars."""
+    light, _, dark = style().partition("prefers-color-scheme:dark")
+    colours = dict(re.findall(r"--(\w+):(#\w+)", light))
+    if scheme == "dark":
+        colours |= dict(re.findall(r"--(\w+):(#\w+)", dark.partition("}}")[0]))
+    for ground in ("ground", "panel"):
+        for ink in ("ink", "soft", "link", "good", "bad", "note"):
+            assert contrast(colours[ink], colours[ground]) >= 4.5, f"{ink} on {ground}"
+    assert contrast(colours["bar"], colours["ground"]) >= 3
+    assert contrast("#000", "#ffffff") == pytest.approx(21)
+
+
+def style() -> str:
+    return release_page(told(read())).partition("<style>")[2].partition("</style>")[0]
+
+
+def contrast(one: str, other: str) -> float:
+    """https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio"""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(each * 2 for each in colour[1:])
+        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)

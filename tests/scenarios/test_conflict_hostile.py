@@ -13,6 +13,7 @@ from orchestrator.core.text import word, words
 from tests.release.test_resume import _git as git_in
 from tests.release.test_resume import clash, pause
 from tests.support.cli import release
+from tests.support.remedies import works
 from tests.support.story import LOADER, VERSION, fix_line
 
 if TYPE_CHECKING:
@@ -131,13 +132,15 @@ def test_odd_file_names_are_pasted_as_they_are(tale: Story) -> None:
     assert {conflict["path"] for conflict in plan["picks"][0]["conflicts"]} == set(NAMES)
     paused, tree = pause(tale)
     assert "\x1b" not in paused.err
-    assert len(paused.err.splitlines()) == 3
+    assert len(paused.err.splitlines()) == 7  # what happened; where, resolve, go on; skip; abort; in what state
     for name in NAMES:
         (tree / name).write_text("w\n")
-    remedy = next(line for line in paused.err.splitlines() if line.startswith("  do: "))
-    command = remedy[remedy.index("git add") : remedy.index(" && release")]
-    subprocess.run(["bash", "-c", command], cwd=tree, check=True)
-    assert release("continue", cwd=tale.clone.path).code == 0
+    where, add = (
+        line.strip().removeprefix("do: ")
+        for line in paused.err.splitlines()
+        if line.startswith(("  do: cd", "      git"))
+    )
+    works(f"{where} && {add}", tale.clone.path)  # the lines as they are, with all these names
 
 
 def test_file_names_that_are_not_utf8(tale: Story) -> None:

@@ -15,7 +15,7 @@ from tests.support import remedies
 from tests.support.cli import release
 from tests.support.kills import JOURNAL, killed_at, killed_cut
 from tests.support.printed import claim, must_be_typed, types
-from tests.support.remedies import commands, typed, works
+from tests.support.remedies import commands, told, typed, works
 from tests.support.story import VERSION, fix_line
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def leads(command: str, end: str) -> bool:
 
 def remedies_in(said: str, end: str) -> list[str]:
     """The commands that an error of the command line names."""
-    lines = [line.removeprefix("  do: ") for line in said.splitlines() if line.startswith("  do: ")]
-    return [each for line in lines for each in commands(line) if leads(each, end)]
+    return [each for remedy in told(said) for each in commands(remedy) if leads(each, end)]
 
 
 def walk(clone: Path, end: str, env: dict[str, str] | None = None) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.cli import Ran, release
 from tests.support.printed import types
-from tests.support.remedies import commands, said, typed, works
+from tests.support.remedies import commands, said, told, typed, works
 from tests.support.story import Repo
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_a_file_where_a_folder_is(
 ) -> None:
     """Git puts one of the two aside under a name that nobody has: no command is printed that `continue` refuses."""
     branched(tale, ours, theirs)
-    remedy = paused(tale).err.partition("  do: ")[2].partition("\n")[0]
+    (remedy,) = told(paused(tale).err)
     assert "keeps what" not in remedy, "it would change nothing"
     if ours == there:
         assert "release continue" not in remedy
@@ -87,7 +87,8 @@ def test_a_file_where_a_folder_is(
 @pytest.mark.parametrize("before", [{}, {"d é/-x": "before\n"}], ids=["a new folder", "a folder of the source"])
 def test_a_file_that_a_folder_would_replace_is_kept(tale: Story, before: dict[str, str]) -> None:
     branched(tale, {"d é": "ours\n"}, {"d é/-x": "theirs\n", "other": "more\n"}, before)
-    (keeping,) = [each for each in commands(paused(tale).err.partition("  do: ")[2]) if each.startswith("git rm -r")]
+    (remedy,) = told(paused(tale).err)
+    (keeping,) = [each for each in commands(remedy) if each.startswith("git rm -r")]
     works(f"cd .git/release/v2.7.1/worktree && {keeping} && release continue v2.7.1", tale.clone.path)
     assert made(tale) == {"d é": "ours", "other": "more"}
 

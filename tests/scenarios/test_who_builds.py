@@ -71,7 +71,7 @@ def test_everybody_says_that_the_image_is_to_come(tale: Story, registry: str) ->
     assert run(tale, "cut", VERSION, "--yes").code == 0
     again = run(tale, "cut", VERSION, "--yes")
     assert f"{VERSION} is tagged already; CI builds its image from the tag" in again.out
-    assert f"release publish {VERSION}   (builds it here)" in run(tale, "status", VERSION).out
+    assert f"release publish {VERSION}\n           (builds it here)\n" in run(tale, "status", VERSION).out
     refused = run(tale, "abort", VERSION)
     assert (refused.code, f"finish it: release publish {VERSION}" in refused.err) == (4, True), refused.err
     assert "[not-declared]" in run(tale, "cut", "--yes").err, "without a version it is the next one's turn"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TYPED: list[str] = []  # every line that was typed since somebody emptied it
 
-_AFTER = re.compile(r"^.*?\(resolve, then\) +")
+_AFTER = re.compile(r"^.*?\(resolve it there, then\) +")
 _BEGINS = re.compile(r"(?:^|: |`)((?:git|release|cd) [^`]*)")
 
 
@@ -27,6 +27,7 @@ def commands(remedy: str) -> list[str]:
 
     Of a pause that is `cd WORKTREE` and what comes after the resolving, then the other ways out.
     """
+    remedy = re.sub(r"\n {6,}", "   ", re.sub(r"\n +or: ", "   | ", remedy))  # as it was before it was shown
     found = []
     for way in remedy.split("   | "):
         where, after = re.match(r"cd \S+", way), _AFTER.match(way)
@@ -35,6 +36,11 @@ def commands(remedy: str) -> list[str]:
         elif match := _BEGINS.search(way):
             found.append(re.split(r", then |, or |; |   \(| \(| keeps ", match[1])[0].strip())
     return found
+
+
+def told(text: str) -> list[str]:
+    """What the errors of a run say to do: each with all its lines."""
+    return re.findall(r"^  do: (.*(?:\n(?:  or: | {6}).*)*)", text, re.MULTILINE)
 
 
 def typed(command: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

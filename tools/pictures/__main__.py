@@ -1,18 +1,21 @@
 """Run inside the lab: `.venv/bin/python tools/lab run -- .venv/bin/python tools/pictures FOLDER [COLUMNS ...]`.
 
-Writes NAME-COLUMNS.svg for each scene; those that the docs show are copied into docs/pictures by hand, when looked at.
+Writes NAME-COLUMNS.svg for each scene, and the page of a release as report-*.png; those that the docs show are copied
+into docs/pictures by hand, when looked at.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
-import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run by its path, it knows no package
 
 from typing import TYPE_CHECKING
 
+from tools.pictures.page import pages
 from tools.pictures.project import make
 from tools.pictures.screen import Shown, logged, run
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from tools.pictures.project import Project
 
+HOME = Path("/home/robin")
 WIDTHS = (80, 100, 160)
 SIZE = 4_000_000  # bytes of each of 24 files in the image
 
@@ -61,15 +65,31 @@ def logs(project: Project, columns: int) -> Iterator[tuple[str, Shown]]:
     yield "ci-log", logged(["release", "cut", "v2.7.1", "--yes"], project.folder, env, columns)
 
 
+@contextmanager
+def home() -> Iterator[Path]:
+    """The home of somebody who is not here, while pictures are taken: its paths stand on them."""
+    try:
+        HOME.mkdir()
+    except OSError as error:
+        raise SystemExit(f"{HOME}: the pictures show this folder, so it must be free, and {error.strerror}") from None
+    try:
+        yield HOME
+    finally:
+        shutil.rmtree(HOME)
+
+
 def main() -> int:
     target, widths = Path(sys.argv[1]), [int(each) for each in sys.argv[2:]] or WIDTHS
     target.mkdir(parents=True, exist_ok=True)
     for columns in widths:
         for scene, size in ((team, 100_000), (pushed, SIZE), (logs, 100_000)):
-            with tempfile.TemporaryDirectory(prefix="release-pictures-") as place:
-                for name, screen in scene(make(Path(place), size, f"{scene.__name__}-{columns}"), columns):
+            with home() as place:
+                for name, screen in scene(make(place, size, f"{scene.__name__}-{columns}"), columns):
                     (target / f"{name}-{columns}.svg").write_text(screen.svg())
                     print(f"{name}-{columns}.svg", flush=True)
+    with home() as place:
+        for name in pages(make(place, 100_000, "page"), target):
+            print(name, flush=True)
     return 0
 
 

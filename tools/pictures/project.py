@@ -98,8 +98,10 @@ def make(place: Path, size: int, team: str) -> Project:
         "RELEASE_REGISTRY_PASSWORD": env["RELEASE_LAB_PASSWORD"],
     }  # fmt: skip
     subprocess.run(["git", "init", "-q", "--bare", str(place / "remote.git")], env=env, check=True)
-    subprocess.run(["git", "clone", "-q", "remote.git", "work"], cwd=place, env=env, check=True, capture_output=True)
-    project = Project(place / "work", env)
+    subprocess.run(
+        ["git", "clone", "-q", "remote.git", "training"], cwd=place, env=env, check=True, capture_output=True
+    )
+    project = Project(place / "training", env)
     project.git("checkout", "-qB", "main")
     _history(project, size, team)
     return project

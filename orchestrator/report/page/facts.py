@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.core.record import Delta, Record, RecordedImage
     from orchestrator.report.page.told import Told
 
+MOST = 20  # rows that are shown open; more are folded
 MARKS = {  # what a state is without its colour
     "clean": "✓", "adapted": "~", "backport": "~", "duplicate": "=", "empty": "0", "skipped": "-", "conflict": "!",
 }  # fmt: skip
@@ -27,6 +28,15 @@ class PickRow:
     verdict: CommitVerdict | None
     diff: Sequence[str]
     adapted: Sequence[str]
+
+
+@dataclass(frozen=True)
+class StateGroup:
+    """The picks of one state, by the numbers of their rows from 1."""
+
+    state: str
+    mark: str
+    rows: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,15 @@ def pick_rows(told: Told) -> list[PickRow]:
         )
         for pick in told.record.picks
     ]  # fmt: skip
+
+
+def by_state(rows: Sequence[PickRow]) -> list[StateGroup]:
+    """The rows of each state; the state that most have comes first."""
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(rows, 1):
+        found.setdefault(str(row.pick.state), []).append(number)
+    groups = sorted(found.items(), key=lambda each: -len(each[1]))
+    return [StateGroup(state, MARKS.get(state, "?"), numbers) for state, numbers in groups]
 
 
 def edges(record: Record) -> list[Edge]:

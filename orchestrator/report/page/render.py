@@ -10,7 +10,7 @@ import jinja2
 
 from orchestrator.core.remote_url import commit_page, compare_page
 from orchestrator.report.audit import line_problems
-from orchestrator.report.page.facts import bars, edges, image_rows, pick_rows
+from orchestrator.report.page.facts import MOST, bars, by_state, edges, image_rows, pick_rows
 from orchestrator.report.record import size
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ def release_page(told: Told) -> str:
     """The page of one version."""
     record = told.record
     problems = line_problems(told.audit)
+    picks = pick_rows(told)
     return _written(
         "release.html",
-        record=record, yank=told.yank, told=told, problems=problems, picks=pick_rows(told), edges=edges(record),
+        record=record, yank=told.yank, told=told, problems=problems, picks=picks, edges=edges(record),
+        states=by_state(picks), many=len(picks) > MOST, most=MOST,
         images=image_rows(told), bars=bars(record.seconds),
         compare=compare_page(told.page, str(record.previous), str(record.version))
         if told.page and record.previous else "",

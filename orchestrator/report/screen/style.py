@@ -18,8 +18,9 @@ _MEANINGS: Final[Mapping[str, str]] = {
     r"^ *(?P<it>error:)": BAD,
     r"^ *(?P<it>FAILED)\b": BAD,
     _PICK.format("!"): BAD,
-    r"^ *(?P<it>do: .*)": TODO,
+    r"^ *(?P<it>(?:do|or): .*)": TODO,
     r"^ *(?P<it>next  .*)": TODO,
+    r"^ {6,}(?P<it>(?:cd|git|release|docker) .*)": TODO,
     r"^ *(?P<it>note:)": CARE,
     r"^ *(?P<it>skipped) ": CARE,
     r"^ *(?P<it>missing) ": CARE,
@@ -35,11 +36,11 @@ _MEANINGS: Final[Mapping[str, str]] = {
 }
 _RULES = tuple((re.compile(rule, re.DOTALL), style) for rule, style in _MEANINGS.items())
 
-_LABEL = re.compile(r" *(?:(?:error|note|do|state): )?")
+_LABEL = re.compile(r" *(?:(?:error|note|do|or|state): )?")
 _CELL = re.compile(r"\S+(?: \S+)? {2,}")  # `release commit  `, `737530de clean   `: what stands before the text
 _CELLS = 30  # cells further to the right are text
 _KEEP = re.compile(r" {9,}\S| *(?:- |# )")  # YAML to be copied, and other people's text
-_TYPED = re.compile(r" *(?:do: |next  )")  # what somebody copies
+_TYPED = re.compile(r" *(?:do: |or: |next  )| {6}(?=cd|git|release|docker)")  # what somebody copies
 _COMMAND = re.compile(r"`[^`]+`|(?<!\S)(?:release|git|docker|cd|export|python)(?: [^\s,;()`|]+)+")
 _FIXED = "\u00a0"  # where a line may not be broken
 

@@ -33,6 +33,7 @@ def test_what_is_to_be_copied_is_broken_by_nobody() -> None:
     command = "release yank v2.7.1 --back-to v2.7.0 --reason 'a data loader that leaks one thread for every epoch'"
     shown = wrapped(f"  do: look at what the registry has under that name, then {command}", 80)
     assert command in shown.split("\n")[1]
+    assert wrapped(f"      {command}", 80) == f"      {command}"
     digest = f"  image   registry.example.com/pytorch-cuda:v2.7.1@sha256:{'a' * 64}"
     assert wrapped(digest, 80).split() == digest.split()
     snippet = f"         - commit: aa902c394f1c  # {'because ' * 12}"
@@ -52,6 +53,8 @@ def test_what_is_to_be_copied_is_broken_by_nobody() -> None:
         ("skipped  records: a dry run", CARE, ["skipped"]),
         ("FAILED   disk: full", BAD, ["FAILED"]),
         ("  do: release continue v2.7.1", TODO, ["do: release continue v2.7.1"]),
+        ("  or: release abort v2.7.1", TODO, ["or: release abort v2.7.1"]),
+        ("           git add -- x.py", TODO, ["git add -- x.py"]),
         ("  next     release abort v2.7.1", TODO, ["next     release abort v2.7.1"]),
         ("v2.7.1 is released", GOOD, ["v2.7.1 is released"]),
         ("a word like error: in the middle", "", []),
