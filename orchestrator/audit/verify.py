@@ -187,19 +187,30 @@ def verify_image(session: Session, image: str, remote: str, key: Path | None = N
     if parse_tag(version) is None or not revision:
         return [*checks, failed("labels", f"it does not say which release it is (version {version!r})")]
     checks.append(passed("labels", f"version {version}, revision {revision[:12]}"))
-    name = completed(reference.tag) if parse_tag(completed(reference.tag)) else version
+    names = _names(reference.tag, version)
     if key or not remote:
         from orchestrator.attest.released.signatures import beside
 
         checks += beside(str(reference), manifest, _trust(session.directory / key if key else None), registry)
     if not remote:
-        return [*checks, *_without_remote(name, version, labels.get(SOURCE, ""))]
-    return [*checks, *_by_remote(name, version, revision, (registry, manifest), remote, session, key is not None)]
+        return [*checks, *_without_remote(names[0], version, labels.get(SOURCE, ""))]
+    return [*checks, *_by_remote(names, version, revision, (registry, manifest), remote, session, key is not None)]
+
+
+def _names(tag: str, version: str) -> list[str]:
+    """The versions that an image with this tag and label may be of, the likeliest first.
+
+    `v2.7.1-cpu` is a variant of v2.7.1, if it is no version itself.
+    """
+    parts = tag.split("-")
+    begun = [completed("-".join(parts[:count])) for count in range(len(parts), 0, -1)]
+    return list(dict.fromkeys([*(name for name in begun if parse_tag(name)), version]))
 
 
 def _without_remote(name: str, version: str, source: str) -> list[CheckResult]:
     hint = f" (the image names {source})" if source else ""
-    other = [] if name == version else [skipped("labels: tag", f"pulled as {name}: a promoted candidate says so")]
+    told = f"pulled as {name}: so does a promoted candidate, or a variant"
+    other = [] if name == version else [skipped("labels: tag", told)]
     return [*other, skipped("git", f"tag and record were not looked at: give --remote URL{hint}")]
 
 
@@ -252,7 +263,7 @@ def _signed(
 
 
 def _by_remote(
-    name: str,
+    names: Sequence[str],
     version: str,
     revision: str,
     image: tuple[Registry, Manifest],
@@ -260,11 +271,13 @@ def _by_remote(
     session: Session,
     by_key: bool,
 ) -> list[CheckResult]:
-    """The version `name` by tag and record of a git remote; `version` and `revision` are the labels."""
+    """The first of these versions that a git remote has, by tag and record; the label are `version` and `revision`."""
     digest = image[1].digest
-    tag_ref, ref = f"refs/tags/{name}", record_ref(name)
+    patterns = tuple(ref for name in names for ref in (f"refs/tags/{name}", record_ref(name)))
     try:
-        with fetch_refs(remote, (tag_ref, ref), session.silence) as (scratch, refs):
+        with fetch_refs(remote, patterns, session.silence) as (scratch, refs):
+            name = next((each for each in names if f"refs/tags/{each}" in refs), names[0])
+            tag_ref, ref = f"refs/tags/{name}", record_ref(name)
             tag = read_tags(scratch, {name: refs[tag_ref]}).get(name) if tag_ref in refs else None
             refs = {
                 **refs,
@@ -288,7 +301,8 @@ def _by_remote(
     ]
     if record is None:
         return [*checks, failed("record", f"there is no {ref} on the remote, nor beside the image")]
-    return [*checks, *record_links(record, facts), _digest(record, digest), *signed]
+    asked = "" if name == names[0] else names[0]
+    return [*checks, *record_links(record, facts), _digest(record, digest, asked), *signed]
 
 
 def _kept_there(
@@ -307,8 +321,12 @@ def _kept_there(
         return {ref: scratch.write_blob(theirs.read(kept[ref])[1])} if ref in kept else {}
 
 
-def _digest(record: Record, digest: str) -> CheckResult:
+def _digest(record: Record, digest: str, asked: str) -> CheckResult:
+    """`asked` is the tag that it was pulled by, where that is not the version itself: the record must have it."""
     known = {image.digest for image in record.images}
+    released = [name.tag for image in record.images if image.digest == digest for name in image.names]
+    if asked and asked not in released:
+        return failed("record: tag", f"{asked} is not what was released as {record.version}: {', '.join(released)}")
     if digest in known:
         return passed("record: digest", f"{digest[:19]} is the one that was released")
     return failed("record: digest", f"{digest} is not what was released: {', '.join(sorted(known))}")

@@ -91,6 +91,11 @@ def test_every_variant_has_its_tags_and_the_first_the_plain_one(several: Imaged)
     assert (again.code, again.json["released"]) == (0, False), again.err
     publish = several.release("publish", VERSION, "--json")
     assert (publish.code, publish.json["released"]) == (0, False), publish.err
+    registry.promote(plain, "v2.7.1-rc.1")  # by somebody else: no release calls it so
+    for tag, code in (("v2.7.1-cu126", 0), ("v2.7.1-cu118", 0), ("v2.7.1.cpu", 0), ("v2.7.1-rc.1", 9)):
+        named = ("verify", "--image", f"{several.repository}:{tag}", "--remote", str(several.story.remote.path))
+        judged = several.release(*named)
+        assert (judged.code, "is not what was released as v2.7.1" in judged.out) == (code, bool(code)), judged.out
 
 
 def test_one_variant_that_fails_keeps_all_of_them_private(several: Imaged) -> None:
