@@ -227,7 +227,7 @@ def begun(made: Imaged) -> subprocess.Popen[str]:
     return running
 
 
-SLOW = f"{DOCKERFILE}RUN echo begun; sleep 2\n"
+SLOW = f"{DOCKERFILE}RUN echo begun; sleep 5\n"
 
 
 def test_what_a_killed_rebuild_left_is_removed_by_the_next_and_two_do_not_run_at_once(

@@ -28,7 +28,7 @@ class Said(Outcome):
 
 def context() -> TaskContext:
     return TaskContext(
-        plan=cast("Any", None),
+        plan=cast("Any", SimpleNamespace(tag_object="")),
         session=cast("Any", SimpleNamespace(interrupted=lambda: False, monotonic=time.monotonic)),
         state=cast("Any", None),
         report=lambda _: None,
