@@ -217,11 +217,11 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     connections = None if world.session.options.offline else world.session.connections.registry
     checks += image_links(tag, record, part.config, connections)
     checks += heavy_links(tag, record, part.config, scratch, connections)
-    checks += _signatures(world, record, part.config)
+    checks += signatures(world, record, part.config)
     return checks + beside(world, tag, part)
 
 
-def _signatures(world: Snapshot, record: Record | None, config: Config | None) -> list[CheckResult]:
+def signatures(world: Snapshot, record: Record | None, config: Config | None) -> list[CheckResult]:
     """What is signed beside the images of a version; nothing is loaded for one that has no images."""
     if record is None or config is None or not record.images:
         return []

@@ -175,6 +175,9 @@ def report(
         ),
     ] = "",
     opened: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    contents: Annotated[
+        bool, typer.Option("--contents", help="Packages too, and which changed; the images are pulled for that.")
+    ] = False,
 ) -> int:
     """Write one HTML page of a release: the way to the digest, picks with their changes, audit, layers, times."""
     from orchestrator.report.page import line_page, release_page
@@ -188,11 +191,15 @@ def report(
         )
     if output == "-" and console.as_json:
         raise UsageError("--json and --output - both want stdout", remedy="give --output a file", code="two-documents")
+    if every and contents:
+        raise UsageError(
+            "--contents is of one version", remedy="release report VERSION --contents", code="report-of-what"
+        )
     if every:
         line = tell_line(session, session.config().branch)
         name, text = line.branch.replace("/", "-"), line_page(line)
     else:
-        name, text = version.replace("/", "-"), release_page(tell(session, version))
+        name, text = version.replace("/", "-"), release_page(tell(session, version, contents=contents))
     if output == "-":
         console.verbatim(text)
         return Exit.DONE

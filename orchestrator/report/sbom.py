@@ -16,12 +16,13 @@ _KINDS: Final = {"pypi": "Python", "deb": "Debian"}
 
 def bill_lines(bill: Bill) -> list[str]:
     """A bill, one line a component."""
-    lines = [f"{bill.repository}:{bill.tag}  {bill.platform}  {bill.digest}", f"  {_counted(bill)}"]
+    lines = [f"{bill.repository}:{bill.tag}  {bill.platform}  {bill.digest}", f"  {counted(bill)}"]
     lines += [f"  not checked against the lock: {bill.unchecked}"] if bill.unchecked else []
     return lines + [line for each in bill.components for line in _component(each)]
 
 
-def _counted(bill: Bill) -> str:
+def counted(bill: Bill) -> str:
+    """How many packages of which kind, CUDA libraries and patches a bill has."""
     counts = [f"{sum(each.kind == kind for each in bill.components)} {word}" for kind, word in _KINDS.items()]
     cuda = sum(bool(each.cuda) for each in bill.components)
     patched = sum(bool(each.patches) for each in bill.components)
@@ -45,7 +46,7 @@ def bill_markdown(bill: Bill) -> list[str]:
         f"| {' '.join(patch.name for patch in each.patches) or '-'} |"
         for each in bill.components
     ]
-    head = f"**`{bill.repository}:{bill.tag}`** ({bill.platform}): {_counted(bill)}"
+    head = f"**`{bill.repository}:{bill.tag}`** ({bill.platform}): {counted(bill)}"
     return [head, "", "| | package | version | licences | patches |", "|---|---|---|---|---|", *rows]
 
 
@@ -85,7 +86,7 @@ def change_markdown(names: tuple[str, str], bill: Bill, found: Sequence[Change])
     if not found:
         return [f"{head} the same packages."]
     rows = [
-        f"| {_KINDS[each.kind]} | `{each.name}` | {each.before or '-'} | {each.after or '-'} | {_patches(each)} |"
+        f"| {_KINDS[each.kind]} | `{each.name}` | {each.before or '-'} | {each.after or '-'} | {patched(each)} |"
         for each in found
     ]
     return [head, "", "| | package | before | after | patches |", "|---|---|---|---|---|", *rows]
@@ -109,8 +110,9 @@ def change_document(names: tuple[str, str], pairs: Sequence[tuple[Bill, Sequence
 
 def _said(each: Change) -> str:
     moved = f"{each.before or 'new'} -> {each.after or 'gone'}" if each.before != each.after else each.after
-    return f"{each.name} {moved}  {_patches(each)}".rstrip()
+    return f"{each.name} {moved}  {patched(each)}".rstrip()
 
 
-def _patches(each: Change) -> str:
+def patched(each: Change) -> str:
+    """The patches that came and went."""
     return " ".join([*(f"+{name}" for name in each.patches_added), *(f"-{name}" for name in each.patches_removed)])

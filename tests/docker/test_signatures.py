@@ -290,6 +290,14 @@ def test_audit_finds_what_is_missing_foreign_and_broken(signed: Signed) -> None:
     assert "signature-differs" not in signed.shipped.release("audit").out
 
 
+def test_the_page_shows_signatures_and_what_is_inside(signed: Signed) -> None:
+    page = signed.shipped.release("report", VERSION, "--contents", "--output", "-")
+    assert page.code == 0, page.err
+    assert f"{PACKAGE} <span" in page.out
+    assert "signature: " not in page.out.partition('<h2 id="signatures">')[2].partition("<h2")[0]
+    assert f"{signed.shipped.repository}:{VERSION}: " in page.out.partition('<h2 id="signatures">')[2]
+
+
 def test_an_edited_sbom_and_a_swapped_digest_are_refused(signed: Signed) -> None:
     """Edited under the old signature; then another image under the version's tag.  The key is pinned already."""
     registry, tag, image = signed.shipped.registry, signed.manifest.digest.replace(":", "-"), signed.manifest

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.attest.differences import changes
 from orchestrator.audit.branch import BranchAudit
 from orchestrator.core.record import parse_record
+from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.report.page import is_ours, line_page, release_page
-from orchestrator.report.page.told import Line, Told
+from orchestrator.report.page.told import ChangedContents, Line, Told
 from orchestrator.session.yanks import Yank
+from tests.attest.bills import bill
 from tests.support.cli import release
 from tests.support.records import A, B, image, pick, record
 from tests.support.story import VERSION, fix_line
@@ -55,12 +58,12 @@ class Page(HTMLParser):
         self.text += data
 
 
-def told(version: Record, **changes: object) -> Told:
+def told(version: Record, **more: object) -> Told:
     audit = BranchAudit(
         branch="release/v2.7", base=A, tip=B, versions=(VERSION,), verdicts=(), problems=(), unchecked=(), notes=()
     )
     facts = {"record": version, "yank": None, "before": None, "audit": audit, "unchecked": ()}
-    return Told(**facts | changes)  # type: ignore[arg-type]
+    return Told(**facts | more)  # type: ignore[arg-type]
 
 
 def read(**changes: object) -> Record:
@@ -120,6 +123,24 @@ def test_what_moved_and_what_did_not() -> None:
     assert "pulls 20.0 KiB in 1 layer." in " ".join(page.text.split())
     assert "3 labels" in page.text
     assert "Promoted from v2.7.1-rc.1" in page.text
+
+
+def test_signatures_and_what_is_inside() -> None:
+    """Passed, failed and not checked are told apart by sign; of packages what changed, else that nothing did."""
+    states = zip("abc", (CheckState.PASSED, CheckState.FAILED, CheckState.SKIPPED), strict=True)
+    checks = tuple(CheckResult(name=f"signature: {name}", state=state, message=EVIL) for name, state in states)
+    old, new = bill(version="v2.7.0", patch=b""), bill()
+    version = read(previous="v2.7.0")
+    before = read(version="v2.7.0", tag={"name": "v2.7.0", "object": B})
+    contents = ChangedContents(images=((new, changes(old, new)), (new, ())))
+    page = Page(release_page(told(version, before=before, signatures=checks, contents=contents)))
+    text = " ".join(page.text.split())
+    assert [f"{mark}{name}: {EVIL}" in text for mark, name in zip("✓!?", "abc", strict=True)] == [True] * 3
+    assert "1 not as in v2.7.0 packagebeforeafterpatches torch pypi2.7.02.7.0+torch-2.7.0/0001-close.patch" in text
+    assert "4 Python and 2 Debian packages; 1 CUDA libraries; 1 patched. The same as in v2.7.0." in text
+    assert {"signatures", "contents"} <= set(page.ids)
+    lacking = Page(release_page(told(version, contents=ChangedContents(lacks=EVIL))))
+    assert f"Not read: {EVIL}" in lacking.text
 
 
 def hundreds(number: int = 300) -> str:

@@ -12,6 +12,7 @@ from orchestrator.core.remote_url import commit_page, compare_page
 from orchestrator.report.audit import line_problems
 from orchestrator.report.page.facts import MOST, bars, by_state, edges, image_rows, pick_rows
 from orchestrator.report.record import size
+from orchestrator.report.sbom import counted, patched
 
 if TYPE_CHECKING:
     from orchestrator.report.page.told import Line, Told
@@ -52,6 +53,7 @@ def _templates() -> jinja2.Environment:
     )  # fmt: skip
     made.filters["size"] = size
     made.filters["short"] = lambda text: str(text).removeprefix("sha256:")[:12]
+    made.globals |= {"counted": counted, "patched": patched}
     made.globals["commit_page"] = lambda page, sha: commit_page(page, sha) if page else ""
     return made
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.branch import audit_line
+from orchestrator.audit.branch import audit_line, signatures
 from orchestrator.audit.similarity import range_diffs
 from orchestrator.audit.snapshot import Range, look, ranges
 from orchestrator.audit.tags import of_line
+from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import TagVersion
 from orchestrator.release.notes import config_released, repository_page
 from orchestrator.session import yanks
@@ -17,15 +18,26 @@ from orchestrator.session.published import NoRecordError, read_record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.attest.bill import Bill
+    from orchestrator.attest.differences import Change
     from orchestrator.audit.branch import BranchAudit
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.core.record import Record
+    from orchestrator.core.results import CheckResult
     from orchestrator.git.scratch import Scratch
     from orchestrator.session.session import Session
     from orchestrator.session.yanks import Yank
 
 DIFF_LINES = 400  # shown of one commit; the rest is counted
 ALL_LINES = 40_000  # shown of all of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedContents:
+    """The bill of each image with what changed since the version before; else why there is none."""
+
+    images: tuple[tuple[Bill, tuple[Change, ...]], ...] = ()
+    lacks: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +52,8 @@ class Told:
     diffs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     adapted: Mapping[str, Sequence[str]] = field(default_factory=dict)
     page: str = ""  # the repository's page on its forge
+    signatures: tuple[CheckResult, ...] = ()  # of its images; none where nobody asks for any
+    contents: ChangedContents | None = None  # None where nobody asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +66,11 @@ class Line:
     without: tuple[str, ...]  # versions of the line that have no record
 
 
-def tell(session: Session, version: str) -> Told:
-    """Raises NoRecordError for a version that was not released by this tool."""
+def tell(session: Session, version: str, *, contents: bool = False) -> Told:
+    """`contents`: what is inside too, for which the engine pulls what it does not have.
+
+    Raises NoRecordError for a version that was not released by this tool.
+    """
     world = look(session)
     record = read_record(session, version, world.remote)
     scratch = session.scratch
@@ -61,12 +78,26 @@ def tell(session: Session, version: str) -> Told:
     wanted = Range(branch=record.branch, tip=record.commit, base=record.base, whole=False)
     audit = audit_line(world, wanted, require_signed=False)
     results = [pick.result for pick in record.picks if pick.result]
+    config = config_released(session, world.remote, version, record.commit)
+    before = _record(world, str(record.previous or ""))
     return Told(
-        record=record, yank=_yanks(world).get(version), before=_record(world, str(record.previous or "")),
+        record=record, yank=_yanks(world).get(version), before=before,
         audit=audit, unchecked=(*audit.unchecked, *world.unchecked),
-        page=repository_page(session, world.remote, config_released(session, world.remote, version, record.commit)),
+        page=repository_page(session, world.remote, config), signatures=tuple(signatures(world, record, config)),
+        contents=_contents(session, record, before) if contents and record.images else None,
         diffs=_diffs(scratch, [*results, record.commit]), adapted=range_diffs(scratch, audit.verdicts),
     )  # fmt: skip
+
+
+def _contents(session: Session, record: Record, before: Record | None) -> ChangedContents:
+    from orchestrator.attest.differences import compared
+    from orchestrator.attest.released.bills import bills
+
+    try:
+        old = bills(session, str(before.version)) if before and before.images else ()
+        return ChangedContents(images=tuple(compared(old, bills(session, str(record.version)))))
+    except ReleaseError as error:
+        return ChangedContents(lacks=error.message)
 
 
 def tell_line(session: Session, branch: str) -> Line:
