@@ -23,6 +23,7 @@ PUSH_REMEDY: Final = "check the address and the login for this registry, then ru
 # Many Requests`, `error parsing HTTP 413 response body`.
 _STATUS: Final = re.compile(r"(?:status[^:]{0,40}(?: https?://\S+)?: |HTTP )(?P<status>[1-5][0-9]{2})\b")
 _LATER: Final = (408, 425, 429)
+_NEVER: Final = (501, 505)  # as the registry's own client has it: what is not there now will not be there in a minute
 _TOO_MANY: Final = re.compile(r"toomanyrequests|too many requests|pull rate limit|rate limit exceeded", re.IGNORECASE)
 _NO: Final = re.compile(
     r"\bunauthorized\b|\bdenied\b|\bforbidden\b|authentication required|no basic auth|\binvalid\b|\bimmutable\b"
@@ -59,7 +60,8 @@ def push_failed(text: str, reference: Reference) -> RemoteError:
 def _is_refusal(text: str) -> bool:
     status = _STATUS.search(text)
     if status:
-        return 400 <= int(status["status"]) < 500 and int(status["status"]) not in _LATER
+        number = int(status["status"])
+        return number in _NEVER or (400 <= number < 500 and number not in _LATER)
     return not _TOO_MANY.search(text) and _NO.search(text) is not None
 
 

@@ -37,6 +37,8 @@ REFUSED = [
     f"failed to push x: unexpected status from PUT request to {URL}: 400 Bad Request",
     f"failed to push x: unexpected status from POST request to {URL}: 403 Forbidden",
     "error parsing HTTP 413 response body: invalid character '<' looking for beginning of value",
+    "received unexpected HTTP status: 501 Not Implemented",
+    f"failed to push x: unexpected status from HEAD request to {URL}: 505 HTTP Version Not Supported",
 ]
 
 LOGIN = [

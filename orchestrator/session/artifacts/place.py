@@ -133,18 +133,7 @@ class BesideImages:
         """What lies beside the image of a version, one of each kind.  Raises MismatchError where two differ."""
         registry = self._registry(place)
         image = registry.head(_name(version))
-        return self._among(registry, image.digest, version, prefixes) if image else []
-
-    def _among(self, registry: Registry, digest: str, version: str, prefixes: Iterable[str]) -> list[KeptArtifact]:
-        kinds, found = {KINDS[prefix]: f"{prefix}{version}" for prefix in prefixes}, dict[str, KeptArtifact]()
-        for each in referrers(registry, digest)[:_MOST]:
-            if each.artifact_type and each.artifact_type not in kinds:
-                continue
-            manifest = registry.manifest(each.digest)
-            kept = _kept(registry, manifest, kinds) if manifest and not manifest.is_index else None
-            if kept and found.setdefault(kept.ref, kept).identity != kept.identity:
-                raise _doubled(registry, found[kept.ref], kept)
-        return list(found.values())
+        return _among(registry, image.digest, version, prefixes) if image else []
 
     def _object(self, repository: Clone, place: str, kept: KeptArtifact) -> str:
         """The object that an artifact is, in the repository from now on; "" where it could not be brought."""
@@ -177,7 +166,7 @@ class BesideImages:
                     code="image-gone",
                     state=state,
                 )
-            before = self._among(registry, image.digest, version, [prefix])
+            before = _among(registry, image.digest, version, [prefix])
             artifact = self._artifact(repository, remote, ref, sha, KINDS[prefix])
             if artifact and not before:
                 (made,) = attach(registry, image, [artifact])
@@ -211,7 +200,7 @@ class BesideImages:
         for seconds in (0.0, *registry.retry.looks()):
             if seconds:
                 registry.retry.sleep(seconds)
-            if found := self._among(registry, image.digest, version, [prefix]):
+            if found := _among(registry, image.digest, version, [prefix]):
                 return found
         raise RemoteError(
             f"{made} was put beside {registry.repository.tag(_name(version))}, and is not listed there",
@@ -230,6 +219,19 @@ class BesideImages:
                 code="no-image",
             )
         return str(parse_repository(config.image.repository))
+
+
+def _among(registry: Registry, digest: str, version: str, prefixes: Iterable[str]) -> list[KeptArtifact]:
+    """What lies beside one image of a version, one of each kind.  Raises MismatchError where two differ."""
+    kinds, found = {KINDS[prefix]: f"{prefix}{version}" for prefix in prefixes}, dict[str, KeptArtifact]()
+    for each in referrers(registry, digest)[:_MOST]:
+        if each.artifact_type and each.artifact_type not in kinds:
+            continue
+        manifest = registry.manifest(each.digest)
+        kept = _kept(registry, manifest, kinds) if manifest and not manifest.is_index else None
+        if kept and found.setdefault(kept.ref, kept).identity != kept.identity:
+            raise _doubled(registry, found[kept.ref], kept)
+    return list(found.values())
 
 
 def _name(version: str) -> str:
@@ -277,10 +279,5 @@ def record_beside(registry: Registry, image: Manifest, version: str) -> bytes | 
 
     Raises MismatchError where two differ, RemoteError.
     """
-    place = BesideImages(config=_no_config, registry=lambda _: registry, tell=lambda _: None)
-    found = place._among(registry, image.digest, version, [RECORDS])
+    found = _among(registry, image.digest, version, [RECORDS])
     return _content(registry, found[0].layer) if found else None
-
-
-def _no_config() -> Config:
-    raise AssertionError
