@@ -224,7 +224,11 @@ def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed:
     unpinned = signed.shipped.release("verify", VERSION)
     assert unpinned.code == 6, unpinned.out
     assert "no key is at hand" in unpinned.out
+    assert "no key is at hand" in on_the_page(signed)
     pin(signed)
+    shown = on_the_page(signed)
+    assert all(f"{signed.shipped.repository}:{VERSION}: {word}: of sha256:" in shown
+               for word in ("signature", "provenance", "picks", "VEX", "SBOM (CycloneDX)", "SBOM (SPDX)"))  # fmt: skip
     good = signed.shipped.release("verify", VERSION)
     assert good.code == 0, good.out
     assert all(f"signature: {signed.shipped.repository}:{VERSION}: {word}" in good.out
@@ -240,6 +244,14 @@ def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed:
         assert done.code == code, (more, done.out, done.err)
     bare = signed.shipped.release("verify", "--image", image)
     assert "6 bundles are there, and no key is at hand" in bare.out
+
+
+def on_the_page(signed: Signed) -> str:
+    """What the report's page says about signatures; what is inside stands on it too."""
+    page = signed.shipped.release("report", VERSION, "--contents", "--output", "-")
+    assert page.code == 0, page.err
+    assert f"{PACKAGE} <span" in page.out
+    return page.out.partition('<h2 id="signatures">')[2].partition("<h2")[0]
 
 
 def pin(signed: Signed) -> None:
@@ -288,14 +300,6 @@ def test_audit_finds_what_is_missing_foreign_and_broken(signed: Signed) -> None:
     assert (found.code, "it says another thing than the record: picks" in found.out) == (9, True), found.out
     listing(rows)
     assert "signature-differs" not in signed.shipped.release("audit").out
-
-
-def test_the_page_shows_signatures_and_what_is_inside(signed: Signed) -> None:
-    page = signed.shipped.release("report", VERSION, "--contents", "--output", "-")
-    assert page.code == 0, page.err
-    assert f"{PACKAGE} <span" in page.out
-    assert "signature: " not in page.out.partition('<h2 id="signatures">')[2].partition("<h2")[0]
-    assert f"{signed.shipped.repository}:{VERSION}: " in page.out.partition('<h2 id="signatures">')[2]
 
 
 def test_an_edited_sbom_and_a_swapped_digest_are_refused(signed: Signed) -> None:
