@@ -300,6 +300,18 @@ def test_a_plan_of_another_format_in_the_journal(tale: Story) -> None:
     assert not journal.exists()
 
 
+def test_a_release_yaml_that_is_nowhere_has_no_status(tale: Story) -> None:
+    for name, code in (("/nonexist", "config-missing"), (".", "config-not-a-file")):
+        ran = release("status", "-c", name, cwd=tale.clone.path)
+        assert (ran.code, f"[{code}]" in ran.err, "do: name another" in ran.err) == (2, True, True)
+    assert release("status", "-c", "release.yaml", cwd=tale.clone.path).code == 2
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("status", "-c", "release.yaml", cwd=tale.clone.path).code == 0
+    cut(tale, code=0)  # from now on a tag has it
+    (tale.clone.path / "release.yaml").unlink()
+    assert release("status", "-c", "release.yaml", cwd=tale.clone.path).code == 0
+
+
 def test_plan_files_that_are_none(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     for text in (b"", b"[]", b'{"schema_version": 1}', b"\xff"):
