@@ -175,9 +175,13 @@ def test_again_writes_nothing(signed: Signed) -> None:
 
 
 def writes(signed: Signed) -> int:
+    return requests(signed, "PUT|POST|PATCH")
+
+
+def requests(signed: Signed, methods: str, of: str = "") -> int:
     path = re.escape(signed.shipped.repository.partition("/")[2])
     log = Path(signed.shipped.lab.registry_log).read_text(errors="replace")
-    return len(re.findall(rf'"(?:PUT|POST|PATCH) /v2/{path}/', log))
+    return len(re.findall(rf'"(?:{methods}) /v2/{path}/{of}', log))
 
 
 def test_a_statement_of_another_image_is_believed_by_nobody(signed: Signed) -> None:
@@ -248,8 +252,10 @@ def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed:
 
 def on_the_page(signed: Signed) -> str:
     """What the report's page says about signatures; what is inside stands on it too."""
+    before = requests(signed, "GET", "referrers/")
     page = signed.shipped.release("report", VERSION, "--contents", "--output", "-")
     assert page.code == 0, page.err
+    assert requests(signed, "GET", "referrers/") - before == 1, "the audit and the page ask together"
     assert f"{PACKAGE} <span" in page.out
     return page.out.partition('<h2 id="signatures">')[2].partition("<h2")[0]
 
