@@ -1,4 +1,4 @@
-"""`release check` and `release plan` say which command makes a lock that is missing, lacks a platform or is out of date."""
+"""`release check` and `plan` say which command makes a lock that is missing, lacks a platform or is out of date."""
 
 from __future__ import annotations
 
