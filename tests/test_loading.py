@@ -29,7 +29,7 @@ LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 30),
     (("schema",), "semver", 57),
-    (("check",), "git gitdb semver sqlite3 yaml", 117),
+    (("check",), "git gitdb semver sqlite3 yaml", 119),
     (("duplicates",), "git gitdb semver sqlite3 yaml", 90),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 102),
     (("status",), "git gitdb semver yaml", 142),
