@@ -48,6 +48,7 @@ def loaded(cwd: Path, *command: str) -> set[str]:
     return {row.rpartition("|")[2].strip() for row in rows}
 
 
+@pytest.mark.wide(8)
 @pytest.mark.parametrize(("command", "libraries", "most"), LOADS, ids=[" ".join(row[0]) for row in LOADS])
 def test_a_command_loads_what_it_uses(tale: Story, command: tuple[str, ...], libraries: str, most: int) -> None:
     tale.release_yaml(fix_line(tale.fix), extra=IMAGE)

@@ -353,6 +353,7 @@ def read_one(signed: Signed, digest: str) -> bundle.Bundle:
     return found
 
 
+@pytest.mark.wide
 def test_another_build_of_the_tag_says_the_same(signed: Signed, tmp_path: Path, client: docker.DockerClient) -> None:
     """CI builds the tag again, in an engine that has nothing of the first build: what differs is what names the run,
     the digest of an image whose files have other times, and what an SBOM is called by that digest.
@@ -382,6 +383,7 @@ def test_another_build_of_the_tag_says_the_same(signed: Signed, tmp_path: Path, 
         assert said == json.dumps(before[kind]), kind
 
 
+@pytest.mark.wide
 def test_killed_when_it_has_signed_it_signs_nothing_twice(tmp_path: Path, lab: Lab, signed: Signed) -> None:
     """The statements are in the registry, and the journal does not know it yet."""
     lines = signed.journal.splitlines()

@@ -46,6 +46,7 @@ def run(tale: Story, *args: str) -> Ran:
     return ran
 
 
+@pytest.mark.wide(2)
 def test_the_plan_is_one_comment_that_is_kept_up_to_date(tale: Story, there: Forge) -> None:
     there.open_requests = {12}
     there.me = "" if there.provider == "github" else "me"  # as the token of Actions: it may not ask who it is
@@ -100,6 +101,7 @@ def test_the_job_of_the_pipeline_keeps_it(tale: Story, there: Forge, tmp_path: P
         assert (status != 0, "RELEASE_COMMENT_TOKEN: is not set" in log) == (True, True), log
 
 
+@pytest.mark.wide(2)
 def test_what_is_typed_on_jenkins_instead_of_the_option_comments(tale: Story, there: Forge) -> None:
     there.open_requests = {12}
     refused = release("ci", "init", "--provider", "jenkins", "--install", "x", "--comment", cwd=tale.clone.path)
@@ -135,6 +137,7 @@ def test_the_job_that_comments_is_the_only_one_more_and_has_no_other_right() -> 
     assert publish["permissions"] == {"contents": "write", "pull-requests": "write"}
 
 
+@pytest.mark.wide(2)
 def test_what_keeps_a_comment_from_being_made_keeps_no_plan_from_it(tale: Story, there: Forge) -> None:
     there.open_requests, there.locked = {12, 13}, {13}
     log = len(there.log)
@@ -159,6 +162,7 @@ def test_what_keeps_a_comment_from_being_made_keeps_no_plan_from_it(tale: Story,
     assert run(tale, "plan", "v2.7.1", "--comment", "0").code == 2
 
 
+@pytest.mark.wide(2)
 def test_the_requests_of_the_fixes_hear_of_the_version_once(tale: Story, there: Forge) -> None:
     declare(tale, there, "{assets: [], comment-on-fixes: true}",
             f"      - {{pr: 5, commit: {tale.fix}}}\n      - commit: {tale.after}")  # fmt: skip

@@ -35,7 +35,7 @@ def other_clone(tale: Story, place: Path) -> Repo:
 
 
 @types("session/published.py: git fetch --force {} refs/tags/{}:refs/tags/{}")
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("where", ["main", "v2.7.1^{commit}", "v2.7.0"])
 def test_another_tag_here(tale: Story, tmp_path: Path, where: str) -> None:
     """On a commit with a release.yaml, and on one without."""
@@ -51,6 +51,7 @@ def test_another_tag_here(tale: Story, tmp_path: Path, where: str) -> None:
     assert release("publish", "v2.7.1", cwd=clone.path).code == 0
 
 
+@pytest.mark.wide
 @types("session/published.py: git push {} refs/tags/{}", "session/published.py: git tag -d {}")
 def test_a_tag_that_the_remote_lost(tale: Story) -> None:
     there = cut(tale)
@@ -62,6 +63,7 @@ def test_a_tag_that_the_remote_lost(tale: Story) -> None:
     works(said(ran, "git tag -d"), tale.clone.path)
 
 
+@pytest.mark.wide
 def test_a_promoted_tag(tale: Story, tmp_path: Path) -> None:
     cut(tale, "v2.7.1-rc.1")
     promoted = release("promote", "v2.7.1-rc.1", "v2.7.1", "--yes", cwd=tale.clone.path)
