@@ -29,21 +29,23 @@ _CRASH = re.compile(r"dumping crash report to (\S+)")
 _NOTE = re.compile(r"[0-9a-f]{40}")  # a path without its slashes
 
 
-def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str) -> None:
+def publish(
+    repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str, first: bool = False
+) -> None:
     """Add a line to the note of each commit and push; when others pushed meanwhile, merge and try again.
 
-    Raises RemoteError when the remote refuses every time.
+    `first`: the remote had none a moment ago.  Raises RemoteError when the remote refuses every time.
     """
     from orchestrator.git.records.push import hinted, move_refs
 
     git = repository.git
     said = ""
-    for _ in range(_ATTEMPTS):
-        theirs = _join_theirs(repository, remote, committer)
-        _add(git, lines, committer)
+    for attempt in range(_ATTEMPTS):
+        theirs = "" if first and attempt == 0 else _join_theirs(repository, remote, committer)
+        _add(repository, lines, committer)
         if repository.kept_on:
             try:
-                move_refs(repository, remote=remote, moves={REF: (_tip(git, REF), theirs)}, state=_STATE)
+                move_refs(repository, remote=remote, moves={REF: (repository.ref(REF), theirs)}, state=_STATE)
             except RefusedError as error:  # others were faster
                 said = error.message
                 continue
@@ -61,8 +63,8 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
     raise hinted(refused, repository)
 
 
-def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
-    tip = _tip(git, REF)
+def _add(repository: Repository, lines: Mapping[str, str], committer: str) -> None:
+    git, tip = repository.git, repository.ref(REF)
     old = listing(git, tip)
     texts = blobs(git, {old[sha] for sha in lines if sha in old})
     changed = {}
@@ -79,7 +81,7 @@ def _join_theirs(repository: Repository, remote: str, committer: str) -> str:
     git = repository.git
     if not _fetched(repository, remote):
         return ""  # no notes there yet; an unreachable remote shows at the push
-    theirs, ours = _tip(git, _THEIRS), _tip(git, REF)
+    theirs, ours = repository.ref(_THEIRS), repository.ref(REF)
     if not ours or git.attempt("merge-base", "--is-ancestor", ours, theirs).status == 0:
         git.run("update-ref", REF, theirs, ours)
     elif git.attempt("merge-base", "--is-ancestor", theirs, ours).status:
@@ -92,7 +94,7 @@ def _fetched(repository: Repository, remote: str) -> bool:
     """Whether the remote has notes, and they are here as `_THEIRS`."""
     if repository.kept_on:
         repository.bring_as(remote, REF, _THEIRS)
-        return bool(_tip(repository.git, _THEIRS))
+        return bool(repository.ref(_THEIRS))
     return not repository.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{REF}:{_THEIRS}").status
 
 
@@ -159,10 +161,6 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
         found[sha] = data[end + 1 : end + 1 + size]
         at = end + 1 + size + 1
     return found
-
-
-def _tip(git: Git, ref: str) -> str:
-    return git.attempt("rev-parse", "--quiet", "--verify", ref).text.strip()
 
 
 def _write(
