@@ -30,18 +30,19 @@ _NOTE = re.compile(r"[0-9a-f]{40}")  # a path without its slashes
 
 
 def publish(
-    repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str, first: bool = False
+    repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str, seen: str | None = None
 ) -> None:
     """Add a line to the note of each commit and push; when others pushed meanwhile, merge and try again.
 
-    `first`: the remote had none a moment ago.  Raises RemoteError when the remote refuses every time.
+    `seen` is where the remote's were a moment ago, "" for none.  Raises RemoteError when the remote refuses every time.
     """
     from orchestrator.git.records.push import hinted, move_refs
 
     git = repository.git
     said = ""
     for attempt in range(_ATTEMPTS):
-        theirs = "" if first and attempt == 0 else _join_theirs(repository, remote, committer)
+        is_known = attempt == 0 and seen in ("", repository.ref(REF))
+        theirs = seen if seen is not None and is_known else _join_theirs(repository, remote, committer)
         _add(repository, lines, committer)
         if repository.kept_on:
             try:
@@ -65,7 +66,8 @@ def publish(
 
 def _add(repository: Repository, lines: Mapping[str, str], committer: str) -> None:
     git, tip = repository.git, repository.ref(REF)
-    old = listing(git, tip)
+    files = dict(_files(git, tip))
+    old = {path.replace("/", ""): blob for path, blob in files.items()}
     texts = blobs(git, {old[sha] for sha in lines if sha in old})
     changed = {}
     for sha, line in lines.items():
@@ -73,7 +75,7 @@ def _add(repository: Repository, lines: Mapping[str, str], committer: str) -> No
         after = with_lines(before, [line.encode()])
         if after != before:
             changed[sha] = after
-    _write(git, changed, (), tip, [], committer)
+    _write(git, changed, (), tip, [], committer, files)
 
 
 def _join_theirs(repository: Repository, remote: str, committer: str) -> str:
@@ -120,7 +122,7 @@ def _merge(git: Git, ours: str, theirs: str, committer: str) -> None:
     texts = blobs(git, {*changed.values(), *(side[sha] for sha in both for side in (mine, other))})
     joined = {sha: texts[blob] for sha, blob in changed.items()}
     joined |= {sha: with_lines(texts[other[sha]], texts[mine[sha]].splitlines()) for sha in both}
-    _write(git, joined, gone, ours, [theirs], committer)
+    _write(git, joined, gone, ours, [theirs], committer, dict(_files(git, ours)))
 
 
 def with_lines(text: bytes, lines: Iterable[bytes]) -> bytes:
@@ -164,12 +166,17 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
 
 
 def _write(
-    git: Git, texts: Mapping[str, bytes], removed: Collection[str], tip: str, merged: Collection[str], committer: str
+    git: Git,
+    texts: Mapping[str, bytes],
+    removed: Collection[str],
+    tip: str,
+    merged: Collection[str],
+    committer: str,
+    files: Mapping[str, str],
 ) -> None:
-    """One commit on `tip` that sets and removes notes; none when there is nothing to say."""
+    """One commit on `tip`, which has these files, that sets and removes notes; none when there is nothing to say."""
     if not texts and not removed and not merged:
         return
-    files = dict(_files(git, tip))
     old = {path.replace("/", ""): path for path in files}
     kept = {sha for sha in (*old, *texts) if sha not in removed}
     depth = max(0, (len(kept).bit_length() - 1) // 8)  # as fast-import has it: a level more at 256, 65536, ... notes

@@ -15,10 +15,10 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import tempfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,15 +31,14 @@ from orchestrator.git.merge.result import Merge, decode_merge, encode_merge, mer
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
 from orchestrator.git.process import Git, Reader, failure, version
-from orchestrator.git.trees import entry_at, items_of, put
+from orchestrator.git.trees import entry_at, items_of, listed, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 _NOBODY = b"release <release@localhost> 0 +0000"
 
-_ATTRIBUTES = re.compile(rb"100\d{3} blob ([0-9a-f]+)\t((?:[^\0]*/)?\.gitattributes)")
 _WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
 
 
@@ -170,10 +169,21 @@ class Scratch:
     def entries(self, tree: str) -> list[TreeEntry]:
         """Every file of a tree, recursively, in git's order."""
         if tree not in self.listings:
-            rows = (line.partition("\t") for line in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).fields())
-            parts = ((head.split(" "), path) for head, _, path in rows)
-            self.listings[tree] = [TreeEntry(mode=mode, sha=sha, path=path) for (mode, _, sha), path in parts]
+            self.listings[tree] = [
+                TreeEntry(mode=mode, sha=sha, path=path.decode("utf-8", "surrogateescape"))
+                for mode, sha, path in self._listed(tree)
+            ]
         return self.listings[tree]
+
+    def _listed(self, tree: str) -> Iterable[tuple[str, str, bytes]]:
+        """Mode, id and path of every file."""
+        with suppress(MissingObjectError):
+            if (few := listed(self, tree)) is not None:
+                return few
+        rows = (
+            row.partition(b"\t") for row in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout.split(b"\0")
+        )
+        return ((head[:6].decode(), head[-40:].decode(), path) for head, tab, path in rows if tab)
 
     def file(self, tree: str, path: str) -> bytes | None:
         """The content of a regular file in a tree, None when there is none at that path."""
@@ -358,10 +368,11 @@ class Scratch:
         """(path, blob) of every `.gitattributes` in a tree."""
         if known := self.cache.get("attributes", [tree]):
             return [(path, sha) for path, sha in json.loads(known[tree])]
-        listed = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout
-        rows = (row for row in listed.split(b"\0") if row.endswith(b".gitattributes"))
-        found = [match.groups() for row in rows if (match := _ATTRIBUTES.fullmatch(row))]
-        files = [(path.decode("utf-8", "surrogateescape"), sha.decode()) for sha, path in found]
+        files = [
+            (path.decode("utf-8", "surrogateescape"), sha)
+            for mode, sha, path in self._listed(tree)
+            if mode.startswith("100") and path.rpartition(b"/")[2] == b".gitattributes"
+        ]
         self.cache.put("attributes", {tree: json.dumps(files).encode()})
         return files
 
