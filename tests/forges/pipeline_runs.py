@@ -58,9 +58,6 @@ FIXES = "forge-release: {comment-on-fixes: true}\n"
 BOTH = "image:\n  repository: registry.example.com/x\n  platforms: [linux/amd64, linux/arm64]\n"
 
 
-# ------------------------------------------------------------------ the steps, run
-
-
 def scripts(provider: str, text: str, job: str, *, install: bool = False) -> list[str]:
     """The shell of one job, as its runner would start it; the installation of the tool only where it is wanted."""
     if provider == "jenkins":

@@ -31,8 +31,6 @@ pytestmark = pytest.mark.hostile
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-# ------------------------------------------------------------------ a branch that brings programs
-
 MODULES = (
     "pip", "venv", "ensurepip", "setuptools", "site", "sitecustomize", "usercustomize", "json", "typing", "subprocess",
     "probe", "orchestrator", "typer",
