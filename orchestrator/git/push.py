@@ -36,7 +36,24 @@ def adopt(repository: Repository, scratch: Scratch, refs: Mapping[str, str]) -> 
     env = {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    repository.git.run(*FETCH, "--", str(scratch.gitdir), *wanted, env=env)
+    has = [f"--negotiation-tip={sha}" for sha in _below(repository, scratch, list(refs.values()))]
+    repository.git.run(*FETCH, *has, "--", str(scratch.gitdir), *wanted, env=env)
+
+
+def _below(repository: Repository, scratch: Scratch, made: Sequence[str]) -> list[str]:
+    """The commits of a partial clone right below what was made: no ref of it may name them, and the store of the
+    picks cannot give what the clone lacks of them.
+    """
+    if not any(repository.promisors.values()):
+        return []
+    named = {sha for sha in repository.refs().values() if scratch.is_commit(sha)}
+    feed = "".join(f"{sha}\n" for sha in (*made, *(f"^{sha}" for sha in named)))
+    rows = [row.split(" ") for row in scratch.git.run("rev-list", "--parents", "--stdin", stdin=feed.encode()).lines()]
+    asked = "".join(f"{sha}\n" for sha in dict.fromkeys(sha for row in rows for sha in row))
+    here = {"GIT_OBJECT_DIRECTORY": str(repository.common_dir / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": ""}
+    answers = scratch.git.run("cat-file", "--batch-check", stdin=asked.encode(), env=here).lines() if asked else []
+    lacking = {row.split(" ")[0] for row in answers if row.endswith(" missing")}
+    return sorted({sha for row in rows if row[0] in lacking for sha in row[1:]} - lacking)
 
 
 def push_to(remote: str) -> tuple[str, ...]:
@@ -268,7 +285,10 @@ def _with_way(error: RemoteError, branch: str, tag: str, *, is_branch: bool) -> 
 
 def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:
     text, shown = said_by(output), without_login(remote)
-    if any(line.startswith("!") for line in output.lines()):
+    if output.status == 0:
+        message, code = f"{shown} took {refspec.partition(':')[2]}, and does not show it", "push-not-visible"
+        remedy = f"does it hide such refs, or is it pushed elsewhere? git remote get-url --push --all {word(shown)}"
+    elif any(line.startswith("!") for line in output.lines()):
         message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
     elif "support --atomic" in text:
         message, code = (
