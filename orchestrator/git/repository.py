@@ -296,12 +296,10 @@ class Repository:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
         if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
             named = self.ls_remote(remote, *kept).refs  # which has what is kept there in this repository, and the store
-            older = [ref for ref in kept if ref in named and not scratch.has(named[ref])]
-            refs = [*(ref for ref in refs if ref not in kept), *older]
+            refs = [ref for ref in refs if ref not in kept or (ref in named and not scratch.has(named[ref]))]
             if not refs:
                 return
-        env = scratch.borrowing(self.common_dir / "objects")
-        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
+        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=scratch.borrowing(self.common_dir / "objects"))
         if output.status:
             raise unreachable(remote, output)
 
@@ -313,10 +311,9 @@ class Repository:
         """Fetch one ref of the remote under a name of this clone."""
         if self.kept_on and self.kept_on.keeps(ref):
             sha = self.ls_remote(remote, ref).refs.get(ref, "")
-            here = sha and not self.git.attempt("cat-file", "-e", sha).status
-            if here:
-                self.git.run("update-ref", name, sha)
-            if here or not sha:
+            if not sha or not self.git.attempt("cat-file", "-e", sha).status:
+                if sha:
+                    self.git.run("update-ref", name, sha)
                 return  # else it is a ref of the remote, from before the records were kept elsewhere
         self.fetch(remote, f"+{ref}:{name}")
 
