@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
 from orchestrator.core.text import word
-from orchestrator.git.batch import made_in
+from orchestrator.git.batch import here_below, made_in
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
 if TYPE_CHECKING:
@@ -41,24 +41,10 @@ def adopt(repository: Repository, scratch: Scratch, refs: Mapping[str, str]) -> 
     env = {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    has = [f"--negotiation-tip={sha}" for sha in _below(repository, scratch, list(refs.values()))]
+    partial = any(repository.promisors.values())  # what it lacks, the store of the picks cannot give either
+    below = here_below(scratch, repository.common_dir / "objects", list(refs.values())) if partial else ()
+    has = [f"--negotiation-tip={sha}" for sha in below]
     repository.git.run(*FETCH, *has, "--", str(scratch.gitdir), *wanted, env=env)
-
-
-def _below(repository: Repository, scratch: Scratch, made: Sequence[str]) -> list[str]:
-    """The commits of a partial clone right below what was made: no ref of it may name them, and the store of the
-    picks cannot give what the clone lacks of them.
-    """
-    if not any(repository.promisors.values()):
-        return []
-    named = {sha for sha in repository.refs().values() if scratch.is_commit(sha)}
-    feed = "".join(f"{sha}\n" for sha in (*made, *(f"^{sha}" for sha in named)))
-    rows = [row.split(" ") for row in scratch.git.run("rev-list", "--parents", "--stdin", stdin=feed.encode()).lines()]
-    asked = "".join(f"{sha}\n" for sha in dict.fromkeys(sha for row in rows for sha in row))
-    here = {"GIT_OBJECT_DIRECTORY": str(repository.common_dir / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": ""}
-    answers = scratch.git.run("cat-file", "--batch-check", stdin=asked.encode(), env=here).lines() if asked else []
-    lacking = {row.split(" ")[0] for row in answers if row.endswith(" missing")}
-    return sorted({sha for row in rows if row[0] in lacking for sha in row[1:]} - lacking)
 
 
 def push_to(remote: str) -> tuple[str, ...]:
