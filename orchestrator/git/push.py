@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 ZERO = "0" * 40
+_LONG = 500  # characters of what a server says
 _PORCELAIN = re.compile(r"To |Done$|[ !+*=-]\t")  # what `git push --porcelain` says itself; the rest is a hook's
 
 
@@ -183,8 +184,9 @@ def land(
             state=f"branch and tag are public where {remote} pushes to",
         )
     lacking = next(ref for ref, sha in moves.items() if refs.refs.get(ref) != sha)
-    refused = _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
-    raise _with_way(refused, branch, tag, is_branch=old != new and lacking == branch_ref)
+    is_there = lacking == tag_ref and (one_by_one or old == new)
+    refused = _rejected(remote, output, _STATES[is_there], f"{moves[lacking]}:{lacking}")
+    raise _with_way(refused, branch, tag, by=_refused(output), lands=old != new)
 
 
 _STATES = ("branch and tag on the remote are unchanged", "the branch is public, the tag is not")
@@ -259,11 +261,24 @@ _BROKEN = re.compile(
 )
 
 
-def _with_way(error: RemoteError, branch: str, tag: str, *, is_branch: bool) -> RemoteError:
-    """The error for a branch that was refused, with the way that pushes none."""
-    if is_branch and error.code == "push-rejected":
+def _with_way(error: RemoteError, branch: str, tag: str, *, by: set[str], lands: bool) -> RemoteError:
+    """The error for refs that were refused, with the way that pushes them not; `lands`: the branch is pushed too."""
+    if error.code != "push-rejected":
+        return error
+    if f"refs/heads/{branch}" in by and lands:
         error.remedy += f"   | where {branch} takes pull requests only: release cut {tag} --pull-request"
+    elif f"refs/tags/{tag}" in by and error.state == _STATES[not lands]:
+        error.remedy += f"   | where CI alone may push version tags, in a job of it: release {_BY_CI[lands]} {tag}"
     return error
+
+
+_BY_CI = {True: "cut --yes", False: "publish"}  # what landed is taken up in any clone
+
+
+def _refused(output: Output) -> set[str]:
+    """The refs that were refused for themselves, not with others that went along."""
+    rows = [line.split("\t") for line in output.lines() if line.startswith("!")]
+    return {row[1].rpartition(":")[2] for row in rows if "atomic push failure" not in row[-1] and len(row) > 1}
 
 
 def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:
@@ -295,14 +310,19 @@ def said_by(output: Output) -> str:
     reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
     own = [line for line in lines if not (hook and line.startswith("error: failed to push some refs"))]
     text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else [*hook, *own]) if part)
-    return without_login(text)[:500] or "no message"
+    return _short(without_login(text)) or "no message"
+
+
+def _short(text: str) -> str:
+    """Of many words the first and the last: how a refusal is reasoned, and how it ends."""
+    return text if len(text) <= _LONG else f"{text[: _LONG // 3]} ... {text[-_LONG * 2 // 3 :]}"
 
 
 def heard(output: Output) -> str:
     """What hooks said of a push, here and on the server: one line, without a login; "" where they were silent."""
     lines = [line.strip().removeprefix("remote:").strip() for line in output.stderr.splitlines()]
     lines += [line.strip() for line in output.lines() if not _PORCELAIN.match(line)]
-    return without_login("; ".join(line for line in dict.fromkeys(lines) if line))[:500]
+    return _short(without_login("; ".join(line for line in dict.fromkeys(lines) if line)))
 
 
 def _why_rejected(text: str) -> str:

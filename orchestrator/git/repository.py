@@ -279,16 +279,21 @@ class Repository:
         return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Sequence[str]) -> None:
-        """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
+        """Fetch refs of the remote into a scratch store: nothing in this repository changes.
+
+        Of what is no branch a partial clone gets the files too: of records and notes it has none, and asks for none.
+        """
         if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
             self.ls_remote(remote, *kept)  # which has all of them in this repository, and with it in the store
             refs = [ref for ref in refs if ref not in kept]
             if not refs:
                 return
         env = scratch.borrowing(self.common_dir / "objects")
-        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
-        if output.status:
-            raise unreachable(remote, output)
+        branches = [ref for ref in refs if ref.startswith("refs/heads/") or not self.promisors]
+        for how, names in (((), branches), (("--no-filter",), [ref for ref in refs if ref not in branches])):
+            output = self.git.talk(remote, *FETCH, *how, "--", remote, *names, env=env) if names else None
+            if output and output.status:
+                raise unreachable(remote, output)
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""

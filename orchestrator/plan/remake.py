@@ -13,7 +13,7 @@ from orchestrator.core.plan import NO_DECISIONS, candidate_ref
 from orchestrator.core.tag_message import terms_fault, told_twice
 from orchestrator.landing import candidate, forms
 from orchestrator.landing.signed import signing_fault, unsigned
-from orchestrator.picks.sources import unknown
+from orchestrator.picks.sources import named, unknown
 from orchestrator.picks.undeclared import Since, older
 from orchestrator.plan.account import account_of
 from orchestrator.plan.from_branch.proof import faults
@@ -23,6 +23,7 @@ from orchestrator.plan.planner import draft
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import Facts, reachable_tags
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.published import config_at
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def made_again(
     landing = account.landing if account else None
     made = landing.planned if landing else head
     base = _base(session, made, account.made if account else (), version)
+    told = (head, *named(account.sources if account else ()))
+    have_contents(session.repository, session.scratch, (base, made), told, offline=session.options.offline)
     commit = session.scratch.commit(made)
     request = PlanRequest(
         version=version, config=config, config_path=config_path, identity=commit.committer,
