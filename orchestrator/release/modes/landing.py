@@ -13,6 +13,7 @@ from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, WaitingError
 from orchestrator.core.plan import PROPOSE, Judgement, LandingForm
 from orchestrator.core.text import word
+from orchestrator.git.tags import made_by
 from orchestrator.landing import candidate, forms, request
 from orchestrator.plan import document
 from orchestrator.plan.landed import as_landed
@@ -186,15 +187,15 @@ def refuse_open_proposal(session: Session, plan: Plan) -> None:
         return
     candidate.bring(session.repository, session.scratch, plan.remote, [plan.version])
     kind, data = session.scratch.read(found.tag_object)
-    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
-    fields = head.split("\n")
-    who = next((line.removeprefix("tagger ") for line in fields if line.startswith("tagger ")), "")
+    message = data.decode("utf-8", "replace").partition("\n\n")[2]
+    who = made_by(data)
     made = session.scratch.resolve(found.tag_object) if kind == "tag" else ""
-    _refuse_landed(session, plan, forms.chain(session.scratch, made, message), who)
-    if made != found.branch_head or who.startswith(f"{plan.committer} "):
+    _refuse_landed(session, plan, forms.chain(session.scratch, made, message), who.name if who else "somebody")
+    if made != found.branch_head or str(who) == plan.committer:
         return
     raise WaitingError(
-        f"{plan.version} is proposed already, by {who.partition(' <')[0]}, and waits to be merged into {plan.branch}",
+        f"{plan.version} is proposed already, by {who.name if who else 'somebody'},"
+        f" and waits to be merged into {plan.branch}",
         where=plan.request,
         remedy=f"go on with that, now or once it is merged: release publish {plan.version}   | take it back, then"
         f" propose again: git push {word(plan.remote)} :refs/heads/{word(plan.request)}",
@@ -214,7 +215,7 @@ def _refuse_landed(session: Session, plan: Plan, commits: list[str], who: str) -
     if forms.find(session.scratch, wanted, plan.base) is None:
         return
     raise RefusedError(
-        f"{plan.version} was proposed by {who.partition(' <')[0]}, and has landed on {plan.branch}",
+        f"{plan.version} was proposed by {who}, and has landed on {plan.branch}",
         where=plan.branch,
         remedy=f"go on with that: release publish {plan.version}",
         code="landed-already",
