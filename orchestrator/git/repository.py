@@ -293,15 +293,10 @@ class Repository:
         return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Sequence[str]) -> None:
-        """Fetch refs of the remote into a scratch store: nothing in this repository changes.
-
-        Of what is no branch a partial clone gets the files too: of records and notes it has none, and asks for none.
-        """
+        """Fetch refs of the remote into a scratch store alone; of a partial clone only branches come without files."""
         if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
             self.ls_remote(remote, *kept)  # which has all of them in this repository, and with it in the store
             refs = [ref for ref in refs if ref not in kept]
-            if not refs:
-                return
         env = scratch.borrowing(self.common_dir / "objects")
         branches = [ref for ref in refs if ref.startswith("refs/heads/") or not self.promisors]
         for how, names in (((), branches), (("--no-filter",), [ref for ref in refs if ref not in branches])):
