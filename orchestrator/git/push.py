@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
-from orchestrator.core.text import word
+from orchestrator.core.text import shortened, word
 from orchestrator.git.batch import made_in
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from orchestrator.git.scratch import Scratch
 
 ZERO = "0" * 40
-_LONG = 500  # characters of what a server says
 _PORCELAIN = re.compile(r"To |Done$|[ !+*=-]\t")  # what `git push --porcelain` says itself; the rest is a hook's
 
 
@@ -317,19 +316,14 @@ def said_by(output: Output) -> str:
     reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
     own = [line for line in lines if not (hook and line.startswith("error: failed to push some refs"))]
     text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else [*hook, *own]) if part)
-    return _short(without_login(text)) or "no message"
-
-
-def _short(text: str) -> str:
-    """Of many words the first and the last: how a refusal is reasoned, and how it ends."""
-    return text if len(text) <= _LONG else f"{text[: _LONG // 3]} ... {text[-_LONG * 2 // 3 :]}"
+    return shortened(without_login(text)) or "no message"
 
 
 def heard(output: Output) -> str:
     """What hooks said of a push, here and on the server: one line, without a login; "" where they were silent."""
     lines = [line.strip().removeprefix("remote:").strip() for line in output.stderr.splitlines()]
     lines += [line.strip() for line in output.lines() if not _PORCELAIN.match(line)]
-    return _short(without_login("; ".join(line for line in dict.fromkeys(lines) if line)))
+    return shortened(without_login("; ".join(line for line in dict.fromkeys(lines) if line)))
 
 
 def _why_rejected(text: str) -> str:
