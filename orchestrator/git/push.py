@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
 from orchestrator.core.text import shortened, word
-from orchestrator.git.batch import made_in
+from orchestrator.git.batch import here_below, made_in
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def adopt(repository: Repository, scratch: Scratch, refs: Mapping[str, str]) -> 
     env = {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    repository.git.run(*FETCH, "--", str(scratch.gitdir), *wanted, env=env)
+    partial = any(repository.promisors.values())  # what it lacks, the store of the picks cannot give either
+    below = here_below(scratch, repository.common_dir / "objects", list(refs.values())) if partial else ()
+    has = [f"--negotiation-tip={sha}" for sha in below]
+    repository.git.run(*FETCH, *has, "--", str(scratch.gitdir), *wanted, env=env)
 
 
 def push_to(remote: str) -> tuple[str, ...]:
@@ -190,9 +193,9 @@ def land(
             state=f"branch and tag are public where {remote} pushes to",
         )
     lacking = next(ref for ref, sha in moves.items() if refs.refs.get(ref) != sha)
-    is_there = lacking == tag_ref and (one_by_one or old == new)
-    refused = _rejected(remote, output, _STATES[is_there], f"{moves[lacking]}:{lacking}")
-    raise _with_way(refused, branch, tag, by=_refused(output), lands=old != new)
+    state = _STATES[lacking == tag_ref and (one_by_one or old == new)]
+    refused = _rejected(remote, output, state, f"{moves[lacking]}:{lacking}")
+    raise _with_way(refused, branch, tag, output, lands=old != new)
 
 
 _STATES = ("branch and tag on the remote are unchanged", "the branch is public, the tag is not")
@@ -267,29 +270,26 @@ _BROKEN = re.compile(
 )
 
 
-def _with_way(error: RemoteError, branch: str, tag: str, *, by: set[str], lands: bool) -> RemoteError:
+def _with_way(error: RemoteError, branch: str, tag: str, output: Output, *, lands: bool) -> RemoteError:
     """The error for refs that were refused, with the way that pushes them not; `lands`: the branch is pushed too."""
     if error.code != "push-rejected":
         return error
+    rows = (line.split("\t") for line in output.lines() if line.startswith("!\t"))
+    by = {row[1].rpartition(":")[2] for row in rows if "atomic push failure" not in row[-1]}  # not for another ref
     if f"refs/heads/{branch}" in by and lands:
         error.remedy += f"   | where {branch} takes pull requests only: release cut {tag} --pull-request"
     elif f"refs/tags/{tag}" in by and error.state == _STATES[not lands]:
-        error.remedy += f"   | where CI alone may push version tags, in a job of it: release {_BY_CI[lands]} {tag}"
+        again = f"release cut {tag} --yes" if lands else f"release publish {tag}"
+        error.remedy += f"   | where CI alone may push version tags, in a job of it: {again}"
     return error
-
-
-_BY_CI = {True: "cut --yes", False: "publish"}  # what landed is taken up in any clone
-
-
-def _refused(output: Output) -> set[str]:
-    """The refs that were refused for themselves, not with others that went along."""
-    rows = [line.split("\t") for line in output.lines() if line.startswith("!")]
-    return {row[1].rpartition(":")[2] for row in rows if "atomic push failure" not in row[-1] and len(row) > 1}
 
 
 def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:
     text, shown = said_by(output), without_login(remote)
-    if any(line.startswith("!") for line in output.lines()):
+    if output.status == 0:
+        message, code = f"{shown} took {refspec.partition(':')[2]}, and does not show it", "push-not-visible"
+        remedy = f"does it hide such refs, or is it pushed elsewhere? git remote get-url --push --all {word(shown)}"
+    elif any(line.startswith("!") for line in output.lines()):
         message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
     elif "support --atomic" in text:
         message, code = (

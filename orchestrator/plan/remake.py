@@ -92,8 +92,7 @@ def made_again(
     landing = account.landing if account else None
     made = landing.planned if landing else head
     base = _base(session, made, account.made if account else (), version)
-    told = (head, *named(account.sources if account else ()))
-    have_contents(session.repository, session.scratch, (base, made), told, offline=session.options.offline)
+    _have_contents(session, account, (base, made), tags)
     commit = session.scratch.commit(made)
     request = PlanRequest(
         version=version, config=config, config_path=config_path, identity=commit.committer,
@@ -129,6 +128,16 @@ def made_again(
     if account and account.entry.from_branch:
         _must_hold(session, account, facts, version)
     return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing else plan
+
+
+def _have_contents(session: Session, account: Account | None, ends: tuple[str, str], tags: Mapping[str, str]) -> None:
+    """The files of what is made again: of the commits between its ends, since the version before, and the sources."""
+    before = tags.get(account.previous, "") if account else ""
+    sources = named(account.sources) if account else ()
+    have_contents(
+        session.repository, session.scratch, (*ends, *filter(None, (before,)), *sources), sources,
+        offline=session.options.offline,
+    )  # fmt: skip
 
 
 def _refuse_other_signatures(session: Session, account: Account | None, made: str, version: str) -> None:

@@ -41,8 +41,8 @@ _PLACES = "`records: branch NAME`, `registry` or `none`"
 
 
 def hinted(error: RemoteError, repository: Repository, places: str = _PLACES) -> RemoteError:
-    """The error of a server that rejects such refs, with the ways that need none."""
-    if error.code in ("push-rejected", "notes-rejected") and repository.kept_on is None:
+    """The error of a server that rejects such refs, or hides them, with the ways that need none."""
+    if error.code in ("push-rejected", "notes-rejected", "push-not-visible") and repository.kept_on is None:
         error.remedy += f"; a server that takes no such refs: {places} in release.yaml"
     return error
 
