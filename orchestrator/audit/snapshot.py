@@ -10,10 +10,11 @@ from orchestrator.core.declaration import NOTES, REGISTRY
 from orchestrator.core.errors import ReleaseError, RemoteError, UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
-from orchestrator.core.tag_message import tagged_account
+from orchestrator.core.tag_message import landed_as, tagged_account
 from orchestrator.core.text import word
 from orchestrator.core.versions import line_of_branch, parse_tag
 from orchestrator.git.batch import outside
+from orchestrator.landing.forms import chain
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import fetch_all, source_tips
 from orchestrator.session.clone.contents import have_contents
@@ -156,6 +157,9 @@ def _have_contents(world: Snapshot) -> None:
     lines = [sha for ref, sha in public.items() if line_of_branch(ref.removeprefix("refs/heads/")) is not None]
     tags = [tag.commit for name, tag in world.tags.items() if parse_tag(name)]
     told = [row.source for tag in world.tags.values() for row in tagged_account(tag.message)]
+    for tag in world.tags.values():
+        if landing := landed_as(tag.message):  # what was proposed is on no branch
+            told += chain(scratch, landing.planned, tag.message)
     told += [refs.refs[NOTES]] if refs and NOTES in refs.refs else []
     have_contents(
         repository, scratch, (*lines, *world.tips.values(), *tags), told, offline=world.session.options.offline

@@ -108,12 +108,14 @@ def skip(
 @command("abort")
 def abort(session: Session, console: Console, version: Version = "") -> None:
     """Undo a release that is not public; the repository is as it was before."""
+    from orchestrator.release.modes.landing import STAYS
     from orchestrator.release.resume import FINISHED
     from orchestrator.release.resume import abort as forget
 
     name, left = forget(session, version)
-    public = any(FINISHED in line for line in left)
-    console.lines([f"{name} is forgotten here" if public else f"{name} is forgotten; nothing was public", *left])
+    public, landed = (any(said in line for line in left) for said in (FINISHED, STAYS))
+    how = " here" if public else "; no tag and no image was public" if landed else "; nothing was public"
+    console.lines([f"{name} is forgotten{how}", *left])
     console.document({"schema_version": 1, "aborted": name, "left": left})
 
 

@@ -380,5 +380,10 @@ class Config:
         mine = self.releases if branch == self.branch else ()
         return tuple(each.version for each in mine if each.from_branch and each.version not in tags)
 
+    def request_branch(self, version: str, *, always: bool) -> str:
+        """The branch that a version is proposed on where releases land by pull requests, or `always`; "" else."""
+        spec = self.land or LandSpec(place=self.place)
+        return spec.branch_of(version) if always or spec.by == BY_REQUEST else ""
+
     def release(self, version: str) -> ReleaseEntry | None:
         return next((entry for entry in self.releases if entry.version == version), None)

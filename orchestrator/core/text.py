@@ -59,3 +59,8 @@ def code(text: str) -> str:
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     pad = " " if "`" in (line[0], line[-1]) else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def shortened(text: str, most: int = 500) -> str:
+    """Of many words the first and the last: how a refusal is reasoned, and how it ends."""
+    return text if len(text) <= most else f"{text[: most // 3]} ... {text[-most * 2 // 3 :]}"

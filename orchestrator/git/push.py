@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
-from orchestrator.core.text import word
+from orchestrator.core.text import shortened, word
 from orchestrator.git.batch import here_below, made_in
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
@@ -193,8 +193,9 @@ def land(
             state=f"branch and tag are public where {remote} pushes to",
         )
     lacking = next(ref for ref, sha in moves.items() if refs.refs.get(ref) != sha)
-    refused = _rejected(remote, output, _STATES[lacking == tag_ref and one_by_one], f"{moves[lacking]}:{lacking}")
-    raise _with_way(refused, branch, tag, is_branch=old != new and lacking == branch_ref)
+    state = _STATES[lacking == tag_ref and (one_by_one or old == new)]
+    refused = _rejected(remote, output, state, f"{moves[lacking]}:{lacking}")
+    raise _with_way(refused, branch, tag, output, lands=old != new)
 
 
 _STATES = ("branch and tag on the remote are unchanged", "the branch is public, the tag is not")
@@ -269,10 +270,17 @@ _BROKEN = re.compile(
 )
 
 
-def _with_way(error: RemoteError, branch: str, tag: str, *, is_branch: bool) -> RemoteError:
-    """The error for a branch that was refused, with the way that pushes none."""
-    if is_branch and error.code == "push-rejected":
+def _with_way(error: RemoteError, branch: str, tag: str, output: Output, *, lands: bool) -> RemoteError:
+    """The error for refs that were refused, with the way that pushes them not; `lands`: the branch is pushed too."""
+    if error.code != "push-rejected":
+        return error
+    rows = (line.split("\t") for line in output.lines() if line.startswith("!\t"))
+    by = {row[1].rpartition(":")[2] for row in rows if "atomic push failure" not in row[-1]}  # not for another ref
+    if f"refs/heads/{branch}" in by and lands:
         error.remedy += f"   | where {branch} takes pull requests only: release cut {tag} --pull-request"
+    elif f"refs/tags/{tag}" in by and error.state == _STATES[not lands]:
+        again = f"release cut {tag} --yes" if lands else f"release publish {tag}"
+        error.remedy += f"   | where CI alone may push version tags, in a job of it: {again}"
     return error
 
 
@@ -308,14 +316,14 @@ def said_by(output: Output) -> str:
     reasons = [line.split("\t")[-1] for line in output.lines() if line.startswith("!")]
     own = [line for line in lines if not (hook and line.startswith("error: failed to push some refs"))]
     text = "; ".join(part for part in dict.fromkeys([*server, *reasons] if reasons else [*hook, *own]) if part)
-    return without_login(text)[:500] or "no message"
+    return shortened(without_login(text)) or "no message"
 
 
 def heard(output: Output) -> str:
     """What hooks said of a push, here and on the server: one line, without a login; "" where they were silent."""
     lines = [line.strip().removeprefix("remote:").strip() for line in output.stderr.splitlines()]
     lines += [line.strip() for line in output.lines() if not _PORCELAIN.match(line)]
-    return without_login("; ".join(line for line in dict.fromkeys(lines) if line))[:500]
+    return shortened(without_login("; ".join(line for line in dict.fromkeys(lines) if line)))
 
 
 def _why_rejected(text: str) -> str:

@@ -293,15 +293,15 @@ class Repository:
         return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Sequence[str]) -> None:
-        """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
+        """Fetch refs of the remote into a scratch store alone; of a partial clone only branches come without files."""
         if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
             named = self.ls_remote(remote, *kept).refs  # which has what is kept there in this repository, and the store
             refs = [ref for ref in refs if ref not in kept or (ref in named and not scratch.has(named[ref]))]
-            if not refs:
-                return
-        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=scratch.borrowing(self.common_dir / "objects"))
-        if output.status:
-            raise unreachable(remote, output)
+        env = scratch.borrowing(self.common_dir / "objects")
+        branches = [ref for ref in refs if ref.startswith("refs/heads/") or not self.promisors]
+        for how, names in (((), branches), (("--no-filter",), [ref for ref in refs if ref not in branches])):
+            if names and (output := self.git.talk(remote, *FETCH, *how, "--", remote, *names, env=env)).status:
+                raise unreachable(remote, output)
 
     def fetch_ref(self, remote: str, ref: str) -> None:
         """Fetch one ref of the remote under its own name."""

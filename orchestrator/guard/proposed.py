@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.plan import CANDIDATES, LandingForm
-from orchestrator.core.tag_message import landed_as, renamed, tagged_account
+from orchestrator.core.tag_message import landed_as, renamed
 from orchestrator.core.versions import parse_tag
 from orchestrator.git.batch import outside
 from orchestrator.landing import forms
@@ -75,8 +75,10 @@ class ProposedVersions:
     def squashed(self, commit: Commit) -> list[str]:
         """The proposed commits that a commit is the squash of, oldest first; empty where it is none."""
         for head, message in self._known.values():
-            planned = forms.below(self.scratch, head, _made(message) + 1)
-            if len(planned) > 1 and head != commit.sha and not forms.squash_fault(self.scratch, commit.sha, planned):
+            planned = forms.chain(self.scratch, head, message)
+            if not planned or head == commit.sha or forms.squash_fault(self.scratch, commit.sha, planned):
+                continue
+            if len(planned) > 1 or forms.rebase_fault(self.scratch, [commit.sha], planned):
                 return planned
         return []
 
@@ -108,10 +110,5 @@ class ProposedVersions:
         return f"is no {landing.form} of {head[:12]}: it {wrong}" if wrong else ""
 
     def _chains(self, message: str, head: str, commit: str) -> tuple[list[str], list[str]]:
-        number = _made(message) + 1
-        planned, landed = (forms.below(self.scratch, sha, number) for sha in (head, commit))
+        planned, landed = (forms.chain(self.scratch, sha, message) for sha in (head, commit))
         return planned, landed if planned else []
-
-
-def _made(message: str) -> int:
-    return sum(1 for row in tagged_account(message) if row.made)

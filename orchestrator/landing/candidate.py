@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.errors import RemoteError
 from orchestrator.core.plan import CANDIDATES, candidate_ref, candidate_sources_ref
 from orchestrator.git.records import push as records
 
@@ -54,7 +55,10 @@ def propose(repository: Repository, plan: Plan, tag_object: str, before: Propose
     }
     if sources:
         moves[candidate_sources_ref(plan.version)] = (sources, before.sources)
-    records.move_refs(repository, remote=plan.remote, moves=moves, state=PRIVATE)
+    try:
+        records.move_refs(repository, remote=plan.remote, moves=moves, state=PRIVATE)
+    except RemoteError as error:
+        raise records.hinted(error, repository, "`records: branch NAME`") from None
 
 
 def keep(repository: Repository, remote: str, version: str, tag_object: str) -> None:

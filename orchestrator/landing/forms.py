@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import origins
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import Landing, LandingForm
+from orchestrator.core.tag_message import tagged_account
 from orchestrator.git.batch import outside
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def below(scratch: Scratch, head: str, number: int) -> list[str]:
     return found[::-1] if len(found) == number else []
 
 
+def chain(scratch: Scratch, head: str, message: str) -> list[str]:
+    """The commits that a release with this release commit and tag message made, oldest first; empty where one is not
+    here."""
+    return below(scratch, head, 1 + sum(1 for row in tagged_account(message) if row.made)) if head else []
+
+
 def squash_fault(scratch: Scratch, commit: str, planned: Sequence[str]) -> str:
     """Why a commit is not the squash of these, as the end of a sentence; "" where it is."""
     made, wanted, first = scratch.commit(commit), scratch.commit(planned[-1]), scratch.commit(planned[0])
@@ -131,7 +138,8 @@ def _form(scratch: Scratch, wanted: Proposed, commits: Sequence[str], *, merged:
         return LandingForm.MERGE if merged else LandingForm.FAST_FORWARD
     trees = [scratch.tree_of(sha) for sha in wanted.commits]
     if [scratch.tree_of(sha) for sha in commits[:number]] == trees:
-        return LandingForm.REBASE
+        retold = number == 1 and rebase_fault(scratch, commits[:1], wanted.commits)
+        return LandingForm.SQUASH if retold else LandingForm.REBASE
     return LandingForm.SQUASH if scratch.tree_of(commits[0]) == trees[-1] else None
 
 

@@ -87,11 +87,23 @@ def ensure(forge: Forge, plan: Plan) -> MergeRequest:
 
 
 def refuse_gone(requests: Sequence[MergeRequest], plan: Plan) -> None:
-    """Raises where the request cannot bring what was proposed any more: closed, merged elsewhere, or changed."""
+    """Raises where the request cannot bring what was proposed any more: closed, for or in another branch.
+
+    What it holds is asked of git: a forge looks at a push some moments later.
+    """
     mine = [each for each in requests if each.target == plan.branch]
     elsewhere = next((each for each in requests if each.state == "merged" and each.target != plan.branch), None)
     again = f"release abort {plan.version} && release cut {plan.version}"
     current = next((each for each in mine if each.state == "open"), mine[0] if mine else None)
+    turned = next((each for each in requests if each.state == "open" and each.target != plan.branch), None)
+    if turned and not current:
+        raise MismatchError(
+            f"request {turned.number} of {plan.version} is for {turned.target} now, not for {plan.branch}",
+            where=turned.url,
+            remedy=f"set its target back to {plan.branch}, or propose it anew: {again}",
+            code="request-elsewhere",
+            state=PRIVATE,
+        )
     if elsewhere and not (current and current.state == "open"):
         raise MismatchError(
             f"request {elsewhere.number} of {plan.version} was merged into {elsewhere.target}, not into {plan.branch}",
@@ -108,15 +120,14 @@ def refuse_gone(requests: Sequence[MergeRequest], plan: Plan) -> None:
             code="request-closed",
             state=PRIVATE,
         )
-    if current and current.state == "open" and current.head != plan.head:
-        raise changed(plan, current.head, f"request {current.number}", current.url)
 
 
-def changed(plan: Plan, there: str, what: str, where: str = "") -> MismatchError:
+def changed(plan: Plan, there: str) -> MismatchError:
     """The error for a proposed branch that somebody else pushed to."""
     return MismatchError(
-        f"{what} of {plan.version} holds {there[:12]} now, and {plan.head[:12]} was proposed: somebody pushed to it",
-        where=where or plan.request,
+        f"branch {plan.request} of {plan.version} holds {there[:12]} now, and {plan.head[:12]} was proposed:"
+        " somebody pushed to it",
+        where=plan.request,
         remedy=f"see it: git fetch {plan.remote} {plan.request} && git log {plan.head[:12]}..FETCH_HEAD; then"
         f" release abort {plan.version}, and declare what is to be released",
         code="request-changed",

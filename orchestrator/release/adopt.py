@@ -30,6 +30,7 @@ class Finished:
 
     tag_object: str
     digests: Mapping[Reference, str]
+    said: str = "was finished elsewhere: its record is"
 
 
 def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finished | None:
@@ -44,7 +45,7 @@ def finished_elsewhere(session: Session, plan: Plan, journal: Journal) -> Finish
     if refs.tag_commit(plan.version) != plan.head:
         return None
     if not session.repository.keeps_records and not plan.images:
-        return Finished(tag_object=refs.refs[ref], digests={})  # a tag is all that there is of it
+        return Finished(tag_object=refs.refs[ref], digests={}, said="is complete: its tag, which is all of it, is")
     if record_ref(plan.version) not in refs.refs:
         return None
     record = PublishedReleases(session, plan.remote).proved(plan.version)

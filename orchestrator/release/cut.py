@@ -212,7 +212,7 @@ def _adopted(session: Session, version: str) -> Cut | None:
     if not (found := finished_elsewhere(session, plan, journal)):
         return None
     note = close(session, plan, journal, found)
-    notes = (f"{version} was finished elsewhere: its record is on {plan.remote}", *([note] if note else []))
+    notes = (f"{version} {found.said} on {plan.remote}", *([note] if note else []))
     return Cut(plan=plan, digests=found.digests, tag_object=found.tag_object, already=True, notes=notes)
 
 
@@ -242,6 +242,8 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
     plan = answers.plan
     others = [problem for problem in plan.problems if problem.code not in ("conflict", "missing-prerequisite")]
     if others:
+        if not any(each.code == "version-exists" for each in others):
+            landing.refuse_open_proposal(session, plan)  # then that is what is wrong
         raise ProblemsError(plan.problems)
     pick = next((pick for pick in plan.picks if pick.state is PickState.CONFLICT), None)
     if pick:

@@ -6,10 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.declaration import BY_REQUEST, LandSpec
 from orchestrator.core.errors import ProblemsError, ReleaseError
 from orchestrator.core.plan import NO_DECISIONS, Judgement, PlannedImage
-from orchestrator.core.results import Place
 from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
@@ -115,7 +113,7 @@ def prepare(
         decisions = ReleaseState(session.repository, plan.version).decisions()
         if decisions != NO_DECISIONS:
             plan = draft(replace(request, version=plan.version), decisions, session.repository, session.scratch, facts)
-    on = proposed_on or request_branch(session, config, plan.version)
+    on = proposed_on or config.request_branch(plan.version, always=session.options.pull_request)
     plan = replace(plan, request=on, one_by_one=not on and config.land is not None and not config.land.atomic,
                    sign_commits=signing(session, config), records=config.records)  # fmt: skip
     plan = replace(plan, built_by=building.built_by(session, config, plan))
@@ -200,12 +198,6 @@ def _proving_notes(plan: Plan, session: Session) -> tuple[str, ...]:
     """That images will be proved without an engine; nobody is asked offline."""
     said = on_builder(plan, session.connections) if _asks(session, plan) else ""
     return (said,) if said else ()
-
-
-def request_branch(session: Session, config: Config, version: str) -> str:
-    """The branch that a version is proposed on where it lands by a pull request, "" where it is pushed."""
-    spec = config.land or LandSpec(place=Place(file=session.config_name))
-    return spec.branch_of(version) if session.options.pull_request or spec.by == BY_REQUEST else ""
 
 
 def _heavy_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.declaration import BY_CI, LandSpec
-from orchestrator.core.errors import MismatchError, ProblemsError, ReleaseError, UsageError
+from orchestrator.core.declaration import BY_CI
+from orchestrator.core.errors import MismatchError, ProblemsError, ReleaseError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION
 from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
 from orchestrator.core.record import PREFIX as RECORDS
@@ -20,14 +20,12 @@ from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_rules import unsigned_problem
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.image.builders import choose
-from orchestrator.landing import candidate
 from orchestrator.plan import document
 from orchestrator.plan.planner import judged, seal
-from orchestrator.plan.remake import account_at, made_again
 from orchestrator.release import steps
 from orchestrator.release.cut import Cut, begin, carry_on
 from orchestrator.release.modes import building, landing
-from orchestrator.release.prepare import request_branch
+from orchestrator.release.modes.proposed import plan_from_candidate, planned_again, proposed_elsewhere
 from orchestrator.release.promotion import plan_promotion
 from orchestrator.release.steps.offer import PartMissingError, offered
 from orchestrator.session.clone.contents import have_contents
@@ -46,7 +44,6 @@ from orchestrator.session.state import ReleaseState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
     from orchestrator.session.journal import Journal
@@ -205,14 +202,30 @@ def publish_landed(session: Session, platform: str = "") -> Cut | None:
     remote = remote_name(session)
     refs = session.repository.ls_remote(remote, f"{CANDIDATES}*", "refs/tags/*", f"{RECORDS}*").refs
     names = [ref.removeprefix(CANDIDATES) for ref in refs if ref.startswith(CANDIDATES)]
+    wrong: list[ReleaseError] = []
     for version in (name for name in names if parse_tag(name) and record_ref(name) not in refs):
-        if f"refs/tags/{version}" in refs:
-            session.repository.fetch_ref(remote, f"refs/tags/{version}")
+        try:
+            found = _has_landed(session, version, refs, remote)
+        except RemoteError:
+            raise
+        except ReleaseError as error:  # it holds up no other version
+            session.terminal.note(f"note: {version} was passed over: {error.message}")
+            wrong.append(error)
+            continue
+        if found:
             return publish(session, version, platform)
-        plan = plan_from_candidate(session, version, refs[candidate_ref(version)], remote)
-        if landing.find_landed(session, plan):
-            return publish(session, version, platform)
+    if wrong:
+        raise wrong[0]
     return None
+
+
+def _has_landed(session: Session, version: str, refs: Mapping[str, str], remote: str) -> bool:
+    """Whether a version that was proposed is on its branch; where it is tagged already, its tag is here then."""
+    if f"refs/tags/{version}" in refs:
+        session.repository.fetch_ref(remote, f"refs/tags/{version}")
+        return True
+    plan = plan_from_candidate(session, version, refs[candidate_ref(version)], remote)
+    return landing.find_landed(session, plan) is not None
 
 
 def _proposed(session: Session, version: str) -> Plan | None:
@@ -220,13 +233,11 @@ def _proposed(session: Session, version: str) -> Plan | None:
 
     Raises WaitingError while the request is not merged.
     """
-    remote, ref, tag = remote_name(session), candidate_ref(version), f"refs/tags/{version}"
-    if session.repository.resolve(tag):
+    if session.repository.resolve(f"refs/tags/{version}"):
         return None
-    refs = session.repository.ls_remote(remote, ref, tag).refs
-    if tag in refs or ref not in refs:
+    plan = proposed_elsewhere(session, version)
+    if plan is None:
         return None
-    plan = plan_from_candidate(session, version, refs[ref], remote)
     if plan.problems:
         raise ProblemsError(plan.problems)
     landed = landing.landed_plan(session, plan)
@@ -350,46 +361,9 @@ def plan_from_tag(session: Session, version: str) -> Plan:
         must_be_the_same(session, remote, version, tag_object)  # of another tag nothing is to be said
         raise
     must_be_on_branch(session, config, version, tag_object, head)
-    plan = _planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
+    plan = planned_again(session, config, version, head, repository.git.text("cat-file", "tag", tag_object))
     plan = replace(plan, tag_object=tag_object, records=config.records)
     return seal(plan, steps.keys(plan))
-
-
-def _planned_again(session: Session, config: Config, version: str, head: str, message: str) -> Plan:
-    account = account_at(session, version, message, config)
-    tags = {tag: sha for tag, sha in _tags(session, config.remote).items() if tag != version}
-    return made_again(
-        session, account, version=version, config=config, config_path=session.config_path(), tag_object="",
-        head=head, tags=tags,
-    )  # fmt: skip
-
-
-def _tags(session: Session, remote: str) -> dict[str, str]:
-    """Tag -> commit, of this clone; of one that was cut off, or takes only parts, as the remote has them."""
-    tags = session.repository.local_tags()
-    if session.options.offline or not session.repository.promisors:
-        return tags
-    return {**tags, **session.repository.ls_remote(remote, "refs/tags/*").tags()}
-
-
-def plan_from_candidate(session: Session, version: str, tag_object: str, remote: str) -> Plan:
-    """Plan a release again that was proposed, perhaps from another clone; the result must be what was proposed."""
-    candidate.bring(session.repository, session.scratch, remote, [version])
-    kind, data = session.scratch.read(tag_object)
-    fields, _, message = data.decode("utf-8", "replace").partition("\n\n")
-    head = session.scratch.resolve(tag_object)
-    if kind != "tag" or not head or f"\ntag {version}\n" not in fields:
-        raise MismatchError(
-            f"what is proposed as {version} on {remote} is no tag of it",
-            where=tag_object,
-            remedy=f"somebody else wrote that ref; propose it again: release cut {version} --pull-request",
-            code="bad-candidate",
-        )
-    config = config_at(session, version, head, session.config_path())
-    plan = _planned_again(session, config, version, head, message)
-    branch = request_branch(session, config, version) or LandSpec(place=config.place).branch_of(version)
-    plan = replace(plan, request=branch)
-    return seal(plan, steps.keys(plan), Judgement(freeze_broken=tagged_reason(message)))
 
 
 def _promoted(

@@ -17,6 +17,7 @@ from orchestrator.plan.picker import write_pick
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.release.cut import Cut, cut_locked, refuse_offline
 from orchestrator.release.modes import landing
+from orchestrator.release.modes.proposed import proposed_elsewhere
 from orchestrator.session.heal import heal
 from orchestrator.session.journal import DamagedStateError, Journal
 from orchestrator.session.published import remote_name
@@ -34,11 +35,14 @@ FINISHED = "was finished elsewhere and stays released"
 def abort(session: Session, version: str) -> tuple[str, list[str]]:
     """Forget a release that is not public.  Returns its version and what is left elsewhere.
 
+    One that was proposed from another clone is taken back.
     Raises RefusedError once the tag is on the remote.
     """
     with session.lock():
         state = chosen(session, version)
         if not state.directory.exists() and not session.repository.refs(state.prefix.rstrip("/")):
+            if plan := proposed_elsewhere(session, state.version):
+                return state.version, landing.withdraw(session, plan)
             raise UsageError(
                 f"there is no release {state.version} in progress here",
                 remedy="see what is in progress in this clone: release status",
@@ -74,6 +78,8 @@ def _must_be_private(session: Session, state: ReleaseState) -> list[str]:
         pushes.refuse_arriving(plan.remote, again)
     left = [f"{plan.version} was public once, and its tag is gone from {plan.remote}"] if journal.outcome(LAND) else []
     left += landing.withdraw(session, plan) if plan.landed or journal.touched(PROPOSE) else []
+    if journal.touched(LAND) and plan.one_by_one:
+        left += landing.stays(session, plan)
     return left + [_left(image, journal) for image in plan.builds if journal.touched(image.task(UPLOAD))]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import ReleaseError, UsageError, as_problem
+from orchestrator.core.errors import ReleaseError, RemoteError, UsageError, as_problem
 from orchestrator.core.plan import LAND, PROPOSE, RECORD, TO_BE_BUILT
 from orchestrator.core.record import PREFIX, must_agree, record_ref
 from orchestrator.core.text import word, words
@@ -22,7 +22,7 @@ from orchestrator.session.state import ReleaseState, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from orchestrator.core.plan import Plan
@@ -74,7 +74,15 @@ def standings(session: Session, version: str) -> list[ReleaseStatus]:
     session.refuse_wrong_config()
     names = [version] if version else _known_here(session)
     who = session.lock().at_work()
-    found = [_perhaps_at_work(_readable(session, ReleaseState(session.repository, name)), who) for name in names]
+    try:
+        found = [_perhaps_at_work(_readable(session, ReleaseState(session.repository, name)), who) for name in names]
+    except UsageError:
+        from orchestrator.release.modes.proposed import proposed_elsewhere
+
+        if not (plan := proposed_elsewhere(session, version)):
+            raise
+        return [_with_request(session, _proposed(plan, plan.request), plan)]
+    found = [_asked(session, each) for each in found]
     if not any(
         each.state in (*_OPEN, Standing.RELEASED, Standing.TAGGED, Standing.YANKING, Standing.DAMAGED) for each in found
     ):
@@ -263,18 +271,44 @@ def _without_plan(state: ReleaseState) -> ReleaseStatus:
     )  # fmt: skip
 
 
-def _proposed(plan: Plan, journal: Journal, done: Sequence[str], titles: Mapping[str, str]) -> ReleaseStatus:
+def _proposed(plan: Plan, url: str, done: Sequence[str] = (), again: str = "publish") -> ReleaseStatus:
     """A release whose request people have not merged, as far as this clone knows."""
-    url = (journal.outcome(PROPOSE) or {}).get("url", "")
     return ReleaseStatus(
         version=plan.version,
         state=Standing.PROPOSED,
-        done=tuple(titles.get(key, key) for key in done),
+        done=tuple(done),
         missing=(f"merge {plan.request} into {plan.branch}",),
         public=False,
         said=f"waits for its request to be merged into {plan.branch}: {url}",
-        next=(f"release cut {plan.version}   (once it is merged)", f"release abort {plan.version}"),
+        next=(f"release {again} {plan.version}   (once it is merged)", f"release abort {plan.version}"),
     )
+
+
+def _asked(session: Session, standing: ReleaseStatus) -> ReleaseStatus:
+    if standing.state is not Standing.PROPOSED or session.options.offline:
+        return standing
+    state = ReleaseState(session.repository, standing.version)
+    plan = document.recall(Journal(state.journal_path, session.now).plan() or {}, str(state.journal_path))
+    return _with_request(session, standing, plan)
+
+
+def _with_request(session: Session, standing: ReleaseStatus, plan: Plan) -> ReleaseStatus:
+    """What became of the request of a proposed release, as git and the forge tell."""
+    from orchestrator.release.modes import landing
+
+    again, *others = (each.partition("   (")[0] for each in standing.next)
+    try:
+        landed = landing.find_landed(session, plan)
+        if landed is None:
+            landing.refuse_dead(session, plan)
+            return standing
+    except RemoteError as error:
+        session.terminal.note(f"note: what became of the request is not known: {error.message}")
+        return standing
+    except ReleaseError as error:
+        return replace(standing, said=error.message, next=(f"{again}   (says what to do)", *others))
+    said = f"its request is merged into {plan.branch}, as {landed.commit[:12]}; the tag is not made yet"
+    return replace(standing, said=said, missing=("tag what landed",), next=(again, *others))
 
 
 def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatus:
@@ -288,7 +322,11 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     again = document.command(plan)
     failed = _failure(journal)
     if plan.request and not plan.landed and PROPOSE in done:
-        return _proposed(plan, journal, done, titles)
+        url = (journal.outcome(PROPOSE) or {}).get("url", "")
+        return _proposed(plan, url, [titles.get(key, key) for key in done], "cut")
+    alone = "the tag is not public; what landed is on its branch" if plan.landed else "nothing is public"
+    if plan.one_by_one and journal.touched(LAND):
+        alone = "the tag is not public, the branch may be"
     if journal.closed and plan.built_by and not journal.outcome(RECORD):
         how, said = Standing.TAGGED, f"branch and tag are public; {TO_BE_BUILT[plan.built_by]}"
         following = (f"release publish {plan.version}   (builds it here)",)
@@ -306,7 +344,7 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
         following = (again,) if public else (again, f"release abort {plan.version}")
     if not journal.closed:
         said += "; the push was begun and may be public" if unsure else ""
-        said += "" if unsure else "; branch and tag are public" if public else "; nothing is public"
+        said += "" if unsure else "; branch and tag are public" if public else f"; {alone}"
     return ReleaseStatus(
         version=state.version,
         state=how,

@@ -36,6 +36,7 @@ NOT_TYPED = {
     "publish.*": "an engine: tests/docker/test_who_builds.py",
     r"(cli/options/__init__|config/image_keys).py: release (publish|check)": "the help: names another command",
     r"release/setup/who_builds.py: release ci init.*": "pipelines of forges: tests/forges/test_ci.py",
+    r"git/push.py: release (cut \{\} --yes|publish \{\})": "in a job that may push tags: tests/forges/test_ci.py",
     # a forge that is hosted
     r"forges/protect.py: release protect --dry-run": "a hosted forge: tests/forges/test_protect.py",
     r"(forges/(ci|ci_init|protect)|release/setup/pipeline_checks|cli/status).py: release ci init.*":

@@ -11,7 +11,7 @@ import pytest
 from tests.support.cli import release
 from tests.support.printed import claim, must_be_typed, types
 from tests.support.remedies import commands, typed
-from tests.support.story import VERSION, fix_line
+from tests.support.story import VERSION, copied, fix_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,10 +209,16 @@ def test_branch_first_and_tag_second_where_the_server_knows_no_atomic_push(tale:
     hook(tale.remote.path / "hooks/update", "exit 1")
     assert cut(tale.clone.path).code == 7
     assert tale.remote.rev("release/v2.7") == tale.base
-    hook(tale.remote.path / "hooks/update", "case $1 in refs/tags/*) exit 1 ;; esac")
+    hook(tale.remote.path / "hooks/update", "case $1 in refs/tags/*) seq 1 400 >&2; echo for CI >&2; exit 1 ;; esac")
     refused = cut(tale.clone.path)
     assert (refused.code, refused.json["error"]["state"]) == (7, "the branch is public, the tag is not")
+    assert "for CI" in refused.json["error"]["message"]  # at the end of many words
+    assert "do what the remote says" in refused.json["error"]["remedy"]
     assert tale.remote.rev("release/v2.7") == planned.json["head"]
+    assert "the tag is not public, the branch may be" in release("status", VERSION, cwd=tale.clone.path).out
+    given_up = copied(tale, tale.clone.path.parent.parent / "given-up")
+    left = release("abort", VERSION, cwd=given_up.clone.path)
+    assert (left.code, "what landed stays on release/v2.7, as" in left.out) == (0, True), left.out + left.err
     (tale.remote.path / "hooks/update").unlink()
     assert cut(tale.clone.path).code == 0
     assert tale.remote.rev(f"{VERSION}^{{commit}}") == planned.json["head"]

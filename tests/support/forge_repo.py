@@ -80,6 +80,13 @@ class ForgeRepo:
         self.worker.git("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
         return self.worker.rev("HEAD")
 
+    def rebase(self, source: str, *, branch: str = BRANCH) -> None:
+        """Rebase a request onto its target, as a person asks for by a button."""
+        self.worker.git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
+        self.worker.git("checkout", "--quiet", "--detach", f"origin/{source}")
+        self.worker.git("rebase", "--quiet", f"origin/{branch}")
+        self.worker.git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{source}")
+
     def commit(self, message: str, files: dict[str, str | bytes | None], branch: str = BRANCH) -> str:
         """Another request, which landed on the branch."""
         self.worker.git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")

@@ -37,12 +37,13 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
         raise hinted(error, repository) from None
 
 
-def hinted(error: RemoteError, repository: Repository) -> RemoteError:
-    """The error of a server that rejects such refs, or hides them, with the way that needs none."""
+_PLACES = "`records: branch NAME`, `registry` or `none`"
+
+
+def hinted(error: RemoteError, repository: Repository, places: str = _PLACES) -> RemoteError:
+    """The error of a server that rejects such refs, or hides them, with the ways that need none."""
     if error.code in ("push-rejected", "notes-rejected", "push-not-visible") and repository.kept_on is None:
-        error.remedy += (
-            "; a server that takes no such refs: `records: branch NAME`, `registry` or `none` in release.yaml"
-        )
+        error.remedy += f"; a server that takes no such refs: {places} in release.yaml"
     return error
 
 

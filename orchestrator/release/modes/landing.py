@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import LandSpec
-from orchestrator.core.errors import ReleaseError, WaitingError
+from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, WaitingError
 from orchestrator.core.plan import PROPOSE, Judgement, LandingForm
 from orchestrator.core.text import word
 from orchestrator.git.tags import made_by
@@ -26,6 +26,9 @@ from orchestrator.session.state import ReleaseState, in_progress
 if TYPE_CHECKING:
     from orchestrator.core.plan import Landing, Plan
     from orchestrator.session.session import Session
+
+
+STAYS = "what landed stays"
 
 
 def waiting(session: Session, version: str) -> tuple[ReleaseState, Plan] | None:
@@ -133,6 +136,23 @@ def _how(plan: Plan) -> str:
 
 def refuse_to_wait(session: Session, plan: Plan, url: str) -> WaitingError:
     """The error of a release that waits for its request; raises where the request cannot bring it any more."""
+    refuse_dead(session, plan)
+    return WaitingError(
+        f"{plan.version} waits for its request to be merged into {plan.branch}",
+        where=url if "://" in url else plan.request,
+        remedy=f"merge it in any way, then: {_again(session, plan)}   | release abort {plan.version}",
+        state=candidate.PRIVATE,
+    )
+
+
+def _again(session: Session, plan: Plan) -> str:
+    """What goes on with it: a clone that did not propose it has no cut of it."""
+    proposed_here = ReleaseState(session.repository, plan.version).directory.exists()
+    return f"release {'cut' if proposed_here else 'publish'} {plan.version}"
+
+
+def refuse_dead(session: Session, plan: Plan) -> None:
+    """Raises where a request can bring nothing any more, as far as the forge tells, or its branch."""
     forge, _ = request.connect(session, plan.remote)
     if forge:
         try:
@@ -141,25 +161,36 @@ def refuse_to_wait(session: Session, plan: Plan, url: str) -> WaitingError:
             session.terminal.note(f"note: what became of the request is not known: {error.message}")
         else:
             request.refuse_gone(found, plan)
-    return WaitingError(
-        f"{plan.version} waits for its request to be merged into {plan.branch}",
-        where=url if "://" in url else plan.request,
-        remedy=f"merge it in any way, then: release cut {plan.version}   | release abort {plan.version}",
-        state=candidate.PRIVATE,
-    )
+    there = candidate.candidate(session.repository, plan.remote, plan.version, plan.request)
+    if there.branch_head not in ("", plan.head):
+        raise request.changed(plan, there.branch_head)
+    if not there.branch_head and there.tag_object:
+        back = f"git push {word(plan.remote)} {plan.head}:refs/heads/{word(plan.request)}"
+        raise MismatchError(
+            f"branch {plan.request} is gone from {plan.remote}, and {plan.version} was not merged into {plan.branch}",
+            where=plan.request,
+            remedy=f"where it was merged this moment, run the same command again; else put it back: {back}"
+            f"   | release abort {plan.version}",
+            code="request-branch-gone",
+            state=candidate.PRIVATE,
+        )
 
 
 def refuse_open_proposal(session: Session, plan: Plan) -> None:
-    """Raises WaitingError where somebody else has proposed it: theirs may be approved, and is not pushed over."""
+    """Raises where it was proposed elsewhere: RefusedError where that has landed, WaitingError where it is somebody
+    else's, which may be approved, and is not pushed over.
+    """
     if not plan.request or plan.landed or plan.tag_object:
         return
     found = candidate.candidate(session.repository, plan.remote, plan.version, plan.request)
-    if not found.tag_object or found.branch_head in ("", plan.head):
+    if not found.tag_object or found.branch_head == plan.head:
         return
     candidate.bring(session.repository, session.scratch, plan.remote, [plan.version])
     kind, data = session.scratch.read(found.tag_object)
+    message = data.decode("utf-8", "replace").partition("\n\n")[2]
     who = made_by(data)
     made = session.scratch.resolve(found.tag_object) if kind == "tag" else ""
+    _refuse_landed(session, plan, forms.chain(session.scratch, made, message), who.name if who else "somebody")
     if made != found.branch_head or str(who) == plan.committer:
         return
     raise WaitingError(
@@ -173,9 +204,28 @@ def refuse_open_proposal(session: Session, plan: Plan) -> None:
     )
 
 
+def _refuse_landed(session: Session, plan: Plan, commits: list[str], who: str) -> None:
+    """Raises RefusedError where these commits, which somebody proposed, are on the branch that is planned on."""
+    below = session.scratch.commit(commits[0]).parents if commits else ()
+    if not below:
+        return
+    wanted = forms.Proposed(
+        version=plan.version, branch=plan.branch, base=below[0], commits=tuple(commits), config_path=plan.config_path
+    )
+    if forms.find(session.scratch, wanted, plan.base) is None:
+        return
+    raise RefusedError(
+        f"{plan.version} was proposed by {who}, and has landed on {plan.branch}",
+        where=plan.branch,
+        remedy=f"go on with that: release publish {plan.version}",
+        code="landed-already",
+        state=candidate.PRIVATE,
+    )
+
+
 def withdraw(session: Session, plan: Plan) -> list[str]:
     """Take back what was proposed; returns what is left elsewhere.  What landed stays on its branch, untagged."""
-    left = [*_landed_and_stays(session, plan), *request.close(session, plan)]
+    left = [*stays(session, plan), *request.close(session, plan)]
     found = candidate.candidate(session.repository, plan.remote, plan.version, plan.request)
     mine = found.branch_head in ("", plan.landed.planned if plan.landed else plan.head)
     candidate.withdraw(session.repository, plan.remote, found, branch=mine)
@@ -187,12 +237,13 @@ def withdraw(session: Session, plan: Plan) -> list[str]:
     return left
 
 
-def _landed_and_stays(session: Session, plan: Plan) -> list[str]:
+def stays(session: Session, plan: Plan) -> list[str]:
+    """A line about what is on the branch of a version that is given up, without a tag; none where nothing is."""
     try:
         landed = plan.landed or find_landed(session, plan)
     except forms.LandedOtherwiseError as error:
-        return [f"what landed stays on {plan.branch}: {error.message}"]
+        return [f"{STAYS} on {plan.branch}: {error.message}"]
     if landed is None:
         return []
     again = f"`release check` names the entries to add, `release cut {plan.version}` what to allow"
-    return [f"what landed stays on {plan.branch}, as {landed.commit[:12]}; to release it: {again}"]
+    return [f"{STAYS} on {plan.branch}, as {landed.commit[:12]}; to release it: {again}"]

@@ -172,7 +172,7 @@ def _propose(context: TaskContext) -> ProposedRequest:
 def _refuse_foreign(context: TaskContext, there: ProposedRefs) -> None:
     """A branch of that name that holds something else than what was proposed here is somebody's own."""
     plan, ref = context.plan, candidate_ref(context.plan.version)
-    if there.branch_head in ("", plan.head):
+    if there.branch_head in ("", plan.head) or _is_rebased(context, there.branch_head):
         return
     if there.tag_object and not context.session.scratch.has(there.tag_object):
         context.repository.bring(context.session.scratch, plan.remote, [ref])
@@ -187,6 +187,17 @@ def _refuse_foreign(context: TaskContext, there: ProposedRefs) -> None:
         )
 
 
+def _is_rebased(context: TaskContext, head: str) -> bool:
+    """Whether a forge rebased what was proposed, by its button, to the very files that are proposed now."""
+    from orchestrator.landing import forms  # few need it
+
+    plan, scratch = context.plan, context.session.scratch
+    if not scratch.has(head):
+        context.repository.bring(scratch, plan.remote, [f"refs/heads/{plan.request}"])
+    there, ours = forms.line(scratch, plan.base, head), forms.proposed(plan).commits
+    return [*map(scratch.tree_of, there)] == [*map(scratch.tree_of, ours)]
+
+
 def _is_proposed(context: TaskContext, before: Outcome | None) -> Outcome | None:
     """The remote decides; a branch that the forge removed after the merge, or a person, is not made again here."""
     plan = context.plan
@@ -194,5 +205,5 @@ def _is_proposed(context: TaskContext, before: Outcome | None) -> Outcome | None
         return None
     there = candidate.candidate(context.repository, plan.remote, plan.version, plan.request)
     if there.branch_head not in ("", plan.head):
-        raise request.changed(plan, there.branch_head, f"branch {plan.request}")
+        raise request.changed(plan, there.branch_head)
     return before if there.tag_object == before.tag_object else None
