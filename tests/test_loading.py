@@ -29,7 +29,7 @@ LOADS = [
     (("--version",), "", 4),
     (("--help",), "", 30),
     (("schema",), "semver", 57),
-    (("check",), "git gitdb semver sqlite3 yaml", 117),
+    (("check",), "git gitdb semver sqlite3 yaml", 119),
     (("duplicates",), "git gitdb semver sqlite3 yaml", 90),
     (("log", "main"), "git gitdb semver sqlite3 yaml", 102),
     (("status",), "git gitdb semver yaml", 142),
@@ -48,6 +48,7 @@ def loaded(cwd: Path, *command: str) -> set[str]:
     return {row.rpartition("|")[2].strip() for row in rows}
 
 
+@pytest.mark.wide(8)
 @pytest.mark.parametrize(("command", "libraries", "most"), LOADS, ids=[" ".join(row[0]) for row in LOADS])
 def test_a_command_loads_what_it_uses(tale: Story, command: tuple[str, ...], libraries: str, most: int) -> None:
     tale.release_yaml(fix_line(tale.fix), extra=IMAGE)

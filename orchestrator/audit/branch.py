@@ -222,12 +222,16 @@ def checks_of(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
 
 
 def signatures(world: Snapshot, record: Record | None, config: Config | None) -> list[CheckResult]:
-    """What is signed beside the images of a version; nothing is loaded for one that has no images."""
+    """What is signed beside the images of a version, asked once; nothing is loaded for one that has no images."""
     if record is None or config is None or not record.images:
         return []
-    from orchestrator.attest.released.signatures import release_signatures
+    version = str(record.version)
+    if version not in world.signatures:
+        from orchestrator.attest.released.signatures import release_signatures
 
-    return release_signatures(world.session, _policy(world, record, config), record, config)
+        policy = _policy(world, record, config)
+        world.signatures[version] = release_signatures(world.session, policy, record, config)
+    return world.signatures[version]
 
 
 def _policy(world: Snapshot, record: Record, config: Config) -> EffectivePolicy:

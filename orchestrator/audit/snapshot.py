@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record
-    from orchestrator.core.results import Problem
+    from orchestrator.core.results import CheckResult, Problem
     from orchestrator.git.repository import RemoteRefs
     from orchestrator.guard.policy_source import EffectivePolicy
     from orchestrator.session.session import Session
@@ -45,6 +45,7 @@ class Snapshot:
     record_blobs: dict[str, str] = field(default_factory=dict)  # version -> what its record ref names
     refused_records: dict[str, UsageError] = field(default_factory=dict)  # what stands there is no record
     policies: dict[tuple[str, str], EffectivePolicy] = field(default_factory=dict)  # by branch and first source
+    signatures: dict[str, list[CheckResult]] = field(default_factory=dict)  # by version; asked of a registry
     notes: dict[str, str] | None = None  # commit -> blob of its note; None: not asked for yet
     unchecked: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

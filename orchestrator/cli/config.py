@@ -99,6 +99,7 @@ def check(session: Session, console: Console) -> None:
     from orchestrator.image.builders import ZSTD_CLIENTS, likely, option_problems_here
     from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
     from orchestrator.picks.undeclared import undeclared_here
+    from orchestrator.plan.declared_names import wrong_prefixes
     from orchestrator.plan.requests import naming_problems
 
     config = session.config()
@@ -116,7 +117,8 @@ def check(session: Session, console: Console) -> None:
         )
         if problems:
             raise ProblemsError(problems)
-    if named_wrongly := naming_problems(session, config):
+    prefixes = wrong_prefixes(session.repository, session.scratch, config)
+    if named_wrongly := [*prefixes, *naming_problems(session, config)]:
         raise ProblemsError(named_wrongly)
     notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
     notes += [ZSTD_CLIENTS] if config.image and config.image.options.compression else []

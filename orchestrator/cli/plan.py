@@ -50,6 +50,15 @@ def plan(
             help="Say it as a comment on this pull or merge request too, always the same one; what fails is noted.",
         ),
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            "--base",
+            metavar="COMMIT",
+            help="With --comment: what the request is for. Where it leaves release.yaml as it is there, nothing is"
+            " planned, and only a comment that is there says so.",
+        ),
+    ] = "",
 ) -> int:
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.picks.undeclared import next_declared
@@ -57,11 +66,18 @@ def plan(
     from orchestrator.release.preflight import heavy_bases
     from orchestrator.release.prepare import prepare
     from orchestrator.report.plan import plan_lines, proof_lines
+    from orchestrator.session.committed import is_as_at
 
     if declared and version:
         raise UsageError("--declared goes without a version", code="options-exclude")
+    if base and not comment:
+        raise UsageError("--base goes with --comment", code="options-exclude")
+    if base and is_as_at(session.repository, base, session.config_path()):
+        said = f"{session.config_name} is as on the branch that this request is for: it declares nothing"
+        return _nothing_declared(session, console, said, markdown, comment)
     if declared and not (version := next_declared(session)):
-        return _nothing_declared(session, console, markdown, comment)
+        said = "every declared version has its tag: nothing to plan"
+        return _nothing_declared(session, console, said, markdown, comment)
     made = _settled(session, console, version) if write else prepare(session, version, looking=True)
     proof = _prove(session, console, made) if verify else None
     if out:
@@ -134,8 +150,7 @@ def _comment(session: Session, console: Console, number: int, text: str, *, make
     console.note(f"the comment on {number} {done}" if done else f"no comment on {number}: there is nothing to say")
 
 
-def _nothing_declared(session: Session, console: Console, markdown: str, comment: int | None) -> int:
-    said = "every declared version has its tag: nothing to plan"
+def _nothing_declared(session: Session, console: Console, said: str, markdown: str, comment: int | None) -> int:
     console.lines([said])
     if markdown != "-":
         _save(session, markdown, f"{said}\n")

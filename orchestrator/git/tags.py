@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
+from orchestrator.git.objects import person
 from orchestrator.git.process import Git, failure
 from orchestrator.git.push import said_by
 from orchestrator.git.signing import Signing, sign
 
 if TYPE_CHECKING:
+    from orchestrator.git.objects import Signature
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -46,6 +48,13 @@ def make_tag(
             state="nothing was pushed",
         )
     return git.text("rev-parse", f"refs/tags/{name}")
+
+
+def made_by(data: bytes) -> Signature | None:
+    """Who made a tag object, by its content; None where it does not say."""
+    head = data.partition(b"\n\n")[0].split(b"\n")
+    found = person(next((line.removeprefix(b"tagger ") for line in head if line.startswith(b"tagger ")), b""))
+    return found[0] if found else None
 
 
 def must_sign(repository: Repository, rule: str) -> None:

@@ -64,11 +64,14 @@ def _problems(
 ) -> list[Problem]:
     problems: list[Problem] = []
     scratch, files = committed.scratch, committed.lock(image.lock)
-    claims = claims_of(image.variant, dict(image.build_args), image.platform)
-    problems += judge_claims(claims, read_lock(files)[0], config)
+    claims, pins = claims_of(image.variant, dict(image.build_args), image.platform), read_lock(files)[0]
+    problems += judge_claims(claims, pins, config)
     if image.lock:
         remedy = how_to_make(lock_command, image.lock)
         problems += judge(files, image.variant, image.platform, remedy)
+        requirements = requirements_of(image.lock, image.platform)
+        if files and (wanted := scratch.file(plan.tree, requirements)):
+            problems += outdated(wanted, requirements, pins, remedy)
         if not files:
             missing = _missing("no-lock", image.lock, "image.lock", plan, config)
             problems.append(

@@ -27,6 +27,8 @@ INDEXES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
+# What object stores and static registries serve a manifest as; go-containerregistry reads such ones too.
+NO_TYPES: Final = ("", "application/json", "application/octet-stream", "binary/octet-stream", "text/plain")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _REFERENCE_TYPE: Final = "vnd.docker.reference.type"  # an attestation that BuildKit puts beside the images
 _UNKNOWN: Final = "unknown"  # the platform that those have
@@ -135,6 +137,21 @@ class Promotion:
 
 def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def media_type_of(content: bytes) -> str:
+    """What a manifest is by its own words, "" for none.
+
+    Without a `mediaType` its shape tells, as containers/image guesses it: OCI leaves that field out, docker never does.
+    """
+    document = parse_json(content)
+    values = document if isinstance(document, dict) and document.get("schemaVersion", 2) == 2 else {}
+    said = values.get("mediaType")
+    if said:
+        return said if said in IMAGES + INDEXES else ""
+    if isinstance(values.get("manifests"), list):
+        return INDEXES[1]
+    return IMAGES[1] if isinstance(values.get("config"), dict) and isinstance(values.get("layers"), list) else ""
 
 
 def parse_image(manifest: Manifest) -> ImageManifest:

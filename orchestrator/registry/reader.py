@@ -17,6 +17,7 @@ from orchestrator.registry.manifest import (
     DIGEST,
     IMAGES,
     INDEXES,
+    NO_TYPES,
     Descriptor,
     ImageConfig,
     ImageManifest,
@@ -24,6 +25,7 @@ from orchestrator.registry.manifest import (
     Manifest,
     choose,
     digest_of,
+    media_type_of,
     parse_annotations,
     parse_config,
     parse_image,
@@ -46,6 +48,7 @@ _ACCEPT: Final = {"Accept": ", ".join(IMAGES + INDEXES)}
 # HEAD has no words, and some registries do not know it: to any other "no" than these GET is asked.
 _HEAD_SAYS: Final = (401, 404, 408, 429)
 _ASK_BY_GET: Final = (*(status for status in range(400, 500) if status not in _HEAD_SAYS), 501)
+_NO_API: Final = (405, 501)  # a method that is not known at that place
 _MAX_PAGES: Final = 1000
 _MAX_TAGS: Final = 1_000_000
 _LISTING_SECONDS: Final = 600.0  # for all pages together
@@ -126,12 +129,22 @@ class RegistryReader:
         """The index of what refers to a digest; None where the registry has no API for it (404, nothing else)."""
         path = f"{self._base}/referrers/{self.repository.digest(digest).digest}"
         what = f"look for what refers to {digest} of {self._name}"
-        request, answer = self._wire.ask("GET", path, what=what, expect=(200, 404), headers={"Accept": INDEXES[1]})
+        request, answer = self._wire.ask(
+            "GET", path, what=what, expect=(200, 404, *_NO_API), headers={"Accept": INDEXES[1]}
+        )
         if answer.status == 404:
             return None
-        if answer.media_type not in INDEXES:
+        if answer.status in _NO_API:
+            remedy = (
+                f"let {self._wire.host}, or the proxy before it, take GET of {self._base}/referrers/;"
+                " a registry without that API answers 404"
+            )
+            text = f"{what}: HTTP {answer.status}, which does not say that there is nothing"
+            raise failure("registry-refused", self._wire.host, text, remedy=remedy)
+        index = self._manifest(answer)
+        if index is None or not index.is_index:
             raise bad_answer(self._wire.host, request, f"is {answer.media_type!r}, not an index")
-        return Manifest(content=answer.body, media_type=answer.media_type)
+        return index
 
     def manifest(self, identifier: str) -> Manifest | None:
         """The manifest of a tag or digest, or None where it is not there (404, nothing else).
@@ -153,10 +166,10 @@ class RegistryReader:
             return None
         if known and answer.status == 304:
             return known
-        if not self._is_manifest(answer):
+        manifest = self._manifest(answer)
+        if manifest is None:
             kind = repr(answer.media_type) if answer.media_type else "of no type"
             raise bad_answer(self._wire.host, request, f"is {kind}, not an image manifest")
-        manifest = Manifest(content=answer.body, media_type=answer.media_type)
         self._compare(request, manifest.digest, asked=identifier)
         said = answer.header("Docker-Content-Digest")
         self._compare(request, manifest.digest, asked=said if DIGEST.fullmatch(said) else "")
@@ -336,6 +349,13 @@ class RegistryReader:
     @staticmethod
     def _is_manifest(answer: HttpResponse) -> bool:
         return answer.media_type in IMAGES + INDEXES
+
+    def _manifest(self, answer: HttpResponse) -> Manifest | None:
+        """The manifest of an answer; of a type that says nothing (`application/json`) by its own words."""
+        kind = answer.media_type
+        if kind in NO_TYPES:
+            kind = media_type_of(answer.body)
+        return Manifest(content=answer.body, media_type=kind) if kind in IMAGES + INDEXES else None
 
     def _compare(self, request: HttpRequest, digest: str, *, asked: str) -> None:
         """Raises MismatchError when `asked` is a digest and not this one."""

@@ -9,9 +9,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from orchestrator.core.errors import MismatchError, RemoteError
+from orchestrator.core.errors import MismatchError
 from orchestrator.registry.manifest import DIGEST, INDEXES, Manifest, digest_of
-from orchestrator.registry.responses import parse_json
+from orchestrator.registry.responses import RegistryRefusedError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,11 +105,11 @@ def _list(registry: Registry, digest: str, rows: list[dict[str, Any]]) -> None:
         document = {"schemaVersion": 2, "mediaType": INDEXES[1], "manifests": [*there, *missing]}
         try:
             registry.put_manifest(tag, Manifest(content=json.dumps(document).encode(), media_type=INDEXES[1]))
-        except RemoteError as error:
-            remedy = f"let the registry take and move the tag {tag[:12]}...: it has no API for what refers to an image"
-            raise RemoteError(
-                error.message, where=error.where, remedy=error.remedy or remedy, code=error.code
-            ) from error
+        except RegistryRefusedError as error:
+            error.remedy = (
+                f"let the registry take and move the tag {tag[:12]}...: it has no API for what refers to an image"
+            )
+            raise
     raise MismatchError(
         f"what refers to {digest} is written by somebody else at the same moment",
         where=str(registry.repository.tag(tag)),

@@ -64,6 +64,7 @@ _REMEDIES: Final = {
     "registry-forbidden": "let this login read and push the repository, or use another login",
     "registry-not-found": "look at the repository's name; some registries want it to be created first",
     "registry-rate-limited": "wait and run the same command again; a login often has a higher limit",
+    "registry-refused": "ask who runs {host}: its log, or that of a proxy before it, says why it refuses this",
     "registry-too-large": "let {host}, or the proxy before it, take larger requests (nginx: client_max_body_size)",
     "registry-unavailable": "run the same command again when the registry is well",
     "registry-bad-answer": "check that {host} is the registry itself, not a web page or a proxy before it",

@@ -18,6 +18,7 @@ from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion
 from orchestrator.core.text import word
 from orchestrator.core.versions import final_of, not_a_version, parse_tag
+from orchestrator.git.tags import made_by
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
 from orchestrator.plan import document
@@ -194,7 +195,7 @@ def draft_promotion(
         images=images,
         tasks=(),
         summary=record.summary,
-        committer=str(session.repository.identity()),
+        committer=_promoter(session, landed),
         when=str(session.scratch.commit(head).when),
         tag_object=landed,
         promoted_from=PromotedFrom(
@@ -210,6 +211,12 @@ def draft_promotion(
         problems=tuple(problems),
         notes=tuple(_notes(session, candidate, head, tip, str(chain[0].previous) if by_hand else "")),
     )
+
+
+def _promoter(session: Session, landed: str) -> str:
+    """Who promotes.  Of a tag that is public, who made it: then nothing is written that needs a name of one's own."""
+    kind, data = session.scratch.read(landed) if landed else ("", b"")
+    return str((made_by(data) if kind == "tag" else None) or session.repository.identity())
 
 
 def _not_proved(session: Session, public: PublishedReleases, config: Config, record: Record) -> Sequence[Problem]:

@@ -67,7 +67,11 @@ class ReleaseStatus:
 
 
 def standings(session: Session, version: str) -> list[ReleaseStatus]:
-    """One for each release that has state in this clone, or for the one named."""
+    """One for each release that has state in this clone, or for the one named.
+
+    Raises ConfigError where the release.yaml that was named is nowhere.
+    """
+    session.refuse_wrong_config()
     names = [version] if version else _known_here(session)
     who = session.lock().at_work()
     found = [_perhaps_at_work(_readable(session, ReleaseState(session.repository, name)), who) for name in names]

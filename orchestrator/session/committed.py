@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.config import reader
-from orchestrator.core.errors import ReleaseError
+from orchestrator.core.errors import ReleaseError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.declaration import Config
+    from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
 VEX_FOLDER: Final = "vex"  # of the repository: what its people say about vulnerabilities
@@ -81,3 +82,18 @@ def released_by(scratch: Scratch, tree: str, path: str, subject: str) -> tuple[C
 def _is_part(path: str, folder: str) -> bool:
     name = path.removeprefix(folder)
     return name != path and name.endswith(".txt") and "/" not in name
+
+
+def is_as_at(repository: Repository, base: str, path: str) -> bool:
+    """Whether what is checked out has a file as it was where it left `base`.  Raises UsageError for no commit."""
+    commit = repository.resolve(base)
+    if not commit:
+        raise UsageError(
+            f"there is no commit {base} here",
+            remedy="fetch the branch that the request is for, with its history; or name another: --base COMMIT",
+            code="no-base",
+        )
+    git = repository.git
+    fork = git.attempt("merge-base", commit, "HEAD").text.strip() or commit
+    there, here = (git.attempt("rev-parse", "--verify", "--quiet", f"{each}:{path}").text for each in (fork, "HEAD"))
+    return there == here

@@ -103,7 +103,16 @@ class Session:
         Where none is checked out, as in a clone that is on another branch, that of the newest tag says it.
         """
         from orchestrator.core.versions import use
-        from orchestrator.session.work_tree import records_in, scheme_in, written
+        from orchestrator.session.work_tree import records_in, scheme_in
+
+        data = self._as_written(repository)
+        if data is not None:
+            use(scheme_in(data))
+            self._keep_records(repository, *records_in(data))
+
+    def _as_written(self, repository: Repository) -> bytes | None:
+        """The beginning of release.yaml, or all of it as the newest tag has it; None where there is none."""
+        from orchestrator.session.work_tree import written
 
         given = self.options.config
         path = self.directory / given if given else repository.top / "release.yaml"
@@ -112,9 +121,14 @@ class Session:
             from orchestrator.git.tags import newest_tagged
 
             data = newest_tagged(repository, path.relative_to(repository.top).as_posix())
-        if data is not None:
-            use(scheme_in(data))
-            self._keep_records(repository, *records_in(data))
+        return data
+
+    def refuse_wrong_config(self) -> None:
+        """Raises ConfigError where `--config` names what is no file here, nor in one of the newest tags."""
+        if self.options.config and self._as_written(self.repository) is None:
+            from orchestrator.config import reader
+
+            reader.load(self.config_file, shown_as=self.config_name)
 
     def _keep_records(self, repository: Repository, told: str, remote: str) -> None:
         """What is kept of releases goes where `records:` says."""

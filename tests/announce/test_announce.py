@@ -82,6 +82,7 @@ def run(tale: Story, *args: str, **env: str) -> Ran:
     return ran
 
 
+@pytest.mark.wide(2)
 @types("cli/forge.py: release announce {}")
 @pytest.mark.parametrize("provider", ["github", "gitlab"])
 def test_told_once_whatever_fails_first(tale: Story, provider: str) -> None:
@@ -121,6 +122,7 @@ def test_told_once_whatever_fails_first(tale: Story, provider: str) -> None:
     assert run(tale, "audit").code == 0
 
 
+@pytest.mark.wide
 @types("announce/announce.py: release show {}")
 def test_who_asks_for_nothing_and_what_is_not_there(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))

@@ -238,6 +238,7 @@ def _no_record_at_all(tale: Story) -> None:
     tale.clone.git("update-ref", "-d", RECORD)
 
 
+@pytest.mark.wide(5)
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
@@ -282,6 +283,7 @@ def test_a_fix_that_was_reverted_since(cut: Story) -> None:
     assert revert[:12] in ran.json["lines"][0]["problems"][0]["message"]
 
 
+@pytest.mark.wide
 def test_a_fix_that_was_wanted_in_spite_of_its_revert(tale: Story) -> None:
     """Of that revert it is said; the next one is a finding."""
     clone = tale.clone
@@ -403,6 +405,7 @@ def test_a_place_in_sarif_is_a_uri() -> None:
     assert place["uri"] == "deploy/my%20100%25.yaml"
 
 
+@pytest.mark.wide(7)
 @pytest.mark.parametrize(
     ("args", "code", "word"),
     [
@@ -448,6 +451,7 @@ def test_a_branch_of_the_line_counts_where_release_yaml_names_none_or_it_has_a_v
     assert "release/v2.7" in {line["branch"] for line in audit(cut, "--json").json["lines"]}
 
 
+@pytest.mark.wide
 def test_a_promoted_candidate(tale: Story) -> None:
     """Two versions on one commit: the second one's history is the candidate's."""
     tale.release_yaml(f"      - commit: {tale.fix}\n", version="v2.7.1-rc.1")
@@ -461,6 +465,7 @@ def test_a_promoted_candidate(tale: Story) -> None:
     assert "its candidate v2.7.1-rc.1" in verified.out
 
 
+@pytest.mark.wide
 def test_the_first_version_of_a_line(tale: Story) -> None:
     """Nothing is below it but what the source branches have: its picks are its own."""
     tale.clone.git("push", "--quiet", "origin", "main:refs/heads/release/v2.8")

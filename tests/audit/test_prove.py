@@ -64,6 +64,7 @@ def line(tmp_path: Path) -> Line:
     return Line(tmp_path / "repo")
 
 
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_alone(line: Line, step: str) -> None:
     line.play([("pick", 1), (step, 1 if step in ("twice", "revert") else 2), ("pick", 4)])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.story import Story
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize(
     "args", [("plan", VERSION, "--json"), ("plan", "v9"), ("status",), ("check", "-C", "nowhere"), ("--help",)]
 )

@@ -30,6 +30,7 @@ def shipped(tmp_path: Path, lab: Lab) -> Imaged:
     return made
 
 
+@pytest.mark.wide
 def test_bytes_and_layers_are_those_of_the_registry(shipped: Imaged) -> None:
     first = shipped.release("show", VERSION, "--json").json["images"][0]["delta"]
     assert "v2.7.0 is not in the registry" in first["unknown"]
@@ -48,6 +49,7 @@ def test_bytes_and_layers_are_those_of_the_registry(shipped: Imaged) -> None:
     assert f"for a client that has {shipped.repository}:{VERSION}" in shipped.release("show", "v2.7.2").out
 
 
+@pytest.mark.wide
 def test_what_can_never_fit_stops_in_smoke_before_a_byte_is_pushed(shipped: Imaged) -> None:
     clone = shipped.story.clone
     clone.git("checkout", "--quiet", "--detach", shipped.story.after)
@@ -76,6 +78,7 @@ def test_a_layer_that_comes_twice_is_pulled_once(shipped: Imaged) -> None:
     assert "v2.7.2 does not exist; the registry has its layers under" in done.err
 
 
+@pytest.mark.wide
 def test_size_and_layers_are_bounded(shipped: Imaged) -> None:
     limits = "  size-budget: {}\n  max-layers: {}\n"
     shipped.declare(fix=shipped.story.after, version="v2.7.2", image=limits.format("1KiB", 2))

@@ -168,12 +168,14 @@ def test_what_is_asked_for_is_in_the_image_and_the_log(maker: Maker) -> None:
     assert stat.S_IMODE(maker.log.stat().st_mode) == 0o600
 
 
+@pytest.mark.wide(2)
 def test_the_same_build_again_uses_the_cache_unless_told(maker: Maker) -> None:
     dockerfile = f"FROM BASE\nRUN echo {os.urandom(8).hex()} && cat /proc/uptime > /t\n"
     first, again, anew = maker(dockerfile), maker(dockerfile), maker(dockerfile, no_cache=True)
     assert again.files["t"][1] == first.files["t"][1] != anew.files["t"][1]
 
 
+@pytest.mark.wide(2)
 def test_a_failing_step_is_named_and_leaves_nothing(maker: Maker) -> None:
     before = maker.leftovers()
     with pytest.raises(UnprovedError, match=r"step 3/3 RUN for i in .* exited 7$") as caught:

@@ -137,7 +137,7 @@ def test_a_remote_node_asks_for_a_certificate(buildkit: BuildKit, thin: Path, re
         end.close()
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_killed_test_run_leaves_no_engine(buildkit: BuildKit, number: signal.Signals) -> None:
     """Its engines die with the lab, or, when the lab too was killed, in the next run's take-down."""

@@ -203,6 +203,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield url, git("rev-parse", "v1").strip()
 
 
+@pytest.mark.wide
 def test_a_git_source(builds: Builds, served: tuple[str, str]) -> None:
     """By tag and folder, by branch with its history, with the commit that it must be; another commit is refused."""
     url, commit = served
@@ -215,6 +216,7 @@ def test_a_git_source(builds: Builds, served: tuple[str, str]) -> None:
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.wide
 def test_a_frontend_from_a_registry(builds: Builds) -> None:
     """What reads Dockerfiles inside this BuildKit has no --parents; `# syntax=` names another reader.
 
@@ -283,6 +285,7 @@ def wrapped(builds: Builds, folder: Path, script: str) -> dict[str, str]:
     return {**builds.env, "DOCKER_CONFIG": str(folder / "config"), "PATH": path}
 
 
+@pytest.mark.wide
 def test_a_store_that_is_locked_for_a_moment_is_tried_again(builds: Builds, tmp_path: Path) -> None:
     """containerd's words, which BuildKit comes with where a layer is exported twice: said by a wrapper, twice."""
     script = f"""\
@@ -421,6 +424,7 @@ direct_module().connect(os.environ).build_pushed(request, lambda _: None, creden
 """
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
 def test_the_build_ends_with_the_program(builds: Builds, number: signal.Signals) -> None:
     code = textwrap.dedent(BUILD).format(base=builds.lab.base, name=builds.name.repository, log=builds.log)
@@ -497,6 +501,7 @@ def remote(builds: Builds, buildkit: BuildKit) -> Iterator[Callable[[], None]]:
         end.close()
 
 
+@pytest.mark.wide
 @pytest.mark.usefixtures("remote")
 def test_another_builder_pushes_by_digest_and_under_no_name(builds: Builds) -> None:
     assert builds.builder.incapable == ""
@@ -506,6 +511,7 @@ def test_another_builder_pushes_by_digest_and_under_no_name(builds: Builds) -> N
     assert builds.registry.tags() == ()
 
 
+@pytest.mark.wide
 def test_a_builder_that_goes_away_in_the_middle(builds: Builds, remote: Callable[[], None]) -> None:
     request = builds.request("FROM BASE\nRUN echo begun; sleep 600\n", no_cache=True)
 

@@ -92,6 +92,7 @@ def test_without_buildkit_what_needs_it_is_a_problem_of_the_plan(shipped: Imaged
     assert offline.json["plan_id"] == planned.json["plan_id"]
 
 
+@pytest.mark.wide
 def test_a_flag_that_this_buildkit_does_not_read_is_a_problem_of_the_plan(
     tmp_path: Path, lab: Lab, buildkit: BuildKit
 ) -> None:
@@ -118,6 +119,7 @@ def test_the_answer_is_told_by_doctor(shipped: Imaged, buildkit: BuildKit) -> No
     assert said["message"].startswith("the classic builder: there is no docker buildx")
 
 
+@pytest.mark.wide
 def test_what_is_built_is_not_built_again(shipped: Imaged, buildkit: BuildKit) -> None:
     shipped.declare(image=OPTIONS, smoke="    - {name: never, run: 'test -e /no/such'}\n")
     first = shipped.release("cut", VERSION, "--yes", env={**buildkit.environment, "BUILD_TOKEN": SECRET})

@@ -57,6 +57,7 @@ def common(one: list[str], other: list[str]) -> int:
     return next((number for number, pair in enumerate(zip(one, other, strict=True)) if len(set(pair)) > 1), len(one))
 
 
+@pytest.mark.wide
 def test_buildkit_takes_over_the_cache_that_the_version_before_left(
     tmp_path: Path, lab: Lab, counted: BuildKit
 ) -> None:

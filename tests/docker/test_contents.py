@@ -62,6 +62,7 @@ def states(story: Imaged, name: Reference, lock: str, tmp_path: Path) -> dict[st
     return {check["name"]: (check["state"], check["message"]) for check in done.json["checks"]}
 
 
+@pytest.mark.wide
 def test_cpu_torch_an_extra_package_an_old_one_an_open_server_and_a_baked_key(
     story: Imaged, build: Build, name: Reference, python_base: str, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_the_image_of_this_project_is_right(story: Imaged, notebook: str) -> Non
     assert found["workspace"][1].startswith("/workspace (0755)")
 
 
+@pytest.mark.wide
 def test_the_same_image_made_wrong_in_every_way(story: Imaged, notebook: str, build: Build, name: Reference) -> None:
     build(SPOILED.format(image=notebook))
     found = services(story, str(name))

@@ -146,6 +146,7 @@ def test_again_writes_nothing_and_the_token_is_nowhere(keyless: Keyless) -> None
     assert keyless.env()["SIGSTORE_ID_TOKEN"].split(".")[1][:40] not in journal
 
 
+@pytest.mark.wide
 def test_verify_asks_for_the_identity_that_the_protected_branch_pins(keyless: Keyless, tmp_path: Path) -> None:
     shipped, clone = keyless.shipped, keyless.shipped.story.clone
     remote, image = str(shipped.story.remote.path), f"{shipped.repository}:{VERSION}"

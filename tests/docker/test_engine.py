@@ -107,6 +107,7 @@ class TestTrial:
             assert len(self.everything(client) - before) == 4
         assert self.everything(client) == before
 
+    @pytest.mark.wide
     def test_a_failing_one_leaves_nothing_either(
         self, engine: Engine, lab: Lab, name: Reference, client: docker.DockerClient, tmp_path: Path
     ) -> None:
@@ -164,6 +165,7 @@ class TestRun:
         with pytest.raises(UnprovedError, match="cannot be started"):
             engine.run(RunRequest(image=lab.base, command=("true",), timeout=5, network="container:no-such-one"))
 
+    @pytest.mark.wide
     def test_only_the_end_of_much_output_is_kept(self, engine: Engine, lab: Lab) -> None:
         result = run(engine, lab.base, "sh", "-c", "yes ä | head -c 300000; echo END")
         assert result.output.endswith("END\n")
@@ -185,6 +187,7 @@ class TestRun:
         kept = RunRequest(image=image.id, command=("more",), timeout=20, keep_entrypoint=True)
         assert engine.run(kept).output == "entry more\n"
 
+    @pytest.mark.wide(2)
     @pytest.mark.parametrize(("end", "left"), [(signal.SIGKILL, 1), (signal.SIGINT, 0)])
     def test_a_run_that_is_ended_from_outside(
         self, lab: Lab, engine: Engine, client: docker.DockerClient, end: signal.Signals, left: int

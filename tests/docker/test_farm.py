@@ -125,6 +125,7 @@ def test_variants_are_spread_and_no_secret_stays(shipped: Imaged, farm: Two, cou
     assert holding(shipped.story.clone.path, secret) == []
 
 
+@pytest.mark.wide
 def test_the_work_of_one_that_is_down_goes_to_the_other(shipped: Imaged, farm: Two, secret: str) -> None:
     first, second = "gone", farm.names[1]
     docker(farm.here, "context", "create", first, "--docker", "host=unix:///nowhere.sock")
@@ -154,6 +155,7 @@ def test_one_that_goes_in_the_middle_is_replaced(shipped: Imaged, farm: Two, sec
     assert f"{second} builds {shipped.repository}:{VERSION} in its place" in said
 
 
+@pytest.mark.wide
 def test_where_none_answers_nothing_is_begun(shipped: Imaged, farm: Two, secret: str) -> None:
     declare(shipped, ["never-made", "nor-this"])
     code, said, _ = cut(shipped, farm.here, secret)
@@ -163,6 +165,7 @@ def test_where_none_answers_nothing_is_begun(shipped: Imaged, farm: Two, secret:
     assert VERSION not in shipped.registry.tags()
 
 
+@pytest.mark.wide
 def test_where_no_engine_answers_an_image_is_proved_on_its_builder(shipped: Imaged, farm: Two, secret: str) -> None:
     """A cut whose smoke test fails, then one that passes; both say where it ran.  The image's ONBUILD does not run."""
     builder, said = f"{farm.names[1]} (remote)", "smoke-tested on a builder, as build steps that nobody keeps"

@@ -115,6 +115,7 @@ def test_a_failing_smoke_is_exit_6_and_nothing_gets_a_public_name(shipped: Image
     assert shipped.release("cut", VERSION, "--yes").code == 0
 
 
+@pytest.mark.wide
 def test_a_smoke_that_hangs_is_ended(shipped: Imaged) -> None:
     shipped.declare(smoke="    - {name: hangs, run: 'sleep 600', timeout: 2}\n")
     failed = shipped.release("cut", VERSION, "--yes")
@@ -150,6 +151,7 @@ def test_engine_down_is_found_before_anything(shipped: Imaged) -> None:
     assert "engine" in refused.err.lower()
 
 
+@pytest.mark.wide
 def test_registry_down_is_found_before_anything(shipped: Imaged) -> None:
     shipped.story.declare(
         (shipped.story.clone.path / "release.yaml").read_text().replace(shipped.lab.registry, "127.0.0.1:9")
@@ -248,6 +250,7 @@ def test_doctor_reports_all_at_once(shipped: Imaged) -> None:
     assert ill.out.count("FAILED") == 2 + 1  # engine twice (its disk too), registry once
 
 
+@pytest.mark.wide
 def test_container_of_a_killed_smoke_is_swept(shipped: Imaged) -> None:
     """SIGKILL in the middle of a smoke command leaves its container; the next run removes it."""
     import os

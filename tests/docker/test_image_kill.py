@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, lab: Lab, name: str) -
     return done.json["commit_sha"], done.json["tag_object"], done.json["digest"]
 
 
-@pytest.mark.wide(5)
+@pytest.mark.wide(10)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, RECORDS + 1))
 def test_killed_then_run_again(

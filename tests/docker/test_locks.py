@@ -105,6 +105,7 @@ def lock(project: Path, lab: Lab, *args: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.wide
 def test_locks_of_every_variant_and_an_image_from_such_an_index(project: Path, wheels: str, lab: Lab) -> None:
     """Also for a machine that is not here: cu128 on aarch64.  One that cannot be had hinders no other."""
     names = {"cpu": "linux/amd64", "cu118": "linux/amd64", "cu128": "linux/amd64", "cu128-linux-arm64": "linux/arm64"}

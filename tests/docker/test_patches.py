@@ -95,12 +95,14 @@ def test_a_patch_is_applied_proved_recorded_and_labelled(patched: Imaged, engine
     assert [(row["name"], row["commit"], row["applied"]) for row in record["patches"]] == [(NAME, "1" * 40, True)]
 
 
+@pytest.mark.wide
 def test_the_test_of_a_patch_fails_without_it(patched: Imaged) -> None:
     smoke = "  smoke:\n    - python3 -c 'import tiny; assert tiny.half(1) == 0.5'\n"
     code, said = cut(patched, {"patches/README.md": "none\n"}, smoke)
     assert (code, "1 of 4 checks failed" in said) == (6, True), said
 
 
+@pytest.mark.wide
 def test_a_patch_that_does_not_fit_ends_the_build_with_its_name(patched: Imaged) -> None:
     code, said = cut(patched, {f"patches/{NAME}": PATCH.replace("-1,2 +1,2", "-2,2 +2,2")})  # an offset
     assert code == 6, said
@@ -116,6 +118,7 @@ STALE = (
 )
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("line", "says"), [(UNDONE, f"{NAME} is not applied"), (STALE, "byte code of another source")])
 def test_an_image_that_only_says_that_it_is_patched_fails(patched: Imaged, line: str, says: str) -> None:
     code, said = cut(patched, {f"patches/{NAME}": PATCH, "Dockerfile": DOCKERFILE + line})

@@ -88,6 +88,7 @@ def test_a_cut_makes_one_index_of_all_platforms_and_everybody_calls_it_right(sev
     assert (again.code, again.json["released"]) == (0, False), again.err
 
 
+@pytest.mark.wide
 def test_what_the_machine_cannot_run_is_skipped_with_the_reason_and_never_passed(tmp_path: Path, lab: Lab) -> None:
     header = (
         b"\x7fELF\x02\x01\x01"
@@ -158,6 +159,7 @@ def test_a_job_for_each_platform_and_the_last_one_joins_them(tagged: Imaged, tmp
     assert tagged.release("verify", VERSION).code == 0
 
 
+@pytest.mark.wide
 def test_a_job_for_each_platform_of_what_landed(several: Imaged, tmp_path: Path) -> None:
     """The first one tags it, each builds its own image from the tag, and the last one joins them."""
     path = several.story.clone.path / "release.yaml"
@@ -178,6 +180,7 @@ def test_a_job_for_each_platform_of_what_landed(several: Imaged, tmp_path: Path)
     assert several.release("verify", VERSION).code == 0
 
 
+@pytest.mark.wide
 def test_two_jobs_at_once_come_to_one_index_and_one_record(tagged: Imaged, tmp_path: Path) -> None:
     """Both images are offered and nobody has joined them: the jobs share an engine here, so both were built before."""
     assert ended(published(tagged, tmp_path / "arm64", "linux/arm64"))[0] == 0
@@ -197,6 +200,7 @@ def test_two_jobs_at_once_come_to_one_index_and_one_record(tagged: Imaged, tmp_p
     assert tagged.release("verify", VERSION).code == 0
 
 
+@pytest.mark.wide
 def test_a_platform_that_nobody_declared_is_refused_with_those_that_there_are(tagged: Imaged, tmp_path: Path) -> None:
     code, said, _ = ended(published(tagged, tmp_path / "one", "linux/riscv64"))
     assert (code, said["error"]["code"]) == (2, "no-platform")  # type: ignore[index]  # JSON

@@ -152,6 +152,7 @@ def test_a_layer_pushed_over_the_release_is_found(tampered: Imaged) -> None:
     assert "/etc/release/version (only in the rebuilt image)" in done.out
 
 
+@pytest.mark.wide
 def test_bytes_that_are_not_what_the_config_says_are_found(tampered: Imaged) -> None:
     """The config still names the old layer: without a download the record tells, with --deep the bytes do."""
     push_changed(tampered, honest=False)
@@ -230,6 +231,7 @@ def begun(made: Imaged) -> subprocess.Popen[str]:
 SLOW = f"{DOCKERFILE}RUN echo begun; sleep 5\n"
 
 
+@pytest.mark.wide
 def test_what_a_killed_rebuild_left_is_removed_by_the_next_and_two_do_not_run_at_once(
     tmp_path: Path, lab: Lab, images: Callable[[], set[str]]
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_yank_killed_anywhere_and_run_again(lines: Imaged) -> None:
     assert uploads(lines) == sent
 
 
+@pytest.mark.wide
 def test_what_is_gone_from_the_registry_since_the_mark_is_said_and_the_rest_moved(lines: Imaged) -> None:
     before, remote = names(lines), lines.story.remote
     assert lines.release("yank", "v2.7.2", *WHY, "--yes", "--dry-run", "--json").code == 0
@@ -246,6 +247,7 @@ def test_a_promotion_killed_at_any_name_goes_on_here_or_elsewhere(tmp_path: Path
     assert uploads(made) == sent
 
 
+@pytest.mark.wide
 def test_a_promotion_refuses_what_is_not_what_was_tested(tmp_path: Path, lab: Lab) -> None:
     made = imaged(tmp_path / "story", lab, dockerfile=DOCKERFILE)
     cut(made, "v2.7.1-rc.1", made.story.fix)

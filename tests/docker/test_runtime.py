@@ -122,6 +122,7 @@ def test_the_engine_sees_health(runner: Runner) -> None:
             until(partial(has_become, container, "healthy"), container.logs, pause=0.2)
 
 
+@pytest.mark.wide
 def test_jupyter_takes_the_token_that_is_given(runner: Runner) -> None:
     with runner.start(environment={"JUPYTER_TOKEN": TOKEN}) as container:
         eventually(container, "healthcheck")
@@ -155,6 +156,7 @@ print(post("wrong"), post("secret of this test"))
         assert execute(container, "python", "-c", log_in)[1] == "401 200"
 
 
+@pytest.mark.wide(5)
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
@@ -182,6 +184,7 @@ def test_bad_settings_are_refused_in_one_line(
 # ---------------------------------------------------------------- commands
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
@@ -326,7 +329,7 @@ def ssh(container: Container, options: str, command: str = "id -un; which python
     return done.exit_code, done.output.decode().strip()
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     ("port", "options"),
     [(22, {}), (22, READ_ONLY), (2222, {"user": "1000:1000"}), (2222, {"user": "1000:1000", **READ_ONLY})],

@@ -175,9 +175,13 @@ def test_again_writes_nothing(signed: Signed) -> None:
 
 
 def writes(signed: Signed) -> int:
+    return requests(signed, "PUT|POST|PATCH")
+
+
+def requests(signed: Signed, methods: str, of: str = "") -> int:
     path = re.escape(signed.shipped.repository.partition("/")[2])
     log = Path(signed.shipped.lab.registry_log).read_text(errors="replace")
-    return len(re.findall(rf'"(?:PUT|POST|PATCH) /v2/{path}/', log))
+    return len(re.findall(rf'"(?:{methods}) /v2/{path}/{of}', log))
 
 
 def test_a_statement_of_another_image_is_believed_by_nobody(signed: Signed) -> None:
@@ -248,8 +252,10 @@ def test_verify_passes_with_the_pinned_key_and_says_what_was_not_checked(signed:
 
 def on_the_page(signed: Signed) -> str:
     """What the report's page says about signatures; what is inside stands on it too."""
+    before = requests(signed, "GET", "referrers/")
     page = signed.shipped.release("report", VERSION, "--contents", "--output", "-")
     assert page.code == 0, page.err
+    assert requests(signed, "GET", "referrers/") - before == 1, "the audit and the page ask together"
     assert f"{PACKAGE} <span" in page.out
     return page.out.partition('<h2 id="signatures">')[2].partition("<h2")[0]
 
@@ -347,6 +353,7 @@ def read_one(signed: Signed, digest: str) -> bundle.Bundle:
     return found
 
 
+@pytest.mark.wide
 def test_another_build_of_the_tag_says_the_same(signed: Signed, tmp_path: Path, client: docker.DockerClient) -> None:
     """CI builds the tag again, in an engine that has nothing of the first build: what differs is what names the run,
     the digest of an image whose files have other times, and what an SBOM is called by that digest.
@@ -376,6 +383,7 @@ def test_another_build_of_the_tag_says_the_same(signed: Signed, tmp_path: Path, 
         assert said == json.dumps(before[kind]), kind
 
 
+@pytest.mark.wide
 def test_killed_when_it_has_signed_it_signs_nothing_twice(tmp_path: Path, lab: Lab, signed: Signed) -> None:
     """The statements are in the registry, and the journal does not know it yet."""
     lines = signed.journal.splitlines()

@@ -165,6 +165,7 @@ def remove(registry: Registry, lab: Lab, digest: str) -> None:
     requests.delete(place, auth=(lab.username, lab.password), timeout=30).raise_for_status()
 
 
+@pytest.mark.wide
 def test_each_platform_has_a_heavy_base_of_its_own(tmp_path: Path, lab: Lab) -> None:
     """Written without an engine, joined to one index; a base of one platform is never taken for another's."""
     both = {platform: base_for(lab, platform, {}) for platform in ("linux/amd64", "linux/arm64")}
@@ -243,6 +244,7 @@ def _files(registry: Registry, digest: str) -> Any:
     return read_layer(out).files
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     ("copied", "says"),
     [
@@ -277,6 +279,7 @@ def test_more_than_the_budget_is_said_before_anything_moves(tmp_path: Path, lab:
     assert set(thin.registry.tags()) == before
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("line", "code"), [("RUN true", "not-thin"), ("WORKDIR /x", "not-thin"), ("COPY loader.py /x", "not-thin")]
 )
@@ -322,6 +325,7 @@ END
 """
 
 
+@pytest.mark.wide
 def test_a_heavy_base_that_needs_buildkit_for_an_image_that_no_engine_makes(
     tmp_path: Path, lab: Lab, buildkit: BuildKit
 ) -> None:
@@ -372,7 +376,7 @@ def test_a_heavy_base_that_needs_buildkit_for_an_image_that_no_engine_makes(
     docker(buildkit, "buildx", "rm", far)
 
 
-@pytest.mark.wide(5)
+@pytest.mark.wide(10)
 @pytest.mark.parametrize("number", range(4, 14))
 def test_killed_then_run_again(tmp_path: Path, lab: Lab, number: int) -> None:
     thin = story(tmp_path, lab)

@@ -54,7 +54,7 @@ def beside(made: Imaged) -> Registry:
     return Registry(parse_repository(f"{made.lab.registry}/{path}"), credentials=lambda: made.lab.credentials)
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize(
     ("how", "again"),
     [
@@ -122,6 +122,7 @@ class Rotating:
         return refusal(401, "UNAUTHORIZED", "the token has expired", WWW_Authenticate='Basic realm="x"')
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("when", ["at-the-second-try", "for-good"])
 def test_a_login_that_ends_is_asked_for_again(proxy: Proxy, lab: Lab, tmp_path: Path, when: str) -> None:
     """It ends behind the preflight, and again while the engine uploads: after a try that broke off, or for good."""
@@ -183,6 +184,7 @@ def test_an_immutable_candidate_of_the_same_commit_is_taken_over_and_proved(
     assert made.release("verify", VERSION).code == 0
 
 
+@pytest.mark.wide
 def test_an_immutable_floating_tag_stays_and_the_record_is_written(proxy: Proxy, lab: Lab, tmp_path: Path) -> None:
     made = behind(proxy, lab, tmp_path)
     made.declare(image="  floating: [v2.7]\n")

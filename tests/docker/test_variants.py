@@ -98,6 +98,7 @@ def test_every_variant_has_its_tags_and_the_first_the_plain_one(several: Imaged)
         assert (judged.code, "is not what was released as v2.7.1" in judged.out) == (code, bool(code)), judged.out
 
 
+@pytest.mark.wide
 def test_one_variant_that_fails_keeps_all_of_them_private(several: Imaged) -> None:
     several.declare(image=VARIANTS.replace("grep -q old", "grep -q young"))
     done = several.release("cut", VERSION, "--yes")
@@ -107,6 +108,7 @@ def test_one_variant_that_fails_keeps_all_of_them_private(several: Imaged) -> No
     assert VERSION not in several.story.remote.git("tag").split()
 
 
+@pytest.mark.wide
 def test_a_variant_that_does_not_build_stops_the_others_and_the_rest_goes_on_later(several: Imaged) -> None:
     several.declare(image=VARIANTS.replace("WHICH: none", "WHICH: bad"))
     done = several.release("cut", VERSION, "--yes")

@@ -75,6 +75,7 @@ def test_by_hand_in_the_clone_that_cut(told: Imaged) -> None:
     assert told.release("verify", VERSION).code == 0
 
 
+@pytest.mark.wide
 def test_the_job_waits_for_the_cut(told: Imaged) -> None:
     """Between push and promotion a job that starts builds nothing; it ends when the cut has."""
     told.declare(image="  built-by: cut\n")

@@ -64,7 +64,7 @@ def judged(tale: Story, there: Forge, *, barred: bool) -> None:
     assert there.faults == []
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(9)
 @pytest.mark.parametrize(("rules", "barred"), GITHUB)
 def test_github_s_rulesets(tale: Story, rules: dict[str, Any], barred: bool) -> None:
     with forge("github") as there:
@@ -72,7 +72,7 @@ def test_github_s_rulesets(tale: Story, rules: dict[str, Any], barred: bool) -> 
         judged(tale, there, barred=barred)
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(("pushable", "barred"), [({BRANCH: False}, True), ({BRANCH: True}, False), ({}, False)])
 def test_gitlab_s_word_on_the_branch(tale: Story, pushable: dict[str, bool], barred: bool) -> None:
     with forge("gitlab") as there:

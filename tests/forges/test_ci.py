@@ -68,6 +68,7 @@ def made(provider: str, *, image: bool | str, more: str = "", **asked: Any) -> s
     return text_of(pipeline, wish)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("provider", ["github", "gitlab"])
 def test_valid_by_the_published_schema(tmp_path: Path, provider: str) -> None:
     schema = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}[provider]
@@ -486,7 +487,7 @@ def test_the_publish_job_on_a_tag(tale: Story, tmp_path: Path, provider: str) ->
     assert "fix(loader): close the workers" in (ci.path / "release-report.html").read_text()
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide
 @pytest.mark.parametrize("provider", FILES)
 def test_the_job_of_what_landed_tags_and_publishes_it(tale: Story, tmp_path: Path, provider: str) -> None:
     """On each push to a release branch; where nothing waits for it, there is nothing to do."""
@@ -512,7 +513,7 @@ def test_the_job_of_what_landed_tags_and_publishes_it(tale: Story, tmp_path: Pat
         assert "release-landed" not in made(provider, image=False, more=text)
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide
 @pytest.mark.parametrize("provider", FILES)
 def test_the_audit_job_on_a_release_branch(tale: Story, tmp_path: Path, provider: str) -> None:
     declare(tale)

@@ -46,6 +46,7 @@ def run(tale: Story, *args: str) -> Ran:
     return ran
 
 
+@pytest.mark.wide(2)
 def test_the_plan_is_one_comment_that_is_kept_up_to_date(tale: Story, there: Forge) -> None:
     there.open_requests = {12}
     there.me = "" if there.provider == "github" else "me"  # as the token of Actions: it may not ask who it is
@@ -66,7 +67,10 @@ def test_the_plan_is_one_comment_that_is_kept_up_to_date(tale: Story, there: For
 
 @pytest.mark.wide(2)
 def test_the_job_of_the_pipeline_keeps_it(tale: Story, there: Forge, tmp_path: Path) -> None:
-    """Its steps, run: where release.yaml is as it was, nothing is said; then once, and the same one again."""
+    """Its steps, run: where release.yaml is as it was, nothing is said; then once, and the same one again.
+
+    At last a push takes the change back, and the comment says that.
+    """
     there.open_requests = {12}
     there.me = "" if there.provider == "github" else "me"
     text = made(there.provider, image=False, comment=True).replace("deploy/release.yaml", "release.yaml")
@@ -76,7 +80,8 @@ def test_the_job_of_the_pipeline_keeps_it(tale: Story, there: Forge, tmp_path: P
     ci = checkout(tale, tmp_path / "ci", "origin/declare")
     identity = {"GIT_COMMITTER_NAME": "release-comment", "GIT_COMMITTER_EMAIL": "release-comment@localhost"}
     said = []
-    for base in (ci.rev("HEAD"), ci.rev("origin/main"), ci.rev("origin/main")):
+    bodies = []
+    for base in (ci.rev("HEAD"), ci.rev("origin/main"), ci.rev("origin/main"), ci.rev("HEAD")):
         env = {
             **identity, "BASE": base, "CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "NUMBER": "12",
             "CI_MERGE_REQUEST_IID": "12", "RELEASE_COMMENT_TOKEN": "sekret-token",
@@ -85,13 +90,18 @@ def test_the_job_of_the_pipeline_keeps_it(tale: Story, there: Forge, tmp_path: P
         status, log = run_job(there.provider, text, "release-comment", ci.path, env)
         assert (status, "sekret" in log) == (0, False), log
         said.append(len(there.comments.get(12, [])))
-    assert said == [0, 1, 1]
-    assert there.comments[12][0]["body"].startswith(f"{MARK}\n### Plan of")
+        bodies += [each["body"] for each in there.comments.get(12, [])]
+    assert said == [0, 1, 1, 1]
+    assert all(body.startswith(f"{MARK}\n### Plan of") for body in bodies[:2])
+    assert bodies[2].strip() == (
+        f"{MARK}\nrelease.yaml is as on the branch that this request is for: it declares nothing"
+    )
     if there.provider == "gitlab":
         status, log = run_job(there.provider, text, "release-comment", ci.path, env | {"RELEASE_COMMENT_TOKEN": ""})
         assert (status != 0, "RELEASE_COMMENT_TOKEN: is not set" in log) == (True, True), log
 
 
+@pytest.mark.wide(2)
 def test_what_is_typed_on_jenkins_instead_of_the_option_comments(tale: Story, there: Forge) -> None:
     there.open_requests = {12}
     refused = release("ci", "init", "--provider", "jenkins", "--install", "x", "--comment", cwd=tale.clone.path)
@@ -127,6 +137,7 @@ def test_the_job_that_comments_is_the_only_one_more_and_has_no_other_right() -> 
     assert publish["permissions"] == {"contents": "write", "pull-requests": "write"}
 
 
+@pytest.mark.wide(2)
 def test_what_keeps_a_comment_from_being_made_keeps_no_plan_from_it(tale: Story, there: Forge) -> None:
     there.open_requests, there.locked = {12, 13}, {13}
     log = len(there.log)
@@ -151,6 +162,7 @@ def test_what_keeps_a_comment_from_being_made_keeps_no_plan_from_it(tale: Story,
     assert run(tale, "plan", "v2.7.1", "--comment", "0").code == 2
 
 
+@pytest.mark.wide(2)
 def test_the_requests_of_the_fixes_hear_of_the_version_once(tale: Story, there: Forge) -> None:
     declare(tale, there, "{assets: [], comment-on-fixes: true}",
             f"      - {{pr: 5, commit: {tale.fix}}}\n      - commit: {tale.after}")  # fmt: skip

@@ -53,6 +53,7 @@ WANTED: dict[str, dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("provider", WANTED)
 def test_what_the_forge_lacks_is_named(tale: Story, provider: str) -> None:
     prepared(tale, provider, "--cut", "--comment")

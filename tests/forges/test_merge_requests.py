@@ -139,6 +139,7 @@ def cut(tale: Story) -> Ran:
     return run(tale, "cut", "v2.7.1", "--yes")
 
 
+@pytest.mark.wide(2)
 def test_one_request_is_opened_and_described_again(tale: Story, forge: Requests) -> None:
     first = cut(tale)
     assert first.code == 10, first.err
@@ -157,7 +158,7 @@ for _command in (AWAY, ELSEWHERE):
     claim([_command], "test_a_request_that_can_bring_nothing_is_one_line")
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize(
     ("change", "says", "code", "leaves"),
     [
@@ -183,6 +184,7 @@ def test_a_request_that_can_bring_nothing_is_one_line(
     assert bool(left) is (leaves is ELSEWHERE)
 
 
+@pytest.mark.wide(2)
 @types("landing/request.py: release cut {}")
 def test_the_request_says_how_it_goes_on(tale: Story, forge: Requests) -> None:
     assert cut(tale).code == 10
@@ -192,6 +194,7 @@ def test_the_request_says_how_it_goes_on(tale: Story, forge: Requests) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.wide(2)
 def test_abort_closes_it(tale: Story, forge: Requests) -> None:
     assert cut(tale).code == 10
     ran = run(tale, "abort", "v2.7.1")
@@ -200,7 +203,7 @@ def test_abort_closes_it(tale: Story, forge: Requests) -> None:
     assert "request 1 is closed" in ran.out + ran.err
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("broken", ["words", [{"number": 1, "state": "open", "base": 3}]])
 def test_an_answer_that_makes_no_sense_is_one_line(tale: Story, forge: Requests, broken: Any) -> None:
     forge.broken = broken

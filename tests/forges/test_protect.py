@@ -63,6 +63,7 @@ def states(ran: Ran) -> list[str]:
     return [each["state"] for each in ran.json["settings"]]
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("name", ["hub", "lab"])
 def test_shown_then_written_then_nothing_to_do(tale: Story, name: str, request: pytest.FixtureRequest) -> None:
     there: Forge = request.getfixturevalue(name)
@@ -78,6 +79,7 @@ def test_shown_then_written_then_nothing_to_do(tale: Story, name: str, request: 
     assert len(there.writes) == made  # the second --apply writes nothing at all
 
 
+@pytest.mark.wide
 def test_as_many_approvals_as_the_policy_wants(tale: Story, hub: Forge) -> None:
     def asked() -> set[int]:
         rules = [rule for each in hub.rulesets.values() for rule in each["rules"] if rule["type"] == "pull_request"]
@@ -107,6 +109,7 @@ def test_github_drift_is_shown_and_repaired(tale: Story, hub: Forge) -> None:
     assert len(hub.writes) == before + 1
 
 
+@pytest.mark.wide
 def test_gitlab_drift_is_repaired_and_put_back_where_the_new_one_is_refused(tale: Story, lab: Forge) -> None:
     assert guard(tale, lab, "--apply").code == 0
     lab.branches["release/*"]["push_access_levels"][0]["access_level"] = 30

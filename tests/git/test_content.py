@@ -67,6 +67,7 @@ def test_a_missing_submodule_is_a_problem_of_the_plan_and_its_remedy_works(tale:
     assert release("plan", cwd=clone.path).code == 0
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize(
     ("dockerfile", "ignore"),
     [

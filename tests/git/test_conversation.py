@@ -53,6 +53,7 @@ def test_a_remote_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     assert not running("remote-fd")
 
 
+@pytest.mark.wide
 def test_every_command_that_asks_a_remote_has_the_limit(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     with deaf() as url:
@@ -116,6 +117,7 @@ printf 'Enumerating objects: 5, done.\nTotal 3 (delta 0), reused 0\nfatal: no su
     repository.close()
 
 
+@pytest.mark.wide
 def test_a_login_in_a_url_is_not_shown(tale: Story, tmp_path: Path) -> None:
     """Whether it is a remote's or one given on the command line."""
     for url in ("https://me:hunter2@127.0.0.1:9/x", "https://hunter2@127.0.0.1:9/x", "ssh://me:hunter2@127.0.0.1:9/x"):
@@ -132,6 +134,7 @@ def test_a_login_in_a_url_is_not_shown(tale: Story, tmp_path: Path) -> None:
         pytest.fail("it answered")
 
 
+@pytest.mark.wide
 def test_each_push_url_must_take_the_release(tale: Story) -> None:
     """git pushes to one after the other and says 1; the one that it is read from shows the tag all the same."""
     tale.release_yaml(fix_line(tale.fix))

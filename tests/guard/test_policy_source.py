@@ -105,6 +105,7 @@ def test_every_rule_of_the_protected_branch_refuses_a_softer_file(tale: Story) -
     assert tale.clone.snapshot() == before
 
 
+@pytest.mark.wide
 def test_what_satisfies_every_rule_is_released_and_published(tale: Story, tmp_path: Path) -> None:
     picked = on_source(tale, "fix(loader): close\n", {"loader.py": tale.clone.git("show", f"{tale.fix}:loader.py")})
     entry = fix(picked, "approved-by: [ben, ana]\nreason: it leaks")
@@ -147,6 +148,7 @@ def test_offline_the_last_fetch_counts(tale: Story) -> None:
     assert release("plan", VERSION, "--offline", cwd=tale.clone.path).code == 4
 
 
+@pytest.mark.wide
 def test_another_source_or_file_does_not_escape_the_policy(tale: Story) -> None:
     """Once a release is out, the release branch itself says which branch is the protected one."""
     on_main(tale, "policy: {required-approvals: 1}\n")
@@ -162,6 +164,7 @@ def test_another_source_or_file_does_not_escape_the_policy(tale: Story) -> None:
     assert (refused.code, "[approvals-missing]" in refused.err) == (4, True), refused.err
 
 
+@pytest.mark.wide
 def test_a_declared_release_is_made_as_it_is_declared(tale: Story) -> None:
     """The entry is the reviewed one; the Dockerfile, the smoke tests and the files that are written are not."""
     policy = "policy: {declared-on-source: true}\n"
@@ -253,6 +256,7 @@ def test_a_policy_does_not_change_the_plan_unless_the_tag_must_be_signed(tale: S
 # ------------------------------------------------------------------ adapted
 
 
+@pytest.mark.wide
 def test_an_adapted_pick_waits_for_its_second_approval(tale: Story) -> None:
     """The conflict is opened with one approval; what came of it needs the second."""
     tale.clone.git("checkout", "--quiet", "release/v2.7")
@@ -368,6 +372,7 @@ def test_signed_tags_with_a_real_ssh_key(tale: Story, tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
+@pytest.mark.wide
 def test_publish_refuses_a_tag_without_a_signature(tale: Story, tmp_path: Path) -> None:
     tale.release_yaml(fix(tale.fix))
     cut(tale)
@@ -382,6 +387,7 @@ def test_publish_refuses_a_tag_without_a_signature(tale: Story, tmp_path: Path) 
 # ------------------------------------------------------------------ release notes
 
 
+@pytest.mark.wide
 def test_notes_of_a_planned_and_of_a_released_version(tale: Story, tmp_path: Path) -> None:
     evil = on_source(tale, "fix(<b>): `a<b` [x](http://evil) <script>alert(1)</script>", {"x.py": "x\n"})
     tale.release_yaml(f"{fix(tale.fix, 'approved-by: [ben, ana]')}\n{fix(evil, 'reason: <i>why</i>')}")

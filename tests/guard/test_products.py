@@ -51,6 +51,7 @@ def test_each_product_is_cut_by_its_own_file(two: Guarded) -> None:
     )
 
 
+@pytest.mark.wide(5)
 @pytest.mark.parametrize(
     ("tag", "code"),
     [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hostile
 
 
-@pytest.mark.wide(8)
+@pytest.mark.wide(112)
 @pytest.mark.parametrize("name", CASES)
 def test_a_hostile_push_changes_nothing(guarded_once: Guarded, name: str) -> None:
     make, code = CASES[name]
@@ -41,6 +41,7 @@ def test_a_hostile_push_changes_nothing(guarded_once: Guarded, name: str) -> Non
     assert guarded_once.refs() == before
 
 
+@pytest.mark.wide
 def test_a_complete_cut_and_what_may_follow_it(g: Guarded) -> None:
     ran = release("cut", "v2.7.1", "--yes", cwd=g.clone.path)
     assert ran.code == 0, ran.err
@@ -102,7 +103,7 @@ def test_branch_first_and_the_tag_alone(g: Guarded) -> None:
 OVER_A_NETWORK = ("forged_trailer", "declared_by_the_same_push", "move_tag", "force_push", "own_softer_rules")
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("transport", ["ssh", "http"])
 def test_over_a_network(g: Guarded, tmp_path: Path, transport: str) -> None:
     """The hostile ones fail, with a hostile environment where ssh carries one; a cut succeeds."""

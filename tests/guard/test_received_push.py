@@ -128,6 +128,7 @@ def test_a_symbolic_ref_that_leads_nowhere_yet(g: Guarded) -> None:
 # ------------------------------------------------------------------ what a push says of the refs
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("old", ["0" * 40, "1" * 40])
 def test_a_lie_about_where_a_branch_was(g: Guarded, old: str) -> None:
     """Without --atomic git would refuse the branch, and take the tag that stands on it."""
@@ -166,6 +167,7 @@ def test_a_candidate_is_promoted_on_a_guarded_server(g: Guarded) -> None:
 # ------------------------------------------------------------------ yanks
 
 
+@pytest.mark.wide
 def test_a_yank_tells_the_truth_and_is_made_once(g: Guarded) -> None:
     assert release("cut", "v2.7.1", "--yes", cwd=g.clone.path).code == 0
     g.clone.git("fetch", "--quiet", "--tags", "origin")

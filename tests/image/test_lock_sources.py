@@ -1,4 +1,4 @@
-"""`release check` says which command makes a lock that is missing, lacks a platform or is out of date."""
+"""`release check` and `plan` say which command makes a lock that is missing, lacks a platform or is out of date."""
 
 from __future__ import annotations
 
@@ -58,6 +58,15 @@ def test_each_command_that_is_said_is_typed_until_nothing_is_missing(tale: Story
             subprocess.run(command.split(), cwd=folder, check=True)
     assert "[lock-" not in release("check", cwd=folder).err
     assert clone.git("status", "--porcelain", "--", "locks")
+    clone.git("add", "Dockerfile", "locks", "tools")
+    clone.git("commit", "--quiet", "-m", "fix: torch 2.7.1")
+    newer = clone.commit("fix: want another torch", {"locks/cpu.in": "torch==2.7.2+cpu\n"})
+    for fixes, old in (([clone.rev("HEAD~1")], False), ([clone.rev("HEAD~1"), newer], True)):
+        tale.release_yaml("\n".join(map(fix_line, fixes)))
+        config.write_text(config.read_text() + IMAGE)
+        planned = release("plan", "v2.7.1", "--offline", cwd=folder)
+        assert ("[lock-outdated]" in planned.err, "[no-lock]" in planned.err) == (old, False), planned.err
+        assert all(f"reached: {command}" in planned.err for command in commands if old), planned.err
 
 
 def test_requirements_stand_beside_the_lock_of_any_platform() -> None:

@@ -81,6 +81,7 @@ def test_each_candidate_has_its_forecast_newest_last(tale: Story, grown: dict[st
     assert "1 more is on release/v2.7 already" in ask(tale).out
 
 
+@pytest.mark.wide
 def test_what_the_forecast_says_is_what_plan_says(tale: Story, grown: dict[str, str]) -> None:
     """Each alone on the tip: the forecast is the state of a plan that declares this one commit."""
     forecast = {each["sha"]: each["forecast"] for each in ask(tale, "--json").json["candidates"]}
@@ -90,6 +91,7 @@ def test_what_the_forecast_says_is_what_plan_says(tale: Story, grown: dict[str, 
         assert plan["picks"][0]["state"] == forecast[grown[name]]
 
 
+@pytest.mark.wide
 def test_filters(tale: Story, grown: dict[str, str]) -> None:
     by_id = {sha: name for name, sha in grown.items()}
     options = Options(directory=str(tale.clone.path))
@@ -125,6 +127,7 @@ def test_what_closes_a_vulnerability_is_told(tale: Story, grown: dict[str, str],
     assert "osv.json: " in ask(tale, "--data", str(tmp_path / "no/osv.json"), code=2).err
 
 
+@pytest.mark.wide
 def test_what_ships_is_what_the_build_gets(tale: Story, grown: dict[str, str]) -> None:
     assert "--shipped needs an image" in ask(tale, "--shipped", code=2).err
     image = "image: {repository: example.com/x, dockerfile: Dockerfile}\n"
@@ -173,6 +176,7 @@ def test_what_the_source_says_since_is_told_and_a_reverted_one_is_not_declared(t
     assert fixes(tale) == [good, better]
 
 
+@pytest.mark.wide
 def test_what_a_conflicting_one_needs_is_proved_and_declared_with_it(tale: Story) -> None:
     clone = tale.clone
     first = clone.commit("refactor: step 3", {"loader.py": LOADER.replace("return 3\n", "return 33\n")})
@@ -197,6 +201,7 @@ def fixes(tale: Story, version: str = VERSION) -> list[str]:
     return [fix.declared for fix in entry.fixes] if entry else []
 
 
+@pytest.mark.wide
 def test_named_commits_are_declared_oldest_first(tale: Story, grown: dict[str, str]) -> None:
     tale.declare(f"# mine\n{HEAD}releases:\n  {VERSION}:\n    fixes: []  # to come\n")
     done = ask(tale, "--write", VERSION, grown["new"][:12], grown["clean"], tale.fix)

@@ -78,6 +78,7 @@ def test_each_signal(branches: Story) -> None:
     assert ask(branches, "main")[1] == expected
 
 
+@pytest.mark.wide
 def test_a_revert_on_the_branch_and_its_revert(branches: Story) -> None:
     fix = branches.clone.commit("fix: one", {"data.txt": lines(40, l3="three")})
     made = pick(branches, fix, "-x")
@@ -158,6 +159,7 @@ def test_what_was_made_on_the_branch_hides_nothing_below_it(branches: Story) -> 
         assert planned["picks"][1]["result"]
 
 
+@pytest.mark.wide
 def test_a_fix_that_lived_on_a_topic_branch_is_found_when_that_branch_is_merged(tale: Story) -> None:
     """Part 5: released from the topic branch; later the branch comes to main rebased, under other ids."""
     tale.release_yaml(f"      - commit: {tale.fix}")

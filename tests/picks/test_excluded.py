@@ -106,6 +106,7 @@ def test_a_conflict_in_what_is_excluded_is_none(noted: tuple[Story, str, str]) -
     assert shown.count("       without NEWS\n") == 2
 
 
+@pytest.mark.wide
 def test_a_person_resolves_what_is_left(noted: tuple[Story, str, str]) -> None:
     """The worktree has nothing of what is excluded; what is brought from there is refused; a command takes it out."""
     tale, first, second = noted
@@ -130,6 +131,7 @@ def test_a_person_resolves_what_is_left(noted: tuple[Story, str, str]) -> None:
     assert release("verify", "v2.7.1", cwd=clone.path).code == 0
 
 
+@pytest.mark.wide
 def test_nothing_left_is_said_in_one_line(noted: tuple[Story, str, str]) -> None:
     tale, first, _ = noted
     every = "exclude: ['*.py', NEWS, .ci/**, docs/]\n"
@@ -146,6 +148,7 @@ def test_nothing_left_is_said_in_one_line(noted: tuple[Story, str, str]) -> None
     assert [each["state"] for each in planned(tale).json["picks"]] == ["empty", "clean"]
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("how", ["whole", "part", "by another id"])
 def test_what_is_there_already(noted: tuple[Story, str, str], how: str) -> None:
     """The whole fix is on the branch, or what is left of it, or the same without a word of where it is from."""

@@ -126,6 +126,7 @@ def test_a_name_by_subject_means_the_nearest_older_commit(repo: Repo, ask: Calla
     assert told(ask(second)) == [("fixup", fixup, True)]
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("by_subject", [False, True])
 def test_reverts_of_reverts(repo: Repo, ask: Callable[..., Said], by_subject: bool) -> None:
     target, subject = repo.rev("HEAD"), SUBJECT
@@ -264,6 +265,7 @@ def codes(ran: Ran) -> list[str]:
     return [problem["code"] for problem in ran.json["problems"]]
 
 
+@pytest.mark.wide
 def test_a_reverted_fix_is_refused_until_the_entry_says_why(tale: Story, repo: Repo) -> None:
     fix = repo.rev("HEAD")
     repo.git("revert", "--no-edit", fix)
@@ -287,6 +289,7 @@ def test_a_reverted_fix_is_refused_until_the_entry_says_why(tale: Story, repo: R
     assert [each["stands"] for each in fine.json["picks"][0]["followups"]] == [False, True]
 
 
+@pytest.mark.wide
 def test_a_fix_of_the_fix_is_told_with_the_edit(tale: Story, repo: Repo) -> None:
     fix = repo.rev("HEAD")
     closed = (repo.path / "loader.py").read_text()
@@ -327,6 +330,7 @@ def test_what_the_source_says_is_no_part_of_the_plan_id(tale: Story, repo: Repo)
     assert before["plan_id"] == after["plan_id"]
 
 
+@pytest.mark.wide
 def test_where_a_fix_lives_is_said_and_kept(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     planned = release("plan", VERSION, "--json", cwd=tale.clone.path).json
@@ -371,6 +375,7 @@ def test_a_revert_after_the_tag_does_not_stop_its_publication(tale: Story, repo:
     assert release("publish", VERSION, cwd=repo.path).code == 0
 
 
+@pytest.mark.wide
 def test_a_fix_merged_under_another_id_is_known_when_its_branch_is_gone(tale: Story) -> None:
     """The commit on the release branch has the same change, so the old objects are not needed."""
     repo = tale.clone

@@ -123,6 +123,7 @@ def lacking(tale: Story) -> tuple[Story, str]:
     return tale, fix
 
 
+@pytest.mark.wide
 def test_plan_tells_and_write_declares(lacking: tuple[Story, str]) -> None:
     tale, fix = lacking
     plan = release("plan", "--json", cwd=tale.clone.path)
@@ -177,6 +178,7 @@ def test_the_plan_does_not_depend_on_what_is_remembered(lacking: tuple[Story, st
     assert first == second
 
 
+@pytest.mark.wide
 def test_features_and_reformats_are_no_answer(tale: Story) -> None:
     """With them the fix would apply; a patch release takes neither, and `--write` leaves the file as it is."""
     clone = tale.clone

@@ -107,6 +107,7 @@ def test_amended_by_a_later_pick(repo: Repo) -> None:
     assert state(repo, first) == "duplicate"
 
 
+@pytest.mark.wide
 def test_in_adapted_words(repo: Repo) -> None:
     """A person resolved the conflict, and nobody touched it since: also where files around it changed."""
     repo.commit("refactor: three", {"data.txt": lines(40, l2="main", l3="main has this", l4="main")})

@@ -114,6 +114,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(each["version"], each["sha"], tuple(each["signals"])) for each in found["releases"]]
 
 
+@pytest.mark.wide
 def test_log_says_which_release_has_a_fix_and_who_says_so(tale: Story) -> None:
     nowhere = release("log", tale.fix, cwd=tale.clone.path)
     assert nowhere.code == 0
@@ -172,6 +173,7 @@ def test_log_follows_picks_of_picks_patches_and_the_commit_itself(tale: Story) -
     assert log(tale, clone.rev("v2.6.9"))["source"] == tale.fix
 
 
+@pytest.mark.wide
 def test_log_says_when_a_release_took_the_fix_back(tale: Story) -> None:
     clone = tale.clone
     pick = cut(tale, "v2.7.1", tale.fix)

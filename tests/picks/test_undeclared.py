@@ -16,6 +16,7 @@ pytestmark = pytest.mark.history
 VERSION = "v2.7.1"
 
 
+@pytest.mark.wide
 def test_commits_that_nobody_declared(tale: Story) -> None:
     """A pick and a commit of the branch's own are named; the pasted lines answer for them; what was undone is not."""
     clone = tale.clone

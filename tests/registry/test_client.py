@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
 from orchestrator.registry import reader
-from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.manifest import IMAGES, INDEXES, NO_TYPES, Manifest, digest_of
 from orchestrator.registry.responses import next_page
 from orchestrator.registry.retry import RetryPolicy
 from tests.registry.client import DIGEST, FOUND, IMAGE, OCI, OTHER, Client, failing
@@ -38,6 +39,33 @@ def test_a_missing_digest_header_is_made_up_for_by_hashing(server: Script, diges
     assert found
     assert (found.digest, found.media_type, found.size) == (DIGEST, OCI, len(IMAGE))
     assert [seen.method for seen in server.seen] == ["HEAD", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"schemaVersion": 2, "mediaType": IMAGES[0], "config": {}, "layers": []}, IMAGES[0]),
+        ({"schemaVersion": 2, "config": {}, "layers": []}, OCI),
+        ({"schemaVersion": 2, "manifests": []}, INDEXES[1]),
+        ({"schemaVersion": 2, "mediaType": "application/vnd.cncf.helm.config.v1+json", "config": {}, "layers": []}, ""),
+        ({"schemaVersion": 1, "name": "team/cuda", "fsLayers": []}, ""),
+        ({"errors": []}, ""),
+    ],
+)
+def test_a_manifest_of_no_type_is_what_it_says_itself(server: Script, document: dict[str, object], kind: str) -> None:
+    data = json.dumps(document).encode()
+    client = Client(server.host).registry
+    for served in NO_TYPES:
+        reply = Reply(200, data, {"Content-Type": served} if served else {})
+        server.answer = in_turn(reply, reply, reply)
+        if kind:
+            found = client.head("v1")
+            assert found
+            assert (found.digest, found.media_type) == (digest_of(data), kind)
+            with pytest.raises(MismatchError, match=digest_of(data)):
+                client.manifest(OTHER)
+        else:
+            assert "not an image manifest" in failing(lambda: client.manifest("v1")).message
 
 
 @pytest.mark.parametrize("identifier", ["v1", OTHER])

@@ -56,6 +56,10 @@ def _no_api(asked: Asked) -> Answer | None:
     return refusal(403, "DENIED", "no such thing here") if "/referrers/" in asked.path else None
 
 
+def _no_method(asked: Asked) -> Answer | None:
+    return Answer(405, {}, b"") if "/referrers/" in asked.path else None
+
+
 def _no_tags(asked: Asked) -> Answer | None:
     wrong = asked.method == "PUT" and asked.tag.startswith("sha256-")
     return refusal(400, "TAG_INVALID", "tags are versions here") if wrong else None
@@ -70,6 +74,7 @@ def _only_small(asked: Asked) -> Answer | None:
     ("name", "way", "code", "says"),
     [
         ("no-api", _no_api, "registry-forbidden", "look for what refers to sha256:"),
+        ("no-method", _no_method, "registry-refused", "HTTP 405"),
         ("no-tags", _no_tags, "registry-refused", "tags are versions here"),
         ("only-small", _only_small, "registry-too-large", "HTTP 413"),
     ],

@@ -72,6 +72,7 @@ def test_diff_nonsense_and_no_reason(tale: Story) -> None:
     assert record(tale)["skipped"][0]["reason"] == "left out by hand"
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("how", ["q", CTRL_D])
 @pytest.mark.parametrize("where", [TAKE, WHY])
 def test_stopping_changes_nothing(tale: Story, how: str, where: str) -> None:
@@ -203,6 +204,7 @@ def test_confirm_asks_for_its_picks_only(tale: Story) -> None:
     assert [pick["source"] for pick in record(tale)["picks"]] == [tale.before, tale.fix]
 
 
+@pytest.mark.wide
 def test_what_is_allowed_to_be_there_is_not_asked_for(tale: Story) -> None:
     tale.clone.git("push", "--quiet", "origin", f"{tale.fix}:release/v2.7")
     tale.release_yaml(f"      - {{commit: {tale.fix}, allow: [duplicate], confirm: true}}\n{fix_line(tale.after)}")
@@ -220,6 +222,7 @@ def conflicting(tale: Story) -> None:
     assert person.end() == 3, person.seen
 
 
+@pytest.mark.wide
 def test_continue_after_a_conflict_asks_nobody_again(tale: Story) -> None:
     """The resolution changes every commit after it; the answers hold, without a terminal too."""
     conflicting(tale)
@@ -233,6 +236,7 @@ def test_continue_after_a_conflict_asks_nobody_again(tale: Story) -> None:
     assert len(record(tale)["picks"]) == 3
 
 
+@pytest.mark.wide
 def test_abort_forgets_the_answers(tale: Story) -> None:
     conflicting(tale)
     assert release("abort", VERSION, cwd=tale.clone.path).code == 0
@@ -240,6 +244,7 @@ def test_abort_forgets_the_answers(tale: Story) -> None:
     assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 4
 
 
+@pytest.mark.wide
 def test_a_crash_after_the_answers_asks_nobody_again(tale: Story) -> None:
     tale.release_yaml(confirmed(tale.fix), extra="verify: ['false']\n")
     person = Terminal("cut", VERSION, "--yes", cwd=tale.clone.path)
@@ -251,6 +256,7 @@ def test_a_crash_after_the_answers_asks_nobody_again(tale: Story) -> None:
     assert again.code == 0, again.err
 
 
+@pytest.mark.wide
 def test_a_yes_is_one_to_that_branch_and_that_change(tale: Story) -> None:
     """Another tip, or another backport: asked again."""
     tale.release_yaml(confirmed(tale.fix), extra="verify: ['false']\n")
@@ -265,6 +271,7 @@ def test_a_yes_is_one_to_that_branch_and_that_change(tale: Story) -> None:
     assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 4
 
 
+@pytest.mark.wide
 def test_damaged_answers_are_none(tale: Story) -> None:
     tale.release_yaml(confirmed(tale.fix))
     answers = tale.clone.path / f".git/release/{VERSION}/confirmed.json"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.cli import release
 from tests.support.story import VERSION, Repo, fix_line
 
@@ -79,6 +81,7 @@ def test_again_is_a_no_op(tale: Story) -> None:
     assert [each["code"] for each in planned.json["problems"]] == ["version-exists"]
 
 
+@pytest.mark.wide
 def test_a_tag_that_only_the_remote_has_accuses_nobody(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     assert release("cut", VERSION, "--yes", cwd=tale.clone.path).code == 0

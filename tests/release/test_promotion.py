@@ -115,6 +115,7 @@ def test_a_yanked_candidate_and_one_without_a_record_are_refused(tested: Story) 
     assert code(promote(tested)) == "version-exists"
 
 
+@pytest.mark.wide(2)
 @types("release/promotion.py: release audit", "release/promotion.py: release promote {} {}")
 @pytest.mark.parametrize("annotated", [True, False])
 def test_an_earlier_candidate_was_tagged_by_hand(tale: Story, annotated: bool) -> None:
@@ -144,6 +145,7 @@ def test_an_earlier_candidate_was_tagged_by_hand(tale: Story, annotated: bool) -
     assert promote(tale).json["released"] is False
 
 
+@pytest.mark.wide
 @types('release/yank.py: release yank {} --reason "..."')
 def test_a_promoted_candidate_is_taken_back_by_its_final_name(tested: Story) -> None:
     def yank(version: str) -> Ran:

@@ -129,6 +129,7 @@ def test_a_resolution_in_files_of_others_is_refused(clash: Story) -> None:
     _continue(clash, 0)
 
 
+@pytest.mark.wide
 @types("picks/classify.py: release abort", "picks/classify.py: release cut")
 def test_one_that_strays_is_refused_at_skip_too(clash: Story) -> None:
     """What is kept of an earlier pick is looked at whenever the release goes on; what is printed leads out."""

@@ -71,6 +71,7 @@ def test_the_mark_is_all_that_is_new_and_everybody_tells_of_it(shipped: Story) -
     assert mark(shipped) == found
 
 
+@pytest.mark.wide
 @hostile
 def test_a_colleague_hears_of_it_without_a_fetch(shipped: Story) -> None:
     assert yank(shipped).code == 0
@@ -81,6 +82,7 @@ def test_a_colleague_hears_of_it_without_a_fetch(shipped: Story) -> None:
     assert shipped.clone.attempt("-C", str(theirs), "rev-parse", "-q", "--verify", REF).returncode
 
 
+@pytest.mark.wide
 @hostile
 def test_the_next_release_says_what_it_is_built_on_and_the_number_is_gone(shipped: Story) -> None:
     assert yank(shipped).code == 0
@@ -129,6 +131,7 @@ def test_another_reason_is_refused_and_says_the_first_one(shipped: Story) -> Non
     assert WHY in other.json["error"]["message"]
 
 
+@pytest.mark.wide(2)
 @hostile
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_around_the_push_then_run_again(shipped: Story, when: str) -> None:

@@ -31,6 +31,7 @@ def test_states_and_trees_are_those_of_plain_git(history: Path) -> None:
     assert outcome.states == {"clean": 116, "conflict": 27}
 
 
+@pytest.mark.wide
 def test_a_fix_picked_before_is_known_again(history: Path) -> None:
     """git says empty, conflict, or applies it twice; here each is a duplicate of the commit that it became."""
     for case in HISTORY["repicks"]:
@@ -39,7 +40,7 @@ def test_a_fix_picked_before_is_known_again(history: Path) -> None:
         assert str(verdict.pick.state) == ("clean" if undone else "duplicate"), case
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(8)
 @pytest.mark.parametrize("recorded", HISTORY["releases"], ids=lambda each: str(each["next_tag"]))
 def test_plan_as_a_user_runs_it(history: Path, tmp_path: Path, recorded: dict[str, Any]) -> None:
     """The same through the command line: a clone, a remote, a release.yaml; conflicts are given as backports."""

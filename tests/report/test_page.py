@@ -154,6 +154,7 @@ def hundreds(number: int = 300, *, lines: int = 100) -> str:
     return release_page(told(read(picks=picks, images=[image(reference=LONG_NAME)]), diffs=diffs))
 
 
+@pytest.mark.wide
 def test_three_hundred_picks_are_counted_and_folded() -> None:
     """A row a fix; what there is to read of it opens, and so do the lists of what is not clean."""
     html = hundreds()

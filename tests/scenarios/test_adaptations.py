@@ -67,6 +67,7 @@ def test_git_makes_the_same_of_it(adapted: tuple[Attacked, Released]) -> None:
     assert f"submodule lib-v2.7 is fast-forwarded to {lib[:12]}" in world.must(0, made.line, "show", made.version).out
 
 
+@pytest.mark.wide
 def test_the_audit_says_what_it_can_prove(adapted: tuple[Attacked, Released]) -> None:
     world, made = adapted
     for where, words in (
@@ -180,6 +181,7 @@ def pin(repo: Repo, subject: str, sha: str, files: dict[str, str | bytes | None]
     return repo.commit(subject, files or {})
 
 
+@pytest.mark.wide
 @types(
     "git/merge/submodules.py: git submodule update --init -- {}", "git/merge/submodules.py: git -C {} fetch {}origin"
 )

@@ -41,6 +41,7 @@ def cut(tale: Story, code: int) -> Ran:
     return ran
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("author", "committer"),
     [
@@ -57,6 +58,7 @@ def test_malformed_commits_are_one_problem_with_a_place(tale: Story, author: str
     assert "is malformed" in refused.err
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     ("extra", "message", "subject"),
     [
@@ -83,7 +85,7 @@ def test_odd_headers_accuse_nobody(tale: Story, extra: str, message: str, subjec
         assert args[0] in ("audit", "verify", "notes") or subject in told.out
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(8)
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -191,7 +193,7 @@ def _renamed(repo: Repo) -> str:
     return repo.commit("fix: rename", {})
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [(_file, _directory), (_directory, _file), (_binary, _binary), (_link, _link), (_renamed, _renamed)],

@@ -194,6 +194,7 @@ def test_no_symbolic_link_is_replaced_by_a_changelog(tale: Story) -> None:
     assert "CHANGELOG.md, a symbolic link, is in the way" in cut(tale, code=2).err
 
 
+@pytest.mark.wide
 def test_release_yaml_inside_dot_git_is_no_path_of_the_tree(tale: Story) -> None:
     """git refuses to check out a tree that holds `.git`."""
     tale.release_yaml(fix_line(tale.fix))
@@ -205,6 +206,7 @@ def test_release_yaml_inside_dot_git_is_no_path_of_the_tree(tale: Story) -> None
 # ------------------------------------------------------------------ the remote says no
 
 
+@pytest.mark.wide
 def test_a_hook_that_says_no(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     hook(tale.clone, "pre-push", "echo 'the tests are red' >&2; exit 1")
@@ -223,6 +225,7 @@ def test_a_hook_that_says_no(tale: Story) -> None:
     cut(tale, code=0)
 
 
+@pytest.mark.wide
 def test_records_and_notes_that_the_remote_rejects(tale: Story) -> None:
     """The release is public by then, and the message does not say otherwise."""
     tale.release_yaml(fix_line(tale.fix))
@@ -236,6 +239,7 @@ def test_records_and_notes_that_the_remote_rejects(tale: Story) -> None:
     cut(tale, code=0)
 
 
+@pytest.mark.wide
 def test_a_push_url_elsewhere_is_told_from_a_rejected_push(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     other = make_repo(tale.clone.path.parent / "other.git", bare=True)
@@ -244,6 +248,7 @@ def test_a_push_url_elsewhere_is_told_from_a_rejected_push(tale: Story) -> None:
     assert "[push-not-visible]" in cut(tale, code=7).err
 
 
+@pytest.mark.wide
 def test_a_record_ref_of_somebody_else(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     blob = tale.remote.git("hash-object", "-w", "--stdin", stdin='{"schema_version": 1}')
@@ -252,6 +257,7 @@ def test_a_record_ref_of_somebody_else(tale: Story) -> None:
         assert "this is not a release record" in cut(tale, code=2).err
 
 
+@pytest.mark.wide
 def test_notes_of_others_stay_byte_for_byte(tale: Story) -> None:
     tale.clone.write("note", b"caf\xe9 \x0c one line\n")
     tale.clone.git("notes", "--ref=release", "add", "-F", "note", tale.fix)
@@ -268,6 +274,7 @@ def test_notes_of_others_stay_byte_for_byte(tale: Story) -> None:
 # ------------------------------------------------------------------ files of the tool itself
 
 
+@pytest.mark.wide
 def test_abort_gets_past_a_damaged_journal(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix), extra="verify: ['false']\n")
     before = tale.clone.snapshot()
@@ -280,6 +287,7 @@ def test_abort_gets_past_a_damaged_journal(tale: Story) -> None:
     assert tale.clone.snapshot() == before
 
 
+@pytest.mark.wide
 def test_abort_asks_the_remote_when_the_journal_is_damaged(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     cut(tale, code=0)
@@ -298,6 +306,18 @@ def test_a_plan_of_another_format_in_the_journal(tale: Story) -> None:
     ran = release("abort", VERSION, cwd=tale.clone.path)
     assert ran.code == 0, ran.err
     assert not journal.exists()
+
+
+def test_a_release_yaml_that_is_nowhere_has_no_status(tale: Story) -> None:
+    for name, code in (("/nonexist", "config-missing"), (".", "config-not-a-file")):
+        ran = release("status", "-c", name, cwd=tale.clone.path)
+        assert (ran.code, f"[{code}]" in ran.err, "do: name another" in ran.err) == (2, True, True)
+    assert release("status", "-c", "release.yaml", cwd=tale.clone.path).code == 2
+    tale.release_yaml(fix_line(tale.fix))
+    assert release("status", "-c", "release.yaml", cwd=tale.clone.path).code == 0
+    cut(tale, code=0)  # from now on a tag has it
+    (tale.clone.path / "release.yaml").unlink()
+    assert release("status", "-c", "release.yaml", cwd=tale.clone.path).code == 0
 
 
 def test_plan_files_that_are_none(tale: Story) -> None:
@@ -351,6 +371,7 @@ def test_every_error_is_one_document(tale: Story, words: str) -> None:
     assert ran.json["error"]["message"]
 
 
+@pytest.mark.wide
 def test_the_directory_was_removed_under_the_shell(tale: Story) -> None:
     (tale.clone.path / "sub").mkdir()
     script = f"cd sub && rmdir ../sub && {shlex.quote(sys.executable)} -m orchestrator status"

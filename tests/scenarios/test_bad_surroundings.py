@@ -81,6 +81,7 @@ SETTINGS = """
 """
 
 
+@pytest.mark.wide
 def test_personal_settings_replacements_and_grafts_change_no_release(tale: Story) -> None:
     tale.release_yaml(fix_line(tale.fix))
     before = plan(tale, "--json", code=0).json
@@ -99,7 +100,7 @@ def test_personal_settings_replacements_and_grafts_change_no_release(tale: Story
     assert tale.remote.git("tag").split() == ["v2.7.0", VERSION]
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide
 @pytest.mark.parametrize(
     "env",
     [
@@ -120,7 +121,7 @@ def test_surroundings_change_no_plan(tale: Story, env: dict[str, str]) -> None:
 # ------------------------------------------------------------------ interrupted
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("where", ["verify", "push"])
 def test_interrupted_in_the_middle_of_a_step(tale: Story, tmp_path: Path, how: signal.Signals, where: str) -> None:

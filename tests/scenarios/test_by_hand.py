@@ -107,7 +107,7 @@ def test_what_is_not_what_it_says_is_named_and_can_be_declared(tale: Story) -> N
     assert [(each["version"], each["sha"]) for each in told] == [("v2.7.1", made[3])]
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("declared", [True, False], ids=["the fix is declared again", "the fix is not declared"])
 def test_a_revert_of_a_part_is_declared_by_the_line_that_is_printed(tale: Story, declared: bool) -> None:
     """It says that it takes a pick back and takes a part: no exact revert is asked for, and it is not picked again."""

@@ -38,6 +38,7 @@ def _public(tale: Story) -> set[str]:
     return set(tale.remote.git("for-each-ref", "--format=%(refname)").splitlines())
 
 
+@pytest.mark.wide
 @types("release/steps/record.py: git fetch {} {}", "git/push.py: git fetch {} tag {}")
 def test_what_only_the_clone_lacks_holds_nothing_up(tale: Story, tmp_path: Path) -> None:
     for number, ref in enumerate(("refs/tags/", "refs/release-records/")):

@@ -79,6 +79,7 @@ def test_worktree_deleted_by_hand_is_opened_again(clash: Story) -> None:
     assert "<<<<<<<" in (tree / "loader.py").read_text()
 
 
+@pytest.mark.wide
 def test_a_backport_that_conflicts_is_resolved_once(clash: Story) -> None:
     clash.clone.git("checkout", "--quiet", "-b", "hand", "main")
     hand = clash.clone.commit("fix: by hand", {"loader.py": LOADER.replace("return 5\n", "return 5  # hand\n")})
@@ -121,6 +122,7 @@ NAMES = (
 )
 
 
+@pytest.mark.wide
 def test_odd_file_names_are_pasted_as_they_are(tale: Story) -> None:
     """One line, no escape sequence, and the `git add` that is shown adds them all."""
     on_branch(tale, "fix: names", dict.fromkeys(NAMES, "x\n"))
@@ -143,6 +145,7 @@ def test_odd_file_names_are_pasted_as_they_are(tale: Story) -> None:
     works(f"{where} && {add}", tale.clone.path)  # the lines as they are, with all these names
 
 
+@pytest.mark.wide
 def test_file_names_that_are_not_utf8(tale: Story) -> None:
     name = os.fsdecode(b"caf\xe9.py")
     on_branch(tale, "fix: name", {name: "x\n"})
@@ -168,6 +171,7 @@ def test_words_of_a_shell() -> None:
         assert said == odd.encode()
 
 
+@pytest.mark.wide
 def test_a_sparse_checkout_gets_a_whole_worktree(clash: Story) -> None:
     """git refuses to add what is outside of the sparse part."""
     clash.clone.git("sparse-checkout", "set", "--no-cone", "/README.md")
@@ -203,6 +207,7 @@ def objects(tale: Story) -> set[str]:
     return set(tale.clone.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split())
 
 
+@pytest.mark.wide
 def test_abort_leaves_no_byte_but_unreachable_objects(clash: Story) -> None:
     """Packed refs, FETCH_HEAD, ORIG_HEAD, a stash and a dirty file stay; so do `.git/worktrees` and `.git/logs`."""
     clash.clone.write("README.md", "# stashed\n")

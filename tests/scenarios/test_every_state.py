@@ -212,7 +212,7 @@ for _name, _commands in TYPES.items():
 WALKS = [(name, end) for name, (_, _, ends) in ROWS.items() for end in ends]
 
 
-@pytest.mark.wide(8)
+@pytest.mark.wide(16)
 @pytest.mark.parametrize(("name", "end"), WALKS)
 def test_a_printed_command_leads_out(tale: Story, name: str, end: str) -> None:
     standing, arrange, ends = ROWS[name]

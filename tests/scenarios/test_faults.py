@@ -89,7 +89,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return done.json["commit_sha"], done.json["tag_object"]
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(16)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_same_command_heals(tale: Story, undisturbed: tuple[str, str], fault: str) -> None:
     tale.release_yaml(fix_line(tale.fix))

@@ -192,6 +192,7 @@ def test_what_is_declared_by_a_command_is_the_same_release(world: Landed) -> Non
         assert judged.code == 0, (command, judged.out, judged.err)
 
 
+@pytest.mark.wide
 def test_fixes_are_picked_on_top(world: Landed) -> None:
     """An entry that names what is on the branch speaks for it; what is adapted there it must say."""
     clone, numbered = world.tale.clone, world.sources["numbered"]
@@ -220,6 +221,7 @@ def test_fixes_are_picked_on_top(world: Landed) -> None:
 # ------------------------------------------------------------------ what is slipped in
 
 
+@pytest.mark.wide
 def test_the_branch_moved_after_the_plan(world: Landed, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     assert world.run("plan", "v2.7.1", "--out", str(plan)).code == 0
@@ -230,7 +232,7 @@ def test_the_branch_moved_after_the_plan(world: Landed, tmp_path: Path) -> None:
     assert slipped[:12] in world.run("plan", "v2.7.1").out, "a new plan names it"
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("what", ["fix(rebased)", "Backport: one thing", "fix: only here", "chore(release): v2.7.1"])
 def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(world: Landed, what: str) -> None:
     """The right texts on another history, as a forger would do it who has the whole server."""

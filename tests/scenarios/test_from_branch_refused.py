@@ -40,6 +40,7 @@ def judged(tale: Story) -> None:
         assert ran.code == 0, (command, ran.out, ran.err)
 
 
+@pytest.mark.wide
 def test_nothing_came_to_the_branch(tale: Story, forge: ForgeRepo) -> None:
     ran = run(tale, "plan", "v2.7.1")
     assert ran.code == 2
@@ -55,6 +56,7 @@ def test_nothing_came_to_the_branch(tale: Story, forge: ForgeRepo) -> None:
     judged(tale)
 
 
+@pytest.mark.wide
 def test_a_source_branch_that_was_merged(tale: Story, forge: ForgeRepo) -> None:
     """It is named, a server with the hook takes no such push, and what was merged can be taken back."""
     forge.commit("fix: right", {"right.txt": "right\n"})
@@ -69,6 +71,7 @@ def test_a_source_branch_that_was_merged(tale: Story, forge: ForgeRepo) -> None:
     assert tale.remote.rev(f"{BRANCH}^") == tip
 
 
+@pytest.mark.wide
 def test_a_merge_that_holds_what_none_of_its_sides_has(tale: Story, forge: ForgeRepo) -> None:
     """Somebody must answer for it, in an entry."""
     worker = forge.worker
@@ -98,6 +101,7 @@ def test_a_file_that_no_line_can_be_added_to(tale: Story, forge: ForgeRepo) -> N
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(
     ("policy", "code"), [("types: [fix]", "feature-in-patch"), ("required-approvals: 1", "approvals-missing")]
 )
@@ -126,6 +130,7 @@ def declare(tale: Story, text: str) -> None:
     tale.clone.git("push", "--quiet", "origin", "main")
 
 
+@pytest.mark.wide
 def test_it_lands_by_a_pull_request_too(tale: Story, forge: ForgeRepo) -> None:
     forge.commit("fix: right", {"right.txt": "right\n"})
     declare(tale, f"{YAML}land: pull-request\n")

@@ -26,6 +26,7 @@ def test_a_setting_that_is_no_concern_of_a_release(tale: Story, tmp_path: Path, 
     assert done.code == 0, done.err
 
 
+@pytest.mark.wide(3)
 @pytest.mark.parametrize("attributes", ["* text=auto\n", "*.yaml text\n*.md text eol=lf\n", "*.yaml text ident\n"])
 def test_a_clone_of_the_tag_is_clean(tale: Story, tmp_path: Path, attributes: str) -> None:
     """The work tree has CRLF and a filled `$Id$`: what is committed is what `git add` would have stored."""

@@ -43,7 +43,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return done.json["commit_sha"], done.json["tag_object"]
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(12)
 @pytest.mark.parametrize("number", range(1, RECORDS + 1))
 def test_killed_before_a_record_then_run_again(tale: Story, undisturbed: tuple[str, str], number: int) -> None:
     """The work of a record is done and not yet written down.  The other side is in tests/docker/test_image_kill.py."""

@@ -104,6 +104,7 @@ def unprotect(remote: Repo) -> None:
     (remote.path / "hooks/pre-receive").unlink()
 
 
+@pytest.mark.wide
 @types("release/modes/landing.py: release cut {}", "release/modes/landing.py: release abort {}",
        "release/publish.py: release cut {} --pull-request")  # fmt: skip
 def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
@@ -126,7 +127,7 @@ def test_what_waits_says_so_and_what_leads_out(proposed: Proposed) -> None:
     assert not remote.git("for-each-ref", "refs/release-candidates", f"refs/heads/{CANDIDATE}")
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("how", WAYS)
 def test_every_judge_calls_it_right(proposed: Proposed, how: str) -> None:
     remote = proposed.tale.remote
@@ -164,7 +165,7 @@ def guard(proposed: Proposed) -> None:
     assert ran.code == 0, ran.err
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("how", WAYS)
 def test_the_server_s_hook_lets_it_through(proposed: Proposed, how: str) -> None:
     """The merge, which comes without a tag, and then the tag, the record and what is kept."""
@@ -188,7 +189,7 @@ BYTES = {
 PAIRED = list(zip(FOUR, BYTES, strict=True))
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(("how", "pick"), PAIRED)
 def test_the_server_s_hook_finds_a_byte(proposed: Proposed, how: str, pick: str) -> None:
     guard(proposed)
@@ -222,7 +223,7 @@ def test_a_byte_that_was_slipped_in_is_named_before_anything_is_tagged(proposed:
     assert not proposed.tale.remote.git("for-each-ref", TAG)
 
 
-@pytest.mark.wide(7)
+@pytest.mark.wide(21)
 @pytest.mark.parametrize(("how", "pick"), list(product(FOUR, BYTES)))
 def test_a_byte_under_a_tag_made_by_hand_is_found_by_all(proposed: Proposed, how: str, pick: str) -> None:
     """As a forger would do it who has the whole server: the right tag's text on another commit."""
@@ -371,7 +372,7 @@ def test_the_pipeline_of_the_branch_goes_on(proposed: Proposed) -> None:
     assert closed.code == 0, closed.err
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(("how", "who"), [*zip(FOUR, ("pipeline", "clone") * 2, strict=True)])
 def test_a_topic_branch_that_is_gone_before_the_merge(proposed: Proposed, how: str, who: str) -> None:
     """What a fix was picked from is on no branch: it is kept beside the proposal, and then beside the record."""
@@ -395,6 +396,7 @@ def test_a_topic_branch_that_is_gone_before_the_merge(proposed: Proposed, how: s
     assert remote.git("for-each-ref", "refs/release-sources/v2.7.1")
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("how", ["squash", "rebase"])
 def test_what_a_forge_made_of_commits_that_no_plan_proposed(tale: Story, tmp_path: Path, how: str) -> None:
     """The push was refused, somebody opened a request by hand, and the forge squashed it: the same command goes on."""

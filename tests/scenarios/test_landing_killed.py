@@ -54,7 +54,7 @@ def judged(tale: Story, clone: Repo) -> None:
         assert ran.code == 0, (command, ran.out, ran.err)
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(9)
 @pytest.mark.parametrize("number", range(1, PROPOSING))
 def test_killed_before_it_is_proposed(told: Story, tmp_path: Path, number: int) -> None:
     assert kills.killed_cut(told.clone.path, "before", number, VERSION) == -signal.SIGKILL
@@ -66,7 +66,7 @@ def test_killed_before_it_is_proposed(told: Story, tmp_path: Path, number: int) 
     judged(told, told.clone)
 
 
-@pytest.mark.wide(7)
+@pytest.mark.wide(21)
 @pytest.mark.parametrize("how", ["squash", "merge"])
 @pytest.mark.parametrize("number", range(1, LANDING))
 def test_killed_between_the_merge_and_the_end(told: Story, tmp_path: Path, how: str, number: int) -> None:
@@ -93,6 +93,7 @@ def test_the_pipeline_goes_on_where_the_clone_was_killed(told: Story, tmp_path: 
     assert release("status", VERSION, "--json", cwd=told.clone.path).json["releases"][0]["state"] == "released"
 
 
+@pytest.mark.wide
 @types("release/modes/landing.py: release publish {}", "release/modes/landing.py: git push {} :refs/heads/{}")
 def test_a_second_clone_over_an_open_proposal(told: Story, tmp_path: Path) -> None:
     """Who cuts the same again proposes nothing over it, and goes on from there; or takes it back, and proposes."""

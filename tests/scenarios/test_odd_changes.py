@@ -109,7 +109,7 @@ def lfs(clone: Repo) -> str:
 CHANGES: list[Callable[[Repo], str]] = [mode, symlink, symlink_to_file, submodule, binary, crlf, rename, root, lfs]
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide
 @pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
 def test_a_change_is_picked_as_git_does(tale: Story, tmp_path: Path, change: Callable[[Repo], str]) -> None:
     fix = change(tale.clone)
@@ -118,6 +118,7 @@ def test_a_change_is_picked_as_git_does(tale: Story, tmp_path: Path, change: Cal
     assert made.json["picked_tree"] == plain(tale, tmp_path / "plain", fix)
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize("change", [binary, submodule], ids=lambda each: each.__name__)
 def test_what_cannot_be_merged_line_by_line_conflicts(
     tale: Story, tmp_path: Path, change: Callable[[Repo], str]
@@ -136,6 +137,7 @@ def test_what_cannot_be_merged_line_by_line_conflicts(
     assert [each["path"] for each in made.json["picks"][0]["conflicts"]] == ["blob.bin" if change is binary else "sub"]
 
 
+@pytest.mark.wide
 def test_an_octopus_merge(tale: Story, tmp_path: Path) -> None:
     clone = tale.clone
     for name in ("one", "two"):

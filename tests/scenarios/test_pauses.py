@@ -52,7 +52,7 @@ def made(tale: Story) -> dict[str, str]:
     return {name: tale.remote.git("show", f"v2.7.1:{name}") for name in names if name.startswith(("d", "other"))}
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize(
     ("ours", "theirs", "there"),
     [
@@ -109,6 +109,7 @@ def resolve(tale: Story) -> None:
     tree.git("add", "words.txt")
 
 
+@pytest.mark.wide
 @types("release/resume.py: release continue {} --config FILE", "release/resume.py: release abort {}")
 def test_a_release_goes_on_from_any_worktree_of_its_clone(tale: Story) -> None:
     """By the release.yaml of the one that it was begun in; where that is gone, nothing is decided, and it is said."""
@@ -132,7 +133,7 @@ def test_a_release_goes_on_from_any_worktree_of_its_clone(tale: Story) -> None:
     assert release("verify", "v2.7.1", cwd=other).code == 0
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("command", ["continue", "skip", "abort"])
 def test_from_a_worktree_without_a_release_yaml(tale: Story, command: str) -> None:
     begun, other = linked(tale)

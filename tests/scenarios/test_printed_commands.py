@@ -103,6 +103,7 @@ def test_a_source_that_is_nowhere(odd: Story) -> None:
     assert "refs/heads/main" in works(said(plan(odd.clone.path), "git ls-remote"), odd.clone.path).stdout
 
 
+@pytest.mark.wide(2)
 @types("session/branch_state.py: git push {} {}")
 @pytest.mark.parametrize("here", [True, False])
 def test_a_release_branch_that_the_remote_has_not(odd: Story, here: bool) -> None:
@@ -152,6 +153,7 @@ def test_an_object_that_was_lost(odd: Story) -> None:
 # ------------------------------------------------------------------ tags
 
 
+@pytest.mark.wide(2)
 @types("plan/planner.py: git push {} refs/tags/{}", "plan/planner.py: git tag -d {}")
 @pytest.mark.parametrize("start", ["git push", "git tag -d"])
 def test_another_tag_of_this_clone_alone(odd: Story, start: str) -> None:
@@ -197,6 +199,7 @@ def test_a_branch_of_no_line(tale: Story) -> None:
 # ------------------------------------------------------------------ signatures
 
 
+@pytest.mark.wide(2)
 @types("git/signing/__init__.py: ssh-add {}")
 @pytest.mark.parametrize("what", ["tag.gpgSign", "commit.gpgSign"])
 def test_a_key_that_is_locked(odd: Story, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
@@ -334,6 +337,7 @@ def go_on(tale: Story) -> Ran:
     return release("continue", VERSION, "--yes", cwd=tale.clone.path)
 
 
+@pytest.mark.wide(3)
 @types("git/worktree.py: git add -- {}", "git/worktree.py: cd {}")
 @pytest.mark.parametrize("left", ["markers", "edited", "unmerged"])
 def test_a_resolution_that_is_not_finished(tale: Story, left: str) -> None:
@@ -379,6 +383,7 @@ def test_a_skip_without_a_reason(tale: Story) -> None:
     assert is_out(tale)
 
 
+@pytest.mark.wide(3)
 @types('release/cut.py: release skip {} --reason "..."', 'release/status.py: release skip {} --reason "..."')
 @pytest.mark.parametrize("where", ["pause", "status", "empty"])
 def test_a_pick_that_is_left_out(tale: Story, where: str) -> None:
@@ -398,6 +403,7 @@ def is_out(tale: Story) -> bool:
     return tale.remote.attempt("rev-parse", "--verify", "--quiet", f"refs/tags/{VERSION}").returncode == 0
 
 
+@pytest.mark.wide(2)
 @types("release/resume.py: release cut {}", "release/status.py: release cut {}", "release/status.py: release abort {}")
 @pytest.mark.parametrize("way", ["continue", "status"])
 def test_a_worktree_that_somebody_removed(tale: Story, way: str) -> None:

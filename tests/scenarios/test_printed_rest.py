@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.cli import Ran, release
 from tests.support.kills import JOURNAL, killed_at, killed_cut
 from tests.support.printed import types
@@ -80,6 +82,7 @@ def test_a_tag_that_this_clone_could_not_make(tale: Story) -> None:
     assert tale.clone.rev(f"refs/tags/{VERSION}") == tale.remote.rev(f"refs/tags/{VERSION}")
 
 
+@pytest.mark.wide
 @types("plan/version_rule.py: release publish {}", "release/resume.py: release publish {}",
        "plan/remake.py: release cut", "audit/tags.py: release cut")  # fmt: skip
 def test_what_is_public_and_lacks_something(tale: Story) -> None:

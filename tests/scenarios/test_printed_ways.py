@@ -171,6 +171,7 @@ def test_a_branch_that_is_checked_out(tale: Story) -> None:
     assert Repo(place).rev("HEAD") == tale.remote.rev("release/v2.7")
 
 
+@pytest.mark.wide(2)
 @types("git/push.py: git remote set-url {}--delete {} {}")
 @pytest.mark.parametrize("key", ["pushurl", "url"])
 def test_a_second_place_that_takes_no_push(tale: Story, key: str) -> None:
@@ -198,7 +199,7 @@ def guarded_once(told_once: Story, tmp_path_factory: pytest.TempPathFactory) -> 
         return making.make(copied(told_once, tmp_path_factory.mktemp("guarded") / "story"))
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide
 @types("guard/branch.py: release cut {}", "guard/push.py: release cut {}", "guard/branch.py: release cut")
 @pytest.mark.parametrize("what", ["another commit", "a tag alone", "a light tag"])
 def test_what_a_server_refuses_is_made_by_cut(guarded_once: Guarded, tmp_path: Path, what: str) -> None:

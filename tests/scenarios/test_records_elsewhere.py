@@ -49,6 +49,7 @@ def kept(tale: Story) -> set[str]:
 WAYS = [(ON_BRANCH, {"release-records", "release-sources", "notes"}), (NONE, set())]
 
 
+@pytest.mark.wide(2)
 @pytest.mark.parametrize(("more", "state"), WAYS)
 def test_a_refusal_names_the_way_and_the_same_command_goes_on(tale: Story, more: str, state: set[str]) -> None:
     """Branch and tag are public by then, and the plan is stored: what is said of records counts all the same."""
@@ -92,6 +93,7 @@ def test_everybody_reads_them_from_the_branch(tale: Story) -> None:
     assert not other_refs(tale.remote)
 
 
+@pytest.mark.wide
 def test_a_candidate_is_promoted_with_what_the_branch_keeps(tale: Story) -> None:
     only_heads_and_tags(tale.remote)
     tale.release_yaml(fix_line(tale.fix), version="v2.7.1-rc.1", extra=ON_BRANCH)
@@ -106,6 +108,7 @@ def test_a_candidate_is_promoted_with_what_the_branch_keeps(tale: Story) -> None
             assert judged.code == 0, (clone.path.name, command, judged.out, judged.err)
 
 
+@pytest.mark.wide
 def test_what_is_proposed_is_kept_there_too(tale: Story, tmp_path: Path) -> None:
     only_heads_and_tags(tale.remote)
     declare(tale, f"{ON_BRANCH}land: pull-request\n")
@@ -125,6 +128,7 @@ def test_what_is_proposed_is_kept_there_too(tale: Story, tmp_path: Path) -> None
     assert not other_refs(tale.remote)
 
 
+@pytest.mark.wide
 def test_none_are_kept(tale: Story) -> None:
     only_heads_and_tags(tale.remote)
     declare(tale, NONE)
@@ -158,6 +162,7 @@ made=$(GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a GIT_COMMITTER_E
 """
 
 
+@pytest.mark.wide
 def test_somebody_else_is_faster_once(tale: Story) -> None:
     """The hook moves the branch while the push waits: what is kept is put on top of that."""
     hook = tale.remote.path / "hooks/update"
@@ -171,7 +176,7 @@ def test_somebody_else_is_faster_once(tale: Story) -> None:
     assert f"release-records/{VERSION}" in kept(tale)
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("number", range(7, 13))
 def test_killed_after_the_push_then_run_again(tale: Story, number: int) -> None:
     only_heads_and_tags(tale.remote)

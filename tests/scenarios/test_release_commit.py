@@ -107,7 +107,7 @@ def test_a_house_s_own_message(tale: Story, tmp_path: Path) -> None:
     assert "is not the release commit of v2.7.1" in pushed.stderr, pushed.stderr
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("ways", [("push", "push"), ("rebase", "squash")])
 def test_a_subject_without_a_version(tale: Story, tmp_path: Path, ways: tuple[str, str]) -> None:
     """Which version it is, tag, proposal and the order of release.yaml tell."""

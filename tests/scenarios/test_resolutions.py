@@ -70,7 +70,7 @@ def resolved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Attacked, Releas
         return world, made
 
 
-@pytest.mark.wide(4)
+@pytest.mark.wide(12)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_everybody_sees_it(resolved: tuple[Attacked, Released], name: str) -> None:
     world, made = resolved

@@ -158,6 +158,7 @@ def test_who_resolved_it_may_have_it_applied(told: Lines, tmp_path: Path, signed
     everybody(told, "v2.8.1", tmp_path / "fresh")
 
 
+@pytest.mark.wide
 def test_what_is_not_released_is_no_example(told: Lines) -> None:
     """A tag that only this clone has may be from anywhere, and a yanked version is none to follow."""
     told.declare("v2.8", "v2.8.1", "reuse-resolutions: true\n")
@@ -182,7 +183,7 @@ def test_what_is_not_released_is_no_example(told: Lines) -> None:
 LIES = ("it is not", "another commit", "another version", "a commit of nowhere", "nothing said")
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(6)
 @pytest.mark.parametrize("lie", LIES)
 def test_what_a_tag_says_of_it_is_made_again(told: Lines, lie: str, tmp_path: Path) -> None:
     """One that says so of another resolution, names another commit or version, or keeps silent."""
@@ -235,6 +236,7 @@ def kept(cache: Path) -> list[tuple[str, bytes]]:
     return sorted((path.name, path.read_bytes()) for path in cache.rglob("p*image"))
 
 
+@pytest.mark.wide
 def test_gits_own_rerere_is_honoured_and_left_as_it_was(told: Lines) -> None:
     """What the clone remembers is in the worktree, for a look; an abort leaves no trace, and what is new is kept."""
     clone = told.clone

@@ -52,7 +52,7 @@ def must(*args: str, tale: Story, code: int = 0) -> str:
     return done.out + done.err
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(4)
 @pytest.mark.parametrize("name", SCHEMES)
 def test_every_judge_reads_the_scheme(tale: Story, name: str) -> None:
     _, before, typed, tag, following = SCHEMES[name]

@@ -157,7 +157,7 @@ exec ssh-keygen "$@"
 """
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("killed", [True, False])
 def test_a_key_that_expires_between_picks_and_a_run_that_is_killed_there(
     tale: Story, tmp_path: Path, killed: bool
@@ -208,6 +208,7 @@ def test_a_locked_key_is_told_before_anything_is_pushed(tale: Story, tmp_path: P
     assert [each["state"] for each in asked if each["name"] == "commit-signing"] == ["failed"]
 
 
+@pytest.mark.wide
 def test_another_key_signs_anew_and_the_same_one_does_not(tale: Story, tmp_path: Path) -> None:
     """The server knows the key that was set second: what the first one signed would never get there."""
     tale.release_yaml(fix_line(tale.fix))
@@ -230,6 +231,7 @@ def test_another_key_signs_anew_and_the_same_one_does_not(tale: Story, tmp_path:
     judged_right(tale, tmp_path)
 
 
+@pytest.mark.wide
 @types("guard/branch.py: git config commit.gpgSign true")
 def test_a_house_that_wants_signatures(tale: Story, tmp_path: Path) -> None:
     """`sign-commits: true`: a pick by hand must be signed too, and `false` signs none."""

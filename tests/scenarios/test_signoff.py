@@ -85,6 +85,7 @@ def test_a_release_from_which_a_sign_off_was_taken(tale: Story, tmp_path: Path) 
     assert "it is not signed off by" in pushed.stderr, pushed.stderr
 
 
+@pytest.mark.wide
 def test_what_a_forge_rebases_keeps_the_sign_off_of_who_proposed_it(tale: Story, tmp_path: Path) -> None:
     declare(tale, "signoff: true\nland: pull-request\n")
     assert install(tale.remote, quick=True).code == 0

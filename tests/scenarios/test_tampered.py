@@ -144,6 +144,7 @@ def test_every_byte_of_the_record_and_of_the_tag(public: Public) -> None:
         assert failures(record_links(record, forged)), f"nobody found the tag {where}"
 
 
+@pytest.mark.wide
 def test_what_release_yaml_at_the_tag_cannot_say_is_found_with_its_place(public: Public) -> None:
     data = public.read(f"{TAG}:release.yaml")
     fix = data.partition(b"- commit: ")[2][:40]

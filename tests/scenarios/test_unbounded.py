@@ -58,7 +58,7 @@ def test_a_version_pattern_that_never_ends_is_ended() -> None:
     assert group_place("^v = (.*)$", b"a\nv = 1\n") is not None
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide
 @pytest.mark.parametrize(
     ("text", "code"),
     [

@@ -140,7 +140,7 @@ for _commands in SETTLED.values():
     claim(_commands, "test_a_pause_is_left_by_what_it_prints")
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide(6)
 @types(
     "git/worktree.py: cd {}", "release/cut.py: release continue {}", "release/cut.py: release abort {}{}",
     "release/cut.py: release abort {}",

@@ -47,7 +47,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, registry: str) -> tupl
     return done.json["commit_sha"], done.json["tag_object"]
 
 
-@pytest.mark.wide(3)
+@pytest.mark.wide(12)
 @pytest.mark.parametrize("number", range(1, RECORDS + 1))
 def test_killed_before_a_record_then_run_again(
     tale: Story, registry: str, undisturbed: tuple[str, str], number: int
@@ -63,6 +63,7 @@ def test_killed_before_a_record_then_run_again(
     assert (status["state"], status["missing"]) == ("tagged", [])
 
 
+@pytest.mark.wide
 def test_everybody_says_that_the_image_is_to_come(tale: Story, registry: str) -> None:
     """In the clone that cut and in another one: no judge accuses, and each says what leads on."""
     declare(tale, registry)

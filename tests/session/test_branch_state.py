@@ -80,7 +80,7 @@ def test_a_revert_that_was_pushed_a_moment_ago_is_seen(tale: Story) -> None:
     assert {each["sha"]: each["is_reverted"] for each in candidates}[fix]
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("make", [of_one_branch, with_own_refspecs])
 def test_a_clone_that_fetches_other_branches_or_elsewhere(tale: Story, make: object) -> None:
     """Plan, cut with a conflict, audit and what history tells: the sources are asked for where they are."""

@@ -55,6 +55,7 @@ def all_agree(clone: Repo, sha: str) -> None:
     assert [(each["version"], each["undone_by"]) for each in told.json["releases"]] == [(VERSION, "")]
 
 
+@pytest.mark.wide
 def test_a_topic_branch_is_squashed_and_deleted(tale: Story) -> None:
     tale.release_yaml(f"      - commit: {tale.fix}")
     cut(tale)
@@ -86,6 +87,7 @@ def test_the_head_of_a_fork(tale: Story) -> None:
     all_agree(fresh(tale), sha)
 
 
+@pytest.mark.wide
 def test_all_that_release_yaml_names_is_kept(tale: Story) -> None:
     """A backport, a fix that was skipped at its conflict, and both ends of a range."""
     clone = tale.clone
@@ -118,6 +120,7 @@ def test_all_that_release_yaml_names_is_kept(tale: Story) -> None:
     assert release("audit", cwd=new.path).code == 0
 
 
+@pytest.mark.wide
 def test_a_killed_cut_keeps_them_when_it_goes_on(tale: Story) -> None:
     """Killed once the release is public and its record is not; the topic branch is gone before the cut goes on."""
     hook = tale.remote.path / "hooks/update"

@@ -107,6 +107,7 @@ def test_another_plan_waits_for_it_too_and_then_goes_on_with_the_first(tale: Sto
     assert "trace.py" not in tale.remote.git("ls-tree", "--name-only", "release/v2.7")
 
 
+@pytest.mark.wide
 def test_interrupted_at_land_ends_what_it_started(tale: Story) -> None:
     """Also the server's side where that is this machine: then what is looked at afterwards is proof."""
     tale.release_yaml(fix_line(tale.fix))
@@ -168,6 +169,7 @@ def test_what_may_still_arrive_over_a_network_is_not_forgotten(tale: Story) -> N
         ran(tale, "cut", VERSION, "--yes", code=0)
 
 
+@pytest.mark.wide
 @types("release/steps/land.py: release cut {}")
 def test_an_earlier_push_that_arrives_after_a_new_plan_is_known(tale: Story) -> None:
     """Both pushes wait; the first one lands; the second plan is told so, and the same command finishes the first."""
@@ -196,6 +198,7 @@ def test_an_earlier_push_that_arrives_after_a_new_plan_is_known(tale: Story) -> 
     assert "trace.py" not in tale.remote.git("ls-tree", "--name-only", "release/v2.7")
 
 
+@pytest.mark.wide
 def test_a_new_plan_that_arrives_first_wins(tale: Story) -> None:
     """The leases of the push let one of the two land, never both."""
     tale.release_yaml(fix_line(tale.fix))

@@ -1,5 +1,7 @@
 """The job that keeps the plan as one comment on a pull or merge request (`release ci init --comment`).
 
+Where a later push takes the change to release.yaml back, `--base` has the comment say so.
+
 A job of its own: the one whose check is required goes on without any right to write.  A fork's request gets no token,
 so it gets no such job.
 """
@@ -33,12 +35,7 @@ ON_GITHUB: Final = """\
           GITHUB_TOKEN: ${{ github.token }}
           GIT_COMMITTER_NAME: release-comment
           GIT_COMMITTER_EMAIL: release-comment@localhost
-        run: |
-          if git diff --quiet "$BASE...HEAD" -- '@CONFIG@'; then
-            echo "@CONFIG@ is as on the base branch: nothing to say"
-          else
-            release plan --declared --offline@OPTION@ --comment "$NUMBER"
-          fi
+        run: release plan --declared --offline@OPTION@ --comment "$NUMBER" --base "$BASE"
 @COMMENT_AFTER@"""
 
 ON_GITLAB: Final = """\
@@ -58,12 +55,9 @@ release-comment:
         && $CI_MERGE_REQUEST_SOURCE_PROJECT_PATH == $CI_MERGE_REQUEST_PROJECT_PATH
   script:
 @COMMENT_BEFORE@    - |
-      if git diff --quiet "$CI_MERGE_REQUEST_DIFF_BASE_SHA...HEAD" -- '@CONFIG@'; then
-        echo "@CONFIG@ is as on the target branch: nothing to say"
-      else
-        GITLAB_TOKEN="${@VARIABLE@:?is not set, or is protected}" \\
-          release plan --declared --offline@OPTION@ --comment "$CI_MERGE_REQUEST_IID"
-      fi
+      GITLAB_TOKEN="${@VARIABLE@:?is not set, or is protected}" \\
+        release plan --declared --offline@OPTION@ --comment "$CI_MERGE_REQUEST_IID" \\
+          --base "$CI_MERGE_REQUEST_DIFF_BASE_SHA"
 @COMMENT_AFTER@""".replace("@VARIABLE@", _VARIABLE)
 
 ON_JENKINS: Final = (

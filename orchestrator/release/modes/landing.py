@@ -13,6 +13,7 @@ from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import ReleaseError, WaitingError
 from orchestrator.core.plan import PROPOSE, Judgement, LandingForm
 from orchestrator.core.text import word
+from orchestrator.git.tags import made_by
 from orchestrator.landing import candidate, forms, request
 from orchestrator.plan import document
 from orchestrator.plan.landed import as_landed
@@ -157,13 +158,13 @@ def refuse_open_proposal(session: Session, plan: Plan) -> None:
         return
     candidate.bring(session.repository, session.scratch, plan.remote, [plan.version])
     kind, data = session.scratch.read(found.tag_object)
-    fields = data.decode("utf-8", "replace").partition("\n\n")[0].split("\n")
-    who = next((line.removeprefix("tagger ") for line in fields if line.startswith("tagger ")), "")
+    who = made_by(data)
     made = session.scratch.resolve(found.tag_object) if kind == "tag" else ""
-    if made != found.branch_head or who.startswith(f"{plan.committer} "):
+    if made != found.branch_head or str(who) == plan.committer:
         return
     raise WaitingError(
-        f"{plan.version} is proposed already, by {who.partition(' <')[0]}, and waits to be merged into {plan.branch}",
+        f"{plan.version} is proposed already, by {who.name if who else 'somebody'},"
+        f" and waits to be merged into {plan.branch}",
         where=plan.request,
         remedy=f"go on with that, now or once it is merged: release publish {plan.version}   | take it back, then"
         f" propose again: git push {word(plan.remote)} :refs/heads/{word(plan.request)}",

@@ -34,6 +34,7 @@ def declare(tale: Story, *commands: str, fixes: tuple[str, ...] = ()) -> None:
     tale.release_yaml(lines, extra="verify:\n" + "".join(f"  - {command}\n" for command in commands))
 
 
+@pytest.mark.wide
 def test_what_passed_in_a_plan_is_not_run_in_the_cut(tale: Story, count: Path) -> None:
     declare(tale, f"echo x >> {count}")
     planned = release("plan", VERSION, "--verify", "--json", cwd=tale.clone.path)
