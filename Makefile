@@ -11,7 +11,7 @@ SITE ?= site
 help:
 	@echo "make venv         the project and its tools in .venv"
 	@echo "make demo         the whole story: fix, plan, cut, pull it back"
-	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, 8 to 17 minutes, 25 GB of disk"
+	@echo "make demo-cuda    the same with the real CUDA image: 3 GB are fetched, 10 to 60 minutes, 30 GB of disk"
 	@echo "make test         all tiers: test-fast, test-commands, test-history, test-hostile, test-docker"
 	@echo "make test-whole   the same with every case of the long rows, of which make test runs each n-th"
 	@echo "make test-fast    parts of the program by themselves"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.errors import RemoteError
+from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.text import one_line
 from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.engines.failures import disk_full
@@ -30,6 +30,10 @@ _NO: Final = re.compile(
     r"|\bunsupported\b|not allowed|disallowed|name unknown|manifest unknown|blob unknown|cannot be overwritten|quota"
     r"|^unknown: |: unknown: ",  # a 4xx of no known code; a 5xx is said with its number
     re.IGNORECASE,
+)
+_MISSING: Final = re.compile(
+    r"manifest for (?P<engine>\S{1,400}) not found"
+    r"|failed to resolve source metadata for (?P<buildkit>\S{1,400}): \S{1,400}: not found"
 )
 _LOGIN: Final = re.compile(  # the last are ECR's, which answers 403
     r"\bunauthorized\b|authentication required|no basic auth|\b401\b|token has expired|\breauthenticate\b",
@@ -88,4 +92,17 @@ def pull_limited(text: str, name: str) -> RemoteError | None:
         where=name,
         remedy="log in there (docker login; a login has a higher limit), wait, or take the base from a mirror",
         code="pull-limited",
+    )
+
+
+def base_missing(text: str, log: str, at: str = "") -> UnprovedError | None:
+    """The error to raise where `text` says that the image of a FROM line is not there; `at` is the line, if known."""
+    found = _MISSING.search(text)
+    if not found:
+        return None
+    return UnprovedError(
+        f"{at}{found['engine'] or found['buildkit']} is not in its registry",
+        where=log,
+        remedy="name an image that is there, by a fix to the Dockerfile, or have this one back from a copy",
+        code="build-failed",
     )

@@ -17,7 +17,7 @@ from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.results import Progress
 from orchestrator.core.text import ANSI, one_line
 from orchestrator.engines.failures import disk_full, shared_memory_full
-from orchestrator.engines.refusals import pull_limited
+from orchestrator.engines.refusals import base_missing, pull_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,8 +130,8 @@ class BuildLog:
         remedy = shared_memory_full(printed, self._step) if status else ""
         # The text of a failed RUN repeats the command, so for these only what the command printed counts.
         full = None if remedy else disk_full(printed if status else text, str(self.path))
-        limited = None if status else pull_limited(text, str(self.path))
-        if known := full or limited:
+        elsewhere = None if status else pull_limited(text, str(self.path)) or base_missing(text, str(self.path))
+        if known := full or elsewhere:
             return known
         step = f"{self._step_count} {one_line(self._step, 80)}"
         if not self._step:

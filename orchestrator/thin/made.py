@@ -15,7 +15,7 @@ from orchestrator.image.context import ignore_rules
 from orchestrator.image.inputs import not_at_hand
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.thin.base import read_sources
-from orchestrator.thin.final import Copy, final_stage
+from orchestrator.thin.final import PREPARED, Copy, final_stage
 from orchestrator.thin.layer import FileNode, Tree, add_parents
 from orchestrator.thin.prepared import Patching, stamp
 from orchestrator.thin.stages import read_stages
@@ -202,14 +202,17 @@ def on_base(text: bytes, stage: str, reference: str) -> bytes:
     """A Dockerfile whose stage is that image, with the numbers of its other lines as they were.
 
     BuildKit leaves the layers of what FROM names as they are, and unread; those of a named context it reads to look at
-    the times in them.
+    the times in them.  Stages that are prepared here are empty: BuildKit asks for the images below a stage also where
+    it has a context in its place.
     """
     stages = read_stages(text, {}, "")
-    found = stages.find(stage)
-    if found is None:
+    if stages.find(stage) is None:
         return text
     lines = text.split(b"\n")
-    behind = (stages.end(found) or len(lines) + 1) - found.line
-    named = f"FROM {reference}" + (f" AS {found.name}" if found.name else "")
-    lines[found.line - 1 : found.line - 1 + behind] = [named.encode(), *[b""] * (behind - 1)]
+    for name, image in {**dict.fromkeys(PREPARED, "scratch"), stage: reference}.items():
+        found = stages.find(name)
+        if found:
+            behind = (stages.end(found) or len(lines) + 1) - found.line
+            named = f"FROM {image}" + (f" AS {found.name}" if found.name else "")
+            lines[found.line - 1 : found.line - 1 + behind] = [named.encode(), *[b""] * (behind - 1)]
     return b"\n".join(lines)

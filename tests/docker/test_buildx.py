@@ -266,6 +266,9 @@ def direct_program(env: Mapping[str, str]) -> Path:
 def test_what_fails_is_told_with_its_place(builds: Builds) -> None:
     with pytest.raises(UnprovedError, match=r"^Dockerfile:3: step 3/3 RUN exit 7 exited 7$"):
         builds("FROM BASE\nRUN true\nRUN exit 7\n")
+    with pytest.raises(UnprovedError, match=r"step 2/2 ADD http://127.0.0.1:1/x /x failed: .*refused$") as caught:
+        builds("FROM BASE\nADD http://127.0.0.1:1/x /x\n")
+    assert "check the address" in caught.value.remedy
     with pytest.raises(UnprovedError, match=r"^Dockerfile:2: .*secret t") as caught:
         builds("FROM BASE\nRUN --mount=type=secret,id=t,required=true true\n")
     assert (caught.value.code, "\n" in caught.value.message, bool(caught.value.remedy)) == ("build-failed", False, True)

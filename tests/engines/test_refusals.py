@@ -7,7 +7,7 @@ import pytest
 from orchestrator.core.reference import parse_reference
 from orchestrator.engines import PushBrokenError, PushRefusedError
 from orchestrator.engines.failures import is_timeout
-from orchestrator.engines.refusals import pull_failed, push_failed
+from orchestrator.engines.refusals import base_missing, pull_failed, push_failed
 
 NAME = parse_reference("r.example.com:5000/team/cuda:v1")
 URL = "https://r.example.com:5000/v2/team/cuda/manifests/v1"
@@ -95,3 +95,17 @@ def test_errors_that_name_each_other_end() -> None:
     second.__context__ = TimeoutError()
     second.__cause__ = None
     assert is_timeout(first)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "manifest for r:5000/a@sha256:00 not found: manifest unknown: manifest unknown",
+        "r:5000/a@sha256:00: failed to resolve source metadata for r:5000/a@sha256:00: r:5000/a@sha256:00: not found",
+    ],
+)
+def test_a_base_that_is_gone_is_named_once(text: str) -> None:
+    error = base_missing(text, "build.log", "Dockerfile:2: ")
+    assert error is not None
+    assert (error.message, error.where) == ("Dockerfile:2: r:5000/a@sha256:00 is not in its registry", "build.log")
+    assert base_missing('step 2 exited 1: "x" not found', "build.log") is None

@@ -95,6 +95,10 @@ def test_what_is_mounted_from_the_context_goes_into_it() -> None:
         (b"FROM a AS x\nRUN y\n\nFROM x\n", b"FROM r@d AS x\n\n\nFROM x\n"),
         (b"ARG A\nFROM $A AS low\nFROM low \\\n  AS x\nRUN <<E\nFROM z\nE\nFROM x\nENV A=1", None),
         (b"FROM a AS other\nRUN y\n", b"FROM a AS other\nRUN y\n"),
+        (
+            b"FROM a AS x\nFROM b AS by\nFROM by AS Stamp\nRUN y\nFROM x\n",
+            b"FROM r@d AS x\nFROM b AS by\nFROM scratch AS stamp\n\nFROM x\n",
+        ),
     ],
 )
 def test_a_base_in_place_of_its_stage_keeps_the_numbers_of_all_lines(text: bytes, stands: bytes | None) -> None:

@@ -173,9 +173,9 @@ class Machine:
         """The second release from an emptied engine."""
         release.cut(BEFORE, self.client.enter, env)
         self.empty()
-        before = self._moved()
+        before = self.moved()
         seconds = release.cut(VERSION, self.client.enter, env)
-        moved = self._moved() - before
+        moved = self.moved() - before
         return Row(name, seconds, release.seconds("build", "upload", "promote"), moved)
 
     def empty(self) -> None:
@@ -209,7 +209,7 @@ class Machine:
         argv = ["docker", "login", "--username", os.environ["RELEASE_LAB_USERNAME"], "--password-stdin", host]
         Shell(Path("/"), self.engine.environment).quiet(*argv, stdin=os.environ["RELEASE_LAB_PASSWORD"].encode())
 
-    def _moved(self) -> Traffic:
+    def moved(self) -> Traffic:
         return self.engine.traffic() + self.client.traffic()
 
 

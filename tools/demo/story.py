@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.demo import manifests, sandbox
+from tools.demo import manifests, next_patch, sandbox
 from tools.demo.manifests import size
 from tools.demo.shell import DemoError, Shell, heading, note
 
@@ -75,10 +75,10 @@ def tell(folder: Path, variant: str) -> None:
         scene_release(stage, box)
         scene_layers(stage)
         scene_colleague(stage)
-        if variant != sandbox.LIGHT:
-            scene_new_machine(stage)
         scene_proved(stage, box)
         scene_again(stage, box)
+        if variant != sandbox.LIGHT:
+            next_patch.measure(releaser(stage, box), stage.repository)
     finally:
         forget_names(stage, box.shell)
     summary(stage, time.monotonic() - started)
@@ -174,22 +174,6 @@ def scene_colleague(stage: Stage) -> None:
     note(f"unfinished work inside v2.7.1: {'YES' if after[2] == 'True' else 'none'}")
     if before != ("v2.7.0", "20", "False") or after != ("v2.7.1", "0", "False"):
         raise DemoError(f"the images are not what the story says: {before}, {after}")
-
-
-def scene_new_machine(stage: Stage) -> None:
-    """The same on an engine that has nothing: what the first pull costs, and what the patch release costs after it."""
-    heading("a machine that has nothing pulls v2.7.0, then v2.7.1")
-    lab = Path(__file__).resolve().parents[1] / "lab"
-    pull = Path(__file__).with_name("pull.py")
-    names = [f"{stage.repository}:{tag}" for tag in ("v2.7.0", "v2.7.1")]
-    # `env -u`: with DOCKER_HOST set the lab would take that engine, which has the layers.
-    argv = ("env", "-u", "DOCKER_HOST", "python3", str(lab), "run", "--", sys.executable, str(pull), *names)
-    taken = Shell(stage.folder, stage.login("new-machine")).quiet(*argv).splitlines()[-1].split()
-    moved = [stage.manifest(tag).layers for tag in ("v2.7.0", "v2.7.1")]
-    added = sum(count for digest, count in moved[1].items() if digest not in moved[0])
-    for tag, seconds, count in zip(("v2.7.0", "v2.7.1"), taken, (sum(moved[0].values()), added), strict=True):
-        stage.seconds[f"new machine: pull {tag}"] = float(seconds)
-        note(f"{tag}: {size(count)} of layers in {float(seconds):.2f} s")
 
 
 def forget_names(stage: Stage, shell: Shell, keep: str = "-") -> None:

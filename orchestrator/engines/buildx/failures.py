@@ -9,7 +9,7 @@ from orchestrator.core.errors import RemoteError, UnprovedError, UsageError
 from orchestrator.core.text import one_line
 from orchestrator.engines import BuilderLostError
 from orchestrator.engines.failures import disk_full, shared_memory_full
-from orchestrator.engines.refusals import pull_limited, push_failed
+from orchestrator.engines.refusals import base_missing, pull_limited, push_failed
 
 if TYPE_CHECKING:
     from orchestrator.core.errors import ReleaseError
@@ -42,6 +42,10 @@ _FRONTEND: Final = (
 # BuildKit's words for a flag that what it reads Dockerfiles with has not, or not in this form.
 UNKNOWN_FLAG: Final = re.compile(r"unknown flag|only supported in Dockerfile frontend")
 _UNREAD: Final = "drop the flag, or name what reads it on the first line: `# syntax=docker/dockerfile:1-labs`"
+_UNFETCHED: Final = (
+    "check the address and what stands there, and that the builder reaches its server; then run the same command again"
+)
+_CALL: Final = re.compile(r"rpc error|code = |transport")  # between buildx and its builder
 _BOOT: Final = "look at it with `docker buildx inspect --bootstrap`, or choose another builder; see `docker buildx ls`"
 _SOLVE: Final = "failed to solve: "
 BUSY: Final = "builder-busy"
@@ -57,7 +61,7 @@ def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError
         or _busy(text, builder)
         or _registry(text, target, builder)
         or _step(follower)
-        or _by_builder(text, builder)
+        or _by_builder(follower, text, builder)
     )
     found = found or _refused(follower, text)
     found.detail = found.detail or "\n".join(follower.tail)
@@ -137,11 +141,15 @@ def _at(follower: Follower) -> str:
     return f"{follower.place}: " if follower.place else ""
 
 
-def _by_builder(text: str, builder: str) -> ReleaseError | None:
-    if text.startswith(_SOLVE) and "failed to resolve" in text:
-        return None  # a base's registry, not the builder
+def _by_builder(follower: Follower, text: str, builder: str) -> ReleaseError | None:
+    if (text.startswith(_SOLVE) and "failed to resolve" in text) or _is_unfetched(follower.failed):
+        return None  # a base's registry or another server, not the builder
     remedy = next((remedy for pattern, remedy in _BUILDER if pattern.search(text)), "")
     return builder_gone(text, builder, remedy) if remedy else None
+
+
+def _is_unfetched(step: Vertex | None) -> bool:
+    return step is not None and step.is_fetch and not _CALL.search(step.error)
 
 
 def _named(builder: str) -> str:
@@ -157,12 +165,13 @@ def builder_gone(text: str, builder: str, remedy: str = "") -> BuilderLostError:
 def _refused(follower: Follower, text: str) -> ReleaseError:
     why = text.removeprefix(_SOLVE)
     where = str(follower.path)
-    limited = disk_full(why, where) or pull_limited(why, where)
+    known = disk_full(why, where) or pull_limited(why, where) or base_missing(why, where, _at(follower))
     step = follower.failed
     remedy = "read the log above; the full one is in the file named"
+    remedy = _UNFETCHED if _is_unfetched(step) else remedy
     remedy = _FRONTEND if follower.is_frontends else _UNREAD if UNKNOWN_FLAG.search(why) else remedy
     what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
-    return limited or UnprovedError(
+    return known or UnprovedError(
         f"{_at(follower)}{what}{one_line(why)}",
         where=where,
         remedy=remedy,

@@ -47,6 +47,12 @@ class Vertex:
         return match is not None and match["what"].startswith("RUN")
 
     @property
+    def is_fetch(self) -> bool:
+        """Whether it fetches from a server that the Dockerfile names: what is below, an address, a git repository."""
+        match = _STEP.fullmatch(self.name)
+        return match is not None and match["what"].startswith(("ADD ", "FROM "))
+
+    @property
     def title(self) -> str:
         """`step 2/5 RUN true`, with the stage where there are several."""
         match = _STEP.fullmatch(self.name)
