@@ -528,8 +528,8 @@ def test_the_audit_job_on_a_release_branch(tale: Story, tmp_path: Path, provider
 def test_shellcheck_finds_nothing_in_the_steps(tmp_path: Path, provider: str) -> None:
     files = []
     asked: dict[str, Any] = {} if provider == "jenkins" else {"comment": True}
-    for image in (False, *REGISTRIES.values()):
-        text = made(provider, image=image, cut=True, more="land: pull-request\n", **asked)
+    for image in ("", *REGISTRIES.values()):
+        text = made(provider, image=image or False, cut=True, more="land: pull-request\n", **asked)
         for job in ("plan", "audit", "publish", "landed", "cut", *asked):
             for number, script in enumerate(scripts(provider, text, f"release-{job}")):
                 files.append(tmp_path / f"{image}-{job}-{number}.sh")
