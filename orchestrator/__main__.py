@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -16,6 +17,9 @@ GIT_LOCAL = (
     "GIT_ICASE_PATHSPECS", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_TRACE", "GIT_ATTR_SOURCE",
     "GIT_DEFAULT_REF_FORMAT", "GIT_NOTES_REF", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE",
 )  # fmt: skip
+
+
+_OBJECTS = 50_000  # until the first search for garbage: loading the program makes 100,000, and nearly all of them stay
 
 
 def mend_streams() -> None:
@@ -35,6 +39,7 @@ def mend_streams() -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     mend_streams()
+    gc.set_threshold(_OBJECTS)
     if sys.argv[1:] == ["--version"]:
         from orchestrator import __version__
 

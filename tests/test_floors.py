@@ -41,7 +41,7 @@ ROOMS = (
     "__main__",
 )
 MOST_MODULES = 16  # in a room
-MOST_LINES = 400  # in a file
+MOST_LINES = 400  # in a file, of the tests too
 DOORS = {
     "git": "git.", "gitdb": "git.", "yaml": "config.reader", "semver": "core.versions", "typer": "cli.",
     "rich": "report.screen.live", "sqlite3": "git.cache",
@@ -132,7 +132,7 @@ def test_no_room_and_no_file_is_too_large() -> None:
     for name in {room(module) for module in sources()}:
         modules = [path for path in ROOT.joinpath(*name.split(".")).glob("*.py") if path.name != "__init__.py"]
         assert len(modules) <= MOST_MODULES, f"room {name} has {len(modules)} modules"
-    for path in ROOT.rglob("*.py"):
+    for path in (*ROOT.rglob("*.py"), *Path(__file__).parent.rglob("*.py")):
         assert len(path.read_text().splitlines()) <= MOST_LINES, f"{path} is too long"
 
 

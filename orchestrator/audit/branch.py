@@ -31,6 +31,7 @@ from orchestrator.core.results import CheckState, Place
 from orchestrator.core.tag_message import built_later, promotion, tagged_account, tagged_picks, told_twice
 from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
+from orchestrator.git.batch import outside, straight
 from orchestrator.guard.consistency import promotion_fault
 from orchestrator.landing.signed import fault_of_tag
 from orchestrator.picks import containing_branches
@@ -85,8 +86,12 @@ class BranchAudit:
 def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> BranchAudit:
     """Everything about the commits from `base` to `tip` of one branch."""
     scratch = world.session.scratch
-    rows = scratch.rev_list("--reverse", "--topo-order", "--parents", wanted.tip, *_without(wanted.base), "--")
-    graph = {sha: parents for sha, *parents in (row.split(" ") for row in rows)}
+    line = straight(scratch, wanted.tip, wanted.base)
+    if line is None:
+        rows = scratch.rev_list("--reverse", "--topo-order", "--parents", wanted.tip, *_without(wanted.base), "--")
+        graph = {sha: parents for sha, *parents in (row.split(" ") for row in rows)}
+    else:
+        graph = {sha: list(scratch.commit(sha).parents) for sha in line}
     inside = [name for name in of_line(wanted.branch, list(world.tags)) if world.tags[name].commit in graph]
     tags = [world.tags[name] for name in inside]
     brought = _brought(graph, tags)
@@ -301,11 +306,11 @@ def _strangers(world: Snapshot, wanted: Range, inside: set[str]) -> list[Problem
     here = [name for name in names if world.tags[name].commit in inside]
     away = [name for name in names if name not in here]
     commits = {world.tags[name].commit for name in away}
-    outside = set(world.session.scratch.rev_list(*commits, f"^{wanted.tip}", "--")) if commits else set()
-    away = [name for name in away if wanted.whole or world.tags[name].commit not in outside]
+    elsewhere = outside(world.session.scratch, commits, [wanted.tip])
+    away = [name for name in away if wanted.whole or world.tags[name].commit not in elsewhere]
     found = []
     for name in away:
-        if world.tags[name].commit in outside:
+        if world.tags[name].commit in elsewhere:
             found.append(
                 mismatch(
                     "tag-not-on-branch",

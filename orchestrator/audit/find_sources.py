@@ -24,14 +24,14 @@ from orchestrator.audit.recompute import RULES, attempt, prove_merges
 from orchestrator.audit.verdicts import CommitProof, Kind
 from orchestrator.core.pick import PickState
 from orchestrator.git import changes
+from orchestrator.git.batch import outside
 from orchestrator.picks.equivalents import signal_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestrator.core.pick import Pick
     from orchestrator.git.changes import CommitChange
-    from orchestrator.git.scratch import Scratch
     from orchestrator.picks.sources import Source
 
 
@@ -177,8 +177,8 @@ class SourceFinder:
         """Those that are in the history of a source branch themselves: somebody merged it."""
         if not self.tips or not targets:
             return set()
-        below = [f"^{sha}" for sha in (*self.tips, *([self.base] if self.base else []))]
-        return set(targets) - _walk(self.scratch, [*targets, *below])
+        below = [*self.tips, *([self.base] if self.base else [])]
+        return set(targets) - outside(self.scratch, targets, below)
 
     def _by_attributes(self, targets: Sequence[str]) -> dict[str, list[str]]:
         """Tree -> the commits whose merges must see its `.gitattributes`: one group, unless those files change."""
@@ -218,17 +218,6 @@ def _terms(source: Source) -> dict[tuple[str, str], tuple[str, str]]:
         parent, part = next(iter(source.backport.parents), ""), source.stand_in_part
         found[source.backport.sha, parent] = (part.commit.sha if part else "", options)
     return {key: terms for key, terms in found.items() if any(terms)}
-
-
-def outside(scratch: Scratch, tips: Sequence[str], commits: Collection[str]) -> set[str]:
-    """The commits that are not in the history of the tips."""
-    if not commits or not tips:
-        return set(commits)
-    return _walk(scratch, [*commits, *(f"^{tip}" for tip in tips)]) & set(commits)
-
-
-def _walk(scratch: Scratch, revisions: Sequence[str]) -> set[str]:
-    return set(scratch.git.run("rev-list", "--stdin", stdin="\n".join(revisions).encode() + b"\n").lines())
 
 
 def _decode(data: bytes) -> CommitProof:

@@ -17,12 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.audit.find_sources import SourceFinder, outside
+from orchestrator.audit.find_sources import SourceFinder
 from orchestrator.audit.history import retell, undoes
 from orchestrator.audit.origins.claims import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, given_up, remade
 from orchestrator.audit.verdicts import CARRY_LITTLE, CommitVerdict, Kind, unfold
 from orchestrator.core.pick import PickState
+from orchestrator.git.batch import outside, straight
 from orchestrator.picks.resolution import resolution_fault
 from orchestrator.picks.sources import expand
 
@@ -60,7 +61,10 @@ class Proving:
 
 def new_commits(scratch: Scratch, old: str, new: str) -> tuple[str, ...]:
     """What `new` has and `old` ("" for nothing) has not, oldest first, those of merged sides too."""
-    return tuple(scratch.rev_list("--reverse", "--topo-order", new, *([f"^{old}"] if old else []), "--"))
+    line = straight(scratch, new, old)
+    if line is None:
+        line = scratch.rev_list("--reverse", "--topo-order", new, *([f"^{old}"] if old else []), "--")
+    return tuple(line)
 
 
 def prove(
@@ -104,7 +108,7 @@ def prove(
                 below = {each: proofs[each] for each in part.commits[:at]}
                 proofs |= given_up(known, sha, part.config_path, names or scratch, below)
     answers = _answers([*(part.account for part in parts if part.account), *later])
-    away = outside(scratch, tips, {sha for proof in proofs.values() for sha in proof.sources})
+    away = outside(scratch, {sha for proof in proofs.values() for sha in proof.sources}, tips)
     verdicts = [
         _judged_later(_judged(known, sha, proofs[sha], part, wanted, away), answers)
         for part, wanted in zip(parts, declared, strict=True)

@@ -13,6 +13,7 @@ from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.text import word
 from orchestrator.core.versions import line_of_branch, parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import fetch_all, source_tips
 from orchestrator.session.clone.contents import have_contents
@@ -264,7 +265,7 @@ def _commit(world: Snapshot, revision: str) -> str:
 
 
 def _reaches(world: Snapshot, tip: str, sha: str) -> bool:
-    return not world.session.scratch.rev_list("--max-count=1", sha, f"^{tip}", "--")
+    return not outside(world.session.scratch, [sha], [tip])
 
 
 def fork(world: Snapshot, tip: str) -> str:

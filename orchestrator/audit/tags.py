@@ -14,7 +14,7 @@ from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import terms_fault
 from orchestrator.core.text import word
 from orchestrator.core.versions import in_use, line_of_branch, parse_tag
-from orchestrator.git import notes
+from orchestrator.git.batch import blobs
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.classify import question, written
 from orchestrator.picks.resolutions.known import Earlier, KnownResolutions
@@ -49,7 +49,7 @@ def read_tags(scratch: Scratch, refs: Mapping[str, str]) -> dict[str, Tag]:
     while todo:
         here = {sha for sha, _ in todo.values() if scratch.has(sha)}
         tags = {sha for sha in here if not scratch.is_commit(sha)}
-        contents = notes.blobs(scratch.git, tags)
+        contents = blobs(scratch, tags)
         following = {}
         for name, (sha, tag) in todo.items():
             if sha in tags:

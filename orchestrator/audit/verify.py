@@ -17,6 +17,7 @@ from orchestrator.core.record import ReleaseFacts, record_ref
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.tag_message import built_later, promotion
 from orchestrator.core.versions import TagVersion, completed, parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.git.records.entries import entries
 from orchestrator.git.records.remote import fetch_refs
 from orchestrator.session.artifacts.place import record_beside
@@ -152,12 +153,8 @@ def _before(world: Snapshot, tag: Tag, branch: str) -> str:
     """The commit of the version before; of the first one on its branch, where that left the source branches."""
     lower = of_line(branch, list(world.tags))
     lower = lower[: lower.index(tag.name)] if tag.name in lower else []
-    outside = (
-        set(world.session.scratch.rev_list(*(world.tags[name].commit for name in lower), f"^{tag.commit}", "--"))
-        if lower
-        else set()
-    )
-    there = [name for name in lower if world.tags[name].commit not in outside]
+    away = outside(world.session.scratch, {world.tags[name].commit for name in lower}, [tag.commit])
+    there = [name for name in lower if world.tags[name].commit not in away]
     if there:
         return world.tags[there[-1]].commit
     left = fork(world, tag.commit)

@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import struct
 import zlib
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict
 from orchestrator.git.merge.result import Merge, links_among
-from orchestrator.git.objects import EMPTY_TREE, TreeItem, encode_commit, encode_tree, object_id, parse_commit
+from orchestrator.git.objects import (
+    EMPTY_TREE,
+    TreeItem,
+    encode_commit,
+    encode_tree,
+    object_id,
+    parse_commit,
+    parse_tree,
+)
 from orchestrator.git.process import GitCommandError, side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
 
 _NOBODY = b"release <release@localhost> 0 +0000"
-_TYPES = {"commit": 1, "tree": 2}  # of a pack entry
+_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}  # of a pack entry
 _FEW = 8  # merges that are not worth a second process
 _PARTS = 6  # one merge may take as long as thirty: two processes at a time, each of a small part, end together
+_ASKED, _NEAR = 16, 64  # commits that are looked for, and looked at, without a process
 _AT_ONCE = 400  # merges in one process: so much is lost, and done one by one, where git gives up on one of them
 
 
@@ -41,24 +53,70 @@ class Trees:
 
 
 def commits(scratch: Scratch, ids: Iterable[str]) -> dict[str, Commit]:
-    """The commits among these full ids; what is not here, no commit, or malformed is left out.  One process."""
-    wanted = sorted(set(ids))
-    if not wanted:
-        return {}
-    data = scratch.git.run("cat-file", "--batch", stdin="".join(f"{sha}\n" for sha in wanted).encode()).stdout
-    found, at = {}, 0
-    for sha in wanted:
-        end = data.index(b"\n", at)
-        head = data[at:end].split(b" ")
-        at = end + 1
-        if head[-1] == b"missing":
-            continue
-        size = int(head[2])
-        if head[1] == b"commit":
+    """The commits among these full ids; what is not here, no commit, or malformed is left out."""
+    found = {}
+    for sha, kind, data in scratch.read_all(sorted(set(ids))):
+        if kind == "commit":
             with contextlib.suppress(ValueError):  # who needs a malformed one asks `Scratch.commit`, and is told
-                found[sha] = parse_commit(sha, data[at : at + size])
-        at += size + 1
+                found[sha] = parse_commit(sha, data)
     return found
+
+
+def outside(scratch: Scratch, ids: Collection[str], tips: Sequence[str]) -> set[str]:
+    """Those of these commits that are in the history of none of the tips."""
+    left = set(ids)
+    if not left or (len(left) <= _ASKED and len(tips) <= _ASKED and _walked(scratch, left, tips)):
+        return left
+    listing = "\n".join([*ids, *(f"^{tip}" for tip in tips)]).encode() + b"\n"
+    return set(scratch.git.run("rev-list", "--stdin", stdin=listing).lines()).intersection(ids)
+
+
+def straight(scratch: Scratch, new: str, old: str) -> list[str] | None:
+    """The commits above `old` ("": all) up to `new`, oldest first, where they are few and each stands on one other.
+
+    None where that is not so.
+    """
+    line: list[str] = []
+    try:
+        while new != old:
+            line.append(new)
+            parents = scratch.commit(new).parents
+            if (len(parents) != 1 and (old or parents)) or len(line) > _NEAR:
+                return None
+            new = parents[0] if parents else ""
+    except UsageError:
+        return None
+    return line[::-1]
+
+
+def blobs(scratch: Scratch, ids: Iterable[str]) -> dict[str, bytes]:
+    """The contents of many objects.  Raises MissingObjectError for one that is not here."""
+    wanted = sorted(set(ids))
+    found = {sha: data for sha, _, data in scratch.read_all(wanted)}
+    for sha in wanted:
+        if sha not in found:
+            scratch.read(sha)
+    return found
+
+
+def _walked(scratch: Scratch, left: set[str], tips: Sequence[str]) -> bool:
+    """Take what is found off `left`, newest first; False where that takes a process, or would be no faster."""
+    seen, waiting = set[str](), list[tuple[int, str]]()
+    new: Iterable[str] = tips
+    try:
+        while left:
+            for sha in set(new) - seen:
+                seen.add(sha)
+                heappush(waiting, (-scratch.commit(sha).when.seconds, sha))
+            left -= seen
+            if not waiting:
+                return True
+            new = scratch.commit(heappop(waiting)[1]).parents
+            if len(seen) > _NEAR:
+                return False
+    except UsageError:  # a history that ends here, or a tip that is no commit
+        return False
+    return True
 
 
 def picks(scratch: Scratch, wanted: Sequence[Trees], pack: Pack | None = None) -> list[Merge | None]:
@@ -121,7 +179,7 @@ class Pack:
 
     def commit(self, tree: str, parents: tuple[str, ...]) -> str:
         data = encode_commit(tree=tree, parents=parents, author=_NOBODY, committer=_NOBODY, message=b"x\n")
-        return self._add("commit", data)
+        return self.add("commit", data)
 
     def tree(self, files: Mapping[bytes, tuple[str, str]]) -> str:
         """The tree that holds just these: path -> mode and blob."""
@@ -134,22 +192,51 @@ class Pack:
             else:
                 items.append(TreeItem(mode=mode, name=name, sha=sha))
         items += [TreeItem(mode="40000", name=name, sha=self.tree(below)) for name, below in folders.items()]
-        return self._add("tree", encode_tree(items))
+        return self.add("tree", encode_tree(items))
 
-    def _add(self, kind: str, data: bytes) -> str:
+    def add(self, kind: str, data: bytes) -> str:
         sha = object_id(kind, data)
         self._objects[sha] = _TYPES[kind], data
         return sha
 
     def write(self, scratch: Scratch) -> None:
-        if not self._objects:
-            return
+        if self._objects:
+            scratch.git.run("index-pack", "--stdin", stdin=self.encoded())
+
+    def encoded(self) -> bytes:
+        """As git reads a pack."""
         parts = [b"PACK", struct.pack(">II", 2, len(self._objects))]
         for number, data in self._objects.values():
             parts += [_entry_head(number, len(data)), zlib.compress(data, 1)]
         body = b"".join(parts)
-        digest = hashlib.sha1(body, usedforsecurity=False).digest()
-        scratch.git.run("index-pack", "--stdin", stdin=body + digest)
+        return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def made_in(scratch: Scratch, ids: Iterable[str]) -> Pack | None:
+    """The objects of a scratch store's own that these objects need, they among them.
+
+    None where they cannot be told by their files: what was fetched by the hundred is in a pack, and objects of a third
+    store may be lent too.
+    """
+    if not scratch.is_loose:
+        return None
+    pack, waiting, seen = Pack(), list(ids), set[str]()
+    while waiting:
+        sha = waiting.pop()
+        if sha in seen or (stored := scratch.stored(sha)) is None:
+            continue  # the repository's own, with all that it needs
+        seen.add(sha)
+        kind, data = stored
+        pack.add(kind, data)
+        if kind == "tree":
+            waiting += [item.sha for item in parse_tree(data)]
+        elif kind != "blob":  # `tree`, `parent` and `object` lines
+            head = data.partition(b"\n\n")[0]
+            waiting += [match[1].decode() for match in _NEEDED.finditer(head)]
+    return pack
+
+
+_NEEDED = re.compile(rb"^(?:tree|parent|object) ([0-9a-f]{40})$", re.MULTILINE)
 
 
 def _entry_head(number: int, size: int) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import UsageError
 from orchestrator.git.merge.submodules import directories
+from orchestrator.git.objects import object_id
 from orchestrator.git.process import Git
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ def as_added(repository: Repository, scratch: Scratch, path: str) -> bytes:
 
     Raises UsageError where a filter that is required cannot run.
     """
-    env = scratch.borrowing(repository.common_dir / "objects") | {"GIT_INDEX_FILE": str(scratch.path / "index")}
     own = Git(repository.top, env=repository.git.env, config=_QUIET)
+    if (same := _as_it_is(own, repository.top / path)) is not None:
+        return same
+    env = scratch.borrowing(repository.common_dir / "objects") | {"GIT_INDEX_FILE": str(scratch.path / "index")}
     here = own.run("ls-files", "--stage", "-z", "--", f":(literal,top){path}").stdout
     git = Git(repository.top, env={**repository.git.env, **env}, config=_QUIET)
     git.run("update-index", "-z", "--index-info", stdin=here)  # whether a file had CRLF before counts
@@ -52,6 +55,17 @@ def as_added(repository: Repository, scratch: Scratch, path: str) -> bytes:
         )
     row = git.run("ls-files", "--stage", "-z", "--", f":(literal,top){path}").fields()[0]
     return scratch.blob(row.split(" ")[1])
+
+
+def _as_it_is(git: Git, path: Path) -> bytes | None:
+    """The content of a file that git stores unchanged, None where it may not.
+
+    What it had before counts for one with CR only.
+    """
+    if path.is_symlink() or b"\r" in (data := path.read_bytes()):
+        return None
+    told = git.attempt("hash-object", "--stdin", f"--path={path.relative_to(git.cwd).as_posix()}", stdin=data)
+    return data if told.text.strip() == object_id("blob", data) else None
 
 
 def as_stored(scratch: Scratch, tree: str, files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -29,21 +29,24 @@ _CRASH = re.compile(r"dumping crash report to (\S+)")
 _NOTE = re.compile(r"[0-9a-f]{40}")  # a path without its slashes
 
 
-def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str) -> None:
+def publish(
+    repository: Repository, *, remote: str, lines: Mapping[str, str], committer: str, seen: str | None = None
+) -> None:
     """Add a line to the note of each commit and push; when others pushed meanwhile, merge and try again.
 
-    Raises RemoteError when the remote refuses every time.
+    `seen` is where the remote's were a moment ago, "" for none.  Raises RemoteError when the remote refuses every time.
     """
     from orchestrator.git.records.push import hinted, move_refs
 
     git = repository.git
     said = ""
-    for _ in range(_ATTEMPTS):
-        theirs = _join_theirs(repository, remote, committer)
-        _add(git, lines, committer)
+    for attempt in range(_ATTEMPTS):
+        is_known = attempt == 0 and seen in ("", repository.ref(REF))
+        theirs = seen if seen is not None and is_known else _join_theirs(repository, remote, committer)
+        _add(repository, lines, committer)
         if repository.kept_on:
             try:
-                move_refs(repository, remote=remote, moves={REF: (_tip(git, REF), theirs)}, state=_STATE)
+                move_refs(repository, remote=remote, moves={REF: (repository.ref(REF), theirs)}, state=_STATE)
             except RefusedError as error:  # others were faster
                 said = error.message
                 continue
@@ -61,9 +64,10 @@ def publish(repository: Repository, *, remote: str, lines: Mapping[str, str], co
     raise hinted(refused, repository)
 
 
-def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
-    tip = _tip(git, REF)
-    old = listing(git, tip)
+def _add(repository: Repository, lines: Mapping[str, str], committer: str) -> None:
+    git, tip = repository.git, repository.ref(REF)
+    files = dict(_files(git, tip))
+    old = {path.replace("/", ""): blob for path, blob in files.items()}
     texts = blobs(git, {old[sha] for sha in lines if sha in old})
     changed = {}
     for sha, line in lines.items():
@@ -71,7 +75,7 @@ def _add(git: Git, lines: Mapping[str, str], committer: str) -> None:
         after = with_lines(before, [line.encode()])
         if after != before:
             changed[sha] = after
-    _write(git, changed, (), tip, [], committer)
+    _write(git, changed, (), tip, [], committer, files)
 
 
 def _join_theirs(repository: Repository, remote: str, committer: str) -> str:
@@ -79,7 +83,7 @@ def _join_theirs(repository: Repository, remote: str, committer: str) -> str:
     git = repository.git
     if not _fetched(repository, remote):
         return ""  # no notes there yet; an unreachable remote shows at the push
-    theirs, ours = _tip(git, _THEIRS), _tip(git, REF)
+    theirs, ours = repository.ref(_THEIRS), repository.ref(REF)
     if not ours or git.attempt("merge-base", "--is-ancestor", ours, theirs).status == 0:
         git.run("update-ref", REF, theirs, ours)
     elif git.attempt("merge-base", "--is-ancestor", theirs, ours).status:
@@ -92,7 +96,7 @@ def _fetched(repository: Repository, remote: str) -> bool:
     """Whether the remote has notes, and they are here as `_THEIRS`."""
     if repository.kept_on:
         repository.bring_as(remote, REF, _THEIRS)
-        return bool(_tip(repository.git, _THEIRS))
+        return bool(repository.ref(_THEIRS))
     return not repository.git.talk(remote, *FETCH, "--no-filter", "--", remote, f"+{REF}:{_THEIRS}").status
 
 
@@ -118,7 +122,7 @@ def _merge(git: Git, ours: str, theirs: str, committer: str) -> None:
     texts = blobs(git, {*changed.values(), *(side[sha] for sha in both for side in (mine, other))})
     joined = {sha: texts[blob] for sha, blob in changed.items()}
     joined |= {sha: with_lines(texts[other[sha]], texts[mine[sha]].splitlines()) for sha in both}
-    _write(git, joined, gone, ours, [theirs], committer)
+    _write(git, joined, gone, ours, [theirs], committer, dict(_files(git, ours)))
 
 
 def with_lines(text: bytes, lines: Iterable[bytes]) -> bytes:
@@ -161,17 +165,18 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
-def _tip(git: Git, ref: str) -> str:
-    return git.attempt("rev-parse", "--quiet", "--verify", ref).text.strip()
-
-
 def _write(
-    git: Git, texts: Mapping[str, bytes], removed: Collection[str], tip: str, merged: Collection[str], committer: str
+    git: Git,
+    texts: Mapping[str, bytes],
+    removed: Collection[str],
+    tip: str,
+    merged: Collection[str],
+    committer: str,
+    files: Mapping[str, str],
 ) -> None:
-    """One commit on `tip` that sets and removes notes; none when there is nothing to say."""
+    """One commit on `tip`, which has these files, that sets and removes notes; none when there is nothing to say."""
     if not texts and not removed and not merged:
         return
-    files = dict(_files(git, tip))
     old = {path.replace("/", ""): path for path in files}
     kept = {sha for sha in (*old, *texts) if sha not in removed}
     depth = max(0, (len(kept).bit_length() - 1) // 8)  # as fast-import has it: a level more at 256, 65536, ... notes

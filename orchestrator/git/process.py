@@ -11,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.core.errors import Exit, LockedError, ReleaseError, UsageError
@@ -18,7 +19,7 @@ from orchestrator.core.remote_url import without_login
 from orchestrator.git.conversation import Conversation, Output, Silence, has_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from git import Git as Runner
 
@@ -111,6 +112,10 @@ class Git:
         command = next(word for word in args if word in _TALKING)
         return Conversation(process, without_login(remote), command, self.silence).to_its_end()
 
+    def begun(self, *args: str) -> Any:
+        """`git ARGS` with pipes to talk to it."""
+        return self._started(args, None, istream=subprocess.PIPE)
+
     def _started(self, args: tuple[str, ...], env: Mapping[str, str] | None, **how: Any) -> Any:
         runner, not_found = _runner()
         command = ["git", *(part for key, value in self.config for part in ("-c", f"{key}={value}")), *args]
@@ -129,6 +134,101 @@ class Git:
     def text(self, *args: str) -> str:
         """stdout of `git ARGS` without surrounding blanks."""
         return self.run(*args).text.strip()
+
+
+class Reader:
+    """One long-lived `git cat-file`, which tells what names stand for and reads objects; begun when first asked."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._process: Any = None
+        self._asked = Lock()  # what is begun in the background of others may read too
+
+    def header(self, name: str) -> tuple[str, str, int] | None:
+        """Id, type and size in bytes of what a name stands for; None where it stands for nothing here."""
+        with self._asked:
+            return self._ask("info", name)
+
+    def is_ambiguous(self, name: str) -> bool:
+        """Whether an abbreviated id is one of several objects."""
+        with self._asked:
+            return self._send("info", [name]) and self._line().endswith(b" ambiguous\n")
+
+    def content(self, name: str) -> tuple[str, bytes] | None:
+        """Type and content of an object, None as above."""
+        with self._asked:
+            found = self._ask("contents", name)
+            return (found[1], self._body(found[2])) if found else None
+
+    def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+        """Id, type and content of each of these objects, those that are not here left out.
+
+        Raises GitCommandError where git gives up on one, which is damaged.
+        """
+        for first in range(0, len(ids), _AT_ONCE):
+            with self._asked:
+                found = self._together(ids[first : first + _AT_ONCE])
+            yield from found
+
+    def _together(self, ids: Sequence[str]) -> list[tuple[str, str, bytes]]:
+        self._send("contents", ids)
+        heads = (_header(self._line(whole=True)) for _ in ids)
+        return [(head[0], head[1], self._body(head[2])) for head in heads if head]
+
+    def close(self) -> None:
+        """End the process; what asks later begins another one."""
+        if self._process is not None:
+            process, self._process = self._process.proc, None
+            for stream in (process.stdin, process.stdout, process.stderr):
+                with suppress(BrokenPipeError):
+                    stream.close()
+            process.terminate()
+            process.wait()
+
+    def _ask(self, verb: str, name: str) -> tuple[str, str, int] | None:
+        return _header(self._line()) if self._send(verb, [name]) else None
+
+    def _send(self, verb: str, names: Sequence[str]) -> bool:
+        """False where a name cannot be asked for: one line is one question."""
+        if any(not name.strip() or "\n" in name for name in names):
+            return False
+        try:
+            asked = "".join(f"{verb} {name}\n" for name in names).encode()
+        except UnicodeEncodeError:
+            return False
+        if self._process is None:
+            self._process = self._git.begun("cat-file", "--batch-command")
+        with suppress(BrokenPipeError):  # it has died: there is no answer then
+            self._process.stdin.write(asked)
+            self._process.stdin.flush()
+        return True
+
+    def _line(self, *, whole: bool = False) -> bytes:
+        """The next answer; b"" where the question has ended git, as `@{u}` without an upstream does.
+
+        `whole`: that raises GitCommandError.
+        """
+        line: bytes = self._process.stdout.readline()
+        if not line:
+            said = self._process.stderr.read() if whole else b""
+            self.close()
+            if whole:
+                raise failure(("cat-file",), Output(status=128, stdout=b"", stderr=said.decode("utf-8", "replace")))
+        return line
+
+    def _body(self, size: int) -> bytes:
+        data: bytes = self._process.stdout.read(size + 1)
+        return data[:size]
+
+
+def _header(line: bytes) -> tuple[str, str, int] | None:
+    """`ID TYPE SIZE`; what is missing or ambiguous is said with other words."""
+    found = _OBJECT.fullmatch(line)
+    return (found[1].decode(), found[2].decode(), int(found[3])) if found else None
+
+
+_OBJECT = re.compile(rb"([0-9a-f]{40}) (commit|tree|blob|tag) (\d+)\n")
+_AT_ONCE = 80  # questions: the smallest pipe takes so many while nobody reads the answers
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
 from orchestrator.core.text import word
+from orchestrator.git.batch import made_in
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def adopt(repository: Repository, scratch: Scratch, refs: Mapping[str, str]) -> 
 
     What a person's settings say of fetches (protocols, other URLs, checks of foreign objects) is of no concern here.
     """
+    if pack := made_in(scratch, refs.values()):
+        repository.git.run("unpack-objects", "-q", stdin=pack.encoded())
+        update_refs(repository, {ref: (sha, "") for ref, sha in refs.items()})
+        return
     out = scratch.gitdir / "refs" / "out"
     out.mkdir(exist_ok=True)
     for number, sha in enumerate(refs.values()):
@@ -82,15 +87,15 @@ def publish_tag_locally(
     Returns a line for the user about a branch that had to be left, or "".
     """
     branch_ref = f"refs/heads/{branch}"
-    local = repository.refs(branch_ref, f"refs/tags/{tag}")
+    local = repository.ref(branch_ref)
     changes: dict[str, tuple[str, str]] = {}
-    if f"refs/tags/{tag}" not in local:
+    if not repository.ref(f"refs/tags/{tag}"):
         changes[f"refs/tags/{tag}"] = (tag_object, ZERO)
     note = ""
-    here = repository.checked_out().get(branch_ref, "")
-    if local.get(branch_ref) == old and not here:
+    here = repository.checked_out().get(branch_ref, "") if local == old else ""
+    if local == old and not here:
         changes[branch_ref] = (new, old)
-    elif here and local.get(branch_ref) == old != new:
+    elif here and old != new:
         note = f"{branch} is checked out in {here} and was left alone: "
         note += f"git -C {word(here)} pull --ff-only {word(remote)} {word(branch)}"
     try:
@@ -113,12 +118,13 @@ def land(
     lent: int,
     tell: Callable[[str], object],
     one_by_one: bool = False,
+    also: Sequence[str] = (),
 ) -> RemoteRefs:
     """Move the branch and make the tag on the remote: both or neither, and only from the expected state.
 
     `one_by_one`: the branch, then the tag; broken off between them, the same again pushes the tag.
     `lent` is a descriptor that the push holds as long as it lives; `tell` hears what hooks and server say of a push
-    that went well.  Returns what the remote shows afterwards.  Raises
+    that went well.  Returns what the remote shows afterwards, refs `also` to be asked for among it.  Raises
     RefusedError when the remote moved, MismatchError when the tag exists with another object, RemoteError when the push
     was rejected or the remote does not answer, InterruptedRunError while nobody knows whether it will arrive.
     """
@@ -130,7 +136,7 @@ def land(
         if old == new and "support --atomic" in output.stderr:  # one ref alone needs no atomic push
             alone = (*push_to(remote), leases[1], "--", remote, f"{tag_object}:{tag_ref}")
             output = repository.git.talk(remote, *alone, lent=lent)
-        refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}")
+        refs = repository.ls_remote(remote, branch_ref, tag_ref, f"{tag_ref}^{{}}", *also)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted while the push was under way",
@@ -167,6 +173,7 @@ def land(
                 lent=lent,
                 tell=tell,
                 one_by_one=one_by_one,
+                also=also,
             )
         raise RefusedError(
             f"{branch} on {remote} moved from {old[:12]} to {refs.branch(branch)[:12] or 'nothing'} meanwhile",

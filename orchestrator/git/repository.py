@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import without_login
@@ -15,7 +15,7 @@ from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import Signature, person
-from orchestrator.git.process import FETCH, Git, is_disk_full, version
+from orchestrator.git.process import FETCH, Git, Reader, is_disk_full, version
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
 _NETWORK = re.compile(r"(?!file://)[a-z0-9+.-]+://|[^/:]+:(?!//)")  # a URL, or git's `host:path` and `helper::...`
+_REMOTE = re.compile(r"([^\t]+)\t(.*) \((fetch|push)\)(?: \[.*\])?")  # in brackets the filter of a partial clone
 OLDEST_GIT = (2, 38)
 HOME = "home"  # beside the worktree of a paused release: the checkout that the release was begun in
 
@@ -68,8 +69,9 @@ class Repository:
         self.git = Git(
             top, env={"GIT_NO_REPLACE_OBJECTS": "1", **(env or {})}, config=(("submodule.recurse", "false"),)
         )
-        self._objects: Any = None
-        self._urls: dict[str, str] = {}  # of remotes, as they are for the whole run
+        # A partial clone is not to ask its remote, one process each, for every id that is not here.
+        self._objects = Reader(Git(top, env={**self.git.env, "GIT_NO_LAZY_FETCH": "1"}))
+        self._remotes: dict[str, tuple[str, list[str]]] | None = None
         self._listings: dict[str, list[TreeEntry]] = {}
         self.kept_on: RecordsBranch | RecordsPlace | None = None  # what stands for refs, by `records:` of release.yaml
         self.keeps_records = True  # False by `records: none`
@@ -103,9 +105,7 @@ class Repository:
 
     def close(self) -> None:
         """Stop the reader process."""
-        if self._objects is not None:
-            self._objects.close()
-            self._objects = None
+        self._objects.close()
 
     # -------------------------------------------------------------- what kind of repository
 
@@ -134,16 +134,29 @@ class Repository:
     def became_partial(self) -> None:
         """Ask git again for the remotes of a partial clone: a fetch has made this one of it."""
         vars(self).pop("promisors", None)
+        vars(self).pop("_settings", None)
 
     def config(self, key: str) -> str:
         """A configuration value, "" when not set."""
-        return self.git.attempt("config", "--get", key).text.strip()
+        return self.git.attempt("config", "--get", key).text.strip() if self.is_set(key) else ""
 
     def config_items(self, pattern: str) -> list[tuple[str, str]]:
         """(key, value) pairs whose key matches the regular expression."""
-        output = self.git.attempt("config", "-z", "--get-regexp", pattern)
-        pairs = (item.partition("\n") for item in output.fields())
-        return [(key, value if equals else "true") for key, equals, value in pairs]  # a bare key means true
+        return [(key, value) for key, value in self._settings if re.search(pattern, key)]
+
+    def is_set(self, key: str) -> bool:
+        """Whether anything is said of a key of two words."""
+        return any(each == key.lower() for each, _ in self._settings)
+
+    def is_on(self, key: str) -> bool:
+        """Whether a key of two words is true."""
+        return self.is_set(key) and self.git.attempt("config", "--type=bool", "--get", key).text.strip() == "true"
+
+    @cached_property
+    def _settings(self) -> list[tuple[str, str]]:
+        """All that git is set to here, as it is for the whole run; a bare key means true."""
+        pairs = (item.partition("\n") for item in self.git.attempt("config", "-z", "--list").fields())
+        return [(key, value if equals else "true") for key, equals, value in pairs]
 
     def identity(self) -> Signature:
         """Who commits.  Raises UsageError when git knows no name or mail."""
@@ -166,29 +179,17 @@ class Repository:
         """
         if revision.startswith(":/"):  # the rest is a pattern, also what would say the kind
             return self.git.attempt("rev-parse", "--verify", "--quiet", revision).text.strip()
-        from git import Repo
+        if found := self._objects.header(f"{revision}^{{{kind}}}"):
+            return found[0]
+        # git says `missing` of an ambiguous id that is to be peeled, and `ambiguous` of the bare one.
+        if "@{" not in revision and (short := _SHORT.match(revision)) and self._objects.is_ambiguous(short[0]):
+            raise AmbiguousError(revision)
+        return ""
 
-        if self._objects is None:
-            self._objects = Repo(self.top)
-            # A partial clone is not to ask its remote, one process each, for every id that is not here.
-            self._objects.git.update_environment(**self.git.env, GIT_NO_LAZY_FETCH="1")
-        try:
-            sha, _, _ = self._objects.git.get_object_header(f"{revision}^{{{kind}}}")
-        except ValueError:
-            if "@{" in revision:
-                self.close()  # `@{u}` without an upstream ends git: the next question needs another
-            elif (short := _SHORT.match(revision)) and self._is_ambiguous(short[0]):
-                raise AmbiguousError(revision) from None
-            return ""
-        return _text(sha)
-
-    def _is_ambiguous(self, short: str) -> bool:
-        """git says `missing` of an ambiguous id that is to be peeled, and `ambiguous` of the bare one."""
-        try:
-            self._objects.git.get_object_header(short)
-        except ValueError as error:
-            return str(error).rstrip("'\"").endswith(" ambiguous")
-        return False
+    def ref(self, name: str) -> str:
+        """The id of the object that a ref of this clone names (not peeled), by its full name; "" where it has none."""
+        found = self._objects.header(name)
+        return found[0] if found else ""
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Full ref name -> id of the object it names (not peeled)."""
@@ -208,6 +209,10 @@ class Repository:
 
     def checked_out(self) -> dict[str, str]:
         """Branch ref -> worktree path, for every worktree of this repository."""
+        if self.common_dir.name == ".git" and not (self.common_dir / "worktrees").exists():
+            name = (self.common_dir / "HEAD").read_text(errors="surrogateescape").strip().removeprefix("ref: ")
+            if not name.endswith("/.invalid"):  # refs of another format
+                return {name: str(self.common_dir.parent)} if name.startswith("refs/") else {}
         found, path = {}, ""
         for item in self.git.run("worktree", "list", "--porcelain", "-z").fields():
             if item.startswith("worktree "):
@@ -225,15 +230,24 @@ class Repository:
 
     def remote_url(self, remote: str) -> str:
         """The URL fetches use, "" when there is no such remote."""
-        if remote not in self._urls:
-            output = self.git.attempt("remote", "get-url", "--", remote)
-            self._urls[remote] = output.text.strip() if output.status == 0 else ""
-        return self._urls[remote]
+        return self._urls(remote)[0]
 
     def push_urls(self, remote: str) -> list[str]:
         """Where pushes to a remote go: the URLs of its name, or the URL that it is."""
-        output = self.git.attempt("remote", "get-url", "--push", "--all", "--", remote)
-        return output.lines() if output.status == 0 else [remote]
+        return self._urls(remote)[1]
+
+    def _urls(self, remote: str) -> tuple[str, list[str]]:
+        """Where a remote is fetched from, and where it is pushed to, as they are for the whole run."""
+        if self._remotes is None:
+            rows = map(_REMOTE.fullmatch, self.git.attempt("remote", "--verbose").lines())
+            self._remotes = {}
+            for name, url, way in (row.groups() for row in rows if row):
+                fetched, pushed = self._remotes.get(name, ("", []))
+                self._remotes[name] = (url, pushed) if way == "fetch" else (fetched, [*pushed, url])
+        if remote not in self._remotes:  # none, or a URL, or one that git lists not
+            one, all_ = (self.git.attempt("remote", "get-url", *way, "--", remote) for way in ((), ("--push", "--all")))
+            self._remotes[remote] = "" if one.status else one.text.strip(), [remote] if all_.status else all_.lines()
+        return self._remotes[remote]
 
     def pushes_stay_here(self, remote: str) -> bool:
         """Whether every push URL is a path of this machine, so that all parts of a push run here."""
@@ -355,11 +369,6 @@ def begun_in(release: Path) -> Path | None:
         return Path(os.fsdecode((release / HOME).read_bytes()))
     except FileNotFoundError:
         return None
-
-
-def _text(value: Any) -> str:
-    """GitPython answers ids as bytes or text, by version."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _not_a_repository(start: Path, output: Output) -> UsageError:

@@ -15,13 +15,13 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import tempfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.core.documents import LARGEST, DocumentError
 from orchestrator.core.errors import UsageError
@@ -30,16 +30,15 @@ from orchestrator.git.isolation import isolated, remove, settings
 from orchestrator.git.merge.result import Merge, decode_merge, encode_merge, merged
 from orchestrator.git.merge.submodules import Submodules
 from orchestrator.git.objects import EMPTY_TREE, Commit, TreeItem, encode_commit, encode_tree, parse_commit, parse_tree
-from orchestrator.git.process import Git, failure, version
-from orchestrator.git.trees import entry_at, items_of, put
+from orchestrator.git.process import Git, Reader, failure, version
+from orchestrator.git.trees import entry_at, items_of, listed, put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 _NOBODY = b"release <release@localhost> 0 +0000"
 
-_ATTRIBUTES = re.compile(rb"100\d{3} blob ([0-9a-f]+)\t((?:[^\0]*/)?\.gitattributes)")
 _WORDS = {"40000": "a directory", "120000": "a symbolic link", "160000": "a submodule"}
 
 
@@ -73,7 +72,8 @@ class Scratch:
         self._commits: dict[str, Commit] = {}
         self._attributes = ""
         self._attributes_key = ""
-        self._reader_: Any = None
+        self._more = objects[1:]
+        self._reader = Reader(self.git)
 
     @classmethod
     def open(cls, objects: Path, cache: Cache | None = None, *more: Path) -> Scratch:
@@ -93,9 +93,7 @@ class Scratch:
     def close(self) -> None:
         """Stop the reader process, keep what was found out, and remove the directory."""
         self.cache.close()
-        if self._reader_ is not None:
-            self._reader_.close()
-            self._reader_ = None
+        self._reader.close()
         remove(self.path)
 
     @property
@@ -105,32 +103,21 @@ class Scratch:
 
     # -------------------------------------------------------------- reading
 
-    @property
-    def _reader(self) -> Any:
-        """GitPython's repository: one long-lived `cat-file --batch` for all reads."""
-        if self._reader_ is None:
-            from git import Repo
-
-            repo = Repo(self.gitdir)
-            repo.git.update_environment(**self.git.env)
-            self._reader_ = repo
-        return self._reader_
-
     def read(self, sha: str) -> tuple[str, bytes]:
         """Type and content of an object.  Raises MissingObjectError."""
-        try:
-            _, kind, _, data = self._reader.git.get_object_data(sha)
-        except ValueError as error:
-            raise MissingObjectError(sha) from error
-        return kind.decode() if isinstance(kind, bytes) else str(kind), bytes(data)
+        if (found := self._reader.content(sha)) is None:
+            raise MissingObjectError(sha)
+        return found
+
+    def read_all(self, ids: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+        """Id, type and content of each of these objects, without those that are not here."""
+        return self._reader.contents(ids)
 
     def header(self, sha: str) -> tuple[str, int]:
         """Type and size in bytes of an object, without reading it.  Raises MissingObjectError."""
-        try:
-            _, kind, size = self._reader.git.get_object_header(sha)
-        except ValueError as error:
-            raise MissingObjectError(sha) from error
-        return kind.decode() if isinstance(kind, bytes) else str(kind), int(size)
+        if (found := self._reader.header(sha)) is None:
+            raise MissingObjectError(sha)
+        return found[1:]
 
     def blob(self, sha: str) -> bytes:
         return self.read(sha)[1]
@@ -146,28 +133,19 @@ class Scratch:
 
     def has(self, sha: str) -> bool:
         """Whether the object is here (a replaced or missing one is not fetched)."""
-        try:
-            self._reader.git.get_object_header(sha)
-        except ValueError:
-            return False
-        return True
+        return self._reader.header(sha) is not None
 
     def is_commit(self, sha: str) -> bool:
         """Whether the object is here and a commit (a tag may name a tree or a blob)."""
-        try:
-            return self._reader.git.get_object_header(sha)[1] in ("commit", b"commit")
-        except ValueError:
-            return False
+        found = self._reader.header(sha)
+        return found is not None and found[1] == "commit"
 
     def resolve(self, revision: str, kind: str = "commit") -> str:
         """Full id of a revision told by an id, perhaps a short one; "" for an ambiguous one and for refs."""
         if "@{" in revision or revision.startswith(":"):  # `@{u}` would end git; `:/text` asks refs
             return ""
-        try:
-            sha = self._reader.git.get_object_header(f"{revision}^{{{kind}}}")[0]
-        except ValueError:
-            return ""
-        return sha.decode() if isinstance(sha, bytes) else str(sha)
+        found = self._reader.header(f"{revision}^{{{kind}}}")
+        return found[0] if found else ""
 
     def commit(self, sha: str) -> Commit:
         """A commit by its full id.  Raises MissingObjectError."""
@@ -191,10 +169,21 @@ class Scratch:
     def entries(self, tree: str) -> list[TreeEntry]:
         """Every file of a tree, recursively, in git's order."""
         if tree not in self.listings:
-            rows = (line.partition("\t") for line in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).fields())
-            parts = ((head.split(" "), path) for head, _, path in rows)
-            self.listings[tree] = [TreeEntry(mode=mode, sha=sha, path=path) for (mode, _, sha), path in parts]
+            self.listings[tree] = [
+                TreeEntry(mode=mode, sha=sha, path=path.decode("utf-8", "surrogateescape"))
+                for mode, sha, path in self._listed(tree)
+            ]
         return self.listings[tree]
+
+    def _listed(self, tree: str) -> Iterable[tuple[str, str, bytes]]:
+        """Mode, id and path of every file."""
+        with suppress(MissingObjectError):
+            if (few := listed(self, tree)) is not None:
+                return few
+        rows = (
+            row.partition(b"\t") for row in self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout.split(b"\0")
+        )
+        return ((head[:6].decode(), head[-40:].decode(), path) for head, tab, path in rows if tab)
 
     def file(self, tree: str, path: str) -> bytes | None:
         """The content of a regular file in a tree, None when there is none at that path."""
@@ -328,6 +317,19 @@ class Scratch:
     def _loose(self, sha: str) -> Path:
         return self.gitdir / "objects" / sha[:2] / sha[2:]
 
+    @property
+    def is_loose(self) -> bool:
+        """Whether what is here is borrowed from one store, or a file of its own."""
+        return not self._more and not any((self.gitdir / "objects/pack").iterdir())
+
+    def stored(self, sha: str) -> tuple[str, bytes] | None:
+        """Type and content of an object that has a file in this store, None of any other."""
+        try:
+            head, _, data = zlib.decompress(self._loose(sha).read_bytes()).partition(b"\0")
+        except FileNotFoundError:
+            return None
+        return head.split(b" ")[0].decode(), data
+
     def _throw_away(self, tree: str, parents: tuple[str, ...]) -> str:
         return self.write_commit(tree=tree, parents=parents, author=_NOBODY, committer=_NOBODY, message=b"x\n")
 
@@ -366,10 +368,11 @@ class Scratch:
         """(path, blob) of every `.gitattributes` in a tree."""
         if known := self.cache.get("attributes", [tree]):
             return [(path, sha) for path, sha in json.loads(known[tree])]
-        listed = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree).stdout
-        rows = (row for row in listed.split(b"\0") if row.endswith(b".gitattributes"))
-        found = [match.groups() for row in rows if (match := _ATTRIBUTES.fullmatch(row))]
-        files = [(path.decode("utf-8", "surrogateescape"), sha.decode()) for sha, path in found]
+        files = [
+            (path.decode("utf-8", "surrogateescape"), sha)
+            for mode, sha, path in self._listed(tree)
+            if mode.startswith("100") and path.rpartition(b"/")[2] == b".gitattributes"
+        ]
         self.cache.put("attributes", {tree: json.dumps(files).encode()})
         return files
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.git.objects import person
-from orchestrator.git.process import Git, failure
+from orchestrator.git.process import failure
 from orchestrator.git.push import said_by
 from orchestrator.git.signing import Signing, sign
 
 if TYPE_CHECKING:
     from orchestrator.git.objects import Signature
+    from orchestrator.git.process import Git
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
 
@@ -39,7 +40,7 @@ def make_tag(
     output, said = sign(git, *args, stdin=message.encode())
     if output and output.status and not signing.settings:
         raise failure(args, output)
-    if not output or output.status or (signs(git) and not is_signed(git, f"refs/tags/{name}")):
+    if not output or output.status or (signs(repository) and not is_signed(git, f"refs/tags/{name}")):
         raise UsageError(
             f"the tag could not be signed: {said}",
             remedy=signing.unlock + ("" if rule else "   | git config tag.gpgSign false   (signs no tags)"),
@@ -47,7 +48,7 @@ def make_tag(
             detail=output.stderr if output else "",
             state="nothing was pushed",
         )
-    return git.text("rev-parse", f"refs/tags/{name}")
+    return (scratch.gitdir / "refs/tags" / name).read_text().strip()
 
 
 def made_by(data: bytes) -> Signature | None:
@@ -59,7 +60,7 @@ def made_by(data: bytes) -> Signature | None:
 
 def must_sign(repository: Repository, rule: str) -> None:
     """Raises RefusedError where git is not set to sign tags, as the rule at this place wants."""
-    if not signs(repository.git):
+    if not signs(repository):
         raise RefusedError(
             "the tag must be signed (policy.signed-tags), and git is not set to sign tags",
             where=rule,
@@ -79,9 +80,9 @@ def newest_tagged(repository: Repository, path: str) -> bytes | None:
     return repository.blob(blob) if blob else None
 
 
-def signs(git: Git) -> bool:
+def signs(repository: Repository) -> bool:
     """Whether git is set to sign tags."""
-    return git.attempt("config", "--type=bool", "--get", "tag.gpgSign").text.strip() == "true"
+    return repository.is_on("tag.gpgSign")
 
 
 def is_signed(git: Git, tag: str) -> bool:

@@ -12,6 +12,7 @@ from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
+from orchestrator.git.batch import outside
 from orchestrator.guard.commits import MOST_COMMITS, ReleaseCommits, differs, made_of, refused, well_formed
 from orchestrator.guard.consistency import identity
 from orchestrator.guard.decisions import (
@@ -219,7 +220,7 @@ class BranchProof:
             raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
         ids = [source.commit.sha for source in sources]
         tips = self.protected.tips
-        outside = set(self.scratch.rev_list(*ids, "--not", *tips.values(), self._there, "--")) if ids else set()
+        away = outside(self.scratch, ids, [*tips.values(), self._there])
         for source in sources:
             if source.backport and source.backport.sha != source.fix.backport:
                 raise RefusedCommitError(
@@ -228,7 +229,7 @@ class BranchProof:
                     remedy=f"write all 40 digits in release.yaml on {self.protected.branch}",
                     code="backport-abbreviated",
                 )
-            if source.commit.sha in outside and source.commit.sha not in own:
+            if source.commit.sha in away and source.commit.sha not in own:
                 raise RefusedCommitError(
                     f"{source.commit.sha[:12]} {source.commit.subject!r} is not on {' or '.join(tips) or 'any source'}",
                     where=str(source.fix.place),

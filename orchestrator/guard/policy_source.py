@@ -18,6 +18,7 @@ from orchestrator.core.plan import Judgement
 from orchestrator.core.results import Place, Problem
 from orchestrator.core.signing import KeylessSpec
 from orchestrator.git import changes
+from orchestrator.git.batch import outside
 from orchestrator.guard import policy_rules as rulebook
 from orchestrator.session.committed import CommittedFiles
 
@@ -229,7 +230,7 @@ class PolicyResolver:
         if not policy.protected_sources or not sources:
             return set()
         tips = [sha for branch in policy.protected_sources if (sha := self.tip(branch))]
-        return set(self.scratch.rev_list(*sources, "--not", *tips, "--")) & set(sources)
+        return outside(self.scratch, sources, tips)
 
 
 def _signed(guard: EffectivePolicy, plan: Plan) -> list[Problem]:

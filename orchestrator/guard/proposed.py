@@ -16,6 +16,7 @@ from orchestrator.core.errors import ReleaseError
 from orchestrator.core.plan import CANDIDATES, LandingForm
 from orchestrator.core.tag_message import landed_as, renamed, tagged_account
 from orchestrator.core.versions import parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.landing import forms
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ProposedVersions:
         onto, brought = commit.parents
         if self.scratch.tree_of(brought) != commit.tree:
             return False
-        return not self.scratch.rev_list("--max-count=1", onto, f"^{brought}", "--")
+        return not outside(self.scratch, [onto], [brought])
 
     def fault(self, version: str, message: str, commit: str) -> str:
         """What is wrong with the way in which a tag says that it landed, as the end of a sentence."""

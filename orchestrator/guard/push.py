@@ -20,6 +20,7 @@ from orchestrator.core.results import Problem
 from orchestrator.core.tag_message import promotion, tagged_reason
 from orchestrator.core.text import word
 from orchestrator.core.versions import final_of, in_use, parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.git.push import ZERO
 from orchestrator.git.tags import signature_fault
 from orchestrator.guard import consistency
@@ -275,9 +276,9 @@ class PushGuard:
         return found[1], message
 
     def _on_branch(self, update: Update, line: GuardedBranch, commit: str, tip: str) -> None:
-        inside = bool(tip) and not self.scratch.rev_list("--max-count=1", commit, f"^{tip}", "--")
+        inside = bool(tip) and not outside(self.scratch, [commit], [tip])
         if not inside and self.each and tip:  # an atomic push: the branch moves after all refs were judged
-            inside = not self.scratch.rev_list("--max-count=1", tip, f"^{commit}", "--")
+            inside = not outside(self.scratch, [tip], [commit])
         if not inside:
             raise _error(update.short, f"is put on {commit[:12]}, which is not on {line.config.branch}",
                          "tag-not-on-branch", f"push branch and tag together: release cut {update.short}")  # fmt: skip
@@ -305,8 +306,8 @@ class PushGuard:
         verdict = check_version(name, branch=config.branch, reachable=reachable, existing=protected.tags, where=name)
         if verdict.problems:
             raise _error(name, verdict.problems[0].message, verdict.problems[0].code, verdict.problems[0].remedy)
-        outside = self.scratch.rev_list("--max-count=1", commit, "--not", *protected.tips.values(), "--")
-        return not verdict.previous and not outside and config.release(name) is None
+        inside = not outside(self.scratch, [commit], list(protected.tips.values()))
+        return not verdict.previous and inside and config.release(name) is None
 
     def _prove_again(self, name: str, commit: str, protected: Protected) -> ProvedRelease:
         """The release of a commit that is on the branch already: from the version before, or where the line began."""

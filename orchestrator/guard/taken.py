@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import ProblemsError, ReleaseError
 from orchestrator.core.tag_message import tagged_account
+from orchestrator.git.batch import outside
 from orchestrator.guard.commits import MAKE_AGAIN, MOST_COMMITS, ReleaseCommits, well_formed
 from orchestrator.guard.decisions import Protected, RefusedCommitError
 from orchestrator.picks.undeclared import Since
@@ -48,7 +49,7 @@ class TakenCommits:
         if not self._entries:
             return old
         end = self._below_release(new, releases)
-        if self.scratch.rev_list("--max-count=1", old, f"^{end}", "--"):
+        if outside(self.scratch, [old], [end]):
             return old  # rewritten, or nothing came: the rest is judged as ever
         return end
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import origins
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import Landing, LandingForm
+from orchestrator.git.batch import outside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def find(scratch: Scratch, wanted: Proposed, tip: str) -> Landing | None:
 
     Raises LandedOtherwiseError where something of it is there, and it is not what was proposed.
     """
-    if tip == wanted.base or scratch.rev_list("--max-count=1", wanted.base, f"^{tip}", "--"):
+    if tip == wanted.base or outside(scratch, [wanted.base], [tip]):
         return None
     onto = scratch.rev_list("--first-parent", "--reverse", tip, f"^{wanted.base}", "--")
     inner = _merged(scratch, wanted, onto[0])

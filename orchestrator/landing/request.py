@@ -35,13 +35,13 @@ _STATES = {
 
 def connect(session: Session, remote: str, spec: LandSpec | None = None) -> tuple[Forge | None, str]:
     """The forge of a remote; None, and the reason, where it cannot be asked.  `spec`: else that of release.yaml."""
-    from orchestrator.forges.address import address
-    from orchestrator.forges.table import forge_module
-
     spec, url = spec or _spec(session), session.repository.remote_url(remote)
     provider = spec.provider or provider_of(url)
     if not provider:
         return None, "the remote's URL names no forge that is known; `land:` in release.yaml can (`provider:`)"
+    from orchestrator.forges.address import address
+    from orchestrator.forges.table import forge_module
+
     try:
         where = address(provider, remote_url=url, repository=spec.repository, url=spec.api, env=session.env)
         return forge_module(provider).open_repository(where), ""

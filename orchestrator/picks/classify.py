@@ -11,6 +11,7 @@ from orchestrator.core.pick import Conflict, Pick, PickState
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.git import changes
+from orchestrator.git.batch import outside
 from orchestrator.git.merge.submodules import DIVERGED, UNKNOWN, held_to
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.picks.equivalents import BACKPORT, TRAILER, Equivalent, twins
@@ -267,11 +268,11 @@ def _carried(scratch: Scratch, base: str, sources: Sequence[Source]) -> dict[str
         for source in sources
         if source.backport and PickState.DUPLICATE in source.fix.allow and not source.fix.again
     }
-    outside = set(scratch.rev_list(*backports.values(), "--not", base, "--")) if backports else set()
+    away = outside(scratch, set(backports.values()), [base])
     return {
         sha: Equivalent(sha=backport, signals=(BACKPORT,))
         for sha, backport in backports.items()
-        if backport not in outside
+        if backport not in away
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from orchestrator.git.batch import outside
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -60,8 +62,8 @@ def find(
     repository: Repository, scratch: Scratch, sources: Sequence[str], tips: Sequence[str], remote: str
 ) -> ContainingBranches:
     """Look for the fixes that are on none of the source tips, all at once.  Without tips nothing is outside."""
-    outside = set(scratch.rev_list(*sources, "--not", *tips, "--")).intersection(sources) if sources and tips else set()
-    if not outside:
+    away = outside(scratch, sources, tips) if sources and tips else set()
+    if not away:
         return ContainingBranches({}, {}, (), remote)
     refs, kept = repository.refs("refs/heads", "refs/remotes"), repository.kept_on
     keeping = kept.branches if kept else ()
@@ -77,4 +79,4 @@ def find(
         holders[sha] = reached.pop(sha)
         for parent in parents:
             reached[parent] |= holders[sha]
-    return ContainingBranches(branches, holders, outside, remote)
+    return ContainingBranches(branches, holders, away, remote)

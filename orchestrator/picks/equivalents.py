@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
 from orchestrator.git import changes, diff
+from orchestrator.git.batch import outside
 from orchestrator.picks.merged.brought import brought, named_merges, taken_back
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def twins(
     ).hexdigest()
     if known := scratch.cache.get("twins", [key]):
         return {row[0]: _equivalent(*row[1:]) for row in json.loads(known[key])}
-    outside = set(scratch.rev_list(*sources, "--not", base, "--"))
+    beyond = outside(scratch, sources, [base])
     wanted = changes.of(scratch, sources)
-    away = [sha for sha in sources if sha in outside]
+    away = [sha for sha in sources if sha in beyond]
     on_top = _on_top(base, sources) | {*made_for}
     far = [sha for sha in away if sha not in on_top]
     heads = ["--not", *(far or away or sources)]  # what is declared by its id on the branch hides nothing below it
@@ -85,7 +86,7 @@ def twins(
     found |= {
         sha: Equivalent(sha=sha, signals=(ANCESTOR,))
         for sha in sources
-        if sha not in outside and sha not in gone.commits
+        if sha not in beyond and sha not in gone.commits
     }
     rows = [(sha, twin.sha, twin.signals, twin.others) for sha, twin in found.items()]
     scratch.cache.put("twins", {key: json.dumps(rows).encode()})

@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from
-from orchestrator.git import changes, diff, notes
+from orchestrator.git import changes, diff
+from orchestrator.git.batch import blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -111,7 +112,7 @@ class Presence:
         plain = [file for file in files if b"160000" not in file.modes]
         ids = {sha for file in plain for sha in (file.before, file.after, self._now(file.path))}
         wanted = {sha.decode() for sha in ids if sha != _NONE and sha not in self._blobs}
-        self._blobs |= {sha.encode(): data for sha, data in notes.blobs(self.scratch.git, wanted).items()}
+        self._blobs |= {sha.encode(): data for sha, data in blobs(self.scratch, wanted).items()}
 
     def lines(self, sha: bytes) -> Lines:
         """The lines that say something; of what has no lines, its id."""

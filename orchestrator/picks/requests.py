@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import reverted
 from orchestrator.core.errors import DecisionError
 from orchestrator.git import changes
+from orchestrator.git.batch import outside
 from orchestrator.picks.equivalents import match
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _form(scratch: Scratch, landed: str, head: str, tips: Sequence[str]) -> Froz
 def _by_head(scratch: Scratch, head: str, tips: Sequence[str]) -> Frozen | None:
     """By the head of the request: the merge that brought it, else commits that make the same changes."""
     for tip in tips:
-        if not scratch.rev_list("--max-count=1", head, f"^{tip}", "--"):
+        if not outside(scratch, [head], [tip]):
             return _merge_of(scratch, head, tip)
         base = scratch.git.attempt("merge-base", head, tip).text.strip()
         if base and (found := _same_changes(scratch, head, base, tip)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import Exit
 from orchestrator.core.pick import PickState
 from orchestrator.core.results import Problem
+from orchestrator.git.batch import outside
 from orchestrator.picks import containing_branches
 from orchestrator.picks.equivalents import twins
 from orchestrator.picks.followups import FIXES, FIXUP, REVERT, followups
@@ -97,7 +98,7 @@ def taken_back(pick: Pick) -> FollowUp | None:
 
 def _holder(scratch: Scratch, sha: str, tips: Mapping[str, str]) -> str:
     """The first source tip whose history has the commit."""
-    names = (name for name, tip in tips.items() if not scratch.rev_list("--max-count=1", sha, f"^{tip}", "--"))
+    names = (name for name, tip in tips.items() if not outside(scratch, [sha], [tip]))
     return next(names, "")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import Exit
 from orchestrator.core.pick import Pick, PickState, Skipped
+from orchestrator.git.batch import outside
 from orchestrator.git.objects import later
 from orchestrator.picks.classify import Judge
 from orchestrator.picks.prerequisites import EFFORT, Finder
@@ -92,7 +93,7 @@ def mark_own(scratch: Scratch, picks: Sequence[Pick], older: Collection[str]) ->
     Those are the versions before, for the first of a line the source branches.
     """
     carriers = {pick.duplicate_of for pick in picks if pick.state is PickState.DUPLICATE} - {""}
-    new = set(scratch.rev_list(*carriers, "--not", *older, "--")) if carriers else set()
+    new = outside(scratch, carriers, list(older))
     return [replace(pick, since_previous=True) if pick.duplicate_of in new else pick for pick in picks]
 
 

@@ -17,6 +17,7 @@ from orchestrator.core.plan import Decisions, Judgement, Plan, PlannedImage
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.core.versions import parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.picks.resolutions.known import Earlier, known_here
 from orchestrator.picks.source_status import aftermath
 from orchestrator.picks.sources import expand, moving, named, unknown
@@ -209,8 +210,7 @@ def _private_sources(
     public |= {facts.tags[tag] for tag in facts.public_tags}
     known = [sha for sha in public if sha and scratch.is_commit(sha)]
     names = named(sources)
-    listing = "\n".join([*names, *(f"^{sha}" for sha in known)]).encode() + b"\n"
-    alone = set(scratch.git.run("rev-list", "--stdin", stdin=listing).lines())
+    alone = outside(scratch, names, known)
     return [
         f"{sha[:12]} is on no branch of {config.remote} that this clone knows: the release pushes it there,"
         f" with what it is built on ({sources_ref(version)})"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import NO_DECISIONS, candidate_ref
 from orchestrator.core.tag_message import terms_fault, told_twice
+from orchestrator.git.batch import outside
 from orchestrator.landing import candidate, forms
 from orchestrator.landing.signed import signing_fault, unsigned
 from orchestrator.picks.sources import unknown
@@ -164,9 +165,7 @@ def _base(session: Session, head: str, picks: Sequence[Pick], version: str) -> s
     if not tip:
         raise MismatchError(f"tag {version} has no history below it", code="tag-differs-from-history")
     for carrier in {pick.duplicate_of for pick in picks} - {""}:
-        if not session.scratch.is_commit(carrier) or session.scratch.rev_list(
-            "--max-count=1", carrier, f"^{head}", "--"
-        ):
+        if not session.scratch.is_commit(carrier) or outside(session.scratch, [carrier], [head]):
             raise _not_its_history(version, carrier, "")
     return tip
 

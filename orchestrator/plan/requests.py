@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.config import editor
 from orchestrator.core.errors import DecisionError, ReleaseError, RemoteError, UsageError, as_problem
 from orchestrator.core.plan import Judgement
+from orchestrator.git.batch import outside
 from orchestrator.landing.request import connect
 from orchestrator.picks.requests import HEADS, Frozen, frozen
 from orchestrator.picks.sources import moving
@@ -111,7 +112,7 @@ class _Finder:
         scratch = self.session.scratch
         if not scratch.is_commit(sha):
             return False
-        return any(not scratch.rev_list("--max-count=1", sha, f"^{tip}", "--") for tip in self.tips)
+        return any(not outside(scratch, [sha], [tip]) for tip in self.tips)
 
     def _head(self, number: int) -> str:
         """The head of the request, brought from the remote; "" where it keeps none."""

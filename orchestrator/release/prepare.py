@@ -175,8 +175,7 @@ def signing(session: Session, config: Config) -> str:
     """How the commits of a release are signed: by release.yaml, else as git is set."""
     if config.sign_commits is False:
         return ""
-    told = session.repository.git.attempt("config", "--type=bool", "commit.gpgSign").text.strip()
-    if not (config.sign_commits or told == "true"):
+    if not (config.sign_commits or session.repository.is_on("commit.gpgSign")):
         return ""
     from orchestrator.git.signing import Signing
 

@@ -13,6 +13,7 @@ from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word
 from orchestrator.core.versions import line_of_branch, not_understood, parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.session import yanks
 from orchestrator.session.last_fetch import last_fetch, last_fetched
 
@@ -229,9 +230,8 @@ def reachable_tags(scratch: Scratch, base: str, tags: Mapping[str, str]) -> tupl
     commits = {sha for sha in tags.values() if scratch.is_commit(sha)}
     if not commits:
         return ()
-    listing = "\n".join([*commits, f"^{base}"]).encode() + b"\n"
-    outside = set(scratch.git.run("rev-list", "--stdin", stdin=listing).lines())
-    return tuple(tag for tag, sha in tags.items() if sha in commits and sha not in outside)
+    away = outside(scratch, commits, [base])
+    return tuple(tag for tag, sha in tags.items() if sha in commits and sha not in away)
 
 
 def source_tips(

@@ -13,6 +13,7 @@ from orchestrator.core.record import bad_record, differences, facts_of_tag, pars
 from orchestrator.core.tag_message import built_later, landed_as, onto, promotion, tagged_account
 from orchestrator.core.text import word
 from orchestrator.core.versions import TagVersion, not_a_version, parse_tag
+from orchestrator.git.batch import outside
 from orchestrator.session import kept_sources, yanks
 from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.state import ReleaseState
@@ -265,7 +266,7 @@ def must_be_on_branch(session: Session, config: Config, version: str, tag_object
     tip = refs.branch(config.branch)
     if tip and not session.scratch.has(tip):
         session.repository.bring(session.scratch, config.remote, [f"refs/heads/{config.branch}"])
-    if not tip or head in session.scratch.rev_list(head, "--not", tip, "--"):
+    if not tip or outside(session.scratch, [head], [tip]):
         raise MismatchError(
             f"tag {version} is not on {config.branch} of {config.remote}",
             remedy="a release is a commit of its branch: somebody tagged another commit, or rewrote the branch",

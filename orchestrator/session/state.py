@@ -101,7 +101,7 @@ class ReleaseState:
 
     def ref(self, name: str) -> str:
         """The object that `refs/release/<version>/<name>` names, "" when there is none."""
-        return self.repository.refs(self.prefix + name).get(self.prefix + name, "")
+        return self.repository.ref(self.prefix + name)
 
     def adopt(self, scratch: Scratch, named: Mapping[str, str]) -> None:
         """Keep objects of a scratch store under private refs: name -> object."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
-import shutil
-import subprocess
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.core.results import Problem
 from orchestrator.report.audit import sarif
-from tests.support.cli import Ran, release
+from tests.audit.audited import at_release, audit, codes, push
+from tests.support.cli import release
 from tests.support.story import fix_line
 
 if TYPE_CHECKING:
@@ -23,56 +19,6 @@ if TYPE_CHECKING:
     from tests.support.story import Story
 
 pytestmark = pytest.mark.hostile
-RECORD = "refs/release-records/v2.7.1"
-ACCUSES = re.compile(r"find out who|ask who|somebody|forge")
-
-
-@pytest.fixture(scope="module")
-def cut_once(tmp_path_factory: pytest.TempPathFactory, told_once: Story) -> Story:
-    tale = _copied(told_once, tmp_path_factory.mktemp("cut") / "story")
-    tale.release_yaml(f"      - commit: {tale.fix}\n        reason: it leaks\n")
-    done = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
-    assert done.code == 0, done.err
-    return tale
-
-
-@pytest.fixture
-def cut(cut_once: Story, tmp_path: Path) -> Story:
-    """The story with v2.7.1 released by this tool."""
-    return _copied(cut_once, tmp_path / "cut")
-
-
-def _copied(tale: Story, new: Path) -> Story:
-    old = tale.clone.path.parent
-    shutil.copytree(old, new, symlinks=True)
-    config = new / "clone/.git/config"
-    config.write_text(config.read_text().replace(str(old), str(new)))
-    clone = replace(tale.clone, path=new / "clone", env={})
-    clone.git("update-index", "--refresh")
-    return replace(tale, clone=clone, remote=replace(tale.remote, path=new / "remote.git", env={}))
-
-
-def audit(tale: Story, *args: str) -> Ran:
-    return release("audit", *args, cwd=tale.clone.path)
-
-
-def codes(ran: Ran) -> list[str]:
-    """Of all findings."""
-    document = ran.json
-    found = [each["code"] for each in document["problems"]]
-    for line in document["lines"]:
-        found += [each["kind"] for each in line["commits"] if not each["ok"]]
-        found += [each["code"] for each in line["problems"]]
-    return sorted(found)
-
-
-def at_release(tale: Story) -> None:
-    tale.clone.git("checkout", "--quiet", "--force", "-B", "work", "origin/release/v2.7")
-
-
-def push(tale: Story, *refs: str) -> None:
-    tale.clone.git("push", "--quiet", "--force", "origin", *refs)
-    tale.clone.git("fetch", "--quiet", "--tags", "--force", "origin")
 
 
 def test_a_clean_release_gives_no_alarm(cut: Story) -> None:
@@ -176,99 +122,6 @@ def test_an_amended_pick(cut: Story) -> None:
     verify = release("verify", "v2.7.1", cwd=cut.clone.path)
     assert verify.code == 9
     assert "WRONG    record: commit" in verify.out
-
-
-def _moved_here(tale: Story) -> None:
-    tale.clone.git("tag", "-f", "-a", "-m", "v2.7.1", "v2.7.1", "v2.7.1^{}^")
-
-
-def _moved_there(tale: Story) -> None:
-    _moved_here(tale)
-    push(tale, "v2.7.1")
-
-
-def _lightweight(tale: Story) -> None:
-    tale.clone.git("tag", "-f", "v2.7.1", "v2.7.1^{}")
-    push(tale, "v2.7.1")
-
-
-def _copied_tag(tale: Story) -> None:
-    tale.clone.git("update-ref", "refs/tags/v2.7.2", tale.clone.rev("v2.7.1"))
-    push(tale, "v2.7.2")
-
-
-def _backwards(tale: Story) -> None:
-    tale.clone.git("tag", "-a", "-m", "v2.7.2", "v2.7.2", tale.base)
-    push(tale, "v2.7.2")
-
-
-def _elsewhere(tale: Story) -> None:
-    tale.clone.git("tag", "-a", "-m", "v2.7.2", "v2.7.2", "main")
-    push(tale, "v2.7.2")
-
-
-def _no_semver(tale: Story) -> None:
-    tale.clone.git("tag", "-a", "-m", "x", "v2.7.1.1", "v2.7.1^{}")
-    push(tale, "v2.7.1.1")
-
-
-def _record(tale: Story, **changes: Any) -> None:
-    record = json.loads(tale.remote.git("cat-file", "blob", RECORD)) | changes
-    blob = tale.remote.git("hash-object", "-w", "--stdin", stdin=json.dumps(record))
-    tale.remote.git("update-ref", RECORD, blob)
-
-
-def _record_edited(tale: Story) -> None:
-    _record(tale, tree="0" * 40)
-    tale.clone.git("update-ref", "-d", RECORD)
-
-
-def _record_replaced(tale: Story) -> None:
-    _record(tale, summary="another one")
-
-
-def _record_gone(tale: Story) -> None:
-    tale.remote.git("update-ref", "-d", RECORD)
-    tale.clone.git("update-ref", "-d", RECORD)
-
-
-def _no_record_at_all(tale: Story) -> None:
-    blob = tale.remote.git("hash-object", "-w", "--stdin", stdin="not a record")
-    tale.remote.git("update-ref", RECORD, blob)
-    tale.clone.git("update-ref", "-d", RECORD)
-
-
-@pytest.mark.wide(5)
-@pytest.mark.parametrize(
-    ("fault", "expected"),
-    [
-        (_moved_here, {"ref-moved"}),
-        (_moved_there, {"record-differs", "foreign"}),
-        (_lightweight, {"tag-lightweight", "record-differs"}),
-        (_copied_tag, {"tag-renamed", "record-missing"}),
-        (_backwards, {"tag-order"}),
-        (_elsewhere, {"tag-not-on-branch"}),
-        (_no_semver, {"tag-not-semver"}),
-        (_record_edited, {"record-differs"}),
-        (_record_replaced, {"ref-moved", "record-differs"}),
-        (_record_gone, {"record-missing"}),
-        (_no_record_at_all, {"bad-record"}),
-    ],
-    ids=lambda each: getattr(each, "__name__", ""),
-)
-def test_tags_and_records(cut: Story, fault: Any, expected: set[str]) -> None:
-    fault(cut)
-    ran = audit(cut, "--json")
-    assert (ran.code, set(codes(ran))) == (9, expected)
-    innocent = [*ran.json["problems"], *(each for line in ran.json["lines"] for each in line["problems"])]
-    assert not [each for each in innocent if ACCUSES.search(each["remedy"])], "a clone that is behind does the same"
-
-
-def test_a_tag_that_is_another_one_here_is_had_again_by_what_is_printed(cut: Story) -> None:
-    _moved_here(cut)
-    command = audit(cut, "--json").json["problems"][0]["remedy"].rpartition(": ")[2]
-    subprocess.run(shlex.split(command), cwd=cut.clone.path, check=True, capture_output=True)
-    assert audit(cut).code == 0
 
 
 def test_a_fix_that_was_reverted_since(cut: Story) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import jsonschema
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +19,6 @@ from orchestrator.core.declaration import (
     BuildSecret,
     CacheSpec,
     CodeOwners,
-    Config,
     Fix,
     Freeze,
     Policy,
@@ -35,111 +31,11 @@ from orchestrator.core.declaration import (
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place
 from orchestrator.core.signing import KeylessSpec, SignSpec
+from tests.config.declared import FULL, KEYLESS, MINIMAL, read
 from tests.support.sample import examples
 
-DOCS = Path(__file__).parents[2] / "docs" / "release-yaml.md"
-
-FULL = """\
-version: 1
-branch: release/v2.7
-source: [main, fix/dataloader-leak]
-remote: upstream
-releases:
-  v2.7.1:
-    summary: one line
-    fixes:
-      - commit: 00123456       # stays text
-        reason: why it must ship
-        approved-by: https://example.com/pull/7
-        backport: 1e5
-        mainline: 1
-        allow: [duplicate, empty]
-      - {range: e4f5a6b^..c7d8e9f, confirm: true, again: true, reason: it was lost, approved-by: [mia, "@org/team"]}
-  v2.7.2-rc.1:
-    {ticket: OPS-412, from-branch: true,
-     fixes: [{commit: "main^{/leak}", exclude: [/docs/, CHANGES.txt], strategy-option: [ours, find-renames=60]}]}
-image:
-  repository: registry.example.com:5000/team/pytorch-cuda
-  dockerfile: ./images/pytorch-cuda/Dockerfile
-  context: images/
-  build-args: {BASE_IMAGE: "debian:12", TORCH: 2.10, EMPTY: "", TOKENIZERS_PARALLELISM: 1}
-  floating: [v2.7, latest]
-  smoke:
-    - true
-    - [python, -c, "import torch"]
-    - {name: jupyter, run: jupyter --version, timeout: 90s, network: bridge}
-  platform: linux/amd64
-  network: host
-  size-budget: 6GiB
-  max-layers: 20
-  patches: images/pytorch-cuda/patches
-  heavy: {stage: heavy, repository: registry.example.com:5000/team/base, epoch: 1700000000}
-verify:
-  - make test
-  - |
-    set -e
-    make lint
-  - {run: make docs, paths: [docs/, setup.py], timeout: 10m}
-  - {run: make all, paths: [docs, .]}
-changelog: docs/CHANGES.md
-version-files:
-  - VERSION
-  - path: setup.py
-    pattern: 'version="(.*)"'
-policy:
-  required-approvals: 1
-  adapted-approvals: 2
-  code-owners:
-    - {path: "*", owners: [mia, "@org/team"]}
-    - {path: /docs/, owners: []}
-  types: [fix, perf]
-  conventional-commits: true
-  signed-tags: true
-  signed-images: true
-  protected-sources: [main, next/2.8]
-  declared-on-source: true
-  freeze:
-    - {from: 2026-12-20 18:00 +01:00, until: 2027-01-04T07:00 Z, reason: nobody is there}
-signoff: true
-sign-commits: true
-exclude: [CHANGES.txt, .github/**]
-reuse-resolutions: true
-release-commit:
-  subject: "{ticket}: {tag} [skip ci]"
-  body: |
-    {summary}
-
-    {picks}
-  trailers: {Ticket: "{ticket}", Change-Id: "{change-id}"}
-sign:
-  sbom: [spdx, cyclonedx]
-  key-env: SIGNING_KEY
-  public-keys:
-    - MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
-hooks:
-  - {before: land, run: ./gate}
-  - {after: record, run: ./tell, timeout: 5}
-forge-release: {assets: [record]}
-notify:
-  - {kind: slack, url-env: SLACK_URL, text: "{tag} is out"}
-  - {kind: teams, url-env: TEAMS_URL}
-repository-url: https://github.com/org/project.git
-"""
-
-KEYLESS = """\
-sign:
-  keyless:
-    identity: [mia@example.com, "https://ci.example.com/release.yml@refs/tags/{version}"]
-    issuer: https://ci.example.com
-    trusted-root: sigstore/root.json
-    signing-config: sigstore/config.json
-"""
-MINIMAL = "version: 1\nbranch: release/v2.7\nsource: main\n"
-
-
-def read(text: str) -> Config:
-    return reader.parse(text.encode(), "release.yaml")
-
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # ------------------------------------------------------------------ what is read
 
@@ -410,52 +306,3 @@ def test_branch_names_are_judged_as_git_judges(name: str) -> None:
 def test_any_branch_name_is_judged_as_git_judges(name: str) -> None:
     if name != "@":  # git itself takes this one for HEAD
         assert (branch_fault(name) == "") == git_takes(name)
-
-
-# ------------------------------------------------------------------ schema and reference
-
-
-def editor_says(text: str) -> list[str]:
-    """What an editor with the schema would underline."""
-    document: Any = yaml.safe_load(text)
-    validator = jsonschema.Draft202012Validator(reader.schema())
-    return [error.message for error in validator.iter_errors(document)]
-
-
-def test_the_schema_is_a_schema() -> None:
-    jsonschema.Draft202012Validator.check_schema(reader.schema())
-
-
-@pytest.mark.parametrize("text", [FULL, MINIMAL, f"{MINIMAL}releases: {{}}\n", f"{MINIMAL}releases:\n"])
-def test_good_files_pass_the_schema_too(text: str) -> None:
-    read(text)
-    assert editor_says(text) == []
-
-
-def test_every_key_has_a_description() -> None:
-    def keys(part: object) -> list[dict[str, object]]:
-        if isinstance(part, list):
-            return [found for item in part for found in keys(item)]
-        if not isinstance(part, dict):
-            return []
-        own = part.get("properties", {})
-        assert isinstance(own, dict)
-        return [*own.values(), *(found for value in part.values() for found in keys(value))]
-
-    found = keys(reader.schema())
-    assert len(found) > 20
-    assert all(key["description"] for key in found)
-
-
-def test_the_reference_in_the_docs_is_the_one_of_the_tables() -> None:
-    page = DOCS.read_text(encoding="utf-8")
-    _, _, rest = page.partition("<!-- keys: ")
-    table = rest.partition("-->\n")[2].partition("<!-- /keys -->")[0]
-    assert table.strip() == reader.config_reference_markdown().strip()
-
-
-def test_the_example_in_the_docs_is_valid() -> None:
-    page = DOCS.read_text(encoding="utf-8")
-    example = page.partition("```yaml\n")[2].partition("```")[0]
-    assert read(example).releases[0].fixes[1].backport == "9ab8c7d"
-    assert editor_says(example) == []

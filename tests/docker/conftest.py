@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import uuid
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import docker
 import pytest
@@ -16,6 +16,8 @@ import pytest
 from orchestrator.core.labels import OWNER
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines import ENGINES, BuildRequest, engine_module
+from tests.docker.builds import Builds, context_of
+from tests.docker.runner import Runner
 from tests.support.buildkits import login
 from tests.support.lab import Lab, lab_from, missing_from
 from tools.lab.buildkit import counted as counted_engine
@@ -140,17 +142,6 @@ def name(lab: Lab, engine: Engine) -> Iterator[Reference]:
     engine.remove_tag(reference)
 
 
-def context_of(files: Mapping[str, str]) -> IO[bytes]:
-    """A build context with these files."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for path, text in files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return out
-
-
 class Build(Protocol):
     """Builds a Dockerfile's text; `BASE` in it stands for the lab's base image.
 
@@ -186,3 +177,14 @@ def build(lab: Lab, engine: Engine, name: Reference, tmp_path: Path, said: list[
         return engine.build(BuildRequest(**arguments), report)  # type: ignore[arg-type]  # options are free
 
     return run
+
+
+@pytest.fixture
+def builds(lab: Lab, buildkit: LabBuildKit, tmp_path: Path) -> Builds:
+    name = parse_repository(f"{lab.registry}/test/b{os.urandom(5).hex()}").tag("candidate-1")
+    return Builds(lab, {"HOME": str(tmp_path), **buildkit.environment}, name, tmp_path)
+
+
+@pytest.fixture
+def runner(client: docker.DockerClient, notebook: str, owner: str) -> Runner:
+    return Runner(client, notebook, owner)

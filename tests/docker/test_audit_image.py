@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.reference import parse_reference
 from orchestrator.engines import BuildRequest
-from tests.docker.conftest import context_of
+from tests.docker.builds import context_of
 from tests.support.commit_keys import sign_with, ssh_key
 from tests.support.imaged import VERSION, Imaged, imaged
 

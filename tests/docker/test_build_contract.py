@@ -19,7 +19,7 @@ from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest, direct_module, engine_module
 from orchestrator.registry.client import Registry
-from tests.docker.conftest import context_of
+from tests.docker.builds import context_of
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

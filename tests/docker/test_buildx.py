@@ -6,94 +6,37 @@ What every builder answers is in `test_build_contract.py`.
 from __future__ import annotations
 
 import base64
-import io
 import os
 import signal
-import socket
-import socketserver
 import subprocess
 import sys
-import tarfile
 import textwrap
-from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.core.errors import RemoteError, UnprovedError
-from orchestrator.core.reference import parse_repository
 from orchestrator.engines import (
-    BuilderLostError,
-    BuildRequest,
     ImageInfo,
     NoGpuError,
-    PushRefusedError,
     RunRequest,
     direct_module,
 )
 from orchestrator.engines.buildx.dialect import BUILDKIT
-from orchestrator.registry.client import Registry
-from tests.docker.conftest import context_of
+from tests.docker.builds import STALL, Builds
+from tests.docker.test_buildx_failures import wrapped
 from tests.support import serving
 from tests.support.buildkits import docker
 from tests.support.waiting import until, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from orchestrator.core.reference import Reference
     from orchestrator.core.results import Progress
-    from orchestrator.engines import DirectBuilder, Pushed
-    from tests.support.lab import Lab
     from tools.lab.buildkit import BuildKit
 
 pytestmark = pytest.mark.docker
-
-STALL = 60.0
-
-
-class Builds:
-    """Builds texts of Dockerfiles; `BASE` in them stands for the lab's base."""
-
-    def __init__(self, lab: Lab, env: Mapping[str, str], name: Reference, folder: Path) -> None:
-        self.lab, self.env, self.name, self.log = lab, env, name, folder / "logs" / "build.log"
-        self.said: list[Progress] = []
-        self.builder: DirectBuilder = direct_module().connect(env)
-
-    def request(self, text: str, files: Mapping[str, str] | None = None, **options: object) -> BuildRequest:
-        context = context_of({"Dockerfile": text.replace("BASE", self.lab.base), "hello": "hi\n", **(files or {})})
-        return BuildRequest(context=context, dockerfile="Dockerfile", tag=self.name, log=self.log, **options)  # type: ignore[arg-type]  # options are free
-
-    def __call__(self, text: str, files: Mapping[str, str] | None = None, **options: object) -> Pushed:
-        request = self.request(text, files, **options)
-        return self.builder.build_pushed(request, self.said.append, credentials=self.lab.credentials, stall=STALL)
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(self.name.repository, credentials=lambda: self.lab.credentials)
-
-    def files(self, pushed: Pushed) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
-        """What stands in the layers of an image, the later one winning."""
-        found: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
-        registry = self.registry
-        manifest = registry.manifest(pushed.digest)
-        assert manifest is not None
-        for layer in registry.layers(registry.image(manifest)):
-            out = io.BytesIO()
-            registry.download(layer, out)
-            with tarfile.open(fileobj=out) as tar:
-                for member in tar:
-                    data = tar.extractfile(member)
-                    found[member.name] = (member, data.read() if data else b"")
-        return found
-
-
-@pytest.fixture
-def builds(lab: Lab, buildkit: BuildKit, tmp_path: Path) -> Builds:
-    name = parse_repository(f"{lab.registry}/test/b{os.urandom(5).hex()}").tag("candidate-1")
-    return Builds(lab, {"HOME": str(tmp_path), **buildkit.environment}, name, tmp_path)
 
 
 def test_it_is_asked_what_it_can(builds: Builds) -> None:
@@ -155,6 +98,8 @@ CMD ["-c", "true"]
 FROM nowhere.invalid/never/asked:1 AS unused
 RUN exit 9
 """
+
+
 FILES = {"tree/a": "a\n", "tree/b.skip": "b\n", "archive.tar": "no archive\n"}
 
 
@@ -254,161 +199,6 @@ def test_a_secret_is_in_no_command_line_and_its_folder_is_gone(builds: Builds, t
     assert not [each for each in folders if Path(each).exists()]
 
 
-def direct_program(env: Mapping[str, str]) -> Path:
-    from orchestrator.engines.buildx.place import program
-
-    return program(env)
-
-
-# ------------------------------------------------------------------ what fails
-
-
-def test_what_fails_is_told_with_its_place(builds: Builds) -> None:
-    with pytest.raises(UnprovedError, match=r"^Dockerfile:3: step 3/3 RUN exit 7 exited 7$"):
-        builds("FROM BASE\nRUN true\nRUN exit 7\n")
-    with pytest.raises(UnprovedError, match=r"step 2/2 ADD http://127.0.0.1:1/x /x failed: .*refused$") as caught:
-        builds("FROM BASE\nADD http://127.0.0.1:1/x /x\n")
-    assert "check the address" in caught.value.remedy
-    with pytest.raises(UnprovedError, match=r"^Dockerfile:2: .*secret t") as caught:
-        builds("FROM BASE\nRUN --mount=type=secret,id=t,required=true true\n")
-    assert (caught.value.code, "\n" in caught.value.message, bool(caught.value.remedy)) == ("build-failed", False, True)
-
-
-LOCKED = "failed to open writer: ref moby/1/ck99 locked for 29.8ms (since 2026-11-28 06:24:07.2 +0000 UTC m=+1.1)"
-
-
-def wrapped(builds: Builds, folder: Path, script: str) -> dict[str, str]:
-    """An environment whose docker buildx is a shell script, which finds the real one in $REAL."""
-    program = folder / "bin" / "docker-buildx"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nREAL={direct_program(builds.env)}\n{script}")
-    program.chmod(0o755)
-    (folder / "config").mkdir()
-    path = f"{program.parent}:{builds.env['PATH']}"
-    return {**builds.env, "DOCKER_CONFIG": str(folder / "config"), "PATH": path}
-
-
-@pytest.mark.wide
-def test_a_store_that_is_locked_for_a_moment_is_tried_again(builds: Builds, tmp_path: Path) -> None:
-    """containerd's words, which BuildKit comes with where a layer is exported twice: said by a wrapper, twice."""
-    script = f"""\
-[ "$1" = build ] || exec "$REAL" "$@"
-cat > {tmp_path}/context; echo >> {tmp_path}/tries
-[ $(wc -l < {tmp_path}/tries) -gt $(cat {tmp_path}/locked) ] && exec "$REAL" "$@" < {tmp_path}/context
-echo 'ERROR: failed to build: failed to solve: {LOCKED}: unavailable' >&2; exit 1
-"""
-    builds.builder = direct_module().connect(wrapped(builds, tmp_path, script))
-    (tmp_path / "locked").write_text("2")
-    pushed = builds("FROM scratch\nCOPY hello /hello\n")
-    assert builds.files(pushed)["hello"][1] == b"hi\n"
-    assert [each.text for each in builds.said].count(
-        "docker buildx's builder has its own store locked; tried again"
-    ) == 2
-    (tmp_path / "locked").write_text("99")
-    with pytest.raises(BuilderLostError, match="has its own store locked") as caught:
-        builds("FROM scratch\nCOPY hello /hello\n")
-    assert (caught.value.code, "restart the builder" in caught.value.remedy) == ("builder-busy", True)
-    assert len((tmp_path / "tries").read_text()) == 3 + 3
-
-
-def test_a_registry_that_says_nothing_is_given_up(builds: Builds) -> None:
-    """It takes the connection and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        request = builds.request(f"FROM 127.0.0.1:{server.getsockname()[1]}/x:1\n")
-        with within(), pytest.raises(BuilderLostError, match="stands still: nothing moved for 1 s") as caught:
-            builds.builder.build_pushed(request, builds.said.append, credentials=None, stall=1)
-    assert (caught.value.code, bool(caught.value.remedy)) == ("build-stalled", True)
-
-
-def test_a_wrong_login_is_a_refusal_about_the_login(builds: Builds) -> None:
-    wrong = replace(builds.lab.credentials, password="wrong")
-    request = builds.request("FROM BASE\nRUN true\n")
-    with pytest.raises(PushRefusedError) as caught:
-        builds.builder.build_pushed(request, builds.said.append, credentials=wrong, stall=STALL)
-    assert caught.value.about_login
-
-
-def test_a_builder_that_is_not_there(builds: Builds) -> None:
-    builds.builder = direct_module().connect(builds.env, builder="no-such")
-    assert "no-such" in builds.builder.incapable
-    with pytest.raises(RemoteError, match="builder no-such cannot build: no builder") as caught:
-        builds("FROM BASE\n")
-    assert caught.value.code == "builder-unusable"
-    assert "docker buildx create" in caught.value.remedy
-
-
-def test_a_builder_whose_engine_is_gone(builds: Builds, tmp_path: Path) -> None:
-    builds.builder = direct_module().connect({**builds.env, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
-    assert builds.builder.incapable
-    with pytest.raises(RemoteError) as caught:
-        builds("FROM BASE\n")
-    assert (caught.value.code, "\n" in caught.value.message) == ("builder-unusable", False)
-
-
-def test_a_builder_that_cannot_be_started(builds: Builds, buildkit: BuildKit) -> None:
-    """Its image is nowhere; what it is asked to build says so in a line, and is another builder's work then."""
-    name = f"b{os.urandom(4).hex()}"
-    image = "--driver-opt=image=nowhere.invalid/buildkit:1"
-    docker(buildkit, "buildx", "create", "--name", name, "--driver=docker-container", image)
-    builds.builder = direct_module().connect(builds.env, builder=name)
-    try:
-        assert f"builder {name} fails at a tiny image: " in builds.builder.incapable
-        with pytest.raises(BuilderLostError, match=f"builder {name} cannot build: .*nowhere.invalid") as caught:
-            builds("FROM BASE\n")
-    finally:
-        docker(buildkit, "buildx", "rm", name)
-    assert (caught.value.code, "\n" in caught.value.message) == ("builder-unusable", False)
-    assert "docker buildx inspect --bootstrap" in caught.value.remedy
-
-
-def test_an_engine_without_the_new_store_is_not_capable(lab: Lab, builds: Builds) -> None:
-    """The lab's own engine, of an older Docker: found out by trying."""
-    old = direct_module().connect({**builds.env, "DOCKER_HOST": lab.docker_host})
-    assert "fails at a tiny image" in old.incapable
-
-
-class _Http(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        self.request.recv(4096)
-        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-
-def test_a_registry_that_speaks_http_to_a_builder_that_speaks_https(builds: Builds) -> None:
-    """127.0.0.0/8 is insecure to every engine; another address of this machine is not."""
-    address = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()[0]
-    with socketserver.ThreadingTCPServer((address, 0), _Http) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        builds.name = parse_repository(f"{address}:{server.server_address[1]}/x").tag("v1")
-        with pytest.raises(RemoteError, match="speaks https to a registry that speaks http") as caught:
-            builds("FROM BASE\nRUN true\n")
-        server.shutdown()
-    assert caught.value.code == "registry-plain-http"
-    assert "insecure-registries" in caught.value.remedy
-
-
-class _Https(socketserver.BaseRequestHandler):
-    """Sends a builder to http by how it answers https, then answers that as a server of https does."""
-
-    def handle(self) -> None:
-        if self.request.recv(4096).startswith(b"\x16"):
-            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        else:
-            words = b"Client sent an HTTP request to an HTTPS server.\n"
-            self.request.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n" + words)
-
-
-def test_a_registry_that_speaks_https_to_a_builder_that_speaks_http(builds: Builds) -> None:
-    """The builder's words are real, the registry is not: `http = true` is buildkitd's, which is not to be had here."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Https) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        host = f"127.0.0.1:{server.server_address[1]}"
-        with pytest.raises(RemoteError) as caught:
-            builds(f"FROM {host}/y:1\n")
-        server.shutdown()
-    assert (caught.value.code, "\n" in caught.value.message) == ("registry-https", False)
-    assert f"docker buildx's builder speaks http to the registry {host}, " in caught.value.message
-
-
 # ------------------------------------------------------------------ interrupted
 
 BUILD = """
@@ -416,7 +206,7 @@ import signal, sys
 from pathlib import Path
 from orchestrator.core.reference import parse_repository
 from orchestrator.engines import BuildRequest, direct_module
-from tests.docker.conftest import context_of
+from tests.docker.builds import context_of
 import os
 def ended(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, ended); signal.signal(signal.SIGINT, ended)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from tests.docker.conftest import context_of
+from tests.docker.builds import context_of
 from tests.docker.test_contents import FAKE_CUDA_TORCH, SITE
 from tests.support.imaged import Imaged, imaged
 

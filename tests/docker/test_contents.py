@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docker.conftest import PROJECT, SOURCE, context_of
+from tests.docker.builds import context_of
+from tests.docker.conftest import PROJECT, SOURCE
 from tests.support.imaged import Imaged, imaged
 
 if TYPE_CHECKING:

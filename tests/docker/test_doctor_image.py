@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.image.pytorch_builds import BUILDS
-from tests.docker.conftest import context_of
+from tests.docker.builds import context_of
 from tests.support.imaged import Imaged, imaged
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from orchestrator.audit.layers import read_layer
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.labels import OWNER
 from orchestrator.engines import BuildRequest, RunRequest, RunResult
-from tests.docker.conftest import context_of
+from tests.docker.builds import context_of
 from tests.support.waiting import until, within
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.forges.test_ci import INSTALL, checkout, run_job
+from tests.forges.pipeline_runs import INSTALL, checkout, run_job
 from tests.support.imaged import VERSION, imaged
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import yaml
 
 from orchestrator.forges.ci import wish_of
 from orchestrator.forges.comments import fitting
-from tests.forges.test_ci import checkout, made, run_job
+from tests.forges.pipeline_runs import checkout, made, run_job
 from tests.support.cli import Ran, release
 from tests.support.forge_mock import BOT, Forge, forge
 from tests.support.story import fix_line

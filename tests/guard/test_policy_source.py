@@ -8,50 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.guard.policies import FROZEN, VERSION, cut, fix, on_main, on_source
 from tests.support.cli import release
 from tests.support.story import Repo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.cli import Ran
     from tests.support.story import Story
 
 pytestmark = pytest.mark.hostile
-
-VERSION = "v2.7.1"
-FROZEN = "policy:\n  freeze: [{from: 2000-01-01T00:00Z, until: 2099-01-01T00:00Z, reason: holidays}]\n"
-
-
-def fix(sha: str, more: str = "") -> str:
-    return "\n".join([f"      - commit: {sha}", *(f"        {line}" for line in more.splitlines())])
-
-
-def cut(tale: Story, *args: str, code: int = 0) -> Ran:
-    done = release("cut", VERSION, "--yes", *args, cwd=tale.clone.path)
-    assert done.code == code, done.err
-    if code:
-        assert tale.remote.rev("release/v2.7") == tale.base
-        assert VERSION not in tale.remote.git("tag", "--list").split()
-    return done
-
-
-def on_main(tale: Story, text: str) -> None:
-    """Put a release.yaml with this at its end on the remote's main, as a reviewed change would; not here."""
-    tree = tale.clone.path.parent / "main"
-    tale.clone.git("worktree", "add", "--quiet", "-B", "reviewed", str(tree), "origin/main")
-    main = Repo(tree)
-    main.commit("chore: policy", {"release.yaml": f"version: 1\nbranch: release/v2.7\nsource: main\n{text}"})
-    main.git("push", "--quiet", "--force", "origin", "HEAD:main")
-    tale.clone.git("worktree", "remove", "--force", str(tree))
-    tale.clone.git("update-ref", "refs/remotes/origin/main", "main")  # this clone has not fetched it
-
-
-def on_source(tale: Story, message: str, files: dict[str, str | bytes | None]) -> str:
-    """A commit on main, here and on the remote."""
-    sha = tale.clone.commit(message, files)
-    tale.clone.git("push", "--quiet", "origin", "main")
-    return sha
 
 
 # ------------------------------------------------------------------ each rule
@@ -382,50 +348,3 @@ def test_publish_refuses_a_tag_without_a_signature(tale: Story, tmp_path: Path) 
     refused = release("publish", VERSION, cwd=ci)
     assert refused.code == 4
     assert f"tag {VERSION}: it has no signature (policy.signed-tags, origin/main:release.yaml:4:23)" in refused.err
-
-
-# ------------------------------------------------------------------ release notes
-
-
-@pytest.mark.wide
-def test_notes_of_a_planned_and_of_a_released_version(tale: Story, tmp_path: Path) -> None:
-    evil = on_source(tale, "fix(<b>): `a<b` [x](http://evil) <script>alert(1)</script>", {"x.py": "x\n"})
-    tale.release_yaml(f"{fix(tale.fix, 'approved-by: [ben, ana]')}\n{fix(evil, 'reason: <i>why</i>')}")
-    tale.clone.git("remote", "set-url", "--push", "origin", str(tale.remote.path))
-    planned = release("notes", VERSION, cwd=tale.clone.path)
-    assert planned.code == 0, planned.err
-    assert planned.out.startswith(
-        "*Planned, not released.*\n\nloader leak\n\n### Fixes\n\n- **loader:** close the workers"
-    )
-    assert "`a<b` \\[x\\](http://evil) &lt;script>alert(1)&lt;/script>" in planned.out
-    cut(tale)
-    by_record = release("notes", VERSION, "--format", "json", cwd=tale.clone.path).json
-    assert by_record["released"] is True
-    assert [(each["title"], len(each["fixes"])) for each in by_record["groups"]] == [("Fixes", 2)]
-    assert by_record["groups"][0]["fixes"][0]["approved_by"] == ["ben", "ana"]
-    assert by_record["compare"] == by_record["page"] == ""
-    page = release("notes", VERSION, "--format", "html", cwd=tale.clone.path).out
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "<script" not in page
-    assert "<i>" not in page
-    tale.remote.git("update-ref", "-d", f"refs/release-records/{VERSION}")
-    Repo(tmp_path).git("clone", "--quiet", "--no-tags", str(tale.remote.path), str(tmp_path / "other"))
-    by_tag = release("notes", VERSION, "--json", cwd=tmp_path / "other").json
-    assert by_tag["markdown"] == by_record["markdown"]
-    assert by_tag["previous"] == "v2.7.0"
-
-
-def test_notes_say_what_is_wrong(tale: Story) -> None:
-    tale.release_yaml(fix(tale.fix))
-    where = tale.clone.path
-    for args, code, word in (
-        (("v2.7.0",), 2, "[not-ours]"),
-        (("v2.7.1", "--format", "pdf"), 2, "[bad-format]"),
-        (("v9.9.9",), 2, "[not-declared]"),
-        (("nonsense",), 2, "["),
-    ):
-        ran = release("notes", *args, cwd=where)
-        assert ran.code == code, ran.err
-        assert word in ran.err
-        assert ran.out == ""
-        assert "Traceback" not in ran.err

@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
-from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import MAX_MANIFEST, Registry
 from orchestrator.registry.manifest import Manifest, render_index
-from orchestrator.registry.retry import RetryPolicy
 from tests.support.registry_images import DOCKER, candidate, tiny_image
-from tests.support.registry_process import USERS, running_registry
-from tests.support.registry_proxy import RESET, Answer, Asked, Proxy, proxied, refusal
+from tests.support.registry_proxy import RESET, Answer, Asked, Proxy, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.registry.beside import Beside
+
 
 pytestmark = pytest.mark.docker
-
 INDEX = "application/vnd.oci.image.index.v1+json"
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
-
-
-@pytest.fixture
-def proxy(upstream: str) -> Iterator[Proxy]:
-    with proxied(upstream) as running:
-        yield running
-
-
-class Beside:
-    """The same repository without the proxy: what the registry really holds."""
-
-    def __init__(self, upstream: str, path: str) -> None:
-        self.repository = ImageRepository(host=upstream, path=path)
-        self.registry = Registry(self.repository, credentials=lambda: ADA)
-
-    def digest(self, tag: str) -> str:
-        found = self.registry.head(tag)
-        return found.digest if found else ""
-
-
-ADA = Credentials(username="ada", password=USERS["ada"])
-
-
-@pytest.fixture
-def slept() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def beside(upstream: str, request: pytest.FixtureRequest) -> Beside:
-    return Beside(upstream, f"team/{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}")
-
-
-@pytest.fixture
-def client(proxy: Proxy, beside: Beside, slept: list[float]) -> Registry:
-    """Through the proxy.  Nothing is really waited for; what is waited is in `slept`."""
-    repository = replace(beside.repository, host=proxy.host)
-    return Registry(repository, credentials=lambda: ADA, patience=RetryPolicy(sleep=slept.append, jitter=lambda: 1.0))
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
@@ -316,77 +266,6 @@ def test_an_index_without_platforms_and_one_inside_another(beside: Beside) -> No
     outer = Manifest(content=json.dumps(document).encode(), media_type=INDEX)
     registry.put_manifest("outer", outer)
     assert registry.image(outer) == image
-
-
-# ------------------------------------------------------------------ logins that end
-
-
-ENDED = {
-    "401": refusal(401, "UNAUTHORIZED", "expired", WWW_Authenticate='Basic realm="x"'),
-    "403": refusal(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again."),  # ECR
-}
-
-
-@pytest.mark.parametrize("how", ENDED)
-def test_a_login_that_has_ended_is_asked_for_again(proxy: Proxy, beside: Beside, how: str) -> None:
-    """What the helper gives is good for some requests only, as a token that lives for minutes."""
-    image = candidate(beside.registry, "a")
-    given: list[Credentials] = []
-
-    def login() -> Credentials:
-        given.append(Credentials(username="token", password=f"p{len(given)}"))
-        return given[-1]
-
-    served = dict[str, int]()
-
-    def ask(asked: Asked) -> Answer | None:
-        served[asked.authorization] = served.get(asked.authorization, 0) + 1
-        if not asked.authorization:
-            return ENDED["401"]
-        return ENDED[how] if served[asked.authorization] > 2 else None
-
-    proxy.before, proxy.login = ask, basic(ADA)
-    client = Registry(replace(beside.repository, host=proxy.host), credentials=login, patience=RetryPolicy(settle=0.01))
-    assert client.promote(image.digest, "v1").changed
-    assert len(given) > 1
-    assert max(served[each] for each in served if each) == 3, "a login that is refused is not tried again"
-
-
-def test_one_401_to_a_login_that_was_taken_is_no_rejection(proxy: Proxy, client: Registry, beside: Beside) -> None:
-    image = candidate(beside.registry, "a")
-    refused = [refusal(401, "UNAUTHORIZED", "hiccup", WWW_Authenticate='Basic realm="x"')]
-    assert client.head("v1") is None
-    proxy.before = lambda asked: refused.pop() if refused and asked.method == "PUT" else None
-    assert client.promote(image.digest, "v1").changed
-
-
-def test_a_login_that_is_taken_no_more_is_tried_once_more_and_then_never(proxy: Proxy, client: Registry) -> None:
-    client.ping()
-    before = len(proxy.seen)
-    proxy.before = lambda _: refusal(401, "UNAUTHORIZED", "locked", WWW_Authenticate='Basic realm="x"')
-    for _ in range(2):
-        with pytest.raises(RemoteError, match="taken before and is rejected now") as caught:
-            client.ping()
-        assert caught.value.code == "registry-unauthorized"
-    assert len(proxy.seen) - before == 2
-
-
-def test_before_what_matters_the_login_is_asked_for_anew(proxy: Proxy, beside: Beside) -> None:
-    """Some registries answer 403 or 404 to a login that has ended, so it is not left to a 401."""
-    logins = [ADA, Credentials(username="bob", password=USERS["bob"])]
-    client = Registry(replace(beside.repository, host=proxy.host), credentials=lambda: logins[0])
-    client.renew_login()
-    assert proxy.seen == []
-    client.ping()
-    assert proxy.seen[-1].authorization == basic(ADA)
-    del logins[0]
-    client.renew_login()
-    client.ping()
-    assert proxy.seen[-1].authorization == basic(logins[0])
-
-
-def basic(login: Credentials) -> str:
-    return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
 
 
 def test_a_registry_that_takes_no_large_request_is_one_line(proxy: Proxy, client: Registry, beside: Beside) -> None:

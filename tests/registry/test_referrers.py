@@ -12,39 +12,25 @@ from orchestrator.attest.attach import bundles, publish
 from orchestrator.attest.keys import signing_key
 from orchestrator.attest.signing import KeySigner
 from orchestrator.attest.statement import PICKS, Statement, signature
-from orchestrator.core.credentials import Credentials
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.retry import RetryPolicy
+from tests.registry.beside import ADA
 from tests.support.registry_images import tiny_image
-from tests.support.registry_process import USERS, running_registry
-from tests.support.registry_proxy import Answer, Asked, Proxy, proxied, refusal
+from tests.support.registry_proxy import Answer, Asked, Proxy, refusal
 from tests.support.signing import pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.docker
-ADA = Credentials(username="ada", password=USERS["ada"])
 WHEN = "2025-01-01T00:00:00Z"
 LARGEST = 5000  # bytes of a blob, where the registry has a limit
 
 
 def mine() -> KeySigner:
     return KeySigner(signing_key(pair().private, b"", "k", "P"))
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
-
-
-@pytest.fixture
-def proxy(upstream: str) -> Iterator[Proxy]:
-    with proxied(upstream) as running:
-        yield running
 
 
 def _client(proxy: Proxy, name: str) -> Registry:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import release
-from tests.support.story import VERSION, Repo, fix_line
+from tests.support.story import VERSION, Repo, fix_line, processes, traced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,19 @@ def test_plan_names_the_commit_that_git_would_make(tale: Story) -> None:
     assert plan["picked_tree"] == by_git.rev("HEAD^{tree}")
     assert plan["base"] == tale.base
     assert [pick["state"] for pick in plan["picks"]] == ["clean"]
+
+
+def test_as_few_git_processes_as_it_takes(tale: Story, tmp_path: Path) -> None:
+    """Those that git starts itself included, on both sides of each push: one more has to say what for."""
+    tale.release_yaml(fix_line(tale.fix))
+    took: dict[str, int] = {}
+    for command in (("plan", VERSION), ("cut", VERSION, "--yes"), ("cut", VERSION, "--yes"), ("audit",)):
+        trace = tmp_path / str(len(took))
+        done = release(*command, cwd=tale.clone.path, env=traced(trace))
+        assert done.code == 0, done.err
+        took[trace.name] = processes(trace)
+    most = {"0": 21, "1": 48, "2": 11, "3": 22}
+    assert {name: number for name, number in took.items() if number > most[name]} == {}, took
 
 
 def test_plan_leaves_nothing_behind(tale: Story) -> None:

@@ -186,6 +186,8 @@ BYTES = {
     "backport": ("speed.py", "FAST = 2\n"),
     "excluded": ("NEWS.txt", "another port\n"),
 }
+
+
 PAIRED = list(zip(FOUR, BYTES, strict=True))
 
 
@@ -394,26 +396,3 @@ def test_a_topic_branch_that_is_gone_before_the_merge(proposed: Proposed, how: s
         judged = release(*command, cwd=repo.path)
         assert judged.code == 0, (repo.path.name, command, judged.out, judged.err)
     assert remote.git("for-each-ref", "refs/release-sources/v2.7.1")
-
-
-@pytest.mark.wide(2)
-@pytest.mark.parametrize("how", ["squash", "rebase"])
-def test_what_a_forge_made_of_commits_that_no_plan_proposed(tale: Story, tmp_path: Path, how: str) -> None:
-    """The push was refused, somebody opened a request by hand, and the forge squashed it: the same command goes on."""
-    tale.release_yaml(f"      - commit: {tale.fix}")
-    protect(tale.remote)
-    refused = release("cut", "v2.7.1", "--yes", cwd=tale.clone.path)
-    assert "[push-rejected]" in refused.err, refused.err
-    planned = tale.clone.rev("refs/release/v2.7.1/candidate")
-    tale.clone.git("push", "--quiet", "origin", f"{planned}:refs/heads/by-hand")
-    ForgeRepo.of(tale, tmp_path / "forge").merge("by-hand", how)
-    again = said(release("status", "v2.7.1", cwd=tale.clone.path), "release cut")
-    assert typed(f"{again} --yes", tale.clone.path).returncode == 0
-    tale.remote.git("update-ref", "-d", "refs/heads/by-hand")
-    tale.clone.git("clone", "--quiet", str(tale.remote.path), str(tmp_path / "fresh"))
-    unprotect(tale.remote)
-    for clone in (tale.clone.path, tmp_path / "fresh"):
-        for command in (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1")):
-            judged = release(*command, cwd=clone)
-            assert judged.code == 0, (clone.name, command, judged.out, judged.err)
-    assert tale.remote.rev("v2.7.1^{commit}") == tale.remote.rev(BRANCH)

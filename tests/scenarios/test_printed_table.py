@@ -15,7 +15,7 @@ TYPISTS = [path for path in sorted(TESTS.rglob("test_*.py")) if "support.printed
 NOT_TYPED = {
     # a person's secret, a package, or a program that is not everywhere
     r".*: docker login.*": "asks for a person's password",
-    r"audit/snapshot.py: git fetch --force \{\} \{\}": "tests/audit/test_branch.py types it",
+    r"audit/snapshot.py: git fetch --force \{\} \{\}": "tests/audit/test_tags_and_records.py types it",
     r"(git/content|image/inputs).py: git lfs fetch --all": "git-lfs is not on every machine",
     r"(engines/failures|forges/ci|forges/failures).py: pip install.*": "changes the Python that runs the tests",
     r"image/builders.py: ssh-add": "the agent and the key of git/signing, which are typed",

@@ -269,6 +269,8 @@ def test_a_push_that_did_not_come_in_a_quarter_of_an_hour_is_not_waited_for(tale
 def test_which_remotes_are_this_machine(tale: Story, url: str, here: bool) -> None:
     repository = Repository.discover(tale.clone.path)
     assert repository.pushes_stay_here(url) is here
+    repository.close()
     tale.clone.git("remote", "set-url", "--add", "--push", "origin", url)
+    repository = Repository.discover(tale.clone.path)  # where pushes go is asked once in a run
     assert repository.pushes_stay_here("origin") is here
     repository.close()

@@ -7,64 +7,21 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
+from tests.support.forge_described import AS_NEW, AUTHOR, DATES, DescribedRequest, DescribedResponse, description
 from tests.support.forge_examples import least
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-DATA = Path(__file__).parent / "data"
 BOT = "github-actions[bot]"
-
-
-@cache
-def description(name: str) -> OpenAPI:
-    return OpenAPI.from_dict(json.loads((DATA / f"{name}-openapi.json").read_text()))
-
-
-@dataclass
-class _Request:
-    host_url: str
-    path: str
-    method: str
-    body: bytes | None
-    parameters: RequestParameters
-    content_type: str = "application/json"
-
-
-@dataclass
-class _Response:
-    status_code: int
-    data: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = "application/json"
-
-
-_AUTHOR = {  # of a release, as GitHub shows people
-    "login": "x", "id": 1, "node_id": "x", "gravatar_id": None, "type": "User", "site_admin": False,
-    **dict.fromkeys(
-        ("avatar_url", "url", "html_url", "followers_url", "following_url", "gists_url", "starred_url",
-         "subscriptions_url", "organizations_url", "repos_url", "events_url", "received_events_url"),
-        "https://github.com/x",
-    ),
-}  # fmt: skip
-_DATES = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-_AS_NEW = {  # of a new project on GitLab
-    "disable_overriding_approvers_per_merge_request": False,
-    "merge_requests_author_approval": False,
-    "merge_requests_disable_committers_approval": False,
-    "reset_approvals_on_push": True,
-}
 
 
 @dataclass
@@ -80,7 +37,7 @@ class Forge:
     tags: dict[str, dict[str, Any]] = field(default_factory=dict)
     project: dict[str, Any] = field(default_factory=lambda: {"id": 7, "path_with_namespace": "acme/image"})
     approvals: dict[int, dict[str, Any]] | None = None  # None: GitLab without them
-    approving: dict[str, Any] = field(default_factory=lambda: dict(_AS_NEW))
+    approving: dict[str, Any] = field(default_factory=lambda: dict(AS_NEW))
     answer: tuple[int, str, dict[str, str]] | None = None  # given to everything
     failing: int = 0  # so many 502s first
     refusals: list[str] = field(default_factory=list)  # the next POST that names one gets a 422
@@ -170,7 +127,7 @@ class Forge:
 
     def _pull(self, number: int, state: str) -> dict[str, Any]:
         found = least("pull-request-simple", number=number, state=state)
-        merged = None if state == "open" else _DATES["created_at"]
+        merged = None if state == "open" else DATES["created_at"]
         return found | {
             "base": found["base"] | {"ref": "main"}, "merged_at": merged,
             "html_url": f"https://github.com/acme/image/pull/{number}",
@@ -205,7 +162,7 @@ class Forge:
 
     def _note(self, said: dict[str, Any]) -> dict[str, Any]:
         author = {"id": 1 if said["by"] == self.me else 2, "username": said["by"]}
-        return {"id": said["id"], "body": said["body"], "system": False, "author": author, **_DATES}
+        return {"id": said["id"], "body": said["body"], "system": False, "author": author, **DATES}
 
     def _releases_of_github(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
         tags = list(self.releases)
@@ -236,7 +193,7 @@ class Forge:
             {"id": 100 * number + n, "name": name, "size": len(data), "url": api, "node_id": "x", "label": "",
              "state": "uploaded",
              "content_type": "text/html", "download_count": 0, "browser_download_url": api, "uploader": None,
-             "digest": None, **_DATES}
+             "digest": None, **DATES}
             for n, (name, data) in enumerate(there["assets"].items())
         ]  # fmt: skip
         return {
@@ -244,8 +201,8 @@ class Forge:
             "prerelease": there["prerelease"], "url": api,
             "html_url": f"https://github.com/acme/image/releases/tag/{tag}",
             "assets_url": api, "upload_url": f"{api}/assets{{?name,label}}", "tarball_url": None, "zipball_url": None,
-            "target_commitish": "main", "published_at": None, "created_at": _DATES["created_at"], "assets": assets,
-            "author": _AUTHOR,
+            "target_commitish": "main", "published_at": None, "created_at": DATES["created_at"], "assets": assets,
+            "author": AUTHOR,
         }  # fmt: skip
 
     def _releases_of_gitlab(self, method: str, parts: list[str], body: dict[str, Any]) -> tuple[int, Any]:
@@ -277,14 +234,14 @@ class Forge:
             plural = parts[-1].removeprefix("organization-")
             shared = [name.split()[-1] for name in self.kept if name.startswith(f"shared {plural[:-1]} ")]
             more = {} if plural == "secrets" else {"value": "x"}
-            return 200, {"total_count": len(shared), plural: [{"name": each, **_DATES, **more} for each in shared]}
+            return 200, {"total_count": len(shared), plural: [{"name": each, **DATES, **more} for each in shared]}
         scope = f"{parts[1]} " if len(parts) == 4 and parts[0] == "environments" else ""
         if f"{scope}{kind} {parts[-1]}" not in self.kept:
             return 404, {"message": "Not Found", "documentation_url": "https://docs.github.com", "status": "404"}
         if kind == "environment":
             page = "https://github.com/acme/image"
-            return 200, {"id": 1, "node_id": "x", "name": parts[-1], "url": page, "html_url": page, **_DATES}
-        return 200, {"name": parts[-1], **_DATES, **({"value": "x"} if kind == "variable" else {})}
+            return 200, {"id": 1, "node_id": "x", "name": parts[-1], "url": page, "html_url": page, **DATES}
+        return 200, {"name": parts[-1], **DATES, **({"value": "x"} if kind == "variable" else {})}
 
     def _kept_by_gitlab(self, parts: list[str], query: Mapping[str, str]) -> tuple[int, Any]:
         if self.closed:
@@ -388,7 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
         state.raw, is_json = body, self.headers.get("Content-Type", "").startswith("application/json")
         status, data = state.reply(self.command, parts.path, json.loads(body) if body and is_json else {})
         with self.noting(known=known and status < 300 and data is not None):
-            spec.validate_response(request, _Response(status, json.dumps(data).encode()))
+            spec.validate_response(request, DescribedResponse(status, json.dumps(data).encode()))
         return status, data
 
     @contextmanager
@@ -399,7 +356,7 @@ class _Handler(BaseHTTPRequestHandler):
             if known:
                 self.server.state.faults.append(f"{self.command} {self.path}: {error!r} {error.__cause__!r}")
 
-    def request_of(self, body: bytes) -> _Request:
+    def request_of(self, body: bytes) -> DescribedRequest:
         state, parts = self.server.state, urlsplit(self.path)
         parameters = RequestParameters(
             query=ImmutableMultiDict(parse_qsl(parts.query)),
@@ -408,7 +365,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         uploads = state.provider == "github" and self.command == "POST" and parts.path.endswith("/assets")
         hub = "https://uploads.github.com" if uploads else "https://api.github.com"
-        return _Request(
+        return DescribedRequest(
             host_url=state.url if state.provider == "gitlab" else hub,
             path=parts.path, method=self.command.lower(), body=body or None, parameters=parameters,
             content_type="application/octet-stream" if uploads else "application/json",  # as it is described

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.commit_message import copied_from
 from orchestrator.core.errors import DecisionError
 from orchestrator.git import changes
+from orchestrator.git.batch import outside
 from orchestrator.picks.equivalents import TRAILER, match, unlike
 from orchestrator.picks.requests import frozen, written
 
@@ -90,7 +91,7 @@ class SourceSearch:
         return {full for name in copied_from(self.scratch.commit(sha).text) if (full := self.scratch.resolve(name))}
 
     def _is_on_source(self, sha: str) -> bool:
-        return any(not self.scratch.rev_list("--max-count=1", sha, f"^{tip}", "--") for tip in self.tips)
+        return any(not outside(self.scratch, [sha], [tip]) for tip in self.tips)
 
     def _by_trailer(self, kept: Sequence[CommitChange]) -> dict[str, tuple[tuple[str, ...], str]]:
         claims = {change.sha: self._claims(change) for change in kept}

@@ -33,5 +33,6 @@ def _run(context: TaskContext) -> Annotated:
     lines = {pick.source: f"in {plan.version} as {pick.carrier} on {plan.branch}" for pick in shipped(plan.picks)}
     place = context.repository.kept_on
     if lines and context.repository.keeps_records and (place is None or place.keeps(notes.REF)):
-        notes.publish(context.repository, remote=plan.remote, lines=lines, committer=plan.committer)
+        seen = context.seen.get(notes.REF)
+        notes.publish(context.repository, remote=plan.remote, lines=lines, committer=plan.committer, seen=seen)
     return Annotated(notes=len(lines))

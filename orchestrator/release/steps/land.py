@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.declaration import NOTES
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError
 from orchestrator.core.plan import LAND, PROPOSE, candidate_ref
+from orchestrator.core.record import record_ref
 from orchestrator.core.results import Progress
 from orchestrator.git import push
 from orchestrator.landing import candidate, request
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
 from orchestrator.release.steps.tag import Tagged
+from orchestrator.session.kept_sources import sources_ref
 from orchestrator.session.pushes import Pushes, put_back
 
 if TYPE_CHECKING:
@@ -51,8 +54,9 @@ def _run(context: TaskContext) -> Landed:
     with pushes.begun() as lent:
         if context.session.interrupted():  # the last look before the line that is crossed once
             raise InterruptedRunError("interrupted before the push", code="not-pushed", state="nothing is public")
+        also = _asked_later(context)
         try:
-            push.land(
+            shown = push.land(
                 context.repository,
                 remote=plan.remote,
                 branch=plan.branch,
@@ -63,10 +67,19 @@ def _run(context: TaskContext) -> Landed:
                 lent=lent,
                 tell=context.session.terminal.note,
                 one_by_one=plan.one_by_one,
+                also=also,
             )
         except MismatchError as error:
             raise (_earlier(context, pushes) or error) from None
+    context.seen.update({ref: shown.refs.get(ref, "") for ref in also})
     return _landed(context)
+
+
+def _asked_later(context: TaskContext) -> tuple[str, ...]:
+    """Refs that the steps behind ask for, where they are refs of the remote: one question does for all."""
+    version = context.plan.version
+    here = context.repository.keeps_records and context.repository.kept_on is None
+    return (record_ref(version), sources_ref(version), NOTES) if here else ()
 
 
 def _earlier(context: TaskContext, pushes: Pushes) -> MismatchError | None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan, PlannedImage, PromotedFrom
+    from orchestrator.session.state import ReleaseState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def _keep(context: TaskContext) -> KeptSources:
     plan, ref, kept = context.plan, sources_ref(context.plan.version), _kept(context)
     if not context.repository.keeps_records:
         return KeptSources(sources="")
-    if kept and context.repository.ls_remote(plan.remote, ref).refs.get(ref) != kept:
+    if kept and _there(context, ref).get(ref) != kept:
         note = _name(context, {ref: kept})
         records.push_new_refs(context.repository, remote=plan.remote, refs={ref: kept})
         return KeptSources(sources=kept, note=note)
@@ -116,7 +117,7 @@ def _written(context: TaskContext) -> Recorded:
     """A record that is there already is compared in what must never differ, and kept."""
     plan = context.plan
     ref, kept_ref = record_ref(plan.version), sources_ref(plan.version)
-    there = context.repository.ls_remote(plan.remote, ref, kept_ref).refs
+    there = _there(context, ref, kept_ref)
     made = record(context)
     if blob := there.get(ref, ""):
         context.repository.fetch_ref(plan.remote, ref)
@@ -133,6 +134,13 @@ def _written(context: TaskContext) -> Recorded:
         name: sha for name, sha in mine.items() if there.get(name) != sha
     })  # fmt: skip
     return Recorded(ref=ref, blob=blob, sources=kept, note=note)
+
+
+def _there(context: TaskContext, *refs: str) -> Mapping[str, str]:
+    """What the remote has of these refs; what was seen of them a moment ago does for once."""
+    if context.seen.keys() >= set(refs):
+        return {ref: sha for ref in refs if (sha := context.seen.pop(ref))}
+    return context.repository.ls_remote(context.plan.remote, *refs).refs
 
 
 def _kept(context: TaskContext) -> str:
@@ -179,7 +187,7 @@ def record(context: TaskContext) -> Record:
         plan_id=plan.plan_id,
         config=RecordedConfig(path=plan.config_path, sha256=plan.config_sha256),
         committer=plan.committer,
-        picks=_public(plan.picks, context.state.decisions().resolved),
+        picks=_public(plan.picks, context.state),
         freeze_broken=plan.freeze_broken,
         skipped=plan.skipped,
         verify=parts.get("verify"),
@@ -192,10 +200,12 @@ def record(context: TaskContext) -> Record:
     )
 
 
-def _public(picks: Sequence[Pick], resolved: Mapping[str, str]) -> tuple[Pick, ...]:
+def _public(picks: Sequence[Pick], state: ReleaseState) -> tuple[Pick, ...]:
     """The picks with what everybody can see: of a resolved conflict the pick itself, not what a person made here."""
     return tuple(
-        replace(pick, applied=pick.result) if pick.result and pick.applied == resolved.get(pick.source) else pick
+        replace(pick, applied=pick.result)
+        if pick.result and pick.applied and pick.applied == state.ref(f"resolved/{pick.source}")
+        else pick
         for pick in picks
     )
 

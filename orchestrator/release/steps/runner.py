@@ -42,6 +42,9 @@ class TaskContext:
     finished: Callable[[str], bool]  # whether the journal has an outcome for a task key
     allow: Callable[[str], None] = lambda _: None  # says of a task that is at work: what is `after` it may begin
     durations: dict[str, float] = field(default_factory=dict)
+    # Ref -> what the remote had when the push had ended, "" for nothing.  Who believes it pushes with a lease, and asks
+    # anew when that is refused.
+    seen: dict[str, str] = field(default_factory=dict)
     _outcomes: list[Outcome] = field(default_factory=list)
 
     @property
