@@ -41,7 +41,7 @@ _CELL = re.compile(r"\S+(?: \S+)? {2,}")  # `release commit  `, `737530de clean 
 _CELLS = 30  # cells further to the right are text
 _KEEP = re.compile(r" {9,}\S| *(?:- |# )")  # YAML to be copied, and other people's text
 _TYPED = re.compile(r" *(?:do: |or: |next  )| {6}(?=cd|git|release|docker)")  # what somebody copies
-_COMMAND = re.compile(r"`[^`]+`|(?<!\S)(?:release|git|docker|cd|export|python|rm)(?: [^\s,;()`|]+)+")
+_COMMAND = re.compile(r"`[^`]+`|(?<!\S)(?:release|git|docker|cd|export|python)(?: [^\s,;()`|]+)+")
 _FIXED = "\u00a0"  # where a line may not be broken
 
 
