@@ -24,7 +24,7 @@ from orchestrator.session.kept_sources import keep, sources_ref
 from orchestrator.session.published import tag_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
@@ -345,8 +345,9 @@ def _notes(world: Snapshot, tag: Tag) -> list[CheckResult]:
         made.setdefault(source, set()).add(commit)
     start = f"in {tag.name} as "
     wanted = {source: {f"{start}{each} on {place[0]}" for each in commits} for source, commits in made.items()}
-    lacks = [source for source, lines in wanted.items() if lines.isdisjoint(_noted(world, source))]
-    others = ((each, line) for each in lacks for line in _noted(world, each) if _once_ours(world, each, line, tag))
+    noted = _noted(world, wanted)
+    lacks = [source for source, lines in wanted.items() if lines.isdisjoint(noted[source])]
+    others = ((each, line) for each in lacks for line in noted[each] if _once_ours(world, each, line, tag))
     source, line = next(others, (lacks[0], "") if lacks and len(lacks) < len(made) else ("", ""))
     if source:
         says = f"says {line[:100]!r}, and it is" if line else "does not say, as those beside it do,"
@@ -369,13 +370,13 @@ def _names_a_carrier(tag: Tag, source: str, line: str) -> bool:
     return any(of == source and commit in line for _, of, commit in tagged_picks(tag.message))
 
 
-def _noted(world: Snapshot, source: str) -> list[str]:
-    """The lines of the note of a commit."""
+def _noted(world: Snapshot, sources: Collection[str]) -> dict[str, list[str]]:
+    """The lines of the notes of these commits, as far as they are here: an offline clone may lack some."""
     git, repository = world.session.scratch.git, world.session.repository
     if world.notes is None:
         refs = world.remote_refs.refs if world.remote_refs else repository.refs(notes.REF)
         tip = refs.get(notes.REF, "")
         world.notes = notes.listing(git, tip) if tip and world.session.scratch.has(tip) else {}
-    blob = world.notes.get(source, "")
-    text = notes.blobs(git, {blob})[blob] if blob else b""
-    return text.decode("utf-8", "replace").split("\n")
+    blobs = {source: world.notes.get(source, "") for source in sources}
+    texts = notes.blobs(git, filter(None, blobs.values()))
+    return {source: texts.get(blob, b"").decode("utf-8", "replace").split("\n") for source, blob in blobs.items()}

@@ -150,12 +150,13 @@ def _bring_sources(world: Snapshot) -> None:
 
 
 def _have_contents(world: Snapshot) -> None:
-    """The files of all that is proved: of the release branches, the sources and what is kept of them."""
+    """The files of all that is proved: of the release branches, the sources and what is kept of them, and the notes."""
     repository, scratch, refs = world.session.repository, world.session.scratch, world.remote_refs
     public = refs.refs if refs else repository.refs("refs/heads", f"refs/remotes/{world.remote}")
     lines = [sha for ref, sha in public.items() if line_of_branch(ref.removeprefix("refs/heads/")) is not None]
     tags = [tag.commit for name, tag in world.tags.items() if parse_tag(name)]
     told = [row.source for tag in world.tags.values() for row in tagged_account(tag.message)]
+    told += [refs.refs[NOTES]] if refs and NOTES in refs.refs else []
     have_contents(
         repository, scratch, (*lines, *world.tips.values(), *tags), told, offline=world.session.options.offline
     )

@@ -31,6 +31,7 @@ from orchestrator.git.process import GitCommandError, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from orchestrator.git.objects import Commit
     from orchestrator.git.scratch import Scratch
@@ -234,6 +235,16 @@ def made_in(scratch: Scratch, ids: Iterable[str]) -> Pack | None:
             head = data.partition(b"\n\n")[0]
             waiting += [match[1].decode() for match in _NEEDED.finditer(head)]
     return pack
+
+
+def here_below(scratch: Scratch, objects: Path, made: Sequence[str]) -> list[str]:
+    """The commits of an object store right below what was made in a scratch store, though no ref may name them."""
+    rows = [row.split(" ") for row in scratch.git.run("rev-list", "--parents", *made, "--").lines()]
+    asked = "".join(f"{sha}\n" for sha in dict.fromkeys(sha for row in rows for sha in row)).encode()
+    here = {"GIT_OBJECT_DIRECTORY": str(objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": ""}
+    answers = scratch.git.run("cat-file", "--batch-check", stdin=asked, env=here).lines()
+    lacking = {row.split(" ")[0] for row in answers if row.endswith(" missing")}
+    return sorted({sha for row in rows if row[0] in lacking for sha in row[1:]} - lacking)
 
 
 _NEEDED = re.compile(rb"^(?:tree|parent|object) ([0-9a-f]{40})$", re.MULTILINE)

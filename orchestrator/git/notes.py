@@ -151,7 +151,7 @@ def _files(git: Git, commit: str) -> list[tuple[str, str]]:
 
 
 def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
-    """The contents of many blobs, by one process."""
+    """The contents of many blobs, by one process; of those that are here."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
@@ -159,9 +159,11 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
     found, at = {}, 0
     for sha in wanted:
         end = data.index(b"\n", at)
-        size = int(data[at:end].split(b" ")[2])
-        found[sha] = data[end + 1 : end + 1 + size]
-        at = end + 1 + size + 1
+        fields = data[at:end].split(b" ")
+        at = end + 1
+        if len(fields) == 3:  # else `ID missing`
+            found[sha] = data[at : at + int(fields[2])]
+            at += int(fields[2]) + 1
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError, ReleaseError, RemoteError
 from orchestrator.core.remote_url import without_login
 from orchestrator.core.text import word
-from orchestrator.git.batch import made_in
+from orchestrator.git.batch import here_below, made_in
 from orchestrator.git.process import FETCH, PUSH, is_disk_full
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def adopt(repository: Repository, scratch: Scratch, refs: Mapping[str, str]) -> 
     env = {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    repository.git.run(*FETCH, "--", str(scratch.gitdir), *wanted, env=env)
+    partial = any(repository.promisors.values())  # what it lacks, the store of the picks cannot give either
+    below = here_below(scratch, repository.common_dir / "objects", list(refs.values())) if partial else ()
+    has = [f"--negotiation-tip={sha}" for sha in below]
+    repository.git.run(*FETCH, *has, "--", str(scratch.gitdir), *wanted, env=env)
 
 
 def push_to(remote: str) -> tuple[str, ...]:
@@ -275,7 +278,10 @@ def _with_way(error: RemoteError, branch: str, tag: str, *, is_branch: bool) -> 
 
 def _rejected(remote: str, output: Output, state: str, refspec: str) -> RemoteError:
     text, shown = said_by(output), without_login(remote)
-    if any(line.startswith("!") for line in output.lines()):
+    if output.status == 0:
+        message, code = f"{shown} took {refspec.partition(':')[2]}, and does not show it", "push-not-visible"
+        remedy = f"does it hide such refs, or is it pushed elsewhere? git remote get-url --push --all {word(shown)}"
+    elif any(line.startswith("!") for line in output.lines()):
         message, code, remedy = f"{shown} rejected the push: {text}", "push-rejected", _why_rejected(text)
     elif "support --atomic" in text:
         message, code = (

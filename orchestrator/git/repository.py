@@ -295,12 +295,11 @@ class Repository:
     def bring(self, scratch: Scratch, remote: str, refs: Sequence[str]) -> None:
         """Fetch refs of the remote into a scratch store: nothing in this repository changes."""
         if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
-            self.ls_remote(remote, *kept)  # which has all of them in this repository, and with it in the store
-            refs = [ref for ref in refs if ref not in kept]
+            named = self.ls_remote(remote, *kept).refs  # which has what is kept there in this repository, and the store
+            refs = [ref for ref in refs if ref not in kept or (ref in named and not scratch.has(named[ref]))]
             if not refs:
                 return
-        env = scratch.borrowing(self.common_dir / "objects")
-        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=env)
+        output = self.git.talk(remote, *FETCH, "--", remote, *refs, env=scratch.borrowing(self.common_dir / "objects"))
         if output.status:
             raise unreachable(remote, output)
 
@@ -311,9 +310,11 @@ class Repository:
     def bring_as(self, remote: str, ref: str, name: str) -> None:
         """Fetch one ref of the remote under a name of this clone."""
         if self.kept_on and self.kept_on.keeps(ref):
-            if sha := self.ls_remote(remote, ref).refs.get(ref, ""):
-                self.git.run("update-ref", name, sha)
-            return
+            sha = self.ls_remote(remote, ref).refs.get(ref, "")
+            if not sha or not self.git.attempt("cat-file", "-e", sha).status:
+                if sha:
+                    self.git.run("update-ref", name, sha)
+                return  # else it is a ref of the remote, from before the records were kept elsewhere
         self.fetch(remote, f"+{ref}:{name}")
 
     def blob(self, sha: str) -> bytes:

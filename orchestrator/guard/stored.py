@@ -41,12 +41,12 @@ class StoredRecords:
             self.standing.receiving.learn(self._kept(refs.get(_HEADS + name, ZERO)))
 
     def updates(self, update: Update) -> list[Update]:
-        """What a push to such a branch does to the refs that it stands for."""
+        """What a push to such a branch does to the refs that it stands for, which may be older than the branch."""
         if not update.ref.startswith(_HEADS) or update.short not in self.branches:
             return []
-        before, after = self._kept(update.old), self._kept(update.new)
+        before, after, refs = self._kept(update.old), self._kept(update.new), self.standing.receiving.refs
         return [
-            Update(ref=ref, old=before.get(ref, ZERO), new=after.get(ref, ZERO))
+            Update(ref=ref, old=before.get(ref) or refs.get(ref, ZERO), new=after.get(ref, ZERO))
             for ref in sorted({**before, **after})
             if before.get(ref) != after.get(ref)
         ]

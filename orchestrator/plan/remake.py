@@ -14,7 +14,7 @@ from orchestrator.core.tag_message import terms_fault, told_twice
 from orchestrator.git.batch import outside
 from orchestrator.landing import candidate, forms
 from orchestrator.landing.signed import signing_fault, unsigned
-from orchestrator.picks.sources import unknown
+from orchestrator.picks.sources import named, unknown
 from orchestrator.picks.undeclared import Since, older
 from orchestrator.plan.account import account_of
 from orchestrator.plan.from_branch.proof import faults
@@ -24,6 +24,7 @@ from orchestrator.plan.planner import draft
 from orchestrator.plan.release_commit import PlanRequest
 from orchestrator.session import kept_sources
 from orchestrator.session.branch_state import Facts, reachable_tags
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.published import config_at
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def made_again(
     landing = account.landing if account else None
     made = landing.planned if landing else head
     base = _base(session, made, account.made if account else (), version)
+    _have_contents(session, account, (base, made), tags)
     commit = session.scratch.commit(made)
     request = PlanRequest(
         version=version, config=config, config_path=config_path, identity=commit.committer,
@@ -126,6 +128,16 @@ def made_again(
     if account and account.entry.from_branch:
         _must_hold(session, account, facts, version)
     return as_landed(session.scratch, plan, replace(landing, commit=head)) if landing else plan
+
+
+def _have_contents(session: Session, account: Account | None, ends: tuple[str, str], tags: Mapping[str, str]) -> None:
+    """The files of what is made again: of the commits between its ends, since the version before, and the sources."""
+    before = tags.get(account.previous, "") if account else ""
+    sources = named(account.sources) if account else ()
+    have_contents(
+        session.repository, session.scratch, (*ends, *filter(None, (before,)), *sources), sources,
+        offline=session.options.offline,
+    )  # fmt: skip
 
 
 def _refuse_other_signatures(session: Session, account: Account | None, made: str, version: str) -> None:

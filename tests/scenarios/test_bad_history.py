@@ -158,6 +158,21 @@ def test_what_a_clone_lacks_is_fetched_and_offline_it_is_named(tale: Story, args
     tale.remote.git("fsck", "--strict")
 
 
+@pytest.mark.wide(2)
+@pytest.mark.parametrize("args", [("--depth=1", f"--branch={VERSION}"), ("--filter=blob:none",)])
+def test_whoever_proves_it_in_such_a_clone_fetches_what_is_asked(tale: Story, args: tuple[str, ...]) -> None:
+    """The picks, their sources and the notes, of what a job checked out; it keeps the sources of what is promoted."""
+    candidate = f"{VERSION}-rc.1"
+    tale.release_yaml(fix_line(tale.fix), version=candidate)
+    assert release("cut", candidate, "--yes", cwd=tale.clone.path).code == 0
+    assert release("promote", candidate, VERSION, "--yes", cwd=tale.clone.path).code == 0
+    other = other_clone(tale, *args)
+    other.git("checkout", "--quiet", "--force", "--detach", VERSION)
+    for command in (("publish", VERSION), ("publish", candidate), ("audit",), ("verify", VERSION)):
+        ran = release(*command, cwd=other.path)
+        assert ran.code == 0, (command, ran.out, ran.err)
+
+
 def test_a_server_that_gives_no_object_by_its_id_sends_everything_again(tale: Story) -> None:
     """The first protocol of git knows no such request, where the server does not allow it."""
     tale.release_yaml(fix_line(tale.fix))

@@ -9,6 +9,7 @@ import pytest
 from tests.support import kills
 from tests.support.cli import Ran, release
 from tests.support.forge_repo import ForgeRepo
+from tests.support.guarded import install
 from tests.support.plain_server import only_heads_and_tags, other_refs
 from tests.support.story import VERSION, Repo, Story, fix_line
 
@@ -84,6 +85,10 @@ def test_everybody_reads_them_from_the_branch(tale: Story) -> None:
         log = run(tale, "log", tale.fix, cwd=clone.path)
         assert "on release/v2.7 (note" in log.out.replace("  ", " "), log.out
     assert run(tale, "log", tale.fix, "--offline", cwd=other.path).code == 0
+    tale.remote.git("config", "uploadpack.allowFilter", "true")
+    tale.clone.git("clone", "--quiet", "--depth=1", f"--branch={VERSION}", f"file://{tale.remote.path}", "../job")
+    job = run(tale, "publish", VERSION, cwd=tale.clone.path.parent / "job")  # its history came without the records
+    assert job.code == 0, job.err
     offline = run(tale, "audit", "--offline", cwd=fresh(tale, "offline").path)
     assert (offline.code, "no record here" in offline.out) == (0, False), offline.out
     yanked = run(tale, "yank", VERSION, "--reason", "loses a batch", "--yes", cwd=other.path)
@@ -126,6 +131,40 @@ def test_what_is_proposed_is_kept_there_too(tale: Story, tmp_path: Path) -> None
             judged = run(tale, *command, cwd=clone.path)
             assert judged.code == 0, (clone.path.name, command, judged.out, judged.err)
     assert not other_refs(tale.remote)
+
+
+def test_what_refs_kept_before_a_branch_took_over_counts_on(tale: Story) -> None:
+    """Of a guarded server, and in a clone that never fetched those refs."""
+    candidate = f"{VERSION}-rc.1"
+    tale.release_yaml(fix_line(tale.fix), version=candidate)
+    assert run(tale, "cut", candidate, "--yes").code == 0
+    tale.release_yaml(fix_line(tale.fix), version=candidate, extra=ON_BRANCH)
+    tale.clone.commit(
+        "chore: keep records on a branch", {"release.yaml": (tale.clone.path / "release.yaml").read_bytes()}
+    )
+    tale.clone.git("push", "--quiet", "origin", "main")
+    install(tale.remote)
+    other = fresh(tale)
+    promoted = run(tale, "promote", candidate, VERSION, "--yes", cwd=other.path)
+    assert promoted.code == 0, promoted.err
+    assert kept(tale) == {f"release-records/{VERSION}", f"release-sources/{VERSION}", "notes/release"}
+    for clone in (tale.clone, other, fresh(tale, "third")):
+        for command in (("audit",), ("verify", candidate), ("verify", VERSION), ("show", candidate)):
+            judged = run(tale, *command, cwd=clone.path)
+            assert judged.code == 0, (clone.path.name, command, judged.out, judged.err)
+    log = run(tale, "log", tale.fix, cwd=other.path).out.replace("  ", " ")
+    assert log.count("(note") == 2, log
+
+
+def test_a_server_that_hides_what_it_took_is_named(tale: Story) -> None:
+    tale.remote.git("config", "uploadpack.hideRefs", "refs/release-records")
+    declare(tale, "")
+    hidden = run(tale, "cut", VERSION, "--yes", "--json")
+    assert (hidden.code, hidden.json["error"]["code"]) == (7, "push-not-visible"), hidden.err
+    assert "records: branch NAME" in hidden.err
+    declare(tale, ON_BRANCH)
+    assert run(tale, "cut", VERSION, "--yes").code == 0
+    assert run(tale, "verify", VERSION).code == 0
 
 
 @pytest.mark.wide

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.declaration import NOTES
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS
+from orchestrator.git.process import FETCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +66,21 @@ class RecordsBranch:
         if tip and repository.git.attempt("cat-file", "-e", f"{tip}^{{commit}}").status:
             repository.fetch(remote, self.ref)
         kept = entries(repository.git, tip) if tip else {}
-        return {**refs, **{ref: sha for ref, sha in kept.items() if matches(ref, patterns)}}
+        kept = {ref: sha for ref, sha in kept.items() if matches(ref, patterns)}
+        if kept:
+            self._have(repository.git, remote, tip, frozenset(kept.values()))
+        return {**refs, **kept}
+
+    def _have(self, git: Git, remote: str, tip: str, ids: frozenset[str]) -> None:
+        """The history of a clone that was cut off comes without files: those of the branch, in one fetch."""
+        for ways in (("-c", "fetch.negotiationAlgorithm=noop"), ()):  # the second where none is given by its id
+            rows = git.run("rev-list", "--objects", "--no-walk", "--missing=print", tip).lines()
+            lacking = sorted(ids & {row.removeprefix("?") for row in rows if row.startswith("?")})
+            if not lacking:
+                return
+            names = "".join(f"{name}\n" for name in (lacking if ways else [self.ref])).encode()
+            again = () if ways else ("--refetch",)
+            git.talk(remote, *ways, *FETCH, *again, "--no-filter", "--stdin", "--", remote, stdin=names)
 
     def fetched(self, repository: Clone, patterns: Sequence[str]) -> dict[str, str]:
         """Ref -> object of what the branch keeps, of those that `git for-each-ref` is asked for."""

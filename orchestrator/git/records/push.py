@@ -38,8 +38,8 @@ def push_new_refs(repository: Repository, *, remote: str, refs: Mapping[str, str
 
 
 def hinted(error: RemoteError, repository: Repository) -> RemoteError:
-    """The error of a server that rejects such refs, with the way that needs none."""
-    if error.code in ("push-rejected", "notes-rejected") and repository.kept_on is None:
+    """The error of a server that rejects such refs, or hides them, with the way that needs none."""
+    if error.code in ("push-rejected", "notes-rejected", "push-not-visible") and repository.kept_on is None:
         error.remedy += (
             "; a server that takes no such refs: `records: branch NAME`, `registry` or `none` in release.yaml"
         )
