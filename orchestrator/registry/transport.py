@@ -103,6 +103,16 @@ def _trust(certificates: tuple[_File, ...], bundle: _File | None) -> _Trust:
     return _Trust(_tls_context([Path(path) for path, *_ in certificates], with_system=bundle is None))
 
 
+def read_usual_trust() -> None:
+    """Have what TLS trusts where nothing else is set, ahead of the first conversation: reading it takes a while."""
+    from requests.adapters import DEFAULT_CA_BUNDLE_PATH
+
+    trust, bundle = _trust((), None), (DEFAULT_CA_BUNDLE_PATH, None)
+    with suppress(OSError):
+        trust.context.load_verify_locations(*bundle)
+        trust.bundles.add(bundle)
+
+
 def _tls_context(certificates: list[Path], *, with_system: bool) -> ssl.SSLContext:
     context = ssl.create_default_context() if with_system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for path in certificates:

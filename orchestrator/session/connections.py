@@ -76,7 +76,7 @@ class Connections:
             registry.settle(promotion)
 
     def warm(self) -> None:
-        """Load the libraries of engine and registries, which takes a while, beside what is done until they are used."""
+        """Load the libraries of engine and registries, and what TLS trusts, beside what is done until they are used."""
         Thread(target=_load, daemon=True).start()
 
     def base_registry(self, repository: str, *, released_to: bool) -> Registry:
@@ -133,3 +133,6 @@ class Connections:
 def _load() -> None:
     for name in ("orchestrator.registry.client", "orchestrator.engines.client", "orchestrator.engines.docker_engine"):
         import_module(name)
+    from orchestrator.registry.transport import read_usual_trust
+
+    read_usual_trust()

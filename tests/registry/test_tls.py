@@ -12,10 +12,11 @@ import pytest
 
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import ImageRepository
+from orchestrator.registry import transport
 from orchestrator.registry.client import Registry
 from orchestrator.registry.deadline import Deadline
 from orchestrator.registry.retry import RetryPolicy
-from orchestrator.registry.transport import make_session
+from orchestrator.registry.transport import make_session, read_usual_trust
 from tests.registry.client import (
     ADA,
     DIGEST,
@@ -105,6 +106,18 @@ def test_what_is_trusted_is_read_once_for_all_who_trust_the_same(certificate: Pa
     assert trusted("own") is before
     (tmp_path / "own/more.crt").write_bytes((certificate / "ca.pem").read_bytes())
     assert trusted("own") is not before
+
+
+def test_what_is_usually_trusted_can_be_read_beforehand(
+    secure: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the plan: the first conversation reads no bundle then, and trusts no more for it."""
+    transport._trust.cache_clear()  # what other tests have read
+    read_usual_trust()
+    read: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_, **__: read.append(_))
+    assert failing(_registry(secure.host, tmp_path).ping).code == "registry-certificate"
+    assert read == []
 
 
 def test_a_redirect_does_not_leave_tls(
