@@ -45,6 +45,9 @@ def test_what_fails_is_told_with_its_place(builds: Builds) -> None:
     with pytest.raises(UnprovedError, match=r"step 2/2 ADD http://127.0.0.1:1/x /x failed: .*refused$") as caught:
         builds("FROM BASE\nADD http://127.0.0.1:1/x /x\n")
     assert "check the address" in caught.value.remedy
+    with pytest.raises(UnprovedError, match=r"lint violation found for rules: JSONArgsRecommended$") as caught:
+        builds("# check=error=true\nFROM scratch\nCMD true\n")
+    assert "`error=true`" in caught.value.remedy
     with pytest.raises(UnprovedError, match=r"^Dockerfile:2: .*secret t") as caught:
         builds("FROM BASE\nRUN --mount=type=secret,id=t,required=true true\n")
     assert (caught.value.code, "\n" in caught.value.message, bool(caught.value.remedy)) == ("build-failed", False, True)

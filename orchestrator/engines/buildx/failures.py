@@ -46,6 +46,7 @@ _UNFETCHED: Final = (
     "check the address and what stands there, and that the builder reaches its server; then run the same command again"
 )
 _CALL: Final = re.compile(r"rpc error|code = |transport")  # between buildx and its builder
+_LINT: Final = "obey the rule that is named, or take `error=true` out of the Dockerfile's line `# check=`"
 _BOOT: Final = "look at it with `docker buildx inspect --bootstrap`, or choose another builder; see `docker buildx ls`"
 _SOLVE: Final = "failed to solve: "
 BUSY: Final = "builder-busy"
@@ -168,6 +169,7 @@ def _refused(follower: Follower, text: str) -> ReleaseError:
     known = disk_full(why, where) or pull_limited(why, where) or base_missing(why, where, _at(follower))
     step = follower.failed
     remedy = "read the log above; the full one is in the file named"
+    remedy = _LINT if why.startswith("lint violation found") else remedy
     remedy = _UNFETCHED if _is_unfetched(step) else remedy
     remedy = _FRONTEND if follower.is_frontends else _UNREAD if UNKNOWN_FLAG.search(why) else remedy
     what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
