@@ -76,12 +76,32 @@ def _made(application: typer.Typer) -> Callable[..., Any]:
 def program_of(words: Collection[str]) -> Callable[..., Any]:
     """The application with the commands that a command line names; with all where it names none, or they are made."""
     named = copy.copy(app)
+    if list(words) in (["-h"], ["--help"]):
+        return _made(_listed())
     named.registered_commands = [each for each in app.registered_commands if each.name in words]
     groups = [(each, each.typer_instance.info.name if each.typer_instance else "") for each in app.registered_groups]
     named.registered_groups = [each for each, name in groups if name in words]
     if program.cache_info().currsize or not (named.registered_commands or named.registered_groups):
         return program()
     return _made(named)
+
+
+def _listed() -> typer.Typer:
+    """The application with what the list of its commands shows: names and help, and no options of theirs."""
+    listed = copy.copy(app)
+    listed.registered_commands = [_bare(each) for each in app.registered_commands]
+    listed.registered_groups = [copy.copy(each) for each in app.registered_groups]
+    for group in listed.registered_groups:
+        group.typer_instance = copy.copy(group.typer_instance)
+        if group.typer_instance:
+            group.typer_instance.registered_commands = []
+    return listed
+
+
+def _bare(info: Any) -> Any:
+    bare = copy.copy(info)
+    bare.help, bare.callback = bare.help or inspect.getdoc(info.callback), lambda: None
+    return bare
 
 
 def run() -> None:

@@ -47,8 +47,8 @@ def init(
     """Write a release.yaml from what is found in the repository, and from answers on a terminal; never over one."""
     from orchestrator.config.template import other_lines, release_branch, starter
     from orchestrator.plan.document import public
-    from orchestrator.release.setup.dialogue import Choices, asked, chosen
-    from orchestrator.release.setup.init import branch_to_make, dockerfile_problems, starter_facts
+    from orchestrator.release.setup.dialogue import NONE, Choices, asked, chosen
+    from orchestrator.release.setup.init import branch_to_make, dockerfile_problems, starter_facts, untold
 
     target, top = session.config_file, session.repository.top
     if target.exists():
@@ -57,7 +57,9 @@ def init(
         branch=branch, source=source, image=image, dockerfile=dockerfile, version_files=tuple(version_file or ())
     )
     facts = chosen(starter_facts(session.repository, offline=session.options.offline), choices, top)
+    chosen_none = image == NONE
     if session.terminal.interactive and not yes:
+        chosen_none = True  # asked for below
         if others := other_lines(facts):
             console.note(f"there are several release branches: {words((release_branch(facts), *others), ', ')}")
         facts = asked(facts, choices, top, session.terminal)
@@ -69,12 +71,12 @@ def init(
     console.lines([str(target)])
     if others := other_lines(facts):
         again = f"rm {word(str(target))} && release init --branch {word(others[0])}"
-        console.note(
-            f"note: it is for {release_branch(facts)}, the newest line; there are also {words(others, ', ')}: {again}"
-        )
+        console.note(f"note: it is for {release_branch(facts)}, the newest line; there are also {words(others, ', ')}")
+        console.note(f"  do: {again}")
     if make := branch_to_make(facts):
-        console.note(f"the release branch that it names is not there yet: {make}")
-    for unread in facts.unread:
+        console.note("the release branch that it names is not there yet")
+        console.note(f"  do: {make}")
+    for unread in (*facts.unread, *(untold(facts) if facts.image or not chosen_none else [])):
         console.note(f"note: {unread}")
     problems = dockerfile_problems(session, facts)
     for each in problems:

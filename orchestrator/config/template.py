@@ -38,6 +38,7 @@ class StarterFacts:
     seen_version_files: tuple[tuple[str, str], ...] = ()  # the same of all files that say one
     image: str = ""  # the repository of the image, where the remote tells one
     smoke: str = ""  # a command that shows that an image of this project works
+    verify: str = "python -m compileall -q ."  # one that shows that a pick broke nothing
     schema: str = ""  # where editors find the schema
     chosen_branch: str = ""  # what a person said, stronger than what is found
     chosen_dockerfile: str = ""
@@ -48,7 +49,8 @@ def starter(facts: StarterFacts) -> str:
     latest = parse_tag(facts.latest_tag)
     branch_name = release_branch(facts)
     return _TEMPLATE.format(
-        schema=_SCHEMA.format(facts.schema) if facts.schema else "",
+        schema=_SCHEMA.format(facts.schema) if facts.schema else _NO_SCHEMA,
+        verify=facts.verify,
         image=_image(facts, line=_example_line(branch_name, latest)),
         version_files=_version_files(facts.version_files),
         branch=_scalar(branch_name),
@@ -97,6 +99,10 @@ def dockerfile_of(facts: StarterFacts) -> str:
 
 
 _SCHEMA = "# yaml-language-server: $schema={}\n"
+_NO_SCHEMA = """\
+# For editors: `release schema > release.schema.json`, and a first line that names the file:
+# `# yaml-language-server: $schema=release.schema.json`.
+"""
 
 _IMAGE = """\
 image:
@@ -117,7 +123,7 @@ version-files:
 """
 
 _TEMPLATE = """\
-{schema}# What this repository releases.  `release check` reads this file, `release schema` describes it to editors.
+{schema}# What this repository releases.  `release check` reads this file.
 version: 1
 
 # The release branch: fixes are picked onto it, version tags are made on it.
@@ -148,7 +154,7 @@ releases:
 
 # Commands run after each pick; one that fails stops the release.
 #verify:
-#  - python -m compileall -q .
+#  - {verify}
 
 # The repository's page on its forge: the changelog links to commits there.
 {url}

@@ -23,7 +23,7 @@ def rewrite(
     done: dict[str, bytes] = {}
     problems = []
     for file in files:
-        text = read(file.path)
+        text = done[file.path] if file.path in done else read(file.path)  # a file may say it in two lines
         new = None if text is None else _replace(text, file.pattern, number)
         if new is None:
             what = "does not exist on the branch" if text is None else f"has no line matching {file.pattern!r}"

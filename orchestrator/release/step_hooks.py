@@ -22,20 +22,17 @@ from orchestrator.release.steps.promote import Promoted
 from orchestrator.release.steps.record import Recorded
 from orchestrator.release.steps.runner import Task, never
 from orchestrator.release.steps.upload import Uploaded
-from orchestrator.release.steps.verify import execute_shell, how_it_failed, without_secrets
+from orchestrator.release.steps.verify import execute_shell, how_it_failed, tail_of, without_secrets
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from orchestrator.core.announcement import StepHook
     from orchestrator.core.declaration import Config
     from orchestrator.core.plan import Plan
     from orchestrator.release.steps.runner import Step, TaskContext
     from orchestrator.session.session import Session
-
-_TAIL = 30  # lines of its output shown on failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +161,9 @@ def _execute(context: TaskContext, hook: StepHook, tree: str, name: str) -> Hook
         raise UnprovedError(
             f"{hook.name}: {code(_first_line(hook))} {failed}", where=str(hook.place),
             remedy=f"see {log}; then run the same command again, or take the hook out of release.yaml there",
-            detail=_tail(log), code="hook-failed", state=f"{hook.step} was not begun",
+            detail=tail_of(log, hook.run), code="hook-failed", state=f"{hook.step} was not begun",
         )  # fmt: skip
     return Hooked(hook=hook.name, failed=f"{failed}: see {log}" if failed else "")
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[1:][-_TAIL:])
 
 
 def _facts(context: TaskContext, hook: StepHook) -> dict[str, str]:

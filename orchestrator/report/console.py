@@ -123,7 +123,11 @@ class Console:
         self._stop_live()
         sys.stderr.write(printable(question))
         sys.stderr.flush()
-        line = sys.stdin.buffer.readline().decode("utf-8", "replace")
+        try:
+            line = sys.stdin.buffer.readline().decode("utf-8", "replace")
+        except KeyboardInterrupt:
+            self._talk("")  # what follows begins a line of its own
+            raise
         if not line:
             self._talk("")
             return None

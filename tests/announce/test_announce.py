@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.forge_mock import forge
 from tests.support.printed import types
 from tests.support.remedies import said, typed
 from tests.support.story import fix_line
+from tests.support.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,6 +165,65 @@ def test_a_webhook_is_asked_again_where_that_may_help(answers: list[int], tries:
     with pytest.raises(RemoteError) as told:
         post("slack", "SLACK_URL", hook.url, {}, pauses=())  # nobody is there
     assert ("sekret" in told.value.message, "no answer" in told.value.message) == (False, True)
+
+
+@contextmanager
+def raw(answers: bytes, *, drip: bool = False) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that says these bytes to whoever asks and then, until the end, nothing, or ever another byte."""
+    asked: list[bytes] = []
+    over = threading.Event()
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.request.recv(65536))
+            with suppress(OSError):
+                self.request.sendall(answers)
+                while not over.wait(0.02):
+                    self.request.sendall(b"x" if drip else b"")
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/T0/sekret-path", asked
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_webhook_that_is_slow_with_its_words() -> None:
+    """What was taken is not sent again because its answer has no end; what is dealt out by bytes has an end."""
+    with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\no") as (url, asked), within():
+        post("slack", "SLACK_URL", url, {"text": "x"}, pauses=(0, 0))
+        assert len(asked) == 1
+    with raw(b"HTTP/1.1 200 OK\r\nX-Y: ", drip=True) as (url, asked), within(), pytest.raises(RemoteError) as told:
+        post("slack", "SLACK_URL", url, {"text": "x"}, pauses=(0,), timeout=0.3)
+    assert (len(asked), "no answer in time" in told.value.message) == (2, True)
+    with (
+        raw(b"HTTP/1.1 503 no\r\nContent-Length: 9999\r\n\r\n", drip=True) as (url, _),
+        pytest.raises(RemoteError) as told,
+    ):
+        post("slack", "SLACK_URL", url, {"text": "x"}, pauses=(), timeout=0.3)
+    assert told.value.message.endswith(": HTTP 503")
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"), [("30", [0, 30, 30]), ("0", [0, 1, 5]), ("soon", [0, 1, 5]), ("3600", [0])]
+)
+def test_who_asks_to_be_left_in_peace_is(asked: str, waits: list[float]) -> None:
+    answer = f"HTTP/1.1 429 no\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\r\n".encode()
+    waited: list[float] = []
+    with raw(answer) as (url, _), pytest.raises(RemoteError) as told:
+        post("slack", "SLACK_URL", url, {"text": "x"}, sleep=waited.append)
+    assert (waited, "asks to wait 3600 s" in told.value.message) == (waits, asked == "3600")
+
+
+def test_why_there_is_no_answer() -> None:
+    with raw(b"not TLS at all\r\n") as (url, _), pytest.raises(RemoteError) as told:
+        post("slack", "SLACK_URL", url.replace("http:", "https:"), {"text": "x"}, pauses=())
+    assert told.value.message.endswith("did not take the message: no answer: no TLS")
 
 
 def test_payloads_call_nobody() -> None:

@@ -52,6 +52,20 @@ def test_it_is_shown(tmp_path: Path) -> None:
     assert f"\n    {EXAMPLES['cut'][0]}\n" in shown.out
 
 
+def test_the_list_of_commands_is_made_of_names_and_help_alone() -> None:
+    program.cache_clear()
+    listed: Any = program_of(["--help"])
+    assert not any(each.params for each in listed.commands.values() if not hasattr(each, "commands"))
+    whole: Any = program()
+    assert shown(listed) == shown(whole)
+    assert "  cut " in shown(listed)
+    assert program_of(["--help", "cut"]) is whole
+
+
+def shown(made: Any) -> str:
+    return str(made.get_help(made.make_context("release", [], resilient_parsing=True)))
+
+
 @pytest.mark.parametrize("line", ["cut v2.7.1", "-C ci --json plan", "ci init --write", "hook run update"])
 def test_only_what_a_command_line_names_is_made(line: str) -> None:
     """To make all commands takes longer than all else that `--help` of one does."""

@@ -84,3 +84,12 @@ def test_a_mixed_changelog_keeps_each_line_and_gets_the_commoner_end() -> None:
     assert b"## v2.7.1\r\n\r\n- one\r\n" in made
     assert made.endswith(b"## v2.7.0\r\n\r\n- start\r\n")
     assert made.startswith(b"# Changelog")
+
+
+def test_a_file_that_says_the_version_in_two_lines_gets_both() -> None:
+    chart = b'version: 2.3.0\nappVersion: "2.3.0"\n'
+    files = [
+        VersionFile(place=Place(file="release.yaml"), path="Chart.yaml", pattern=pattern)
+        for pattern in ("^version: (.+)", '^appVersion: "(.+)"')
+    ]
+    assert rewrite(files, "v2.3.1", lambda _: chart) == ({"Chart.yaml": b'version: 2.3.1\nappVersion: "2.3.1"\n'}, [])

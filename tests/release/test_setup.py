@@ -60,7 +60,7 @@ def test_everything_is_filled_in_without_a_question(project: Repo) -> None:
     assert "import tiny" in text
     assert "torch" not in text
     assert "charts/tiny/Chart.yaml says 0.3.0" in ran.err  # the chart's own version is not the project's
-    assert "yaml-language-server" not in text  # nobody knows where this copy comes from
+    assert text.startswith("# For editors: `release schema >")  # nobody knows where this copy comes from
     (project.path / "release.schema.json").write_text("{}")
     assert init(project)
     assert (
@@ -154,6 +154,10 @@ def test_who_leaves_the_dialogue_leaves_nothing_behind(project: Repo) -> None:
     assert "do: release init --yes takes what is found" in person.seen
     assert typed("release init --yes", project.path, env={"RELEASE_CLI_OFFLINE": "1"}).returncode == 0
     (project.path / "release.yaml").unlink()
+    person = Terminal("init", "--offline", cwd=project.path)
+    person.interrupt("release branch [release/1.4]: ")
+    assert (person.end(), (project.path / "release.yaml").exists()) == (130, False)
+    assert "\nerror: interrupted" in person.seen.replace("\r", "")
     person = Terminal("init", "--offline", "--yes", cwd=project.path)  # on a terminal too
     assert person.end() == 0, person.seen
 
@@ -173,6 +177,13 @@ def test_the_image_by_the_remote(url: str, image: str) -> None:
     assert registry_of(url) == image
 
 
+def test_a_command_to_copy_is_one_line_of_a_narrow_terminal(project: Repo) -> None:
+    project.git("branch", "-D", "release/1.4")
+    person = Terminal("init", "--offline", "--yes", cwd=project.path, env={"COLUMNS": "50"})
+    assert person.end() == 0
+    assert "\n  do: git push origin 'refs/tags/1.4.0^{}:refs/heads/release/1.4'\n" in person.seen
+
+
 def test_the_schema_of_the_commit_that_this_copy_comes_from(tmp_path: Path) -> None:
     commit = "a" * 40
     info = {"vcs": "git", "commit_id": commit}
@@ -189,13 +200,24 @@ def test_the_schema_of_the_commit_that_this_copy_comes_from(tmp_path: Path) -> N
 
 
 def test_another_smoke_for_another_project(tale: Story) -> None:
+    """By the last stage of the Dockerfile, and what that stands on."""
     for dockerfile, command in {
         "FROM pytorch/pytorch:2.7.0\n": "import torch",
         "FROM node:22\n": "node --version",
-        "FROM debian:12\nRUN pip install numpy\n": 'python -c \\"import sys\\"',
-        "FROM scratch\n": "cat /etc/os-release",
+        "FROM node:22 AS build\nRUN npm ci\nFROM nginx\nCOPY --from=build /x /x\n": "cat /etc/os-release",
+        "FROM debian:12 AS base\nRUN pip install numpy\nFROM x AS y\nFROM base\n": 'python -c \\"import sys\\"',
+        "FROM golang:1.22 AS build\nFROM scratch\n": "cat /etc/os-release",
     }.items():
         tale.clone.write("Dockerfile", dockerfile)
         (tale.clone.path / "release.yaml").unlink(missing_ok=True)
-        assert release("init", "--offline", cwd=tale.clone.path).code == 0
-        assert command in (tale.clone.path / "release.yaml").read_text()
+        made = release("init", "--offline", "--image", "registry.example.com/x", cwd=tale.clone.path)
+        text = (tale.clone.path / "release.yaml").read_text()
+        assert command in text
+        assert ("what shows that its image works is not known" in made.err) == (command == "cat /etc/os-release")
+        assert "\n#  - python -m compileall -q .\n" in text
+    (tale.clone.path / "release.yaml").unlink()
+    tale.clone.write("go.mod", "module example.com/x\n")
+    assert "where its image is pushed is not known" in release("init", "--offline", cwd=tale.clone.path).err
+    assert "\n#  - go build ./...\n" in (tale.clone.path / "release.yaml").read_text()
+    (tale.clone.path / "release.yaml").unlink()
+    assert "is not known" not in release("init", "--offline", "--image", "none", cwd=tale.clone.path).err

@@ -143,14 +143,14 @@ def test_signatures_and_what_is_inside() -> None:
     assert f"Not read: {EVIL}" in lacking.text
 
 
-def hundreds(number: int = 300) -> str:
+def hundreds(number: int = 300, *, lines: int = 100) -> str:
     """The page of so many picks; of ten one was resolved, and one is there already."""
     states = [*["clean"] * 8, "adapted", "duplicate"]
     picks = [
         pick(source=f"{each:040x}", result=f"{each + 1000:040x}", subject=f"fix: it {each}", state=states[each % 10])
         for each in range(number)
     ]
-    diffs = {each["result"]: ["+x"] * 100 for each in picks}
+    diffs = {each["result"]: ["+x"] * lines for each in picks}
     return release_page(told(read(picks=picks, images=[image(reference=LONG_NAME)]), diffs=diffs))
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.hostile
 HOOKS = """\
 hooks:
   - {before: pick, run: 'cat > "$PLACE/told"; env > "$PLACE/env"; ls > "$PLACE/files"; echo x >> "$PLACE/picked"'}
-  - {before: land, run: 'echo the gate says no; test -e "$PLACE/open"'}
+  - {before: land, run: 'head -c 10000000 /dev/zero | tr "\\0" x; echo; echo the gate says no; test -e "$PLACE/open"'}
   - {after: record, run: 'cat > "$PLACE/recorded"'}
   - {after: annotate, run: 'exit 3'}
 """
@@ -61,6 +61,7 @@ def test_one_before_stops_and_one_after_is_noted(tale: Story, tmp_path: Path) ->
     facts = (tmp_path / "env").read_text()
     assert (f"RELEASE_VERSION={VERSION}\n" in facts, "sekret" in facts) == (True, False)
     assert "release.yaml" in (tmp_path / "files").read_text()  # of the protected branch
+    assert len(stopped.err) < 3000  # of ten megabytes on one line
     (tmp_path / "open").touch()
     done = release("cut", VERSION, "--yes", "--json", cwd=tale.clone.path, env=env)
     assert done.code == 0, done.err

@@ -104,6 +104,7 @@ jobs:
         env:
           READ_TOKEN: ${{ github.token }}
         run: |
+          # shellcheck disable=SC2016 # git's own shell expands it
           git -c credential.helper='!f() { echo username=x-access-token; echo "password=$READ_TOKEN"; }; f' \\
             fetch --force --quiet origin "+refs/release-*:refs/release-*" "+refs/notes/release*:refs/notes/release*"
 @SETUP@@AUDIT_BEFORE@      - name: audit
@@ -332,7 +333,7 @@ def _of_image(pipeline: Pipeline) -> dict[str, str]:
         "@CUT_ENV@": login,
         "@PLATFORM_ENV@": platform,
         "@PROVE_ENV@": user + secret.replace("@PREFIX@", "RELEASE_"),
-        "@PASSWORD@": f"          export RELEASE_{asked}\n" if asked else "",
+        "@PASSWORD@": f"          RELEASE_{asked}\n          export RELEASE_REGISTRY_PASSWORD\n" if asked else "",
         "@PUBLISH@": _piped(asked, f"{pipeline.publishing} --password-stdin@OPTION@"),
         "@CUT_RUN@": _piped(asked, f"{pipeline.cutting} --password-stdin@OPTION@ {_VERSION}"),
         "@LANDED_RUN@": _piped(asked, "release publish --landed --password-stdin@OPTION@"),

@@ -75,6 +75,17 @@ def branch_to_make(facts: StarterFacts) -> str:
     return f"git push {word(facts.remote)} {word(f'{start}:refs/heads/{branch}')}"
 
 
+def untold(facts: StarterFacts) -> list[str]:
+    """What neither the project nor a person told of an image."""
+    if not facts.dockerfiles and not facts.chosen_dockerfile:
+        return []
+    if not facts.image:
+        return [f"{dockerfile_of(facts)}: where its image is pushed is not known; fill in and uncomment `image:`"]
+    if not facts.smoke:
+        return [f"{dockerfile_of(facts)}: what shows that its image works is not known; `smoke:` has an example"]
+    return []
+
+
 def dockerfile_problems(session: Session, facts: StarterFacts) -> tuple[Problem, ...]:
     """What `check` will say of the Dockerfile that the example names; nothing where there is none."""
     from orchestrator.core.declaration import ImageSpec

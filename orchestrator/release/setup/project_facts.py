@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _REGISTRIES: Final = {"github.com": "ghcr.io", "ssh.github.com": "ghcr.io", "gitlab.com": "registry.gitlab.com"}
 SCHEMA: Final = "release.schema.json"
 _LARGEST: Final = 1 << 20  # bytes read of a Dockerfile
+_VERIFY: Final = {"go.mod": "go build ./...", "Cargo.toml": "cargo check --locked", "package.json": "npm test"}
 
 
 def registry_of(remote_url: str) -> str:
@@ -78,6 +79,7 @@ def with_files(repository: Repository, facts: StarterFacts) -> StarterFacts:
         seen_version_files=tuple((each.path, each.pattern) for each in versions),
         unread=(*facts.unread, *said),
         smoke=_smoke(repository, facts, versions),
+        verify=next((command for file, command in _VERIFY.items() if (repository.top / file).is_file()), facts.verify),
     )
 
 
@@ -97,7 +99,9 @@ def _smoke(repository: Repository, facts: StarterFacts, versions: list[WrittenVe
     file = repository.top / dockerfile_of(facts)
     if not file.is_file() or file.is_symlink():
         return ""
-    text = file.read_bytes()[:_LARGEST].decode("utf-8", "replace").lower()
+    text = _shipped(file.read_bytes()[:_LARGEST].decode("utf-8", "replace").lower())
+    if re.match(r"from\s+scratch\b", text):  # no shell, and nobody knows what else there is
+        return ""
     if re.search(r"\b(?:py)?torch\b", text):
         return 'python -c "import torch; print(torch.__version__)"'
     if re.search(r"^from\s+\S*\bnode\b", text, re.MULTILINE):
@@ -105,6 +109,17 @@ def _smoke(repository: Repository, facts: StarterFacts, versions: list[WrittenVe
     if re.search(r"\bpip3? install\b|^from\s+\S*\bpython\b", text, re.MULTILINE):
         return f'python -c "import {_package(versions)}"'
     return ""
+
+
+def _shipped(text: str) -> str:
+    """The last stage of a Dockerfile, behind those that it stands on: what others leave is not in the image."""
+    stages = [part for part in re.split(r"^(?=from\s)", text, flags=re.MULTILINE) if part.startswith("from")]
+    found = stages.pop() if stages else text
+    for stage in reversed(stages):
+        head = re.match(r"from\s.*\sas\s+(\S+)", stage)
+        if head and re.match(rf"from\s+(?:--\S+\s+)?{re.escape(head[1])}(?:\s|$)", found):
+            found = stage + found
+    return found
 
 
 def _package(versions: list[WrittenVersion]) -> str:

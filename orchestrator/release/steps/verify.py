@@ -65,12 +65,14 @@ _KIND = "verify"  # of rows in the cache
 
 
 _TAIL = 30  # lines of its output shown on failure
+_TAIL_BYTES = 1 << 16  # at most, read of its end
+_LONGEST = 500  # characters of one of these lines
 
 
 _NAMED = 5  # picks named in a message
 
 
-_NOT_FOUND = 127  # how a shell says that there is no such program
+_OF_A_SHELL = {126: " (a program cannot be executed)", 127: " (a program is not found)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +185,7 @@ class _Bench:
 
     def _tail(self, job: _Job) -> str:
         """The end of what the job's command wrote: it was the last to write there."""
-        text = self._log(job).read_text(errors="replace").rpartition(f"$ {job.command.run}\n")[2]
-        return "\n".join(text.splitlines()[-_TAIL:])
+        return tail_of(self._log(job), job.command.run)
 
     # -------------------------------------------------------------- what is said
 
@@ -269,7 +270,18 @@ def how_it_failed(status: int | None, timeout: float) -> str:
     """In words; "" where it passed."""
     if status is None:
         return f"ran longer than {timeout:g} s and was killed"
-    return f"exited {status}" + (" (a program is not found)" if status == _NOT_FOUND else "") if status else ""
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"exited {status}{_OF_A_SHELL.get(status, '')}" if status else ""
+
+
+def tail_of(log: Path, command: str) -> str:
+    """The end of what a command wrote, short enough to be read."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    lines = text.rpartition(f"$ {command}\n")[2].splitlines()[-_TAIL:]
+    return "\n".join(line if len(line) <= _LONGEST else f"… {line[-_LONGEST:]}" for line in lines)
 
 
 def without_secrets(plan: Plan) -> dict[str, str]:
