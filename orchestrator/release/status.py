@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import ReleaseError, RemoteError, UsageError, as_problem
+from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError, UsageError, as_problem
 from orchestrator.core.plan import LAND, PROPOSE, RECORD, TO_BE_BUILT
 from orchestrator.core.record import PREFIX, must_agree, record_ref
 from orchestrator.core.text import word, words
@@ -16,7 +16,7 @@ from orchestrator.release import steps
 from orchestrator.release.adopt import finished_elsewhere
 from orchestrator.session import yanks
 from orchestrator.session.journal import DamagedStateError, Journal
-from orchestrator.session.published import record_at, remote_name, tag_facts
+from orchestrator.session.published import must_be_the_same, record_at, remote_name, tag_facts
 from orchestrator.session.pushes import Pushes, finish_by_tag, put_back, unseen
 from orchestrator.session.state import ReleaseState, in_progress
 from orchestrator.session.yanks import NOWHERE, PENDING
@@ -150,8 +150,22 @@ def record_problems(session: Session, standings: Sequence[ReleaseStatus]) -> lis
             head = session.repository.resolve(f"refs/tags/{each.version}")
             must_agree(record, tag_facts(session.scratch, each.version, tag, head))
         except ReleaseError as error:
-            found.append(as_problem(error))
+            found.append(as_problem(_other_tag(session, each.version, tag) or error))
     return found
+
+
+def _other_tag(session: Session, version: str, here: str) -> ReleaseError | None:
+    """What is wrong where the tag is another one in this clone than on the remote: then the record is right."""
+    remote = remote_name(session)
+    if session.options.offline or not session.repository.remote_url(remote):
+        return None
+    try:
+        must_be_the_same(session, remote, version, here)
+    except MismatchError as error:
+        return error
+    except RemoteError:  # it does not answer: the difference to the record is told
+        return None
+    return None
 
 
 def _perhaps_at_work(standing: ReleaseStatus, who: str) -> ReleaseStatus:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.audit.audited import ACCUSES, RECORD, audit, codes, push
+from tests.support.cli import release
+from tests.support.story import VERSION
 
 if TYPE_CHECKING:
     from tests.support.story import Story
@@ -104,7 +106,13 @@ def test_tags_and_records(cut: Story, fault: Any, expected: set[str]) -> None:
 
 
 def test_a_tag_that_is_another_one_here_is_had_again_by_what_is_printed(cut: Story) -> None:
+    """`status` says the same of the tag, and accuses no record."""
     _moved_here(cut)
-    command = audit(cut, "--json").json["problems"][0]["remedy"].rpartition(": ")[2]
-    subprocess.run(shlex.split(command), cwd=cut.clone.path, check=True, capture_output=True)
-    assert audit(cut).code == 0
+    told = release("status", VERSION, cwd=cut.clone.path)
+    assert (told.code, "[tag-differs]" in told.err, "record" in told.err) == (9, True, False), told.err
+    for command in (audit(cut, "--json").json["problems"][0]["remedy"].rpartition(": ")[2],
+                    told.err.partition("do: ")[2].partition("\n")[0]):  # fmt: skip
+        _moved_here(cut)
+        subprocess.run(shlex.split(command), cwd=cut.clone.path, check=True, capture_output=True)
+        assert audit(cut).code == 0
+    assert release("status", VERSION, cwd=cut.clone.path).code == 0
