@@ -163,11 +163,24 @@ def plan_promotion(
     return seal(plan, steps.keys(plan))
 
 
+def _record_of(public: PublishedReleases, candidate: str, version: str) -> Record:
+    """The candidate's record.  Raises RefusedError where there is none; `records: none` has another way."""
+    try:
+        return public.proved(candidate)
+    except RefusedError as error:
+        if not public.session.repository.keeps_records:
+            error.remedy += (
+                f"   | for this one: declare its fixes under {version} with `allow: [duplicate]`, then:"
+                f" release cut {version}"
+            )
+        raise
+
+
 def draft_promotion(
     session: Session, public: PublishedReleases, candidate: str, version: str, *, allow_older: bool
 ) -> Plan:
     """As `prepare`, not sealed, for versions that fit; a public tag of `version` must be on the candidate's commit."""
-    record = public.proved(candidate)
+    record = _record_of(public, candidate, version)
     head, tag_object = record.commit, public.tag(candidate)
     _must_be_on(public, head, candidate, version)
     config = replace(config_at(session, candidate, head, record.config.path), remote=public.remote)

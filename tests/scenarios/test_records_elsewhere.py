@@ -11,6 +11,8 @@ from tests.support.cli import Ran, release
 from tests.support.forge_repo import ForgeRepo
 from tests.support.guarded import install
 from tests.support.plain_server import only_heads_and_tags, other_refs
+from tests.support.printed import types
+from tests.support.remedies import said, works
 from tests.support.story import VERSION, Repo, Story, fix_line
 
 if TYPE_CHECKING:
@@ -190,6 +192,19 @@ def test_none_are_kept(tale: Story) -> None:
     assert (yanked.code, "`records: none` keeps none" in yanked.err) == (4, True), yanked.err
     assert f"release verify {VERSION}" in run(tale, "status", VERSION).out
     assert not other_refs(tale.remote)
+
+
+@types("release/promotion.py: release cut {}")
+def test_a_candidate_without_a_record_becomes_final_by_a_cut(tale: Story) -> None:
+    candidate, fix = f"{VERSION}-rc.1", fix_line(tale.fix)
+    tale.release_yaml(fix, version=candidate, extra=NONE)
+    assert run(tale, "cut", candidate, "--yes").code == 0
+    refused = run(tale, "promote", candidate, VERSION, "--yes")
+    assert (refused.code, "`allow: [duplicate]`" in refused.err) == (4, True), refused.err
+    tale.release_yaml(f"{fix}\n        allow: [duplicate]", extra=NONE)
+    works(f"{said(refused, 'release cut')} --yes", tale.clone.path)
+    for command in (("audit",), ("verify", VERSION), ("notes", VERSION)):
+        assert run(tale, *command).code == 0, command
 
 
 _RACE = """#!/bin/sh
