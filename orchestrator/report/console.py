@@ -121,9 +121,9 @@ class Console:
         if not self.interactive:
             return None
         self._stop_live()
-        sys.stderr.write(printable(question))
-        sys.stderr.flush()
         try:
+            sys.stderr.write(printable(question))
+            sys.stderr.flush()
             line = sys.stdin.buffer.readline().decode("utf-8", "replace")
         except KeyboardInterrupt:
             self._talk("")  # what follows begins a line of its own

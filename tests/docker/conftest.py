@@ -188,3 +188,11 @@ def builds(lab: Lab, buildkit: LabBuildKit, tmp_path: Path) -> Builds:
 @pytest.fixture
 def runner(client: docker.DockerClient, notebook: str, owner: str) -> Runner:
     return Runner(client, notebook, owner)
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A key pair of this test run: private, public."""
+    path = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path.read_text(), path.with_suffix(".pub").read_text()

@@ -274,7 +274,7 @@ def test_commands_run_as_build_steps_and_files_are_read(builds: Builds, tmp_path
     gone = builds.builder.prover(
         builds.name.repository.digest(f"sha256:{'0' * 64}"), info, logins, log=log, stall=STALL
     )
-    with pytest.raises(UnprovedError, match="failed to resolve"):
+    with pytest.raises(UnprovedError, match="is not in its registry"):
         gone.read_file(digest, "/f")
 
 

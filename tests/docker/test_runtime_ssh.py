@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,14 +15,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="session")
-def key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """A key pair of this test run: private, public."""
-    path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
-    return path.read_text(), path.with_suffix(".pub").read_text()
 
 
 SSH = (
