@@ -86,7 +86,7 @@ def run(tale: Story, *args: str, **env: str) -> Ran:
 
 @pytest.mark.wide(2)
 @types("cli/forge.py: release announce {}")
-@pytest.mark.parametrize("provider", ["github", "gitlab"])
+@pytest.mark.parametrize("provider", ["gitlab", "github"])
 def test_told_once_whatever_fails_first(tale: Story, provider: str) -> None:
     with forge(provider) as there, webhook() as hook:
         declare(tale, provider, there.url)
