@@ -5,6 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # What git takes as the address of a repository on a server: a URL, or scp's short form `[user@]host:path`.
 _URL = re.compile(
@@ -21,6 +25,20 @@ _LOGIN = re.compile(r"(?<=://)[^/\s]*@")
 def without_login(text: str) -> str:
     """A text without the logins of the URLs in it: no message may hold one."""
     return _LOGIN.sub("", text)
+
+
+def listed_remotes(lines: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
+    """What `git remote --verbose` says: name -> (URL of fetches, URLs of pushes)."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for line in lines:
+        name, _, rest = line.partition("\t")
+        if rest.endswith("]"):  # the filter of a partial clone
+            rest = rest.rpartition(" [")[0]
+        url, _, way = rest.rpartition(" ")
+        fetched, pushed = found.get(name, ("", []))
+        if way in ("(fetch)", "(push)"):
+            found[name] = (url, pushed) if way == "(fetch)" else (fetched, [*pushed, url])
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.core.remote_url import without_login
+from orchestrator.core.remote_url import listed_remotes, without_login
 from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
 from orchestrator.git.merge.submodules import Submodules
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _VERSION = re.compile(r"git version (\d+)\.(\d+)(?:\.(\d+))?")
 _SHORT = re.compile(r"[0-9a-f]{4,40}(?![^~^@:])")
 _NETWORK = re.compile(r"(?!file://)[a-z0-9+.-]+://|[^/:]+:(?!//)")  # a URL, or git's `host:path` and `helper::...`
-_REMOTE = re.compile(r"([^\t]+)\t(.*) \((fetch|push)\)(?: \[.*\])?")  # in brackets the filter of a partial clone
 OLDEST_GIT = (2, 38)
 HOME = "home"  # beside the worktree of a paused release: the checkout that the release was begun in
 
@@ -239,11 +238,7 @@ class Repository:
     def _urls(self, remote: str) -> tuple[str, list[str]]:
         """Where a remote is fetched from, and where it is pushed to, as they are for the whole run."""
         if self._remotes is None:
-            rows = map(_REMOTE.fullmatch, self.git.attempt("remote", "--verbose").lines())
-            self._remotes = {}
-            for name, url, way in (row.groups() for row in rows if row):
-                fetched, pushed = self._remotes.get(name, ("", []))
-                self._remotes[name] = (url, pushed) if way == "fetch" else (fetched, [*pushed, url])
+            self._remotes = listed_remotes(self.git.attempt("remote", "--verbose").lines())
         if remote not in self._remotes:  # none, or a URL, or one that git lists not
             one, all_ = (self.git.attempt("remote", "get-url", *way, "--", remote) for way in ((), ("--push", "--all")))
             self._remotes[remote] = "" if one.status else one.text.strip(), [remote] if all_.status else all_.lines()
@@ -293,13 +288,17 @@ class Repository:
         return opened
 
     def bring(self, scratch: Scratch, remote: str, refs: Sequence[str]) -> None:
-        """Fetch refs of the remote into a scratch store alone; of a partial clone only branches come without files."""
+        """Fetch refs of the remote, or ids, into a scratch store alone.
+
+        In a partial clone tags, records and what was proposed come with their files, branches and ids without.
+        """
         if self.kept_on and (kept := [ref for ref in refs if self.kept_on.keeps(ref)]):
             named = self.ls_remote(remote, *kept).refs  # which has what is kept there in this repository, and the store
             refs = [ref for ref in refs if ref not in kept or (ref in named and not scratch.has(named[ref]))]
         env = scratch.borrowing(self.common_dir / "objects")
-        branches = [ref for ref in refs if ref.startswith("refs/heads/") or not self.promisors]
-        for how, names in (((), branches), (("--no-filter",), [ref for ref in refs if ref not in branches])):
+        whole = [ref for ref in refs if ref.startswith("refs/") and not ref.startswith("refs/heads/")]
+        whole = whole if self.promisors else []
+        for how, names in (((), [ref for ref in refs if ref not in whole]), (("--no-filter",), whole)):
             if names and (output := self.git.talk(remote, *FETCH, *how, "--", remote, *names, env=env)).status:
                 raise unreachable(remote, output)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.release.checks import Finding
     from orchestrator.release.status import ReleaseStatus
 
-_BESIDE = re.compile(r" {3,}(\([^()]*\))(?: {3,}|$)")
+_BESIDE = re.compile(r"(?<! ) {3,}(\([^()]*\))(?: {3,}|$)")
 _CHECK_MARK = {CheckState.PASSED: "ok", CheckState.FAILED: "FAILED", CheckState.SKIPPED: "skipped"}
 
 

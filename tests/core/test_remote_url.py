@@ -15,6 +15,7 @@ from orchestrator.core.remote_url import (
     commit_page,
     compare_page,
     is_public,
+    listed_remotes,
     page_of,
     read_remote,
     source_url,
@@ -190,3 +191,18 @@ def test_a_commonmark_parser_sees_one_item_with_nothing_of_the_text_s_own(
     inline = [each for token in tokens for each in token.children or ()]
     assert not {"html_inline", "link_open", "image"} & {each.type for each in inline}
     assert not any(re.search(r"(?<![^\W_])@mia", each.content) for each in inline if each.type == "text")
+
+
+def test_what_git_lists_of_remotes() -> None:
+    lines = [
+        "origin\thttps://h/x (fetch) [blob:none]",
+        "origin\t/srv/a (b) [c]/x.git (push)",
+        "origin\tssh://h/y (push)",
+        "up stream\t/srv/with blank (fetch)",
+        "none\t (push)",
+    ]
+    assert listed_remotes(lines) == {
+        "origin": ("https://h/x", ["/srv/a (b) [c]/x.git", "ssh://h/y"]),
+        "up stream": ("/srv/with blank", []),
+        "none": ("", [""]),
+    }
