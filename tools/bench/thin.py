@@ -139,15 +139,15 @@ class Release:
         begun = time.perf_counter()
         self.shell.quiet(*enter([*RELEASE, "cut", version, "--yes"]), more={**env, **PROGRAM})
         spent = time.perf_counter() - begun
-        return spent - float(self._record(version)["seconds"].get("smoke", 0.0))
+        return spent - self.seconds("smoke", version=version)
 
     def _record(self, version: str) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self.shell.quiet(*RELEASE, "show", version, "--json", more=PROGRAM))
         return record
 
-    def seconds(self, *steps: str) -> float:
-        """Of these steps of the second release."""
-        took: dict[str, float] = self._record(VERSION)["seconds"]
+    def seconds(self, *steps: str, version: str = VERSION) -> float:
+        """Of these steps of a release; each is told with what it was made for: `smoke/v2.7.2`."""
+        took: dict[str, float] = self._record(version)["seconds"]
         return sum(each for name, each in took.items() if name.partition("/")[0] in steps)
 
     def image(self) -> dict[str, Any]:
