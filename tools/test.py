@@ -41,7 +41,8 @@ TIERS = {  # and the marks that choose it
 # The files of tests/docker that build and run the project's own image, and some to make both halves take as long.
 HALF = (
     "contents", "locks", "patches", "reproducible", "runtime", "runtime_ssh", "rebuild", "rollback", "upload",
-    "variants", "image_cut", "cosign_signers", "signatures", "pipelines",
+    "variants", "image_cut", "cosign_signers", "signatures", "pipelines", "first_release", "prune",
+    "records_registry",
 )  # fmt: skip
 BY_HAND = "cdi"  # needs an engine newer than Debian 12's, which it names: docs/smoke.md
 WORKERS = max(3, os.cpu_count() or 1)  # tests wait for the processes that they start
