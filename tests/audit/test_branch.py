@@ -63,6 +63,7 @@ def test_commits_pushed_past_the_tool(cut: Story) -> None:
     assert audit(cut, "v2.7.0..v2.7.1").code == 0
 
 
+@pytest.mark.wide
 def test_a_later_version_answers_for_what_was_released_before_anybody_declared_it(tale: Story) -> None:
     """No tag is changed: the next one, by the printed lines, lists it.  What none lists stays what it was."""
     clone = tale.clone

@@ -59,6 +59,7 @@ def kinds(tale: Story) -> dict[str, str]:
     return {each["subject"]: each["kind"] for line in ran.json["lines"] for each in line["commits"]}
 
 
+@pytest.mark.wide
 def test_an_untagged_release_accuses_nobody(tale: Story) -> None:
     """A fix in other words (`backport:`), a resolved conflict, a clean pick and one left out; then its tag is gone."""
     with_entries_by_hand(tale)

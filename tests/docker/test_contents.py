@@ -91,6 +91,7 @@ def test_cpu_torch_an_extra_package_an_old_one_an_open_server_and_a_baked_key(
     assert found["gpu"][0] == "skipped"
 
 
+@pytest.mark.wide
 def test_an_sshd_that_takes_passwords(
     story: Imaged, build: Build, name: Reference, python_base: str, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_an_sshd_that_takes_passwords(
     assert found["sshd"] == ("failed", "passwordauthentication is yes")
 
 
+@pytest.mark.wide
 def test_an_image_without_python_skips_all_and_the_cut_goes_on(story: Imaged, lab: Lab) -> None:
     story.declare(image="  checks: [installed, host-keys]\n")
     done = story.release("cut", "v2.7.1", "--yes")

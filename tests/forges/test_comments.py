@@ -137,7 +137,7 @@ def test_the_job_that_comments_is_the_only_one_more_and_has_no_other_right() -> 
     assert publish["permissions"] == {"contents": "write", "pull-requests": "write"}
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 def test_what_keeps_a_comment_from_being_made_keeps_no_plan_from_it(tale: Story, there: Forge) -> None:
     there.open_requests, there.locked = {12, 13}, {13}
     log = len(there.log)

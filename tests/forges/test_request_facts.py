@@ -54,7 +54,7 @@ class Facts(Requests):
         }  # fmt: skip
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize("provider", ["github", "gitlab"])
 def test_the_forge_says_what_git_cannot(tale: Story, provider: str) -> None:
     clone = tale.clone

@@ -257,7 +257,7 @@ def test_a_house_that_wants_signatures(tale: Story, tmp_path: Path) -> None:
     assert planned["sign_commits"] == ""
 
 
-@pytest.mark.wide(2)
+@pytest.mark.wide
 @pytest.mark.parametrize(("form", "make"), [("openpgp", gpg_key), ("x509", x509_key)])
 def test_other_kinds_of_keys(
     tale: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, make: Callable[[Path], str]
