@@ -18,6 +18,7 @@ from orchestrator.audit.links import (
     image_links,
     keeps_none,
     record_links,
+    sources_lost,
 )
 from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.prove import Proving, prove
@@ -114,6 +115,7 @@ def audit_line(world: Snapshot, wanted: Range, *, require_signed: bool) -> Branc
         unchecked += [f"{each.sha[:12]} {each.said}: sources that are kept were not read: {unread}"
                       for each in proving.verdicts if each.kind is Kind.UNKNOWN]  # fmt: skip
     after, said = _aftermath(world, proving, inside, _wanted_all_the_same(world, parts))
+    said += sources_lost(world, proving.verdicts)
     return BranchAudit(
         branch=wanted.branch, base=wanted.base, tip=wanted.tip, versions=tuple(inside), verdicts=proving.verdicts,
         problems=(*problems, *after), unchecked=tuple(unchecked), notes=tuple(said), sources_unread=bool(unread),

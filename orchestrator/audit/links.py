@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from orchestrator.audit.snapshot import Snapshot
     from orchestrator.audit.tags import Tag
-    from orchestrator.audit.verdicts import Part
+    from orchestrator.audit.verdicts import CommitVerdict, Part
     from orchestrator.core.declaration import Config
     from orchestrator.core.record import Record, RecordedHeavy, RecordedImage, ReleaseFacts
     from orchestrator.core.reference import Reference
@@ -272,6 +272,18 @@ def _sources(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
     if made != refs[name]:
         return [failed("sources", f"{name} is {refs[name][:12]}, and what keeps its sources is {made[:12]}", _WHO)]
     return [passed("sources", f"{made[:12]} keeps the sources of {tag.name}")]
+
+
+def sources_lost(world: Snapshot, verdicts: Sequence[CommitVerdict]) -> list[str]:
+    """Of versions with a record: what is on no source branch, where the ref that keeps it for other clones is gone."""
+    refs = world.remote_refs.refs if world.remote_refs else None
+    alone = {each.version: each.sources[0] for each in verdicts if each.on_source is False and each.sources}
+    return [
+        f"{version}: {sources_ref(version)} is not on {world.remote}, and {sha[:12]} is on no source branch: other"
+        f" clones cannot prove it; to keep it there again: release publish {version}"
+        for version, sha in alone.items()
+        if refs is not None and version in world.records and sources_ref(version) not in refs
+    ]
 
 
 def _unwritten(world: Snapshot, tag: Tag, part: Part) -> str:

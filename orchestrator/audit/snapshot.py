@@ -22,7 +22,7 @@ from orchestrator.session.clone.history import have_history
 from orchestrator.session.published import record_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from orchestrator.audit.tags import Tag
     from orchestrator.core.declaration import Config
@@ -204,7 +204,8 @@ def ranges(world: Snapshot, wanted: str) -> list[Range]:
             raise UsageError(
                 "there is no release branch here", remedy="name one: release audit BRANCH", code="no-branch"
             )
-        return [Range(branch=name, tip=tip, base=fork(world, tip)) for name, tip in branches.items()]
+        left = forks(world, branches.values())
+        return [Range(branch=name, tip=tip, base=left[tip]) for name, tip in branches.items()]
     if wanted in branches:
         return [Range(branch=wanted, tip=branches[wanted], base=fork(world, branches[wanted]))]
     if "..." in wanted:
@@ -275,6 +276,23 @@ def _reaches(world: Snapshot, tip: str, sha: str) -> bool:
 
 def fork(world: Snapshot, tip: str) -> str:
     """Where the branch left the source branches' own line: what it merged from them later is still its own doing."""
-    scratch = world.session.scratch
-    main = set(scratch.rev_list("--first-parent", *world.tips.values(), "--"))
-    return next((sha for sha in scratch.rev_list("--first-parent", tip, "--") if sha in main), "")
+    return forks(world, [tip])[tip]
+
+
+def forks(world: Snapshot, tips: Collection[str]) -> dict[str, str]:
+    """The same for the tips of many branches, in one process; "" for one that has nothing of the source branches."""
+    listing = "".join(f"{sha}\n" for sha in (*world.tips.values(), *tips)).encode()
+    rows = world.session.scratch.git.run("rev-list", "--first-parent", "--parents", "--stdin", stdin=listing).lines()
+    parent = {sha: next(iter(rest), "") for sha, *rest in (row.split(" ") for row in rows)}
+    main = set[str]()
+    for sha in world.tips.values():
+        while sha and sha not in main:
+            main.add(sha)
+            sha = parent[sha]
+    return {tip: _first_of(main, tip, parent) for tip in tips}
+
+
+def _first_of(main: Collection[str], sha: str, parent: Mapping[str, str]) -> str:
+    while sha and sha not in main:
+        sha = parent[sha]
+    return sha

@@ -136,6 +136,8 @@ def picks(scratch: Scratch, wanted: Sequence[Trees], pack: Pack | None = None) -
 
 def merges(scratch: Scratch, pairs: Sequence[tuple[str, str]]) -> list[Merge | None]:
     """The outcome of merging two commits, for each pair, in order; None where git cannot tell."""
+    if not pairs:
+        return []
     number = max(min(_PARTS, len(pairs) // _FEW), -(-len(pairs) // _AT_ONCE), 1)
     parts = side_by_side(lambda part: _merged(scratch, part), [pairs[first::number] for first in range(number)])
     outcomes = [parts[at % number][at // number] for at in range(len(pairs))]

@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -17,15 +17,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orchestrator.core.errors import Exit, LockedError, ReleaseError, UsageError
 from orchestrator.core.remote_url import without_login
 from orchestrator.git.conversation import Conversation, Output, Silence, has_terminal
+from orchestrator.git.objects import person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from git import Git as Runner
 
+    from orchestrator.git.objects import Signature
+
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
 _WORKERS = 2
+_COMMITTER = "GIT_COMMITTER_IDENT"
 
 # What a person's settings add to a fetch or a push (tags, submodules, a record of it) is no concern of a release.
 # Their progress is how it is known that something moves.
@@ -146,17 +150,17 @@ class Reader:
 
     def header(self, name: str) -> tuple[str, str, int] | None:
         """Id, type and size in bytes of what a name stands for; None where it stands for nothing here."""
-        with self._asked:
+        with self._exchange():
             return self._ask("info", name)
 
     def is_ambiguous(self, name: str) -> bool:
         """Whether an abbreviated id is one of several objects."""
-        with self._asked:
+        with self._exchange():
             return self._send("info", [name]) and self._line().endswith(b" ambiguous\n")
 
     def content(self, name: str) -> tuple[str, bytes] | None:
         """Type and content of an object, None as above."""
-        with self._asked:
+        with self._exchange():
             found = self._ask("contents", name)
             return (found[1], self._body(found[2])) if found else None
 
@@ -166,9 +170,22 @@ class Reader:
         Raises GitCommandError where git gives up on one, which is damaged.
         """
         for first in range(0, len(ids), _AT_ONCE):
-            with self._asked:
+            with self._exchange():
                 found = self._together(ids[first : first + _AT_ONCE])
             yield from found
+
+    @contextmanager
+    def _exchange(self) -> Iterator[None]:
+        """A question and its whole answer.
+
+        Where that is broken off (ctrl-C) the process is ended: what it still says would be taken for the next answer.
+        """
+        with self._asked:
+            try:
+                yield
+            except BaseException:
+                self.close()
+                raise
 
     def _together(self, ids: Sequence[str]) -> list[tuple[str, str, bytes]]:
         self._send("contents", ids)
@@ -275,6 +292,23 @@ def _to_its_end(process: Any, timeout: float | None, *, whole: bool = False) -> 
             raise TimeUpError from error
         raise
     return bytes(stdout), bytes(stderr)
+
+
+def identity(git: Git) -> Signature:
+    """Who commits.  Raises UsageError when git knows no name or mail, or a variable says what is none."""
+    output = git.attempt("var", _COMMITTER)
+    found = person(output.text.strip().encode())
+    if found and not output.status:
+        return found[0]
+    overruled = git.attempt("-c", "user.name=x", "-c", "user.email=x@example.com", "var", _COMMITTER).status != 0
+    said = next((line for line in output.stderr.splitlines() if line.startswith("fatal:")), "fatal: it says nothing")
+    raise UsageError(
+        f"git does not know who you are: {said.removeprefix('fatal:').strip()}",
+        remedy="unset GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE   (a variable overrules git config)"
+        if overruled
+        else 'git config user.name "Your Name" && git config user.email you@example.com',
+        code="no-identity",
+    )
 
 
 def failure(args: tuple[str, ...], output: Output) -> ReleaseError:

@@ -14,14 +14,14 @@ from orchestrator.core.remote_url import listed_remotes, without_login
 from orchestrator.core.text import word
 from orchestrator.git.cache import Cache
 from orchestrator.git.merge.submodules import Submodules
-from orchestrator.git.objects import Signature, person
-from orchestrator.git.process import FETCH, Git, Reader, is_disk_full, version
+from orchestrator.git.process import FETCH, Git, Reader, identity, is_disk_full, version
 from orchestrator.git.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.git.conversation import Output
+    from orchestrator.git.objects import Signature
     from orchestrator.git.records.entries import RecordsBranch
     from orchestrator.git.records.place import RecordsPlace
     from orchestrator.git.scratch import TreeEntry
@@ -159,15 +159,7 @@ class Repository:
 
     def identity(self) -> Signature:
         """Who commits.  Raises UsageError when git knows no name or mail."""
-        output = self.git.attempt("var", "GIT_COMMITTER_IDENT")
-        found = person(output.text.strip().encode())
-        if output.status or not found:
-            raise UsageError(
-                "git does not know who you are",
-                remedy='git config user.name "Your Name" && git config user.email you@example.com',
-                code="no-identity",
-            )
-        return found[0]
+        return identity(self.git)
 
     # -------------------------------------------------------------- names
 

@@ -20,6 +20,7 @@ from orchestrator.core.signing import KeylessSpec
 from orchestrator.git import changes
 from orchestrator.git.batch import outside
 from orchestrator.guard import policy_rules as rulebook
+from orchestrator.session.clone.contents import have_contents
 from orchestrator.session.committed import CommittedFiles
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ class PolicyResolver:
         """The policy that counts for a release of `config` on top of `base`."""
         own = config.policy or NO_POLICY
         try:
+            self._have_contents(base)
             source, sha = self._protected(config, config_path, base)
             there = f"{self.remote}/{source}"
+            self._have_contents(sha)
             tree = self.scratch.tree_of(sha) if sha else ""
             found = _config_at(self.scratch, tree, config_path, there, config.branch) if sha else None
         except ConfigError as error:
@@ -123,6 +126,10 @@ class PolicyResolver:
         has = "another" if config.policy else "none"
         note = f"the policy of {found.policy.place.file} counts; {config.place.file} has {has}"
         return EffectivePolicy(policy=found.policy, source=there, tip=sha, declared=found, notes=(note,))
+
+    def _have_contents(self, *commits: str) -> None:
+        """Have the files of these commits, and of those between them, in a clone that lacks some."""
+        have_contents(self.repository, self.scratch, filter(None, commits), offline=self.heads is None)
 
     def _protected(self, config: Config, config_path: str, base: str) -> tuple[str, str]:
         """(branch, its tip): the first source of release.yaml on the release branch, else of the file in use."""
@@ -162,6 +169,7 @@ class PolicyResolver:
         """Earlier states of the protected release.yaml, newest first, for what was made by one: a tag, a candidate."""
         if not (plan.tag_object or plan.promoted_from) or not guard.tip:
             return
+        self._have_contents(plan.base, guard.tip)
         paths = dict.fromkeys((plan.config_path, _DEFAULT_PATH))
         for sha in self.scratch.rev_list("--first-parent", guard.tip, "--", *paths):
             with suppress(ConfigError):

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.plan import Plan
     from orchestrator.core.reference import Reference
+    from orchestrator.core.results import Problem
     from orchestrator.session.journal import Journal
     from orchestrator.session.session import Session
 
@@ -88,7 +89,7 @@ def publish(session: Session, version: str, platform: str = "", *, build: bool =
             return done
         plan = plan_from_tag(session, version)
         if plan.problems:
-            raise ProblemsError(plan.problems)
+            raise ProblemsError(tuple(_of_the_tag(each, version) for each in plan.problems))
         if not build:
             building.wait_for_cut(plan, partial(_is_whole, session, plan), wait)
         public = PublishedReleases(session, plan.remote)
@@ -112,6 +113,13 @@ def publish(session: Session, version: str, platform: str = "", *, build: bool =
             raise ProblemsError(plan.problems)
         begin(session, _with_builder(session, plan), journal, yes=True)
         return _unless_others_lack(session, state, plan)
+
+
+def _of_the_tag(problem: Problem, version: str) -> Problem:
+    """A problem of what is released, which nobody can declare anew: a source may be kept by other clones alone."""
+    if problem.code != "unknown-revision":
+        return problem
+    return replace(problem, remedy=f"release publish {version}   in a clone that has it: it is kept on the remote then")
 
 
 def _is_whole(session: Session, plan: Plan) -> bool:

@@ -26,7 +26,8 @@ _REMEDY = {
     Kind.UNPROVED: f"compare the two with git show; where it is that fix in other words, {_DECLARE},"
     " else take it out by a revert",
     Kind.FORGED: f"compare the two with git show; {_DECLARE}, or take it out by a revert",
-    Kind.UNKNOWN: "fetch the branch that it was picked from, then audit again",
+    Kind.UNKNOWN: "fetch the branch that it was picked from, then audit again; where that is gone, a clone that has the"
+    " commit brings it back: release publish VERSION",
     Kind.FOREIGN: f"{_DECLARE}, or take it out by a revert",
     Kind.UNDECLARED: f"{_DECLARE}, or take it out by a revert",
     Kind.DUPLICATE: "look whether its change is there twice",
@@ -40,9 +41,10 @@ def commit_problem(verdict: CommitVerdict) -> Problem | None:
     """What there is to object to in a commit."""
     if verdict.ok:
         return None
+    remedy = _REMEDY.get(verdict.kind, "").replace("SHA", verdict.sha)
     return Problem(
         code=str(verdict.kind), message=f"{verdict.sha[:12]} {verdict.subject!r} {verdict.said}",
-        remedy=_REMEDY.get(verdict.kind, "").replace("SHA", verdict.sha), exit_code=Exit.MISMATCH,
+        remedy=remedy.replace("VERSION", verdict.version or "VERSION"), exit_code=Exit.MISMATCH,
     )  # fmt: skip
 
 

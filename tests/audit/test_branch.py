@@ -11,7 +11,7 @@ from orchestrator.core.results import Problem
 from orchestrator.report.audit import sarif
 from tests.audit.audited import at_release, audit, codes, push
 from tests.support.cli import release
-from tests.support.story import fix_line
+from tests.support.story import fix_line, processes, traced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,20 @@ def test_a_clean_release_gives_no_alarm(cut: Story) -> None:
     offline = audit(cut, "--offline")
     assert offline.code == 0
     assert "could not be checked" in offline.out
+
+
+def test_the_number_of_release_branches_costs_no_process(cut: Story, tmp_path: Path) -> None:
+    """Where each left the source branches is asked at once, and nothing where nothing was committed since."""
+    assert audit(cut).code == 0, "what was proved once is known"
+    took = []
+    for first, number in ((0, 2), (2, 9)):
+        rows = "".join(f"create refs/heads/release/v3.{at} {cut.base}\n" for at in range(first, first + number))
+        cut.remote.git("update-ref", "--stdin", stdin=rows)
+        trace = tmp_path / str(first)
+        ran = release("audit", "--json", cwd=cut.clone.path, env=traced(trace))
+        assert (ran.code, len(ran.json["lines"])) == (0, 1 + first + number), ran.err
+        took.append(processes(trace))
+    assert took[0] == took[1]
 
 
 def test_verify_a_clean_release(cut: Story) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.history
 
 
-def cut(tale: Story, version: str = "v2.7.1") -> str:
-    tale.release_yaml(f"      - commit: {tale.fix}", version=version)
+def cut(tale: Story, version: str = "v2.7.1", fix: str = "") -> str:
+    tale.release_yaml(f"      - commit: {fix or tale.fix}", version=version)
     ran = release("cut", version, "--yes", cwd=tale.clone.path)
     assert ran.code == 0, ran.err
     return tale.remote.rev(f"refs/tags/{version}")
@@ -92,7 +92,30 @@ def test_what_keeps_the_sources_is_lost_and_written_again(tale: Story, tmp_path:
     kept = tale.remote.rev(ref)
     for clone in (tale.clone, other_clone(tale, tmp_path / "col")):
         tale.remote.git("update-ref", "-d", ref)
+        assert release("audit", cwd=clone.path).code == 0, "all that it took is on main, too"
         assert release("publish", "v2.7.1", cwd=clone.path).code == 0
         assert tale.remote.rev(ref) == kept
         told = release("status", "v2.7.1", cwd=clone.path)
         assert "v2.7.1: released and complete" in told.out, told.out + told.err
+
+
+def test_sources_that_one_clone_alone_has_come_back_as_is_printed(tale: Story, tmp_path: Path) -> None:
+    """A topic branch is deleted, and what keeps it too: other clones cannot prove the release, and say who can."""
+    tale.clone.git("checkout", "--quiet", "-b", "topic", tale.base)
+    fix = tale.clone.commit("fix: of a topic", {"topic.py": "1\n"})
+    tale.clone.git("push", "--quiet", "origin", "topic")
+    tale.clone.git("checkout", "--quiet", "main")
+    cut(tale, fix=fix)
+    for ref in ("refs/heads/topic", "refs/release-sources/v2.7.1"):
+        tale.remote.git("update-ref", "-d", ref)
+    tale.remote.git("gc", "--quiet", "--prune=now")
+    tale.remote.git("config", "uploadpack.allowAnySHA1InWant", "false")
+    clone = other_clone(tale, tmp_path / "col")
+    for command in (("audit",), ("publish", "v2.7.1")):
+        ran = release(*command, cwd=clone.path)
+        assert (ran.code != 0, "release publish v2.7.1" in ran.out + ran.err) == (True, True), ran.out + ran.err
+    assert "refs/release-sources/v2.7.1 is not on origin" in release("audit", cwd=tale.clone.path).out
+    assert release("publish", "v2.7.1", cwd=tale.clone.path).code == 0
+    assert "is not on origin" not in release("audit", cwd=tale.clone.path).out
+    for command in (("audit",), ("publish", "v2.7.1")):
+        assert release(*command, cwd=clone.path).code == 0

@@ -159,7 +159,9 @@ def test_what_a_clone_lacks_is_fetched_and_offline_it_is_named(tale: Story, args
 
 
 @pytest.mark.wide(2)
-@pytest.mark.parametrize("args", [("--depth=1", f"--branch={VERSION}"), ("--filter=blob:none",)])
+@pytest.mark.parametrize(
+    "args", [("--depth=1", f"--branch={VERSION}"), ("--filter=blob:none",), ("--filter=tree:0", "--no-checkout")]
+)
 def test_whoever_proves_it_in_such_a_clone_fetches_what_is_asked(tale: Story, args: tuple[str, ...]) -> None:
     """The picks, their sources and the notes, of what a job checked out; it keeps the sources of what is promoted."""
     candidate = f"{VERSION}-rc.1"
