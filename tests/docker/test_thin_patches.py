@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.docker.thinned import NEXT, manifest, recorded, tag_of
+from tests.docker.thinned import NEXT, PATCH, SITE, manifest, recorded, tag_of
 from tests.support.counting import counted
 from tests.support.imaged import VERSION, imaged
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tools.lab.buildkit import BuildKit
 
 pytestmark = pytest.mark.docker
-SITE = "opt/venv/lib/python3.11/site-packages"
 SOURCES = 300_000  # bytes of the base's Python sources, at least, however they are compressed
 MOST = 64 << 10
 DOCKERFILE = f"""\
@@ -37,20 +36,9 @@ COPY --link <<END /etc/release/version
 $RELEASE_VERSION
 END
 """
-PATCH = """\
-Subject: half of an odd number is no whole one
-Origin: upstream, https://example.com/tiny.git
----
-diff --git a/tiny/__init__.py b/tiny/__init__.py
---- a/tiny/__init__.py
-+++ b/tiny/__init__.py
-@@ -1,2 +1,2 @@
- def half(n):
--    return n // 2
-+    return n / 2
-"""
 
 
+@pytest.mark.wide
 def test_what_unchanged_patches_made_is_taken_from_the_version_before(
     tmp_path: Path, lab: Lab, buildkit: BuildKit
 ) -> None:
