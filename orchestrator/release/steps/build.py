@@ -20,7 +20,6 @@ from orchestrator.release.steps.builds.base import base, logins_for
 from orchestrator.release.steps.builds.cache import left, with_cache
 from orchestrator.release.steps.builds.direct import build_pushed, made, options_of
 from orchestrator.release.steps.builds.dockerfile import dockerfile_text, examined, refuse_missing
-from orchestrator.release.steps.builds.thin import image_before, patched_before, thin_contexts
 from orchestrator.release.steps.heavy import candidate_of, heavy_base, heavy_labels, heavy_text, push
 from orchestrator.release.steps.outcomes import Outcome
 from orchestrator.release.steps.runner import Task, TaskContext
@@ -240,6 +239,7 @@ def linked(
     context: TaskContext, image: PlannedImage, base: HeavyBase, log: Path, *, afresh: bool = False
 ) -> Iterator[Prepared]:
     """As `prepared`, of thin layers on a heavy base that is there; `afresh` as in `thin_of`."""
+    from orchestrator.release.steps.builds.thin import thin_contexts
     from orchestrator.thin.made import prepared_trees
 
     own, labels = context.connections.registry(base.planned.repository), thin_labels(context, image, base)
@@ -253,6 +253,7 @@ def linked(
 def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:
     """The thin image of a plan, in memory; `afresh`: no layer of the version before is taken over."""
     from orchestrator.git.content import Pointed
+    from orchestrator.release.steps.builds.thin import image_before
     from orchestrator.thin.kept import kept_layers
     from orchestrator.thin.made import thin_image
 
@@ -265,6 +266,7 @@ def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afres
 
 
 def _release(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool) -> ThinRelease:
+    from orchestrator.release.steps.builds.thin import patched_before
     from orchestrator.thin.made import ThinRelease
 
     labels = thin_labels(context, image, base)
