@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import tempfile
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from orchestrator.audit.layer_compare import Agreement, ImageComparison, LayerPair, facing, judge_layer, settings
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.plan import NO_ENGINE

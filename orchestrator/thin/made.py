@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.git.content import SUBMODULE, filled, is_pointer

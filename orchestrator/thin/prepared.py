@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.image.patches import RECORD, digest, normal
 from orchestrator.image.patchfile import PatchError, apply_all, read_series

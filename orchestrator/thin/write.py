@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.labels import INPUTS
 from orchestrator.registry.manifest import Manifest, digest_of

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ProblemsError, RemoteError
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedCache, RecordedHeavy, RecordedLock, RecordedPatch
