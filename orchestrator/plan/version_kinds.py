@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.versions import TagVersion
 from orchestrator.git.trees import items_of
 from orchestrator.plan.line_ends import group_place
