@@ -150,16 +150,16 @@ def _record(world: Snapshot, tag: Tag, part: Part) -> list[CheckResult]:
 
 
 def _before(world: Snapshot, tag: Tag, branch: str) -> str:
-    """The commit of the version before; of the first one on its branch, where that left the source branches."""
+    """The commit of the version before, or where the branch left the source branches since, as an audit has it."""
+    scratch, left = world.session.scratch, fork(world, tag.commit)
     lower = of_line(branch, list(world.tags))
     lower = lower[: lower.index(tag.name)] if tag.name in lower else []
-    away = outside(world.session.scratch, {world.tags[name].commit for name in lower}, [tag.commit])
+    away = outside(scratch, {world.tags[name].commit for name in lower}, [tag.commit])
     there = [name for name in lower if world.tags[name].commit not in away]
-    if there:
-        return world.tags[there[-1]].commit
-    left = fork(world, tag.commit)
-    parents = world.session.scratch.commit(tag.commit).parents
-    return left if left != tag.commit else next(iter(parents), "")
+    before = world.tags[there[-1]].commit if there else ""
+    if left and left != tag.commit and (not before or not outside(scratch, [before], [left])):
+        return left
+    return before or next(iter(scratch.commit(tag.commit).parents), "")
 
 
 # ------------------------------------------------------------------ nothing but an image
