@@ -17,7 +17,6 @@ from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.core.record import RecordedHeavy
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Progress
-from orchestrator.release.steps.builds.pushing import pushed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,6 +195,8 @@ def push(context: TaskContext, reference: Reference, registry: Registry) -> None
     """Give a local name of the engine to its registry, again where that broke off.  What the registry has refused is
     not tried again, but for a login that has ended meanwhile.
     """
+    from orchestrator.release.steps.builds.pushing import pushed
+
     stall = context.session.options.push_stall
 
     def attempt(login: Credentials | None) -> None:

@@ -13,7 +13,6 @@ from orchestrator.core.results import Progress
 from orchestrator.engines import BuilderLostError, PushRefusedError
 from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
 from orchestrator.image.farm import choice
-from orchestrator.release.steps.builds.pushing import pushed
 
 if TYPE_CHECKING:
     from orchestrator.core.credentials import Credentials
@@ -62,6 +61,8 @@ def _by(context: TaskContext, builder: DirectBuilder, image: PlannedImage, reque
 
     Where the candidate's name is taken and may not be replaced, another name is used; the upload decides then.
     """
+    from orchestrator.release.steps.builds.pushing import pushed
+
     registry, stall = context.connections.registry(image.repository), context.session.options.push_stall
 
     def attempt(login: Credentials | None) -> Pushed:
