@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.commit_message import reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git import batch
 from orchestrator.git.batch import Trees
 from orchestrator.picks.equivalents import twins
@@ -103,6 +104,7 @@ def _before(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) -
     return {sha: twin.sha for sha, twin in twins(known.scratch, base, wanted).items()}
 
 
+@dataclass
 class _Story:
     """`taken`: commit -> the one that takes it back; `suspects`: commit -> the twin of its source; by position."""
 
