@@ -55,7 +55,7 @@ def test_the_number_of_release_branches_costs_no_process(cut: Story, tmp_path: P
 
 def test_a_branch_that_began_above_its_last_version_is_proved_by_both(tale: Story) -> None:
     """What the source branches had where the branch left them is its beginning, though a version is below that."""
-    tale.remote.git("update-ref", "refs/heads/release/v2.7", tale.before)
+    tale.remote.git("update-ref", "refs/heads/release/v2.7", "main")
     tale.release_yaml(fix_line(tale.fix))
     assert release("cut", "v2.7.1", "--yes", cwd=tale.clone.path).code == 0
     for command in (("audit",), ("verify", "v2.7.1"), ("publish", "v2.7.1")):
