@@ -31,7 +31,7 @@ from orchestrator.registry.manifest import (
     parse_image,
     parse_index,
 )
-from orchestrator.registry.responses import bad_answer, failure, next_page, read_object
+from orchestrator.registry.responses import MAX_TEXT, bad_answer, failure, next_page, read_object
 from orchestrator.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _ACCEPT: Final = {"Accept": ", ".join(IMAGES + INDEXES)}
 _HEAD_SAYS: Final = (401, 404, 408, 429)
 _ASK_BY_GET: Final = (*(status for status in range(400, 500) if status not in _HEAD_SAYS), 501)
 _NO_API: Final = (405, 501)  # a method that is not known at that place
+_NO_PART: Final = (405, 416, 501)
 _MAX_PAGES: Final = 1000
 _MAX_TAGS: Final = 1_000_000
 _LISTING_SECONDS: Final = 600.0  # for all pages together
@@ -291,6 +292,19 @@ class RegistryReader:
         out.seek(0)
         if (found := f"sha256:{seen.hexdigest()}") != digest:
             raise failure("registry-bad-answer", self._wire.host, f"blob {digest} of {self._name} is {found}")
+
+    def blob_part(self, digest: str, start: int, size: int) -> bytes | None:
+        """Some bytes of a blob, for the reader to compare; None where the registry gives blobs as a whole only."""
+        wanted = f"bytes={start}-{start + size - 1}"
+        _, answer = self._wire.ask(
+            "GET",
+            self._blob_path(digest),
+            what=f"get a part of blob {digest} of {self._name}",
+            expect=(200, 206, *_NO_PART),
+            headers={"Range": wanted},
+            limit=max(size, MAX_TEXT),
+        )
+        return answer.body if answer.status == 206 else None
 
     def tags(self) -> tuple[str, ...]:
         """Every tag, in the registry's order; none where the repository does not exist yet."""
