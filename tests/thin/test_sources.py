@@ -61,7 +61,7 @@ def test_a_reader_that_knows_no_index_takes_it_as_one_layer() -> None:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(BLOB))) as archive:
         found = {each.name: (archive.extractfile(each) or io.BytesIO()).read() for each in archive}
     assert found == FILES
-    assert (BLOB, INDEX) == pack(dict(reversed(TREE.items())))
+    assert pack(dict(reversed(TREE.items()))) == (BLOB, INDEX)
     assert pack({}) == (b"", b"")
     assert pack({"site/\udc80.py": FileNode(data=b"odd")}) == (b"", b"")
 
