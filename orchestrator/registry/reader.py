@@ -49,7 +49,6 @@ _ACCEPT: Final = {"Accept": ", ".join(IMAGES + INDEXES)}
 _HEAD_SAYS: Final = (401, 404, 408, 429)
 _ASK_BY_GET: Final = (*(status for status in range(400, 500) if status not in _HEAD_SAYS), 501)
 _NO_API: Final = (405, 501)  # a method that is not known at that place
-_NO_PART: Final = (405, 416, 501)
 _MAX_PAGES: Final = 1000
 _MAX_TAGS: Final = 1_000_000
 _LISTING_SECONDS: Final = 600.0  # for all pages together
@@ -309,15 +308,9 @@ class RegistryReader:
 
     def blob_part(self, digest: str, start: int, size: int) -> bytes | None:
         """Some bytes of a blob, for the reader to compare; None where the registry gives blobs as a whole only."""
-        wanted = f"bytes={start}-{start + size - 1}"
-        _, answer = self._wire.ask(
-            "GET",
-            self._blob_path(digest),
-            what=f"get a part of blob {digest} of {self._name}",
-            expect=(200, 206, *_NO_PART),
-            headers={"Range": wanted},
-            limit=max(size, MAX_TEXT),
-        )
+        path, what = self._blob_path(digest), f"get a part of blob {digest} of {self._name}"
+        part, answers = {"Range": f"bytes={start}-{start + size - 1}"}, (200, 206, 405, 416, 501)
+        _, answer = self._wire.ask("GET", path, what=what, expect=answers, headers=part, limit=max(size, MAX_TEXT))
         return answer.body if answer.status == 206 else None
 
     def tags(self) -> tuple[str, ...]:
