@@ -123,8 +123,8 @@ class ImageConfig:
 class Promotion:
     """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing.
 
-    `put_at` is when, by a clock that only goes forward, and `took` the seconds from the look before to the answer; 0 where
-    nothing was put.
+    `put_at` is when, by a clock that only goes forward, and `took` the seconds from the look before to the answer;
+    0 where nothing was put.
     """
 
     reference: Reference

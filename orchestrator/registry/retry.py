@@ -49,7 +49,7 @@ class RetryPolicy:
     def settling(self, took: float) -> float:
         """Seconds from a PUT to the second look at its tag.
 
-        Whoever else looked at the same moment and found the tag free puts as soon as we did; he is given ten times that.
+        Whoever else looked at the same moment and found the tag free puts as soon as we did: ten times that is enough.
         """
         return min(self.settle, max(_SOONEST, 10 * took))
 
