@@ -165,7 +165,7 @@ def _compared(
     session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
     on_heavy = _engine(public) == BUILDX and public.record and public.record.heavy
     heavy = _heavy_base(context, public) if on_heavy else None
-    with linked(context, image, heavy, log) if heavy else prepared(context, image, log) as ready:
+    with linked(context, image, heavy, log, afresh=True) if heavy else prepared(context, image, log) as ready:
         pinned, note = ("", "") if _engine(public) == BUILDX else _base(context, public, ready)
         request = _request(ready, public, pinned, wishes)
         if _engine(public) == BUILDX and not heavy:
