@@ -23,7 +23,7 @@ from orchestrator.image.builders import (
     ssh_agents,
     sure_to_be_tried,
 )
-from orchestrator.session.connections import Connections
+from orchestrator.session.connections import Connections, _load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +85,7 @@ def test_a_builder_is_tried_once_beside_what_is_done_until_it_is_used(tmp_path: 
     program = tmp_path / "docker-buildx"
     program.write_text(f"#!/bin/sh\necho $1 >> {log}\n/bin/sleep 0.2\necho 'Name: x'\n")
     program.chmod(0o755)
+    _load()  # what is loaded in a thread of its own besides
     links = connections(tmp_path)
     links.warm(sure_to_be_tried(ImageSpec(place=HERE, repository=NAME)))
     chosen, notes = choose(plan(image("auto")), links)
