@@ -304,7 +304,7 @@ def identity(git: Git) -> Signature:
     said = next((line for line in output.stderr.splitlines() if line.startswith("fatal:")), "fatal: it says nothing")
     raise UsageError(
         f"git does not know who you are: {said.removeprefix('fatal:').strip()}",
-        remedy="unset GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE   (a variable overrules git config)"
+        remedy="unset GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE   (a variable overrules the settings)"
         if overruled
         else 'git config user.name "Your Name" && git config user.email you@example.com',
         code="no-identity",

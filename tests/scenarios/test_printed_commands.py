@@ -282,7 +282,7 @@ def test_a_lock_that_a_killed_git_left(odd: Story) -> None:
     assert cut(odd.clone.path).code == 0
 
 
-@types('git/repository.py: git config user.name "Your Name" && git config user.email you@example.com')
+@types('git/process.py: git config user.name "Your Name" && git config user.email you@example.com')
 def test_nobody(odd: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     declared(odd)
     odd.clone.git("config", "--unset", "user.name")
