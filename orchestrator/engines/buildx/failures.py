@@ -41,10 +41,13 @@ _FRONTEND: Final = (
 )
 # BuildKit's words for a flag that what it reads Dockerfiles with has not, or not in this form.
 UNKNOWN_FLAG: Final = re.compile(r"unknown flag|only supported in Dockerfile frontend")
+# Its words for a line that it has read: the file is not there, a scratch has no shell, no such device is given.
+_READ: Final = re.compile(r"failed to solve: .*(?:not found|no such file|did not complete|\bdevices?\b|entitlement)")
 _UNREAD: Final = "drop the flag, or name what reads it on the first line: `# syntax=docker/dockerfile:1-labs`"
 _UNFETCHED: Final = (
     "check the address and what stands there, and that the builder reaches its server; then run the same command again"
 )
+_CHANGED: Final = "what stands there is not what the checksum is of: correct `--checksum`, or find out who changed it"
 _CALL: Final = re.compile(r"rpc error|code = |transport")  # between buildx and its builder
 _LINT: Final = "obey the rule that is named, or take `error=true` out of the Dockerfile's line `# check=`"
 _BOOT: Final = "look at it with `docker buildx inspect --bootstrap`, or choose another builder; see `docker buildx ls`"
@@ -67,6 +70,17 @@ def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError
     found = found or _refused(follower, text)
     found.detail = found.detail or "\n".join(follower.tail)
     return found
+
+
+def reads_flag(status: int, said: str) -> bool | None:
+    """What the end of a build of one line tells of the flag in it; None where it is about something else.
+
+    The file that the line names is not there, and nothing may be run: that it fails so is the proof that it was read.
+    """
+    if UNKNOWN_FLAG.search(said):
+        return False
+    is_builders = disk_full(said, "") is not None or any(pattern.search(said) for pattern, _ in _BUILDER)
+    return True if not status or (_READ.search(said) and not is_builders) else None
 
 
 def _registry(text: str, target: Reference, builder: str) -> ReleaseError | None:
@@ -170,7 +184,7 @@ def _refused(follower: Follower, text: str) -> ReleaseError:
     step = follower.failed
     remedy = "read the log above; the full one is in the file named"
     remedy = _LINT if why.startswith("lint violation found") else remedy
-    remedy = _UNFETCHED if _is_unfetched(step) else remedy
+    remedy = _CHANGED if "digest mismatch" in why else _UNFETCHED if _is_unfetched(step) else remedy
     remedy = _FRONTEND if follower.is_frontends else _UNREAD if UNKNOWN_FLAG.search(why) else remedy
     what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
     return known or UnprovedError(
