@@ -25,6 +25,9 @@ _HTTP: Final = re.compile(
 )
 _ASKED: Final = re.compile(r"\bhttp://([^/\s]{1,255})/")
 _CREATE: Final = "see `docker buildx ls`; make one: docker buildx create --name NAME"
+_BOOT_AGAIN: Final = (
+    "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"
+)
 # What is said where no builder answers, or one goes away -> what to do.
 _BUILDER: Final = (
     (re.compile(r"no builder \"?[^\"]*\"? found"), _CREATE),
@@ -33,7 +36,7 @@ _BUILDER: Final = (
     (re.compile(r"failed to list workers|code = Unavailable|transport is closing|error reading from server"
                 r"|closing transport|connection reset by peer|\bEOF\b|context deadline exceeded|no valid drivers found"
                 r"|failed to find driver|no such container|failed to initialize builder"),
-     "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"),
+     _BOOT_AGAIN),
 )  # fmt: skip
 _FRONTEND: Final = (
     "`# syntax=` names an image that reads the Dockerfile: name one in a registry that the builder reaches, or take "
@@ -59,9 +62,10 @@ _LOCKED: Final = re.compile(r"\bref \S{1,300} locked for [^:(]{1,60}(?:\(since [
 
 def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError:
     """The error for a build that came to a bad end; the log is the follower's."""
-    text = follower.error or (follower.tail[-1] if follower.tail else "it ended without a word")
+    text = follower.error or next(reversed(follower.plain), "")
     found = (
-        _unbootable(follower, text, builder)
+        _ended(text, builder)
+        or _unbootable(follower, text, builder)
         or _busy(text, builder)
         or _registry(text, target, builder)
         or _step(follower)
@@ -111,6 +115,12 @@ def _unbootable(follower: Follower, text: str, builder: str) -> ReleaseError | N
     """A builder that is started when it is needed, and cannot be: its image is not to be had, its cluster says no."""
     step = follower.failed
     return builder_gone(text, builder, _BOOT) if step and step.name.startswith("[internal] booting") else None
+
+
+def _ended(text: str, builder: str) -> ReleaseError | None:
+    """The program was killed, by a machine that is short of memory, say: it has always a last word else."""
+    why = "docker buildx was ended from outside, and said no reason (see the kernel's log for the memory)"
+    return None if text else builder_gone(why, builder, _BOOT_AGAIN)
 
 
 def _busy(text: str, builder: str) -> ReleaseError | None:
