@@ -137,7 +137,7 @@ def test_a_file_that_is_not_what_its_checksum_says(builds: Builds) -> None:
         def locate(step: str) -> str:
             return f"Dockerfile:{line_of(wrong.encode(), step)}"
 
-        with pytest.raises(UnprovedError, match=r"^Dockerfile:4: step 3/3 ADD .*digest mismatch") as caught:
+        with pytest.raises(UnprovedError, match=r"^Dockerfile:4: .*step 2/2 ADD .*digest mismatch") as caught:
             builds(wrong, locate=locate)
         right = builds(add % hashlib.sha256(b"blob\n").hexdigest(), locate=locate)
         server.shutdown()
