@@ -172,6 +172,14 @@ class HttpClient:
             return self._login.renew()
         return False
 
+    @property
+    def has_tokens(self) -> bool:
+        return self._login.has_tokens
+
+    @property
+    def has_short_tokens(self) -> bool:
+        return self._login.has_short_tokens
+
     def _redirected(self, request: HttpRequest, answer: HttpResponse) -> HttpRequest:
         url = _join(request.url, answer.header("Location"))
         was, to = urlsplit(request.url).scheme, urlsplit(url).scheme

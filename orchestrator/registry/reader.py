@@ -82,6 +82,7 @@ class RegistryReader:
         self._documents = documents
         self._base = f"/v2/{repository.path}"
         self._retry = patience or RetryPolicy()
+        self._head_finds: bool | None = None  # whether HEAD finds what GET does; None where nothing was found so far
         self._wire = HttpClient(
             repository.host,
             credentials,
@@ -99,11 +100,17 @@ class RegistryReader:
     def follow(self, other: RegistryReader) -> None:
         """Begin with what another conversation with this registry has found out: how it is spoken to, and the login."""
         self._wire.follow(other._wire)
+        self._head_finds = self._head_finds if other._head_finds is None else other._head_finds
 
     # -------------------------------------------------------------- reading
 
     def head(self, identifier: str) -> Descriptor | None:
-        """What a tag or digest stands for, or None where it is not there (404, nothing else)."""
+        """What a tag or digest stands for, or None where it is not there (404, nothing else).
+
+        Some registries answer 404 to every HEAD: until one has found something, GET has the last word.
+        """
+        if self._head_finds is False:
+            return self._described(self.manifest(identifier))
         request, answer = self._wire.ask(
             "HEAD",
             self._manifest_path(identifier),
@@ -111,16 +118,23 @@ class RegistryReader:
             expect=(200, 404, *_ASK_BY_GET),
             headers=_ACCEPT,
         )
-        if answer.status == 404:
+        if answer.status == 404 and self._head_finds:
             return None
         digest, size = answer.header("Docker-Content-Digest"), answer.header("Content-Length")
         known = DIGEST.fullmatch(digest) and re.fullmatch(r"[0-9]{1,18}", size) and self._is_manifest(answer)
         if answer.status == 200 and known:
+            self._head_finds = True
             self._compare(request, digest, asked=identifier)
             if self._documents:
                 self._documents.saw(str(self.repository), identifier, digest)
             return Descriptor(digest=digest, media_type=answer.media_type, size=int(size))
         manifest = self.manifest(identifier)
+        if manifest and answer.status != 200:
+            self._head_finds = False
+        return self._described(manifest)
+
+    @staticmethod
+    def _described(manifest: Manifest | None) -> Descriptor | None:
         if manifest is None:
             return None
         return Descriptor(digest=manifest.digest, media_type=manifest.media_type, size=len(manifest.content))
