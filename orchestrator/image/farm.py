@@ -157,10 +157,11 @@ def described(images: Sequence[PlannedImage], connections: Connections) -> str:
 
 
 def unread(file: str, facts: DockerfileFacts, options: BuildOptions, connections: Connections) -> Judgement:
-    """Of the flags that are to be tried those that a builder does not know; a note where that was not found out."""
+    """Of the flags that are to be tried, which there are, those that a builder does not know; a note where that was not
+    found out."""
     problems, notes = list[Problem](), list[str]()
-    able = _able(options, connections) if facts.tried else []
-    if facts.tried and not able:
+    able = _able(options, connections)
+    if not able:
         _, flag, line = facts.tried[0]
         notes.append(f"{file}:{line}: no builder could be asked whether it reads --{flag}")
     for builder in able:

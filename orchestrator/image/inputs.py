@@ -17,7 +17,6 @@ from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.builders import BUILDX, ZSTD_CLIENTS, of_base, option_problems
-from orchestrator.image.farm import unread
 from orchestrator.image.lock_sources import how_to_make, outdated, requirements_of
 from orchestrator.image.patches import concerning
 from orchestrator.image.patches import judge as judge_patches
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from orchestrator.core.declaration import ImageSpec
+    from orchestrator.core.declaration import BuildOptions, ImageSpec
     from orchestrator.core.plan import Plan, PlannedHeavy, PlannedImage
     from orchestrator.dockerfile.facts import DockerfileFacts
     from orchestrator.git.repository import Repository
@@ -165,8 +164,16 @@ def judge_frontend(plan: Plan, scratch: Scratch, connections: Connections) -> Ju
     for image in plan.builds if plan.promoted_from is None else ():
         text = scratch.file(plan.tree, image.dockerfile) if image.engine == BUILDX else None
         facts = _examined(text or b"", image)
-        found.append(unread(image.dockerfile, facts, image.options, connections))
+        found.append(_unread(image.dockerfile, facts, image.options, connections))
     return _together(found)
+
+
+def _unread(file: str, facts: DockerfileFacts, options: BuildOptions, connections: Connections) -> Judgement:
+    if not facts.tried:
+        return Judgement()
+    from orchestrator.image.farm import unread
+
+    return unread(file, facts, options, connections)
 
 
 def _together(found: Sequence[Judgement]) -> Judgement:
@@ -274,7 +281,7 @@ def judge_dockerfile_here(spec: ImageSpec, top: Path, config: str, engine: str, 
         target = variant.target or spec.options.target
         for platform in spec.platforms_of(variant):
             facts = _read(text, spec.dockerfile, arguments, platform, engine, target)
-            found += [Judgement(problems=facts.problems), unread(spec.dockerfile, facts, spec.options, connections)]
+            found += [Judgement(problems=facts.problems), _unread(spec.dockerfile, facts, spec.options, connections)]
     said = _together(found)
     own = (each for each in said.problems if not (spec.heavy and each.code == NEEDS_BUILDKIT))
     return replace(said, problems=tuple(at_most(own)))
