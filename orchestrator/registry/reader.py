@@ -31,7 +31,7 @@ from orchestrator.registry.manifest import (
     parse_image,
     parse_index,
 )
-from orchestrator.registry.responses import bad_answer, failure, next_page, read_object
+from orchestrator.registry.responses import MAX_TEXT, bad_answer, failure, next_page, read_object
 from orchestrator.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -305,6 +305,13 @@ class RegistryReader:
         out.seek(0)
         if (found := f"sha256:{seen.hexdigest()}") != digest:
             raise failure("registry-bad-answer", self._wire.host, f"blob {digest} of {self._name} is {found}")
+
+    def blob_part(self, digest: str, start: int, size: int) -> bytes | None:
+        """Some bytes of a blob, for the reader to compare; None where the registry gives blobs as a whole only."""
+        path, what = self._blob_path(digest), f"get a part of blob {digest} of {self._name}"
+        part, answers = {"Range": f"bytes={start}-{start + size - 1}"}, (200, 206, 405, 416, 501)
+        _, answer = self._wire.ask("GET", path, what=what, expect=answers, headers=part, limit=max(size, MAX_TEXT))
+        return answer.body if answer.status == 206 else None
 
     def tags(self) -> tuple[str, ...]:
         """Every tag, in the registry's order; none where the repository does not exist yet."""

@@ -74,8 +74,8 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
     if facts is None:
         size = sum(layer.size for layer in registry.layers(manifest))
         context.report(Progress(text=f"reading {reference} once, {size >> 10} KiB, to note what is in it"))
-        facts, sources = read_base(registry, manifest)
-        publish_facts(registry, reference.tag, facts, sources)
+        facts, sources, index = read_base(registry, manifest)
+        publish_facts(registry, reference.tag, facts, sources, index)
     return HeavyBase(planned=planned, reference=reference, base=replace(base, facts=facts))
 
 
