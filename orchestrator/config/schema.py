@@ -125,7 +125,8 @@ def _wrong_kind(node: Node, name: str, what: str, faults: Faults) -> None:
     if isinstance(node, Scalar) and node.is_null:
         faults.add("config-no-value", f"{name!r} has no value", node, f"give it {what}, or remove the key")
     else:
-        faults.add("config-wrong-kind", f"{name!r} must be {what}, not {kind_of(node)}", node)
+        remedy = "docs/release-yaml.md has an example"
+        faults.add("config-wrong-kind", f"{name!r} must be {what}, not {kind_of(node)}", node, remedy)
 
 
 @dataclass(frozen=True, kw_only=True)

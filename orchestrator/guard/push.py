@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.dataclass import dataclass
+from orchestrator.core.declaration import REGISTRY
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_problem
 from orchestrator.core.plan import CANDIDATES
@@ -65,6 +66,7 @@ class PushGuard:
     now: int  # seconds
     each: bool = False
     proved: dict[str, list[ProvedRelease]] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)  # what could not be asked, of what is let through
     _after: dict[str, str] = field(default_factory=dict)  # ref -> id, as the push would leave it
 
     @cached_property
@@ -298,6 +300,11 @@ class PushGuard:
             fault = f"is promoted from {candidate}, which was yanked"
         if fault:
             return [_no(name, fault, "not-its-candidate", f"make it: release promote CANDIDATE {name}")]
+        if protected.config.records == REGISTRY:
+            self.unchecked.append(
+                f"whether {candidate} was yanked: yanks are kept in the registry (`records: registry`), which this hook"
+                " does not ask; `release promote` and `release audit` do"
+            )
         return self._policy(update, protected.config, message)
 
     def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:
