@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from orchestrator.config.keys import FORMAT, ROOT, SCHEME, TAG_PREFIX
 from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
-from orchestrator.config.validators import invisible, quoted
+from orchestrator.config.validators import EXAMPLE, invisible, quoted
 from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place, Problem, at_most
@@ -29,7 +29,6 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 50_000  # aliases expanded
 
-_EXAMPLE = "docs/release-yaml.md has an example"
 _NULLS = ("", "~", "null", "Null", "NULL")
 _CORE = "tag:yaml.org,2002:"
 _CORE_TAGS = ("!", *(f"{_CORE}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")))
@@ -143,7 +142,7 @@ def _decoded(data: bytes, file: str) -> str:
             "config-too-big",
             f"is larger than {MAX_BYTES // 1024} KiB",
             Place(file=file),
-            "it holds declarations alone: " + _EXAMPLE,
+            "it holds declarations alone: " + EXAMPLE,
         )
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         place = Place(file=file, line=1, column=1)
@@ -219,7 +218,7 @@ class _Composer:
             "config-empty",
             "is empty",
             place,
-            f"remove it, and let `release init` write one; {_EXAMPLE}",
+            f"remove it, and let `release init` write one; {EXAMPLE}",
         )
 
     def _place(self, mark: _Mark | None) -> Place:
@@ -241,7 +240,7 @@ class _Composer:
             place, problem = self._place(self._loader.get_mark()), "a number is out of range"
         if "'\\t'" in problem:
             _stop("config-tab", "a tab, where YAML wants spaces", place, "indent with spaces")
-        _stop("config-syntax", f"not YAML: {problem}", place, "look at this line and the one above it; " + _EXAMPLE)
+        _stop("config-syntax", f"not YAML: {problem}", place, "look at this line and the one above it; " + EXAMPLE)
 
     def _fill(self, start: _Mark | None, end: _Mark | None) -> None:
         """Note how far an event reaches; one without text (the end of a block) fills nothing."""
@@ -294,7 +293,7 @@ class _Composer:
             self._check_tag(event.tag, place)
             return self._pairs(event, depth)
         if not isinstance(event, self._yaml.ScalarEvent):
-            _stop("config-syntax", "not YAML: a value is missing", place, _EXAMPLE)
+            _stop("config-syntax", "not YAML: a value is missing", place, EXAMPLE)
         self._check_tag(event.tag, place)
         is_null = event.implicit[0] and not event.style and event.value in _NULLS
         return Scalar(line=place.line, column=place.column, text=event.value, is_null=is_null)

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.dataclass import dataclass
-from orchestrator.core.declaration import REGISTRY
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_problem
 from orchestrator.core.plan import CANDIDATES
@@ -120,9 +119,8 @@ class PushGuard:
         if ref.startswith(_ONCE):
             return self._once(update, after)
         if ref.startswith("refs/replace/"):
-            return [
-                _no(ref, "would make every reader here see other commits", "replace-ref", "do not push refs/replace")
-            ]
+            return [_no(ref, "would make every reader here see other commits",
+                        "replace-ref", "do not push refs/replace")]  # fmt: skip
         return []
 
     # -------------------------------------------------------------- branches
@@ -208,9 +206,8 @@ class PushGuard:
         name = update.short
         if not update.creates:
             verb = "deleted" if update.deletes else "moved"
-            return [
-                _no(name, f"is a version tag and is never {verb}", f"tag-{verb}", "release the next version instead")
-            ]
+            return [_no(name, f"is a version tag and is never {verb}",
+                        f"tag-{verb}", "release the next version instead")]  # fmt: skip
         if parse_tag(name) is None:
             return [
                 _no(name, "looks like a version and is none", "version-malformed", f"write it as {in_use().examples}")
@@ -300,11 +297,7 @@ class PushGuard:
             fault = f"is promoted from {candidate}, which was yanked"
         if fault:
             return [_no(name, fault, "not-its-candidate", f"make it: release promote CANDIDATE {name}")]
-        if protected.config.records == REGISTRY:
-            self.unchecked.append(
-                f"whether {candidate} was yanked: yanks are kept in the registry (`records: registry`), which this hook"
-                " does not ask; `release promote` and `release audit` do"
-            )
+        self.unchecked += consistency.not_asked(candidate, protected.config)
         return self._policy(update, protected.config, message)
 
     def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:
