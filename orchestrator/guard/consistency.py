@@ -68,10 +68,8 @@ def not_asked(candidate: str, config: Config) -> list[str]:
     """What a promotion that is let through was not held against, and why."""
     if config.records != REGISTRY:
         return []
-    return [
-        f"whether {candidate} was yanked: yanks are kept in the registry (`records: registry`), which this hook does"
-        " not ask; `release promote` and `release audit` do"
-    ]
+    why = "yanks are kept in the registry (`records: registry`), which this hook does not ask"
+    return [f"whether {candidate} was yanked: {why}; `release promote` and `release audit` do"]
 
 
 def _left_out(rows: Sequence[TagRow]) -> list[TagRow]:
