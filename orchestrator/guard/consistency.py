@@ -69,7 +69,7 @@ def not_asked(candidate: str, config: Config) -> list[str]:
     if config.records != REGISTRY:
         return []
     why = "yanks are kept in the registry (`records: registry`), which this hook does not ask"
-    return [f"whether {candidate} was yanked: {why}; `release promote` and `release audit` do"]
+    return [f"whether {candidate} was yanked: {why}; a promotion made by this tool does, and so does an audit"]
 
 
 def _left_out(rows: Sequence[TagRow]) -> list[TagRow]:
