@@ -60,6 +60,16 @@ def _decided(image: PlannedImage, engine: str) -> PlannedImage:
     return replace(image, parts=parts, engine=engine if image.engine == AUTO else image.engine)
 
 
+def sure_to_be_tried(spec: ImageSpec) -> tuple[str, ...]:
+    """The builders of buildx, "" for the current one, that a cut tries whatever its plan says.
+
+    With a heavy base and `auto` there may be nothing to build: then none is tried, which could start it.
+    """
+    if spec.options.builder == BUILDX or (spec.options.builder == AUTO and spec.heavy is None):
+        return spec.options.builders or ("",)
+    return ()
+
+
 def likely(asked: str, connections: Connections) -> str:
     """Who builds where release.yaml asks for that builder, as far as can be told without asking any: with `auto`
     BuildKit where its program is."""

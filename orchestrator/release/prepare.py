@@ -11,7 +11,7 @@ from orchestrator.core.plan import NO_DECISIONS, Judgement, PlannedImage
 from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.image.builders import choose, option_problems
+from orchestrator.image.builders import choose, option_problems, sure_to_be_tried
 from orchestrator.image.inputs import (
     frontend_problems,
     image_notes,
@@ -80,7 +80,7 @@ def prepare(
     """
     config = session.config()
     if config.image and not (looking or session.options.offline):
-        session.connections.warm()
+        session.connections.warm(sure_to_be_tried(config.image))
     have_history(session.repository, config.remote, offline=session.options.offline)
     if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))

@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from orchestrator.core.dataclass import dataclass
@@ -58,6 +59,7 @@ class BuildxBuilder:
         self._env = env
         self._name = name
         self._tell = tell
+        self._trying = Lock()
         self._read: dict[str, bool] = {}  # lines of Dockerfiles that were tried
 
     # -------------------------------------------------------------- what it is
@@ -86,13 +88,19 @@ class BuildxBuilder:
     def has_store(self) -> bool:
         return self.info.driver == "docker"
 
-    @cached_property
+    @property
     def incapable(self) -> str:
         """Why it cannot make images as they are needed here, "" where it can: a tiny image is built, and kept nowhere.
 
         What it needs is tried at once: the program's progress as JSON, a builder that answers, the times of files
-        rewritten, an image that does not go through the engine's old store.
+        rewritten, an image that does not go through the engine's old store.  It is tried once, by whichever thread
+        asks first; the others wait.
         """
+        with self._trying:
+            return self._tried
+
+    @cached_property
+    def _tried(self) -> str:
         try:
             name = self.info.name
         except RemoteError as error:
