@@ -72,7 +72,7 @@ def write(folder: Path) -> list[Path]:
         "tool_image": f"r.example.com/release@sha256:{'a' * 64}",
     }
     texts["whole"] = made("image: {repository: r.example.com/x}\n", **whole)
-    platforms = "image: {repository: r.example.com/x, platforms: [linux/amd64, linux/arm64]}\n"
+    platforms = "land: pull-request\nimage: {repository: r.example.com/x, platforms: [linux/amd64, linux/arm64]}\n"
     texts |= {"platforms": made(platforms), "whole-platforms": made(platforms, **whole)}
     texts[BROKEN] = texts["with-image"].rstrip().removesuffix("}")
     for name, text in texts.items():

@@ -25,8 +25,8 @@ from orchestrator.session.published import PublishedReleases, config_at, read_st
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.core.announcement import Webhook
     from orchestrator.core.declaration import Config
+    from orchestrator.core.declaration.announcement import Webhook
     from orchestrator.forges import Forge
     from orchestrator.session.session import Session
 

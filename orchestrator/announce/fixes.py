@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.tag_message import shipped
 from orchestrator.core.text import code

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.core.declaration import Config
-    from orchestrator.core.signing import KeylessSpec, SignSpec
+    from orchestrator.core.declaration.signing import KeylessSpec, SignSpec
 
 _VERSION: Final = "v[0-9][0-9A-Za-z.-]*"  # what `{version}` of an identity stands for: a cluster knows none
 _ASKED: Final = {"provenance": PROVENANCE, "picks": PICKS}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.image.pytorch_builds import read_lock
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import DocumentError, parse
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.attest.keys import PublicKey, public_key
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.text import one_line
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.attest.bill import by_name
+from orchestrator.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

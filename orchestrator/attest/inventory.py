@@ -6,11 +6,11 @@ import base64
 import json
 import re
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.attest.inside import LONGEST
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UnprovedError
 from orchestrator.engines import RunRequest
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from orchestrator.attest import bundle, cosign, trust
 from orchestrator.attest.keys import LARGEST, PublicKey, SigningKey, signing_key
 from orchestrator.attest.trust import Trust
+from orchestrator.core.declaration.signing import IDENTITY_TOKENS
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
-from orchestrator.core.signing import IDENTITY_TOKENS
 from orchestrator.session.work_tree import refuse_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.attest.cosign import Cosign
-    from orchestrator.core.signing import KeylessSpec, SignSpec
+    from orchestrator.core.declaration.signing import KeylessSpec, SignSpec
 
 _TOKEN_FILE: Final = Path("/var/run/sigstore/cosign/oidc-token")  # where cosign looks too, in Kubernetes
 

@@ -6,9 +6,9 @@ Everything comes from the record's values, so who has the record can make the sa
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import PickState
 
 if TYPE_CHECKING:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.attest import cosign
 from orchestrator.attest.keys import PublicKey
+from orchestrator.core.dataclass import dataclass
+from orchestrator.core.declaration.signing import VERSION_IN_IDENTITY
 from orchestrator.core.documents import DocumentError, parse
-from orchestrator.core.signing import VERSION_IN_IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from orchestrator.attest.bundle import Bundle
     from orchestrator.attest.cosign import Cosign
-    from orchestrator.core.signing import KeylessSpec, SignSpec
+    from orchestrator.core.declaration.signing import KeylessSpec, SignSpec
 
 NO_KEY: Final = "no key is at hand"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator import tool_version
@@ -24,6 +23,7 @@ from orchestrator.audit.prove import Proving, prove
 from orchestrator.audit.snapshot import bring_sources
 from orchestrator.audit.tags import mismatch, of_line, order_problems, other_terms, other_words, tag_problems
 from orchestrator.audit.verdicts import Kind, Part
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.record import record_ref

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.origins.claims import ITSELF
 from orchestrator.audit.verdicts import Kind
 from orchestrator.core.commit_message import reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git import batch
 from orchestrator.git.batch import Trees
 from orchestrator.picks.equivalents import twins

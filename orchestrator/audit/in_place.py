@@ -21,9 +21,9 @@ nothing is said about where it landed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git import batch
 from orchestrator.git.batch import Pack, Trees
 from orchestrator.git.objects import parse_tree

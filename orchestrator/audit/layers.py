@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.registry.compression import broken, unpacked
 
 if TYPE_CHECKING:

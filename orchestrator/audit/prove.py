@@ -14,7 +14,7 @@ not depend on the number of commits, and what was proved once is in the scratch 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.find_sources import SourceFinder
@@ -22,6 +22,7 @@ from orchestrator.audit.history import retell, undoes
 from orchestrator.audit.origins.claims import BACKPORT, ITSELF, CommitReader
 from orchestrator.audit.release_commit import TaggedRelease, given_up, remade
 from orchestrator.audit.verdicts import CARRY_LITTLE, CommitVerdict, Kind, unfold
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import PickState
 from orchestrator.git.batch import outside, straight
 from orchestrator.picks.resolution import resolution_fault

@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import tempfile
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from orchestrator.audit.layer_compare import Agreement, ImageComparison, LayerPair, facing, judge_layer, settings
 from orchestrator.audit.layers import Contents, LayerError, differences, read_layer
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ProblemsError, RemoteError, UsageError
 from orchestrator.core.labels import BASE_DIGEST
 from orchestrator.core.plan import NO_ENGINE
@@ -164,7 +165,7 @@ def _compared(
     session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
     on_heavy = _engine(public) == BUILDX and public.record and public.record.heavy
     heavy = _heavy_base(context, public) if on_heavy else None
-    with linked(context, image, heavy, log) if heavy else prepared(context, image, log) as ready:
+    with linked(context, image, heavy, log, afresh=True) if heavy else prepared(context, image, log) as ready:
         pinned, note = ("", "") if _engine(public) == BUILDX else _base(context, public, ready)
         request = _request(ready, public, pinned, wishes)
         if _engine(public) == BUILDX and not heavy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.origins.claims import BACKPORT
@@ -10,6 +10,7 @@ from orchestrator.audit.verdicts import CARRY_LITTLE, CommitProof, Kind
 from orchestrator.core.commit_message import signed_off
 from orchestrator.core.commit_message.release import names as placeholders
 from orchestrator.core.commit_message.release import released_versions
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import PickState
 from orchestrator.core.text import words
 from orchestrator.core.versions import TagVersion

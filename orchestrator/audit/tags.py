@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import picked
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit
 from orchestrator.core.pick import PickState
 from orchestrator.core.results import Problem

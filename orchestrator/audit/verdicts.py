@@ -5,10 +5,11 @@ Of a release that landed as one commit those that were proposed are judged in it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.plan import LandingForm
 from orchestrator.landing.forms import squash_fault
 

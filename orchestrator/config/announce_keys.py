@@ -8,7 +8,8 @@ from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Got, Key, ListOf, Mapped, Table, Text
 from orchestrator.config.smoke_keys import COMMAND_TEXT, TIMEOUT
 from orchestrator.config.validators import BadTextError
-from orchestrator.core.announcement import (
+from orchestrator.core.commit_message.release import unknown
+from orchestrator.core.declaration.announcement import (
     ASSETS,
     HOOKED_AFTER,
     HOOKED_BEFORE,
@@ -19,7 +20,6 @@ from orchestrator.core.announcement import (
     StepHook,
     Webhook,
 )
-from orchestrator.core.commit_message.release import unknown
 
 
 def _template(text: str) -> str:

@@ -7,12 +7,13 @@ Where a list begins and ends is asked of config.py's reader, and the result is r
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import reader
 from orchestrator.config.schema import Items, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import Fix, ReleaseEntry
 from orchestrator.core.errors import ConfigError, UsageError
 from orchestrator.core.results import Place

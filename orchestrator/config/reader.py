@@ -6,12 +6,13 @@ was written, a second `commit:` in one mapping.  config_keys.py declares the for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from orchestrator.config.keys import FORMAT, ROOT, SCHEME, TAG_PREFIX
 from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
 from orchestrator.config.validators import invisible, quoted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place, Problem, at_most
 from orchestrator.core.versions import KINDS, Scheme, reading, use

@@ -9,7 +9,7 @@ from typing import Final
 
 from orchestrator.config import validators as rules
 from orchestrator.config.schema import Either, Key, ListOf, Mapped, Table, Text
-from orchestrator.core.signing import SBOM_FORMS, KeylessSpec, SignSpec
+from orchestrator.core.declaration.signing import SBOM_FORMS, KeylessSpec, SignSpec
 
 # SubjectPublicKeyInfo of ECDSA on P-256 and of Ed25519 in DER: how it begins, and how long it is.
 _FORMS: Final = (

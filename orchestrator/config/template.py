@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from orchestrator.config.validators import BadTextError, branch, check_text, file_path, ref, remote
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.versions import Line, Scheme, TagVersion, in_use, line_of_branch, next_patch, parse_tag
 
 if TYPE_CHECKING:

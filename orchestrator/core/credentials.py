@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from orchestrator.core.dataclass import dataclass
 
 # The variables of the environment that hold a login for the registry.
 USERNAME: Final = "RELEASE_REGISTRY_USERNAME"

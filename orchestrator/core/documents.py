@@ -13,11 +13,12 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 
 T = TypeVar("T")

@@ -7,9 +7,10 @@ a match is the set of places that the text so far may have led to, kept as the b
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from orchestrator.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import Before, ObjectId, ObjectIdOrNone
 
 

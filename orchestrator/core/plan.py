@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import BY_CI, PLAIN_BUILD, platform_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
+    from orchestrator.core.declaration.signing import SignSpec
     from orchestrator.core.pick import Pick, Resolution, Skipped
     from orchestrator.core.reference import Reference
     from orchestrator.core.results import Problem
-    from orchestrator.core.signing import SignSpec
 
 
 # Keys of tasks that others than their steps ask the journal for; keys never change, a journal holds them.

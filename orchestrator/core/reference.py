@@ -7,8 +7,8 @@ registry only when it holds a dot or a colon, or is `localhost`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import PickState, Resolution
 from orchestrator.core.plan import Landing, LandingForm
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from semver import Version
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import shown
 from orchestrator.core.errors import UsageError
 

@@ -10,10 +10,11 @@ import contextlib
 import difflib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.results import Problem
 from orchestrator.dockerfile.parser import Directive, Instruction, parse
 from orchestrator.dockerfile.stages import FROM_OF_MOUNT, StageGraph, mounted

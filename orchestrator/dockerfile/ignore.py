@@ -9,9 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.glob import ANY_BUT_SLASH, ANYTHING, FOLDERS, LONGEST, WITHIN, Glob, Part, literal, one_of
 

@@ -6,8 +6,9 @@ The rules are those of moby's `shell.Lex` in Docker 20.10: quotes, the escape ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from orchestrator.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,10 +7,11 @@ engine is a module of this package and a word in ENGINES; every one answers the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UnprovedError
 
 if TYPE_CHECKING:

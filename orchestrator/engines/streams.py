@@ -10,9 +10,10 @@ import os
 import re
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.results import Progress
 from orchestrator.core.text import ANSI, one_line

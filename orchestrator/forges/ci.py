@@ -6,10 +6,10 @@ import hashlib
 import json
 import re
 import shlex
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import BY_CUT, BY_REQUEST, Variant
 from orchestrator.core.errors import UsageError
 from orchestrator.core.reference import parse_reference, parse_repository

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.remote_url import read_remote
 from orchestrator.forges.ci import PROJECT, install_from, is_ours, pipeline_of, text_of

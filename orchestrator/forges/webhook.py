@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.remote_url import is_loopback
 from orchestrator.core.text import one_line

@@ -11,10 +11,10 @@ import hashlib
 import re
 import struct
 import zlib
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict
 from orchestrator.git.merge.result import Merge, links_among

@@ -6,9 +6,9 @@ Renames are not looked for here: a patch-id does not know them either, so equal 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git.process import side_by_side
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import takewhile
 
 from orchestrator.core.commit_message import visible
+from orchestrator.core.dataclass import dataclass
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 

@@ -19,10 +19,10 @@ import shutil
 import tempfile
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import LARGEST, DocumentError
 from orchestrator.core.errors import UsageError
 from orchestrator.git.cache import Cache

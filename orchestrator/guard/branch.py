@@ -5,11 +5,12 @@ What counts is release.yaml, and the source branches, as they stand on the prote
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import reader as configuration
 from orchestrator.core.commit_message import origins, reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ConfigError, ProblemsError, ReleaseError, as_problem
 from orchestrator.core.pick import PickState
 from orchestrator.git.batch import outside
@@ -217,7 +218,9 @@ class BranchProof:
         """The declared commits, on a source branch all of them, or on this one: before the push, or as its `own`."""
         sources, problems = expand(entry.fixes, "", self.protected.names, self.scratch)
         for problem in problems:
-            raise _error(replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}"))
+            raise RefusedCommitError.of(
+                replace(problem, remedy=f"correct release.yaml on {self.protected.branch}: {problem.remedy}")
+            )
         ids = [source.commit.sha for source in sources]
         tips = self.protected.tips
         away = outside(self.scratch, ids, [*tips.values(), self._there])
@@ -348,7 +351,7 @@ class BranchProof:
         verdict = check_version(version, branch=config.branch, reachable=reachable,
                                 existing=self.protected.tags, where=where)  # fmt: skip
         for problem in verdict.problems:
-            raise _error(problem)
+            raise RefusedCommitError.of(problem)
         chain = below(self.scratch, commit.sha, sum(1 for pick in picks if pick.result) + 1)
         *below_it, plain = unsigned(self.scratch, chain or [commit.sha])
         made = release_commit(
@@ -357,7 +360,7 @@ class BranchProof:
             picks=picks, previous=verdict.previous, proposed=self._before,
         )  # fmt: skip
         for problem in made.problems:
-            raise _error(problem)
+            raise RefusedCommitError.of(problem)
         one = self.scratch.commit(plain)
         if made.head != plain and not self.protected.proposed.rebased(version, made.head, one):
             says = f"is not the release commit of {version}: {self._unlike(made.tree, commit)}"
@@ -394,7 +397,3 @@ _SIGN = "git config commit.gpgSign true; and set user.signingKey (and gpg.format
 
 def _itself(commit: Commit) -> Equivalent:
     return Equivalent(sha=commit.sha, signals=())
-
-
-def _error(problem: Problem) -> RefusedCommitError:
-    return RefusedCommitError(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)

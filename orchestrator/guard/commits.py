@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, picked
 from orchestrator.core.commit_message.release import released_versions
+from orchestrator.core.dataclass import dataclass
 from orchestrator.guard.decisions import RefusedCommitError
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ Each function returns in what the account is wrong, as the end of a sentence, ""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.tag_message import SKIPPED, promotion, tagged_account
 from orchestrator.core.versions import final_of, parse_tag
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, ReleaseError
 from orchestrator.core.pick import PickState
 from orchestrator.core.tag_message import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from orchestrator.core.declaration import Config
     from orchestrator.core.pick import Pick
+    from orchestrator.core.results import Problem
     from orchestrator.core.tag_message import TagRow
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch
@@ -59,6 +60,10 @@ class RefusedCommitError(ReleaseError):
     """A commit that may not stand on a release branch; becomes a Problem at once."""
 
     exit_code = Exit.REFUSED
+
+    @classmethod
+    def of(cls, problem: Problem) -> RefusedCommitError:
+        return cls(problem.message, where=problem.where, remedy=problem.remedy, code=problem.code)
 
 
 def decisions(version: str, message: str) -> dict[str, TagRow]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.text import word
 from orchestrator.git.process import Git

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import conventional
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ProblemsError, RefusedError, UsageError
 from orchestrator.git.process import TimeUpError
 from orchestrator.guard.push import PushGuard

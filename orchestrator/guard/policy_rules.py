@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, is_feature
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit
 from orchestrator.core.glob import owns
 from orchestrator.core.results import Problem

@@ -8,15 +8,16 @@ released) before the file in use does.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import SIDES, Policy
+from orchestrator.core.declaration.signing import KeylessSpec
 from orchestrator.core.errors import ConfigError, Exit, ReleaseError
 from orchestrator.core.pick import PickState
 from orchestrator.core.plan import Judgement
 from orchestrator.core.results import Place, Problem
-from orchestrator.core.signing import KeylessSpec
 from orchestrator.git import changes
 from orchestrator.git.batch import outside
 from orchestrator.guard import policy_rules as rulebook
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from orchestrator.core.declaration import Config, Fix, ReleaseEntry
+    from orchestrator.core.declaration.signing import SignSpec
     from orchestrator.core.pick import Pick
     from orchestrator.core.plan import Plan
-    from orchestrator.core.signing import SignSpec
     from orchestrator.git.objects import Commit
     from orchestrator.git.repository import Repository
     from orchestrator.git.scratch import Scratch

@@ -7,10 +7,10 @@ proposed; and a release without a tag yet may have been decided as its proposal 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.plan import CANDIDATES, LandingForm

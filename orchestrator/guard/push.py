@@ -6,11 +6,12 @@ What counts is the state before the push; of what is pushed only its objects are
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import Exit, RefusedError, ReleaseError, as_problem
 from orchestrator.core.plan import CANDIDATES

@@ -7,11 +7,11 @@ repository is the directory that git started the hook in, and the quarantine mus
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.git.cache import Cache

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import ON_BRANCH
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem

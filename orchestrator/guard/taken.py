@@ -6,9 +6,10 @@ release names all of them and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ProblemsError, ReleaseError
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.git.batch import outside

@@ -12,10 +12,10 @@ import hashlib
 import os
 import posixpath
 import tarfile
-from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.dockerfile.ignore import ignore_filter
 from orchestrator.git.content import filled, is_pointer

@@ -7,9 +7,9 @@ spread here, over builders that `docker buildx ls` names, and one that fails giv
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.text import one_line
 from orchestrator.image.builders import BUILDX

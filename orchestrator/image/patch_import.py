@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import DecisionError, PausedError, ProblemsError, RefusedError, RemoteError, UsageError
 from orchestrator.core.remote_url import is_public, without_login
 from orchestrator.git.changes import of

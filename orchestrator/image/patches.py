@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.record import RecordedPatch
 from orchestrator.core.results import CheckState, Problem
 from orchestrator.image.patchfile import PatchError, apply_all, read_series

@@ -7,9 +7,9 @@ these versions (CUDA 12.1, cuDNN 8.9) are refused because they are not in it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.results import Problem
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.labels import REVISION, VERSION
 from orchestrator.core.results import CheckResult, CheckState, Progress

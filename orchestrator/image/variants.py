@@ -7,9 +7,9 @@ must be true of a published build, and all of them of the same one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.results import Problem
 from orchestrator.image.pytorch_builds import BUILDS, build_of
 

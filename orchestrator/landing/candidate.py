@@ -6,9 +6,9 @@ squash they are what the release is proved by.  A third name keeps the sources: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.plan import CANDIDATES, candidate_ref, candidate_sources_ref
 from orchestrator.git.records import push as records

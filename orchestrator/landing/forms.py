@@ -6,10 +6,10 @@ the same commit, equal trees make equal patches, of each commit and of all toget
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.plan import Landing, LandingForm
 from orchestrator.core.tag_message import tagged_account

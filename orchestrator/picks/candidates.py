@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from orchestrator.attest.scan.corrections import Corrections
 from orchestrator.config import editor
 from orchestrator.config.editor import FixEntry
 from orchestrator.core.commit_message import conventional
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import Fix
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.pick import PickState

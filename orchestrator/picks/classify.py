@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit
 from orchestrator.core.pick import Conflict, Pick, PickState
 from orchestrator.core.results import Problem

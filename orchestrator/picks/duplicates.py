@@ -7,9 +7,9 @@ whose surroundings differ, and commits that were taken back on the release branc
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.git import changes
 from orchestrator.picks.equivalents import Undone, match, signal_rules

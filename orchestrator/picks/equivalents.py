@@ -12,10 +12,11 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins, reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git import changes, diff
 from orchestrator.git.batch import outside
 from orchestrator.picks.merged.brought import brought, named_merges, taken_back

@@ -10,10 +10,11 @@ import hashlib
 import json
 import re
 from collections import defaultdict, deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from, without_origins
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import FollowUp
 
 if TYPE_CHECKING:

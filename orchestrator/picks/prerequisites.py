@@ -11,9 +11,10 @@ import hashlib
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git import changes
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.process import TimeUpError

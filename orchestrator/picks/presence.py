@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from
+from orchestrator.core.dataclass import dataclass
 from orchestrator.git import changes, diff
 from orchestrator.git.batch import blobs
 

@@ -8,11 +8,12 @@ found by the head of the request, which servers keep as `refs/pull/412/head` or 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import DecisionError
 from orchestrator.git import changes
 from orchestrator.git.batch import outside

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.commit_message import reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, ReleaseError, as_problem
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import parse_tag

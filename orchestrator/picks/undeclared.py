@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from, origins, reverted
 from orchestrator.core.commit_message.release import released_versions
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import parse_tag
 from orchestrator.git import changes

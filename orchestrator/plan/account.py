@@ -7,11 +7,12 @@ proved by its readers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import breaks, conventional, origins
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import Pick, PickState, Skipped
 from orchestrator.core.plan import Decisions, LandingForm
 from orchestrator.core.tag_message import (

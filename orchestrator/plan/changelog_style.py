@@ -7,9 +7,9 @@ product, date and link, also `## [2.7.0](URL) (2026-11-28)`, and headings that a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.versions import TagVersion, completed, parse_tag
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import documents
 from orchestrator.core.declaration import BuildOptions, SmokeCommand, VerifyCommand
+from orchestrator.core.declaration.signing import SignSpec
 from orchestrator.core.errors import UsageError
 from orchestrator.core.pick import Conflict, FollowUp, Pick, PickState, Resolution, Skipped, Submodule
 from orchestrator.core.plan import LATER, Landing, LandingForm, Plan, PlannedImage, PromotedFrom
 from orchestrator.core.reference import Reference
 from orchestrator.core.results import Problem
-from orchestrator.core.signing import SignSpec
 from orchestrator.session.journal import of_another_tool
 
 if TYPE_CHECKING:

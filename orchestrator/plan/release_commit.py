@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from orchestrator.config.keys import written_twice
 from orchestrator.core.commit_message import signed_off
 from orchestrator.core.commit_message.release import MessageFacts, commit_message, facts_of, lacking
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit
 from orchestrator.core.results import Problem
 from orchestrator.git.content import as_stored

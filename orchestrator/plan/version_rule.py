@@ -5,9 +5,10 @@ semver and PEP 440 number on without a gap; a calendar version only goes forward
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, UsageError
 from orchestrator.core.results import Problem
 from orchestrator.core.versions import (

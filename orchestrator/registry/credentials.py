@@ -12,11 +12,11 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from orchestrator.core.credentials import PASSWORD, USERNAME, Credentials
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UsageError
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.registry.responses import parse_json
 
 if TYPE_CHECKING:

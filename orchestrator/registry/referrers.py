@@ -6,9 +6,9 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError
 from orchestrator.registry.manifest import DIGEST, INDEXES, Manifest, digest_of
 from orchestrator.registry.responses import RegistryRefusedError, parse_json

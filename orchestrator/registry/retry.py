@@ -6,10 +6,10 @@ import email.utils
 import random
 import re
 import time
-from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.registry.responses import HttpResponse
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.text import one_line
 

@@ -4,9 +4,9 @@ product.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RefusedError, ReleaseError
 from orchestrator.core.plan import RECORD
 from orchestrator.core.record import record_ref

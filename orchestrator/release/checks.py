@@ -5,9 +5,9 @@ A check that cannot run here says so (skipped, with the reason); it never passes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, ReleaseError
 from orchestrator.core.results import CheckResult, CheckState, Problem
 

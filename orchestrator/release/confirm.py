@@ -6,9 +6,10 @@ was given on: what a person resolves or leaves out meanwhile changes the commits
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NoReturn
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, RefusedError
 from orchestrator.git.objects import EMPTY_TREE
 

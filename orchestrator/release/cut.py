@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import MismatchError, PausedError, ProblemsError, RefusedError, UsageError
+from orchestrator.core.dataclass import dataclass
+from orchestrator.core.errors import MismatchError, ProblemsError, RefusedError, UsageError
 from orchestrator.core.pick import PickState
 from orchestrator.core.plan import LAND
 from orchestrator.core.results import CheckState
-from orchestrator.core.text import word, words
+from orchestrator.core.text import word
 from orchestrator.git.merge.excluded import part_of
 from orchestrator.git.push import holds
 from orchestrator.picks.resolutions.known import Question, known_here
@@ -19,6 +20,7 @@ from orchestrator.release import steps
 from orchestrator.release.adopt import close, finished_elsewhere, refuse_another_product
 from orchestrator.release.confirm import Answers, ask
 from orchestrator.release.modes import landing
+from orchestrator.release.modes.paused import conflict
 from orchestrator.release.prepare import prepare
 from orchestrator.release.step_hooks import tasks as hooked
 from orchestrator.release.steps.land import ProposedRequest
@@ -141,7 +143,7 @@ def _not_paused(session: Session, plan: Plan) -> ReleaseState:
     state = ReleaseState(session.repository, plan.version)
     if paused := state.paused():
         if state.worktree.exists:
-            raise waiting(state, paused)
+            raise conflict(state, paused)
         state.unpause()  # somebody removed the worktree: the conflict is opened again
     return state
 
@@ -265,7 +267,7 @@ def _refuse_or_pause(session: Session, state: ReleaseState, answers: Answers, *,
         before = _before(session, pick, paused)
         known = tuple(f"{word(path)} as in {before.said}" for path in before.files) if before else ()
         paused = state.pause(replace(paused, known=known), session.scratch, before.files if before else {})
-        raise waiting(state, paused, pick)
+        raise conflict(state, paused, pick)
 
 
 def _part(scratch: Scratch, pick: Pick, resolution: str) -> str:
@@ -295,27 +297,6 @@ def _before(session: Session, pick: Pick, paused: Paused) -> Reused | None:
 def _tip_before(plan: Plan, pick: Pick) -> str:
     done = [earlier.result for earlier in plan.picks[: plan.picks.index(pick)] if earlier.result]
     return done[-1] if done else plan.base
-
-
-def waiting(state: ReleaseState, paused: Paused, pick: Pick | None = None) -> PausedError:
-    """The message of a pause: files, and the very commands to type."""
-    subject = f" {pick.subject!r}" if pick else ""
-    names = " and ".join(sha[:12] for sha in pick.prerequisites) if pick else ""
-    needs = f"; with {names} picked first it applies (abort, then `release plan --write`)" if names else ""
-    tree = state.worktree.path
-    resolve = state.worktree.resolving()
-    keeping = state.worktree.keeping()
-    keep = f"   | {keeping}   (keeps what one side has not)" if keeping else ""
-    known = f"; it was resolved before, look at it: {', '.join(paused.known)}" if paused.known else ""
-    files = words(paused.files, ", ")
-    return PausedError(
-        f"{state.version} is paused: {paused.source[:12]}{subject} conflicts in {files}{needs}{known}",
-        where=str(tree),
-        remedy=(f"{resolve} && release continue {state.version}   | " if resolve else "")
-        + f'release skip {state.version} --reason "..."   | release abort {state.version}{keep}'
-        + ("" if resolve else f"   | what fits in {word(str(tree))} is declared as `backport:` of the fix"),
-        state="nothing is public; your checkout is untouched",
-    )
 
 
 def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers: Answers | None = None) -> Plan:

@@ -9,11 +9,11 @@ import contextlib
 import difflib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.config import editor
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ProblemsError, RefusedError, UsageError
 from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.picks.candidates import entries

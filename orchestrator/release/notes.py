@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ReleaseError, UsageError
 from orchestrator.core.record import differences, record_ref
 from orchestrator.core.remote_url import compare_page, page_of

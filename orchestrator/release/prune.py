@@ -7,10 +7,11 @@ one of the image, with all its names.  So what has another name stays, and costs
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.reference import parse_repository

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError, UsageError, as_problem
 from orchestrator.core.plan import LAND, PROPOSE, RECORD, TO_BE_BUILT
 from orchestrator.core.record import PREFIX, must_agree, record_ref

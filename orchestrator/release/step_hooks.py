@@ -7,10 +7,10 @@ a checkout or a pull request brings along runs nothing.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ProblemsError, ReleaseError, UnprovedError
 from orchestrator.core.results import Progress
 from orchestrator.core.text import code
@@ -28,8 +28,8 @@ from orchestrator.session.committed import CommittedFiles
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.core.announcement import StepHook
     from orchestrator.core.declaration import Config
+    from orchestrator.core.declaration.announcement import StepHook
     from orchestrator.core.plan import Plan
     from orchestrator.release.steps.runner import Step, TaskContext
     from orchestrator.session.session import Session

@@ -7,9 +7,9 @@ command again, in any clone, ends what was broken off.  Nothing is deleted, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ConfigError, MismatchError, RefusedError, ReleaseError, UsageError
 from orchestrator.core.labels import VERSION
 from orchestrator.core.versions import final_of, names_other_line, parse_tag

@@ -5,10 +5,11 @@ The remote's branch is the truth: a release starts from what colleagues see, not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, RemoteError, UsageError, as_problem
 from orchestrator.core.results import Problem
 from orchestrator.core.text import word

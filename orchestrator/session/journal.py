@@ -11,11 +11,11 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import IO, TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import LockedError, UsageError
 
 if TYPE_CHECKING:

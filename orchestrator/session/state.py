@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.plan import Decisions
 from orchestrator.core.versions import not_a_version, parse_tag
 from orchestrator.git import push

@@ -7,10 +7,11 @@ ref is the mark; what cannot be read in it is still one.  Tags, images and recor
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import tool_version
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.versions import parse_tag
 

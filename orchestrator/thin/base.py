@@ -12,10 +12,11 @@ import re
 import tarfile
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core import documents
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError
 from orchestrator.registry.compression import broken, unpacked
 from orchestrator.registry.manifest import Manifest, digest_of

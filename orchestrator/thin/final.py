@@ -8,9 +8,9 @@ needed at all.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.thin.stages import copied, scope
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import hashlib
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.dockerfile.facts import PLATFORM_ARGS
 from orchestrator.dockerfile.stages import mounted
 from orchestrator.thin.stages import copied, named_variables, scope

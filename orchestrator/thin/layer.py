@@ -6,9 +6,10 @@ import hashlib
 import io
 import tarfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.registry.manifest import Layer, digest_of
 
 if TYPE_CHECKING:

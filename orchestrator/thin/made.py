@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.git.content import SUBMODULE, filled, is_pointer
@@ -22,15 +23,16 @@ from orchestrator.thin.stages import read_stages
 from orchestrator.thin.write import CopyOrigin, make_image
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from orchestrator.core.plan import PlannedHeavy, PlannedImage
     from orchestrator.git.content import Pointed
     from orchestrator.git.scratch import Scratch
     from orchestrator.registry.client import Registry
     from orchestrator.thin.final import FinalStage
+    from orchestrator.thin.kept import Kept
     from orchestrator.thin.stages import Stages
-    from orchestrator.thin.write import BaseImage, Kept, ThinImage
+    from orchestrator.thin.write import BaseImage, ThinImage
 
 _LINK = "120000"
 
@@ -47,6 +49,7 @@ class ThinRelease:
     created: str
     mtime: int
     kept: Mapping[str, Kept] = field(default_factory=dict)
+    before: Callable[[Patching], Tree | None] = lambda _: None  # what the patches made at the version before
 
 
 def thin_image(
@@ -71,7 +74,7 @@ def thin_image(
         "": CopyOrigin(tree=context),
         "stamp": CopyOrigin(tree=lambda: _stamp(release)),
         "patched": CopyOrigin(
-            tree=lambda: patching.result(_originals(registry, base, patching)),
+            tree=lambda: _patched(release, base, patching, registry),
             inputs=patching.inputs(base.manifest.digest),
         ),
     }
@@ -98,7 +101,7 @@ def prepared_trees(release: ThinRelease, base: BaseImage, scratch: Scratch, regi
         found["stamp"] = _stamp(release)
     if stages.find("patched"):
         patching = _patching(release, base, scratch)
-        found["patched"] = patching.result(_originals(registry, base, patching))
+        found["patched"] = _patched(release, base, patching, registry)
     return found
 
 
@@ -131,8 +134,11 @@ def _patching(release: ThinRelease, base: BaseImage, scratch: Scratch) -> Patchi
     )
 
 
-def _originals(registry: Registry, base: BaseImage, patching: Patching) -> dict[str, bytes]:
-    return read_sources(registry, base.facts, patching.touched()) if base.facts else {}
+def _patched(release: ThinRelease, base: BaseImage, patching: Patching, registry: Registry) -> Tree:
+    """What the patches make; the base's sources are read only where the version before does not have it."""
+    touched = patching.touched()
+    before = release.before(patching) if touched else None
+    return before or patching.result(read_sources(registry, base.facts, touched) if base.facts else {})
 
 
 def _context_tree(release: ThinRelease, scratch: Scratch, pointed: Pointed, sources: Collection[str]) -> Tree:

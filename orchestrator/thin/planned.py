@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, PlannedHeavy, PlannedImage
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Problem

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.image.patches import RECORD, digest, normal
 from orchestrator.image.patchfile import PatchError, apply_all, read_series
 from orchestrator.thin.layer import WHITEOUT, FileNode, Tree, add_parents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from orchestrator.image.patchfile import PatchEntry
     from orchestrator.thin.base import SitePackage
@@ -56,25 +56,44 @@ class Patching:
 
     def touched(self) -> list[str]:
         """The files that it needs from the base."""
-        found = ((self._place(entry), entry) for entry in self.entries)
-        return sorted({f"{place.site}/{path}" for place, entry in found if place for path in entry.patch.files})
+        return sorted({f"{place.site}/{path}" for entry, place in self._placed() for path in entry.patch.files})
 
     def result(self, originals: Mapping[str, bytes]) -> Tree:
         """Raises UsageError for a patch that does not fit, or whose file is not among the originals."""
         changed: dict[str, bytes | None] = {}
-        rows = []
+        for entry, place in self._placed():
+            changed |= self._apply(entry, place, {**originals, **changed})
+        return add_parents(self._files(changed), self.mtime)
+
+    def taken_over(self, files: Mapping[str, bytes]) -> Tree | None:
+        """As `result`, from the files of a layer that it was before on the same base; None for one of other patches.
+
+        The layer tells what changed files hold.  That it has exactly these files, and the same account of the same
+        patches, is compared.
+        """
+        changed: dict[str, bytes | None] = {}
+        for entry, place in self._placed():
+            for change in entry.patch.changes:
+                changed |= {f"{place.site}/{path}": None for path in change.paths if path != change.new}
+                if change.new:
+                    changed[f"{place.site}/{change.new}"] = files.get(f"{place.site}/{change.new}", b"")
+        made = self._files(changed)
+        same = {path: node.data for path, node in made.items()} == dict(files)
+        return add_parents(made, self.mtime) if same else None
+
+    def _placed(self) -> Iterator[tuple[PatchEntry, SitePackage]]:
         for entry in self.entries:
-            place, reason = self._place(entry), ""
-            if place is None:
-                reason = f"{entry.package} is not installed"
-            else:
-                changed |= self._apply(entry, place, {**originals, **changed})
-            rows.append(_row(entry, reason))
+            if place := self._place(entry):
+                yield entry, place
+
+    def _files(self, changed: Mapping[str, bytes | None]) -> Tree:
+        """The account of the patches, and what they change, without folders."""
+        rows = [_row(each, "" if self._place(each) else f"{each.package} is not installed") for each in self.entries]
         text = json.dumps({"schema_version": 1, "patches": rows}, indent=2, ensure_ascii=False) + "\n"
         tree = {RECORD.lstrip("/"): FileNode(data=text.encode(), mtime=self.mtime)}
         for path, content in changed.items():
             tree |= self._file(path, content)
-        return add_parents(tree, self.mtime)
+        return tree
 
     def _apply(
         self, entry: PatchEntry, place: SitePackage, there: Mapping[str, bytes | None]

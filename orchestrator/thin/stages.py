@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.dockerfile.facts import PLATFORM_ARGS, platform_values
 from orchestrator.dockerfile.parser import Instruction, parse
 from orchestrator.dockerfile.words import BadSubstitutionError, expand, expand_text, split

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.labels import INPUTS
 from orchestrator.registry.manifest import Manifest, digest_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from orchestrator.registry.client import Registry
     from orchestrator.thin.base import BaseFacts
+    from orchestrator.thin.kept import Kept
     from orchestrator.thin.layer import FileNode, Tree
 
 _SENT_UNASKED: Final = 8 * 1024  # bytes: to ask whether a blob of that size is there costs as much as to send it
@@ -61,14 +63,6 @@ class CopyOrigin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A layer of an earlier image with known inputs, which is the same one again."""
-
-    descriptor: Mapping[str, Any]
-    diff_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ThinImage:
     """An image that is not in the registry yet.  `contents` are the blobs that it needs beside the base's."""
 
@@ -91,23 +85,6 @@ def read_base_image(registry: Registry, manifest: Manifest, facts: BaseFacts | N
             code="registry-bad-answer",
         )
     return BaseImage(repository=registry.repository.path, manifest=manifest, config=config, facts=facts)
-
-
-def kept_layers(registry: Registry, manifest: Manifest | None) -> dict[str, Kept]:
-    """Inputs -> layer, of an earlier image that this tool wrote."""
-    if manifest is None or manifest.is_index:
-        return {}
-    document = json.loads(manifest.content)
-    layers = document.get("layers") or []
-    named = [(number, layer) for number, layer in enumerate(layers) if (layer.get("annotations") or {}).get(INPUTS)]
-    if not named:
-        return {}
-    diff_ids = registry.config(manifest).diff_ids
-    return {
-        layer["annotations"][INPUTS]: Kept(descriptor=layer, diff_id=diff_ids[number])
-        for number, layer in named
-        if number < len(diff_ids)
-    }
 
 
 def make_image(

@@ -12,8 +12,8 @@ from orchestrator.attest.bundle import read, sign
 from orchestrator.attest.keys import signing_key
 from orchestrator.attest.signing import config_file
 from orchestrator.attest.trust import Trust, identity_pattern, pinned, root_fault
+from orchestrator.core.declaration.signing import KeylessSpec, SignSpec
 from orchestrator.core.errors import UsageError
-from orchestrator.core.signing import KeylessSpec, SignSpec
 from tests.support.signing import pair
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from orchestrator.config import reader
 from orchestrator.config.validators import branch_fault
-from orchestrator.core.announcement import USUAL_TEXT
 from orchestrator.core.declaration import (
     BuildOptions,
     BuildSecret,
@@ -28,9 +27,10 @@ from orchestrator.core.declaration import (
     VerifyCommand,
     VersionFile,
 )
+from orchestrator.core.declaration.announcement import USUAL_TEXT
+from orchestrator.core.declaration.signing import KeylessSpec, SignSpec
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place
-from orchestrator.core.signing import KeylessSpec, SignSpec
 from tests.config.declared import FULL, KEYLESS, MINIMAL, read
 from tests.support.sample import examples
 

@@ -19,8 +19,8 @@ from orchestrator.attest import cyclonedx
 from orchestrator.attest.attach import bundles, publish
 from orchestrator.attest.signing import signer
 from orchestrator.attest.statement import PICKS, PROVENANCE, SIGNATURE, Statement, signature
+from orchestrator.core.declaration.signing import KeylessSpec, SignSpec
 from orchestrator.core.errors import ReleaseError, UsageError
-from orchestrator.core.signing import KeylessSpec, SignSpec
 from tests.support import kms
 from tests.support.imaged import VERSION, Imaged, imaged
 from tests.support.signing import Cosign, cosign, pair

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from orchestrator.thin.base import find_facts
-from tests.docker.thinned import DOCKERFILE, HEAVY, NEXT, manifest, recorded, remove, story, tag_of
+from tests.docker.thinned import DOCKERFILE, HEAVY, NEXT, PATCH, SITE, manifest, recorded, remove, story, tag_of
 from tests.support.buildkits import counting, docker, publish
 from tests.support.imaged import VERSION
 from tests.support.story import copied
@@ -94,7 +95,8 @@ def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
     """On an engine that is emptied in between and counted; the smoke test runs on the lab's other one.
 
     The same release once more, as if nobody had ever made it, from that engine emptied again: the same digest.  Of the
-    stage that the tool stands in for, even the image below is gone.
+    stage that the tool stands in for, even the image below is gone.  So are the sources of the base, which patches are
+    applied to: what they made is taken from the version before, and only `rebuild` reads them again.
     """
     counted.load(lab.base)
     base, far = f"{lab.registry}/{uuid.uuid4().hex[:10]}/base:1", f"far{uuid.uuid4().hex[:8]}"
@@ -104,10 +106,16 @@ def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
 
     last = DOCKERFILE.partition("\nFROM heavy\n")[2].replace("loader.py $APP/loader.py", "load*.py $APP/")
     gone = "FROM ${BASE_IMAGE}-gone AS stamping\nRUN stamp /out\nFROM scratch AS stamp\nCOPY --from=stamping /out /\n"
-    last += "COPY --link --from=stamp / /\n"
-    thin = story(tmp_path, replace(lab, base=base), f"{HEAVY}\n{gone}FROM heavy\n{last}")
-    image = "  heavy: heavy\n  delta-budget: 16KiB\n  builder: buildx\n"
-    thin.declare(image=image)
+    last += "COPY --link --from=stamp / /\nCOPY --link --from=patched / /\n"
+    package = (
+        f"RUN mkdir -p /{SITE} && cd /{SITE} && mkdir tiny tiny-1.0.dist-info && touch tiny-1.0.dist-info/METADATA"
+    )
+    package += " && printf 'def half(n):\\n    return n // 2\\n' > tiny/__init__.py\nFROM scratch AS patched\n"
+    thin = story(tmp_path, replace(lab, base=base), f"{HEAVY}{package}{gone}FROM heavy\n{last}")
+    patch = thin.story.clone.commit("fix: a patch", {"patches/tiny-1.0/0001-half.patch": PATCH})
+    thin.story.clone.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    image = "  heavy: heavy\n  delta-budget: 16KiB\n  builder: buildx\n  patches: patches\n  checks: []\n"
+    thin.declare(image=image, fix=f"{thin.story.fix}\n      - commit: {patch}")
     planned = thin.release("plan", VERSION, env=env)
     assert "thin layers on heavy-" in planned.out
     assert "by a builder" in planned.out
@@ -115,6 +123,11 @@ def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
     assert done.code == 0, done.err
     thin.declare(fix=thin.story.after, version=NEXT, image=image)
     twin = replace(thin, story=copied(thin.story, tmp_path / "twin"))
+    facts = manifest(thin.registry, f"{tag_of(recorded(thin))}-facts")
+    sources = thin.registry.layers(facts)[1].digest
+    content = thin.registry.blob(sources)
+    place = f"http://{lab.registry}/v2/{thin.registry.repository.path}/blobs/{sources}"
+    requests.delete(place, auth=(lab.username, lab.password), timeout=30).raise_for_status()
     counted.empty()
     before = counting(counted)
     done = thin.release("cut", NEXT, "--yes", env=env)
@@ -129,6 +142,7 @@ def test_buildkit_makes_what_needs_a_builder_and_moves_nothing_of_the_base(
     assert thin.registry.layers(manifest(thin.registry, NEXT))[: len(below)] == below
     assert made["delta"]["size"] < 16 * 1024
     assert thin.release("verify", NEXT).code == 0
+    thin.registry.put_blob(content)
     rebuilt = thin.release("rebuild", NEXT, "--strict", "--json", env=env)
     assert rebuilt.code == 0, rebuilt.err
     assert {layer["verdict"] for layer in rebuilt.json["images"][0]["layers"]} == {"identical"}

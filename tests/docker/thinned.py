@@ -40,6 +40,21 @@ END
 IMAGE = "  heavy: heavy\n  delta-budget: 16KiB\n"
 
 
+SITE = "opt/venv/lib/python3.11/site-packages"
+PATCH = """\
+Subject: half of an odd number is no whole one
+Origin: upstream, https://example.com/tiny.git
+---
+diff --git a/tiny/__init__.py b/tiny/__init__.py
+--- a/tiny/__init__.py
++++ b/tiny/__init__.py
+@@ -1,2 +1,2 @@
+ def half(n):
+-    return n // 2
++    return n / 2
+"""
+
+
 def story(place: Path, lab: Lab, dockerfile: str = DOCKERFILE, image: str = IMAGE) -> Imaged:
     made = imaged(place / "story", lab, dockerfile=dockerfile)
     made.declare(image=image)

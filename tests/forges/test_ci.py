@@ -81,6 +81,11 @@ def test_a_job_for_each_platform_on_a_machine_of_its_kind() -> None:
     assert 'RELEASE_CLI_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" release publish' in publish
     assert 'lock("release-publish-${RELEASE_AGENT}")' in publish
     assert "'release-*.env, release-summary-*.md, release-report.html'" in publish  # of each agent, none over another
+    jenkins = made("jenkins", image=False, more=proposed)
+    landed_stage = jenkins[jenkins.index("stage('release-landed')") :]
+    assert landed_stage.index("values 'linux-amd64', 'linux-arm64'\n") < landed_stage.index("pip install")
+    assert 'RELEASE_CLI_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" release publish --landed' in landed_stage
+    assert not re.findall("@[A-Z_]+@", jenkins)
 
 
 def workflows(folder: Path) -> Path:

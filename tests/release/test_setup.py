@@ -24,11 +24,20 @@ PROJECT: dict[str, str | bytes | None] = {
     "pyproject.toml": '[project]\nname = "tiny"\nversion = "1.4.0"\n',
     "src/tiny/__init__.py": "'''Tiny.'''\n__version__ = '1.4.0'\n",
     "web/package.json": '{\n  "name": "web",\n  "version": "1.4.0",\n  "dependencies": {"x": "1.4.0"}\n}\n',
+    "web/package-lock.json": (
+        '{\n  "name": "web",\n  "version": "1.4.0",\n  "packages": {\n    "": {"version": "1.4.0"}\n  }\n}\n'
+    ),
     "charts/tiny/Chart.yaml": 'name: tiny\nversion: 0.3.0\nappVersion: "1.4.0"\n',
     "Dockerfile": "FROM python:3.12\nCOPY . /src\nRUN pip install /src\n",
     "docker/Dockerfile.dev": "FROM scratch\n",
 }
-LISTED = ["charts/tiny/Chart.yaml", "pyproject.toml", "src/tiny/__init__.py", "web/package.json"]
+LISTED = [
+    "charts/tiny/Chart.yaml",
+    "pyproject.toml",
+    "src/tiny/__init__.py",
+    *["web/package-lock.json"] * 2,
+    "web/package.json",
+]
 
 
 @pytest.fixture
@@ -78,21 +87,20 @@ def test_a_release_writes_the_version_into_all_of_them(project: Repo, tmp_path: 
     text = (project.path / "release.yaml").read_text()
     entry = f"releases:\n  1.4.1:\n    fixes:\n{fix_line(fix)}\n"
     (project.path / "release.yaml").write_text(text.replace("releases:\n", entry))
-    forgotten = (
-        (project.path / "release.yaml").read_text().replace("- path: web/package.json", "- path: x/package.json")
-    )
+    forgotten = (project.path / "release.yaml").read_text().partition("  - path: web/")[0]
     planned = release("plan", "1.4.1", cwd=project.path)
     assert (planned.code, "still says" in planned.out + planned.err) == (0, False), planned.err
-    (project.path / "release.yaml").write_text(forgotten.partition("  - path: x/")[0] + "changelog: false\n")
+    (project.path / "release.yaml").write_text(f"{forgotten}changelog: false\n")
     planned = release("plan", "1.4.1", cwd=project.path)
     assert planned.code == 0, planned.err
-    assert "web/package.json:3 still says 1.4.0" in planned.out + planned.err
+    for place in ("package.json:3", "package-lock.json:3", "package-lock.json:5"):
+        assert f"web/{place} still says 1.4.0: if a release should write it, add {{path: " in planned.out
     (project.path / "release.yaml").write_text(text.replace("releases:\n", entry))
     done = release("cut", "1.4.1", "--yes", cwd=project.path)
     assert done.code == 0, done.err
-    for path in LISTED:
+    for path in set(LISTED):
         changed = project.git("diff", "-U0", "1.4.0", "1.4.1", "--", path).splitlines()[4:]
-        assert [line[0] for line in changed] == ["@", "-", "+"], changed
+        assert [line[0] for line in changed] == ["@", "-", "+"] * LISTED.count(path), changed
         assert changed[2] == f"+{changed[1][1:].replace('1.4.0', '1.4.1')}"
 
 

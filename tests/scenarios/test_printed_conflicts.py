@@ -80,7 +80,7 @@ def test_a_skip_without_a_reason(tale: Story) -> None:
 
 
 @pytest.mark.wide(3)
-@types('release/cut.py: release skip {} --reason "..."', 'release/status.py: release skip {} --reason "..."')
+@types('release/modes/paused.py: release skip {} --reason "..."', 'release/status.py: release skip {} --reason "..."')
 @pytest.mark.parametrize("where", ["pause", "status", "empty"])
 def test_a_pick_that_is_left_out(tale: Story, where: str) -> None:
     """`skip`, as the pause, `status`, and a resolution that changes nothing print it."""

@@ -24,7 +24,11 @@ def run(clone: Path, *args: str) -> Ran:
     return release(*args, cwd=clone)
 
 
-@types("plan/picker.py: release plan --write", "plan/picker.py: release cut", "release/cut.py: release plan --write")
+@types(
+    "plan/picker.py: release plan --write",
+    "plan/picker.py: release cut",
+    "release/modes/paused.py: release plan --write",
+)
 def test_a_prerequisite_that_is_missing(tale: Story) -> None:
     """`cut` pauses there, and after `abort` the list is completed; as `plan` and the pause print it."""
     here = tale.clone.path

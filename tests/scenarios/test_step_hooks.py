@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.core.announcement import HOOKED_AFTER, HOOKED_BEFORE
+from orchestrator.core.declaration.announcement import HOOKED_AFTER, HOOKED_BEFORE
 from orchestrator.core.plan import LAND
 from orchestrator.release import steps
 from tests.support import kills

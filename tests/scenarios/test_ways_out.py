@@ -142,8 +142,8 @@ for _commands in SETTLED.values():
 
 @pytest.mark.wide(6)
 @types(
-    "git/worktree.py: cd {}", "release/cut.py: release continue {}", "release/cut.py: release abort {}{}",
-    "release/cut.py: release abort {}",
+    "git/worktree.py: cd {}", "release/modes/paused.py: release continue {}",
+    "release/modes/paused.py: release abort {}{}", "release/cut.py: release abort {}",
 )  # fmt: skip
 @pytest.mark.parametrize("make", list(SETTLED))
 def test_a_pause_is_left_by_what_it_prints(tale: Story, make: Callable[[Repo], str]) -> None:

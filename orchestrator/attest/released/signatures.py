@@ -9,9 +9,9 @@ from orchestrator.attest.attach import bundles
 from orchestrator.attest.bill import hashes_of
 from orchestrator.attest.scan import vex
 from orchestrator.attest.trust import NO_KEY, Trust, pinned
+from orchestrator.core.declaration.signing import SignSpec
 from orchestrator.core.errors import MismatchError, RemoteError
 from orchestrator.core.results import CheckResult, CheckState
-from orchestrator.core.signing import SignSpec
 from orchestrator.image.pytorch_builds import read_lock
 from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.attest.released.bills import bills
 from orchestrator.attest.scan import advisory, matching, snapshot, vex
 from orchestrator.attest.scan.findings import find
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
 from orchestrator.session.committed import VEX_FOLDER, CommittedFiles
 

@@ -7,11 +7,11 @@ documents: a part that is not what the schema says counts as not there, and no p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cvss import CVSS2, CVSS3, CVSS4, CVSSError
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import DocumentError
 
 if TYPE_CHECKING:

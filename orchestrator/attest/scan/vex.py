@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from packageurl import PackageURL
 
 from orchestrator.core import documents
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import UsageError
 from orchestrator.core.results import Problem

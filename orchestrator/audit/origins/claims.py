@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from, reverted
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError
 from orchestrator.git import batch, changes
 from orchestrator.git.objects import EMPTY_TREE

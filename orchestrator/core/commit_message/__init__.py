@@ -7,7 +7,8 @@ Pure text.  The rule of what a trailer block is follows git's trailer.c (2.39); 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from orchestrator.core.dataclass import dataclass
 
 _BLANKS = b" \t\r\n"  # what git calls space: no vertical tab, no form feed
 _SIGNED_OFF = b"Signed-off-by: "

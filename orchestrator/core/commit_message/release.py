@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.tag_message import shipped
 from orchestrator.core.versions import TagVersion, completed, parse_tag
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import tool_version
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.record.document import record_ref
 from orchestrator.core.tag_message import (

@@ -5,11 +5,11 @@ It is read strictly before anything in it is believed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator import tool_version
 from orchestrator.core import documents
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import Digest, DocumentError, ObjectId, ObjectIdOrNone, Sha256
 from orchestrator.core.errors import MismatchError, UsageError
 from orchestrator.core.pick import Pick, Skipped

@@ -8,10 +8,10 @@ import shutil
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.results import Progress
 from orchestrator.core.text import one_line

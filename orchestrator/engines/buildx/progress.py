@@ -7,9 +7,10 @@ import binascii
 import json
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.results import Progress
 from orchestrator.core.text import ANSI
 from orchestrator.engines.streams import TAIL_LINES, writing

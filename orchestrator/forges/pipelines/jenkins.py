@@ -127,7 +127,7 @@ _MATRIX: Final = """\
         agent {
 @ON@        }
         stages {
-          stage('release-publish-platform') {
+          stage('release-@NAME@-platform') {
 @STEPS@          }
         }
       }
@@ -152,21 +152,28 @@ _PUSHING: Final = """\
     stage('release-@NAME@') {
       when {
 @WHEN@      }
-@INPUT@      steps {
-@BEFORE@        lock('release-publish') {
+@INPUT@@DOES@    }
+"""
+_PUSHES: Final = """\
+      steps {
+@BEFORE@        lock(@LOCK@) {
           withCredentials([
             @LOGIN@
           ]) {
             sh '''
-@GIVEN@              @PIPE@@RUN@
+@GIVEN@              @PIPE@@PLATFORM@@RUN@
             '''
           }
         }
 @AFTER@      }
-    }
 """
+_ALONE: Final = {"@PLATFORM@": "", "@LOCK@": "'release-publish'"}
+_ON_EACH: Final = {
+    "@PLATFORM@": 'RELEASE_CLI_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" ',
+    "@LOCK@": '"release-publish-${RELEASE_AGENT}"',
+}
 _CUT: Final = {
-    "@NAME@": "cut", "@BEFORE@": "@CUT_BEFORE@", "@AFTER@": "@CUT_AFTER@",
+    "@NAME@": "cut", "@DOES@": _PUSHES, **_ALONE, "@BEFORE@": "@CUT_BEFORE@", "@AFTER@": "@CUT_AFTER@",
     "@WHEN@": "@ASKED_LATER@        branch '@SOURCE@'\n        expression { params.CUT_VERSION != '' }\n",
     "@RUN@": '@CUTTING@@STDIN@@OPTION@ -- ${CUT_VERSION:+"$CUT_VERSION"}',
     "@GIVEN@": '              if [ "$CUT_VERSION" = next ]; then CUT_VERSION=; fi\n',
@@ -217,7 +224,7 @@ def text(pipeline: Pipeline) -> str:
     marks = {
         "@PARAMETERS@": _PARAMETERS if pipeline.cut else "",
         "@CUT_WHEN@": _CUT_WHEN if pipeline.cut else "",
-        "@LANDED@": Pieces(text=_PUSHING, marks=_LANDED).filled() if pipeline.lands and not pipeline.platforms else "",
+        "@LANDED@": _landed(pipeline, job_steps) if pipeline.lands else "",
         "@CUT@": Pieces(text=_PUSHING, marks=_CUT).filled() if pipeline.cut else "",
         "@PUBLISH@": _publish(pipeline, job_steps),
         **job_steps,
@@ -228,7 +235,7 @@ def text(pipeline: Pipeline) -> str:
         "@INSTALL_STEP@": "" if pipeline.tool_image else _INSTALL,
         "@ASKED_LATER@": "        beforeInput true\n" if pipeline.environment else "",
         "@INPUT@": asked if pipeline.environment else "",
-        "@LOGIN@": f"{_PUSH}{_REGISTRY if image else ''}",
+        "@LOGIN@": _login(pipeline),
         "@PIPE@": 'printf %s "$RELEASE_REGISTRY_PASSWORD" | ' if image else "",
         "@STDIN@": " --password-stdin" if image else "",
         "@PLAN_JOB@": PLAN_JOB,
@@ -247,30 +254,42 @@ def text(pipeline: Pipeline) -> str:
 def _publish(pipeline: Pipeline, places: Mapping[str, str]) -> str:
     """What the publishing stage does: by itself, or on an agent for each platform."""
     if not pipeline.platforms:
-        marks = {"@PLATFORM@": "", "@LOCK@": "'release-publish'", **_FILES, "@OF@": "", "@ANY@": ""}
-        return Pieces(text=_PUBLISH, marks=marks).filled()
+        return Pieces(text=_PUBLISH, marks={**_ALONE, **_FILES, "@OF@": "", "@ANY@": ""}).filled()
+    marks = {**places, **_ON_EACH, **_FILES, "@OF@": "-$RELEASE_AGENT", "@ANY@": "-*"}
+    return _on_each(pipeline, "publish", _PUBLISH, marks)
+
+
+def _landed(pipeline: Pipeline, places: Mapping[str, str]) -> str:
+    """The stage of what landed: as that which publishes."""
+    does = _on_each(pipeline, "landed", _PUSHES, {**_LANDED, **places, **_ON_EACH}) if pipeline.platforms else _PUSHES
+    return Pieces(text=_PUSHING, marks={"@DOES@": does, **_LANDED, **_ALONE}).filled()
+
+
+def _on_each(pipeline: Pipeline, name: str, text: str, marks: Mapping[str, str]) -> str:
+    """A matrix of these steps, on an agent of each platform, which has a clone and the program first."""
     opening = "      steps {\n"
     steps = Pieces(
-        text=_PUBLISH.replace(opening, f"{'' if pipeline.tool_image else _PATH_HERE}{opening}@FETCH@@INSTALL_STEP@", 1),
+        text=text.replace(opening, f"{'' if pipeline.tool_image else _PATH_HERE}{opening}@FETCH@@INSTALL_STEP@", 1),
         marks={
-            **places,
+            **marks,
+            "@LOGIN@": _login(pipeline),
             "@FETCH@": _FETCH,
             "@INSTALL_STEP@": "" if pipeline.tool_image else _INSTALL,
-            "@PLATFORM@": 'RELEASE_CLI_PLATFORM="$(printf %s "$RELEASE_AGENT" | tr - /)" ',
-            "@LOCK@": '"release-publish-${RELEASE_AGENT}"',
-            **_FILES,
-            "@OF@": "-$RELEASE_AGENT",
-            "@ANY@": "-*",
         },
     )
     label = 'label "${RELEASE_AGENT}"\n'
     docker = Pieces(text=_DOCKER, marks={"@LABEL@": f"  {label}", "@IMAGE@": pipeline.tool_image}).filled()
-    marks = {
+    around = {
+        "@NAME@": name,
         "@AGENTS@": ", ".join(f"'{platform_word(each)}'" for each in pipeline.platforms),
         "@ON@": indent(docker if pipeline.tool_image else label, " " * 10),
         "@STEPS@": indent(steps.filled(), " " * 6),
     }
-    return Pieces(text=_MATRIX, marks=marks).filled()
+    return Pieces(text=_MATRIX, marks=around).filled()
+
+
+def _login(pipeline: Pipeline) -> str:
+    return f"{_PUSH}{_REGISTRY if pipeline.has_image else ''}"
 
 
 def _agent(pipeline: Pipeline) -> str:

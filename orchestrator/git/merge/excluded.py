@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.glob import owns
 from orchestrator.git.objects import EMPTY_TREE
 from orchestrator.git.trees import put

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import Conflict, Submodule
 from orchestrator.core.text import word
 from orchestrator.git.isolation import isolated

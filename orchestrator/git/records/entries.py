@@ -6,10 +6,10 @@ the text of it.  Other files may lie beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import NOTES
 from orchestrator.core.plan import CANDIDATES
 from orchestrator.core.record import PREFIX as RECORDS

@@ -6,11 +6,11 @@ Nothing here knows of plans or releases.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.text import word
 from orchestrator.git.process import Git, TimeUpError
 from orchestrator.git.push import said_by

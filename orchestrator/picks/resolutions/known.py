@@ -7,11 +7,12 @@ resolution that was not released.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.pick import PickState, Resolution
 from orchestrator.core.tag_message import tagged_account
 from orchestrator.core.versions import parse_tag

@@ -7,11 +7,12 @@ and numbers of requests name, and the change must bear out; what has none is dec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.config import editor
 from orchestrator.config.editor import FixEntry
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import ReleaseEntry
 from orchestrator.core.errors import Exit
 from orchestrator.core.pick import PickState

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import copied_from
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import DecisionError
 from orchestrator.git import changes
 from orchestrator.git.batch import outside

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.config import validators
 from orchestrator.config.template import dockerfile_of, release_branch
 from orchestrator.config.validators import BadTextError
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RefusedError, UsageError
 from orchestrator.core.reference import parse_repository
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import NOWHERE, REGISTRY
 from orchestrator.core.tag_message import shipped
 from orchestrator.git import notes

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core import labels as names
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ProblemsError, RemoteError
 from orchestrator.core.plan import HEAVY_PLATFORM, NO_ENGINE, UPLOAD
 from orchestrator.core.record import RecordedBase, RecordedCache, RecordedHeavy, RecordedLock, RecordedPatch
@@ -235,14 +236,16 @@ def _linked(context: TaskContext, image: PlannedImage, heavy: PlannedHeavy) -> B
 
 
 @contextmanager
-def linked(context: TaskContext, image: PlannedImage, base: HeavyBase, log: Path) -> Iterator[Prepared]:
-    """As `prepared`, of thin layers on a heavy base that is there."""
+def linked(
+    context: TaskContext, image: PlannedImage, base: HeavyBase, log: Path, *, afresh: bool = False
+) -> Iterator[Prepared]:
+    """As `prepared`, of thin layers on a heavy base that is there; `afresh` as in `thin_of`."""
     from orchestrator.release.steps.builds.thin import thin_contexts
     from orchestrator.thin.made import prepared_trees
 
     own, labels = context.connections.registry(base.planned.repository), thin_labels(context, image, base)
     with context.repository.scratch() as scratch:
-        trees = prepared_trees(_release(context, image, base), base.base, scratch, own)
+        trees = prepared_trees(_release(context, image, base, afresh=afresh), base.base, scratch, own)
     with prepared(context, image, log, on=base) as ready, thin_contexts(trees) as contexts:
         contexts = {**ready.request.contexts, **contexts}
         yield replace(ready, request=replace(ready.request, contexts=contexts, labels=labels))
@@ -251,18 +254,20 @@ def linked(context: TaskContext, image: PlannedImage, base: HeavyBase, log: Path
 def thin_of(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool = False) -> ThinImage:
     """The thin image of a plan, in memory; `afresh`: no layer of the version before is taken over."""
     from orchestrator.git.content import Pointed
+    from orchestrator.release.steps.builds.thin import image_before
+    from orchestrator.thin.kept import kept_layers
     from orchestrator.thin.made import thin_image
-    from orchestrator.thin.write import kept_layers
 
     registry, pointed = context.connections.registry(image.repository), Pointed(context.repository)
-    release = _release(context, image, base)
-    if image.previous and not afresh:
-        release = replace(release, kept=kept_layers(registry, registry.released(image.previous.tag)))
+    release = _release(context, image, base, afresh=afresh)
+    if not afresh and (before := image_before(registry, image)):
+        release = replace(release, kept=kept_layers(registry, before))
     with context.repository.scratch(*pointed.stores) as scratch:
         return thin_image(release, base.base, scratch, pointed, context.connections.registry(base.planned.repository))
 
 
-def _release(context: TaskContext, image: PlannedImage, base: HeavyBase) -> ThinRelease:
+def _release(context: TaskContext, image: PlannedImage, base: HeavyBase, *, afresh: bool) -> ThinRelease:
+    from orchestrator.release.steps.builds.thin import patched_before
     from orchestrator.thin.made import ThinRelease
 
     labels = thin_labels(context, image, base)
@@ -274,6 +279,7 @@ def _release(context: TaskContext, image: PlannedImage, base: HeavyBase) -> Thin
         labels=labels,
         created=labels[names.CREATED],
         mtime=int(context.plan.when.split()[0]),
+        before=(lambda _: None) if afresh else (lambda patching: patched_before(context, image, base, patching)),
     )
 
 

@@ -6,11 +6,12 @@ And how what an engine has built is pushed, which the base and the image have in
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.core import labels as names
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError
 from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.core.record import RecordedHeavy

@@ -6,9 +6,10 @@ when: two jobs that do it at once make the same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError
 from orchestrator.core.record import RecordedBase, RecordedPlatform
 from orchestrator.image.previous import refuse_dropped

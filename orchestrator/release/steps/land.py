@@ -5,9 +5,9 @@ Proposed are its commits on a branch of their own, and its tag object beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import NOTES
 from orchestrator.core.errors import InterruptedRunError, MismatchError, RefusedError
 from orchestrator.core.plan import LAND, PROPOSE, candidate_ref

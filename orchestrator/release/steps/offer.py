@@ -6,10 +6,11 @@ The name is that of an index of this one image, whose annotation is the account:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from orchestrator.core import documents
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import MismatchError, ReleaseError
 from orchestrator.core.labels import ACCOUNT, REVISION

@@ -6,10 +6,10 @@ In the journal an outcome is its class name and its fields; a name or field that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchestrator.core import documents
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.reference import Reference
 

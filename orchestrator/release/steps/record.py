@@ -5,10 +5,11 @@ With it goes what keeps the sources of the release (session/kept_sources.py), un
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import tool_version
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.declaration import NOWHERE, REGISTRY
 from orchestrator.core.plan import KEEP, RECORD
 from orchestrator.core.record import (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import groupby
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import DocumentError
 from orchestrator.core.errors import ReleaseError
 from orchestrator.release.steps import outcomes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UnprovedError
 from orchestrator.core.plan import NO_ENGINE, SMOKE
 from orchestrator.core.results import CheckResult, CheckState

@@ -5,9 +5,9 @@ Signed where the user's git configuration says so; where policy wants it and git
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.plan import TAG
 from orchestrator.core.tag_message import tag_message
 from orchestrator.git.tags import is_signed, make_tag

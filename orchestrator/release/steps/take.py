@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ReleaseError
 from orchestrator.core.record import RecordedImage, record_ref
 from orchestrator.release.steps.join import index_of

@@ -5,9 +5,9 @@ It goes on beside the smoke test: the name is private, and an image that does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.core.plan import SMOKE, UPLOAD
 from orchestrator.core.record import Delta, RecordedBase

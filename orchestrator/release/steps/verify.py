@@ -9,10 +9,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.credentials import PASSWORD
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import Exit, UnprovedError, UsageError
 from orchestrator.core.pick import PickState
 from orchestrator.core.record import RecordedVerify

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from orchestrator.audit.branch import audit_line, signatures
 from orchestrator.audit.similarity import range_diffs
 from orchestrator.audit.snapshot import Range, look, ranges
 from orchestrator.audit.tags import of_line
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ReleaseError
 from orchestrator.core.versions import TagVersion
 from orchestrator.release.notes import config_released, repository_page

@@ -7,10 +7,10 @@ candidate, and both have a record there.  It is made once; a second one with ano
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import MismatchError, ReleaseError, RemoteError, UsageError
 from orchestrator.core.labels import KEPT_OBJECT, KEPT_REF
 from orchestrator.core.record import PREFIX as RECORDS

@@ -5,8 +5,10 @@ No secret is here: only names of variables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
+
+from orchestrator.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from orchestrator.core.results import Place

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.versions import Kind, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from orchestrator.core.announcement import ForgeReleaseSpec, StepHook, Webhook
+    from orchestrator.core.declaration.announcement import ForgeReleaseSpec, StepHook, Webhook
+    from orchestrator.core.declaration.signing import SignSpec
     from orchestrator.core.results import Place
-    from orchestrator.core.signing import SignSpec
 
 
 # The built-in checks of what is inside an image, in the order they are shown; image.contents has one function for each.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from orchestrator.core.dataclass import dataclass
 
 IDENTITY_TOKENS: Final = ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")  # variables that say who signs
 VERSION_IN_IDENTITY: Final = "{version}"
