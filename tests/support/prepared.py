@@ -56,8 +56,9 @@ def _learn() -> None:
     from orchestrator.core.record.document import Record
     from orchestrator.release.steps.outcomes import Outcome
 
+    kinds: tuple[type[Any], ...] = (Record, *Outcome.__subclasses__())
     tool_version()
-    for kind in (Record, *Outcome.__subclasses__()):
+    for kind in kinds:
         for exact in (False, True):
             with contextlib.suppress(documents.DocumentError):
                 documents.decode(kind, {}, exact=exact)
