@@ -104,7 +104,7 @@ def _before(known: CommitReader, base: str, verdicts: Sequence[CommitVerdict]) -
     return {sha: twin.sha for sha, twin in twins(known.scratch, base, wanted).items()}
 
 
-@dataclass(init=False)
+@dataclass
 class _Story:
     """`taken`: commit -> the one that takes it back; `suspects`: commit -> the twin of its source; by position."""
 

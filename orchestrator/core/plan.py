@@ -133,6 +133,7 @@ class PromotedFrom:
     tip: str = ""
 
 
+_SOURCES: Final = ".sources"
 CANDIDATES: Final = "refs/release-candidates/"  # on the remote: the tag object of a release that is proposed
 
 
@@ -161,12 +162,17 @@ class Landing:
 
 def candidate_sources_ref(version: str) -> str:
     """What keeps the sources of a proposed release, beside what is proposed, until its record does."""
-    return f"{CANDIDATES}{version}.sources"
+    return f"{CANDIDATES}{version}{_SOURCES}"
 
 
 def candidate_ref(version: str) -> str:
     """The ref of a proposed version on the remote: its tag object, which has no public name yet."""
     return f"{CANDIDATES}{version}"
+
+
+def proposed_version(ref: str) -> str:
+    """The version whose tag object a ref of the remote keeps while it is proposed; "" for any other ref."""
+    return ref.removeprefix(CANDIDATES) if ref.startswith(CANDIDATES) and not ref.endswith(_SOURCES) else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.dataclass import dataclass
 from orchestrator.core.documents import LARGEST
 from orchestrator.core.errors import ReleaseError
-from orchestrator.core.plan import CANDIDATES, LandingForm
+from orchestrator.core.plan import LandingForm, proposed_version
 from orchestrator.core.tag_message import landed_as, renamed
 from orchestrator.core.versions import parse_tag
 from orchestrator.git.batch import outside
@@ -40,8 +40,8 @@ class ProposedVersions:
         """Version -> (release commit, message of its tag object), of what is well formed."""
         found = {}
         for ref, sha in self.refs.items():
-            version = ref.removeprefix(CANDIDATES)
-            if not ref.startswith(CANDIDATES) or parse_tag(version) is None:
+            version = proposed_version(ref)
+            if parse_tag(version) is None:
                 continue
             kind, size = self.scratch.header(sha)
             data = self.scratch.read(sha)[1] if kind == "tag" and size <= LARGEST else b""

@@ -6,6 +6,7 @@ the same commit, equal trees make equal patches, of each commit and of all toget
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from orchestrator.core.commit_message import origins
@@ -191,13 +192,18 @@ def _brings(scratch: Scratch, wanted: Proposed, sha: str) -> bool:
     commit = scratch.commit(sha)
     if sha in wanted.commits or set(commit.parents[1:]) & set(wanted.commits):
         return True
-    if commit.subject.startswith(scratch.commit(wanted.head).subject) and "revert" not in commit.subject.lower():
+    if _titled(commit.subject, scratch.commit(wanted.head).subject) and "revert" not in commit.subject.lower():
         return True
     named = {name for each in wanted.commits for name in origins(scratch.commit(each).text)[-1:]}
     if named & set(origins(commit.text)):
         return True
     before = scratch.tree_of(commit.parents[0]) if commit.parents else ""
     return _declares(scratch, wanted, before, commit.tree)
+
+
+def _titled(subject: str, wanted: str) -> bool:
+    """Whether a subject is this one, perhaps with ` (#12)` behind it: v2.7.1 is neither v2.7.10 nor v2.7.1-rc.1."""
+    return subject.startswith(wanted) and not re.match(r"[\w.+-]", subject[len(wanted) :])
 
 
 def _declares(scratch: Scratch, wanted: Proposed, before: str, tree: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import UsageError
-from orchestrator.core.plan import CANDIDATES
+from orchestrator.core.plan import CANDIDATES, proposed_version
 from orchestrator.core.reference import parse_repository
 from orchestrator.plan import document
 from orchestrator.session.journal import Journal
@@ -133,7 +133,8 @@ def _unfinished(session: Session, public: PublishedReleases) -> dict[str, str]:
     if lacking:
         session.repository.bring(session.scratch, remote, lacking)
     for ref, sha in proposed.items():
-        found[session.scratch.resolve(sha)[:12]] = f"{ref.removeprefix(CANDIDATES)} is proposed"
+        if version := proposed_version(ref):
+            found[session.scratch.resolve(sha)[:12]] = f"{version} is proposed"
     for version in in_progress(session.repository):
         journal = Journal(ReleaseState(session.repository, version).journal_path, session.now)
         if (stored := journal.plan()) and not journal.closed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core.declaration import BY_CI
 from orchestrator.core.errors import MismatchError, ProblemsError, ReleaseError, RemoteError, UsageError
 from orchestrator.core.labels import REVISION
-from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref
+from orchestrator.core.plan import CANDIDATES, Judgement, candidate_ref, proposed_version
 from orchestrator.core.record import PREFIX as RECORDS
 from orchestrator.core.record import facts_of_plan, must_agree, record_ref
 from orchestrator.core.tag_message import promotion, tagged_reason
@@ -201,13 +201,16 @@ def publish_landed(session: Session, platform: str = "") -> Cut | None:
     """
     remote = remote_name(session)
     refs = session.repository.ls_remote(remote, f"{CANDIDATES}*", "refs/tags/*", f"{RECORDS}*").refs
-    names = [ref.removeprefix(CANDIDATES) for ref in refs if ref.startswith(CANDIDATES)]
+    names = [proposed_version(ref) for ref in refs]
     wrong: list[ReleaseError] = []
     for version in (name for name in names if parse_tag(name) and record_ref(name) not in refs):
         try:
             found = _has_landed(session, version, refs, remote)
         except RemoteError:
             raise
+        except landing.OvertakenError as error:  # what landed is another version, and right
+            session.terminal.note(f"note: {error.message}: {error.remedy}")
+            continue
         except ReleaseError as error:  # it holds up no other version
             session.terminal.note(f"note: {version} was passed over: {error.message}")
             wrong.append(error)

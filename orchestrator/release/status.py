@@ -336,7 +336,7 @@ def _with_plan(state: ReleaseState, journal: Journal, data: Any) -> ReleaseStatu
     following: tuple[str, ...]
     again = document.command(plan)
     failed = _failure(journal)
-    if plan.request and not plan.landed and PROPOSE in done:
+    if plan.request and not plan.landed and PROPOSE in done and not journal.closed:
         url = (journal.outcome(PROPOSE) or {}).get("url", "")
         return _proposed(plan, url, [titles.get(key, key) for key in done], "cut")
     alone = "the tag is not public; what landed is on its branch" if plan.landed else "nothing is public"

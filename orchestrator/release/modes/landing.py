@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core.commit_message.release import released_versions
 from orchestrator.core.declaration import LandSpec
 from orchestrator.core.errors import MismatchError, RefusedError, ReleaseError, WaitingError
 from orchestrator.core.plan import PROPOSE, Judgement, LandingForm
 from orchestrator.core.text import word
+from orchestrator.core.versions import parse_tag
 from orchestrator.git.tags import made_by
 from orchestrator.landing import candidate, forms, request
 from orchestrator.plan import document
@@ -29,6 +31,16 @@ if TYPE_CHECKING:
 
 
 STAYS = "what landed stays"
+
+
+class OvertakenError(forms.LandedOtherwiseError):
+    """Another version landed first: what is proposed stands on the branch as it was, and is planned again."""
+
+    default_code = "overtaken"
+
+
+class OutdatedError(OvertakenError):
+    """That was a later version, so this one cannot be released any more."""
 
 
 def waiting(session: Session, version: str) -> tuple[ReleaseState, Plan] | None:
@@ -57,7 +69,8 @@ def begun(session: Session, version: str) -> ReleaseState | None:
 def find_landed(session: Session, plan: Plan) -> Landing | None:
     """How what a plan proposes came onto its branch, None where it has not.
 
-    Raises LandedOtherwiseError where something of it did, and it is not what was planned.
+    Raises LandedOtherwiseError where something of it did, and it is not what was planned; OvertakenError where it is
+    another version that did.
     """
     ref = f"refs/heads/{plan.branch}"
     tip = session.repository.ls_remote(plan.remote, ref).branch(plan.branch)
@@ -65,7 +78,39 @@ def find_landed(session: Session, plan: Plan) -> Landing | None:
         return None
     if not session.scratch.has(tip):
         session.repository.bring(session.scratch, plan.remote, [ref])
-    return forms.find(session.scratch, forms.proposed(plan), tip)
+    try:
+        return forms.find(session.scratch, forms.proposed(plan), tip)
+    except forms.LandedOtherwiseError:
+        _refuse_overtaken(session, plan, tip)
+        raise
+
+
+def _refuse_overtaken(session: Session, plan: Plan, tip: str) -> None:
+    """Raises OvertakenError where the first version that landed since the branch was as planned is another one."""
+    other = _first_since(session, plan, plan.base, tip)
+    mine, first = parse_tag(plan.version), parse_tag(other)
+    if not first or not mine or other == plan.version:
+        return
+    later = first.order > mine.order
+    give_up = f"release abort {plan.version}"
+    raise (OutdatedError if later else OvertakenError)(
+        f"{other} landed on {plan.branch} first, and {plan.version} was proposed on what was there before",
+        where=plan.branch,
+        remedy=give_up if later else f"plan it on what is there now: release cut {plan.version}   | {give_up}",
+        state=candidate.PRIVATE,
+    )
+
+
+def _first_since(session: Session, plan: Plan, base: str, tip: str) -> str:
+    """The oldest version on a branch since `base`, by its tag or its release commit; "" where none is told."""
+    tags = session.repository.ls_remote(plan.remote, "refs/tags/*").tags()
+    tagged = {commit: version for version, commit in tags.items() if parse_tag(version)}
+    config = config_at(session, plan.version, plan.head, plan.config_path)
+    for sha in session.scratch.rev_list("--reverse", "--topo-order", tip, f"^{base}", "--"):
+        told = [tagged[sha]] if sha in tagged else released_versions(config, session.scratch.commit(sha).subject)
+        if told:
+            return plan.version if plan.version in told else told[0]
+    return ""
 
 
 def landed_plan(session: Session, plan: Plan) -> Plan | None:
@@ -84,7 +129,13 @@ def landed_here(
     """The second part of what this clone proposed, or made and could not push, where that has landed."""
     if proposed is None:
         return _by_hand(session, version)
-    landed = landed_plan(session, proposed[1])
+    try:
+        landed = landed_plan(session, proposed[1])
+    except OutdatedError:
+        raise
+    except OvertakenError as error:
+        session.terminal.note(f"note: {error.message}: it is planned again")
+        return None
     return (proposed[0], landed) if landed else None
 
 
@@ -212,8 +263,13 @@ def _refuse_landed(session: Session, plan: Plan, commits: list[str], who: str) -
     wanted = forms.Proposed(
         version=plan.version, branch=plan.branch, base=below[0], commits=tuple(commits), config_path=plan.config_path
     )
-    if forms.find(session.scratch, wanted, plan.base) is None:
-        return
+    try:
+        if forms.find(session.scratch, wanted, plan.base) is None:
+            return
+    except forms.LandedOtherwiseError:
+        if _first_since(session, plan, wanted.base, plan.base) in ("", plan.version):
+            raise
+        return  # what landed is another version
     raise RefusedError(
         f"{plan.version} was proposed by {who}, and has landed on {plan.branch}",
         where=plan.branch,
