@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A worker has a million objects, of all modules and tests: to look through them again and again took a third of its time.
+# A worker has a million objects, of all modules and tests: looking through them at each turn took a third of its time.
 gc.set_threshold(100_000)
 
 # On a busy machine an example takes seconds, and that is no fault of what is tested.
