@@ -46,6 +46,12 @@ class PushBrokenError(RemoteError):
     default_code = "push-failed"
 
 
+class PullBrokenError(RemoteError):
+    """A pull broke off, or the registry does not show, or give, the image now: pulling again may help."""
+
+    default_code = "pull-failed"
+
+
 class BuilderLostError(RemoteError):
     """A builder does not answer, went away, or stands still: another one may do its work."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.text import one_line
-from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.engines import PullBrokenError, PushBrokenError, PushRefusedError
 from orchestrator.engines.failures import disk_full
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _TOO_MANY: Final = re.compile(r"toomanyrequests|too many requests|pull rate limi
 _NO: Final = re.compile(
     r"\bunauthorized\b|\bdenied\b|\bforbidden\b|authentication required|no basic auth|\binvalid\b|\bimmutable\b"
     r"|\bunsupported\b|not allowed|disallowed|name unknown|manifest unknown|blob unknown|cannot be overwritten|quota"
+    r"|unable to decode token response"
     r"|^unknown: |: unknown: ",  # a 4xx of no known code; a 5xx is said with its number
     re.IGNORECASE,
 )
@@ -35,6 +36,8 @@ _MISSING: Final = re.compile(
     r"manifest for (?P<engine>\S{1,400}) not found"
     r"|failed to resolve source metadata for (?P<buildkit>\S{1,400}): \S{1,400}: not found"
 )
+_UNSHOWN: Final = re.compile(r"manifest unknown|manifest for \S{1,400} not found", re.IGNORECASE)
+_UNREAD: Final = "unable to decode token response"  # such as an `expires_in` that is no whole number
 _LOGIN: Final = re.compile(  # the last are ECR's, which answers 403
     r"\bunauthorized\b|authentication required|no basic auth|\b401\b|token has expired|\breauthenticate\b",
     re.IGNORECASE,
@@ -44,6 +47,9 @@ _LOGIN: Final = re.compile(  # the last are ECR's, which answers 403
 def push_failed(text: str, reference: Reference) -> RemoteError:
     """The error for a push that ended with `text`."""
     message = f"push of {reference} failed: {one_line(text)}"
+    if _UNREAD in text:
+        asked = f"ask who runs the token service of {reference.repository.host}: no engine can read what it answers"
+        return PushRefusedError(message, where=str(reference), remedy=asked)
     if not _is_refusal(text):
         return PushBrokenError(
             message, where=str(reference), remedy="run the same command again: what is there is kept"
@@ -71,15 +77,14 @@ def _is_refusal(text: str) -> bool:
 
 def pull_failed(text: str, name: str) -> RemoteError:
     """The error for a pull that ended with `text`."""
-    return (
-        disk_full(text, name)
-        or pull_limited(text, name)
-        or RemoteError(
-            f"the engine could not pull {name}: {one_line(text)}",
-            where=name,
-            remedy="check the name, the login, and that the engine can reach the registry (`docker pull` it by hand)",
-            code="pull-failed",
-        )
+    if known := disk_full(text, name) or pull_limited(text, name):
+        return known
+    kind = RemoteError if _is_refusal(text) and not _UNSHOWN.search(text) else PullBrokenError
+    return kind(
+        f"the engine could not pull {name}: {one_line(text)}",
+        where=name,
+        remedy="check the name, the login, and that the engine can reach the registry (`docker pull` it by hand)",
+        code="pull-failed",
     )
 
 
@@ -87,7 +92,7 @@ def pull_limited(text: str, name: str) -> RemoteError | None:
     """The error to raise where `text` says that a registry gives no more for now; `name` is what was pulled, or ""."""
     if not _TOO_MANY.search(text):
         return None
-    return RemoteError(
+    return PullBrokenError(
         f"the registry gives no more images for now: {one_line(text)}",
         where=name,
         remedy="log in there (docker login; a login has a higher limit), wait, or take the base from a mirror",

@@ -86,6 +86,8 @@ class Authenticator:
         self._basic = ""
         self._taken = False  # whether the registry took this login once
         self._tokens: dict[str, _Token] = {}
+        self._worked: set[str] = set()  # tokens that the registry has taken
+        self.has_short_tokens = False  # they end sooner than docker's specification lets them
         self._rejected: RemoteError | None = None
 
     def follow(self, other: Authenticator) -> None:
@@ -93,6 +95,7 @@ class Authenticator:
         if other._taken:
             self._asked, self._credentials, self._basic = other._asked, other._credentials, other._basic
             self._taken, self._tokens = True, dict(other._tokens)
+            self._worked, self.has_short_tokens = set(other._worked), other.has_short_tokens
 
     def header(self, label: str) -> str:
         """The Authorization known to work so far, or "".  Raises again when the login was rejected before."""
@@ -104,6 +107,13 @@ class Authenticator:
     def took(self, sent: str) -> None:
         """The registry has answered a request with this Authorization, and not with 401."""
         self._taken = self._taken or bool(sent)
+        if sent.startswith("Bearer "):
+            self._worked.add(sent)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a token service has given some."""
+        return bool(self._tokens)
 
     def renew(self) -> bool:
         """Ask for the login again, where there was one; whether it is another one now."""
@@ -127,6 +137,7 @@ class Authenticator:
         """The Authorization to repeat `request` with, after a 401 to one that carried `sent`."""
         offers = {each.scheme: each for each in reversed(parse_challenges(answer.header("WWW-Authenticate")))}
         if "bearer" in offers:
+            self.has_short_tokens = self.has_short_tokens or sent in self._worked
             return self._bearer(request, offers["bearer"], label)
         if "basic" not in offers:
             known = one_line(", ".join(offers)) or "no way to log in"
@@ -249,6 +260,7 @@ class Authenticator:
             raise failure("registry-bad-answer", self._host, f"{asked.what}: the answer holds no token")
         seconds = document.get("expires_in")
         lasts = seconds if isinstance(seconds, int | float) and seconds > 0 else _DEFAULT_EXPIRY
+        self.has_short_tokens = self.has_short_tokens or lasts < _DEFAULT_EXPIRY
         return _Token(header=f"Bearer {token}", expires=self._clock() + lasts)
 
 

@@ -36,6 +36,16 @@ class Registry(RegistryReader):
         """Use the login that there is now: some live for minutes, and a build takes longer."""
         self._wire.renew_login()
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a token service stands before this registry, as far as it was asked."""
+        return self._wire.has_tokens
+
+    @property
+    def has_short_tokens(self) -> bool:
+        """Whether its tokens were seen to end before their 60 s."""
+        return self._wire.has_short_tokens
+
     def ping(self) -> None:
         """Return when the registry answers and takes the login, where it asks for one."""
         request, answer = self._wire.ask("GET", "/v2/", what="ping", expect=(200,), label="")

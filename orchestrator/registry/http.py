@@ -172,6 +172,14 @@ class HttpClient:
             return self._login.renew()
         return False
 
+    @property
+    def has_tokens(self) -> bool:
+        return self._login.has_tokens
+
+    @property
+    def has_short_tokens(self) -> bool:
+        return self._login.has_short_tokens
+
     def _redirected(self, request: HttpRequest, answer: HttpResponse) -> HttpRequest:
         url = _join(request.url, answer.header("Location"))
         was, to = urlsplit(request.url).scheme, urlsplit(url).scheme
@@ -264,6 +272,8 @@ class HttpClient:
         if request.sink is not None and response.status_code == 200:
             self._save(request, response, request.sink)
             return HttpResponse(status=200, headers=headers, body=b"")
+        if "Range" in request.headers and response.status_code == 200:
+            return HttpResponse(status=200, headers=headers, body=b"")  # the whole is coming, which nobody wanted
         refused = response.status_code >= 400
         body = bytearray()
         for chunk in response.iter_content(_CHUNK):

@@ -31,7 +31,7 @@ from orchestrator.registry.manifest import (
     parse_image,
     parse_index,
 )
-from orchestrator.registry.responses import bad_answer, failure, next_page, read_object
+from orchestrator.registry.responses import MAX_TEXT, bad_answer, failure, next_page, read_object
 from orchestrator.registry.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class RegistryReader:
         self._documents = documents
         self._base = f"/v2/{repository.path}"
         self._retry = patience or RetryPolicy()
+        self._head_finds: bool | None = None  # whether HEAD finds what GET does; None where nothing was found so far
         self._wire = HttpClient(
             repository.host,
             credentials,
@@ -99,11 +100,17 @@ class RegistryReader:
     def follow(self, other: RegistryReader) -> None:
         """Begin with what another conversation with this registry has found out: how it is spoken to, and the login."""
         self._wire.follow(other._wire)
+        self._head_finds = self._head_finds if other._head_finds is None else other._head_finds
 
     # -------------------------------------------------------------- reading
 
     def head(self, identifier: str) -> Descriptor | None:
-        """What a tag or digest stands for, or None where it is not there (404, nothing else)."""
+        """What a tag or digest stands for, or None where it is not there (404, nothing else).
+
+        Some registries answer 404 to every HEAD: until one has found something, GET has the last word.
+        """
+        if self._head_finds is False:
+            return self._described(self.manifest(identifier))
         request, answer = self._wire.ask(
             "HEAD",
             self._manifest_path(identifier),
@@ -111,16 +118,23 @@ class RegistryReader:
             expect=(200, 404, *_ASK_BY_GET),
             headers=_ACCEPT,
         )
-        if answer.status == 404:
+        if answer.status == 404 and self._head_finds:
             return None
         digest, size = answer.header("Docker-Content-Digest"), answer.header("Content-Length")
         known = DIGEST.fullmatch(digest) and re.fullmatch(r"[0-9]{1,18}", size) and self._is_manifest(answer)
         if answer.status == 200 and known:
+            self._head_finds = True
             self._compare(request, digest, asked=identifier)
             if self._documents:
                 self._documents.saw(str(self.repository), identifier, digest)
             return Descriptor(digest=digest, media_type=answer.media_type, size=int(size))
         manifest = self.manifest(identifier)
+        if manifest and answer.status != 200:
+            self._head_finds = False
+        return self._described(manifest)
+
+    @staticmethod
+    def _described(manifest: Manifest | None) -> Descriptor | None:
         if manifest is None:
             return None
         return Descriptor(digest=manifest.digest, media_type=manifest.media_type, size=len(manifest.content))
@@ -291,6 +305,13 @@ class RegistryReader:
         out.seek(0)
         if (found := f"sha256:{seen.hexdigest()}") != digest:
             raise failure("registry-bad-answer", self._wire.host, f"blob {digest} of {self._name} is {found}")
+
+    def blob_part(self, digest: str, start: int, size: int) -> bytes | None:
+        """Some bytes of a blob, for the reader to compare; None where the registry gives blobs as a whole only."""
+        path, what = self._blob_path(digest), f"get a part of blob {digest} of {self._name}"
+        part, answers = {"Range": f"bytes={start}-{start + size - 1}"}, (200, 206, 405, 416, 501)
+        _, answer = self._wire.ask("GET", path, what=what, expect=answers, headers=part, limit=max(size, MAX_TEXT))
+        return answer.body if answer.status == 206 else None
 
     def tags(self) -> tuple[str, ...]:
         """Every tag, in the registry's order; none where the repository does not exist yet."""

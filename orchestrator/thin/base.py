@@ -1,7 +1,7 @@
 """What is remembered of a heavy base beside it, so that a release needs none of its bytes.
 
 A small artifact in the registry: folders that are not root's with 0755, links to folders, what is installed where, and
-as a blob of its own the Python sources, which patches are applied to.
+as blobs of their own the Python sources, which patches are applied to, and the index of these.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError
 from orchestrator.registry.compression import broken, unpacked
 from orchestrator.registry.manifest import Manifest, digest_of
-from orchestrator.thin.layer import GZIP_LAYER, WHITEOUT, FileNode, Tree, make_layer
+from orchestrator.thin.layer import GZIP_LAYER, WHITEOUT, FileNode, Tree
+from orchestrator.thin.sources import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SUFFIX: Final = "-facts"
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _FACTS: Final = "application/vnd.release-orchestrator.base.v1+json"
+_INDEX: Final = "application/vnd.release-orchestrator.sources-index.v1+json"
 _SITE: Final = re.compile(r"(.*/python3\.[0-9]+/site-packages)/([^/]+)\.dist-info/METADATA")
 _OPAQUE: Final = f"{WHITEOUT}{WHITEOUT}.opq"
 
@@ -55,13 +57,17 @@ class SitePackage:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseFacts:
-    """`digest` is the base that they are of, `sources` the blob of its Python sources; paths begin without a slash."""
+    """`digest` is the base that they are of; paths begin without a slash.
+
+    `sources` is the blob of its Python sources, `index` that of its pieces, "" where an earlier version kept it.
+    """
 
     digest: str
     folders: dict[str, OddFolder] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)  # symbolic links to folders -> their targets
     installed: tuple[SitePackage, ...] = ()
     sources: str = ""
+    index: str = ""
 
 
 def odd_parents(tree: Mapping[str, FileNode], facts: BaseFacts) -> list[str]:
@@ -177,32 +183,32 @@ def _opened(registry: Registry, layer: Layer) -> Iterator[tarfile.TarFile]:
             ) from error
 
 
-def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes]:
-    """The facts of a base that is in the registry, and the tar of its sources, compressed.  Every layer is read."""
+def read_base(registry: Registry, manifest: Manifest) -> tuple[BaseFacts, bytes, bytes]:
+    """The facts of a base that is in the registry, its sources and their index.  Every layer is read."""
     scan = _Scan()
     for layer in registry.layers(manifest):
         with _opened(registry, layer) as archive:
             scan.read(archive)
-    tree: Tree = {path: FileNode(data=data) for path, data in scan.sources.items()}
-    blob = make_layer(tree).content if tree else b""
+    blob, index = pack({path: FileNode(data=data) for path, data in scan.sources.items()})
     facts = BaseFacts(
         digest=manifest.digest,
         folders={path: odd for path, odd in scan.folders.items() if odd},
         links=scan.links_to_folders(),
         installed=tuple(scan.installed()),
         sources=digest_of(blob) if blob else "",
+        index=digest_of(index) if index else "",
     )
-    return facts, blob
+    return facts, blob, index
 
 
 # ------------------------------------------------------------------ kept beside the base
 
 
-def publish_facts(registry: Registry, tag: str, facts: BaseFacts, sources: bytes) -> None:
+def publish_facts(registry: Registry, tag: str, facts: BaseFacts, sources: bytes, index: bytes) -> None:
     """Keep them in the registry under `tag` and the ending of facts."""
     text = gzip.compress(documents.render(documents.encode(facts)), mtime=0)
     config = b"{}"
-    layers = [(text, _FACTS), *([(sources, GZIP_LAYER)] if sources else [])]
+    layers = [(text, _FACTS), *([(sources, GZIP_LAYER), (index, _INDEX)] if sources else [])]
     for content in (config, *(content for content, _ in layers)):
         registry.put_blob(content)
     document = {
@@ -232,17 +238,3 @@ def find_facts(registry: Registry, tag: str, digest: str) -> BaseFacts | None:
     except (documents.DocumentError, OSError, EOFError):
         return None
     return facts if facts.digest == digest else None
-
-
-def read_sources(registry: Registry, facts: BaseFacts, paths: Iterable[str]) -> dict[str, bytes]:
-    """The sources at those paths, of those that are kept."""
-    wanted, found = set(paths), dict[str, bytes]()
-    if not facts.sources or not wanted:
-        return found
-    with tempfile.TemporaryFile() as file:
-        registry.download_blob(facts.sources, file)
-        with tarfile.open(fileobj=file, mode="r|gz") as archive:
-            for member in archive:
-                if member.name in wanted and (data := archive.extractfile(member)):
-                    found[member.name] = data.read()
-    return found

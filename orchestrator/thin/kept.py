@@ -9,9 +9,9 @@ import json
 import posixpath
 import tarfile
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.labels import INPUTS
 from orchestrator.registry.compression import broken, unpacked

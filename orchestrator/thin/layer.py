@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GZIP_LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+END: Final = bytes(2 * tarfile.BLOCKSIZE)  # of a tar
 WHITEOUT: Final = ".wh."  # OCI image layer specification: a file of that name hides one of the layers below
 _GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's word for gzip's header: without a name, and with the time 0
 
@@ -68,8 +69,8 @@ def make_layer(tree: Mapping[str, FileNode]) -> MadeLayer:
     """Folders stand before what is in them; names are sorted by their bytes."""
     out = io.BytesIO()
     for path in sorted(tree, key=lambda each: each.encode("utf-8", "surrogateescape")):
-        _write(out, path, tree[path])
-    out.write(bytes(2 * tarfile.BLOCKSIZE))
+        out.write(entry(path, tree[path]))
+    out.write(END)
     out.write(bytes(-out.tell() % tarfile.RECORDSIZE))
     tar = out.getvalue()
     packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
@@ -77,7 +78,8 @@ def make_layer(tree: Mapping[str, FileNode]) -> MadeLayer:
     return MadeLayer(content=content, diff_id=f"sha256:{hashlib.sha256(tar).hexdigest()}", digest=digest_of(content))
 
 
-def _write(out: io.BytesIO, path: str, node: FileNode) -> None:
+def entry(path: str, node: FileNode) -> bytes:
+    """What a tar has of a file, folder or link."""
     info = tarfile.TarInfo(path)
     info.mode, info.uid, info.gid, info.mtime = node.mode, node.uid, node.gid, node.mtime
     data = b""
@@ -88,6 +90,5 @@ def _write(out: io.BytesIO, path: str, node: FileNode) -> None:
     else:
         data, info.size = node.data, len(node.data)
     # pax: long and non-ASCII names have exactly one spelling in it.
-    out.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
-    out.write(data)
-    out.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+    head = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+    return head + data + bytes(-len(data) % tarfile.BLOCKSIZE)

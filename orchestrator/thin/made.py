@@ -15,10 +15,10 @@ from orchestrator.git.content import SUBMODULE, filled, is_pointer
 from orchestrator.image.context import ignore_rules
 from orchestrator.image.inputs import not_at_hand
 from orchestrator.session.committed import CommittedFiles
-from orchestrator.thin.base import read_sources
 from orchestrator.thin.final import PREPARED, Copy, final_stage
 from orchestrator.thin.layer import FileNode, Tree, add_parents
 from orchestrator.thin.prepared import Patching, stamp
+from orchestrator.thin.sources import read_sources
 from orchestrator.thin.stages import read_stages
 from orchestrator.thin.write import CopyOrigin, make_image
 
@@ -137,8 +137,10 @@ def _patching(release: ThinRelease, base: BaseImage, scratch: Scratch) -> Patchi
 def _patched(release: ThinRelease, base: BaseImage, patching: Patching, registry: Registry) -> Tree:
     """What the patches make; the base's sources are read only where the version before does not have it."""
     touched = patching.touched()
-    before = release.before(patching) if touched else None
-    return before or patching.result(read_sources(registry, base.facts, touched) if base.facts else {})
+    if touched and (before := release.before(patching)):
+        return before
+    facts = base.facts
+    return patching.result(read_sources(registry, facts.sources, facts.index, touched) if facts else {})
 
 
 def _context_tree(release: ThinRelease, scratch: Scratch, pointed: Pointed, sources: Collection[str]) -> Tree:

@@ -42,7 +42,10 @@ END
 def test_what_unchanged_patches_made_is_taken_from_the_version_before(
     tmp_path: Path, lab: Lab, buildkit: BuildKit
 ) -> None:
-    """By BuildKit, on a base of another repository, counted at the registry; then that layer is gone, which is said."""
+    """By BuildKit, on a base of another repository, counted at the registry.
+
+    Then that layer is gone, which is said; even so of the base's sources only the file is read that the patch changes.
+    """
     files: dict[str, str | bytes | None] = {
         "Dockerfile": DOCKERFILE,
         "site/tiny/__init__.py": "def half(n):\n    return n // 2\n",
@@ -66,7 +69,6 @@ def test_what_unchanged_patches_made_is_taken_from_the_version_before(
             return done.err
 
         assert "the heavy base's sources" not in cut(VERSION, first, "  builder: buildx\n")
-        assert moved.received > SOURCES
         assert "the heavy base's sources" not in cut(NEXT, made.story.after, "  builder: buildx\n")
         assert moved.received < MOST
         bases = replace(made, repository=f"{made.repository}-bases").registry
@@ -84,4 +86,5 @@ def test_what_unchanged_patches_made_is_taken_from_the_version_before(
         said = cut("v2.7.3", last, "")
         assert f"the patched files are not taken from {made.repository}:{NEXT}: " in said
         assert "made of the heavy base's sources" in said
+        assert moved.received < MOST
         assert recorded(made, "v2.7.3")["engine"] == "none"

@@ -142,14 +142,49 @@ def test_a_login_that_ends_is_asked_for_again(proxy: Proxy, lab: Lab, tmp_path: 
     assert beside(made).head(VERSION) is None
 
 
-class Immutable:
-    """No tag that exists is put again."""
+class ShortTokens:
+    """A token service; the engine gets `uses` answers, then all tokens so far have ended, and nobody said when."""
 
-    def __init__(self, proxy: Proxy, made: Imaged) -> None:
-        self.registry = beside(made)
+    def __init__(self, proxy: Proxy, lab: Lab, uses: int) -> None:
+        self.host, self.uses, self.left, self.good, self.ended = proxy.host, uses, uses, set[str](), 0
+        proxy.login = "Basic " + base64.b64encode(f"{lab.username}:{lab.password}".encode()).decode()
         proxy.before = self.ask
 
     def ask(self, asked: Asked) -> Answer | None:
+        if asked.path.startswith("/token"):
+            self.good.add(token := uuid.uuid4().hex)
+            return Answer(200, {"Content-Type": "application/json"}, json.dumps({"token": token}).encode())
+        if asked.authorization.removeprefix("Bearer ") in self.good:
+            self.left -= asked.headers["User-Agent"].startswith("docker/")
+            if self.left >= 0:
+                return None
+            self.good, self.left, self.ended = set(), self.uses, self.ended + 1
+        repository = asked.path.removeprefix("/v2/").partition("/blobs/")[0].partition("/manifests/")[0]
+        scope = f',scope="repository:{repository}:pull,push"' if repository else ""
+        realm = f'Bearer realm="http://{self.host}/token",service="x"{scope}'
+        return refusal(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=realm)
+
+
+def test_a_push_goes_on_where_the_registrys_tokens_end_before_it(proxy: Proxy, lab: Lab, tmp_path: Path) -> None:
+    made = behind(proxy, lab, tmp_path)
+    tokens = ShortTokens(proxy, lab, uses=10)
+    done = made.release("cut", VERSION, "--yes")
+    assert done.code == 0, done.err
+    assert tokens.ended
+    assert "tokens end sooner than engines take them to" in done.err
+    assert beside(made).head(VERSION)
+
+
+class Immutable:
+    """No tag that exists is put again.  `late` is what the engine gets first where it asks for a digest."""
+
+    def __init__(self, proxy: Proxy, made: Imaged) -> None:
+        self.registry, self.late = beside(made), list[Answer]()
+        proxy.before = self.ask
+
+    def ask(self, asked: Asked) -> Answer | None:
+        if self.late and "/manifests/sha256:" in asked.path and asked.headers["User-Agent"].startswith("docker/"):
+            return self.late.pop()
         if asked.method == "PUT" and asked.tag and self.registry.head(asked.tag):
             return refusal(400, "TAG_INVALID", f"The tag {asked.tag} already exists and the repository is immutable.")
         return None
@@ -158,9 +193,12 @@ class Immutable:
 def test_an_immutable_candidate_of_the_same_commit_is_taken_over_and_proved(
     proxy: Proxy, lab: Lab, tmp_path: Path
 ) -> None:
-    """The first run dies after its upload; the next one, without its journal and its images, builds another digest."""
+    """The first run dies after its upload; the next one, without its journal and its images, builds another digest.
+
+    The one that stands there is pulled to be proved, from a registry that shows it late, and breaks off once.
+    """
     made = behind(proxy, lab, tmp_path, CHANGING)
-    Immutable(proxy, made)
+    tags = Immutable(proxy, made)
     made.killed_cut("before", 12)
     registry = beside(made)
     (candidate,) = [tag for tag in registry.tags() if tag.startswith("candidate-")]
@@ -172,8 +210,9 @@ def test_an_immutable_candidate_of_the_same_commit_is_taken_over_and_proved(
         made.story.clone.git("update-ref", "-d", ref)
     docker = os.environ | {"DOCKER_HOST": lab.docker_host}
     subprocess.run(["docker", "rmi", "-f", f"{made.repository}:{candidate}"], env=docker, check=False)
+    tags.late = [refusal(503, "UNAVAILABLE", "not now"), refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")]
     done = made.release("cut", VERSION, "--yes")
-    assert done.code == 0, done.err
+    assert (done.code, tags.late) == (0, []), done.err
     released = registry.head(VERSION)
     assert released is not None
     assert released.digest == standing.digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.reference import parse_reference
-from orchestrator.engines import PushBrokenError, PushRefusedError
+from orchestrator.engines import PullBrokenError, PushBrokenError, PushRefusedError
 from orchestrator.engines.failures import is_timeout
 from orchestrator.engines.refusals import base_missing, pull_failed, push_failed
 
@@ -38,6 +38,7 @@ REFUSED = [
     f"failed to push x: unexpected status from POST request to {URL}: 403 Forbidden",
     "error parsing HTTP 413 response body: invalid character '<' looking for beginning of value",
     "received unexpected HTTP status: 501 Not Implemented",
+    "unable to decode token response: json: cannot unmarshal number 1.5 into Go struct field .expires_in of type int",
     f"failed to push x: unexpected status from HEAD request to {URL}: 505 HTTP Version Not Supported",
 ]
 
@@ -86,6 +87,15 @@ def test_a_pull_limit_says_what_can_be_done(text: str) -> None:
 def test_any_other_pull_that_fails_is_no_limit() -> None:
     assert pull_failed("manifest for python:9 not found: manifest unknown", "python:9").code == "pull-failed"
     assert pull_failed("write /var/lib/docker/tmp/x: no space left on device", "a:1").code == "disk-full"
+
+
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [*((text, True) for text in BROKEN), ("manifest for a:1 not found: manifest unknown: manifest unknown", True)]
+    + [(text, False) for text in (*LOGIN, "no matching manifest for linux/s390x in the manifest list entries: denied")],
+)
+def test_a_pull_may_be_tried_again_where_the_registry_said_no_more_than_not_now(text: str, again: bool) -> None:
+    assert isinstance(pull_failed(text, "r.example.com/a@sha256:0"), PullBrokenError) is again
 
 
 def test_errors_that_name_each_other_end() -> None:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.registry.client import MAX_MANIFEST, Registry
 from orchestrator.registry.manifest import Manifest, render_index
+from tests.registry.beside import ADA
 from tests.support.registry_images import DOCKER, candidate, tiny_image
 from tests.support.registry_proxy import RESET, Answer, Asked, Proxy, refusal
 
@@ -44,6 +45,25 @@ def test_where_head_is_not_known_get_says_the_same(proxy: Proxy, client: Registr
     found = client.head("v1")
     assert found
     assert (found.digest, found.media_type, found.size) == (image.digest, DOCKER, len(image.content))
+
+
+def test_a_404_to_head_is_believed_when_head_has_found_something(
+    proxy: Proxy, client: Registry, beside: Beside
+) -> None:
+    """Where every HEAD is a 404, a version that is there is seen all the same, and never put over."""
+    image, other = candidate(beside.registry, "a"), candidate(beside.registry, "b")
+    proxy.before = lambda asked: Answer(404) if asked.method == "HEAD" and asked.tag else None
+    assert client.head("v1") is None
+    assert client.promote(image.digest, "v1").changed
+    with pytest.raises(RefusedError, match="is there already"):
+        client.promote(other.digest, "v1")
+    assert proxy.count("HEAD", "v1") < proxy.count("GET", "v1")
+    proxy.before = lambda _: None
+    fresh = Registry(client.repository, credentials=lambda: ADA)
+    assert fresh.head("v1")
+    proxy.seen.clear()
+    assert fresh.head("v2") is None
+    assert [asked.method for asked in proxy.seen] == ["HEAD"]
 
 
 def test_a_refused_get_is_still_a_refusal(proxy: Proxy, client: Registry) -> None:

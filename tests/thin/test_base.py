@@ -14,8 +14,9 @@ from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import ImageRepository
 from orchestrator.registry.client import Registry
 from orchestrator.registry.manifest import Manifest
-from orchestrator.thin.base import BaseFacts, OddFolder, find_facts, odd_parents, publish_facts, read_base, read_sources
+from orchestrator.thin.base import BaseFacts, OddFolder, find_facts, odd_parents, publish_facts, read_base
 from orchestrator.thin.layer import FileNode, Tree, add_parents, make_layer, owned
+from orchestrator.thin.sources import read_sources
 from orchestrator.thin.write import CopyOrigin, make_image, push_image, read_base_image
 from tests.support.registry_images import upload
 from tests.support.registry_process import USERS, running_registry
@@ -81,7 +82,7 @@ def base(registry: Registry) -> Manifest:
 
 
 def test_a_base_is_read_once_and_kept_beside_itself(registry: Registry, base: Manifest) -> None:
-    facts, sources = read_base(registry, base)
+    facts, sources, index = read_base(registry, base)
     assert facts.folders == {
         "home/train": OddFolder(mode=0o700, uid=1000, gid=1000),
         "tmp": OddFolder(mode=0o1777, uid=1000, gid=1000),
@@ -92,10 +93,10 @@ def test_a_base_is_read_once_and_kept_beside_itself(registry: Registry, base: Ma
     with tarfile.open(fileobj=io.BytesIO(sources)) as archive:
         assert archive.getnames() == [f"{SITE}/tiny/__init__.py"]
     assert find_facts(registry, "heavy-1", base.digest) is None
-    publish_facts(registry, "heavy-1", facts, sources)
+    publish_facts(registry, "heavy-1", facts, sources, index)
     assert find_facts(registry, "heavy-1", base.digest) == facts
     assert find_facts(registry, "heavy-1", f"sha256:{'0' * 64}") is None  # of another base
-    assert read_sources(registry, facts, [f"{SITE}/tiny/__init__.py", "missing"]) == {
+    assert read_sources(registry, facts.sources, facts.index, [f"{SITE}/tiny/__init__.py", "missing"]) == {
         f"{SITE}/tiny/__init__.py": b"x = 1\n"
     }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _EXIT: Final = re.compile(r"exit code: (\d+)")
 _PUSH: Final = re.compile(r"(?:failed to solve: )?failed to push \S+: (?P<why>.*)", re.DOTALL)
-_HTTPS: Final = "server gave HTTP response to HTTPS client"
+_HTTPS: Final = re.compile(r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake")
 # A server that wants https answers 400: Go's and nginx's words, and none where it was a HEAD.
 _HTTP: Final = re.compile(
     r"HTTP request to an HTTPS server|HTTP request was sent to HTTPS|from HEAD request to http://\S{1,800}: 400\b"
@@ -70,7 +70,7 @@ def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError
 
 
 def _registry(text: str, target: Reference, builder: str) -> ReleaseError | None:
-    if _HTTPS in text:
+    if _HTTPS.search(text):
         return RemoteError(
             f"the builder speaks https to a registry that speaks http: {one_line(text)}",
             where=str(target),

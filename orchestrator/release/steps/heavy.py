@@ -17,11 +17,11 @@ from orchestrator.core.plan import HEAVY_PLATFORM
 from orchestrator.core.record import RecordedHeavy
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import Progress
-from orchestrator.engines import PushBrokenError, PushRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedHeavy, PlannedImage
     from orchestrator.core.record import Record
     from orchestrator.core.reference import Reference
@@ -74,8 +74,8 @@ def heavy_base(context: TaskContext, image: PlannedImage, make: Callable[[], str
     if facts is None:
         size = sum(layer.size for layer in registry.layers(manifest))
         context.report(Progress(text=f"reading {reference} once, {size >> 10} KiB, to note what is in it"))
-        facts, sources = read_base(registry, manifest)
-        publish_facts(registry, reference.tag, facts, sources)
+        facts, sources, index = read_base(registry, manifest)
+        publish_facts(registry, reference.tag, facts, sources, index)
     return HeavyBase(planned=planned, reference=reference, base=replace(base, facts=facts))
 
 
@@ -195,23 +195,12 @@ def push(context: TaskContext, reference: Reference, registry: Registry) -> None
     """Give a local name of the engine to its registry, again where that broke off.  What the registry has refused is
     not tried again, but for a login that has ended meanwhile.
     """
-    retry, connections, host = registry.retry, context.connections, reference.repository.host
-    attempt, may_ask = 1, True
-    while True:
-        login = connections.credentials(host)
-        try:
-            stall = context.session.options.push_stall
-            connections.builder().publish(reference, credentials=login, report=context.report, stall=stall)
-        except PushRefusedError as error:
-            if not error.about_login or not may_ask or connections.credentials(host) == login:
-                raise
-            may_ask = False
-        except PushBrokenError as error:
-            if attempt == retry.tries:
-                raise
-            attempt += 1
-            context.report(Progress(text=f"{error.message}; try {attempt} of {retry.tries} follows"))
-            retry.sleep(retry.delay(attempt - 1, None))
-            registry.can_push()  # waits as long as the registry asks for, and says where nothing can help
-        else:
-            return
+    from orchestrator.release.steps.builds.pushing import pushed
+
+    stall = context.session.options.push_stall
+
+    def attempt(login: Credentials | None) -> None:
+        builder = context.connections.builder()
+        builder.publish(reference, credentials=login, report=context.report, stall=stall)
+
+    pushed(context, registry, attempt)

@@ -10,7 +10,7 @@ from uuid import uuid4
 from orchestrator.core.errors import RemoteError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
-from orchestrator.engines import BuilderLostError, PushBrokenError, PushRefusedError
+from orchestrator.engines import BuilderLostError, PushRefusedError
 from orchestrator.image.builders import BUILDX, secret_values, ssh_agents
 from orchestrator.image.farm import choice
 
@@ -61,33 +61,21 @@ def _by(context: TaskContext, builder: DirectBuilder, image: PlannedImage, reque
 
     Where the candidate's name is taken and may not be replaced, another name is used; the upload decides then.
     """
-    connections = context.connections
-    registry = connections.registry(image.repository)
-    retry, host = registry.retry, request.tag.repository.host
+    from orchestrator.release.steps.builds.pushing import pushed
 
-    def attempt(request: BuildRequest, login: Credentials | None) -> Pushed:
-        stall = context.session.options.push_stall
+    registry, stall = context.connections.registry(image.repository), context.session.options.push_stall
+
+    def attempt(login: Credentials | None) -> Pushed:
+        nonlocal request
+        try:
+            return builder.build_pushed(request, context.report, credentials=login, stall=stall)
+        except PushRefusedError as error:
+            if not _taken(registry, request, error):
+                raise
+        request = replace(request, tag=request.tag.repository.tag(f"candidate-{uuid4().hex[:12]}"))
         return builder.build_pushed(request, context.report, credentials=login, stall=stall)
 
-    may_ask = True
-    for number in range(1, retry.tries + 1):
-        login = connections.credentials(host)
-        try:
-            return attempt(request, login)
-        except PushRefusedError as error:
-            changed = error.about_login and may_ask and connections.credentials(host) != login
-            if not changed and not _taken(registry, request, error):
-                raise
-            may_ask = may_ask and not changed
-            if not changed:
-                request = replace(request, tag=request.tag.repository.tag(f"candidate-{uuid4().hex[:12]}"))
-        except PushBrokenError as error:
-            if number == retry.tries:
-                raise
-            context.report(Progress(text=f"{error.message}; try {number + 1} of {retry.tries} follows"))
-            retry.sleep(retry.delay(number, None))
-            registry.can_push()
-    return attempt(request, connections.credentials(host))
+    return pushed(context, registry, attempt)
 
 
 def _taken(registry: RegistryReader, request: BuildRequest, error: PushRefusedError) -> bool:

@@ -10,20 +10,21 @@ from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.plan import NO_ENGINE
 from orchestrator.core.reference import parse_repository
-from orchestrator.core.results import CheckResult, CheckState
+from orchestrator.core.results import CheckResult, CheckState, Progress
 from orchestrator.core.text import one_line
-from orchestrator.engines import ImageInfo
+from orchestrator.engines import ImageInfo, PullBrokenError
 from orchestrator.image.builders import BUILDX, of_base
 from orchestrator.image.farm import choice
 from orchestrator.registry.manifest import Manifest
 from orchestrator.release.steps.builds.base import pull_login
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from orchestrator.core.plan import Plan, PlannedImage
     from orchestrator.engines import Prover
     from orchestrator.registry.client import Registry
+    from orchestrator.registry.retry import RetryPolicy
     from orchestrator.release.steps.runner import TaskContext
     from orchestrator.session.connections import Connections
 
@@ -85,10 +86,24 @@ def by_digest(context: TaskContext, image: PlannedImage, digest: str) -> Proving
     may = image.engine in (BUILDX, NO_ENGINE)
     if may and (why := no_engine(connections)) and _has_builder(image, connections):
         return _by_builder(context, image, digest, why)
-    name = f"{image.repository}@{digest}"
-    runtime = connections.runtime()
-    found = runtime.resolve(name, platform=image.platform, credentials=login, report=context.report)
+    name, runtime = f"{image.repository}@{digest}", connections.runtime()
+
+    def pull() -> ImageInfo:
+        return runtime.resolve(name, platform=image.platform, credentials=login, report=context.report)
+
+    found = _pulled(context, connections.registry(image.repository).retry, pull)
     return ProvingPlace(prover=connections.swept_runtime(), id=found.id, info=found)
+
+
+def _pulled(context: TaskContext, retry: RetryPolicy, pull: Callable[[], ImageInfo]) -> ImageInfo:
+    """The image in the engine; again where the pull broke off, or the registry shows what it has stored late."""
+    for seconds in retry.looks():
+        try:
+            return pull()
+        except PullBrokenError as error:
+            context.report(Progress(text=f"{error.message}; it is tried again"))
+            retry.sleep(seconds)
+    return pull()
 
 
 def _by_builder(context: TaskContext, image: PlannedImage, digest: str, why: str) -> ProvingPlace:
