@@ -97,20 +97,22 @@ def check(session: Session, console: Console) -> None:
     from orchestrator.config.keys import written_twice
     from orchestrator.core.versions import not_understood
     from orchestrator.image.builders import ZSTD_CLIENTS, likely, option_problems_here
-    from orchestrator.image.inputs import dockerfile_problems_here, lock_problems_here, patch_problems_here
+    from orchestrator.image.inputs import judge_dockerfile_here, lock_problems_here, patch_problems_here
     from orchestrator.picks.undeclared import undeclared_here
     from orchestrator.plan.declared_names import wrong_prefixes
     from orchestrator.plan.requests import naming_problems
 
-    config = session.config()
+    config, notes = session.config(), list[str]()
     if twice := written_twice(config, session.config_path()):
         raise ProblemsError(twice)
     if config.image:
         place = (config.image, session.repository.top, session.config_name)
         engine = likely(config.image.options.builder, session.connections)
+        of_file = judge_dockerfile_here(*place, engine, session.connections)
+        notes += of_file.notes
         problems = (
             *option_problems_here(config.image, engine),
-            *dockerfile_problems_here(*place, engine, session.connections),
+            *of_file.problems,
             *lock_problems_here(*place),
             *patch_problems_here(*place),
             *_vex_problems(session),
@@ -120,7 +122,7 @@ def check(session: Session, console: Console) -> None:
     prefixes = wrong_prefixes(session.repository, session.scratch, config)
     if named_wrongly := [*prefixes, *naming_problems(session, config)]:
         raise ProblemsError(named_wrongly)
-    notes = [*undeclared_here(session), *not_understood(session.repository.local_tags())]
+    notes += [*undeclared_here(session), *not_understood(session.repository.local_tags())]
     notes += [ZSTD_CLIENTS] if config.image and config.image.options.compression else []
     notes += _who_builds(session, config)
     for note in notes:

@@ -63,7 +63,8 @@ def plan(
     """Show exactly what a cut would do, with every problem.  Changes nothing at all, without --write."""
     from orchestrator.picks.undeclared import next_declared
     from orchestrator.plan import document as plans
-    from orchestrator.release.preflight import heavy_bases
+    from orchestrator.plan.planner import judged
+    from orchestrator.release.preflight import heavy_bases, judge_builds
     from orchestrator.release.prepare import prepare
     from orchestrator.report.plan import plan_lines, proof_lines
     from orchestrator.session.committed import is_as_at
@@ -79,6 +80,7 @@ def plan(
         said = "every declared version has its tag: nothing to plan"
         return _nothing_declared(session, console, said, markdown, comment)
     made = _settled(session, console, version) if write else prepare(session, version, looking=True)
+    made = judged(made, judge_builds(session, made))
     proof = _prove(session, console, made) if verify else None
     if out:
         plans.save(made, session.directory / out)

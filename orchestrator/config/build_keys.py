@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,38 @@ def _matching(grammar: str, example: str) -> Text[str]:
     return Text(convert=check, json={"pattern": f"^(?:{grammar})$"})
 
 
+# Of OCI's image index; a builder makes an image for any word, and a registry takes it.
+_SYSTEMS: Final = ("linux", "windows", "freebsd", "darwin")
+_ARCHITECTURES: Final = (
+    "amd64", "arm64", "arm", "386", "loong64", "mips", "mipsle", "mips64", "mips64le", "ppc64", "ppc64le", "riscv64",
+    "s390x", "wasm",
+)  # fmt: skip
+_ELSEWHERE: Final = {"x86_64": "amd64", "x64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm/v7"}
+_PLATFORM: Final = rf"({'|'.join(_SYSTEMS)})/({'|'.join(_ARCHITECTURES)})(/[a-z][a-z0-9.]*)?"
+_PLAIN_VARIANT: Final = {"arm64": "v8", "arm": "v7", "amd64": "v1"}  # what stands for none
+
+
+def _platform(text: str) -> str:
+    if re.fullmatch(_PLATFORM, text):
+        return text
+    system, _, rest = text.partition("/")
+    architecture, _, variant = rest.partition("/")
+    near = difflib.get_close_matches(architecture, _ARCHITECTURES, n=1)
+    meant = _ELSEWHERE.get(architecture) or next(iter(near), "")
+    meant += f"/{variant}" if re.fullmatch(r"[a-z][a-z0-9.]*", variant) and "/" not in meant else ""
+    found = f"{next(iter(difflib.get_close_matches(system, _SYSTEMS, n=1)), 'linux')}/{meant}"
+    remedy = f"did you mean {found}?" if meant and re.fullmatch(_PLATFORM, found) else "write it as linux/amd64"
+    raise rules.BadTextError("config-bad-platform", "is no platform", remedy)
+
+
+def same_platform(platform: str) -> str:
+    """The shortest form: linux/arm64/v8 is linux/arm64."""
+    system, architecture, variant = (*platform.split("/"), "", "")[:3]
+    plain = not variant or _PLAIN_VARIANT.get(architecture) == variant
+    return f"{system}/{architecture}" if plain else platform
+
+
+PLATFORM_NAME = Text(convert=_platform, what="a platform", json={"pattern": f"^{_PLATFORM}$"})
 BUILDER = Key(
     name="builder",
     shape=Text(convert=rules.one_of(*BUILDERS), json={"enum": list(BUILDERS)}),

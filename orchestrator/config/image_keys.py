@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from orchestrator.config import validators as rules
-from orchestrator.config.build_keys import BUILD_KEYS, TARGET, build_options, places
+from orchestrator.config.build_keys import BUILD_KEYS, PLATFORM_NAME, TARGET, build_options, places, same_platform
 from orchestrator.config.schema import Either, Faults, Got, Key, ListOf, MapOf, Mapped, Table, Text
 from orchestrator.config.smoke_keys import FILE, RUN, SMOKE_COMMAND, bare_command, named
 from orchestrator.core.declaration import (
@@ -73,11 +73,6 @@ SMOKE = Key(
         what="a list of commands",
     ),
     help="Commands that must succeed in the built image before anything is public.",
-)
-PLATFORM_NAME = Text(
-    convert=rules.matching(rules.PLATFORM_GRAMMAR, "linux/amd64"),
-    what="a platform",
-    json={"pattern": f"^{rules.PLATFORM_GRAMMAR}$"},
 )
 PLATFORM = Key(
     name="platform",
@@ -362,6 +357,10 @@ def _check_platforms(spec: ImageSpec, faults: Faults) -> None:
         if each.platform and each.platforms:
             message = "both 'platform' and 'platforms' are given"
             faults.add_at("config-two-platforms", message, each.place, "keep 'platforms'")
+        names = list(dict.fromkeys(each.platforms))
+        if twice := next((one for one in names if [*map(same_platform, names)].count(same_platform(one)) > 1), ""):
+            message = f"'platforms' lists {same_platform(twice)} in two forms"
+            faults.add_at("config-duplicate-item", message, each.place, "keep one")
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         given: Variant | ImageSpec = variant if variant.lock or variant.locks else spec
         for platform in spec.platforms_of(variant):

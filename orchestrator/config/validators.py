@@ -25,7 +25,6 @@ SIZE_GRAMMAR = r"([0-9]{1,12}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
 SUFFIX_GRAMMAR = r"[-._][A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 VARIANT_GRAMMAR = r"[a-z0-9][a-z0-9._-]{0,38}"
 ARG_GRAMMAR = r"[A-Za-z_][A-Za-z0-9_]*"
-PLATFORM_GRAMMAR = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
 STAGE_GRAMMAR = r"[A-Za-z][A-Za-z0-9_.-]{0,62}"
 NETWORK_GRAMMAR = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 # Three or four numbers, or a year and a month; what counts of them depends on `scheme` and `tag-prefix`.

@@ -24,14 +24,15 @@ else:
         *,
         frozen: bool = False,
         kw_only: bool = False,
+        init: bool = True,
         eq: bool = True,
         repr: bool = True,  # noqa: A002 - named as in the standard library
     ) -> Any:
         """`dataclasses.dataclass`.  A field of a frozen instance can be set once, which is what `__init__` does."""
         if cls is None:
-            return lambda given: dataclass(given, frozen=frozen, kw_only=kw_only, eq=eq, repr=repr)
+            return lambda given: dataclass(given, frozen=frozen, kw_only=kw_only, init=init, eq=eq, repr=repr)
         own = frozenset(vars(cls))
-        made = dataclasses.dataclass(kw_only=kw_only, eq=False, repr=False)(cls)
+        made = dataclasses.dataclass(kw_only=kw_only, init=init, eq=False, repr=False)(cls)
         shared = {"__setattr__": _set_once, "__delattr__": _keep} if frozen else {}
         if repr and "__repr__" not in own:
             shared["__repr__"] = _show

@@ -11,17 +11,17 @@ import difflib
 import json
 import re
 from dataclasses import field
-from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orchestrator.core.dataclass import dataclass
 from orchestrator.core.results import Problem
 from orchestrator.dockerfile.parser import Directive, Instruction, parse
 from orchestrator.dockerfile.stages import FROM_OF_MOUNT, StageGraph, mounted
-from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
+from orchestrator.dockerfile.words import BadSubstitutionError, bare, expand, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.engines import Dialect
 
@@ -128,7 +128,7 @@ class _Examination:
             self._directive(directive)
         if self.dialect.obeys_directives:
             self.frontend = self.build_args.get(_SYNTAX, self.frontend)
-        stages = StageGraph(dockerfile.instructions)
+        stages = self._graph(dockerfile.instructions)
         if self.target and not stages.has(self.target):
             self._no_stage(stages)
         needed = stages.needed(self.target, whole=not self.dialect.fills_in_platform)
@@ -137,6 +137,8 @@ class _Examination:
                 self.declared |= {word.partition("=")[0] for word in split(instruction.args, self.escape)}
             if stages.of(instruction) in needed:
                 self._instruction(instruction)
+            else:
+                self._unbuilt(instruction)
         self._whole(bool(dockerfile.instructions))
         return DockerfileFacts(
             problems=tuple(problem for _, problem in sorted(self.found, key=lambda pair: pair[0])),
@@ -150,6 +152,15 @@ class _Examination:
             frontend=self.frontend,
             tried=() if self.frontend else tuple((*flag, line) for flag, line in self.tried.items()),
         )
+
+    def _graph(self, instructions: Sequence[Instruction]) -> StageGraph:
+        """The stages, of which a FROM may name one by arguments that stand above the first."""
+        for instruction in takewhile(lambda each: each.name != "FROM", instructions):
+            if instruction.name == "ARG":
+                self._arg(instruction)
+        graph = StageGraph(instructions, self._expand)
+        self.global_args = {}
+        return graph
 
     def _problem(self, line: int, code: str, message: str, remedy: str) -> None:
         where = f"{self.file}:{line}" if line else self.file
@@ -205,6 +216,22 @@ class _Examination:
         if not self.seen_from and instruction.name not in ("ARG", "FROM"):
             message = f"{instruction.name} stands before the first FROM"
             self._problem(instruction.line, INVALID, message, "only ARG may stand there")
+
+    def _unbuilt(self, instruction: Instruction) -> None:
+        """Of a stage that the image does not need: it is not built, and read all the same."""
+        if instruction.name not in self.dialect.flags:
+            self._unknown(instruction)
+            return
+        for name, value in instruction.flags:
+            key = (instruction.name, name)
+            if key in self.dialect.tried and key not in self.dialect.refused_late:
+                self.tried.setdefault(key, instruction.line)
+            elif not self._is_known(instruction, name) and _flag_key(name, value) not in self.dialect.instead:
+                message = f"{instruction.name} --{name} is not known to the builder"
+                self._problem(instruction.line, INVALID, message, "drop the flag")
+
+    def _is_known(self, instruction: Instruction, flag: str) -> bool:
+        return flag in self.dialect.flags[instruction.name] or flag in self.dialect.dropped
 
     def _unknown(self, instruction: Instruction) -> None:
         near = difflib.get_close_matches(instruction.name, self.dialect.flags, n=1)
@@ -265,7 +292,7 @@ class _Examination:
             with contextlib.suppress(ValueError):
                 words = json.loads(text)
                 return [str(word) for word in words[:-1]] if isinstance(words, list) else []
-        return [_bare(word) for word in split(text, self.escape)[:-1]]
+        return [bare(word) for word in split(text, self.escape)[:-1]]
 
     def _onbuild(self, instruction: Instruction) -> None:
         trigger = instruction.trigger
@@ -301,7 +328,7 @@ class _Examination:
             self._problem(instruction.line, INVALID, message, "write FROM IMAGE AS NAME")
             return
         image = self._expand(words[0])
-        if not image or image[0] in ":/@" or image[-1] in ":/@":
+        if not image or image[0] in ":/@" or image[-1] in ":/@" or self._lacks_platform(words[0]):
             self._unresolved(instruction, words[0], image)
             image = ""
         self._stage(image, words[2] if len(words) == 3 else "")
@@ -322,6 +349,11 @@ class _Examination:
             if name == "platform" and not self._expand(value):
                 message = f"FROM --platform={value} is empty in {self.dialect.builder}"
                 self._problem(instruction.line, NEEDS_BUILDKIT, message, _declare(value))
+
+    def _lacks_platform(self, text: str) -> bool:
+        """Whether an argument of the platform in it is empty because nobody fills it in."""
+        names = [name for name in _NAME.findall(text) if name in PLATFORM_ARGS and f"{{{name}:" not in text]
+        return not self.dialect.fills_in_platform and any(name not in self._known() for name in names)
 
     def _unresolved(self, instruction: Instruction, image: str, result: str | None) -> None:
         if result is None:
@@ -365,21 +397,3 @@ def _flag_key(name: str, value: str) -> str:
         return name
     match = re.search(r"(?:^|,)type=(\w+)", value)
     return f"mount={match[1] if match else 'bind'}"
-
-
-def _bare(word: str) -> str:
-    """A word without quotes around it; what is inside stays."""
-    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word
-
-
-def takes(sources: Iterable[str], path: str) -> bool:
-    """Whether COPY or ADD of one of these sources takes what stands at `path` of the context, or below it.
-
-    A source with a variable may be anything.
-    """
-    parts = path.split("/")
-    for source in sources:
-        wanted = [part for part in source.split("/") if part not in ("", ".")]
-        if "$" in source or all(fnmatchcase(part, pattern) for part, pattern in zip(parts, wanted, strict=False)):
-            return True
-    return False

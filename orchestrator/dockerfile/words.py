@@ -154,3 +154,8 @@ class _Reader:
 
 def _in_name(char: str) -> bool:
     return char == "_" or (char.isascii() and char.isalnum())
+
+
+def bare(word: str) -> str:
+    """A word without quotes around it; what is inside stays."""
+    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word

@@ -121,6 +121,9 @@ class BuildRequest:
     keep_times: bool = False  # layers stay as they were made, those of caches too; else `epoch` is the youngest time
     cache_to: str = ""  # the name that BuildKit leaves its cache under
     pull: bool = False  # ask the registries for the bases, also where the builder has them
+    locate: Callable[[str], str] = lambda _: (
+        ""
+    )  # a step as BuildKit names it -> `Dockerfile:12`, where it says no place
     log: Path  # the full build log is written here, created or replaced
 
 
@@ -167,6 +170,7 @@ class Dialect:
     fills_in_platform: bool  # TARGETARCH and its kin; else whoever builds must
     tried: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (instruction, flag) that not each builder of
     # the kind reads without `# syntax=` -> a line with it, for `DirectBuilder.reads`
+    refused_late: tuple[tuple[str, str], ...] = ()  # of them those that may stand in a stage which is not built
 
 
 class ImageStore(Protocol):
@@ -271,8 +275,9 @@ class DirectBuilder(Protocol):
     def incapable(self) -> str:
         """Why it cannot build here, "" where it can: tried, and asked once."""
 
-    def reads(self, line: str) -> bool:
-        """Whether what reads Dockerfiles inside it knows the flag in this line: tried, once for each."""
+    def reads(self, line: str) -> bool | None:
+        """Whether what reads Dockerfiles inside it knows the flag in this line: tried, once for each.  None where it
+        does not say, asked several times."""
 
     def build_pushed(
         self,

@@ -60,6 +60,16 @@ def _decided(image: PlannedImage, engine: str) -> PlannedImage:
     return replace(image, parts=parts, engine=engine if image.engine == AUTO else image.engine)
 
 
+def sure_to_be_tried(spec: ImageSpec) -> tuple[str, ...]:
+    """The builders of buildx, "" for the current one, that a cut tries whatever its plan says.
+
+    With a heavy base and `auto` there may be nothing to build: then none is tried, which could start it.
+    """
+    if spec.options.builder == BUILDX or (spec.options.builder == AUTO and spec.heavy is None):
+        return spec.options.builders or ("",)
+    return ()
+
+
 def likely(asked: str, connections: Connections) -> str:
     """Who builds where release.yaml asks for that builder, as far as can be told without asking any: with `auto`
     BuildKit where its program is."""
@@ -146,11 +156,12 @@ def secret_values(image: PlannedImage, env: Mapping[str, str], top: Path) -> dic
 
     A cached step would not miss a secret that is not there, so it is looked for before.  Raises UsageError.
     """
-    found = ((secret, _value(secret, env, top)) for secret in image.options.secrets)
+    found = ((secret, secret_value(secret, env, top)) for secret in image.options.secrets)
     return {secret.name: value for secret, value in found if value is not None}
 
 
-def _value(secret: BuildSecret, env: Mapping[str, str], top: Path) -> bytes | None:
+def secret_value(secret: BuildSecret, env: Mapping[str, str], top: Path) -> bytes | None:
+    """None for one that need not be there and is not.  Raises UsageError."""
     where = f"the variable {secret.env}" if secret.env else secret.file
     value = env.get(secret.env, "").encode("utf-8", "surrogateescape") if secret.env else _content(secret, env, top)
     if not value and not secret.required:
@@ -183,10 +194,11 @@ def _bad(secret: BuildSecret, why: str, remedy: str) -> UsageError:
 
 def ssh_agents(image: PlannedImage, env: Mapping[str, str]) -> tuple[str, ...]:
     """What `image.ssh` names, with `~` filled in.  Raises UsageError for what is not there."""
-    return tuple(_agent(each, env) for each in image.options.ssh)
+    return tuple(ssh_agent(each, env) for each in image.options.ssh)
 
 
-def _agent(text: str, env: Mapping[str, str]) -> str:
+def ssh_agent(text: str, env: Mapping[str, str]) -> str:
+    """One of them."""
     name, _, path = text.partition("=")
     if not path:
         path, text = env.get("SSH_AUTH_SOCK", ""), name
@@ -217,8 +229,10 @@ def described(asked: str, connections: Connections) -> str:
         return f"docker buildx, builder {builder.title}"
     if asked == AUTO:
         return f"the classic builder: {why}"
+    named = connections.env.get("BUILDX_BUILDER", "")
+    other = f"correct or unset BUILDX_BUILDER, which is {named}" if named else "choose another (docker buildx use NAME)"
     raise UsageError(
         why,
-        remedy="repair that builder, choose another (docker buildx use NAME), or set `builder: classic`",
+        remedy=f"repair that builder, {other}, or set `builder: classic`",
         code="builder-unusable",
     )

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UsageError
+from orchestrator.core.plan import Judgement
+from orchestrator.core.results import Problem
 from orchestrator.core.text import one_line
+from orchestrator.dockerfile.facts import LABS
+from orchestrator.engines import dialect_of
 from orchestrator.image.builders import BUILDX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from orchestrator.core.declaration import BuildOptions
     from orchestrator.core.plan import PlannedImage
+    from orchestrator.dockerfile.facts import DockerfileFacts
+    from orchestrator.engines import DirectBuilder
     from orchestrator.session.connections import Connections
 
 _REMEDY: Final = "look at it with `docker buildx inspect --bootstrap NAME`, or take it off `image.builders`"
@@ -101,6 +108,11 @@ def choice(image: PlannedImage, images: Sequence[PlannedImage], connections: Con
     return Choice(names=found, down=_down(farm))
 
 
+def down(options: BuildOptions, connections: Connections) -> tuple[str, ...]:
+    """A line for each of the named builders that cannot build."""
+    return _down(ask(options.builders, connections)) if options.builders else ()
+
+
 def _down(farm: Farm) -> tuple[str, ...]:
     return tuple(f"builder {name} is down, its work goes to the others: {why}" for name, why in farm.down.items())
 
@@ -111,25 +123,78 @@ def _assigned(images: Sequence[PlannedImage], farm: Farm) -> list[tuple[PlannedI
 
 
 def _nobody(image: PlannedImage, farm: Farm) -> UsageError:
-    said = [f"{name}: {why}" for name, why in farm.down.items()]
-    said += [f"{name} builds for {', '.join(theirs)}" for name, theirs in farm.platforms.items()]
     for_what = f" for {image.platform}" if image.platform else ""
-    return UsageError(
-        f"no builder of `image.builders` can build {image.reference}{for_what} ({'; '.join(said)})",
-        remedy=_REMEDY,
-        code="builder-unusable",
-    )
+    return _none(f"no builder of `image.builders` can build {image.reference}{for_what} ({'; '.join(_said(farm))})")
+
+
+def _said(farm: Farm) -> list[str]:
+    said = [f"{name}: {why}" for name, why in farm.down.items()]
+    return said + [f"{name} builds for {', '.join(theirs)}" for name, theirs in farm.platforms.items()]
+
+
+def _none(message: str) -> UsageError:
+    return UsageError(message, remedy=_REMEDY, code="builder-unusable")
+
+
+def answering(names: Sequence[str], connections: Connections) -> str:
+    """Which of them build, and which do not.  Raises UsageError where none does."""
+    farm = ask(names, connections)
+    if not farm.titles:
+        raise _none(f"no builder of `image.builders` can build ({'; '.join(_said(farm))})")
+    return "; ".join([f"{title} builds" for title in farm.titles.values()] + [*_down(farm)])
 
 
 def described(images: Sequence[PlannedImage], connections: Connections) -> str:
     """Who will build what; builders that are down are named.  Raises UsageError where an image has nobody."""
     farm = ask(images[0].options.builders, connections)
-    assigned = _assigned(images, farm)
+    bases = ((image, spread([image.platform], farm.platforms)[0]) for image in images)
+    assigned = _assigned(images, farm) or list(bases)
     for image, names in assigned:
         if not names:
             raise _nobody(image, farm)
     work = [f"{farm.titles[names[0]]} builds {_name(image)}" for image, names in assigned]
     return "; ".join([*work, *_down(farm)])
+
+
+def unread(file: str, facts: DockerfileFacts, options: BuildOptions, connections: Connections) -> Judgement:
+    """Of the flags that are to be tried, which there are, those that a builder does not know; a note where that was not
+    found out."""
+    problems, notes = list[Problem](), list[str]()
+    able = _able(options, connections)
+    if not able:
+        _, flag, line = facts.tried[0]
+        notes.append(f"{file}:{line}: no builder could be asked whether it reads --{flag}")
+    for builder in able:
+        for name, flag, line in facts.tried:
+            known = builder.reads(dialect_of(BUILDX).tried[name, flag])
+            if known is None:
+                notes.append(
+                    f"{file}:{line}: builder {builder.title} did not say whether it reads {name} --{flag}: the build "
+                    "will tell"
+                )
+            elif not known:
+                problems.append(_not_read(f"{name} --{flag}", f"{file}:{line}"))
+    return Judgement(problems=tuple(dict.fromkeys(problems)), notes=tuple(notes))
+
+
+def _able(options: BuildOptions, connections: Connections) -> list[DirectBuilder]:
+    try:
+        if options.builders:
+            ask(options.builders, connections)
+        found = [connections.direct(name) for name in options.builders or ("",)]
+    except UsageError:
+        return []
+    return [builder for builder in found if not builder.incapable]
+
+
+def _not_read(what: str, where: str) -> Problem:
+    return Problem(
+        code="builder-cannot",
+        message=f"{what} is not known to what reads Dockerfiles inside the builder",
+        where=where,
+        remedy=f"make `# syntax={LABS}` the first line, or its copy in a registry that the builder reaches; "
+        "or do without the flag",
+    )
 
 
 def _name(image: PlannedImage) -> str:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.declaration import Variant
-from orchestrator.core.errors import RemoteError, UsageError
-from orchestrator.core.plan import NO_ENGINE
+from orchestrator.core.errors import RemoteError
+from orchestrator.core.plan import NO_ENGINE, Judgement
 from orchestrator.core.results import Problem, at_most
 from orchestrator.core.text import word
-from orchestrator.dockerfile.facts import LABS, NEEDS_BUILDKIT
+from orchestrator.dockerfile.facts import NEEDS_BUILDKIT
 from orchestrator.engines import dialect_of
 from orchestrator.git.content import SUBMODULE, Pointed, filled, lfs_pointers
 from orchestrator.image.builders import BUILDX, ZSTD_CLIENTS, of_base, option_problems
@@ -26,7 +26,7 @@ from orchestrator.session.committed import CommittedFiles
 from orchestrator.session.work_tree import files_below, refuse_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from orchestrator.core.declaration import BuildOptions, ImageSpec
@@ -158,34 +158,30 @@ def _is_there(heavy: PlannedHeavy, connections: Connections) -> bool:
         return True
 
 
-def frontend_problems(plan: Plan, scratch: Scratch, connections: Connections) -> tuple[Problem, ...]:
+def judge_frontend(plan: Plan, scratch: Scratch, connections: Connections) -> Judgement:
     """Flags of a Dockerfile that the builder does not read by itself; only who uses one of these is asked."""
-    found: list[Problem] = []
+    found: list[Judgement] = []
     for image in plan.builds if plan.promoted_from is None else ():
         text = scratch.file(plan.tree, image.dockerfile) if image.engine == BUILDX else None
         facts = _examined(text or b"", image)
-        found += _unread(image.dockerfile, facts, connections, image.options)
-    return tuple(dict.fromkeys(found))
+        found.append(_unread(image.dockerfile, facts, image.options, connections))
+    return _together(found)
 
 
-def _unread(file: str, facts: DockerfileFacts, connections: Connections, options: BuildOptions) -> list[Problem]:
-    """Of the flags that are to be tried those that the builder does not know; nothing where there is no builder."""
-    tried = dialect_of(BUILDX).tried
-    try:
-        builder = connections.direct(next(iter(options.builders), "")) if facts.tried else None
-    except UsageError:
-        return []
-    return [
-        Problem(
-            code="builder-cannot",
-            message=f"{name} --{flag} is not known to what reads Dockerfiles inside the builder",
-            where=f"{file}:{line}",
-            remedy=f"make `# syntax={LABS}` the first line, or its copy in a registry that the builder reaches; "
-            "or do without the flag",
-        )
-        for name, flag, line in facts.tried
-        if builder and not builder.reads(tried[name, flag])
-    ]
+def _unread(file: str, facts: DockerfileFacts, options: BuildOptions, connections: Connections) -> Judgement:
+    if not facts.tried:
+        return Judgement()
+    from orchestrator.image.farm import unread
+
+    return unread(file, facts, options, connections)
+
+
+def _together(found: Sequence[Judgement]) -> Judgement:
+    """Each problem and note once."""
+    return Judgement(
+        problems=tuple(dict.fromkeys(each for said in found for each in said.problems)),
+        notes=tuple(dict.fromkeys(each for said in found for each in said.notes)),
+    )
 
 
 def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tuple[Problem, ...]:
@@ -207,7 +203,7 @@ def pointer_problems(plan: Plan, repository: Repository, planned: Scratch) -> tu
 
 def _takes(scratch: Scratch, tree: str, image: PlannedImage) -> Callable[[str], bool]:
     """Whether a path of the tree goes into the build of an image."""
-    from orchestrator.dockerfile.facts import takes
+    from orchestrator.dockerfile.stages import takes
     from orchestrator.image.context import sent
 
     root = posixpath.normpath(image.context or ".")
@@ -267,9 +263,7 @@ def locks_here(spec: ImageSpec, top: Path) -> list[dict[str, Pin]]:
     return [read_lock(files)[0] for files in found if files]
 
 
-def dockerfile_problems_here(
-    spec: ImageSpec, top: Path, config: str, engine: str, connections: Connections
-) -> tuple[Problem, ...]:
+def judge_dockerfile_here(spec: ImageSpec, top: Path, config: str, engine: str, connections: Connections) -> Judgement:
     """As `image_problems`, of the Dockerfile as it is in the work tree; for `release check`.  `engine` is to build it.
 
     Where a heavy base is declared, what of it a builder reads is the plan's to say: what needs BuildKit is left to it.
@@ -279,16 +273,18 @@ def dockerfile_problems_here(
     if not place.is_file():
         message = f"{spec.dockerfile} is no file"
         remedy = "correct `image.dockerfile`, or write it"
-        return (Problem(code="no-dockerfile", message=message, where=config, remedy=remedy),)
+        return Judgement(problems=(Problem(code="no-dockerfile", message=message, where=config, remedy=remedy),))
     text = place.read_bytes()
-    problems: list[Problem] = []
+    found: list[Judgement] = []
     for variant in spec.variants or (Variant(place=spec.place, name=""),):
         arguments = {**dict(spec.build_args), **dict(variant.build_args)}
         target = variant.target or spec.options.target
         for platform in spec.platforms_of(variant):
             facts = _read(text, spec.dockerfile, arguments, platform, engine, target)
-            problems += [*facts.problems, *_unread(spec.dockerfile, facts, connections, spec.options)]
-    return tuple(at_most(each for each in dict.fromkeys(problems) if not (spec.heavy and each.code == NEEDS_BUILDKIT)))
+            found += [Judgement(problems=facts.problems), _unread(spec.dockerfile, facts, spec.options, connections)]
+    said = _together(found)
+    own = (each for each in said.problems if not (spec.heavy and each.code == NEEDS_BUILDKIT))
+    return replace(said, problems=tuple(at_most(own)))
 
 
 def patch_problems_here(spec: ImageSpec, top: Path, config: str) -> tuple[Problem, ...]:

@@ -171,22 +171,27 @@ class Registry(RegistryReader):
         A tag that already stands for it is left as it is.  Raises RefusedError when the tag stands for
         another digest, and MismatchError when somebody else put another one at the same moment.  Registries
         have no compare-and-swap: looking, putting and looking twice more is what can be done.  The last look comes
-        half a second later; who has other things to do meanwhile calls `settle` himself.
+        later (`RetryPolicy.settling`); who has other things to do meanwhile calls `settle` himself.
         """
         reference = self.repository.tag(tag)
         manifest = self._source(digest)
+        looked = self._retry.clock()
         if self._holds(reference, digest):
             return Promotion(reference=reference, digest=digest, previous=digest)
         self._put(reference, manifest, before_retry=lambda: self._holds(reference, digest))
-        self._confirm(reference, digest, before="", looks=2 if settled else 1)
-        return Promotion(reference=reference, digest=digest, put_at=self._retry.clock())
+        put = self._retry.clock()
+        promotion = Promotion(reference=reference, digest=digest, put_at=put, took=put - looked)
+        self._confirm(reference, digest, before="")
+        if settled:
+            self.settle(promotion)
+        return promotion
 
     def settle(self, promotion: Promotion) -> None:
         """The second look at a tag that was promoted and not settled.  Raises MismatchError as `promote` does."""
-        left = self._retry.settle - (self._retry.clock() - promotion.put_at)
+        left = self._retry.settling(promotion.took) - (self._retry.clock() - promotion.put_at)
         if left > 0:
             self._retry.sleep(left)
-        self._confirm(promotion.reference, promotion.digest, before="", looks=1)
+        self._confirm(promotion.reference, promotion.digest, before="")
 
     def move(self, digest: str, tag: str) -> Promotion:
         """Let a floating tag stand for what is there as `digest`, whatever it stood for before."""
@@ -196,7 +201,7 @@ class Registry(RegistryReader):
         previous = current.digest if current else ""
         if previous != digest:
             self._put(reference, manifest)
-            self._confirm(reference, digest, before=previous, looks=1)
+            self._confirm(reference, digest, before=previous)
         return Promotion(reference=reference, digest=digest, previous=previous)
 
     # -------------------------------------------------------------- removing
@@ -254,24 +259,21 @@ class Registry(RegistryReader):
                     return
             raise
 
-    def _confirm(self, reference: Reference, digest: str, *, before: str, looks: int) -> None:
-        """Look until the tag has been seen `looks` times as what was put.
+    def _confirm(self, reference: Reference, digest: str, *, before: str) -> None:
+        """Look until the tag has been seen as what was put.
 
         A registry may read as it was `before` for a while ("" is: not there); only a third digest is somebody else.
         """
-        seen = 0
         for seconds in (0.0, *self._retry.looks()):
             if seconds:
                 self._retry.sleep(seconds)
             current = self.head(reference.tag)
             now = current.digest if current else ""
-            seen += now == digest
-            if seen == looks:
+            if now == digest:
                 return
             if now not in ("", digest, before):
                 raise self._taken(reference, digest, now)
-        if not seen:
-            raise self._late(reference, digest, before)
+        raise self._late(reference, digest, before)
 
     def _taken(self, reference: Reference, digest: str, now: str) -> MismatchError:
         return MismatchError(

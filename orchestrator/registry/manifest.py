@@ -123,13 +123,15 @@ class ImageConfig:
 class Promotion:
     """`reference` stands for `digest` now.  `previous` is what it stood for before, "" for nothing.
 
-    `put_at` is when, by a clock that only goes forward; 0 where nothing was put.
+    `put_at` is when, by a clock that only goes forward, and `took` the seconds from the look before to the answer;
+    0 where nothing was put.
     """
 
     reference: Reference
     digest: str
     previous: str = ""
     put_at: float = 0.0
+    took: float = 0.0
 
     @property
     def changed(self) -> bool:

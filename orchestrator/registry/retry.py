@@ -15,6 +15,8 @@ from orchestrator.registry.responses import HttpResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_SOONEST = 0.1  # seconds
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
@@ -28,7 +30,7 @@ class RetryPolicy:
     read_timeout: float = 30.0  # between two bytes
     exchange_timeout: float = 120.0  # for one question: all its tries, redirects and logins, less the waits between
     slowest: float = 32 * 1024.0  # bytes a second that a layer must come with, beside that time
-    settle: float = 0.5  # between the two looks at a tag after it was put
+    settle: float = 0.5  # at most, between the two looks at a tag after it was put
     late: float = 30.0  # for so long a registry may read as it was before a PUT
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -43,6 +45,13 @@ class RetryPolicy:
         if asked is not None:
             return min(max(asked, 0.0), self.max_retry_after)
         return min(self.first_delay * 2.0 ** (attempt - 1), self.max_delay) * (0.5 + self.jitter() / 2)
+
+    def settling(self, took: float) -> float:
+        """Seconds from a PUT to the second look at its tag.
+
+        Whoever else looked at the same moment and found the tag free puts as soon as we did: ten times that is enough.
+        """
+        return min(self.settle, max(_SOONEST, 10 * took))
 
     def looks(self) -> Iterator[float]:
         """Seconds to wait before each further look at what a registry shows late; `late` in all."""

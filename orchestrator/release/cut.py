@@ -316,7 +316,7 @@ def begin(session: Session, plan: Plan, journal: Journal, *, yes: bool, answers:
             *preflight.signing_checks(session, plan, state),
         )
         if finding.result.state is CheckState.FAILED
-        for problem in (finding.problem,)
+        for problem in (preflight.placed(finding, None if plan.tag_object else session.config().image).problem,)
     ]
     if failed:
         raise ProblemsError(failed)

@@ -8,28 +8,32 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.declaration import BY_CI
 from orchestrator.core.errors import RefusedError, ReleaseError, UsageError
-from orchestrator.core.plan import NO_ENGINE
+from orchestrator.core.plan import NO_ENGINE, Judgement
 from orchestrator.core.results import CheckState
 from orchestrator.git.tags import must_sign
 from orchestrator.image import farm
-from orchestrator.image.builders import BUILDX, described, secret_values, ssh_agents
+from orchestrator.image.builders import AUTO, BUILDX, CLASSIC, described, secret_value, ssh_agent
 from orchestrator.release.checks import Finding, SkipCheck, run_check
 from orchestrator.release.steps.builds.cache import sources
 from orchestrator.release.steps.builds.proving import on_builder
+from orchestrator.session.state import ReleaseState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from orchestrator.core.declaration import BuildOptions, BuildSecret, ImageSpec
     from orchestrator.core.plan import Plan, PlannedImage
+    from orchestrator.core.results import Problem
     from orchestrator.git.repository import Repository
     from orchestrator.session.connections import Connections
     from orchestrator.session.session import Session
-    from orchestrator.session.state import ReleaseState
 
 _GIB = 1 << 30
 DISK_FOR_GIT = 256 << 20  # bytes
@@ -59,7 +63,7 @@ def _all(plan: Plan, repository: Repository, connections: Connections) -> Iterat
             yield run_check("engine", lambda: said)
         else:
             yield from engine_checks(connections, plan.builds[0])
-        yield from builder_checks(plan, repository, connections)
+        yield from builder_checks(plan, repository.top, connections)
     # The variants of a release share engine and repository.  Where jobs share it, another may just have named it.
     unnamed = building and not plan.elsewhere
     yield from registry_checks(plan.images[0].repository, connections, plan.images if unnamed else ())
@@ -71,18 +75,76 @@ def engine_checks(connections: Connections, image: PlannedImage | None = None) -
     yield run_check("engine-disk", partial(engine_disk, image, connections))
 
 
-def builder_checks(plan: Plan, repository: Repository, connections: Connections) -> Iterator[Finding]:
-    """Whether BuildKit builds what it is to build, and the secrets of the builds are there."""
-    direct = next((image for image in plan.builds if image.engine == BUILDX), None)
-    if direct and direct.options.builders:
-        yield run_check("builders", partial(farm.described, plan.builds, connections))
+def builder_checks(plan: Plan, top: Path, connections: Connections) -> Iterator[Finding]:
+    """Whether BuildKit builds what it is to build, and what the builds are given is there."""
+    direct = [image for image in plan.builds if image.engine == BUILDX]
+    images = direct or [image for image in plan.builds if image.heavy and image.heavy.builder == BUILDX]
+    if not images:
+        return
+    options = images[0].options
+    if options.builders:
+        yield run_check("builders", partial(farm.described, images, connections))
     elif direct:
         yield run_check("builder", partial(described, BUILDX, connections))
-    direct = direct or next((image for image in plan.builds if image.heavy and image.heavy.builder == BUILDX), None)
-    if direct is None:
-        return
-    if direct.options.secrets or direct.options.ssh:
-        yield run_check("build-secrets", partial(build_secrets, plan.builds, repository, connections))
+    yield from input_checks(options, connections.env, top)
+
+
+def build_checks(spec: ImageSpec, top: Path, connections: Connections) -> Iterator[Finding]:
+    """The same of release.yaml alone, before anything is planned."""
+    options = spec.options
+    if options.builders:
+        yield placed(run_check("builders", partial(farm.answering, options.builders, connections)), spec)
+    else:
+        yield placed(run_check("builder", partial(described, options.builder, connections)), spec)
+    if spec.built_by != BY_CI and options.builder != CLASSIC:
+        yield from (placed(each, spec) for each in input_checks(options, connections.env, top))
+
+
+def input_checks(options: BuildOptions, env: Mapping[str, str], top: Path) -> Iterator[Finding]:
+    """Whether the secrets and keys that builds need are there: a cached step would hide that one is missing."""
+    for secret in options.secrets:
+        yield run_check("build-secrets", partial(build_secret, secret, env, top))
+    for each in options.ssh:
+        yield run_check("build-ssh", partial(ssh_agent, each, env))
+
+
+def judge_builds(session: Session, plan: Plan) -> Judgement:
+    """For who will not cut now: what would refuse the builds of a cut that is made here.
+
+    Offline nobody is asked, and secrets are a note: such a plan may be made where no cut is.
+    """
+    spec, top, env = session.config().image, session.repository.top, session.connections.env
+    if spec is None or plan.built_by or plan.promoted_from or not plan.builds or _is_built(session, plan):
+        return Judgement()
+    if session.options.offline:
+        may = any(image.engine in (AUTO, BUILDX) for image in plan.builds)
+        faults = _faults(input_checks(plan.builds[0].options, env, top) if may else (), spec)
+        return Judgement(notes=tuple(f"{each.where}: a cut is refused here: {each.message}" for each in faults))
+    faults = _faults(builder_checks(plan, top, session.connections), spec)
+    asked = any(image.engine == BUILDX for image in plan.builds) and not faults
+    return Judgement(problems=faults, notes=farm.down(plan.builds[0].options, session.connections) if asked else ())
+
+
+def _is_built(session: Session, plan: Plan) -> bool:
+    """Whether this very release was begun here, and has its builds behind it."""
+    journal = session.journal(ReleaseState(session.repository, plan.version))
+    begun = (journal.plan() or {}).get("plan_id") == plan.plan_id
+    return begun and all(journal.outcome(image.task("build")) for image in plan.builds)
+
+
+_KEYS: Final = {"builder": "builder", "builders": "builders", "build-secrets": "secrets", "build-ssh": "ssh"}
+
+
+def placed(finding: Finding, spec: ImageSpec | None) -> Finding:
+    """The finding with the line of release.yaml that asks for what was looked at."""
+    key = _KEYS.get(finding.result.name)
+    if spec is None or key is None or finding.where:
+        return finding
+    return replace(finding, where=str(dict(spec.places).get(key, spec.place)))
+
+
+def _faults(findings: Iterable[Finding], spec: ImageSpec) -> tuple[Problem, ...]:
+    return tuple(placed(each, spec).problem for each in findings if each.result.state is CheckState.FAILED)
 
 
 def server_checks(session: Session, plan: Plan) -> Iterator[Finding]:
@@ -122,12 +184,10 @@ def build_caches(session: Session, plan: Plan) -> str:
     return f"{len(found)} caches"
 
 
-def build_secrets(images: Sequence[PlannedImage], repository: Repository, connections: Connections) -> str:
-    """The secrets and keys that builds need are there: a cached step would hide that one is missing."""
-    for image in images:
-        values = secret_values(image, connections.env, repository.top)
-        agents = ssh_agents(image, connections.env)
-    return f"{len(values)} secrets, {len(agents)} agents and keys"
+def build_secret(secret: BuildSecret, env: Mapping[str, str], top: Path) -> str:
+    """A secret of the builds is there, or need not be."""
+    value = secret_value(secret, env, top)
+    return f"{secret.name} is there" if value else f"{secret.name} is not there, and need not be"
 
 
 def registry_checks(

@@ -11,11 +11,11 @@ from orchestrator.core.plan import NO_DECISIONS, Judgement, PlannedImage
 from orchestrator.git.content import as_added
 from orchestrator.guard.freeze import judge_freeze
 from orchestrator.guard.policy_source import PolicyResolver
-from orchestrator.image.builders import choose, option_problems
+from orchestrator.image.builders import choose, option_problems, sure_to_be_tried
 from orchestrator.image.inputs import (
-    frontend_problems,
     image_notes,
     image_problems,
+    judge_frontend,
     pointer_problems,
     with_base_builders,
 )
@@ -80,7 +80,7 @@ def prepare(
     """
     config = session.config()
     if config.image and not (looking or session.options.offline):
-        session.connections.warm()
+        session.connections.warm(sure_to_be_tried(config.image))
     have_history(session.repository, config.remote, offline=session.options.offline)
     if (session.repository.top / session.config_path()).resolve() == session.config_file.resolve():
         config = replace(config, text=as_added(session.repository, session.scratch, session.config_path()))
@@ -125,6 +125,7 @@ def prepare(
     connections = session.connections if _asks(session, plan) else None
     plan, engine_notes = choose(plan, connections) if connections else (plan, ())
     plan = with_base_builders(plan, session.scratch, config.image, connections)
+    by_frontend = _by_frontend(plan, session)
     of_images = Judgement(
         problems=(
             *option_problems(plan, config.image),
@@ -132,7 +133,7 @@ def prepare(
                 plan, session.scratch, session.config_name, config.image.lock_command if config.image else ""
             ),
             *(_vex_problems(plan, session) if plan.images else ()),
-            *_frontend_problems(plan, session),
+            *by_frontend.problems,
             *pointer_problems(plan, session.repository, session.scratch),
             *_heavy_problems(plan, session),
         ),
@@ -141,6 +142,7 @@ def prepare(
             *(_hook_notes(guards, plan, config) if config.hooks else ()),
             *_signing_notes(plan),
             *engine_notes,
+            *by_frontend.notes,
             *(building.told(plan) if plan.built_by else _proving_notes(plan, session)),
             *image_notes(plan, session.scratch),
             *_heavy_notes(plan, session),
@@ -149,9 +151,9 @@ def prepare(
     return seal(plan, steps.keys(plan), by_request, by_branch, by_policy, by_freeze, of_images)
 
 
-def _frontend_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:
+def _by_frontend(plan: Plan, session: Session) -> Judgement:
     """What the builder itself says of flags in Dockerfiles; nobody is asked offline."""
-    return frontend_problems(plan, session.scratch, session.connections) if _asks(session, plan) else ()
+    return judge_frontend(plan, session.scratch, session.connections) if _asks(session, plan) else Judgement()
 
 
 def _vex_problems(plan: Plan, session: Session) -> tuple[Problem, ...]:

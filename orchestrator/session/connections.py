@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from threading import Lock, Thread, get_ident
 from typing import TYPE_CHECKING
 
+from orchestrator.core.errors import ReleaseError, UsageError
 from orchestrator.core.reference import parse_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.engines import Builder, DirectBuilder, Engine, Runtime
@@ -75,9 +77,14 @@ class Connections:
             registry, promotion = self.unsettled.pop()
             registry.settle(promotion)
 
-    def warm(self) -> None:
-        """Load the libraries of engine and registries, and what TLS trusts, beside what is done until they are used."""
+    def warm(self, builders: Iterable[str] = ()) -> None:
+        """Load the libraries of engine and registries and what TLS trusts, and try these builders of buildx, beside
+        what is done until they are used.
+        """
         Thread(target=_load, daemon=True).start()
+        for name in builders:
+            with suppress(UsageError):  # there is no such program: who needs it says so
+                Thread(target=_try, args=(self.direct(name),), daemon=True).start()
 
     def base_registry(self, repository: str, *, released_to: bool) -> Registry:
         """The registry of an image that is only built on; `released_to` as for `credentials`."""
@@ -128,6 +135,11 @@ class Connections:
             patience=RetryPolicy(tell=self._tell),
             documents=self._documents if released_to else None,
         )
+
+
+def _try(builder: DirectBuilder) -> None:
+    with suppress(ReleaseError):  # whoever asks it next is told the same
+        _ = builder.incapable
 
 
 def _load() -> None:

@@ -315,7 +315,9 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     ("stage", image("heavy: 1st"), "6:10", "config-bad-text"),
     ("heavy without stage", image("heavy: {epoch: 1}"), "6:10", "config-missing-key"),
     ("no moment", image("heavy: {stage: heavy, epoch: 2025-04-23}"), "6:32", "config-bad-text"),
-    ("platform", image("platform: amd64"), "6:13", "config-bad-text"),
+    ("platform", image("platform: amd64"), "6:13", "config-bad-platform"),
+    ("a platform that nobody has", image("platforms: [linux/amd46]"), "6:15", "config-bad-platform"),
+    ("platform in two forms", image("platforms: [linux/arm64, linux/arm64/v8]"), "5:3", "config-duplicate-item"),
     ("no platforms", image("platforms: []"), "6:14", "config-no-platforms"),
     ("platform twice", image("platforms: [linux/amd64, linux/amd64]"), "6:28", "config-duplicate-item"),
     (

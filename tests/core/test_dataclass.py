@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import pickle
 import re
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,13 @@ def test_values_travel() -> None:
     problem = Problem(code="a", message="b", where=str(Place(file="f", line=1)))
     assert pickle.loads(pickle.dumps(problem)) == problem  # noqa: S301 - our own
     assert {problem: 1}[dataclasses.replace(problem)] == 1
+
+
+def test_every_room_can_be_imported() -> None:
+    """With each option that a class is written with; some are loaded by few commands."""
+    names = [path.relative_to(ROOT).with_suffix("").parts for path in (ROOT / "orchestrator").rglob("*.py")]
+    for name in sorted(".".join(parts).removesuffix(".__init__") for parts in names if parts[-1] != "__main__"):
+        importlib.import_module(name)
 
 
 def test_every_room_uses_it() -> None:

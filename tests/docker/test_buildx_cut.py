@@ -68,10 +68,25 @@ def test_a_cut_by_buildkit_is_released_recorded_and_made_again(shipped: Imaged, 
     assert audited.code == 0, audited.err
 
 
-def test_a_secret_that_is_missing_is_found_before_the_question(shipped: Imaged, buildkit: BuildKit) -> None:
-    refused = shipped.release("cut", VERSION, "--yes", env=buildkit.environment)
-    assert refused.code == 2
+def test_plan_says_what_the_cut_refuses_before_its_question(shipped: Imaged, buildkit: BuildKit) -> None:
+    """A builder that is not there, secrets and keys: all at once, each with its line; offline they are notes."""
+    more = "  secrets: {token: {env: BUILD_TOKEN}, folder: {file: pkg}, may: {file: gone, required: false}}\n"
+    shipped.declare(image=f"  target: runtime\n{more}  ssh: [default]\n  builders: [nobody]\n")
+    first = 1 + (shipped.story.clone.path / "release.yaml").read_text().splitlines().index(more.rstrip())
+    env = {**buildkit.environment, "SSH_AUTH_SOCK": ""}
+    (shipped.story.clone.path / "pkg").mkdir(exist_ok=True)
+    refused = shipped.release("cut", VERSION, "--yes", "--json", env=env)
+    planned, doctor = (shipped.release(*each, "--json", env=env) for each in (("plan", VERSION), ("doctor",)))
+    problems = [(each["code"], each["where"].split(":")[1]) for each in planned.json["problems"]]
+    secrets = [("build-secret", str(first))] * 2
+    assert problems == [("builder-unusable", str(first + 2)), *secrets, ("build-ssh", str(first + 1))], planned.err
+    assert (refused.code, planned.code, refused.json["problems"]) == (2, 2, planned.json["problems"])
     assert "build secret token: the variable BUILD_TOKEN is not there" in refused.err
+    failed = [each["name"] for each in doctor.json["checks"] if each["state"] == "failed"]
+    assert failed == ["builders", "build-secrets", "build-secrets", "build-ssh"]
+    offline = shipped.release("--offline", "plan", VERSION, "--json", env=env)
+    assert (offline.code, offline.json["problems"], offline.json["plan_id"]) == (0, [], planned.json["plan_id"])
+    assert len([note for note in offline.json["notes"] if "a cut is refused here" in note]) == 3
     assert shipped.registry.tags() == ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import os
 import socket
 import socketserver
@@ -14,6 +16,7 @@ import pytest
 
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.reference import parse_repository
+from orchestrator.dockerfile.stages import line_of
 from orchestrator.engines import (
     BuilderLostError,
     PushRefusedError,
@@ -88,6 +91,58 @@ echo 'ERROR: failed to build: failed to solve: {LOCKED}: unavailable' >&2; exit 
         builds("FROM scratch\nCOPY hello /hello\n")
     assert (caught.value.code, "restart the builder" in caught.value.remedy) == ("builder-busy", True)
     assert len((tmp_path / "tries").read_text()) == 3 + 3
+
+
+@pytest.mark.wide
+def test_a_builder_that_fails_in_another_way_has_not_said_what_it_reads(builds: Builds, tmp_path: Path) -> None:
+    """Tried again, and then it is not known; what it reads and what it does not are told by the real one."""
+    script = f"""\
+[ "$1" = build ] || exec "$REAL" "$@"
+echo >> {tmp_path}/tries
+[ $(wc -l < {tmp_path}/tries) -gt $(cat {tmp_path}/dead) ] && exec "$REAL" "$@"
+echo 'ERROR: failed to build: failed to solve: Unavailable: error reading from server: EOF' >&2; exit 1
+"""
+    env = wrapped(builds, tmp_path, script)
+    for dead, line, known in (
+        (2, "COPY --exclude=x a /", True),
+        (2, "COPY --parents a /", False),
+        (3, "ADD a /", None),
+    ):
+        (tmp_path / "dead").write_text(str(dead))
+        (tmp_path / "tries").write_text("")
+        assert direct_module().connect(env).reads(line) is known
+        assert len((tmp_path / "tries").read_text()) == 3
+
+
+class _File(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"blob\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.wide
+def test_a_file_that_is_not_what_its_checksum_says(builds: Builds) -> None:
+    """BuildKit tells no line of what it fetches; a stage may be named by an argument of the platform."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _File) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/blob"
+        add = "FROM BASE AS of-amd64\nFROM of-${TARGETARCH}\nRUN true\n"
+        add += "ADD --checksum=sha256:%s \\\n  URL /blob\n".replace("URL", url)
+        wrong = add % ("0" * 64)
+
+        def locate(step: str) -> str:
+            return f"Dockerfile:{line_of(wrong.encode(), step)}"
+
+        with pytest.raises(UnprovedError, match=r"^Dockerfile:4: .*step 2/2 ADD .*digest mismatch") as caught:
+            builds(wrong, locate=locate)
+        right = builds(add % hashlib.sha256(b"blob\n").hexdigest(), locate=locate)
+        server.shutdown()
+    assert (caught.value.code, "`--checksum`" in caught.value.remedy) == ("build-failed", True)
+    assert builds.files(right)["blob"][1] == b"blob\n"
 
 
 def test_a_registry_that_says_nothing_is_given_up(builds: Builds) -> None:

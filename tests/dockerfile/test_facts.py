@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.dockerfile.facts import examine, platform_values, takes
+from orchestrator.dockerfile.facts import examine, platform_values
+from orchestrator.dockerfile.stages import takes
 from orchestrator.dockerfile.words import BadSubstitutionError, expand, split
 from orchestrator.engines.buildx.dialect import BUILDKIT as BY_BUILDX
 from orchestrator.engines.classic_dialect import CLASSIC

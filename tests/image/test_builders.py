@@ -21,8 +21,9 @@ from orchestrator.image.builders import (
     option_problems_here,
     secret_values,
     ssh_agents,
+    sure_to_be_tried,
 )
-from orchestrator.session.connections import Connections
+from orchestrator.session.connections import Connections, _load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,37 @@ def test_a_builder_that_fails_a_tiny_build_is_not_taken(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no builder") as caught:
         described("buildx", connections(tmp_path))
     assert "docker buildx use" in caught.value.remedy
+
+
+def test_a_builder_is_tried_once_beside_what_is_done_until_it_is_used(tmp_path: Path) -> None:
+    """The program stands for a builder that answers late."""
+    log = tmp_path / "log"
+    program = tmp_path / "docker-buildx"
+    program.write_text(f"#!/bin/sh\necho $1 >> {log}\n/bin/sleep 0.2\necho 'Name: x'\n")
+    program.chmod(0o755)
+    _load()  # what is loaded in a thread of its own besides
+    links = connections(tmp_path)
+    links.warm(sure_to_be_tried(ImageSpec(place=HERE, repository=NAME)))
+    chosen, notes = choose(plan(image("auto")), links)
+    assert (chosen.images[0].engine, notes) == ("buildx", ())
+    assert log.read_text().split() == ["inspect", "build"]
+
+
+@pytest.mark.parametrize(
+    ("options", "heavy", "names"),
+    [
+        (BuildOptions(), False, ("",)),
+        (BuildOptions(), True, ()),
+        (BuildOptions(builder="buildx"), True, ("",)),
+        (BuildOptions(builder="buildx", builders=("a", "b")), True, ("a", "b")),
+        (BuildOptions(builder="classic"), False, ()),
+    ],
+)
+def test_only_a_builder_that_is_sure_to_be_tried_is_tried_early(
+    options: BuildOptions, heavy: bool, names: tuple[str, ...]
+) -> None:
+    spec = ImageSpec(place=HERE, repository=NAME, options=options)
+    assert sure_to_be_tried(replace(spec, heavy=HeavySpec(place=HERE, stage="heavy") if heavy else None)) == names
 
 
 def test_what_a_builder_has_not_is_refused_with_its_line() -> None:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.core.errors import MismatchError, RefusedError, RemoteError
 from orchestrator.registry.client import MAX_MANIFEST, Registry
 from orchestrator.registry.manifest import Manifest, render_index
+from orchestrator.registry.retry import RetryPolicy
 from tests.registry.beside import ADA
 from tests.support.registry_images import DOCKER, candidate, tiny_image
 from tests.support.registry_proxy import RESET, Answer, Asked, Proxy, refusal
@@ -144,6 +145,11 @@ def test_the_second_look_at_a_version_may_come_when_other_things_are_done(
     with pytest.raises(MismatchError, match=theirs.digest) as caught:
         client.settle(promoted)
     assert caught.value.code == "tag-race"
+
+
+@pytest.mark.parametrize(("took", "waits"), [(0.0, 0.1), (0.004, 0.1), (0.03, 0.3), (0.05, 0.5), (20.0, 0.5)])
+def test_who_looked_at_the_same_moment_is_given_ten_times_what_a_put_took(took: float, waits: float) -> None:
+    assert RetryPolicy().settling(took) == pytest.approx(waits)
 
 
 def test_a_third_digest_is_somebody_else_also_when_it_comes_late(

@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from functools import cached_property
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from orchestrator.core.dataclass import dataclass
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _BOOT: Final = 180.0  # seconds for a builder to answer, or to be started: one of its kinds pulls an image first
 # BuildKit says nothing of bytes while it pushes.
 _PUSHING: Final = 12.0
-_TRIES: Final = 3  # where the builder's store is locked, as it is for some milliseconds
+_TRIES: Final = 3  # where the builder's store is locked, as it is for some milliseconds, or nothing is said
 _PAUSE: Final = 1.0  # seconds between them
 _TRIAL: Final = b"FROM scratch\nLABEL release=trial\n"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -58,7 +59,8 @@ class BuildxBuilder:
         self._env = env
         self._name = name
         self._tell = tell
-        self._read: dict[str, bool] = {}  # lines of Dockerfiles that were tried
+        self._trying = Lock()
+        self._read: dict[str, bool | None] = {}  # lines of Dockerfiles that were tried
 
     # -------------------------------------------------------------- what it is
 
@@ -86,13 +88,19 @@ class BuildxBuilder:
     def has_store(self) -> bool:
         return self.info.driver == "docker"
 
-    @cached_property
+    @property
     def incapable(self) -> str:
         """Why it cannot make images as they are needed here, "" where it can: a tiny image is built, and kept nowhere.
 
         What it needs is tried at once: the program's progress as JSON, a builder that answers, the times of files
-        rewritten, an image that does not go through the engine's old store.
+        rewritten, an image that does not go through the engine's old store.  It is tried once, by whichever thread
+        asks first; the others wait.
         """
+        with self._trying:
+            return self._tried
+
+    @cached_property
+    def _tried(self) -> str:
         try:
             name = self.info.name
         except RemoteError as error:
@@ -104,15 +112,19 @@ class BuildxBuilder:
         said = [line for line in error_text.splitlines() if line.startswith("ERROR: ")]
         return f"builder {name} fails at a tiny image: {one_line(said[-1][7:] if said else error_text)}"
 
-    def reads(self, line: str) -> bool:
-        """Only what is said of the flag counts: the file that the line names is not there, and nothing may be run."""
+    def reads(self, line: str) -> bool | None:
+        """A builder that fails in another way than at this line has not said anything: it is asked again."""
         if line not in self._read:
-            text = f"FROM scratch\n{line}\n".encode()
-            flags = ["--progress=rawjson", "--provenance=false", "--output=type=cacheonly"]
-            _, _, error = self._ask("build", *self._builder, *flags, "-", stdin=text)
-            said = [each for each in error.splitlines() if each.startswith("ERROR: ")]
-            self._read[line] = not any(failures.UNKNOWN_FLAG.search(each) for each in said)
+            found = (self._reads(line) for _ in range(_TRIES))
+            self._read[line] = next((said for said in found if said is not None), None)
         return self._read[line]
+
+    def _reads(self, line: str) -> bool | None:
+        text = f"FROM scratch\n{line}\n".encode()
+        flags = ["--progress=rawjson", "--provenance=false", "--output=type=cacheonly"]
+        status, _, error = self._ask("build", *self._builder, *flags, "-", stdin=text)
+        said = [each for each in error.splitlines() if each.startswith("ERROR: ")]
+        return failures.reads_flag(status, said[-1] if said else "")
 
     @property
     def _builder(self) -> list[str]:
@@ -207,7 +219,9 @@ class BuildxBuilder:
             metadata = folder / "metadata.json"
             argv = [self._program, "build", *self._builder, f"--output={output}", f"--metadata-file={metadata}", *words]
             for last in (*[False] * (_TRIES - 1), True):
-                follower = Follower(file=file, path=request.log, report=report, clock=time.monotonic)
+                follower = Follower(
+                    file=file, path=request.log, report=report, clock=time.monotonic, locate=request.locate
+                )
                 look = self._watch(follower, request, stall)
                 if not followed([*argv, "-"], env | more, context, follower.take, look):
                     break

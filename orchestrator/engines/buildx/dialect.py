@@ -34,4 +34,5 @@ BUILDKIT: Final = Dialect(
         ("RUN", "device"): "RUN --device=vendor.example/class=none true",
         ("RUN", "security"): "RUN --security=sandbox true",
     },
+    refused_late=(("RUN", "device"),),
 )

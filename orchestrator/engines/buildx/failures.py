@@ -25,6 +25,9 @@ _HTTP: Final = re.compile(
 )
 _ASKED: Final = re.compile(r"\bhttp://([^/\s]{1,255})/")
 _CREATE: Final = "see `docker buildx ls`; make one: docker buildx create --name NAME"
+_BOOT_AGAIN: Final = (
+    "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"
+)
 # What is said where no builder answers, or one goes away -> what to do.
 _BUILDER: Final = (
     (re.compile(r"no builder \"?[^\"]*\"? found"), _CREATE),
@@ -33,7 +36,7 @@ _BUILDER: Final = (
     (re.compile(r"failed to list workers|code = Unavailable|transport is closing|error reading from server"
                 r"|closing transport|connection reset by peer|\bEOF\b|context deadline exceeded|no valid drivers found"
                 r"|failed to find driver|no such container|failed to initialize builder"),
-     "look at it with `docker buildx inspect --bootstrap`, then run the same command again: finished steps are kept"),
+     _BOOT_AGAIN),
 )  # fmt: skip
 _FRONTEND: Final = (
     "`# syntax=` names an image that reads the Dockerfile: name one in a registry that the builder reaches, or take "
@@ -41,10 +44,13 @@ _FRONTEND: Final = (
 )
 # BuildKit's words for a flag that what it reads Dockerfiles with has not, or not in this form.
 UNKNOWN_FLAG: Final = re.compile(r"unknown flag|only supported in Dockerfile frontend")
+# Its words for a line that it has read: the file is not there, a scratch has no shell, no such device is given.
+_READ: Final = re.compile(r"failed to solve: .*(?:not found|no such file|did not complete|\bdevices?\b|entitlement)")
 _UNREAD: Final = "drop the flag, or name what reads it on the first line: `# syntax=docker/dockerfile:1-labs`"
 _UNFETCHED: Final = (
     "check the address and what stands there, and that the builder reaches its server; then run the same command again"
 )
+_CHANGED: Final = "what stands there is not what the checksum is of: correct `--checksum`, or find out who changed it"
 _CALL: Final = re.compile(r"rpc error|code = |transport")  # between buildx and its builder
 _LINT: Final = "obey the rule that is named, or take `error=true` out of the Dockerfile's line `# check=`"
 _BOOT: Final = "look at it with `docker buildx inspect --bootstrap`, or choose another builder; see `docker buildx ls`"
@@ -56,9 +62,10 @@ _LOCKED: Final = re.compile(r"\bref \S{1,300} locked for [^:(]{1,60}(?:\(since [
 
 def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError:
     """The error for a build that came to a bad end; the log is the follower's."""
-    text = follower.error or (follower.tail[-1] if follower.tail else "it ended without a word")
+    text = follower.error or next(reversed(follower.plain), "")
     found = (
-        _unbootable(follower, text, builder)
+        _ended(text, builder)
+        or _unbootable(follower, text, builder)
         or _busy(text, builder)
         or _registry(text, target, builder)
         or _step(follower)
@@ -67,6 +74,17 @@ def failure(follower: Follower, target: Reference, builder: str) -> ReleaseError
     found = found or _refused(follower, text)
     found.detail = found.detail or "\n".join(follower.tail)
     return found
+
+
+def reads_flag(status: int, said: str) -> bool | None:
+    """What the end of a build of one line tells of the flag in it; None where it is about something else.
+
+    The file that the line names is not there, and nothing may be run: that it fails so is the proof that it was read.
+    """
+    if UNKNOWN_FLAG.search(said):
+        return False
+    is_builders = disk_full(said, "") is not None or any(pattern.search(said) for pattern, _ in _BUILDER)
+    return True if not status or (_READ.search(said) and not is_builders) else None
 
 
 def _registry(text: str, target: Reference, builder: str) -> ReleaseError | None:
@@ -97,6 +115,12 @@ def _unbootable(follower: Follower, text: str, builder: str) -> ReleaseError | N
     """A builder that is started when it is needed, and cannot be: its image is not to be had, its cluster says no."""
     step = follower.failed
     return builder_gone(text, builder, _BOOT) if step and step.name.startswith("[internal] booting") else None
+
+
+def _ended(text: str, builder: str) -> ReleaseError | None:
+    """The program was killed, by a machine that is short of memory, say: it has always a last word else."""
+    why = "docker buildx was ended from outside, and said no reason (see the kernel's log for the memory)"
+    return None if text else builder_gone(why, builder, _BOOT_AGAIN)
 
 
 def _busy(text: str, builder: str) -> ReleaseError | None:
@@ -170,7 +194,7 @@ def _refused(follower: Follower, text: str) -> ReleaseError:
     step = follower.failed
     remedy = "read the log above; the full one is in the file named"
     remedy = _LINT if why.startswith("lint violation found") else remedy
-    remedy = _UNFETCHED if _is_unfetched(step) else remedy
+    remedy = _CHANGED if "digest mismatch" in why else _UNFETCHED if _is_unfetched(step) else remedy
     remedy = _FRONTEND if follower.is_frontends else _UNREAD if UNKNOWN_FLAG.search(why) else remedy
     what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
     return known or UnprovedError(

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _STEP: Final = re.compile(
     r"\[(?P<stage>[^\]]{0,200}?) ?(?P<number>\d{1,6})/(?P<total>\d{1,6})\] (?P<what>.*)", re.DOTALL
 )
-_PLACE: Final = re.compile(r"(?P<place>\S.*:\d+)")  # `Dockerfile:2`, on a line of its own above the excerpt
+_PLACE: Final = re.compile(
+    r"(?!ERROR: |WARNING: )(?P<place>\S.*:\d+)"
+)  # `Dockerfile:2`, on a line of its own above the excerpt
 _SYNTAX: Final = re.compile(r"\s*\d+ \| >>> #\s*syntax\s*=.*")  # in the excerpt, the line that failed
 _CANCELLED: Final = "context canceled"
 
@@ -71,6 +73,7 @@ class Follower:
     path: Path
     report: Callable[[Progress], None]
     clock: Callable[[], float]
+    locate: Callable[[str], str] = lambda _: ""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     plain: list[str] = field(default_factory=list)  # what came that is no JSON: errors, warnings
     moved_at: float = field(init=False)
@@ -120,9 +123,9 @@ class Follower:
 
     @property
     def place(self) -> str:
-        """`Dockerfile:2` of the instruction that failed, "" where it is not said."""
+        """`Dockerfile:2` of the instruction that failed, "" where it is not known; BuildKit tells none of a fetch."""
         found = [match["place"] for line in self.plain if (match := _PLACE.fullmatch(line))]
-        return found[-1] if found else ""
+        return found[-1] if found else self.locate(self.failed.name) if self.failed else ""
 
     @property
     def is_frontends(self) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import UnprovedError, UsageError
 from orchestrator.core.reference import parse_repository
 from orchestrator.core.results import CheckState
-from orchestrator.image.builders import described
 from orchestrator.image.pytorch_builds import BUILDS, LOCKS_INSIDE, build_of, read_lock
 from orchestrator.release import preflight
 from orchestrator.release.checks import Finding, SkipCheck, run_check
@@ -46,7 +45,7 @@ def examine(session: Session) -> list[Finding]:
         findings.append(run_check("who-builds", partial(who_builds, session, config)))
         repository = str(parse_repository(config.image.repository))
         findings += [*preflight.engine_checks(session.connections)]
-        findings.append(run_check("builder", partial(described, config.image.options.builder, session.connections)))
+        findings += preflight.build_checks(config.image, session.repository.top, session.connections)
         findings += [*preflight.registry_checks(repository, session.connections)]
     return findings
 

@@ -91,11 +91,12 @@ def dockerfile_problems(session: Session, facts: StarterFacts) -> tuple[Problem,
     from orchestrator.core.declaration import ImageSpec
     from orchestrator.core.results import Place
     from orchestrator.image.builders import AUTO, likely
-    from orchestrator.image.inputs import dockerfile_problems_here
+    from orchestrator.image.inputs import judge_dockerfile_here
 
     path = dockerfile_of(facts)
     if path not in facts.dockerfiles:
         return ()
     spec = ImageSpec(place=Place(file=session.config_name), repository="", dockerfile=path)
     engine = likely(AUTO, session.connections)
-    return dockerfile_problems_here(spec, session.repository.top, session.config_name, engine, session.connections)
+    top, name = session.repository.top, session.config_name
+    return judge_dockerfile_here(spec, top, name, engine, session.connections).problems

@@ -110,7 +110,7 @@ def prepared(
 
     With `heavy` it is the build of that stage, at its own time, and of no version; `on` a base it is not built again.
     """
-    from orchestrator.dockerfile.stages import without
+    from orchestrator.dockerfile.stages import line_of, without
     from orchestrator.engines import BuildRequest, dialect_of
     from orchestrator.git.content import Pointed
     from orchestrator.image.context import tree_context
@@ -141,6 +141,7 @@ def prepared(
             network=image.network,
             logins=logins,
             log=log,
+            locate=lambda step: f"{image.dockerfile}:{line}" if (line := line_of(text, step)) else "",
             **options_of(context, image, found),
         )
         yield Prepared(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.reference import parse_repository
+from orchestrator.engines import BuilderLostError
 from orchestrator.engines.buildx.failures import failure
 from orchestrator.engines.buildx.progress import Follower
 
@@ -49,3 +50,13 @@ def test_a_builder_that_speaks_http_to_https_is_named_with_the_registry_and_a_re
 )
 def test_another_refusal_is_none_of_that(words: str) -> None:
     assert code_of(f"{PUSH}{words}")[0] == "push-failed"
+
+
+def test_a_program_that_was_killed_has_no_last_word() -> None:
+    """It is no step of the Dockerfile that failed, and another builder may do the work."""
+    follower = Follower(io.StringIO(), Path("build.log"), lambda _: None, lambda: 0.0)
+    follower.take('{"vertexes": [{"digest": "sha256:1", "name": "[1/1] RUN x", "started": "now"}]}')
+    error = failure(follower, TARGET, "farm-1")
+    assert isinstance(error, BuilderLostError)
+    assert error.message.startswith("builder farm-1 cannot build: docker buildx was ended from outside")
+    assert "run the same command again" in error.remedy

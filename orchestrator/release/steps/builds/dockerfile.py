@@ -46,7 +46,7 @@ def examined(context: TaskContext, image: PlannedImage, text: bytes) -> tuple[Do
 
 def refuse_missing(sent: BuildContext, image: PlannedImage, facts: DockerfileFacts) -> None:
     """No image gets an empty folder or the text of a pointer where its Dockerfile asks for the content."""
-    from orchestrator.dockerfile.facts import takes
+    from orchestrator.dockerfile.stages import takes
 
     for path, is_submodule in (
         *((path, True) for path in sent.submodules),
