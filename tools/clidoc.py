@@ -141,6 +141,8 @@ def man_page() -> str:
     sections = {name: title for title, names in GROUPS.items() for name in names}
     lines = [
         '.TH RELEASE 1 "" "release" "User Commands"',
+        ".nh",  # a variable or option with a hyphen in it cannot be copied
+        ".ad l",
         ".SH NAME",
         f"release \\- {_roff(root.help.strip().rstrip('.'))}",
     ]
@@ -177,7 +179,7 @@ def _man_options(parameters: Iterable[Any]) -> list[str]:
     lines = []
     for each in parameters:
         value = "" if each.is_flag else f" \\fI{_roff(each.metavar or each.name.rpartition('_')[2].upper())}\\fR"
-        spelled = ", ".join(f"\\fB{_roff(name)}\\fR{value}" for name in each.opts)
+        spelled = ", ".join(f"\\fB{_roff(name)}\\fR{value}" for name in (*each.opts, *each.secondary_opts))
         variable = f" ({each.envvar})" if each.envvar else ""
         lines += [".TP", spelled, _roff(f"{_text(each)}{variable}")]
     return lines

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.app import app, command
 from orchestrator.cli.help import SETTINGS
+from orchestrator.cli.options import Released
 from orchestrator.core.errors import Exit, ReleaseError, UsageError
 from orchestrator.core.results import CheckResult, CheckState
 from orchestrator.report.console import Console
@@ -179,9 +180,7 @@ _KEYS = (b"notify", b"forge-release")  # of release.yaml: without them nothing m
 
 
 @command("announce")
-def announce(
-    session: Session, console: Console, version: Annotated[str, typer.Argument(help="A released version.")]
-) -> int:
+def announce(session: Session, console: Console, version: Released) -> int:
     """Tell of a released version what release.yaml asks for: a release on the forge, messages; nothing twice."""
     from orchestrator.announce.announce import announce as tell
     from orchestrator.report.text import check_lines

@@ -82,16 +82,21 @@ def _run(session: Session, name: str, args: list[str], git_dir: Path, quarantine
     elif name == "pre-push" and args:
         hooks.push(session.directory, args[0], hooks.push_updates(_stdin()), clock)
     elif name == "pre-receive" and not args:
-        hooks.receive(Receiving(git_dir, quarantine), hooks.read_updates(_stdin()), clock)
+        _tell(session, hooks.receive(Receiving(git_dir, quarantine), hooks.read_updates(_stdin()), clock))
     elif name == "update" and len(args) == 3:
         update = Update(ref=args[0], old=args[1], new=args[2])
-        hooks.receive(Receiving(git_dir, quarantine), [update], clock, each=True)
+        _tell(session, hooks.receive(Receiving(git_dir, quarantine), [update], clock, each=True))
     else:
         raise UsageError(
             f"no hook {name!r} with {len(args)} argument(s)",
             remedy="let git start it: release hook install",
             code="unknown-hook",
         )
+
+
+def _tell(session: Session, unchecked: list[str]) -> None:
+    for each in unchecked:
+        session.terminal.note(f"note: not checked: {each}")
 
 
 def _stdin() -> str:

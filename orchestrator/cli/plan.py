@@ -55,8 +55,8 @@ def plan(
         typer.Option(
             "--base",
             metavar="COMMIT",
-            help="With --comment: what the request is for. Where it leaves release.yaml as it is there, nothing is"
-            " planned, and only a comment that is there says so.",
+            help="With --comment: the commit that the request is to be merged into. Where the request does not change"
+            " release.yaml, nothing is planned, and only a comment that is there already is changed to say so.",
         ),
     ] = "",
 ) -> int:
@@ -254,7 +254,7 @@ def candidates(
     session: Session,
     console: Console,
     shas: Annotated[
-        list[str] | None, typer.Argument(metavar="SHA", help="Judge these, on whatever branch they are.")
+        list[str] | None, typer.Argument(metavar="SHA", help="Judge these commits, on whatever branch they are.")
     ] = None,
     types: Annotated[
         list[str] | None,
@@ -287,7 +287,7 @@ def candidates(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show the newest N at most.")] = 50,
     effort: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0, help="To look for what they need; 0: do not."),
+        typer.Option(metavar="SECONDS", min=0, help="How long to look for what they need; 0: not at all."),
     ] = 5.0,
     write: Annotated[
         str,

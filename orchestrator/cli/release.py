@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     LAND,
     REGISTRY,
     Reason,
+    Started,
     Version,
     Yes,
 )
@@ -78,7 +79,7 @@ def cut(
 def go_on(
     session: Session,
     console: Console,
-    version: Version = "",
+    version: Started = "",
     yes: Yes = False,
 ) -> None:
     """Take the resolution in the release's worktree and go on with all remaining picks."""
@@ -93,7 +94,7 @@ def go_on(
 def skip(
     session: Session,
     console: Console,
-    version: Version = "",
+    version: Started = "",
     reason: Reason = "",
     yes: Yes = False,
 ) -> None:
@@ -106,7 +107,7 @@ def skip(
 
 
 @command("abort")
-def abort(session: Session, console: Console, version: Version = "") -> None:
+def abort(session: Session, console: Console, version: Started = "") -> None:
     """Undo a release that is not public; the repository is as it was before."""
     from orchestrator.release.modes.landing import STAYS
     from orchestrator.release.resume import FINISHED
@@ -123,7 +124,10 @@ def abort(session: Session, console: Console, version: Version = "") -> None:
 def publish(
     session: Session,
     console: Console,
-    version: Version = "",
+    version: Annotated[
+        str,
+        typer.Argument(metavar="VERSION", help="The version, such as v2.7.1; without it the tag that CI runs for."),
+    ] = "",
     platform: Annotated[
         str,
         typer.Option(
@@ -255,7 +259,7 @@ def yank(
     session: Session,
     console: Console,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to take back.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; everybody will read it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="REASON", help="Why; everybody will read it.")] = "",
     floating_to: Annotated[
         str,
         typer.Option(

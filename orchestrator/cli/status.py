@@ -8,14 +8,21 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.app import command
-from orchestrator.cli.options import REGISTRY, Version
+from orchestrator.cli.options import REGISTRY, Released, Version
 from orchestrator.core.errors import Exit, UsageError, worst
 from orchestrator.report.console import Console
 from orchestrator.session.session import Session
 
 
 @command("status")
-def status(session: Session, console: Console, version: Version = "") -> int:
+def status(
+    session: Session,
+    console: Console,
+    version: Annotated[
+        str,
+        typer.Argument(metavar="VERSION", help="The version, such as v2.7.1; without it all that are in progress."),
+    ] = "",
+) -> int:
     """Say what is done, what is missing, and what to type."""
     from orchestrator.release.status import record_problems, standings
     from orchestrator.report import text as report
@@ -29,9 +36,7 @@ def status(session: Session, console: Console, version: Version = "") -> int:
 
 
 @command("show")
-def show(
-    session: Session, console: Console, version: Annotated[str, typer.Argument(help="A released version.")]
-) -> None:
+def show(session: Session, console: Console, version: Released) -> None:
     """Show the record of a release: picks, tag, tree, digests, checks, seconds."""
     from orchestrator.report.record import record_lines
     from orchestrator.session.published import read_stored_record, read_yank, remote_name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from orchestrator.config.keys import FORMAT, ROOT, SCHEME, TAG_PREFIX
 from orchestrator.config.schema import Faults, Items, Json, Node, Pairs, Scalar
-from orchestrator.config.validators import invisible, quoted
+from orchestrator.config.validators import EXAMPLE, invisible, quoted
 from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import ConfigError
 from orchestrator.core.results import Place, Problem, at_most
@@ -138,7 +138,12 @@ def _stop(code: str, message: str, place: Place, remedy: str = "") -> NoReturn:
 def _decoded(data: bytes, file: str) -> str:
     """The text, with plain line ends; refuses what no editor shows."""
     if len(data) > MAX_BYTES:
-        _stop("config-too-big", f"is larger than {MAX_BYTES // 1024} KiB", Place(file=file))
+        _stop(
+            "config-too-big",
+            f"is larger than {MAX_BYTES // 1024} KiB",
+            Place(file=file),
+            "it holds declarations alone: " + EXAMPLE,
+        )
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         place = Place(file=file, line=1, column=1)
         _stop("config-byte-order-mark", "starts with a byte order mark", place, "save it as UTF-8 without one")
@@ -209,7 +214,12 @@ class _Composer:
 
     def _empty(self) -> NoReturn:
         place = Place(file=self._file, line=1, column=1)
-        _stop("config-empty", "is empty", place, "start from what `release init` writes elsewhere")
+        _stop(
+            "config-empty",
+            "is empty",
+            place,
+            f"remove it, and let `release init` write one; {EXAMPLE}",
+        )
 
     def _place(self, mark: _Mark | None) -> Place:
         line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -224,11 +234,13 @@ class _Composer:
         except self._yaml.MarkedYAMLError as error:
             place = self._place(error.problem_mark or error.context_mark)
             problem = error.problem or error.context or "cannot be read"
+            if "end of stream" in problem and "quoted scalar" in (error.context or ""):
+                place, problem = self._place(error.context_mark), "a quotation mark is opened here and never closed"
         except (ValueError, OverflowError):  # \UFFFFFFFF, %YAML 1.<5000 digits>: PyYAML lets them through
             place, problem = self._place(self._loader.get_mark()), "a number is out of range"
         if "'\\t'" in problem:
             _stop("config-tab", "a tab, where YAML wants spaces", place, "indent with spaces")
-        _stop("config-syntax", f"not YAML: {problem}", place)
+        _stop("config-syntax", f"not YAML: {problem}", place, "look at this line and the one above it; " + EXAMPLE)
 
     def _fill(self, start: _Mark | None, end: _Mark | None) -> None:
         """Note how far an event reaches; one without text (the end of a block) fills nothing."""
@@ -242,7 +254,12 @@ class _Composer:
         if self._count > MAX_NODES:  # looked at early: what follows is not read any more
             _stop("config-too-big", f"holds more than {MAX_NODES} values, aliases counted", place)
         if depth > MAX_DEPTH:
-            _stop("config-too-deep", f"is nested deeper than {MAX_DEPTH} levels", place)
+            _stop(
+                "config-too-deep",
+                f"is nested deeper than {MAX_DEPTH} levels",
+                place,
+                "look for brackets that are never closed",
+            )
         anchor = event.anchor if isinstance(event, self._yaml.NodeEvent) else None
         if isinstance(event, self._yaml.AliasEvent):
             return self._alias(anchor or "", place)
@@ -257,7 +274,12 @@ class _Composer:
 
     def _alias(self, anchor: str, place: Place) -> Node:
         if anchor not in self._anchors:
-            _stop("config-syntax", f"not YAML: no anchor {quoted(anchor)} before this alias", place)
+            _stop(
+                "config-syntax",
+                f"not YAML: no anchor {quoted(anchor)} before this alias",
+                place,
+                "write what it stands for, or quote a `*` that is meant",
+            )
         node = self._anchors[anchor]
         if node is None:
             _stop("config-recursion", f"alias {quoted(anchor)} contains itself", place, "write it out")
@@ -271,7 +293,7 @@ class _Composer:
             self._check_tag(event.tag, place)
             return self._pairs(event, depth)
         if not isinstance(event, self._yaml.ScalarEvent):
-            _stop("config-syntax", "not YAML: a value is missing", place)
+            _stop("config-syntax", "not YAML: a value is missing", place, EXAMPLE)
         self._check_tag(event.tag, place)
         is_null = event.implicit[0] and not event.style and event.value in _NULLS
         return Scalar(line=place.line, column=place.column, text=event.value, is_null=is_null)

@@ -2,7 +2,7 @@
 
 A shape does two things with one declaration, so that they cannot drift apart: `read` turns a node of the
 file into a value and notes every fault, `schema` describes the same thing to editors.  The shapes know no
-key by name; config_keys.py declares the format with them.
+key by name; keys.py declares the format with them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
-from orchestrator.config.validators import BadTextError, check_text, quoted
+from orchestrator.config.validators import EXAMPLE, BadTextError, check_text, quoted
 from orchestrator.core.results import Place, Problem
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _wrong_kind(node: Node, name: str, what: str, faults: Faults) -> None:
     if isinstance(node, Scalar) and node.is_null:
         faults.add("config-no-value", f"{name!r} has no value", node, f"give it {what}, or remove the key")
     else:
-        faults.add("config-wrong-kind", f"{name!r} must be {what}, not {kind_of(node)}", node)
+        faults.add("config-wrong-kind", f"{name!r} must be {what}, not {kind_of(node)}", node, EXAMPLE)
 
 
 @dataclass(frozen=True, kw_only=True)

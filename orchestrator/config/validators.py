@@ -45,6 +45,8 @@ _SECRET_NAME = re.compile(
 )
 _SET_BY_TOOL = ("RELEASE_VERSION", "RELEASE_REVISION", "SOURCE_DATE_EPOCH")
 
+EXAMPLE = "docs/release-yaml.md has an example"  # what a remedy ends with where there is no better one
+
 
 class BadTextError(ValueError):
     """A text breaks a rule.  `hide` keeps it out of the message: it may be a secret."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.dataclass import dataclass
+from orchestrator.core.declaration import REGISTRY
 from orchestrator.core.tag_message import SKIPPED, promotion, tagged_account
 from orchestrator.core.versions import final_of, parse_tag
 
@@ -61,6 +62,14 @@ def promotion_fault(version: str, commit: str, message: str, candidates: Mapping
     if [row for row in mine if not row.shipped] != _left_out(rows):
         return f"does not list what {name} and the candidates before it left out"
     return ""
+
+
+def not_asked(candidate: str, config: Config) -> list[str]:
+    """What a promotion that is let through was not held against, and why."""
+    if config.records != REGISTRY:
+        return []
+    why = "yanks are kept in the registry (`records: registry`), which this hook does not ask"
+    return [f"whether {candidate} was yanked: {why}; a promotion made by this tool does, and so does an audit"]
 
 
 def _left_out(rows: Sequence[TagRow]) -> list[TagRow]:

@@ -40,19 +40,26 @@ class Clock:
 # ------------------------------------------------------------------ running on the server
 
 
-def receive(receiving: Receiving, updates: Sequence[Update], clock: Clock, *, each: bool = False) -> None:
-    """Judge a push.  Raises ProblemsError with every refusal; any other error refuses too."""
-    problems = _judge(receiving, updates, clock, each=each)
+def receive(receiving: Receiving, updates: Sequence[Update], clock: Clock, *, each: bool = False) -> list[str]:
+    """Judge a push; returns what of it was not checked, and why.
+
+    Raises ProblemsError with every refusal; any other error refuses too.
+    """
+    problems, unchecked = _judge(receiving, updates, clock, each=each)
     if problems:
         raise ProblemsError(problems)
+    return unchecked
 
 
-def _judge(receiving: Receiving, updates: Sequence[Update], clock: Clock, *, each: bool = False) -> list[Problem]:
+def _judge(
+    receiving: Receiving, updates: Sequence[Update], clock: Clock, *, each: bool = False
+) -> tuple[list[Problem], list[str]]:
     with receiving.scratch() as scratch:
         end = clock.monotonic() + PATIENCE
         scratch.git.remaining = lambda: end - clock.monotonic()
         try:
-            return PushGuard(receiving=receiving, scratch=scratch, now=clock.now, each=each).problems(updates)
+            guard = PushGuard(receiving=receiving, scratch=scratch, now=clock.now, each=each)
+            return guard.problems(updates), guard.unchecked
         except TimeUpError as error:
             raise RefusedError(
                 f"judging this push took more than {PATIENCE:.0f} seconds",
@@ -92,8 +99,8 @@ def push(start: Path, remote: str, updates: Sequence[Update], clock: Clock) -> N
     Where nothing is known of the remote, or it has no release.yaml, it is the remote's business.
     """
     receiving = Pushing.of(start, remote, updates)
-    problems = [each for each in _judge(receiving, updates, clock) if each.code not in _THEIRS] if receiving else []
-    if problems:
+    found = _judge(receiving, updates, clock)[0] if receiving else []
+    if problems := [each for each in found if each.code not in _THEIRS]:
         raise ProblemsError(problems)
 
 

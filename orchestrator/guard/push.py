@@ -65,6 +65,7 @@ class PushGuard:
     now: int  # seconds
     each: bool = False
     proved: dict[str, list[ProvedRelease]] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)  # what could not be asked, of what is let through
     _after: dict[str, str] = field(default_factory=dict)  # ref -> id, as the push would leave it
 
     @cached_property
@@ -118,9 +119,8 @@ class PushGuard:
         if ref.startswith(_ONCE):
             return self._once(update, after)
         if ref.startswith("refs/replace/"):
-            return [
-                _no(ref, "would make every reader here see other commits", "replace-ref", "do not push refs/replace")
-            ]
+            return [_no(ref, "would make every reader here see other commits",
+                        "replace-ref", "do not push refs/replace")]  # fmt: skip
         return []
 
     # -------------------------------------------------------------- branches
@@ -206,9 +206,8 @@ class PushGuard:
         name = update.short
         if not update.creates:
             verb = "deleted" if update.deletes else "moved"
-            return [
-                _no(name, f"is a version tag and is never {verb}", f"tag-{verb}", "release the next version instead")
-            ]
+            return [_no(name, f"is a version tag and is never {verb}",
+                        f"tag-{verb}", "release the next version instead")]  # fmt: skip
         if parse_tag(name) is None:
             return [
                 _no(name, "looks like a version and is none", "version-malformed", f"write it as {in_use().examples}")
@@ -298,6 +297,7 @@ class PushGuard:
             fault = f"is promoted from {candidate}, which was yanked"
         if fault:
             return [_no(name, fault, "not-its-candidate", f"make it: release promote CANDIDATE {name}")]
+        self.unchecked += consistency.not_asked(candidate, protected.config)
         return self._policy(update, protected.config, message)
 
     def _first(self, name: str, commit: str, tip: str, protected: Protected) -> bool:

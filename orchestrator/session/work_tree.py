@@ -50,6 +50,8 @@ def written(top: Path, path: Path) -> bytes | None:
     """A release.yaml as far as `scheme_in` and `records_in` look at it; None where there is none that may be read."""
     try:
         refuse_link(top, path)
+        if not path.is_file():  # opening a pipe waits for somebody who writes into it
+            return None
         with path.open("rb") as file:
             return file.read(_MOST)
     except (OSError, UsageError):

@@ -55,6 +55,7 @@ BAD: list[tuple[str, str | bytes, str, str]] = [
     # YAML
     ("tab", "version: 1\nimage:\n\trepository: x\n", "3:1", "config-tab"),
     ("open bracket", "version: 1\nsource: [main\nbranch: x\n", "3:7", "config-syntax"),
+    ("open quote", "version: 1\nbranch: 'x\nsource: main\n", "2:9", "config-syntax"),
     ("no colon", "version: 1\nbranch\nsource: x\n", "3:1", "config-syntax"),
     ("no anchor", top("remote: *nothing"), "4:9", "config-syntax"),
     ("code point", top('remote: "\\UFFFFFFFF"'), "4:12", "config-syntax"),

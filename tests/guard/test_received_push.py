@@ -164,6 +164,20 @@ def test_a_candidate_is_promoted_on_a_guarded_server(g: Guarded) -> None:
     assert "refs/release-records/v2.7.1\n" in g.refs() + "\n"
 
 
+@pytest.mark.wide
+def test_what_a_registry_keeps_is_said_to_be_unchecked(g: Guarded) -> None:
+    """Yanks of candidates: the hook has no login, and neither refuses for that nor is silent."""
+    text = now(g)
+    declare(g, text.replace("v2.7.1:", "v2.7.1-rc.1:"))
+    assert release("cut", "v2.7.1-rc.1", "--yes", cwd=g.clone.path).code == 0
+    g.clone.git("fetch", "--quiet", "--tags", "origin")
+    declare(g, f"{text}records: registry\nimage: {{repository: registry.example.com/x}}\n")
+    plain = g.clone.attempt("cat-file", "tag", "v2.7.1-rc.1").stdout.partition("\n\n")[2]
+    message = f"v2.7.1\n\nPromoted-From: v2.7.1-rc.1 {g.clone.rev('v2.7.1-rc.1')}\n\n{plain}"
+    status, told = g.push(f"{g.tagged('v2.7.1', g.clone.rev('v2.7.1-rc.1^{commit}'), message=message)}:{TAG}")
+    assert (status, "note: not checked: whether v2.7.1-rc.1 was yanked" in told) == (0, True), told
+
+
 # ------------------------------------------------------------------ yanks
 
 

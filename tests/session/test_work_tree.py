@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.core.errors import UsageError
-from orchestrator.session.work_tree import files_below, refuse_link
+from orchestrator.session.work_tree import files_below, refuse_link, written
 from tests.support.cli import release
 from tests.support.story import fix_line
 
@@ -130,3 +130,9 @@ def test_dots_lead_past_no_link(tmp_path: Path) -> None:
     for path in ("top/new/../x", "top/../x"):
         refuse_link(tmp_path / "top", tmp_path / path)
     refuse_link(tmp_path / "top", Path(os.devnull))
+
+
+def test_a_pipe_is_no_release_yaml(tmp_path: Path) -> None:
+    """Opening one would wait until somebody writes into it."""
+    os.mkfifo(tmp_path / "release.yaml")
+    assert written(tmp_path, tmp_path / "release.yaml") is None

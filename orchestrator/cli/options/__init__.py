@@ -60,7 +60,7 @@ RemoteStall = Annotated[
 
 Effort = Annotated[
     float,
-    typer.Option(metavar="SECONDS", min=0, help="To look for what a conflicting pick needs; 0: do not."),
+    typer.Option(metavar="SECONDS", min=0, help="How long to look for what a conflicting pick needs; 0: not at all."),
 ]
 
 
@@ -189,13 +189,23 @@ def given_reason(reason: str | None) -> str:
     return line
 
 
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1.")]
+Version = Annotated[
+    str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1; without it the next patch.")
+]
+
+
+Started = Annotated[
+    str, typer.Argument(metavar="VERSION", help="The version, such as v2.7.1; without it the one that is in progress.")
+]
+
+
+Released = Annotated[str, typer.Argument(metavar="VERSION", help="A released version, such as v2.7.1.")]
 
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
-Reason = Annotated[str, typer.Option("--reason", help="Why a pick is skipped.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="REASON", help="Why a pick is skipped.")]
 
 
 # ------------------------------------------------------------------ what a shell completes
