@@ -193,7 +193,7 @@ def _refused(follower: Follower, text: str) -> ReleaseError:
     known = disk_full(why, where) or pull_limited(why, where) or base_missing(why, where, _at(follower))
     step = follower.failed
     remedy = "read the log above; the full one is in the file named"
-    remedy = _LINT if why.startswith("lint violation found") else remedy
+    remedy = _LINT if "lint violation found" in why else remedy
     remedy = _CHANGED if "digest mismatch" in why else _UNFETCHED if _is_unfetched(step) else remedy
     remedy = _FRONTEND if follower.is_frontends else _UNREAD if UNKNOWN_FLAG.search(why) else remedy
     what = f"{_title(step)} failed: " if step else "the build failed before its first step: "
