@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # Where Python may not write byte code, each start of the program would compile all of it: three times as slow.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A worker has a million objects, of all modules and tests: looking through them at each turn took a third of its time.
+gc.set_threshold(100_000)
 
 # On a busy machine an example takes seconds, and that is no fault of what is tested.
 hypothesis.settings.register_profile(
@@ -81,6 +85,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if place := os.environ.get("RELEASE_TEST_COUNTS"):  # each worker of pytest-xdist finds the same
         tiers = Counter(dict(item.user_properties)["tier"] for item in left)
         Path(f"{place}.left").write_text(json.dumps(tiers))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

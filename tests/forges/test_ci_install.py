@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pip
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -23,8 +26,6 @@ from tests.forges.test_ci import ROOT
 from tests.support.cli import clean_env, release
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.story import Repo, Story
 
 pytestmark = pytest.mark.hostile
@@ -71,9 +72,11 @@ def wheel(folder: Path, log: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def fresh_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with pip, as a runner has it: what is installed goes there."""
+    """A Python with pip, as a runner has it: what is installed goes there.  The pip is a copy of this Python's."""
     home = tmp_path_factory.mktemp("python")
-    subprocess.run([sys.executable, "-I", "-m", "venv", str(home)], check=True)
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(home)], check=True)
+    (packages,) = home.glob("lib/python*/site-packages")
+    shutil.copytree(Path(pip.__file__).parent, packages / "pip")
     return home / "bin"
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 300  # a run that is silent for so long hangs
-# What Python, the C library and GitPython look at when they are loaded, and not again.
-_AT_START = ("PATH", "LANG", "LC_", "LD_", "PYTHON", "GIT_PYTHON_")
+# What Python, the C library and GitPython look at when they are loaded, and not again; of PATH, which git it finds.
+_AT_START = ("LANG", "LC_", "LD_", "PYTHON", "GIT_PYTHON_")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def end_prepared() -> None:
 
 
 def _at_start(env: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(_AT_START)}
+    git = shutil.which("git", path=env.get("PATH", "")) or ""
+    return {name: value for name, value in env.items() if name.startswith(_AT_START)} | {"git": git}
 
 
 def _communicate(write_in: int, data: bytes, reading: Sequence[int]) -> list[str]:

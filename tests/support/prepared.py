@@ -43,8 +43,25 @@ def load() -> None:
         importlib.import_module(name)
     program = sys.modules["orchestrator.cli.app"].program  # importlib would give what stands beside it
     program()
+    _learn()
     gc.collect()
     gc.freeze()  # a fork then shares these pages for good
+    gc.set_threshold(100_000)  # no run is so long that its circles fill the memory
+
+
+def _learn() -> None:
+    """What a run finds out about the program itself, and keeps: its version, and how its documents are read."""
+    from orchestrator import tool_version
+    from orchestrator.core import documents
+    from orchestrator.core.record.document import Record
+    from orchestrator.release.steps.outcomes import Outcome
+
+    kinds: tuple[type[Any], ...] = (Record, *Outcome.__subclasses__())
+    tool_version()
+    for kind in kinds:
+        for exact in (False, True):
+            with contextlib.suppress(documents.DocumentError):
+                documents.decode(kind, {}, exact=exact)
 
 
 def serve(path: str) -> Callable[[], None]:

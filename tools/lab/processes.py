@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PATIENCE = 20.0  # seconds from SIGTERM to SIGKILL
+GARBAGE = {"GOGC": "400"}  # Go looks for it less often: a quarter of what an engine's many short processes take
 ENGINE_PROGRAMS = ("dockerd", "containerd", "docker-proxy", "docker-registry", "runc", "setpriv")
 
 
@@ -27,6 +28,7 @@ def start(argv: Sequence[str], *, pid_file: Path, log: Path) -> subprocess.Popen
     with log.open("ab") as file:
         process = subprocess.Popen(
             dying_with_us(argv),
+            env=os.environ | GARBAGE,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
