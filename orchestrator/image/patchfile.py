@@ -8,9 +8,8 @@ it is there: no offset, no fuzz.  `patch` and `git apply` move hunks to where th
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from orchestrator.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
