@@ -161,7 +161,7 @@ def _compared(
     image, log = public.image, logs / public.image.log
     if _engine(public) == NO_ENGINE:
         return _written(session, context, public)
-    engine = trials(context, _engine(public))
+    engine = trials(context, image, _engine(public))
     session.terminal.note(f"building {image.short} again{'' if wishes.use_cache else ', without a cache'}")
     on_heavy = _engine(public) == BUILDX and public.record and public.record.heavy
     heavy = _heavy_base(context, public) if on_heavy else None

@@ -137,6 +137,11 @@ def test_the_work_of_one_that_is_down_goes_to_the_other(shipped: Imaged, farm: T
     assert code == 0, said
     assert set(built.values()) == {f"{second} (remote)"}
     assert f"builder {first} is down, its work goes to the others" in said
+    env = {"DOCKER_CONFIG": farm.here.environment["DOCKER_CONFIG"], "PATH": farm.here.environment["PATH"]}
+    env |= {"BUILD_TOKEN": secret, "BUILDX_BUILDER": "never-made"}  # not asked: the release names its builders
+    again = shipped.release("rebuild", VERSION, "--json", env=env)
+    assert again.code == 0, again.err
+    assert {layer["verdict"] for image in again.json["images"] for layer in image["layers"]} == {"identical"}
 
 
 @pytest.mark.wide

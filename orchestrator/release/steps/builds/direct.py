@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from orchestrator.core.errors import RemoteError
+from orchestrator.core.errors import RemoteError, UsageError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.engines import BuilderLostError, PushRefusedError
@@ -112,13 +112,22 @@ def options_of(context: TaskContext, image: PlannedImage, base: BuiltOn) -> dict
     }
 
 
-def trials(context: TaskContext, engine: str) -> Trials:
+def trials(context: TaskContext, image: PlannedImage, engine: str) -> Trials:
     """What builds an image again by that engine, and forgets it."""
     if engine != BUILDX:
         return context.connections.builder()
     from orchestrator.engines.buildx.archive import ArchivedTrials
 
-    return ArchivedTrials(context.connections.direct(), context.session.options.push_stall)
+    return ArchivedTrials(context.connections.direct(_again(context, image)), context.session.options.push_stall)
+
+
+def _again(context: TaskContext, image: PlannedImage) -> str:
+    """The builder that has such work; buildx's current one where those that the release names are gone."""
+    try:
+        return choice(image, context.plan.builds, context.connections).names[0]
+    except UsageError as error:
+        context.report(Progress(text=f"{error.message}; built by the current builder in their place"))
+        return ""
 
 
 def on_base_of_then(request: BuildRequest, base: str, now: str, then: str) -> tuple[BuildRequest, str]:
