@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from threading import Event, current_thread, main_thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from orchestrator.core.dataclass import dataclass
 from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.results import Progress
 from orchestrator.release.steps.outcomes import Outcome
