@@ -12,6 +12,8 @@ from tests.support.imaged import VERSION, Imaged, imaged
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from docker import DockerClient
+
     from tests.support.lab import Lab
     from tools.lab.buildkit import BuildKit
 
@@ -66,6 +68,31 @@ def test_a_cut_by_buildkit_is_released_recorded_and_made_again(shipped: Imaged, 
     assert {layer["verdict"] for layer in rebuilt.json["images"][0]["layers"]} == {"identical"}
     audited = shipped.release("verify", VERSION, env=env)
     assert audited.code == 0, audited.err
+
+
+def test_a_base_of_another_platform_is_refused_wherever_it_is(
+    tmp_path: Path, lab: Lab, buildkit: BuildKit, client: DockerClient
+) -> None:
+    """BuildKit would build on it, and write the wanted platform on the image.
+
+    By its name in a registry, by its digest, and where the builder's engine alone has it.
+    """
+    made = imaged(tmp_path / "story", lab, dockerfile="ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY loader.py /opt/\n")
+    made.declare(image="  platforms: [linux/amd64, linux/arm64]\n")
+    release_yaml, name = made.story.clone.path / "release.yaml", f"{made.repository}:base"
+    client.images.get(lab.base).tag(name)
+    client.images.push(name, auth_config={"username": lab.username, "password": lab.password})
+    client.images.remove(name)
+    there = made.registry.head("base")
+    assert there is not None
+    declared = release_yaml.read_text()
+    for base in (name, f"{made.repository}@{there.digest}", lab.base):
+        release_yaml.write_text(declared.replace(lab.base, base))
+        refused = made.release("cut", VERSION, "--yes", env=buildkit.environment)
+        assert (refused.code, "[wrong-platform]" in refused.err) == (6, True), refused.err
+        assert f"is to be for linux/arm64, and its base {base} is for linux/amd64" in refused.err
+        assert made.registry.head(VERSION) is None
+        assert made.release("abort", VERSION).code == 0
 
 
 def test_plan_says_what_the_cut_refuses_before_its_question(shipped: Imaged, buildkit: BuildKit) -> None:

@@ -124,7 +124,7 @@ def prepared(
         if facts.problems:  # it may be planned where another builder was
             raise ProblemsError(facts.problems)
         logins = logins_for(context, image, facts.pulled)
-        found = base(context, image, facts.final_base, logins)
+        found = base(context, image, facts.final_base, logins, is_heavy=on is not None)
         files = CommittedFiles(scratch, context.plan.tree)
         text = without(text, dialect_of(image.engine).dropped)
         sent = tree_context(scratch, context.plan.tree, image, seconds, tar, text, pointed.lfs)

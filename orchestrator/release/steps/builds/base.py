@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import labels as names
 from orchestrator.core.dataclass import dataclass
-from orchestrator.core.errors import RemoteError
+from orchestrator.core.errors import RemoteError, UnprovedError
 from orchestrator.core.reference import parse_reference
 from orchestrator.core.results import Progress
 from orchestrator.image.builders import BUILDX
@@ -15,11 +15,13 @@ from orchestrator.image.farm import choice
 from orchestrator.registry.manifest import fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from orchestrator.core.credentials import Credentials
     from orchestrator.core.plan import PlannedImage
+    from orchestrator.core.reference import Reference
     from orchestrator.engines import Builder, ImageInfo
+    from orchestrator.registry.reader import RegistryReader
     from orchestrator.release.steps.runner import TaskContext
 
 
@@ -63,11 +65,16 @@ class BuiltOn:
     contexts: Mapping[str, str] = field(default_factory=dict)
 
 
-def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials]) -> BuiltOn:
+def base(
+    context: TaskContext, image: PlannedImage, name: str, logins: Mapping[str, Credentials], *, is_heavy: bool = False
+) -> BuiltOn:
+    """`is_heavy`: it is the heavy base by its digest, which was looked at.  Raises UnprovedError for one of another
+    platform.
+    """
     if not name:
         return BuiltOn()
     if image.engine == BUILDX:
-        digest, instead = base_of(context, image, name)
+        digest, instead = base_of(context, image, name, is_heavy=is_heavy)
         labels = {names.BASE_NAME: name} | ({names.BASE_DIGEST: digest} if digest else {})
         return BuiltOn(name=name, id=digest, labels=labels, contexts={name: instead} if instead else {})
     login = logins.get(host_of(name))
@@ -77,26 +84,59 @@ def base(context: TaskContext, image: PlannedImage, name: str, logins: Mapping[s
     return BuiltOn(name=name, id=info.id, labels=base_labels(name, info))
 
 
-def base_of(context: TaskContext, image: PlannedImage, name: str) -> tuple[str, str]:
+def base_of(context: TaskContext, image: PlannedImage, name: str, *, is_heavy: bool) -> tuple[str, str]:
     """The digest that an image's base has now, and what to build on in place of its name, so that it is that very one.
 
     Both are "" where nobody can tell: then the builder takes what the name stands for.
     """
-    reference = parse_reference(name)
-    if reference.digest:
+    reference, here = parse_reference(name), None
+    if reference.digest and (is_heavy or not image.platform):
         return reference.digest, ""
     builder = context.connections.direct(choice(image, context.plan.builds, context.connections).names[0])
-    if builder.has_store and not image.options.pull and (found := _in_store(context, name)):
-        known = (parse_reference(each) for each in found.repo_digests)
-        return next((each.digest for each in known if each.repository == reference.repository), ""), ""
+    if builder.has_store and not image.options.pull and (here := _in_store(context, name)) and not _unlike(image, here):
+        known = (parse_reference(each) for each in here.repo_digests)
+        found = (each.digest for each in known if each.repository == reference.repository)
+        return reference.digest or next(found, ""), ""
     released_to = reference.repository.host == image.reference.repository.host
     try:
         registry = context.connections.base_registry(str(reference.repository), released_to=released_to)
-        there = registry.head(reference.identifier)
+        digest = _digest_there(registry, reference, image)
     except RemoteError as error:
         context.report(Progress(text=f"the digest of the base {name} is not known: {error.message}"))
-        return "", ""
-    return (there.digest, f"docker-image://{reference.repository}@{there.digest}") if there else ("", "")
+        digest = ""
+    if here and not digest:  # the builder would take that
+        raise _wrong_platform(image, name, [f"linux/{here.architecture}"])
+    return digest or reference.digest, f"docker-image://{reference.repository}@{digest}" if digest else ""
+
+
+def _unlike(image: PlannedImage, base: ImageInfo) -> bool:
+    return bool(image.platform and base.architecture) and not fits(f"linux/{base.architecture}", image.platform)
+
+
+def _digest_there(registry: RegistryReader, reference: Reference, image: PlannedImage) -> str:
+    """ "" where the registry does not have it.
+
+    BuildKit builds for any platform on an image that has one platform alone, and writes the wanted one on the result.
+    """
+    if not image.platform:
+        there = registry.head(reference.identifier)
+        return there.digest if there else ""
+    manifest = registry.manifest(reference.identifier)
+    said = [each for each in registry.platforms(manifest) if each] if manifest else []
+    if said and not any(fits(each, image.platform) for each in said):
+        raise _wrong_platform(image, str(reference), said)
+    return manifest.digest if manifest else ""
+
+
+def _wrong_platform(image: PlannedImage, name: str, said: Sequence[str]) -> UnprovedError:
+    return UnprovedError(
+        f"{image.short} is to be for {image.platform}, and its base {name} is for {' and '.join(said)}",
+        where=image.dockerfile,
+        remedy="name a base that has this platform, or correct the platform; where nothing in it is of a platform: "
+        "`FROM scratch` and `COPY --from` of that base",
+        code="wrong-platform",
+        state="nothing was pushed",
+    )
 
 
 def _in_store(context: TaskContext, name: str) -> ImageInfo | None:
