@@ -57,6 +57,11 @@ def directory(start: Path, *, server: bool) -> Path:
 def install(start: Path, names: Sequence[str], *, server: bool, chain: bool) -> list[Installed]:
     """Write the hooks.  Raises RefusedError where there is another one, before anything is written."""
     folder = directory(start, server=server)
+    if (kind := Git(start).text("rev-parse", "--show-object-format")) != "sha1":
+        raise UsageError(
+            f"this is a {kind} repository: only SHA-1 repositories are supported, and its hooks would refuse every push",
+            where=str(folder.parent), remedy="guard a SHA-1 repository", code="object-format",
+        )  # fmt: skip
     paths = [folder / name for name in names]
     if strangers := [path for path in paths if _there(path) and not _ours(path)]:
         if not chain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -127,6 +128,14 @@ def test_outside_of_a_repository(tmp_path: Path) -> None:
 
 
 @hostile
+def test_a_repository_whose_pushes_would_all_be_refused_gets_no_hook(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", "--bare", "--object-format=sha256", "."], cwd=tmp_path, check=True)
+    refused = release("hook", "install", "--server", cwd=tmp_path)
+    assert (refused.code, "[object-format]" in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "hooks/pre-receive").exists()
+    assert release("hook", "install", "--server", "--uninstall", cwd=tmp_path).code == 0
+
+
 def test_pre_push_refuses_what_the_server_would(tale: Story) -> None:
     g = making.make(tale)
     (g.server.path / "hooks/pre-receive").unlink()  # only the clone's own hook speaks here
