@@ -59,7 +59,7 @@ def install(start: Path, names: Sequence[str], *, server: bool, chain: bool) -> 
     folder = directory(start, server=server)
     if (kind := Git(start).text("rev-parse", "--show-object-format")) != "sha1":
         raise UsageError(
-            f"this is a {kind} repository: only SHA-1 repositories are supported, and its hooks would refuse every push",
+            f"this is a {kind} repository, whose pushes its hooks would refuse: only SHA-1 is supported",
             where=str(folder.parent), remedy="guard a SHA-1 repository", code="object-format",
         )  # fmt: skip
     paths = [folder / name for name in names]
